@@ -1,0 +1,62 @@
+# studio_engine: jobs, credits and drafts of an AI content studio
+#
+#   make && make install    build and install with the server of PG_CONFIG
+#   make demo               the story of the product on a throwaway server
+#   make test               everything that must hold, on a throwaway server
+
+EXTENSION  = studio_engine
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION).control)
+
+# --- the shared library -------------------------------------------------
+MODULE_big  = $(EXTENSION)
+OBJS        = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+PGFILEDESC  = "studio_engine - back end of an AI content studio"
+PG_CPPFLAGS = -DSTUDIO_ENGINE_VERSION='"$(EXTVERSION)"'
+PG_CFLAGS   = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
+
+# --- the install script -------------------------------------------------
+# api/ is code and belongs to the extension; tables/ and attach/ are data
+# layer: plain SQL that runs inside one plpgsql block and is released.
+INSTALL_SQL = $(EXTENSION)--$(EXTVERSION).sql
+API         = $(sort $(wildcard sql/api/*.sql))
+TABLES      = $(sort $(wildcard sql/tables/*.sql))
+ATTACH      = $(filter-out sql/attach/90_auth.sql,$(sort $(wildcard sql/attach/*.sql)))
+ATTACH_AUTH = sql/attach/90_auth.sql
+DATA        = $(wildcard sql/releases/*.sql) sql/stub/supabase_stub.sql
+DATA_built  = $(INSTALL_SQL)
+EXTRA_CLEAN = .typedefs test/output
+
+# demo and test install what is missing, so they must start without PGXS
+PG_CONFIG ?= pg_config
+PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
+all:
+ifneq ($(PGXS),)
+include $(PGXS)
+else
+all install clean:
+	@echo 'PostgreSQL server headers not found: install them (Debian: postgresql-server-dev-15) or set PG_CONFIG' >&2; exit 1
+endif
+
+MODE = current_setting('studio_setup.mode')
+
+$(INSTALL_SQL): sql/install/begin.sql $(API) $(TABLES) $(ATTACH) $(ATTACH_AUTH) sql/install/release.sql $(EXTENSION).control Makefile
+	{ printf '%s\n' '\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit'; \
+	  cat sql/install/begin.sql $(API); \
+	  echo 'DO $$studio$$ BEGIN'; \
+	  echo "IF $(MODE) = 'install' THEN"; cat $(TABLES); echo 'END IF;'; \
+	  echo "IF $(MODE) <> 'restore' THEN"; cat $(ATTACH); echo 'END IF;'; \
+	  echo "IF to_regclass('auth.users') IS NOT NULL THEN"; cat $(ATTACH_AUTH); echo 'END IF;'; \
+	  echo 'END $$studio$$;'; \
+	  cat sql/install/release.sql; } > $@
+
+# --- two commands -------------------------------------------------------
+.PHONY: demo test lint indent
+
+demo:
+	test/demo/run.sh
+
+test:
+	test/run.sh
+
+lint:
+	test/run.sh lint

@@ -1,0 +1,61 @@
+-- Who may call what: the one list.
+-- Pitfall: default privileges may have opened every function above to the API
+-- roles by name, which REVOKE ... FROM PUBLIC does not take back.
+
+DO $grants$
+DECLARE
+  v_function record;
+  v_roles text := (SELECT string_agg(format(', %I', r.rolname), '' ORDER BY r.rolname) FROM pg_roles r
+                    WHERE r.rolname IN ('anon', 'authenticated', 'service_role'));
+BEGIN
+  FOR v_function IN
+    SELECT d.objid::regprocedure AS name
+      FROM pg_depend d
+     WHERE d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
+       AND d.refclassid = 'pg_extension'::regclass
+       AND d.refobjid = (SELECT e.oid FROM pg_extension e WHERE e.extname = 'studio_engine')
+  LOOP
+    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC%s', v_function.name, v_roles);
+    -- the owner of the data operates it, and may pass the right on
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO @extowner@ WITH GRANT OPTION', v_function.name);
+  END LOOP;
+
+  -- a restore may come before the roles; it has no data to protect yet
+  IF to_regrole('anon') IS NULL OR to_regrole('authenticated') IS NULL OR to_regrole('service_role') IS NULL THEN
+    RETURN;
+  END IF;
+
+  GRANT EXECUTE ON FUNCTION
+    @extschema@.workflow_transitions(),
+    @extschema@.workflow_diagram(text),
+    @extschema@.save_draft_prompt(text, text, text, jsonb),
+    @extschema@.get_draft_prompt(text)
+    TO anon, authenticated, service_role;
+
+  GRANT EXECUTE ON FUNCTION
+    @extschema@.get_credit_balance(uuid),
+    @extschema@.ensure_profile(uuid),
+    @extschema@.claim_draft_prompt(text, uuid),
+    @extschema@.cancel_job(uuid, text),
+    @extschema@.retry_job(uuid),
+    @extschema@.get_dashboard(uuid, integer)
+    TO authenticated, service_role;
+
+  GRANT EXECUTE ON FUNCTION
+    @extschema@.reserve_credits(uuid, uuid, integer),
+    @extschema@.settle_credits(uuid, integer, text),
+    @extschema@.release_credits(uuid, text),
+    @extschema@.grant_credits(uuid, integer, text, text, timestamptz),
+    @extschema@.purchase_credits(uuid, integer, text, text, timestamptz),
+    @extschema@.cleanup_expired_drafts(integer),
+    @extschema@.create_job(uuid, integer),
+    @extschema@.create_job_steps(uuid, jsonb),
+    @extschema@.update_job_step(uuid, text, text, integer, text, text),
+    @extschema@.advance_job(uuid, text, integer, text),
+    @extschema@.complete_job(uuid, text, jsonb, integer),
+    @extschema@.fail_job(uuid, text, text, text),
+    @extschema@.record_asset(uuid, text, text, text, bigint, text, jsonb),
+    @extschema@.log_job(uuid, text, text, text, jsonb)
+    TO service_role;
+END
+$grants$;

@@ -1,0 +1,17 @@
+-- Triggers, policies and grants of profiles, and the hooks on auth.users.
+
+CREATE OR REPLACE TRIGGER tr_profiles_updated
+  BEFORE UPDATE ON @extschema@.profiles
+  FOR EACH ROW EXECUTE FUNCTION @extschema@.update_updated_at();
+
+DROP POLICY IF EXISTS profiles_select ON @extschema@.profiles;
+CREATE POLICY profiles_select ON @extschema@.profiles
+  FOR SELECT TO authenticated USING ((SELECT auth.uid()) = id);
+
+DROP POLICY IF EXISTS profiles_update ON @extschema@.profiles;
+CREATE POLICY profiles_update ON @extschema@.profiles
+  FOR UPDATE TO authenticated USING ((SELECT auth.uid()) = id);
+
+GRANT SELECT ON @extschema@.profiles TO authenticated;
+GRANT UPDATE (display_name, avatar_url, notification_prefs) ON @extschema@.profiles TO authenticated;
+GRANT ALL ON @extschema@.profiles TO service_role;

@@ -1,0 +1,9 @@
+-- Rights to drafts. A claimed draft is its user's to read; the token is nobody's.
+
+DROP POLICY IF EXISTS drafts_select ON @extschema@.draft_prompts;
+CREATE POLICY drafts_select ON @extschema@.draft_prompts
+  FOR SELECT TO authenticated USING ((SELECT auth.uid()) = user_id);
+
+GRANT SELECT (id, user_id, prompt_text, template_id, options, created_at, updated_at, expires_at)
+  ON @extschema@.draft_prompts TO authenticated;
+GRANT ALL ON @extschema@.draft_prompts TO service_role;

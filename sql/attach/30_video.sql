@@ -1,0 +1,67 @@
+-- Triggers, policies and grants of projects, jobs and what belongs to jobs.
+-- Pitfall: triggers of one event fire in the order of their names. The hold of
+-- a deleted job must be given back before its foreign keys empty
+-- credit_ledger.job_id; their triggers are called RI_..., hence the digits.
+
+CREATE OR REPLACE TRIGGER tr_projects_updated
+  BEFORE UPDATE ON @extschema@.projects
+  FOR EACH ROW EXECUTE FUNCTION @extschema@.update_updated_at();
+
+CREATE OR REPLACE TRIGGER tr_projects_lock_jobs
+  BEFORE DELETE ON @extschema@.projects
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.lock_jobs_of_project();
+
+CREATE OR REPLACE TRIGGER tr_jobs_workflow
+  BEFORE INSERT OR UPDATE ON @extschema@.jobs
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.enforce_workflow('jobs');
+
+CREATE OR REPLACE TRIGGER tr_jobs_price
+  BEFORE UPDATE OF status ON @extschema@.jobs
+  FOR EACH ROW WHEN (OLD.status <> NEW.status AND NEW.status IN ('READY', 'FAILED'))
+  EXECUTE FUNCTION studio_engine.price_ended_job();
+
+CREATE OR REPLACE TRIGGER tr_jobs_close_hold
+  AFTER UPDATE ON @extschema@.jobs
+  FOR EACH ROW WHEN (OLD.status <> NEW.status AND NEW.status IN ('READY', 'FAILED'))
+  EXECUTE FUNCTION studio_engine.close_hold_of_ended_job();
+
+CREATE OR REPLACE TRIGGER "00_jobs_return_hold"
+  AFTER DELETE ON @extschema@.jobs
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.return_hold_of_deleted_job();
+
+CREATE OR REPLACE TRIGGER tr_job_steps_workflow
+  BEFORE INSERT OR UPDATE ON @extschema@.job_steps
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.enforce_workflow('job_steps');
+
+DROP POLICY IF EXISTS projects_all ON @extschema@.projects;
+CREATE POLICY projects_all ON @extschema@.projects
+  TO authenticated USING ((SELECT auth.uid()) = user_id);
+
+DROP POLICY IF EXISTS jobs_select ON @extschema@.jobs;
+CREATE POLICY jobs_select ON @extschema@.jobs
+  FOR SELECT TO authenticated USING ((SELECT auth.uid()) = user_id);
+
+DROP POLICY IF EXISTS job_steps_select ON @extschema@.job_steps;
+CREATE POLICY job_steps_select ON @extschema@.job_steps
+  FOR SELECT TO authenticated USING (EXISTS (
+    SELECT 1 FROM @extschema@.jobs j WHERE j.id = job_id AND j.user_id = (SELECT auth.uid())));
+
+DROP POLICY IF EXISTS assets_select ON @extschema@.assets;
+CREATE POLICY assets_select ON @extschema@.assets
+  FOR SELECT TO authenticated USING (EXISTS (
+    SELECT 1 FROM @extschema@.jobs j WHERE j.id = job_id AND j.user_id = (SELECT auth.uid())));
+
+DROP POLICY IF EXISTS logs_select ON @extschema@.logs;
+CREATE POLICY logs_select ON @extschema@.logs
+  FOR SELECT TO authenticated USING (level <> 'debug' AND EXISTS (
+    SELECT 1 FROM @extschema@.jobs j WHERE j.id = job_id AND j.user_id = (SELECT auth.uid())));
+
+GRANT SELECT, DELETE ON @extschema@.projects TO authenticated;
+GRANT INSERT (user_id, title, prompt_text, niche_preset, target_minutes, voice_profile_id,
+              transcript_mode, transcript_text, settings),
+      UPDATE (title, prompt_text, niche_preset, target_minutes, voice_profile_id,
+              transcript_mode, transcript_text, settings)
+  ON @extschema@.projects TO authenticated;
+GRANT SELECT ON @extschema@.jobs, @extschema@.job_steps, @extschema@.assets, @extschema@.logs TO authenticated;
+GRANT ALL ON @extschema@.projects, @extschema@.jobs, @extschema@.job_steps, @extschema@.assets, @extschema@.logs
+  TO service_role;

@@ -1,0 +1,39 @@
+-- The triggers that keep the books, and who may read them.
+-- Pitfall: "may not write" is not left to grants alone, since the owner of the
+-- tables needs none: the guards refuse everybody.
+
+CREATE OR REPLACE TRIGGER tr_credit_ledger_enter
+  BEFORE INSERT ON @extschema@.credit_ledger
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.enter_in_ledger();
+
+CREATE OR REPLACE TRIGGER tr_credit_ledger_verify
+  AFTER INSERT ON @extschema@.credit_ledger
+  FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.verify_inserted_entries();
+
+CREATE OR REPLACE TRIGGER tr_credit_ledger_guard
+  BEFORE UPDATE OR DELETE ON @extschema@.credit_ledger
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.guard_ledger();
+
+CREATE OR REPLACE TRIGGER tr_credit_ledger_truncate
+  BEFORE TRUNCATE ON @extschema@.credit_ledger
+  FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.guard_ledger();
+
+CREATE OR REPLACE TRIGGER tr_credit_accounts_guard
+  BEFORE INSERT OR UPDATE OR DELETE ON @extschema@.credit_accounts
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.guard_account();
+
+CREATE OR REPLACE TRIGGER tr_credit_accounts_truncate
+  BEFORE TRUNCATE ON @extschema@.credit_accounts
+  FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.guard_account();
+
+DROP POLICY IF EXISTS credit_select ON @extschema@.credit_ledger;
+CREATE POLICY credit_select ON @extschema@.credit_ledger
+  FOR SELECT TO authenticated USING ((SELECT auth.uid()) = user_id);
+
+DROP POLICY IF EXISTS credit_accounts_select ON @extschema@.credit_accounts;
+CREATE POLICY credit_accounts_select ON @extschema@.credit_accounts
+  FOR SELECT TO authenticated USING ((SELECT auth.uid()) = user_id);
+
+GRANT SELECT ON @extschema@.credit_ledger, @extschema@.credit_accounts TO authenticated;
+GRANT SELECT, INSERT ON @extschema@.credit_ledger TO service_role;
+GRANT SELECT ON @extschema@.credit_accounts TO service_role;

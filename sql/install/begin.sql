@@ -1,0 +1,88 @@
+-- First part of the install script: where are we, and may we?
+-- Pitfall: what is decided here must not depend on the caller's search_path or
+-- on objects that somebody else put in the way.
+
+SET LOCAL search_path TO pg_catalog, pg_temp;
+
+-- studio_setup.mode tells the parts below what to do:
+--   install  first time in this database: create the data layer
+--   adopt    DROP EXTENSION ... CASCADE left the data: attach to it again
+--   restore  pg_dump made the schema, the extension comes next and the data
+--            last: create nothing that the dump brings
+DO $mode$
+BEGIN
+  PERFORM set_config('studio_setup.mode', CASE
+    WHEN to_regnamespace('studio_engine') IS NULL THEN 'install'
+    WHEN to_regclass('studio_engine.meta') IS NOT NULL THEN 'adopt'
+    ELSE 'restore' END, true);
+END
+$mode$;
+
+DO $check$
+DECLARE
+  v_mode text := current_setting('studio_setup.mode');
+  v_owner regrole := '@extowner@';
+  v_schema regnamespace := '@extschema@';
+  v_missing text;
+  v_foreign text;
+BEGIN
+  IF v_mode <> 'restore' THEN
+    SELECT string_agg(w.what, ', ' ORDER BY w.position) INTO v_missing
+      FROM (VALUES
+        (1, 'table auth.users', to_regclass('auth.users') IS NOT NULL),
+        (2, 'function auth.uid()', to_regprocedure('auth.uid()') IS NOT NULL),
+        (3, 'role anon', to_regrole('anon') IS NOT NULL),
+        (4, 'role authenticated', to_regrole('authenticated') IS NOT NULL),
+        (5, 'role service_role', to_regrole('service_role') IS NOT NULL)
+      ) AS w (position, what, present)
+     WHERE NOT w.present;
+    IF v_missing IS NOT NULL THEN
+      RAISE EXCEPTION USING
+        ERRCODE = 'object_not_in_prerequisite_state',
+        MESSAGE = 'studio_engine needs a Supabase-compatible database',
+        DETAIL = format('Missing: %s.', v_missing),
+        HINT = 'On plain PostgreSQL run supabase_stub.sql first; it is installed beside the extension, in SHAREDIR/extension (pg_config --sharedir).';
+    END IF;
+  END IF;
+
+  -- the installing role gets what is created here, so it must be allowed to
+  -- have it, and nothing of somebody else's is taken over
+  IF NOT has_schema_privilege(v_owner, v_schema, 'CREATE') THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'insufficient_privilege',
+      MESSAGE = 'the installing role may not create objects in the schema of the extension',
+      DETAIL = format('Role %s, schema %s.', v_owner, v_schema);
+  END IF;
+  SELECT string_agg(o.what, ', ' ORDER BY o.what) INTO v_foreign
+    FROM (SELECT format('schema %I', n.nspname) AS what, n.nspowner AS owner
+            FROM pg_namespace n WHERE n.nspname = 'studio_engine'
+          UNION ALL
+          SELECT format('table %s', c.oid::regclass), c.relowner
+            FROM pg_class c
+           WHERE v_mode = 'adopt' AND c.relkind IN ('r', 'p')
+             AND (c.relnamespace = to_regnamespace('studio_engine')
+                  OR c.relnamespace = v_schema
+                     AND c.relname = ANY (ARRAY['profiles', 'draft_prompts', 'projects', 'jobs', 'job_steps',
+                                                'assets', 'logs', 'credit_accounts', 'credit_ledger']))) AS o
+   WHERE NOT pg_has_role(v_owner, o.owner, 'USAGE');
+  IF v_foreign IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'insufficient_privilege',
+      MESSAGE = 'objects of studio_engine belong to somebody else',
+      DETAIL = format('Not owned by the installing role %s: %s.', v_owner, v_foreign),
+      HINT = 'Install as the owner of these objects, or remove them.';
+  END IF;
+  IF v_mode = 'adopt' AND to_regclass('@extschema@.credit_ledger') IS NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = 'the tables of studio_engine are not in the schema of the extension',
+      DETAIL = format('Schema %s has no table credit_ledger.', v_schema),
+      HINT = 'Name the schema that holds the tables: CREATE EXTENSION studio_engine WITH SCHEMA ...';
+  END IF;
+
+  IF v_mode = 'install' THEN
+    CREATE SCHEMA studio_engine;
+    COMMENT ON SCHEMA studio_engine IS 'Private part of studio_engine; not for API roles';
+  END IF;
+END
+$check$;

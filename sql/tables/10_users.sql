@@ -1,0 +1,25 @@
+-- What a user is beyond auth.users.
+
+CREATE TABLE @extschema@.profiles (
+  id UUID,
+  display_name TEXT,
+  avatar_url TEXT,
+  notification_prefs JSONB DEFAULT '{"job_complete": true, "job_failed": true}',
+  stripe_customer_id TEXT,
+  created_at TIMESTAMPTZ DEFAULT NOW(),
+  updated_at TIMESTAMPTZ DEFAULT NOW(),
+  CONSTRAINT profiles_pkey PRIMARY KEY (id),
+  CONSTRAINT profiles_id_fkey FOREIGN KEY (id) REFERENCES auth.users (id) ON DELETE CASCADE
+);
+CREATE INDEX idx_profiles_stripe ON @extschema@.profiles (stripe_customer_id);
+
+ALTER TABLE @extschema@.profiles ENABLE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE @extschema@.profiles IS 'One row per user, made at sign-up by handle_new_user()';
+COMMENT ON COLUMN @extschema@.profiles.id IS 'The user, auth.users.id';
+COMMENT ON COLUMN @extschema@.profiles.display_name IS 'Name shown to the user; at sign-up raw_user_meta_data->>''name''';
+COMMENT ON COLUMN @extschema@.profiles.avatar_url IS 'Address of the picture';
+COMMENT ON COLUMN @extschema@.profiles.notification_prefs IS 'Which events the user is told about';
+COMMENT ON COLUMN @extschema@.profiles.stripe_customer_id IS 'Customer at the payment provider; written by services only';
+COMMENT ON COLUMN @extschema@.profiles.created_at IS 'When the row was made';
+COMMENT ON COLUMN @extschema@.profiles.updated_at IS 'When the row was last changed; kept by a trigger';

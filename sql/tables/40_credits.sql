@@ -1,0 +1,70 @@
+-- The account is the one lock target; the ledger is the book.
+-- Pitfall: an account changes only by inserting into the ledger, whose trigger
+-- writes both; nobody else can update it (attach/40_credits.sql).
+
+CREATE TABLE @extschema@.credit_accounts (
+  user_id UUID,
+  balance INTEGER NOT NULL DEFAULT 0,
+  reserved INTEGER NOT NULL DEFAULT 0,
+  entries BIGINT NOT NULL DEFAULT 0,
+  updated_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+  CONSTRAINT credit_accounts_pkey PRIMARY KEY (user_id),
+  CONSTRAINT credit_accounts_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users (id) ON DELETE CASCADE,
+  CONSTRAINT credit_accounts_reserved_check CHECK (reserved >= 0),
+  CONSTRAINT credit_accounts_entries_check CHECK (entries >= 0)
+) WITH (fillfactor = 50);
+
+CREATE TABLE @extschema@.credit_ledger (
+  id UUID DEFAULT gen_random_uuid(),
+  user_id UUID NOT NULL,
+  type TEXT NOT NULL,
+  amount INTEGER NOT NULL,
+  balance_after INTEGER,
+  note TEXT,
+  job_id UUID,
+  stripe_payment_id TEXT,
+  created_at TIMESTAMPTZ DEFAULT NOW(),
+  entry_no BIGINT NOT NULL,
+  idempotency_key TEXT,
+  expires_at TIMESTAMPTZ,
+  reverses UUID,
+  CONSTRAINT credit_ledger_pkey PRIMARY KEY (id),
+  CONSTRAINT credit_ledger_user_id_fkey FOREIGN KEY (user_id) REFERENCES @extschema@.credit_accounts (user_id) ON DELETE CASCADE,
+  CONSTRAINT credit_ledger_job_id_fkey FOREIGN KEY (job_id) REFERENCES @extschema@.jobs (id) ON DELETE SET NULL,
+  CONSTRAINT credit_ledger_type_check CHECK (type IN (
+    'purchase', 'usage', 'refund', 'grant', 'expire', 'reserve', 'subscription'
+  ))
+);
+CREATE INDEX idx_credit_user ON @extschema@.credit_ledger (user_id);
+CREATE INDEX idx_credit_job ON @extschema@.credit_ledger (job_id);
+CREATE INDEX idx_credit_created ON @extschema@.credit_ledger (created_at DESC);
+CREATE UNIQUE INDEX idx_credit_entry_no ON @extschema@.credit_ledger (user_id, entry_no);
+CREATE UNIQUE INDEX idx_credit_idempotency ON @extschema@.credit_ledger (user_id, idempotency_key)
+  WHERE idempotency_key IS NOT NULL;
+CREATE UNIQUE INDEX idx_credit_payment ON @extschema@.credit_ledger (stripe_payment_id)
+  WHERE stripe_payment_id IS NOT NULL AND type IN ('purchase', 'subscription') AND reverses IS NULL;
+
+ALTER TABLE @extschema@.credit_accounts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE @extschema@.credit_ledger ENABLE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE @extschema@.credit_accounts IS 'One row per user with credits: the sum of the ledger, and the row that every movement locks';
+COMMENT ON COLUMN @extschema@.credit_accounts.user_id IS 'The user';
+COMMENT ON COLUMN @extschema@.credit_accounts.balance IS 'Credits that can be spent: the sum of the ledger, holds taken off';
+COMMENT ON COLUMN @extschema@.credit_accounts.reserved IS 'Credits in open holds';
+COMMENT ON COLUMN @extschema@.credit_accounts.entries IS 'Number of ledger entries, which is the entry_no of the last';
+COMMENT ON COLUMN @extschema@.credit_accounts.updated_at IS 'When the last entry was made';
+
+COMMENT ON TABLE @extschema@.credit_ledger IS 'Every movement of credits; append-only';
+COMMENT ON COLUMN @extschema@.credit_ledger.id IS 'Identifier';
+COMMENT ON COLUMN @extschema@.credit_ledger.user_id IS 'The user';
+COMMENT ON COLUMN @extschema@.credit_ledger.type IS 'purchase, subscription, grant and refund add; usage and expire take; reserve takes when a hold opens and adds when it closes';
+COMMENT ON COLUMN @extschema@.credit_ledger.amount IS 'Credits, with sign';
+COMMENT ON COLUMN @extschema@.credit_ledger.balance_after IS 'Balance with this entry; written by the trigger';
+COMMENT ON COLUMN @extschema@.credit_ledger.note IS 'For people';
+COMMENT ON COLUMN @extschema@.credit_ledger.job_id IS 'The job; NULL once the job is deleted';
+COMMENT ON COLUMN @extschema@.credit_ledger.stripe_payment_id IS 'Payment at the provider; grants credits once';
+COMMENT ON COLUMN @extschema@.credit_ledger.created_at IS 'When the transaction that made the entry began';
+COMMENT ON COLUMN @extschema@.credit_ledger.entry_no IS '1, 2, 3 and so on per user, without gaps; written by the trigger';
+COMMENT ON COLUMN @extschema@.credit_ledger.idempotency_key IS 'Key of the caller; moves credits once per user';
+COMMENT ON COLUMN @extschema@.credit_ledger.expires_at IS 'When credit of this entry expires; NULL is never';
+COMMENT ON COLUMN @extschema@.credit_ledger.reverses IS 'The entry that this one takes back';

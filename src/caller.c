@@ -1,0 +1,180 @@
+/*
+ * caller.c
+ *	  Who is asking, may they, and the switch to the owner of the data.
+ *
+ * Every function of the API begins with one of the caller_enter_ functions and
+ * ends with caller_leave().  In between it is connected to SPI and runs as the
+ * owner of schema studio_engine, who owns the tables: row level security and
+ * grants of the caller no longer apply, so the check stands before it.
+ *
+ * Pitfall: there is no clean-up after errors, on purpose.  Aborting the
+ * (sub)transaction restores the user id and closes SPI.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+
+#include "caller.h"
+#include "errors.h"
+#include "relations.h"
+#include "statements.h"
+
+static Statement select_uid = {"SELECT auth.uid()", 0, {0}};
+
+/*
+ * May the current user act for any user?  True for whom row level security
+ * would not hold back either.
+ */
+bool
+caller_is_service(void)
+{
+	Oid			role = GetUserId();
+
+	return superuser_arg(role) ||
+		has_bypassrls_privilege(role) ||
+		has_privs_of_role(role, engine_owner());
+}
+
+/* The identity of the request; asked as the caller, whose rights count. */
+static void
+identify(Caller *caller)
+{
+	statement_read(&select_uid, &NO_ARGUMENTS);
+	caller->known = !result_isnull(1);
+	if (caller->known)
+		caller->uid = result_uuid(1);
+}
+
+/*
+ * Act as another role until caller_leave().  SECURITY_LOCAL_USERID_CHANGE
+ * forbids SET ROLE meanwhile, SECURITY_NOFORCE_RLS keeps FORCE ROW LEVEL
+ * SECURITY from hiding rows from their owner, as foreign keys do it.
+ */
+void
+caller_become(Caller *caller, Oid role)
+{
+	SetUserIdAndSecContext(role,
+						   caller->saved_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+}
+
+static void
+connect(Caller *caller)
+{
+	caller->known = false;
+	GetUserIdAndSecContext(&caller->saved_user, &caller->saved_context);
+	SPI_connect();
+}
+
+/*
+ * Enter a function that even an anonymous caller may use.
+ */
+void
+caller_enter_anybody(Caller *caller)
+{
+	caller->service = caller_is_service();
+	connect(caller);
+	caller_become(caller, engine_owner());
+}
+
+/*
+ * Enter a function for services only.
+ */
+void
+caller_enter_service(Caller *caller)
+{
+	caller->service = caller_is_service();
+	if (!caller->service)
+		refuse();
+	connect(caller);
+	caller_become(caller, engine_owner());
+}
+
+/*
+ * Enter a function for services and for signed-in users.  What the user may
+ * touch is for the function to check: caller_require_self().
+ */
+void
+caller_enter_user(Caller *caller)
+{
+	caller->service = caller_is_service();
+	connect(caller);
+	if (!caller->service)
+	{
+		identify(caller);
+		if (!caller->known)
+			refuse();
+	}
+	caller_become(caller, engine_owner());
+}
+
+/*
+ * Enter a trigger: whoever may change the row makes it fire.
+ */
+void
+caller_enter_trigger(Caller *caller)
+{
+	caller->service = true;
+	connect(caller);
+	caller_become(caller, engine_owner());
+}
+
+void
+caller_leave(Caller *caller)
+{
+	SPI_finish();
+	SetUserIdAndSecContext(caller->saved_user, caller->saved_context);
+}
+
+/*
+ * The rows of user_id are asked for: a service or that user only.
+ */
+void
+caller_require_self(const Caller *caller, const pg_uuid_t *user_id)
+{
+	if (caller->service)
+		return;
+	if (!caller->known || !uuid_equal(&caller->uid, user_id))
+		refuse();
+}
+
+/*
+ * One answer for "not yours", "not allowed" and "not there", so that ids
+ * cannot be probed.
+ */
+void
+refuse(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("not allowed"),
+			 errhint("Users may act for themselves only; functions for workers and money need the service role.")));
+}
+
+/*
+ * There is no row of this id.  A service is told so, a user is refused.
+ */
+void
+refuse_unknown(const Caller *caller, const char *what, const pg_uuid_t *id)
+{
+	if (!caller->service)
+		refuse();
+	ereport(ERROR,
+			(errcode(ERRCODE_STUDIO_NOT_FOUND),
+			 errmsg("not found"),
+			 errdetail("There is no %s %s.", what, uuid_text(id))));
+}
+
+char *
+uuid_text(const pg_uuid_t *id)
+{
+	return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id)));
+}
+
+bool
+uuid_equal(const pg_uuid_t *a, const pg_uuid_t *b)
+{
+	return memcmp(a->data, b->data, UUID_LEN) == 0;
+}

@@ -1,0 +1,36 @@
+/*
+ * caller.h
+ *	  Who is asking, may they, and the switch to the owner of the data.
+ */
+#ifndef STUDIO_CALLER_H
+#define STUDIO_CALLER_H
+
+#include "utils/uuid.h"
+
+typedef struct Caller
+{
+	bool		service;		/* may act for any user */
+	bool		known;			/* uid is set: a signed-in user */
+	pg_uuid_t	uid;
+	Oid			saved_user;		/* to go back to */
+	int			saved_context;
+} Caller;
+
+extern bool caller_is_service(void);
+
+extern void caller_enter_anybody(Caller *caller);
+extern void caller_enter_service(Caller *caller);
+extern void caller_enter_user(Caller *caller);
+extern void caller_enter_trigger(Caller *caller);
+extern void caller_leave(Caller *caller);
+
+extern void caller_become(Caller *caller, Oid role);
+
+extern void caller_require_self(const Caller *caller, const pg_uuid_t *user_id);
+extern void refuse(void) pg_attribute_noreturn();
+extern void refuse_unknown(const Caller *caller, const char *what, const pg_uuid_t *id) pg_attribute_noreturn();
+
+extern char *uuid_text(const pg_uuid_t *id);
+extern bool uuid_equal(const pg_uuid_t *a, const pg_uuid_t *b);
+
+#endif							/* STUDIO_CALLER_H */

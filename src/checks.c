@@ -1,0 +1,102 @@
+/*
+ * checks.c
+ *	  Checks of what callers pass.  All of them raise; none changes anything.
+ *
+ * Pitfall: messages are constant, since clients match on them; the name of the
+ * argument and what was expected stand in DETAIL, the value itself does not,
+ * as it may be a secret or a megabyte.
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+
+#include "checks.h"
+
+void
+refuse_value(const char *name, const char *expected)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("argument is out of bounds"),
+			 errdetail("%s must be %s.", name, expected)));
+}
+
+void
+check_not_null(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	if (PG_ARGISNULL(argno))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument must not be null"),
+				 errdetail("%s is null.", name)));
+}
+
+pg_uuid_t
+check_uuid(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	check_not_null(fcinfo, argno, name);
+	return *PG_GETARG_UUID_P(argno);
+}
+
+/* An amount of credits. */
+int32
+check_positive(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	check_not_null(fcinfo, argno, name);
+	if (PG_GETARG_INT32(argno) <= 0)
+		refuse_value(name, "positive");
+	return PG_GETARG_INT32(argno);
+}
+
+int32
+check_int32(FunctionCallInfo fcinfo, int argno, const char *name, int32 min, int32 max)
+{
+	int32		value;
+
+	check_not_null(fcinfo, argno, name);
+	value = PG_GETARG_INT32(argno);
+	if (value < min || value > max)
+		refuse_value(name, psprintf("between %d and %d", min, max));
+	return value;
+}
+
+/* Text of min to max characters; NULL passes as NULL where min is 0. */
+char *
+check_text(FunctionCallInfo fcinfo, int argno, const char *name, int min, int max)
+{
+	char	   *value;
+	int			length;
+
+	if (min == 0 && PG_ARGISNULL(argno))
+		return NULL;
+	check_not_null(fcinfo, argno, name);
+	value = text_to_cstring(PG_GETARG_TEXT_PP(argno));
+	length = pg_mbstrlen(value);
+	if (length < min || length > max)
+		refuse_value(name, psprintf("%d to %d characters long", min, max));
+	return value;
+}
+
+/* One of a list of words. */
+char *
+check_word(FunctionCallInfo fcinfo, int argno, const char *name, const char *const *words, int nwords)
+{
+	StringInfoData expected;
+	char	   *value;
+
+	check_not_null(fcinfo, argno, name);
+	value = text_to_cstring(PG_GETARG_TEXT_PP(argno));
+	for (int i = 0; i < nwords; i++)
+	{
+		if (strcmp(value, words[i]) == 0)
+			return value;
+	}
+
+	initStringInfo(&expected);
+	appendStringInfoString(&expected, "one of");
+	for (int i = 0; i < nwords; i++)
+		appendStringInfo(&expected, "%s %s", i > 0 ? "," : "", words[i]);
+	refuse_value(name, expected.data);
+}

@@ -1,0 +1,35 @@
+/*
+ * clock.c
+ *	  Times that triggers keep.  No SQL, no locks.
+ *
+ * Pitfall: updated_at is the time of the transaction, as the seed's NOW() is:
+ * rows changed together carry the same time.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "fmgr.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "restore.h"
+#include "triggers.h"
+
+PG_FUNCTION_INFO_V1(update_updated_at);
+
+/*
+ * update_updated_at() returns trigger: BEFORE UPDATE, sets updated_at.
+ */
+Datum
+update_updated_at(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo);
+	RowEdit		edit = {
+		.desc = RelationGetDescr(data->tg_relation),
+		.row = trigger_new_row(data)
+	};
+
+	if (!restoring())
+		row_set(&edit, "updated_at", TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
+	return PointerGetDatum(row_edit_apply(&edit));
+}

@@ -1,0 +1,16 @@
+/*
+ * compat.h
+ *	  The only place that asks for PG_VERSION_NUM.
+ */
+#ifndef STUDIO_COMPAT_H
+#define STUDIO_COMPAT_H
+
+/* from 18 on a module tells pg_get_loaded_modules() its name and version */
+#if PG_VERSION_NUM >= 180000
+#define STUDIO_MODULE_MAGIC \
+	PG_MODULE_MAGIC_EXT(.name = "studio_engine", .version = STUDIO_ENGINE_VERSION)
+#else
+#define STUDIO_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+#endif							/* STUDIO_COMPAT_H */

@@ -1,0 +1,204 @@
+/*
+ * drafts.c
+ *	  Prompts written before sign-up and claimed after it.
+ *
+ * Pitfall: the token is the only key to a draft, and anonymous callers choose
+ * it.  So it has a least length, it is never returned, and saving is bounded in
+ * size.
+ *
+ * Lock order: savers of one token queue on an advisory lock of the token;
+ * claims lock the rows in the order of their ids.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+
+#include "caller.h"
+#include "checks.h"
+#include "settings.h"
+#include "statements.h"
+#include "users.h"
+
+PG_FUNCTION_INFO_V1(save_draft_prompt);
+PG_FUNCTION_INFO_V1(get_draft_prompt);
+PG_FUNCTION_INFO_V1(claim_draft_prompt);
+PG_FUNCTION_INFO_V1(cleanup_expired_drafts);
+
+#define MIN_TOKEN_LENGTH 16
+#define MAX_TOKEN_LENGTH 255
+#define MAX_PROMPT_LENGTH 20000
+#define MAX_TEMPLATE_LENGTH 255
+#define MAX_OPTIONS_SIZE (16 * 1024)
+#define MAX_CLEANUP 100000
+
+static Statement lock_token = {
+	"SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('studio_engine.draft ' || $1, 0))",
+	1, {TEXTOID}
+};
+static Statement update_draft = {
+	"UPDATE @extschema@.draft_prompts d"
+	"   SET prompt_text = $2, template_id = $3, options = $4, updated_at = pg_catalog.now(),"
+	"       expires_at = pg_catalog.now() + pg_catalog.make_interval(days => $5)"
+	" WHERE d.id = (SELECT l.id FROM @extschema@.draft_prompts l"
+	"                WHERE l.session_token = $1 AND l.user_id IS NULL AND l.expires_at > pg_catalog.now()"
+	"                ORDER BY l.updated_at DESC, l.id LIMIT 1 FOR UPDATE)"
+	" RETURNING d.id",
+	5, {TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT4OID}
+};
+static Statement insert_draft = {
+	"INSERT INTO @extschema@.draft_prompts (session_token, prompt_text, template_id, options, expires_at)"
+	" VALUES ($1, $2, $3, $4, pg_catalog.now() + pg_catalog.make_interval(days => $5)) RETURNING id",
+	5, {TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT4OID}
+};
+static Statement select_draft = {
+	"SELECT pg_catalog.jsonb_build_object('id', d.id, 'prompt_text', d.prompt_text,"
+	"         'template_id', d.template_id, 'options', d.options,"
+	"         'created_at', d.created_at, 'updated_at', d.updated_at, 'expires_at', d.expires_at)"
+	"  FROM @extschema@.draft_prompts d"
+	" WHERE d.session_token = $1 AND d.user_id IS NULL AND d.expires_at > pg_catalog.now()"
+	" ORDER BY d.updated_at DESC, d.id LIMIT 1",
+	1, {TEXTOID}
+};
+static Statement claim_drafts = {
+	"WITH locked AS ("
+	"  SELECT d.id FROM @extschema@.draft_prompts d"
+	"   WHERE d.session_token = $1 AND d.user_id IS NULL AND d.expires_at > pg_catalog.now()"
+	"   ORDER BY d.id FOR UPDATE"
+	"), claimed AS ("
+	"  UPDATE @extschema@.draft_prompts d SET user_id = $2, updated_at = pg_catalog.now()"
+	"    FROM locked WHERE d.id = locked.id"
+	"  RETURNING d.id, d.created_at"
+	") SELECT c.id FROM claimed c ORDER BY c.created_at DESC, c.id DESC LIMIT 1",
+	2, {TEXTOID, UUIDOID}
+};
+static Statement delete_expired = {
+	"DELETE FROM @extschema@.draft_prompts d"
+	" WHERE d.id = ANY (ARRAY(SELECT e.id FROM @extschema@.draft_prompts e"
+	"                          WHERE e.expires_at <= pg_catalog.now() AND e.user_id IS NULL"
+	"                          ORDER BY e.expires_at LIMIT $1 FOR UPDATE SKIP LOCKED))",
+	1, {INT4OID}
+};
+
+/* The options of a draft: a JSON object of bounded size; NULL is an empty one. */
+static Datum
+check_options(FunctionCallInfo fcinfo, int argno)
+{
+	Jsonb	   *options;
+
+	if (PG_ARGISNULL(argno))
+		return DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
+	options = PG_GETARG_JSONB_P(argno);
+	if (!JB_ROOT_IS_OBJECT(options))
+		refuse_value("p_options", "a JSON object");
+	if (VARSIZE(options) > MAX_OPTIONS_SIZE)
+		refuse_value("p_options", psprintf("at most %d bytes", MAX_OPTIONS_SIZE));
+	return JsonbPGetDatum(options);
+}
+
+static char *
+check_token(FunctionCallInfo fcinfo, int argno)
+{
+	return check_text(fcinfo, argno, "p_session_token", MIN_TOKEN_LENGTH, MAX_TOKEN_LENGTH);
+}
+
+/*
+ * save_draft_prompt(p_session_token text, p_prompt_text text,
+ * p_template_id text, p_options jsonb) returns uuid
+ */
+Datum
+save_draft_prompt(PG_FUNCTION_ARGS)
+{
+	Arguments	token = NO_ARGUMENTS;
+	Arguments	args = NO_ARGUMENTS;
+	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+	Caller		caller;
+
+	caller_enter_anybody(&caller);
+	argument_text(&token, check_token(fcinfo, 0));
+	argument_text(&args, check_token(fcinfo, 0));
+	argument_text(&args, check_text(fcinfo, 1, "p_prompt_text", 1, MAX_PROMPT_LENGTH));
+	argument_text(&args, check_text(fcinfo, 2, "p_template_id", 0, MAX_TEMPLATE_LENGTH));
+	argument_add(&args, check_options(fcinfo, 3), false);
+	argument_int32(&args, setting_int32("draft_lifetime_days"));
+
+	statement_run(&lock_token, &token);
+	if (statement_run(&update_draft, &args) == 0)
+		statement_run(&insert_draft, &args);
+	*id = result_uuid(1);
+	caller_leave(&caller);
+
+	PG_RETURN_UUID_P(id);
+}
+
+/*
+ * get_draft_prompt(p_session_token text) returns jsonb
+ */
+Datum
+get_draft_prompt(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	Datum		draft = (Datum) 0;
+
+	caller_enter_anybody(&caller);
+	argument_text(&args, check_token(fcinfo, 0));
+	if (statement_read(&select_draft, &args) > 0)
+		draft = result_jsonb(1);
+	caller_leave(&caller);
+
+	if (draft == (Datum) 0)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(draft);
+}
+
+/*
+ * claim_draft_prompt(p_session_token text, p_user_id uuid) returns uuid
+ */
+Datum
+claim_draft_prompt(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+	pg_uuid_t	user_id;
+	bool		claimed;
+	Caller		caller;
+
+	caller_enter_user(&caller);
+	check_not_null(fcinfo, 0, "p_session_token");
+	user_id = check_uuid(fcinfo, 1, "p_user_id");
+	caller_require_self(&caller, &user_id);
+	if (!user_exists(&user_id))
+		refuse_unknown(&caller, "user", &user_id);
+
+	argument_add(&args, PG_GETARG_DATUM(0), false);
+	argument_uuid(&args, &user_id);
+	claimed = statement_run(&claim_drafts, &args) > 0;
+	if (claimed)
+		*id = result_uuid(1);
+	caller_leave(&caller);
+
+	if (!claimed)
+		PG_RETURN_NULL();
+	PG_RETURN_UUID_P(id);
+}
+
+/*
+ * cleanup_expired_drafts(p_limit integer) returns integer
+ */
+Datum
+cleanup_expired_drafts(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	uint64		deleted;
+
+	caller_enter_service(&caller);
+	argument_int32(&args, check_int32(fcinfo, 0, "p_limit", 1, MAX_CLEANUP));
+	deleted = statement_run(&delete_expired, &args);
+	caller_leave(&caller);
+
+	PG_RETURN_INT32((int32) deleted);
+}

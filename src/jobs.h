@@ -1,0 +1,22 @@
+/*
+ * jobs.h
+ *	  The row of a job, locked.
+ */
+#ifndef STUDIO_JOBS_H
+#define STUDIO_JOBS_H
+
+#include "caller.h"
+#include "workflow.h"
+
+typedef struct Job
+{
+	pg_uuid_t	id;
+	pg_uuid_t	user_id;
+	JobStatus	status;
+} Job;
+
+extern bool job_lock(const pg_uuid_t *job_id, Job *job);
+extern void job_lock_or_refuse(const Caller *caller, const pg_uuid_t *job_id, Job *job);
+extern bool job_has_ended(const Job *job);
+
+#endif							/* STUDIO_JOBS_H */

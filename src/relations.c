@@ -1,0 +1,121 @@
+/*
+ * relations.c
+ *	  Where the objects of this installation are and who owns them.
+ *
+ * Pitfall: a backend outlives an installation.  DROP EXTENSION, a renamed
+ * schema or a new owner must not leave stale names behind, so every change of
+ * a schema raises the generation, and whoever keeps something made from the
+ * names below keeps the generation with it.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
+#include "commands/extension.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "relations.h"
+
+static uint64 generation = 1;
+static bool watching = false;
+
+static char *schema_name = NULL;	/* quoted, in TopMemoryContext */
+static uint64 schema_generation = 0;
+
+/* A schema changed: only mark, nobody may read catalogs here. */
+static void
+schema_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	generation++;
+}
+
+/*
+ * Number that grows whenever names or owners may have changed.
+ */
+uint64
+relations_generation(void)
+{
+	if (!watching)
+	{
+		CacheRegisterSyscacheCallback(NAMESPACEOID, schema_changed, (Datum) 0);
+		watching = true;
+	}
+	return generation;
+}
+
+/* The schema that CREATE EXTENSION was given. */
+static Oid
+extension_namespace(void)
+{
+	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Oid			result = InvalidOid;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum("studio_engine"));
+	scan = systable_beginscan(rel, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		result = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+
+	return result;
+}
+
+/*
+ * Name of the schema that holds our tables, quoted for use in SQL text.
+ */
+const char *
+extension_schema_quoted(void)
+{
+	uint64		now = relations_generation();
+	char	   *name;
+
+	if (schema_name != NULL && schema_generation == now)
+		return schema_name;
+
+	name = get_namespace_name(extension_namespace());
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("studio_engine is not installed in this database"),
+				 errhint("Run CREATE EXTENSION studio_engine.")));
+
+	if (schema_name != NULL)
+		pfree(schema_name);
+	schema_name = MemoryContextStrdup(TopMemoryContext, quote_identifier(name));
+	schema_generation = now;
+
+	return schema_name;
+}
+
+/*
+ * Owner of the data: the role that owns schema studio_engine.
+ */
+Oid
+engine_owner(void)
+{
+	Oid			nspid = get_namespace_oid("studio_engine", false);
+	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(nspid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for schema %u", nspid);
+	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+
+	return owner;
+}

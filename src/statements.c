@@ -1,0 +1,182 @@
+/*
+ * statements.c
+ *	  The only place that prepares SPI plans.
+ *
+ * Pitfall: two snapshots.  statement_run() sees everything committed so far
+ * (in READ COMMITTED), which is what a function that has just waited for a
+ * lock needs; statement_read() sees what the calling query sees, which is what
+ * STABLE promises.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+
+#include "relations.h"
+#include "statements.h"
+
+void
+argument_add(Arguments *args, Datum value, bool isnull)
+{
+	Assert(args->n < STATEMENT_MAX_ARGS);
+	args->values[args->n] = value;
+	args->nulls[args->n] = isnull ? 'n' : ' ';
+	args->n++;
+}
+
+/* NULL pointers are SQL NULLs */
+void
+argument_uuid(Arguments *args, const pg_uuid_t *value)
+{
+	argument_add(args, UUIDPGetDatum(value), value == NULL);
+}
+
+void
+argument_int32(Arguments *args, int32 value)
+{
+	argument_add(args, Int32GetDatum(value), false);
+}
+
+void
+argument_text(Arguments *args, const char *value)
+{
+	argument_add(args, value ? CStringGetTextDatum(value) : (Datum) 0, value == NULL);
+}
+
+/* The text with our schema in the place of @extschema@. */
+static char *
+qualified_text(const char *text)
+{
+	static const char token[] = "@extschema@";
+	const char *schema = extension_schema_quoted();
+	StringInfoData buf;
+	const char *found;
+
+	initStringInfo(&buf);
+	while ((found = strstr(text, token)) != NULL)
+	{
+		appendBinaryStringInfo(&buf, text, found - text);
+		appendStringInfoString(&buf, schema);
+		text = found + strlen(token);
+	}
+	appendStringInfoString(&buf, text);
+	return buf.data;
+}
+
+/* The kept plan, made anew when a schema changed since. */
+static SPIPlanPtr
+kept_plan(Statement *statement)
+{
+	uint64		now = relations_generation();
+	SPIPlanPtr	plan;
+
+	if (statement->plan != NULL && statement->generation == now)
+		return statement->plan;
+
+	plan = SPI_prepare(qualified_text(statement->text), statement->nargs, statement->argtypes);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	SPI_keepplan(plan);
+
+	if (statement->plan != NULL)
+		SPI_freeplan(statement->plan);
+	statement->plan = plan;
+	statement->generation = now;
+	return plan;
+}
+
+static uint64
+execute(Statement *statement, const Arguments *args, bool read_only)
+{
+	int			rc;
+
+	Assert(args->n == statement->nargs);
+	rc = SPI_execute_plan(kept_plan(statement), (Datum *) args->values, args->nulls, read_only, 0);
+	if (rc < 0)
+		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(rc));
+	return SPI_processed;
+}
+
+/*
+ * Run a statement with a snapshot of its own.  Returns the number of rows.
+ */
+uint64
+statement_run(Statement *statement, const Arguments *args)
+{
+	return execute(statement, args, false);
+}
+
+/*
+ * Run a query with the snapshot of the calling query.
+ */
+uint64
+statement_read(Statement *statement, const Arguments *args)
+{
+	return execute(statement, args, true);
+}
+
+Datum
+result_datum(uint64 row, int column, bool *isnull)
+{
+	Assert(row < SPI_tuptable->numvals);
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
+}
+
+/* The rest read the first row and must not meet a NULL, but for result_text. */
+static Datum
+result_not_null(int column)
+{
+	bool		isnull;
+	Datum		value = result_datum(0, column, &isnull);
+
+	if (isnull)
+		elog(ERROR, "unexpected NULL in column %d of a result", column);
+	return value;
+}
+
+bool
+result_isnull(int column)
+{
+	bool		isnull;
+
+	(void) result_datum(0, column, &isnull);
+	return isnull;
+}
+
+int32
+result_int32(int column)
+{
+	return DatumGetInt32(result_not_null(column));
+}
+
+int64
+result_int64(int column)
+{
+	return DatumGetInt64(result_not_null(column));
+}
+
+bool
+result_bool(int column)
+{
+	return DatumGetBool(result_not_null(column));
+}
+
+pg_uuid_t
+result_uuid(int column)
+{
+	return *DatumGetUUIDP(result_not_null(column));
+}
+
+/* NULL for an SQL NULL; works for enums too */
+char *
+result_text(int column)
+{
+	return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column);
+}
+
+/* A copy that outlives SPI_finish(). */
+Datum
+result_jsonb(int column)
+{
+	return SPI_datumTransfer(result_not_null(column), false, -1);
+}

@@ -1,0 +1,34 @@
+/*
+ * studio_engine.c
+ *	  Module magic and start-up.  No logic.
+ *
+ * Pitfall: MarkGUCPrefixReserved throws away unknown placeholders of our
+ * prefix when the library loads, so nothing may keep state in a made-up
+ * studio_engine.* setting.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/guc.h"
+
+#include "compat.h"
+#include "restore.h"
+
+STUDIO_MODULE_MAGIC;
+
+void		_PG_init(void);
+
+void
+_PG_init(void)
+{
+	DefineCustomBoolVariable("studio_engine.maintenance",
+							 "Lets the triggers of studio_engine stand down.",
+							 "Heeded only in sessions of a superuser or of the owner of the data.",
+							 &maintenance_mode,
+							 false,
+							 PGC_USERSET,
+							 GUC_NOT_IN_SAMPLE,
+							 NULL, NULL, NULL);
+
+	MarkGUCPrefixReserved("studio_engine");
+}

@@ -1,0 +1,255 @@
+/*
+ * users.c
+ *	  Sign-up, and what else we do with auth.users.
+ *
+ * Pitfall: auth.users belongs to the auth server.  Its triggers run as that
+ * server's role, with its search_path and without rights on our tables; a
+ * failure of ours must never keep somebody from signing up.  We read the table
+ * as its owner, as foreign keys do.
+ *
+ * Lock order: job, then account; deleting a user locks the jobs first.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/resowner.h"
+#include "utils/syscache.h"
+
+#include "caller.h"
+#include "checks.h"
+#include "errors.h"
+#include "ledger.h"
+#include "restore.h"
+#include "settings.h"
+#include "statements.h"
+#include "triggers.h"
+#include "users.h"
+
+PG_FUNCTION_INFO_V1(handle_new_user);
+PG_FUNCTION_INFO_V1(lock_jobs_of_user);
+PG_FUNCTION_INFO_V1(ensure_profile);
+
+static Statement select_user = {
+	"SELECT u.raw_user_meta_data ->> 'name' FROM auth.users u WHERE u.id = $1",
+	1, {UUIDOID}
+};
+static Statement insert_profile = {
+	"INSERT INTO @extschema@.profiles (id, display_name) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING",
+	2, {UUIDOID, TEXTOID}
+};
+static Statement select_profile = {
+	"SELECT pg_catalog.to_jsonb(p) FROM @extschema@.profiles p WHERE p.id = $1",
+	1, {UUIDOID}
+};
+static Statement json_name = {
+	"SELECT $1::pg_catalog.jsonb ->> 'name'",
+	1, {JSONBOID}
+};
+static Statement lock_user_jobs = {
+	"SELECT 1 FROM @extschema@.jobs j WHERE j.user_id = $1 ORDER BY j.id FOR UPDATE",
+	1, {UUIDOID}
+};
+
+static Oid
+owner_of_users(void)
+{
+	Oid			relid = get_relname_relid("users", get_namespace_oid("auth", false));
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table auth.users does not exist")));
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/* Look a user up as the owner of the table; *name may become NULL. */
+static bool
+find_user(const pg_uuid_t *user_id, char **name)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		self;
+	bool		found;
+
+	argument_uuid(&args, user_id);
+	GetUserIdAndSecContext(&self.saved_user, &self.saved_context);
+	caller_become(&self, owner_of_users());
+	found = statement_run(&select_user, &args) > 0;
+	SetUserIdAndSecContext(self.saved_user, self.saved_context);
+
+	if (found)
+		*name = result_text(1);
+	return found;
+}
+
+bool
+user_exists(const pg_uuid_t *user_id)
+{
+	char	   *name;
+
+	return find_user(user_id, &name);
+}
+
+/*
+ * Give a user what every user has.  Does nothing for what is there.
+ */
+static void
+welcome_user(const pg_uuid_t *user_id, const char *name)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, user_id);
+	argument_text(&args, name);
+	statement_run(&insert_profile, &args);
+	ledger_welcome(user_id, setting_int32("welcome_credits"));
+}
+
+/* The name that was given at sign-up; NULL when there is none. */
+static char *
+name_at_sign_up(TupleDesc desc, HeapTuple row)
+{
+	Arguments	args = NO_ARGUMENTS;
+	bool		isnull;
+	Datum		metadata = row_get(desc, row, "raw_user_meta_data", &isnull);
+
+	if (isnull)
+		return NULL;
+	argument_add(&args, metadata, false);
+	statement_run(&json_name, &args);
+	return result_text(1);
+}
+
+/* What the administrator or the server wants, and what must be retried as a
+ * whole, is not ours to swallow. */
+static bool
+must_rethrow(int sqlerrcode)
+{
+	return ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
+		sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE;
+}
+
+/* The error of the aborted subtransaction as a warning. */
+static void
+warn_of_failure(const pg_uuid_t *user_id, MemoryContext context)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	FlushErrorState();
+	if (must_rethrow(error->sqlerrcode))
+		ReThrowError(error);
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("a user signed up without a profile"),
+			 errdetail("User %s: %s", uuid_text(user_id), error->message),
+			 errhint("Mend the cause, then call ensure_profile('%s').", uuid_text(user_id))));
+	FreeErrorData(error);
+}
+
+/* Everything that may fail at sign-up. */
+static void
+set_up_user(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id)
+{
+	Caller		caller;
+
+	caller_enter_trigger(&caller);
+	welcome_user(user_id, name_at_sign_up(desc, row));
+	caller_leave(&caller);
+}
+
+/*
+ * handle_new_user() returns trigger: AFTER INSERT on auth.users.
+ */
+Datum
+handle_new_user(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo);
+	TupleDesc	desc = RelationGetDescr(data->tg_relation);
+	pg_uuid_t	user_id = row_get_uuid(desc, data->tg_trigtuple, "id");
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	if (restoring())
+		return PointerGetDatum(NULL);
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		set_up_user(desc, data->tg_trigtuple, &user_id);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		/* aborting also restores the user id and closes SPI */
+		MemoryContextSwitchTo(context);
+		RollbackAndReleaseCurrentSubTransaction();
+		warn_of_failure(&user_id, context);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * lock_jobs_of_user() returns trigger: BEFORE DELETE on auth.users.
+ */
+Datum
+lock_jobs_of_user(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo);
+	pg_uuid_t	user_id = row_get_uuid(RelationGetDescr(data->tg_relation), data->tg_trigtuple, "id");
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+
+	if (!restoring())
+	{
+		argument_uuid(&args, &user_id);
+		caller_enter_trigger(&caller);
+		statement_run(&lock_user_jobs, &args);
+		caller_leave(&caller);
+	}
+	return PointerGetDatum(data->tg_trigtuple);
+}
+
+/*
+ * ensure_profile(p_user_id uuid) returns jsonb
+ */
+Datum
+ensure_profile(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	pg_uuid_t	user_id;
+	char	   *name;
+	Datum		profile;
+
+	caller_enter_user(&caller);
+	user_id = check_uuid(fcinfo, 0, "p_user_id");
+	caller_require_self(&caller, &user_id);
+	if (!find_user(&user_id, &name))
+		refuse_unknown(&caller, "user", &user_id);
+
+	welcome_user(&user_id, name);
+	argument_uuid(&args, &user_id);
+	statement_run(&select_profile, &args);
+	profile = result_jsonb(1);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(profile);
+}

@@ -1,0 +1,12 @@
+/*
+ * users.h
+ *	  What we know of auth.users.
+ */
+#ifndef STUDIO_USERS_H
+#define STUDIO_USERS_H
+
+#include "utils/uuid.h"
+
+extern bool user_exists(const pg_uuid_t *user_id);
+
+#endif							/* STUDIO_USERS_H */

@@ -1,0 +1,746 @@
+/*
+ * video.c
+ *	  Jobs of the video system: made, moved along, ended, tried again; their
+ *	  steps, files and log lines; the dashboard.
+ *
+ * Status changes are plain UPDATEs here too: the triggers of jobs check the
+ * flow, stamp times and progress, and settle or release the hold.
+ *
+ * Pitfall: a worker that lost the answer asks again.  Every function gives the
+ * same answer to the same question and moves nothing the second time.
+ *
+ * Lock order: job, then its steps, then the account.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+#include "caller.h"
+#include "checks.h"
+#include "errors.h"
+#include "jobs.h"
+#include "ledger.h"
+#include "restore.h"
+#include "settings.h"
+#include "statements.h"
+#include "triggers.h"
+#include "utils/rel.h"
+#include "workflow.h"
+
+PG_FUNCTION_INFO_V1(lock_jobs_of_project);
+PG_FUNCTION_INFO_V1(create_job);
+PG_FUNCTION_INFO_V1(create_job_steps);
+PG_FUNCTION_INFO_V1(update_job_step);
+PG_FUNCTION_INFO_V1(advance_job);
+PG_FUNCTION_INFO_V1(complete_job);
+PG_FUNCTION_INFO_V1(fail_job);
+PG_FUNCTION_INFO_V1(cancel_job);
+PG_FUNCTION_INFO_V1(retry_job);
+PG_FUNCTION_INFO_V1(record_asset);
+PG_FUNCTION_INFO_V1(log_job);
+PG_FUNCTION_INFO_V1(get_dashboard);
+
+#define MAX_REASON_LENGTH 1000
+#define MAX_DASHBOARD 100
+
+static const char *const asset_types[] = {"video", "audio", "image", "captions", "manifest", "zip"};
+static const char *const log_levels[] = {"debug", "info", "warn", "error"};
+
+static const char generated_steps[] =
+"[\"scripting\", \"voice_gen\", \"alignment\", \"visual_plan\", \"image_gen\", \"timeline\", \"rendering\", \"packaging\"]";
+static const char manual_steps[] =
+"[\"voice_gen\", \"alignment\", \"visual_plan\", \"image_gen\", \"timeline\", \"rendering\", \"packaging\"]";
+
+static Statement lock_job = {
+	"SELECT j.user_id, j.status FROM @extschema@.jobs j WHERE j.id = $1 FOR NO KEY UPDATE",
+	1, {UUIDOID}
+};
+static Statement lock_project_jobs = {
+	"SELECT 1 FROM @extschema@.jobs j WHERE j.project_id = $1 ORDER BY j.id FOR UPDATE",
+	1, {UUIDOID}
+};
+static Statement select_job = {
+	"SELECT pg_catalog.to_jsonb(j) FROM @extschema@.jobs j WHERE j.id = $1",
+	1, {UUIDOID}
+};
+static Statement keep_project = {
+	"SELECT p.user_id FROM @extschema@.projects p WHERE p.id = $1 FOR KEY SHARE",
+	1, {UUIDOID}
+};
+static Statement insert_job = {
+	"INSERT INTO @extschema@.jobs (project_id, user_id) VALUES ($1, $2) RETURNING id",
+	2, {UUIDOID, UUIDOID}
+};
+static Statement queue_job = {
+	"UPDATE @extschema@.jobs SET status = 'QUEUED' WHERE id = $1",
+	1, {UUIDOID}
+};
+static Statement count_active_jobs = {
+	"SELECT pg_catalog.count(*)::pg_catalog.int4 FROM @extschema@.jobs j"
+	" WHERE j.user_id = $1 AND j.status NOT IN ('READY', 'FAILED')",
+	1, {UUIDOID}
+};
+static Statement select_transcript_mode = {
+	"SELECT p.transcript_mode FROM @extschema@.jobs j"
+	"  JOIN @extschema@.projects p ON p.id = j.project_id WHERE j.id = $1",
+	1, {UUIDOID}
+};
+static Statement check_steps = {
+	"SELECT CASE WHEN pg_catalog.jsonb_typeof($1) = 'array' THEN"
+	"   (SELECT pg_catalog.count(*) BETWEEN 1 AND 100"
+	"           AND pg_catalog.count(*) = pg_catalog.count(DISTINCT s.name)"
+	"           AND pg_catalog.bool_and(pg_catalog.jsonb_typeof(s.name) = 'string'"
+	"                                   AND pg_catalog.length(s.name #>> '{}') BETWEEN 1 AND 100)"
+	"      FROM pg_catalog.jsonb_array_elements($1) s (name))"
+	" ELSE false END",
+	1, {JSONBOID}
+};
+static Statement insert_steps = {
+	"INSERT INTO @extschema@.job_steps (job_id, step_name, step_order)"
+	" SELECT $1, s.name, s.position::pg_catalog.int4"
+	"   FROM pg_catalog.jsonb_array_elements_text($2) WITH ORDINALITY s (name, position)"
+	" ON CONFLICT (job_id, step_name) DO NOTHING",
+	2, {UUIDOID, JSONBOID}
+};
+static Statement update_step = {
+	"UPDATE @extschema@.job_steps s"
+	"   SET state = $3::@extschema@.step_status, progress_pct = COALESCE($4, s.progress_pct),"
+	"       status_message = COALESCE($5, s.status_message), error_message = COALESCE($6, s.error_message)"
+	" WHERE s.job_id = $1 AND s.step_name = $2"
+	" RETURNING pg_catalog.to_jsonb(s)",
+	6, {UUIDOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID}
+};
+static Statement restart_steps = {
+	"UPDATE @extschema@.job_steps SET state = 'pending', status_message = NULL"
+	" WHERE job_id = $1 AND state <> 'pending'",
+	1, {UUIDOID}
+};
+static Statement update_job = {
+	"UPDATE @extschema@.jobs j"
+	"   SET status = $2::@extschema@.job_status, progress = COALESCE($3, j.progress),"
+	"       status_message = COALESCE($4, j.status_message)"
+	" WHERE j.id = $1",
+	4, {UUIDOID, TEXTOID, INT4OID, TEXTOID}
+};
+static Statement finish_job = {
+	"UPDATE @extschema@.jobs j"
+	"   SET status = 'READY', output_url = COALESCE($2, j.output_url),"
+	"       manifest_json = COALESCE($3, j.manifest_json),"
+	"       cost_credits_final = COALESCE($4, j.cost_credits_final)"
+	" WHERE j.id = $1",
+	4, {UUIDOID, TEXTOID, JSONBOID, INT4OID}
+};
+static Statement differs_from_finished = {
+	"SELECT $2 IS DISTINCT FROM COALESCE(j.output_url, $2)"
+	"    OR $3 IS DISTINCT FROM COALESCE(j.cost_credits_final, $3)"
+	"  FROM @extschema@.jobs j WHERE j.id = $1 AND ($2 IS NOT NULL OR $3 IS NOT NULL)",
+	3, {UUIDOID, TEXTOID, INT4OID}
+};
+static Statement end_job = {
+	"UPDATE @extschema@.jobs"
+	"   SET status = 'FAILED', error_code = $2, error_message = $3, failed_step = $4"
+	" WHERE id = $1",
+	4, {UUIDOID, TEXTOID, TEXTOID, TEXTOID}
+};
+static Statement requeue_job = {
+	"UPDATE @extschema@.jobs"
+	"   SET status = 'QUEUED', status_message = NULL, failed_step = NULL, error_code = NULL,"
+	"       error_message = NULL, cost_credits_final = NULL"
+	" WHERE id = $1"
+	" RETURNING COALESCE(cost_credits_reserved, 0)",
+	1, {UUIDOID}
+};
+static Statement update_asset = {
+	"UPDATE @extschema@.assets a"
+	"   SET url = $3, size_bytes = $5, mime_type = $6, metadata_json = COALESCE($7, '{}')"
+	" WHERE a.id = (SELECT o.id FROM @extschema@.assets o"
+	"                WHERE o.job_id = $1 AND o.type = $2 AND o.storage_path = $4"
+	"                ORDER BY o.created_at, o.id LIMIT 1)"
+	" RETURNING a.id",
+	7, {UUIDOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, TEXTOID, JSONBOID}
+};
+static Statement insert_asset = {
+	"INSERT INTO @extschema@.assets (job_id, type, url, storage_path, size_bytes, mime_type, metadata_json)"
+	" VALUES ($1, $2, $3, $4, $5, $6, COALESCE($7, '{}')) RETURNING id",
+	7, {UUIDOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, TEXTOID, JSONBOID}
+};
+static Statement insert_log = {
+	"INSERT INTO @extschema@.logs (job_id, level, message, step_name, metadata_json)"
+	" SELECT j.id, $2, $3, $4, COALESCE($5, '{}') FROM @extschema@.jobs j WHERE j.id = $1 FOR KEY SHARE"
+	" RETURNING id",
+	5, {UUIDOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID}
+};
+static Statement select_dashboard = {
+	"SELECT COALESCE(pg_catalog.jsonb_agg(d.entry ORDER BY d.created_at DESC, d.id), '[]')"
+	"  FROM (SELECT p.id, p.created_at,"
+	"               pg_catalog.to_jsonb(p) || pg_catalog.jsonb_build_object("
+	"                 'status', j.status, 'progress', j.progress,"
+	"                 'job', pg_catalog.to_jsonb(j) - 'manifest_json') AS entry"
+	"          FROM @extschema@.projects p"
+	"          LEFT JOIN LATERAL (SELECT l.* FROM @extschema@.jobs l WHERE l.project_id = p.id"
+	"                              ORDER BY l.created_at DESC LIMIT 1) j ON true"
+	"         WHERE p.user_id = $1"
+	"         ORDER BY p.created_at DESC, p.id LIMIT $2) d",
+	2, {UUIDOID, INT4OID}
+};
+
+/* ------------------------------------------------------------------------
+ * The row of a job
+ * ------------------------------------------------------------------------ */
+
+/*
+ * Lock a job; false when there is none.
+ */
+bool
+job_lock(const pg_uuid_t *job_id, Job *job)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, job_id);
+	if (statement_run(&lock_job, &args) == 0)
+		return false;
+
+	job->id = *job_id;
+	job->user_id = result_uuid(1);
+	job->status = job_status_of(result_text(2));
+	return true;
+}
+
+/*
+ * Lock a job of the caller, or any job for a service.
+ */
+void
+job_lock_or_refuse(const Caller *caller, const pg_uuid_t *job_id, Job *job)
+{
+	if (!job_lock(job_id, job))
+		refuse_unknown(caller, "job", job_id);
+	caller_require_self(caller, &job->user_id);
+}
+
+bool
+job_has_ended(const Job *job)
+{
+	return job->status == JOB_READY || job->status == JOB_FAILED;
+}
+
+static Datum
+job_as_jsonb(const pg_uuid_t *job_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, job_id);
+	statement_run(&select_job, &args);
+	return result_jsonb(1);
+}
+
+/* Pass an argument of the function on to a statement, NULL or not. */
+static void
+pass_argument(Arguments *args, FunctionCallInfo fcinfo, int argno)
+{
+	argument_add(args, PG_GETARG_DATUM(argno), PG_ARGISNULL(argno));
+}
+
+/*
+ * lock_jobs_of_project() returns trigger: BEFORE DELETE on projects.
+ */
+Datum
+lock_jobs_of_project(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo);
+	pg_uuid_t	project_id = row_get_uuid(RelationGetDescr(data->tg_relation), data->tg_trigtuple, "id");
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+
+	if (!restoring())
+	{
+		argument_uuid(&args, &project_id);
+		caller_enter_trigger(&caller);
+		statement_run(&lock_project_jobs, &args);
+		caller_leave(&caller);
+	}
+	return PointerGetDatum(data->tg_trigtuple);
+}
+
+/* ------------------------------------------------------------------------
+ * Making jobs
+ * ------------------------------------------------------------------------ */
+
+/* Has the user too many jobs?  Call it with the account locked, so that two
+ * jobs made at the same time count each other. */
+static void
+check_active_jobs(const pg_uuid_t *user_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+	int32		limit = setting_int32("max_active_jobs");
+
+	if (limit == 0)
+		return;
+	argument_uuid(&args, user_id);
+	statement_run(&count_active_jobs, &args);
+	if (result_int32(1) > limit)
+		ereport(ERROR,
+				(errcode(ERRCODE_STUDIO_TOO_MANY),
+				 errmsg("too many active jobs"),
+				 errdetail("The limit is %d.", limit),
+				 errhint("Wait until a job has ended, or cancel one.")));
+}
+
+/* Pay for a job that was just made or queued again. */
+static void
+pay_for_job(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount)
+{
+	Account		account = {.user_id = *user_id};
+
+	(void) ledger_lock_account(user_id, &account);
+	check_active_jobs(user_id);
+	if (amount > 0 && !ledger_hold(user_id, job_id, amount))
+		refuse_no_credits(&account, amount);
+}
+
+static uint64
+add_steps(const pg_uuid_t *job_id, Datum steps)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, job_id);
+	argument_add(&args, steps, false);
+	return statement_run(&insert_steps, &args);
+}
+
+/* One step per stage. */
+static uint64
+add_default_steps(const pg_uuid_t *job_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+	const char *mode;
+	const char *steps = generated_steps;
+
+	argument_uuid(&args, job_id);
+	statement_run(&select_transcript_mode, &args);
+	mode = result_text(1);
+	if (mode != NULL && strcmp(mode, "manual") == 0)
+		steps = manual_steps;
+	return add_steps(job_id, DirectFunctionCall1(jsonb_in, CStringGetDatum(steps)));
+}
+
+static pg_uuid_t
+make_job(const pg_uuid_t *project_id, const pg_uuid_t *user_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, project_id);
+	argument_uuid(&args, user_id);
+	statement_run(&insert_job, &args);
+	return result_uuid(1);
+}
+
+/*
+ * create_job(p_project_id uuid, p_cost_credits integer) returns uuid
+ */
+Datum
+create_job(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Arguments	job_args = NO_ARGUMENTS;
+	Caller		caller;
+	pg_uuid_t	project_id,
+				user_id;
+	pg_uuid_t  *job_id = palloc(sizeof(pg_uuid_t));
+	int32		cost;
+
+	caller_enter_service(&caller);
+	project_id = check_uuid(fcinfo, 0, "p_project_id");
+	cost = check_positive(fcinfo, 1, "p_cost_credits");
+
+	argument_uuid(&args, &project_id);
+	if (statement_run(&keep_project, &args) == 0)
+		refuse_unknown(&caller, "project", &project_id);
+	user_id = result_uuid(1);
+
+	*job_id = make_job(&project_id, &user_id);
+	add_default_steps(job_id);
+	pay_for_job(&user_id, job_id, cost);
+	argument_uuid(&job_args, job_id);
+	statement_run(&queue_job, &job_args);
+	caller_leave(&caller);
+
+	PG_RETURN_UUID_P(job_id);
+}
+
+/* ------------------------------------------------------------------------
+ * Steps
+ * ------------------------------------------------------------------------ */
+
+static void
+check_step_names(Datum steps)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_add(&args, steps, false);
+	statement_run(&check_steps, &args);
+	if (!result_bool(1))
+		refuse_value("p_steps", "an array of 1 to 100 different names of 1 to 100 characters");
+}
+
+/*
+ * create_job_steps(p_job_id uuid, p_steps jsonb) returns integer
+ */
+Datum
+create_job_steps(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+	pg_uuid_t	job_id;
+	Job			job;
+	uint64		added;
+
+	caller_enter_service(&caller);
+	job_id = check_uuid(fcinfo, 0, "p_job_id");
+	if (!PG_ARGISNULL(1))
+		check_step_names(PG_GETARG_DATUM(1));
+
+	job_lock_or_refuse(&caller, &job_id, &job);
+	added = PG_ARGISNULL(1) ? add_default_steps(&job_id) : add_steps(&job_id, PG_GETARG_DATUM(1));
+	caller_leave(&caller);
+
+	PG_RETURN_INT32((int32) added);
+}
+
+/* A percentage or NULL. */
+static void
+check_percentage(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	if (!PG_ARGISNULL(argno))
+		(void) check_int32(fcinfo, argno, name, 0, 100);
+}
+
+static void pg_attribute_noreturn()
+refuse_unknown_step(const pg_uuid_t *job_id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_STUDIO_NOT_FOUND),
+			 errmsg("not found"),
+			 errdetail("Job %s has no such step.", uuid_text(job_id)),
+			 errhint("create_job_steps() adds steps.")));
+}
+
+/*
+ * update_job_step(p_job_id uuid, p_step_name text, p_state text,
+ * p_progress_pct integer, p_status_message text, p_error_message text)
+ * returns jsonb
+ */
+Datum
+update_job_step(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	pg_uuid_t	job_id;
+	Datum		step;
+
+	caller_enter_service(&caller);
+	job_id = check_uuid(fcinfo, 0, "p_job_id");
+	check_not_null(fcinfo, 1, "p_step_name");
+	check_word(fcinfo, 2, "p_state", step_state_names, STEP_STATES);
+	check_percentage(fcinfo, 3, "p_progress_pct");
+
+	for (int i = 0; i < 6; i++)
+		pass_argument(&args, fcinfo, i);
+	if (statement_run(&update_step, &args) == 0)
+		refuse_unknown_step(&job_id);
+	step = result_jsonb(1);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(step);
+}
+
+/* ------------------------------------------------------------------------
+ * Moving jobs
+ * ------------------------------------------------------------------------ */
+
+/*
+ * advance_job(p_job_id uuid, p_status text, p_progress integer,
+ * p_status_message text) returns jsonb
+ */
+Datum
+advance_job(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	pg_uuid_t	job_id;
+	Job			job;
+	Datum		result;
+
+	caller_enter_service(&caller);
+	job_id = check_uuid(fcinfo, 0, "p_job_id");
+	check_word(fcinfo, 1, "p_status", job_status_names, JOB_STATUSES);
+	check_percentage(fcinfo, 2, "p_progress");
+
+	job_lock_or_refuse(&caller, &job_id, &job);
+	for (int i = 0; i < 4; i++)
+		pass_argument(&args, fcinfo, i);
+	statement_run(&update_job, &args);
+	result = job_as_jsonb(&job_id);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
+}
+
+/* A job that is READY already: was it completed like this? */
+static void
+check_same_completion(FunctionCallInfo fcinfo, const pg_uuid_t *job_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	pass_argument(&args, fcinfo, 0);
+	pass_argument(&args, fcinfo, 1);
+	pass_argument(&args, fcinfo, 3);
+	if (statement_run(&differs_from_finished, &args) > 0 && result_bool(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_STUDIO_CONFLICT),
+				 errmsg("job was completed differently"),
+				 errdetail("Job %s.", uuid_text(job_id))));
+}
+
+/*
+ * complete_job(p_job_id uuid, p_output_url text, p_manifest jsonb,
+ * p_final_cost integer) returns jsonb
+ */
+Datum
+complete_job(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	pg_uuid_t	job_id;
+	Job			job;
+	Datum		result;
+
+	caller_enter_service(&caller);
+	job_id = check_uuid(fcinfo, 0, "p_job_id");
+	if (!PG_ARGISNULL(3))
+		(void) check_int32(fcinfo, 3, "p_final_cost", 0, PG_INT32_MAX);
+
+	job_lock_or_refuse(&caller, &job_id, &job);
+	if (job.status == JOB_READY)
+		check_same_completion(fcinfo, &job_id);
+	else
+	{
+		for (int i = 0; i < 4; i++)
+			pass_argument(&args, fcinfo, i);
+		statement_run(&finish_job, &args);
+	}
+	result = job_as_jsonb(&job_id);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
+}
+
+/* End a locked job that has not failed yet; the first error stays. */
+static void
+fail_locked_job(const Job *job, Datum code, bool no_code, Datum message, bool no_message, Datum step, bool no_step)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	if (job->status == JOB_FAILED)
+		return;
+	argument_uuid(&args, &job->id);
+	argument_add(&args, code, no_code);
+	argument_add(&args, message, no_message);
+	argument_add(&args, step, no_step);
+	statement_run(&end_job, &args);
+}
+
+/*
+ * fail_job(p_job_id uuid, p_error_code text, p_error_message text,
+ * p_failed_step text) returns jsonb
+ */
+Datum
+fail_job(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+	pg_uuid_t	job_id;
+	Job			job;
+	Datum		result;
+
+	caller_enter_service(&caller);
+	job_id = check_uuid(fcinfo, 0, "p_job_id");
+
+	job_lock_or_refuse(&caller, &job_id, &job);
+	fail_locked_job(&job, PG_GETARG_DATUM(1), PG_ARGISNULL(1),
+					PG_GETARG_DATUM(2), PG_ARGISNULL(2),
+					PG_GETARG_DATUM(3), PG_ARGISNULL(3));
+	result = job_as_jsonb(&job_id);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
+}
+
+/*
+ * cancel_job(p_job_id uuid, p_reason text) returns jsonb
+ */
+Datum
+cancel_job(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+	pg_uuid_t	job_id;
+	Job			job;
+	Datum		result;
+
+	caller_enter_user(&caller);
+	job_id = check_uuid(fcinfo, 0, "p_job_id");
+	check_text(fcinfo, 1, "p_reason", 0, MAX_REASON_LENGTH);
+
+	job_lock_or_refuse(&caller, &job_id, &job);
+	fail_locked_job(&job, CStringGetTextDatum("CANCELLED"), false,
+					PG_GETARG_DATUM(1), PG_ARGISNULL(1), (Datum) 0, true);
+	result = job_as_jsonb(&job_id);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
+}
+
+/* Queue a failed job and start its steps over; the price of the last hold. */
+static int32
+requeue(const pg_uuid_t *job_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+	volatile int32 price = 0;
+
+	argument_uuid(&args, job_id);
+	workflow_begin_retry(job_id);
+	PG_TRY();
+	{
+		statement_run(&requeue_job, &args);
+		price = result_int32(1);
+		statement_run(&restart_steps, &args);
+	}
+	PG_FINALLY();
+	{
+		workflow_end_retry();
+	}
+	PG_END_TRY();
+
+	return price;
+}
+
+/*
+ * retry_job(p_job_id uuid) returns jsonb
+ */
+Datum
+retry_job(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+	pg_uuid_t	job_id;
+	Job			job;
+	Datum		result;
+
+	caller_enter_user(&caller);
+	job_id = check_uuid(fcinfo, 0, "p_job_id");
+
+	job_lock_or_refuse(&caller, &job_id, &job);
+	if (job.status != JOB_QUEUED)
+		pay_for_job(&job.user_id, &job_id, requeue(&job_id));
+	result = job_as_jsonb(&job_id);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
+}
+
+/* ------------------------------------------------------------------------
+ * What jobs leave behind
+ * ------------------------------------------------------------------------ */
+
+/*
+ * record_asset(p_job_id uuid, p_type text, p_url text, p_storage_path text,
+ * p_size_bytes bigint, p_mime_type text, p_metadata jsonb) returns uuid
+ */
+Datum
+record_asset(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	pg_uuid_t	job_id;
+	pg_uuid_t  *asset_id = palloc(sizeof(pg_uuid_t));
+	Job			job;
+
+	caller_enter_service(&caller);
+	job_id = check_uuid(fcinfo, 0, "p_job_id");
+	check_word(fcinfo, 1, "p_type", asset_types, lengthof(asset_types));
+	check_not_null(fcinfo, 2, "p_url");
+	check_not_null(fcinfo, 3, "p_storage_path");
+	if (!PG_ARGISNULL(4) && PG_GETARG_INT64(4) < 0)
+		refuse_value("p_size_bytes", "0 or more");
+
+	/* the lock of the job lets two reports of one file find each other */
+	job_lock_or_refuse(&caller, &job_id, &job);
+	for (int i = 0; i < 7; i++)
+		pass_argument(&args, fcinfo, i);
+	if (statement_run(&update_asset, &args) == 0)
+		statement_run(&insert_asset, &args);
+	*asset_id = result_uuid(1);
+	caller_leave(&caller);
+
+	PG_RETURN_UUID_P(asset_id);
+}
+
+/*
+ * log_job(p_job_id uuid, p_level text, p_message text, p_step_name text,
+ * p_metadata jsonb) returns uuid
+ */
+Datum
+log_job(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	pg_uuid_t	job_id;
+	pg_uuid_t  *log_id = palloc(sizeof(pg_uuid_t));
+
+	caller_enter_service(&caller);
+	job_id = check_uuid(fcinfo, 0, "p_job_id");
+	check_word(fcinfo, 1, "p_level", log_levels, lengthof(log_levels));
+	check_not_null(fcinfo, 2, "p_message");
+
+	for (int i = 0; i < 5; i++)
+		pass_argument(&args, fcinfo, i);
+	if (statement_run(&insert_log, &args) == 0)
+		refuse_unknown(&caller, "job", &job_id);
+	*log_id = result_uuid(1);
+	caller_leave(&caller);
+
+	PG_RETURN_UUID_P(log_id);
+}
+
+/* Whose dashboard? */
+static pg_uuid_t
+dashboard_user(FunctionCallInfo fcinfo, const Caller *caller)
+{
+	pg_uuid_t	user_id;
+
+	if (PG_ARGISNULL(0) && !caller->service)
+		return caller->uid;
+	user_id = check_uuid(fcinfo, 0, "p_user_id");
+	caller_require_self(caller, &user_id);
+	return user_id;
+}
+
+/*
+ * get_dashboard(p_user_id uuid, p_limit integer) returns jsonb
+ */
+Datum
+get_dashboard(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	pg_uuid_t	user_id;
+	Datum		result;
+
+	caller_enter_user(&caller);
+	user_id = dashboard_user(fcinfo, &caller);
+	argument_uuid(&args, &user_id);
+	argument_int32(&args, check_int32(fcinfo, 1, "p_limit", 1, MAX_DASHBOARD));
+	statement_read(&select_dashboard, &args);
+	result = result_jsonb(1);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
+}

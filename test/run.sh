@@ -1,0 +1,132 @@
+#!/bin/bash
+# Runs the tests: test/run.sh [lint|regress|isolation|pgtap|tap]..., all of them when none is named.
+#
+# Builds with every warning an error and with the assertions of our own code switched on, against a private
+# copy of the server.  What a failed suite leaves is copied to test/output/.  Pitfall: a suite without a
+# single test is a failure, so that a moved directory is not taken for a passed suite.
+#
+# PG_CONFIG=... chooses the server; KEEP=1 leaves it running and says where.
+set -euo pipefail
+
+repository=$(cd "$(dirname "$0")/.." && pwd -P)
+output=$repository/test/output
+# shellcheck source=test/lib/packages.sh
+source "$repository/test/lib/packages.sh"
+# shellcheck source=test/lib/server.sh
+source "$repository/test/lib/server.sh"
+exec </dev/null
+
+all_suites=(lint regress isolation pgtap tap)
+# which warnings there are is said by PG_CFLAGS in the Makefile
+flags=(-Werror -DUSE_ASSERT_CHECKING)
+
+# Each is an executable script that prints TAP; one that is not executable fails.
+suite_lint() {
+	list_tests test/lint .sh
+	as_server prove --exec '' "${tests[@]}"
+}
+
+# One database for all, in name order: 000_setup.sql prepares it for those that follow.
+suite_regress() {
+	list_tests test/sql .sql
+	as_server "$pgxs/src/test/regress/pg_regress" --bindir="$bin" --inputdir=test \
+		--dbname=contrib_regression "${names[@]}" ||
+		fail_with_diffs regress regression.diffs regression.out results
+}
+
+suite_isolation() {
+	list_tests test/isolation/specs .spec
+	prepare_database isolation
+	as_server env PGISOLATIONTIMEOUT=60 "$pgxs/src/test/isolation/pg_isolation_regress" --bindir="$bin" \
+		--inputdir=test/isolation --outputdir=output_iso --use-existing --dbname=isolation "${names[@]}" ||
+		fail_with_diffs isolation output_iso/{regression.diffs,regression.out,results}
+}
+
+suite_pgtap() {
+	list_tests test/pgtap .sql
+	prepare_database pgtap
+	quietly as_server psql -X -q -v ON_ERROR_STOP=1 -d pgtap -c 'CREATE SCHEMA tap' \
+		-c 'GRANT USAGE ON SCHEMA tap TO PUBLIC' -c 'CREATE EXTENSION pgtap SCHEMA tap' \
+		-c 'ALTER DATABASE pgtap SET search_path = public, extensions, tap'
+	as_server pg_prove --dbname pgtap "${tests[@]}"
+}
+
+# These make clusters of their own, below TMPDIR and TESTDATADIR.
+suite_tap() {
+	list_tests test/tap .pl
+	as_server env TESTDIR="$source" TESTDATADIR="$source/tmp_check" TESTLOGDIR="$source/tmp_check/log" \
+		PGPORT=65432 PG_REGRESS="$pgxs/src/test/regress/pg_regress" \
+		prove -I "$pgxs/src/test/perl" -I "$source" "${tests[@]}" ||
+		{ keep_output tap tmp_check/log; return 1; }
+}
+
+# Sets tests to the files of a directory in name order, names to their bare names.
+list_tests() {
+	local test
+	tests=("$1"/*"$2") names=()
+	if [ ! -e "${tests[0]}" ]; then
+		echo "there is no $1/*$2" >&2
+		return 1
+	fi
+	for test in "${tests[@]}"; do
+		names+=("$(basename "$test" "$2")")
+	done
+}
+
+fail_with_diffs() {
+	local lines
+	if [ -e "$2" ]; then
+		lines=$(wc -l <"$2")
+		head -n 300 "$2"
+		[ "$lines" -le 300 ] || echo "... $((lines - 300)) more lines"
+	fi
+	keep_output "$@"
+	return 1
+}
+
+# Copies what a suite left into the clone, which may be read-only or another user's.
+keep_output() {
+	local to=$output/$1
+	shift
+	if mkdir -p "$to" 2>/dev/null && cp -r -- "$@" "$to" 2>/dev/null; then
+		chown -R --reference="$repository" "$output" 2>/dev/null || true
+		echo "kept in test/output/$(basename "$to")"
+	fi
+}
+
+run_suites() {
+	local suite start failed=0 report=()
+	for suite; do
+		printf '\n== %s\n' "$suite"
+		start=$SECONDS
+		attended "suite_$suite"
+		if [ "$outcome" -eq 0 ]; then
+			report+=("suite $suite: passed, $((SECONDS - start)) s")
+		else
+			report+=("suite $suite: FAILED, $((SECONDS - start)) s")
+			failed=1
+		fi
+	done
+	printf '\n'
+	printf '%s\n' "${report[@]}"
+	return "$failed"
+}
+
+for suite; do
+	if [[ " ${all_suites[*]} " != *" $suite "* ]]; then
+		echo "test/run.sh: no such suite: $suite (there are: ${all_suites[*]})" >&2
+		exit 2
+	fi
+done
+need_packages test
+open_scratch
+rm -rf "$output" 2>/dev/null || true
+copy_server
+build_extension "${flags[@]}"
+start_cluster
+cd "$source"
+echo "PostgreSQL $(as_server "$bin/postgres" --version | sed 's/.* (PostgreSQL) //'), ready after $SECONDS s"
+if [ $# -eq 0 ]; then
+	set -- "${all_suites[@]}"
+fi
+run_suites "$@"
