@@ -12,7 +12,7 @@ MODULE_big  = $(EXTENSION)
 OBJS        = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 PGFILEDESC  = "studio_engine - back end of an AI content studio"
 PG_CPPFLAGS = -DSTUDIO_ENGINE_VERSION='"$(EXTVERSION)"'
-PG_CFLAGS   = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
+PG_CFLAGS   = -Wall -Wextra -Wno-unused-parameter
 
 # --- the install script -------------------------------------------------
 # api/ is code and belongs to the extension; tables/ and attach/ are data
@@ -49,6 +49,9 @@ $(INSTALL_SQL): sql/install/begin.sql $(API) $(TABLES) $(ATTACH) $(ATTACH_AUTH) 
 	  echo 'END $$studio$$;'; \
 	  cat sql/install/release.sql; } > $@
 
+# PGXS does not track headers
+$(OBJS): $(wildcard src/*.h) $(EXTENSION).control
+
 # --- two commands -------------------------------------------------------
 .PHONY: demo test lint indent
 
@@ -60,3 +63,11 @@ test:
 
 lint:
 	test/run.sh lint
+
+# the typedef names that pg_bsd_indent needs are in our own debug information
+PGINDENT = pg_bsd_indent -bad -bap -bbb -bc -bl -cli1 -cp33 -cdb -nce -d0 -di12 \
+	-nfc1 -i4 -l79 -lp -lpl -nip -npro -sac -tpg -ts4 -U.typedefs
+
+indent: $(OBJS)
+	objdump -Wi $(OBJS) | awk '/DW_TAG_typedef/ {t = 1; next} t && /DW_AT_name/ {sub(/.*: /, ""); print; t = 0}' | sort -u > .typedefs
+	for f in src/*.[ch]; do $(PGINDENT) $$f $$f.tmp && mv $$f.tmp $$f || exit 1; done

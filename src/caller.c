@@ -22,7 +22,7 @@
 #include "relations.h"
 #include "statements.h"
 
-static Statement select_uid = {"SELECT auth.uid()", 0, {0}};
+static Statement select_uid = {.text = "SELECT auth.uid()"};
 
 /*
  * May the current user act for any user?  True for whom row level security

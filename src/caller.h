@@ -7,6 +7,8 @@
 
 #include "utils/uuid.h"
 
+#include "compat.h"
+
 typedef struct Caller
 {
 	bool		service;		/* may act for any user */
@@ -27,8 +29,8 @@ extern void caller_leave(Caller *caller);
 extern void caller_become(Caller *caller, Oid role);
 
 extern void caller_require_self(const Caller *caller, const pg_uuid_t *user_id);
-extern void refuse(void) pg_attribute_noreturn();
-extern void refuse_unknown(const Caller *caller, const char *what, const pg_uuid_t *id) pg_attribute_noreturn();
+pg_noreturn extern void refuse(void);
+pg_noreturn extern void refuse_unknown(const Caller *caller, const char *what, const pg_uuid_t *id);
 
 extern char *uuid_text(const pg_uuid_t *id);
 extern bool uuid_equal(const pg_uuid_t *a, const pg_uuid_t *b);

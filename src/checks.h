@@ -8,12 +8,14 @@
 #include "fmgr.h"
 #include "utils/uuid.h"
 
+#include "compat.h"
+
 extern void check_not_null(FunctionCallInfo fcinfo, int argno, const char *name);
 extern pg_uuid_t check_uuid(FunctionCallInfo fcinfo, int argno, const char *name);
 extern int32 check_positive(FunctionCallInfo fcinfo, int argno, const char *name);
 extern int32 check_int32(FunctionCallInfo fcinfo, int argno, const char *name, int32 min, int32 max);
 extern char *check_text(FunctionCallInfo fcinfo, int argno, const char *name, int min, int max);
 extern char *check_word(FunctionCallInfo fcinfo, int argno, const char *name, const char *const *words, int nwords);
-extern void refuse_value(const char *name, const char *expected) pg_attribute_noreturn();
+pg_noreturn extern void refuse_value(const char *name, const char *expected);
 
 #endif							/* STUDIO_CHECKS_H */

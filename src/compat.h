@@ -13,4 +13,9 @@
 #define STUDIO_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
 
+/* 18 has the C23-like spelling that stands before the declaration */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
 #endif							/* STUDIO_COMPAT_H */

@@ -35,35 +35,35 @@ PG_FUNCTION_INFO_V1(cleanup_expired_drafts);
 #define MAX_CLEANUP 100000
 
 static Statement lock_token = {
-	"SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('studio_engine.draft ' || $1, 0))",
-	1, {TEXTOID}
+	.text = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('studio_engine.draft ' || $1, 0))",
+	.nargs = 1,.argtypes = {TEXTOID}
 };
 static Statement update_draft = {
-	"UPDATE @extschema@.draft_prompts d"
+	.text = "UPDATE @extschema@.draft_prompts d"
 	"   SET prompt_text = $2, template_id = $3, options = $4, updated_at = pg_catalog.now(),"
 	"       expires_at = pg_catalog.now() + pg_catalog.make_interval(days => $5)"
 	" WHERE d.id = (SELECT l.id FROM @extschema@.draft_prompts l"
 	"                WHERE l.session_token = $1 AND l.user_id IS NULL AND l.expires_at > pg_catalog.now()"
 	"                ORDER BY l.updated_at DESC, l.id LIMIT 1 FOR UPDATE)"
 	" RETURNING d.id",
-	5, {TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT4OID}
+	.nargs = 5,.argtypes = {TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT4OID}
 };
 static Statement insert_draft = {
-	"INSERT INTO @extschema@.draft_prompts (session_token, prompt_text, template_id, options, expires_at)"
+	.text = "INSERT INTO @extschema@.draft_prompts (session_token, prompt_text, template_id, options, expires_at)"
 	" VALUES ($1, $2, $3, $4, pg_catalog.now() + pg_catalog.make_interval(days => $5)) RETURNING id",
-	5, {TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT4OID}
+	.nargs = 5,.argtypes = {TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT4OID}
 };
 static Statement select_draft = {
-	"SELECT pg_catalog.jsonb_build_object('id', d.id, 'prompt_text', d.prompt_text,"
+	.text = "SELECT pg_catalog.jsonb_build_object('id', d.id, 'prompt_text', d.prompt_text,"
 	"         'template_id', d.template_id, 'options', d.options,"
 	"         'created_at', d.created_at, 'updated_at', d.updated_at, 'expires_at', d.expires_at)"
 	"  FROM @extschema@.draft_prompts d"
 	" WHERE d.session_token = $1 AND d.user_id IS NULL AND d.expires_at > pg_catalog.now()"
 	" ORDER BY d.updated_at DESC, d.id LIMIT 1",
-	1, {TEXTOID}
+	.nargs = 1,.argtypes = {TEXTOID}
 };
 static Statement claim_drafts = {
-	"WITH locked AS ("
+	.text = "WITH locked AS ("
 	"  SELECT d.id FROM @extschema@.draft_prompts d"
 	"   WHERE d.session_token = $1 AND d.user_id IS NULL AND d.expires_at > pg_catalog.now()"
 	"   ORDER BY d.id FOR UPDATE"
@@ -72,14 +72,14 @@ static Statement claim_drafts = {
 	"    FROM locked WHERE d.id = locked.id"
 	"  RETURNING d.id, d.created_at"
 	") SELECT c.id FROM claimed c ORDER BY c.created_at DESC, c.id DESC LIMIT 1",
-	2, {TEXTOID, UUIDOID}
+	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
 };
 static Statement delete_expired = {
-	"DELETE FROM @extschema@.draft_prompts d"
+	.text = "DELETE FROM @extschema@.draft_prompts d"
 	" WHERE d.id = ANY (ARRAY(SELECT e.id FROM @extschema@.draft_prompts e"
 	"                          WHERE e.expires_at <= pg_catalog.now() AND e.user_id IS NULL"
 	"                          ORDER BY e.expires_at LIMIT $1 FOR UPDATE SKIP LOCKED))",
-	1, {INT4OID}
+	.nargs = 1,.argtypes = {INT4OID}
 };
 
 /* The options of a draft: a JSON object of bounded size; NULL is an empty one. */

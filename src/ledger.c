@@ -93,40 +93,40 @@ static bool booking = false;
 static List *booked_accounts = NIL;
 
 static Statement select_balance = {
-	"SELECT a.balance FROM @extschema@.credit_accounts a WHERE a.user_id = $1",
-	1, {UUIDOID}
+	.text = "SELECT a.balance FROM @extschema@.credit_accounts a WHERE a.user_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement lock_account = {
-	"SELECT a.balance, a.reserved FROM @extschema@.credit_accounts a WHERE a.user_id = $1 FOR NO KEY UPDATE",
-	1, {UUIDOID}
+	.text = "SELECT a.balance, a.reserved FROM @extschema@.credit_accounts a WHERE a.user_id = $1 FOR NO KEY UPDATE",
+	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement insert_account = {
-	"INSERT INTO @extschema@.credit_accounts (user_id) VALUES ($1) ON CONFLICT (user_id) DO NOTHING",
-	1, {UUIDOID}
+	.text = "INSERT INTO @extschema@.credit_accounts (user_id) VALUES ($1) ON CONFLICT (user_id) DO NOTHING",
+	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement book_on_account = {
-	"UPDATE @extschema@.credit_accounts a"
+	.text = "UPDATE @extschema@.credit_accounts a"
 	"   SET balance = a.balance + $2, reserved = a.reserved + $3,"
 	"       entries = a.entries + 1, updated_at = pg_catalog.clock_timestamp()"
 	" WHERE a.user_id = $1"
 	" RETURNING a.balance, a.entries",
-	3, {UUIDOID, INT4OID, INT4OID}
+	.nargs = 3,.argtypes = {UUIDOID, INT4OID, INT4OID}
 };
 static Statement select_miscounted = {
-	"SELECT a.user_id::pg_catalog.text FROM @extschema@.credit_accounts a"
+	.text = "SELECT a.user_id::pg_catalog.text FROM @extschema@.credit_accounts a"
 	" WHERE a.user_id = $1"
 	"   AND a.entries <> COALESCE((SELECT pg_catalog.max(l.entry_no) FROM @extschema@.credit_ledger l"
 	"                               WHERE l.user_id = $1), 0)",
-	1, {UUIDOID}
+	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement insert_entry = {
-	"INSERT INTO @extschema@.credit_ledger"
+	.text = "INSERT INTO @extschema@.credit_ledger"
 	" (user_id, type, amount, note, job_id, stripe_payment_id, idempotency_key)"
 	" VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
-	7, {UUIDOID, TEXTOID, INT4OID, TEXTOID, UUIDOID, TEXTOID, TEXTOID}
+	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, INT4OID, TEXTOID, UUIDOID, TEXTOID, TEXTOID}
 };
 static Statement select_hold = {
-	"SELECT h.open, h.taken, h.entry_no IS NOT NULL,"
+	.text = "SELECT h.open, h.taken, h.entry_no IS NOT NULL,"
 	"       COALESCE((SELECT -pg_catalog.sum(u.amount) FROM @extschema@.credit_ledger u"
 	"                  WHERE u.job_id = $1 AND u.type = 'usage' AND u.entry_no > h.entry_no), 0)::pg_catalog.int4"
 	"  FROM (SELECT COALESCE(-pg_catalog.sum(l.amount), 0)::pg_catalog.int4 AS open,"
@@ -134,33 +134,33 @@ static Statement select_hold = {
 	"                         FILTER (WHERE l.amount < 0))[1], 0) AS taken,"
 	"               pg_catalog.max(l.entry_no) FILTER (WHERE l.amount < 0) AS entry_no"
 	"          FROM @extschema@.credit_ledger l WHERE l.job_id = $1 AND l.type = 'reserve') h",
-	1, {UUIDOID}
+	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement set_reserved = {
-	"UPDATE @extschema@.jobs SET cost_credits_reserved = $2, cost_credits_final = NULL WHERE id = $1",
-	2, {UUIDOID, INT4OID}
+	.text = "UPDATE @extschema@.jobs SET cost_credits_reserved = $2, cost_credits_final = NULL WHERE id = $1",
+	.nargs = 2,.argtypes = {UUIDOID, INT4OID}
 };
 static Statement set_final = {
-	"UPDATE @extschema@.jobs SET cost_credits_final = $2 WHERE id = $1",
-	2, {UUIDOID, INT4OID}
+	.text = "UPDATE @extschema@.jobs SET cost_credits_final = $2 WHERE id = $1",
+	.nargs = 2,.argtypes = {UUIDOID, INT4OID}
 };
 static Statement select_by_key = {
-	"SELECT l.id, l.user_id, l.type, l.amount FROM @extschema@.credit_ledger l"
+	.text = "SELECT l.id, l.user_id, l.type, l.amount FROM @extschema@.credit_ledger l"
 	" WHERE l.user_id = $1 AND l.idempotency_key = $2",
-	2, {UUIDOID, TEXTOID}
+	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
 static Statement select_by_payment = {
-	"SELECT l.id, l.user_id, l.type, l.amount FROM @extschema@.credit_ledger l"
+	.text = "SELECT l.id, l.user_id, l.type, l.amount FROM @extschema@.credit_ledger l"
 	" WHERE l.stripe_payment_id = $1 AND l.type IN ('purchase', 'subscription') AND l.reverses IS NULL",
-	1, {TEXTOID}
+	.nargs = 1,.argtypes = {TEXTOID}
 };
 static Statement select_job_exists = {
-	"SELECT 1 FROM @extschema@.jobs j WHERE j.id = $1",
-	1, {UUIDOID}
+	.text = "SELECT 1 FROM @extschema@.jobs j WHERE j.id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_account_exists = {
-	"SELECT 1 FROM @extschema@.credit_accounts a WHERE a.user_id = $1",
-	1, {UUIDOID}
+	.text = "SELECT 1 FROM @extschema@.credit_accounts a WHERE a.user_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
 };
 
 /* ------------------------------------------------------------------------
@@ -217,7 +217,7 @@ refuse_no_credits(const Account *account, int64 wanted)
 			 errhint("Buy credits, or wait until a running job gives back what it holds.")));
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse_conflict(const char *message, const char *detail)
 {
 	ereport(ERROR,
@@ -334,7 +334,7 @@ write_job_cost(Statement *statement, const pg_uuid_t *job_id, int32 cost)
  * Plain INSERTs
  * ------------------------------------------------------------------------ */
 
-static void
+pg_noreturn static void
 refuse_entry(const char *detail)
 {
 	ereport(ERROR,
@@ -353,12 +353,12 @@ check_sign(const char *type, int32 amount)
 
 	if (amount == 0)
 		refuse_entry("The amount is zero.");
-	for (int i = 0; i < lengthof(adding); i++)
+	for (int i = 0; i < (int) lengthof(adding); i++)
 	{
 		if (strcmp(type, adding[i]) == 0 && amount < 0)
 			refuse_entry("The amount of a purchase, subscription, grant or refund must be positive.");
 	}
-	for (int i = 0; i < lengthof(taking); i++)
+	for (int i = 0; i < (int) lengthof(taking); i++)
 	{
 		if (strcmp(type, taking[i]) == 0 && amount > 0)
 			refuse_entry("The amount of a usage or expire must be negative.");
@@ -577,7 +577,7 @@ verify_inserted_entries(PG_FUNCTION_ARGS)
  * Guards
  * ------------------------------------------------------------------------ */
 
-static void
+pg_noreturn static void
 refuse_change(const char *hint)
 {
 	ereport(ERROR,
@@ -990,7 +990,7 @@ check_overrun(FunctionCallInfo fcinfo, int argno)
 {
 	char	   *name = check_word(fcinfo, argno, "p_overrun", overrun_names, lengthof(overrun_names));
 
-	for (int i = 0; i < lengthof(overrun_names); i++)
+	for (int i = 0; i < (int) lengthof(overrun_names); i++)
 	{
 		if (strcmp(name, overrun_names[i]) == 0)
 			return (Overrun) i;

@@ -8,6 +8,8 @@
 
 #include "utils/uuid.h"
 
+#include "compat.h"
+
 typedef struct Account
 {
 	pg_uuid_t	user_id;
@@ -19,6 +21,6 @@ extern bool ledger_lock_account(const pg_uuid_t *user_id, Account *account);
 extern void ledger_open_account(const pg_uuid_t *user_id, Account *account);
 extern bool ledger_hold(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount);
 extern void ledger_welcome(const pg_uuid_t *user_id, int32 amount);
-extern void refuse_no_credits(const Account *account, int64 wanted) pg_attribute_noreturn();
+pg_noreturn extern void refuse_no_credits(const Account *account, int64 wanted);
 
 #endif							/* STUDIO_LEDGER_H */

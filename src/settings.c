@@ -12,15 +12,16 @@
 
 #include "catalog/pg_type.h"
 
+#include "compat.h"
 #include "settings.h"
 #include "statements.h"
 
 static Statement select_setting = {
-	"SELECT s.value FROM studio_engine.settings s WHERE s.name = $1",
-	1, {TEXTOID}
+	.text = "SELECT s.value FROM studio_engine.settings s WHERE s.name = $1",
+	.nargs = 1,.argtypes = {TEXTOID}
 };
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse_setting(const char *name)
 {
 	ereport(ERROR,

@@ -5,8 +5,8 @@
  * A domain file declares its statements as static variables:
  *
  *		static Statement select_owner = {
- *			"SELECT user_id FROM @extschema@.jobs WHERE id = $1",
- *			1, {UUIDOID}
+ *			.text = "SELECT user_id FROM @extschema@.jobs WHERE id = $1",
+ *			.nargs = 1,.argtypes = {UUIDOID}
  *		};
  *
  * and runs them between caller_enter() and caller_leave().

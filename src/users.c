@@ -39,24 +39,24 @@ PG_FUNCTION_INFO_V1(lock_jobs_of_user);
 PG_FUNCTION_INFO_V1(ensure_profile);
 
 static Statement select_user = {
-	"SELECT u.raw_user_meta_data ->> 'name' FROM auth.users u WHERE u.id = $1",
-	1, {UUIDOID}
+	.text = "SELECT u.raw_user_meta_data ->> 'name' FROM auth.users u WHERE u.id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement insert_profile = {
-	"INSERT INTO @extschema@.profiles (id, display_name) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING",
-	2, {UUIDOID, TEXTOID}
+	.text = "INSERT INTO @extschema@.profiles (id, display_name) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING",
+	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
 static Statement select_profile = {
-	"SELECT pg_catalog.to_jsonb(p) FROM @extschema@.profiles p WHERE p.id = $1",
-	1, {UUIDOID}
+	.text = "SELECT pg_catalog.to_jsonb(p) FROM @extschema@.profiles p WHERE p.id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement json_name = {
-	"SELECT $1::pg_catalog.jsonb ->> 'name'",
-	1, {JSONBOID}
+	.text = "SELECT $1::pg_catalog.jsonb ->> 'name'",
+	.nargs = 1,.argtypes = {JSONBOID}
 };
 static Statement lock_user_jobs = {
-	"SELECT 1 FROM @extschema@.jobs j WHERE j.user_id = $1 ORDER BY j.id FOR UPDATE",
-	1, {UUIDOID}
+	.text = "SELECT 1 FROM @extschema@.jobs j WHERE j.user_id = $1 ORDER BY j.id FOR UPDATE",
+	.nargs = 1,.argtypes = {UUIDOID}
 };
 
 static Oid

@@ -16,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/rel.h"
 
 #include "caller.h"
 #include "checks.h"
@@ -26,7 +27,6 @@
 #include "settings.h"
 #include "statements.h"
 #include "triggers.h"
-#include "utils/rel.h"
 #include "workflow.h"
 
 PG_FUNCTION_INFO_V1(lock_jobs_of_project);
@@ -54,126 +54,126 @@ static const char manual_steps[] =
 "[\"voice_gen\", \"alignment\", \"visual_plan\", \"image_gen\", \"timeline\", \"rendering\", \"packaging\"]";
 
 static Statement lock_job = {
-	"SELECT j.user_id, j.status FROM @extschema@.jobs j WHERE j.id = $1 FOR NO KEY UPDATE",
-	1, {UUIDOID}
+	.text = "SELECT j.user_id, j.status FROM @extschema@.jobs j WHERE j.id = $1 FOR NO KEY UPDATE",
+	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement lock_project_jobs = {
-	"SELECT 1 FROM @extschema@.jobs j WHERE j.project_id = $1 ORDER BY j.id FOR UPDATE",
-	1, {UUIDOID}
+	.text = "SELECT 1 FROM @extschema@.jobs j WHERE j.project_id = $1 ORDER BY j.id FOR UPDATE",
+	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_job = {
-	"SELECT pg_catalog.to_jsonb(j) FROM @extschema@.jobs j WHERE j.id = $1",
-	1, {UUIDOID}
+	.text = "SELECT pg_catalog.to_jsonb(j) FROM @extschema@.jobs j WHERE j.id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement keep_project = {
-	"SELECT p.user_id FROM @extschema@.projects p WHERE p.id = $1 FOR KEY SHARE",
-	1, {UUIDOID}
+	.text = "SELECT p.user_id FROM @extschema@.projects p WHERE p.id = $1 FOR KEY SHARE",
+	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement insert_job = {
-	"INSERT INTO @extschema@.jobs (project_id, user_id) VALUES ($1, $2) RETURNING id",
-	2, {UUIDOID, UUIDOID}
+	.text = "INSERT INTO @extschema@.jobs (project_id, user_id) VALUES ($1, $2) RETURNING id",
+	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement queue_job = {
-	"UPDATE @extschema@.jobs SET status = 'QUEUED' WHERE id = $1",
-	1, {UUIDOID}
+	.text = "UPDATE @extschema@.jobs SET status = 'QUEUED' WHERE id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement count_active_jobs = {
-	"SELECT pg_catalog.count(*)::pg_catalog.int4 FROM @extschema@.jobs j"
+	.text = "SELECT pg_catalog.count(*)::pg_catalog.int4 FROM @extschema@.jobs j"
 	" WHERE j.user_id = $1 AND j.status NOT IN ('READY', 'FAILED')",
-	1, {UUIDOID}
+	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_transcript_mode = {
-	"SELECT p.transcript_mode FROM @extschema@.jobs j"
+	.text = "SELECT p.transcript_mode FROM @extschema@.jobs j"
 	"  JOIN @extschema@.projects p ON p.id = j.project_id WHERE j.id = $1",
-	1, {UUIDOID}
+	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement check_steps = {
-	"SELECT CASE WHEN pg_catalog.jsonb_typeof($1) = 'array' THEN"
+	.text = "SELECT CASE WHEN pg_catalog.jsonb_typeof($1) = 'array' THEN"
 	"   (SELECT pg_catalog.count(*) BETWEEN 1 AND 100"
 	"           AND pg_catalog.count(*) = pg_catalog.count(DISTINCT s.name)"
 	"           AND pg_catalog.bool_and(pg_catalog.jsonb_typeof(s.name) = 'string'"
 	"                                   AND pg_catalog.length(s.name #>> '{}') BETWEEN 1 AND 100)"
 	"      FROM pg_catalog.jsonb_array_elements($1) s (name))"
 	" ELSE false END",
-	1, {JSONBOID}
+	.nargs = 1,.argtypes = {JSONBOID}
 };
 static Statement insert_steps = {
-	"INSERT INTO @extschema@.job_steps (job_id, step_name, step_order)"
+	.text = "INSERT INTO @extschema@.job_steps (job_id, step_name, step_order)"
 	" SELECT $1, s.name, s.position::pg_catalog.int4"
 	"   FROM pg_catalog.jsonb_array_elements_text($2) WITH ORDINALITY s (name, position)"
 	" ON CONFLICT (job_id, step_name) DO NOTHING",
-	2, {UUIDOID, JSONBOID}
+	.nargs = 2,.argtypes = {UUIDOID, JSONBOID}
 };
 static Statement update_step = {
-	"UPDATE @extschema@.job_steps s"
+	.text = "UPDATE @extschema@.job_steps s"
 	"   SET state = $3::@extschema@.step_status, progress_pct = COALESCE($4, s.progress_pct),"
 	"       status_message = COALESCE($5, s.status_message), error_message = COALESCE($6, s.error_message)"
 	" WHERE s.job_id = $1 AND s.step_name = $2"
 	" RETURNING pg_catalog.to_jsonb(s)",
-	6, {UUIDOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID}
+	.nargs = 6,.argtypes = {UUIDOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID}
 };
 static Statement restart_steps = {
-	"UPDATE @extschema@.job_steps SET state = 'pending', status_message = NULL"
+	.text = "UPDATE @extschema@.job_steps SET state = 'pending', status_message = NULL"
 	" WHERE job_id = $1 AND state <> 'pending'",
-	1, {UUIDOID}
+	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement update_job = {
-	"UPDATE @extschema@.jobs j"
+	.text = "UPDATE @extschema@.jobs j"
 	"   SET status = $2::@extschema@.job_status, progress = COALESCE($3, j.progress),"
 	"       status_message = COALESCE($4, j.status_message)"
 	" WHERE j.id = $1",
-	4, {UUIDOID, TEXTOID, INT4OID, TEXTOID}
+	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, INT4OID, TEXTOID}
 };
 static Statement finish_job = {
-	"UPDATE @extschema@.jobs j"
+	.text = "UPDATE @extschema@.jobs j"
 	"   SET status = 'READY', output_url = COALESCE($2, j.output_url),"
 	"       manifest_json = COALESCE($3, j.manifest_json),"
 	"       cost_credits_final = COALESCE($4, j.cost_credits_final)"
 	" WHERE j.id = $1",
-	4, {UUIDOID, TEXTOID, JSONBOID, INT4OID}
+	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, JSONBOID, INT4OID}
 };
 static Statement differs_from_finished = {
-	"SELECT $2 IS DISTINCT FROM COALESCE(j.output_url, $2)"
+	.text = "SELECT $2 IS DISTINCT FROM COALESCE(j.output_url, $2)"
 	"    OR $3 IS DISTINCT FROM COALESCE(j.cost_credits_final, $3)"
 	"  FROM @extschema@.jobs j WHERE j.id = $1 AND ($2 IS NOT NULL OR $3 IS NOT NULL)",
-	3, {UUIDOID, TEXTOID, INT4OID}
+	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, INT4OID}
 };
 static Statement end_job = {
-	"UPDATE @extschema@.jobs"
+	.text = "UPDATE @extschema@.jobs"
 	"   SET status = 'FAILED', error_code = $2, error_message = $3, failed_step = $4"
 	" WHERE id = $1",
-	4, {UUIDOID, TEXTOID, TEXTOID, TEXTOID}
+	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, TEXTOID, TEXTOID}
 };
 static Statement requeue_job = {
-	"UPDATE @extschema@.jobs"
+	.text = "UPDATE @extschema@.jobs"
 	"   SET status = 'QUEUED', status_message = NULL, failed_step = NULL, error_code = NULL,"
 	"       error_message = NULL, cost_credits_final = NULL"
 	" WHERE id = $1"
 	" RETURNING COALESCE(cost_credits_reserved, 0)",
-	1, {UUIDOID}
+	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement update_asset = {
-	"UPDATE @extschema@.assets a"
+	.text = "UPDATE @extschema@.assets a"
 	"   SET url = $3, size_bytes = $5, mime_type = $6, metadata_json = COALESCE($7, '{}')"
 	" WHERE a.id = (SELECT o.id FROM @extschema@.assets o"
 	"                WHERE o.job_id = $1 AND o.type = $2 AND o.storage_path = $4"
 	"                ORDER BY o.created_at, o.id LIMIT 1)"
 	" RETURNING a.id",
-	7, {UUIDOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, TEXTOID, JSONBOID}
+	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, TEXTOID, JSONBOID}
 };
 static Statement insert_asset = {
-	"INSERT INTO @extschema@.assets (job_id, type, url, storage_path, size_bytes, mime_type, metadata_json)"
+	.text = "INSERT INTO @extschema@.assets (job_id, type, url, storage_path, size_bytes, mime_type, metadata_json)"
 	" VALUES ($1, $2, $3, $4, $5, $6, COALESCE($7, '{}')) RETURNING id",
-	7, {UUIDOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, TEXTOID, JSONBOID}
+	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, TEXTOID, JSONBOID}
 };
 static Statement insert_log = {
-	"INSERT INTO @extschema@.logs (job_id, level, message, step_name, metadata_json)"
+	.text = "INSERT INTO @extschema@.logs (job_id, level, message, step_name, metadata_json)"
 	" SELECT j.id, $2, $3, $4, COALESCE($5, '{}') FROM @extschema@.jobs j WHERE j.id = $1 FOR KEY SHARE"
 	" RETURNING id",
-	5, {UUIDOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID}
+	.nargs = 5,.argtypes = {UUIDOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID}
 };
 static Statement select_dashboard = {
-	"SELECT COALESCE(pg_catalog.jsonb_agg(d.entry ORDER BY d.created_at DESC, d.id), '[]')"
+	.text = "SELECT COALESCE(pg_catalog.jsonb_agg(d.entry ORDER BY d.created_at DESC, d.id), '[]')"
 	"  FROM (SELECT p.id, p.created_at,"
 	"               pg_catalog.to_jsonb(p) || pg_catalog.jsonb_build_object("
 	"                 'status', j.status, 'progress', j.progress,"
@@ -183,7 +183,7 @@ static Statement select_dashboard = {
 	"                              ORDER BY l.created_at DESC LIMIT 1) j ON true"
 	"         WHERE p.user_id = $1"
 	"         ORDER BY p.created_at DESC, p.id LIMIT $2) d",
-	2, {UUIDOID, INT4OID}
+	.nargs = 2,.argtypes = {UUIDOID, INT4OID}
 };
 
 /* ------------------------------------------------------------------------
@@ -415,7 +415,7 @@ check_percentage(FunctionCallInfo fcinfo, int argno, const char *name)
 		(void) check_int32(fcinfo, argno, name, 0, 100);
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse_unknown_step(const pg_uuid_t *job_id)
 {
 	ereport(ERROR,

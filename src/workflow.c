@@ -124,8 +124,8 @@ static const Workflow workflows[] = {
 };
 
 static Statement select_manual_transcript = {
-	"SELECT p.transcript_mode = 'manual' FROM @extschema@.projects p WHERE p.id = $1",
-	1, {UUIDOID}
+	.text = "SELECT p.transcript_mode = 'manual' FROM @extschema@.projects p WHERE p.id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
 };
 
 /* the job that retry_job() is working on */
@@ -169,7 +169,7 @@ job_status_of(const char *name)
 static const Workflow *
 workflow_by_name(const char *name)
 {
-	for (int i = 0; i < lengthof(workflows); i++)
+	for (int i = 0; i < (int) lengthof(workflows); i++)
 	{
 		if (strcmp(workflows[i].table, name) == 0)
 			return &workflows[i];
@@ -216,7 +216,7 @@ allowed_from(const Workflow *flow, int from)
 	return buf.len > 0 ? buf.data : "none";
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse_transition(const Workflow *flow, Relation rel, const char *from, const char *to, const char *allowed)
 {
 	ereport(ERROR,
@@ -505,7 +505,7 @@ put_transition(ReturnSetInfo *rsinfo, const Workflow *flow, const Transition *t)
 	Datum		values[lengthof(columns)];
 	bool		nulls[lengthof(columns)];
 
-	for (int i = 0; i < lengthof(columns); i++)
+	for (int i = 0; i < (int) lengthof(columns); i++)
 	{
 		nulls[i] = columns[i] == NULL;
 		values[i] = nulls[i] ? (Datum) 0 : CStringGetTextDatum(columns[i]);
@@ -522,7 +522,7 @@ workflow_transitions(PG_FUNCTION_ARGS)
 {
 	InitMaterializedSRF(fcinfo, 0);
 
-	for (int w = 0; w < lengthof(workflows); w++)
+	for (int w = 0; w < (int) lengthof(workflows); w++)
 	{
 		for (int i = 0; i < workflows[w].ntransitions; i++)
 			put_transition((ReturnSetInfo *) fcinfo->resultinfo, &workflows[w],
