@@ -70,4 +70,6 @@ PGINDENT = pg_bsd_indent -bad -bap -bbb -bc -bl -cli1 -cp33 -cdb -nce -d0 -di12 
 
 indent: $(OBJS)
 	objdump -Wi $(OBJS) | awk '/DW_TAG_typedef/ {t = 1; next} t && /DW_AT_name/ {sub(/.*: /, ""); print; t = 0}' | sort -u > .typedefs
-	for f in src/*.[ch]; do $(PGINDENT) $$f $$f.tmp && mv $$f.tmp $$f || exit 1; done
+	for f in src/*.[ch]; do \
+	  $(PGINDENT) $$f $$f.tmp && sed -E 's/^([A-Za-z_][^ \t]*)[ \t]+\*$$/\1 */' $$f.tmp > $$f && rm $$f.tmp || exit 1; \
+	done

@@ -49,23 +49,22 @@ identify(Caller *caller)
 }
 
 /*
- * Act as another role until caller_leave().  SECURITY_LOCAL_USERID_CHANGE
+ * Act as another role until caller_resume().  SECURITY_LOCAL_USERID_CHANGE
  * forbids SET ROLE meanwhile, SECURITY_NOFORCE_RLS keeps FORCE ROW LEVEL
  * SECURITY from hiding rows from their owner, as foreign keys do it.
  */
 void
 caller_become(Caller *caller, Oid role)
 {
+	GetUserIdAndSecContext(&caller->saved_user, &caller->saved_context);
 	SetUserIdAndSecContext(role,
 						   caller->saved_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
 }
 
-static void
-connect(Caller *caller)
+void
+caller_resume(const Caller *caller)
 {
-	caller->known = false;
-	GetUserIdAndSecContext(&caller->saved_user, &caller->saved_context);
-	SPI_connect();
+	SetUserIdAndSecContext(caller->saved_user, caller->saved_context);
 }
 
 /*
@@ -75,7 +74,8 @@ void
 caller_enter_anybody(Caller *caller)
 {
 	caller->service = caller_is_service();
-	connect(caller);
+	caller->known = false;
+	SPI_connect();
 	caller_become(caller, engine_owner());
 }
 
@@ -88,7 +88,8 @@ caller_enter_service(Caller *caller)
 	caller->service = caller_is_service();
 	if (!caller->service)
 		refuse();
-	connect(caller);
+	caller->known = false;
+	SPI_connect();
 	caller_become(caller, engine_owner());
 }
 
@@ -100,7 +101,8 @@ void
 caller_enter_user(Caller *caller)
 {
 	caller->service = caller_is_service();
-	connect(caller);
+	caller->known = false;
+	SPI_connect();
 	if (!caller->service)
 	{
 		identify(caller);
@@ -117,7 +119,8 @@ void
 caller_enter_trigger(Caller *caller)
 {
 	caller->service = true;
-	connect(caller);
+	caller->known = false;
+	SPI_connect();
 	caller_become(caller, engine_owner());
 }
 
@@ -125,7 +128,7 @@ void
 caller_leave(Caller *caller)
 {
 	SPI_finish();
-	SetUserIdAndSecContext(caller->saved_user, caller->saved_context);
+	caller_resume(caller);
 }
 
 /*

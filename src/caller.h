@@ -27,6 +27,7 @@ extern void caller_enter_trigger(Caller *caller);
 extern void caller_leave(Caller *caller);
 
 extern void caller_become(Caller *caller, Oid role);
+extern void caller_resume(const Caller *caller);
 
 extern void caller_require_self(const Caller *caller, const pg_uuid_t *user_id);
 pg_noreturn extern void refuse(void);

@@ -1,7 +1,8 @@
 /*
  * ledger.h
- *	  Credits.  The functions below expect to run between caller_enter_... and
- *	  caller_leave(), with the job locked where there is one.
+ *	  The account and the ledger.  The functions below expect to run between
+ *	  caller_enter_... and caller_leave(), with the job locked where there is
+ *	  one.
  */
 #ifndef STUDIO_LEDGER_H
 #define STUDIO_LEDGER_H
@@ -10,6 +11,8 @@
 
 #include "compat.h"
 
+#define MAX_NOTE_LENGTH 1000
+
 typedef struct Account
 {
 	pg_uuid_t	user_id;
@@ -17,10 +20,24 @@ typedef struct Account
 	int32		reserved;
 } Account;
 
+/* an entry to be made; NULL pointers are SQL NULLs */
+typedef struct Entry
+{
+	const pg_uuid_t *user_id;
+	const char *type;
+	int32		amount;
+	const char *note;
+	const pg_uuid_t *job_id;
+	const char *payment_id;
+	const char *key;
+} Entry;
+
 extern bool ledger_lock_account(const pg_uuid_t *user_id, Account *account);
 extern void ledger_open_account(const pg_uuid_t *user_id, Account *account);
-extern bool ledger_hold(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount);
-extern void ledger_welcome(const pg_uuid_t *user_id, int32 amount);
+extern void ledger_check_capacity(const Account *account, int32 amount);
+extern pg_uuid_t ledger_append(const Entry *entry);
+
 pg_noreturn extern void refuse_no_credits(const Account *account, int64 wanted);
+pg_noreturn extern void refuse_conflict(const char *message, const char *detail);
 
 #endif							/* STUDIO_LEDGER_H */

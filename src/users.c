@@ -17,7 +17,6 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -26,8 +25,7 @@
 
 #include "caller.h"
 #include "checks.h"
-#include "errors.h"
-#include "ledger.h"
+#include "credits.h"
 #include "restore.h"
 #include "settings.h"
 #include "statements.h"
@@ -84,10 +82,9 @@ find_user(const pg_uuid_t *user_id, char **name)
 	bool		found;
 
 	argument_uuid(&args, user_id);
-	GetUserIdAndSecContext(&self.saved_user, &self.saved_context);
 	caller_become(&self, owner_of_users());
 	found = statement_run(&select_user, &args) > 0;
-	SetUserIdAndSecContext(self.saved_user, self.saved_context);
+	caller_resume(&self);
 
 	if (found)
 		*name = result_text(1);
@@ -113,7 +110,7 @@ welcome_user(const pg_uuid_t *user_id, const char *name)
 	argument_uuid(&args, user_id);
 	argument_text(&args, name);
 	statement_run(&insert_profile, &args);
-	ledger_welcome(user_id, setting_int32("welcome_credits"));
+	credits_welcome(user_id, setting_int32("welcome_credits"));
 }
 
 /* The name that was given at sign-up; NULL when there is none. */

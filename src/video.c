@@ -21,6 +21,7 @@
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
+#include "holds.h"
 #include "jobs.h"
 #include "ledger.h"
 #include "restore.h"
@@ -53,10 +54,6 @@ static const char generated_steps[] =
 static const char manual_steps[] =
 "[\"voice_gen\", \"alignment\", \"visual_plan\", \"image_gen\", \"timeline\", \"rendering\", \"packaging\"]";
 
-static Statement lock_job = {
-	.text = "SELECT j.user_id, j.status FROM @extschema@.jobs j WHERE j.id = $1 FOR NO KEY UPDATE",
-	.nargs = 1,.argtypes = {UUIDOID}
-};
 static Statement lock_project_jobs = {
 	.text = "SELECT 1 FROM @extschema@.jobs j WHERE j.project_id = $1 ORDER BY j.id FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
@@ -186,45 +183,6 @@ static Statement select_dashboard = {
 	.nargs = 2,.argtypes = {UUIDOID, INT4OID}
 };
 
-/* ------------------------------------------------------------------------
- * The row of a job
- * ------------------------------------------------------------------------ */
-
-/*
- * Lock a job; false when there is none.
- */
-bool
-job_lock(const pg_uuid_t *job_id, Job *job)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_uuid(&args, job_id);
-	if (statement_run(&lock_job, &args) == 0)
-		return false;
-
-	job->id = *job_id;
-	job->user_id = result_uuid(1);
-	job->status = job_status_of(result_text(2));
-	return true;
-}
-
-/*
- * Lock a job of the caller, or any job for a service.
- */
-void
-job_lock_or_refuse(const Caller *caller, const pg_uuid_t *job_id, Job *job)
-{
-	if (!job_lock(job_id, job))
-		refuse_unknown(caller, "job", job_id);
-	caller_require_self(caller, &job->user_id);
-}
-
-bool
-job_has_ended(const Job *job)
-{
-	return job->status == JOB_READY || job->status == JOB_FAILED;
-}
-
 static Datum
 job_as_jsonb(const pg_uuid_t *job_id)
 {
@@ -295,7 +253,7 @@ pay_for_job(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount)
 
 	(void) ledger_lock_account(user_id, &account);
 	check_active_jobs(user_id);
-	if (amount > 0 && !ledger_hold(user_id, job_id, amount))
+	if (amount > 0 && !hold_take(user_id, job_id, amount))
 		refuse_no_credits(&account, amount);
 }
 

@@ -83,6 +83,8 @@ missing_packages() {
 	[ -x "$bindir/psql" ] && [ -x "$bindir/pg_config" ] || found+=("postgresql-client-$major")
 	[ -e "$headers/postgres.h" ] && [ -e "$pgxs/src/makefiles/pgxs.mk" ] || found+=("postgresql-server-dev-$major")
 	if [ "$purpose" = test ]; then
+		command -v pg_bsd_indent >/dev/null || found+=(pg-bsd-indent)
+		command -v objdump >/dev/null || found+=(binutils)
 		[ -e "$share/extension/pgtap.control" ] || found+=("postgresql-$major-pgtap")
 		command -v pg_prove >/dev/null || found+=(libtap-parser-sourcehandler-pgtap-perl)
 		command -v prove >/dev/null || found+=(perl)

@@ -1,0 +1,499 @@
+/*
+ * holds.c
+ *	  What jobs hold: reserve, settle, release, and the end of jobs.
+ *
+ * What a job holds is read from its entries: a hold is `reserve -N`, closing it
+ * is `reserve +N`, so the sum of a job's reserve entries is minus its open
+ * hold, and there is no second book to drift.
+ *
+ * Pitfall: a hold may be read only under the lock of its job.  Whoever opens or
+ * closes one also writes the row of the job, so that a REPEATABLE READ
+ * transaction with an old view of the ledger fails on the job (40001) instead
+ * of acting on it.
+ *
+ * Lock order: job, then account.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+
+#include "caller.h"
+#include "checks.h"
+#include "holds.h"
+#include "jobs.h"
+#include "ledger.h"
+#include "restore.h"
+#include "statements.h"
+#include "triggers.h"
+
+PG_FUNCTION_INFO_V1(price_ended_job);
+PG_FUNCTION_INFO_V1(close_hold_of_ended_job);
+PG_FUNCTION_INFO_V1(return_hold_of_deleted_job);
+PG_FUNCTION_INFO_V1(reserve_credits);
+PG_FUNCTION_INFO_V1(settle_credits);
+PG_FUNCTION_INFO_V1(release_credits);
+
+/* the last hold of a job, from its entries */
+typedef struct Hold
+{
+	bool		exists;			/* there was a hold at some time */
+	int32		open;			/* credits held now */
+	int32		taken;			/* credits that the last hold took */
+	int32		charged;		/* credits charged since it was taken */
+} Hold;
+
+typedef enum Overrun
+{
+	OVERRUN_ERROR,
+	OVERRUN_CHARGE,
+	OVERRUN_CAP
+} Overrun;
+
+static const char *const overrun_names[] = {"error", "charge", "cap"};
+
+static Statement select_hold = {
+	.text = "SELECT h.open, h.taken, h.entry_no IS NOT NULL,"
+	"       COALESCE((SELECT -pg_catalog.sum(u.amount) FROM @extschema@.credit_ledger u"
+	"                  WHERE u.job_id = $1 AND u.type = 'usage' AND u.entry_no > h.entry_no), 0)::pg_catalog.int4"
+	"  FROM (SELECT COALESCE(-pg_catalog.sum(l.amount), 0)::pg_catalog.int4 AS open,"
+	"               COALESCE((pg_catalog.array_agg(-l.amount ORDER BY l.entry_no DESC)"
+	"                         FILTER (WHERE l.amount < 0))[1], 0) AS taken,"
+	"               pg_catalog.max(l.entry_no) FILTER (WHERE l.amount < 0) AS entry_no"
+	"          FROM @extschema@.credit_ledger l WHERE l.job_id = $1 AND l.type = 'reserve') h",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement set_reserved = {
+	.text = "UPDATE @extschema@.jobs SET cost_credits_reserved = $2, cost_credits_final = NULL WHERE id = $1",
+	.nargs = 2,.argtypes = {UUIDOID, INT4OID}
+};
+static Statement set_final = {
+	.text = "UPDATE @extschema@.jobs SET cost_credits_final = $2 WHERE id = $1",
+	.nargs = 2,.argtypes = {UUIDOID, INT4OID}
+};
+
+/* The last hold of a job; call it with the job locked. */
+static Hold
+read_hold(const pg_uuid_t *job_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Hold		hold;
+
+	argument_uuid(&args, job_id);
+	statement_run(&select_hold, &args);
+	hold.open = result_int32(1);
+	hold.taken = result_int32(2);
+	hold.exists = result_bool(3);
+	hold.charged = result_int32(4);
+	return hold;
+}
+
+static void
+write_job_cost(Statement *statement, const pg_uuid_t *job_id, int32 cost)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, job_id);
+	argument_int32(&args, cost);
+	statement_run(statement, &args);
+}
+
+/* ------------------------------------------------------------------------
+ * Plain INSERTs
+ * ------------------------------------------------------------------------ */
+
+/* A plain reserve entry opens or closes the hold of its job. */
+void
+hold_check_entry(const Job *job, const Account *account, int32 amount)
+{
+	Hold		hold = read_hold(&job->id);
+
+	if (amount > 0)
+	{
+		if (hold.open != amount)
+			refuse_conflict("credits are held differently",
+							psprintf("Job %s holds %d, not %d.", uuid_text(&job->id), hold.open, amount));
+		write_job_cost(&set_final, &job->id, hold.charged);
+		return;
+	}
+
+	if (job_has_ended(job))
+		refuse_conflict("job has ended", psprintf("Job %s.", uuid_text(&job->id)));
+	if (hold.open > 0)
+		refuse_conflict("credits are held differently",
+						psprintf("Job %s holds %d already.", uuid_text(&job->id), hold.open));
+	if (account->balance < -(int64) amount)
+		refuse_no_credits(account, -(int64) amount);
+	write_job_cost(&set_reserved, &job->id, -amount);
+}
+
+/* A plain usage entry of a job whose hold is closed raises what it cost. */
+void
+hold_note_usage(const Job *job, int32 amount)
+{
+	Hold		hold = read_hold(&job->id);
+
+	if (hold.exists && hold.open == 0)
+		write_job_cost(&set_final, &job->id, hold.charged - amount);
+}
+
+/* ------------------------------------------------------------------------
+ * Opening and closing
+ * ------------------------------------------------------------------------ */
+
+/*
+ * Hold credits for a job that has no open hold, as a retry or a new job does.
+ * False when the account has too little.  Call it with the job locked.
+ */
+bool
+hold_take(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount)
+{
+	Account		account;
+	Entry		entry = {
+		.user_id = user_id,.job_id = job_id,
+		.type = "reserve",.amount = -amount,.note = "Reserved for job"
+	};
+
+	if (!ledger_lock_account(user_id, &account) || account.balance < amount)
+		return false;
+	ledger_append(&entry);
+	write_job_cost(&set_reserved, job_id, amount);
+	return true;
+}
+
+/* Close an open hold and charge cost of it. */
+static void
+close_hold(const Job *job, const Hold *hold, int32 cost, const char *note)
+{
+	Entry		back = {
+		.user_id = &job->user_id,.job_id = &job->id,
+		.type = "reserve",.amount = hold->open,.note = note
+	};
+	Entry		usage = {
+		.user_id = &job->user_id,.job_id = &job->id,
+		.type = "usage",.amount = -cost,.note = "Charged for job"
+	};
+
+	ledger_append(&back);
+	if (cost > 0)
+		ledger_append(&usage);
+}
+
+/*
+ * What a settlement at final_cost (NULL: the whole hold) charges.  Call it with
+ * the account locked.
+ */
+static int32
+price_of(const Hold *hold, const int32 *final_cost, Overrun overrun, const Account *account)
+{
+	if (final_cost == NULL)
+		return hold->open;
+	if (*final_cost <= hold->open)
+		return *final_cost;
+
+	switch (overrun)
+	{
+		case OVERRUN_ERROR:
+			refuse_conflict("price exceeds the hold",
+							psprintf("Price %d, held %d.", *final_cost, hold->open));
+		case OVERRUN_CHARGE:
+			if ((int64) account->balance + hold->open < *final_cost)
+				refuse_no_credits(account, (int64) *final_cost - hold->open);
+			return *final_cost;
+		case OVERRUN_CAP:
+			return hold->open;
+	}
+	return 0;					/* not reached */
+}
+
+/* Settling what is closed already: the same answer, or a conflict. */
+static int32
+replay_settlement(const Job *job, const Hold *hold, const int32 *final_cost, Overrun overrun)
+{
+	int32		cost;
+
+	if (!hold->exists)
+	{
+		if (final_cost == NULL || *final_cost == 0)
+			return 0;
+		refuse_conflict("job has no hold to settle",
+						psprintf("Job %s, price %d.", uuid_text(&job->id), *final_cost));
+	}
+
+	cost = final_cost ? *final_cost : hold->taken;
+	if (overrun == OVERRUN_CAP)
+		cost = Min(cost, hold->taken);
+	if (cost != hold->charged)
+		refuse_conflict("hold was closed differently",
+						psprintf("Job %s was charged %d, not %d.", uuid_text(&job->id), hold->charged, cost));
+	return cost;
+}
+
+/* Close the hold of a locked job; *closed tells whether anything moved. */
+static int32
+settle(const Job *job, const int32 *final_cost, Overrun overrun, bool *closed)
+{
+	Account		account;
+	Hold		hold = {.exists = false};
+	int32		cost;
+
+	*closed = false;
+	if (ledger_lock_account(&job->user_id, &account))
+		hold = read_hold(&job->id);
+	if (hold.open == 0)
+		return replay_settlement(job, &hold, final_cost, overrun);
+
+	cost = price_of(&hold, final_cost, overrun, &account);
+	close_hold(job, &hold, cost, cost > 0 ? "Hold settled" : "Hold released");
+	*closed = true;
+	return cost;
+}
+
+/* ------------------------------------------------------------------------
+ * The end of a job
+ * ------------------------------------------------------------------------ */
+
+/*
+ * price_ended_job() returns trigger: BEFORE UPDATE on jobs, the status becomes
+ * READY or FAILED.  Reads the hold without locking the account: the row of the
+ * job is locked, so nobody else can open or close it.
+ */
+Datum
+price_ended_job(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo);
+	TupleDesc	desc = RelationGetDescr(data->tg_relation);
+	RowEdit		edit = {.desc = desc,.row = data->tg_newtuple};
+	pg_uuid_t	job_id = row_get_uuid(desc, edit.row, "id");
+	bool		has_price;
+	Hold		hold;
+	Caller		caller;
+
+	if (restoring())
+		return PointerGetDatum(edit.row);
+
+	caller_enter_trigger(&caller);
+	hold = read_hold(&job_id);
+	caller_leave(&caller);
+
+	(void) row_get(desc, edit.row, "cost_credits_final", &has_price);
+	has_price = !has_price;
+	if (hold.open > 0)
+	{
+		bool		failed = strcmp(SPI_getvalue(edit.row, desc, SPI_fnumber(desc, "status")), "FAILED") == 0;
+
+		if (failed)
+			row_set(&edit, "cost_credits_final", Int32GetDatum(0));
+		else if (!has_price)
+			row_set(&edit, "cost_credits_final", Int32GetDatum(hold.open));
+	}
+	else if (hold.exists && !has_price)
+		row_set(&edit, "cost_credits_final", Int32GetDatum(hold.charged));
+
+	return PointerGetDatum(row_edit_apply(&edit));
+}
+
+/*
+ * close_hold_of_ended_job() returns trigger: AFTER UPDATE on jobs, the status
+ * became READY or FAILED.
+ */
+Datum
+close_hold_of_ended_job(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo);
+	TupleDesc	desc = RelationGetDescr(data->tg_relation);
+	HeapTuple	row = data->tg_newtuple;
+	Job			job;
+	Caller		caller;
+	bool		isnull;
+	int32		price;
+	bool		closed;
+
+	if (restoring())
+		return PointerGetDatum(NULL);
+
+	job.id = row_get_uuid(desc, row, "id");
+	job.user_id = row_get_uuid(desc, row, "user_id");
+	job.status = job_status_of(SPI_getvalue(row, desc, SPI_fnumber(desc, "status")));
+	price = DatumGetInt32(row_get(desc, row, "cost_credits_final", &isnull));
+
+	if (!isnull && price < 0)
+		refuse_value("cost_credits_final", "0 or more");
+
+	/* a job that failed after it was charged stays charged */
+	caller_enter_trigger(&caller);
+	if (job.status == JOB_READY || read_hold(&job.id).open > 0)
+		settle(&job, isnull ? NULL : &price, OVERRUN_ERROR, &closed);
+	caller_leave(&caller);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * return_hold_of_deleted_job() returns trigger: AFTER DELETE on jobs, before
+ * the foreign keys empty the entries' job_id.  The entry that closes the hold
+ * cannot name the job any more.
+ */
+Datum
+return_hold_of_deleted_job(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo);
+	TupleDesc	desc = RelationGetDescr(data->tg_relation);
+	pg_uuid_t	job_id = row_get_uuid(desc, data->tg_trigtuple, "id");
+	pg_uuid_t	user_id = row_get_uuid(desc, data->tg_trigtuple, "user_id");
+	Account		account;
+	Entry		entry = {.user_id = &user_id,.type = "reserve",.note = "Job deleted"};
+	Caller		caller;
+
+	if (restoring())
+		return PointerGetDatum(NULL);
+
+	caller_enter_trigger(&caller);
+	entry.amount = read_hold(&job_id).open;
+	/* when the user is being deleted, the account may have gone before */
+	if (entry.amount > 0 && ledger_lock_account(&user_id, &account))
+		ledger_append(&entry);
+	caller_leave(&caller);
+	return PointerGetDatum(NULL);
+}
+
+/* ------------------------------------------------------------------------
+ * Functions
+ * ------------------------------------------------------------------------ */
+
+/* The part of reserve_credits() under the lock of the job. */
+static bool
+reserve(const Job *job, int32 amount)
+{
+	Account		account;
+	Hold		hold;
+
+	if (job_has_ended(job))
+		refuse_conflict("job has ended", psprintf("Job %s.", uuid_text(&job->id)));
+	if (!ledger_lock_account(&job->user_id, &account))
+		return false;
+
+	hold = read_hold(&job->id);
+	if (hold.open > 0 && hold.open != amount)
+		refuse_conflict("credits are held differently",
+						psprintf("Job %s holds %d, not %d.", uuid_text(&job->id), hold.open, amount));
+	return hold.open > 0 || hold_take(&job->user_id, &job->id, amount);
+}
+
+/*
+ * reserve_credits(p_user_id uuid, p_job_id uuid, p_amount integer)
+ * returns boolean
+ */
+Datum
+reserve_credits(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+	pg_uuid_t	user_id,
+				job_id;
+	int32		amount;
+	Job			job;
+	bool		result;
+
+	caller_enter_service(&caller);
+	user_id = check_uuid(fcinfo, 0, "p_user_id");
+	job_id = check_uuid(fcinfo, 1, "p_job_id");
+	amount = check_positive(fcinfo, 2, "p_amount");
+
+	job_lock_or_refuse(&caller, &job_id, &job);
+	if (!uuid_equal(&job.user_id, &user_id))
+		refuse();
+	result = reserve(&job, amount);
+	caller_leave(&caller);
+
+	PG_RETURN_BOOL(result);
+}
+
+static Overrun
+check_overrun(FunctionCallInfo fcinfo, int argno)
+{
+	char	   *name = check_word(fcinfo, argno, "p_overrun", overrun_names, lengthof(overrun_names));
+
+	for (int i = 0; i < (int) lengthof(overrun_names); i++)
+	{
+		if (strcmp(name, overrun_names[i]) == 0)
+			return (Overrun) i;
+	}
+	return OVERRUN_ERROR;		/* not reached */
+}
+
+/*
+ * settle_credits(p_job_id uuid, p_final_cost integer, p_overrun text)
+ * returns integer
+ */
+Datum
+settle_credits(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+	pg_uuid_t	job_id;
+	int32		final_cost = 0,
+				cost;
+	Overrun		overrun;
+	Job			job;
+	bool		closed;
+
+	caller_enter_service(&caller);
+	job_id = check_uuid(fcinfo, 0, "p_job_id");
+	if (!PG_ARGISNULL(1))
+		final_cost = check_int32(fcinfo, 1, "p_final_cost", 0, PG_INT32_MAX);
+	overrun = check_overrun(fcinfo, 2);
+
+	job_lock_or_refuse(&caller, &job_id, &job);
+	cost = settle(&job, PG_ARGISNULL(1) ? NULL : &final_cost, overrun, &closed);
+	if (closed)
+		write_job_cost(&set_final, &job_id, cost);
+	caller_leave(&caller);
+
+	PG_RETURN_INT32(cost);
+}
+
+/* The part of release_credits() under the lock of the job. */
+static int32
+release(const Job *job, const char *note)
+{
+	Account		account;
+	Hold		hold;
+
+	if (!ledger_lock_account(&job->user_id, &account))
+		return 0;
+	hold = read_hold(&job->id);
+	if (hold.open == 0)
+	{
+		if (hold.charged > 0)
+			refuse_conflict("hold was closed differently",
+							psprintf("Job %s was charged %d.", uuid_text(&job->id), hold.charged));
+		return hold.taken;
+	}
+
+	close_hold(job, &hold, 0, note ? note : "Hold released");
+	write_job_cost(&set_final, &job->id, 0);
+	return hold.open;
+}
+
+/*
+ * release_credits(p_job_id uuid, p_note text) returns integer
+ */
+Datum
+release_credits(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+	pg_uuid_t	job_id;
+	char	   *note;
+	Job			job;
+	int32		released;
+
+	caller_enter_service(&caller);
+	job_id = check_uuid(fcinfo, 0, "p_job_id");
+	note = check_text(fcinfo, 1, "p_note", 0, MAX_NOTE_LENGTH);
+
+	job_lock_or_refuse(&caller, &job_id, &job);
+	released = release(&job, note);
+	caller_leave(&caller);
+
+	PG_RETURN_INT32(released);
+}

@@ -1,0 +1,15 @@
+/*
+ * holds.h
+ *	  What jobs hold.  Call these with the job and the account locked.
+ */
+#ifndef STUDIO_HOLDS_H
+#define STUDIO_HOLDS_H
+
+#include "jobs.h"
+#include "ledger.h"
+
+extern bool hold_take(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount);
+extern void hold_check_entry(const Job *job, const Account *account, int32 amount);
+extern void hold_note_usage(const Job *job, int32 amount);
+
+#endif							/* STUDIO_HOLDS_H */

@@ -1,0 +1,55 @@
+/*
+ * jobs.c
+ *	  The row of a job, locked.
+ *
+ * Pitfall: FOR NO KEY UPDATE and not FOR UPDATE, since inserting a step or a
+ * ledger entry takes FOR KEY SHARE on the job and must not wait.
+ *
+ * Lock order: the job comes before its steps and before the account.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+
+#include "jobs.h"
+#include "statements.h"
+
+static Statement lock_job = {
+	.text = "SELECT j.user_id, j.status FROM @extschema@.jobs j WHERE j.id = $1 FOR NO KEY UPDATE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+
+/*
+ * Lock a job; false when there is none.
+ */
+bool
+job_lock(const pg_uuid_t *job_id, Job *job)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, job_id);
+	if (statement_run(&lock_job, &args) == 0)
+		return false;
+
+	job->id = *job_id;
+	job->user_id = result_uuid(1);
+	job->status = job_status_of(result_text(2));
+	return true;
+}
+
+/*
+ * Lock a job of the caller, or any job for a service.
+ */
+void
+job_lock_or_refuse(const Caller *caller, const pg_uuid_t *job_id, Job *job)
+{
+	if (!job_lock(job_id, job))
+		refuse_unknown(caller, "job", job_id);
+	caller_require_self(caller, &job->user_id);
+}
+
+bool
+job_has_ended(const Job *job)
+{
+	return job->status == JOB_READY || job->status == JOB_FAILED;
+}

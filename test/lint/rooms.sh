@@ -1,0 +1,47 @@
+#!/bin/bash
+# Each room keeps to itself: what only one source file may do, no other does.
+set -euo pipefail
+
+count=0
+failed=0
+
+# only FILE PATTERN...: in src/, the pattern occurs in this file and nowhere else
+only() {
+	local file=$1 pattern=$2 others
+	count=$((count + 1))
+	others=$(grep -lwE "$pattern" src/*.[ch] | grep -vx "src/$file" || true)
+	if [ -z "$others" ] && grep -qwE "$pattern" "src/$file"; then
+		echo "ok $count - $pattern in src/$file only"
+	else
+		echo "not ok $count - $pattern in src/$file only"
+		echo "# elsewhere: ${others:-nowhere, not even in src/$file}" | paste -sd ' '
+		failed=1
+	fi
+}
+
+# never PATTERN: nowhere in src/
+never() {
+	local pattern=$1 where
+	count=$((count + 1))
+	where=$(grep -nE "$pattern" src/*.[ch] || true)
+	if [ -z "$where" ]; then
+		echo "ok $count - no $pattern"
+	else
+		echo "not ok $count - no $pattern"
+		while read -r line; do echo "# $line"; done <<<"$where"
+		failed=1
+	fi
+}
+
+only compat.h 'PG_VERSION_NUM'
+only statements.c 'SPI_prepare|SPI_keepplan'
+only statements.c 'SPI_execute_plan'
+only caller.c 'SetUserIdAndSecContext'
+only errors.h 'MAKE_SQLSTATE'
+only studio_engine.c 'DefineCustom[A-Za-z]*Variable'
+only relations.c 'CacheRegisterSyscacheCallback'
+never 'SPI_execute\(|SPI_exec\('
+never 'ERRCODE_T_R_(SERIALIZATION|DEADLOCK).*\),$'
+never 'default:'
+echo "1..$count"
+exit "$failed"
