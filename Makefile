@@ -45,7 +45,7 @@ $(INSTALL_SQL): sql/install/begin.sql $(API) $(TABLES) $(ATTACH) $(ATTACH_AUTH) 
 	  echo 'DO $$studio$$ BEGIN'; \
 	  echo "IF $(MODE) = 'install' THEN"; cat $(TABLES); echo 'END IF;'; \
 	  echo "IF $(MODE) <> 'restore' THEN"; cat $(ATTACH); echo 'END IF;'; \
-	  echo "IF to_regclass('auth.users') IS NOT NULL THEN"; cat $(ATTACH_AUTH); echo 'END IF;'; \
+	  echo "IF current_setting('studio_setup.hooks')::boolean THEN"; cat $(ATTACH_AUTH); echo 'END IF;'; \
 	  echo 'END $$studio$$;'; \
 	  cat sql/install/release.sql; } > $@
 

@@ -31,6 +31,7 @@
 
 PG_FUNCTION_INFO_V1(price_ended_job);
 PG_FUNCTION_INFO_V1(close_hold_of_ended_job);
+PG_FUNCTION_INFO_V1(keep_owner_of_hold);
 PG_FUNCTION_INFO_V1(return_hold_of_deleted_job);
 PG_FUNCTION_INFO_V1(reserve_credits);
 PG_FUNCTION_INFO_V1(settle_credits);
@@ -328,6 +329,31 @@ close_hold_of_ended_job(PG_FUNCTION_ARGS)
 		settle(&job, isnull ? NULL : &price, OVERRUN_ERROR, &closed);
 	caller_leave(&caller);
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * keep_owner_of_hold() returns trigger: BEFORE UPDATE on jobs, the user
+ * changes.  What the account of one user holds cannot be closed on the account
+ * of another.
+ */
+Datum
+keep_owner_of_hold(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo);
+	pg_uuid_t	job_id = row_get_uuid(RelationGetDescr(data->tg_relation), data->tg_trigtuple, "id");
+	Caller		caller;
+	Hold		hold;
+
+	if (restoring())
+		return PointerGetDatum(data->tg_newtuple);
+
+	caller_enter_trigger(&caller);
+	hold = read_hold(&job_id);
+	if (hold.open > 0)
+		refuse_conflict("job holds credits of its user",
+						psprintf("Job %s holds %d.", uuid_text(&job_id), hold.open));
+	caller_leave(&caller);
+	return PointerGetDatum(data->tg_newtuple);
 }
 
 /*

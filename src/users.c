@@ -40,6 +40,10 @@ static Statement select_user = {
 	.text = "SELECT u.raw_user_meta_data ->> 'name' FROM auth.users u WHERE u.id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
+static Statement keep_user = {
+	.text = "SELECT u.raw_user_meta_data ->> 'name' FROM auth.users u WHERE u.id = $1 FOR KEY SHARE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
 static Statement insert_profile = {
 	.text = "INSERT INTO @extschema@.profiles (id, display_name) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
@@ -75,7 +79,7 @@ owner_of_users(void)
 
 /* Look a user up as the owner of the table; *name may become NULL. */
 static bool
-find_user(const pg_uuid_t *user_id, char **name)
+find_user(Statement *statement, const pg_uuid_t *user_id, char **name)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Caller		self;
@@ -83,7 +87,7 @@ find_user(const pg_uuid_t *user_id, char **name)
 
 	argument_uuid(&args, user_id);
 	caller_become(&self, owner_of_users());
-	found = statement_run(&select_user, &args) > 0;
+	found = statement_run(statement, &args) > 0;
 	caller_resume(&self);
 
 	if (found)
@@ -96,7 +100,21 @@ user_exists(const pg_uuid_t *user_id)
 {
 	char	   *name;
 
-	return find_user(user_id, &name);
+	return find_user(&select_user, user_id, &name);
+}
+
+/*
+ * Keep a user from being deleted until the transaction ends; false when there
+ * is none.  Whoever inserts a row with foreign keys to auth.users and to a
+ * table that a deleted user takes along calls this first: the deletion comes
+ * from auth.users down.
+ */
+bool
+user_keep(const pg_uuid_t *user_id)
+{
+	char	   *name;
+
+	return find_user(&keep_user, user_id, &name);
 }
 
 /*
@@ -239,7 +257,7 @@ ensure_profile(PG_FUNCTION_ARGS)
 	caller_enter_user(&caller);
 	user_id = check_uuid(fcinfo, 0, "p_user_id");
 	caller_require_self(&caller, &user_id);
-	if (!find_user(&user_id, &name))
+	if (!find_user(&select_user, &user_id, &name))
 		refuse_unknown(&caller, "user", &user_id);
 
 	welcome_user(&user_id, name);

@@ -9,7 +9,7 @@
  * Pitfall: a worker that lost the answer asks again.  Every function gives the
  * same answer to the same question and moves nothing the second time.
  *
- * Lock order: job, then its steps, then the account.
+ * Lock order: user, project, job, then its steps, then the account.
  */
 #include "postgres.h"
 
@@ -28,6 +28,7 @@
 #include "settings.h"
 #include "statements.h"
 #include "triggers.h"
+#include "users.h"
 #include "workflow.h"
 
 PG_FUNCTION_INFO_V1(lock_jobs_of_project);
@@ -60,6 +61,10 @@ static Statement lock_project_jobs = {
 };
 static Statement select_job = {
 	.text = "SELECT pg_catalog.to_jsonb(j) FROM @extschema@.jobs j WHERE j.id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement select_project_owner = {
+	.text = "SELECT p.user_id FROM @extschema@.projects p WHERE p.id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement keep_project = {
@@ -283,6 +288,24 @@ add_default_steps(const pg_uuid_t *job_id)
 	return add_steps(job_id, DirectFunctionCall1(jsonb_in, CStringGetDatum(steps)));
 }
 
+/*
+ * Keep a project and its user from being deleted; returns the user.
+ */
+static pg_uuid_t
+keep_project_and_user(const Caller *caller, const pg_uuid_t *project_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+	pg_uuid_t	user_id;
+
+	argument_uuid(&args, project_id);
+	if (statement_run(&select_project_owner, &args) == 0)
+		refuse_unknown(caller, "project", project_id);
+	user_id = result_uuid(1);
+	if (!user_keep(&user_id) || statement_run(&keep_project, &args) == 0)
+		refuse_unknown(caller, "project", project_id);
+	return user_id;
+}
+
 static pg_uuid_t
 make_job(const pg_uuid_t *project_id, const pg_uuid_t *user_id)
 {
@@ -301,7 +324,6 @@ Datum
 create_job(PG_FUNCTION_ARGS)
 {
 	Arguments	args = NO_ARGUMENTS;
-	Arguments	job_args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	project_id,
 				user_id;
@@ -312,16 +334,12 @@ create_job(PG_FUNCTION_ARGS)
 	project_id = check_uuid(fcinfo, 0, "p_project_id");
 	cost = check_positive(fcinfo, 1, "p_cost_credits");
 
-	argument_uuid(&args, &project_id);
-	if (statement_run(&keep_project, &args) == 0)
-		refuse_unknown(&caller, "project", &project_id);
-	user_id = result_uuid(1);
-
+	user_id = keep_project_and_user(&caller, &project_id);
 	*job_id = make_job(&project_id, &user_id);
 	add_default_steps(job_id);
 	pay_for_job(&user_id, job_id, cost);
-	argument_uuid(&job_args, job_id);
-	statement_run(&queue_job, &job_args);
+	argument_uuid(&args, job_id);
+	statement_run(&queue_job, &args);
 	caller_leave(&caller);
 
 	PG_RETURN_UUID_P(job_id);

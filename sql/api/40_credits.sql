@@ -37,6 +37,12 @@ CREATE FUNCTION studio_engine.close_hold_of_ended_job() RETURNS trigger
 COMMENT ON FUNCTION studio_engine.close_hold_of_ended_job() IS
 'Trigger, AFTER UPDATE on jobs, when a job ends: READY settles its hold, FAILED releases it. After, so that an update of many jobs locks all of them before the first account.';
 
+CREATE FUNCTION studio_engine.keep_owner_of_hold() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'keep_owner_of_hold'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION studio_engine.keep_owner_of_hold() IS
+'Trigger, BEFORE UPDATE on jobs, when the user changes: refuses it while the job holds credits (PT409).';
+
 CREATE FUNCTION studio_engine.return_hold_of_deleted_job() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'return_hold_of_deleted_job'
   SET search_path = pg_catalog, pg_temp;

@@ -20,6 +20,11 @@ CREATE OR REPLACE TRIGGER tr_jobs_price
   FOR EACH ROW WHEN (OLD.status <> NEW.status AND NEW.status IN ('READY', 'FAILED'))
   EXECUTE FUNCTION studio_engine.price_ended_job();
 
+CREATE OR REPLACE TRIGGER tr_jobs_keep_owner
+  BEFORE UPDATE OF user_id ON @extschema@.jobs
+  FOR EACH ROW WHEN (OLD.user_id <> NEW.user_id)
+  EXECUTE FUNCTION studio_engine.keep_owner_of_hold();
+
 CREATE OR REPLACE TRIGGER tr_jobs_close_hold
   AFTER UPDATE ON @extschema@.jobs
   FOR EACH ROW WHEN (OLD.status <> NEW.status AND NEW.status IN ('READY', 'FAILED'))

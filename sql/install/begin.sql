@@ -9,12 +9,18 @@ SET LOCAL search_path TO pg_catalog, pg_temp;
 --   adopt    DROP EXTENSION ... CASCADE left the data: attach to it again
 --   restore  pg_dump made the schema, the extension comes next and the data
 --            last: create nothing that the dump brings
+-- studio_setup.hooks tells whether to put our triggers on auth.users: what the
+-- installing role could not do by itself, it cannot do through us.
 DO $mode$
 BEGIN
   PERFORM set_config('studio_setup.mode', CASE
     WHEN to_regnamespace('studio_engine') IS NULL THEN 'install'
     WHEN to_regclass('studio_engine.meta') IS NOT NULL THEN 'adopt'
     ELSE 'restore' END, true);
+  PERFORM set_config('studio_setup.hooks', (
+    to_regclass('auth.users') IS NOT NULL
+    AND has_table_privilege('@extowner@'::regrole, to_regclass('auth.users'), 'TRIGGER')
+    AND has_table_privilege('@extowner@'::regrole, to_regclass('auth.users'), 'REFERENCES'))::text, true);
 END
 $mode$;
 
@@ -42,6 +48,13 @@ BEGIN
         MESSAGE = 'studio_engine needs a Supabase-compatible database',
         DETAIL = format('Missing: %s.', v_missing),
         HINT = 'On plain PostgreSQL run supabase_stub.sql first; it is installed beside the extension, in SHAREDIR/extension (pg_config --sharedir).';
+    END IF;
+    IF NOT current_setting('studio_setup.hooks')::boolean THEN
+      RAISE EXCEPTION USING
+        ERRCODE = 'insufficient_privilege',
+        MESSAGE = 'the installing role may not put triggers and foreign keys on auth.users',
+        DETAIL = format('Role %s.', v_owner),
+        HINT = format('GRANT TRIGGER, REFERENCES ON auth.users TO %s;', v_owner);
     END IF;
   END IF;
 
