@@ -34,6 +34,12 @@ CREATE FUNCTION studio_engine.restoring() RETURNS boolean
 COMMENT ON FUNCTION studio_engine.restoring() IS
 'Do the triggers of the data layer stand down? True while a dump is loaded, or with studio_engine.maintenance = on, for a session of a superuser or of the owner of the data.';
 
+CREATE FUNCTION studio_engine.yield_to_restored_row() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'yield_to_restored_row'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION studio_engine.yield_to_restored_row() IS
+'Trigger, BEFORE INSERT on settings and meta: while a dump is loaded, its row replaces the one that the installation made.';
+
 -- pg_dump writes no REVOKE against the default privileges of the database that
 -- it is loaded into: where those open new tables to the API roles, a restored
 -- credit_ledger would be open too. So a table of ours starts closed there, and

@@ -1,4 +1,11 @@
--- The private schema stays closed: the names of its objects may be seen by
--- nobody who calls the API.
+-- The private schema stays closed to whoever calls the API.
 
 REVOKE ALL ON SCHEMA studio_engine FROM PUBLIC;
+
+CREATE OR REPLACE TRIGGER tr_meta_yield
+  BEFORE INSERT ON studio_engine.meta
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.yield_to_restored_row();
+
+CREATE OR REPLACE TRIGGER tr_settings_yield
+  BEFORE INSERT ON studio_engine.settings
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.yield_to_restored_row();
