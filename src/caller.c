@@ -52,13 +52,16 @@ identify(Caller *caller)
  * Act as another role until caller_resume().  SECURITY_LOCAL_USERID_CHANGE
  * forbids SET ROLE meanwhile, SECURITY_NOFORCE_RLS keeps FORCE ROW LEVEL
  * SECURITY from hiding rows from their owner, as foreign keys do it.
+ * SECURITY_RESTRICTED_OPERATION keeps triggers of that role from leaving
+ * something behind that runs later as the caller, such as a deferred trigger.
  */
 void
 caller_become(Caller *caller, Oid role)
 {
 	GetUserIdAndSecContext(&caller->saved_user, &caller->saved_context);
 	SetUserIdAndSecContext(role,
-						   caller->saved_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+						   caller->saved_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
 }
 
 void

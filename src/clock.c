@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -23,13 +24,14 @@ PG_FUNCTION_INFO_V1(update_updated_at);
 Datum
 update_updated_at(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo);
+	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_UPDATE, 0);
 	RowEdit		edit = {
 		.desc = RelationGetDescr(data->tg_relation),
 		.row = trigger_new_row(data)
 	};
 
 	if (!restoring())
-		row_set(&edit, "updated_at", TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
+		row_set(&edit, "updated_at", TIMESTAMPTZOID,
+				TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
 	return PointerGetDatum(row_edit_apply(&edit));
 }

@@ -35,6 +35,11 @@ static Statement select_by_key = {
 	" WHERE l.user_id = $1 AND l.idempotency_key = $2",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
+static Statement select_welcome = {
+	.text = "SELECT 1 FROM @extschema@.credit_ledger l"
+	" WHERE l.user_id = $1 AND (l.idempotency_key = $2 OR (l.type = 'grant' AND l.note = $3)) LIMIT 1",
+	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, TEXTOID}
+};
 static Statement select_by_payment = {
 	.text = "SELECT l.id, l.user_id, l.type, l.amount FROM @extschema@.credit_ledger l"
 	" WHERE l.stripe_payment_id = $1 AND l.type IN ('purchase', 'subscription') AND l.reverses IS NULL",
@@ -219,7 +224,8 @@ purchase_credits(PG_FUNCTION_ARGS)
 }
 
 /*
- * The welcome grant of sign-up, once per user; 0 opens the account only.
+ * The welcome grant of sign-up, once per user; 0 opens the account only.  The
+ * grants of the seed's own trigger have no key and are known by their note.
  */
 void
 credits_welcome(const pg_uuid_t *user_id, int32 amount)
@@ -234,7 +240,8 @@ credits_welcome(const pg_uuid_t *user_id, int32 amount)
 	ledger_open_account(user_id, &account);
 	argument_uuid(&args, user_id);
 	argument_text(&args, entry.key);
-	if (amount <= 0 || statement_run(&select_by_key, &args) > 0)
+	argument_text(&args, entry.note);
+	if (amount <= 0 || statement_run(&select_welcome, &args) > 0)
 		return;
 	ledger_check_capacity(&account, amount);
 	(void) ledger_append(&entry);

@@ -130,13 +130,19 @@ hold_check_entry(const Job *job, const Account *account, int32 amount)
 	write_job_cost(&set_reserved, &job->id, -amount);
 }
 
-/* A plain usage entry of a job whose hold is closed raises what it cost. */
+/*
+ * A plain usage entry raises what its job cost.  While the hold is open it
+ * would be charged twice, as part of the hold and by itself.
+ */
 void
 hold_note_usage(const Job *job, int32 amount)
 {
 	Hold		hold = read_hold(&job->id);
 
-	if (hold.exists && hold.open == 0)
+	if (hold.open > 0)
+		refuse_conflict("credits are held for this usage",
+						psprintf("Job %s holds %d; close the hold first.", uuid_text(&job->id), hold.open));
+	if (hold.exists)
 		write_job_cost(&set_final, &job->id, hold.charged - amount);
 }
 
@@ -162,6 +168,15 @@ hold_take(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount)
 	ledger_append(&entry);
 	write_job_cost(&set_reserved, job_id, amount);
 	return true;
+}
+
+/*
+ * What the last hold of a job took; 0 when there never was one.
+ */
+int32
+hold_last_taken(const pg_uuid_t *job_id)
+{
+	return read_hold(job_id).taken;
 }
 
 /* Close an open hold and charge cost of it. */
@@ -264,11 +279,12 @@ settle(const Job *job, const int32 *final_cost, Overrun overrun, bool *closed)
 Datum
 price_ended_job(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo);
+	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_UPDATE, 0);
 	TupleDesc	desc = RelationGetDescr(data->tg_relation);
 	RowEdit		edit = {.desc = desc,.row = data->tg_newtuple};
 	pg_uuid_t	job_id = row_get_uuid(desc, edit.row, "id");
-	bool		has_price;
+	const char *status = row_get_enum(desc, edit.row, "status");
+	bool		no_price;
 	Hold		hold;
 	Caller		caller;
 
@@ -279,19 +295,13 @@ price_ended_job(PG_FUNCTION_ARGS)
 	hold = read_hold(&job_id);
 	caller_leave(&caller);
 
-	(void) row_get(desc, edit.row, "cost_credits_final", &has_price);
-	has_price = !has_price;
-	if (hold.open > 0)
-	{
-		bool		failed = strcmp(SPI_getvalue(edit.row, desc, SPI_fnumber(desc, "status")), "FAILED") == 0;
-
-		if (failed)
-			row_set(&edit, "cost_credits_final", Int32GetDatum(0));
-		else if (!has_price)
-			row_set(&edit, "cost_credits_final", Int32GetDatum(hold.open));
-	}
-	else if (hold.exists && !has_price)
-		row_set(&edit, "cost_credits_final", Int32GetDatum(hold.charged));
+	(void) row_get(desc, edit.row, "cost_credits_final", INT4OID, &no_price);
+	if (hold.open > 0 && job_status_of(status) == JOB_FAILED)
+		row_set(&edit, "cost_credits_final", INT4OID, Int32GetDatum(0));
+	else if (hold.open > 0 && no_price)
+		row_set(&edit, "cost_credits_final", INT4OID, Int32GetDatum(hold.open));
+	else if (hold.exists && no_price)
+		row_set(&edit, "cost_credits_final", INT4OID, Int32GetDatum(hold.charged));
 
 	return PointerGetDatum(row_edit_apply(&edit));
 }
@@ -303,13 +313,14 @@ price_ended_job(PG_FUNCTION_ARGS)
 Datum
 close_hold_of_ended_job(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo);
+	TriggerData *data = trigger_data(fcinfo, AFTER_ROW, ON_UPDATE, 0);
 	TupleDesc	desc = RelationGetDescr(data->tg_relation);
 	HeapTuple	row = data->tg_newtuple;
 	Job			job;
 	Caller		caller;
 	bool		isnull;
 	int32		price;
+	const int32 nothing = 0;
 	bool		closed;
 
 	if (restoring())
@@ -317,16 +328,17 @@ close_hold_of_ended_job(PG_FUNCTION_ARGS)
 
 	job.id = row_get_uuid(desc, row, "id");
 	job.user_id = row_get_uuid(desc, row, "user_id");
-	job.status = job_status_of(SPI_getvalue(row, desc, SPI_fnumber(desc, "status")));
-	price = DatumGetInt32(row_get(desc, row, "cost_credits_final", &isnull));
+	job.status = job_status_of(row_get_enum(desc, row, "status"));
+	price = DatumGetInt32(row_get(desc, row, "cost_credits_final", INT4OID, &isnull));
 
 	if (!isnull && price < 0)
 		refuse_value("cost_credits_final", "0 or more");
 
-	/* a job that failed after it was charged stays charged */
 	caller_enter_trigger(&caller);
-	if (job.status == JOB_READY || read_hold(&job.id).open > 0)
+	if (job.status == JOB_READY)
 		settle(&job, isnull ? NULL : &price, OVERRUN_ERROR, &closed);
+	else if (read_hold(&job.id).open > 0)
+		settle(&job, &nothing, OVERRUN_ERROR, &closed);
 	caller_leave(&caller);
 	return PointerGetDatum(NULL);
 }
@@ -339,7 +351,7 @@ close_hold_of_ended_job(PG_FUNCTION_ARGS)
 Datum
 keep_owner_of_hold(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo);
+	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_UPDATE, 0);
 	pg_uuid_t	job_id = row_get_uuid(RelationGetDescr(data->tg_relation), data->tg_trigtuple, "id");
 	Caller		caller;
 	Hold		hold;
@@ -364,7 +376,7 @@ keep_owner_of_hold(PG_FUNCTION_ARGS)
 Datum
 return_hold_of_deleted_job(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo);
+	TriggerData *data = trigger_data(fcinfo, AFTER_ROW, ON_DELETE, 0);
 	TupleDesc	desc = RelationGetDescr(data->tg_relation);
 	pg_uuid_t	job_id = row_get_uuid(desc, data->tg_trigtuple, "id");
 	pg_uuid_t	user_id = row_get_uuid(desc, data->tg_trigtuple, "user_id");
@@ -404,7 +416,11 @@ reserve(const Job *job, int32 amount)
 	if (hold.open > 0 && hold.open != amount)
 		refuse_conflict("credits are held differently",
 						psprintf("Job %s holds %d, not %d.", uuid_text(&job->id), hold.open, amount));
-	return hold.open > 0 || hold_take(&job->user_id, &job->id, amount);
+	/* a late repetition must not charge a second time for one attempt */
+	if (hold.charged > 0 && hold.taken != amount)
+		refuse_conflict("job was charged already",
+						psprintf("Job %s held %d and was charged %d.", uuid_text(&job->id), hold.taken, hold.charged));
+	return hold.open > 0 || hold.charged > 0 || hold_take(&job->user_id, &job->id, amount);
 }
 
 /*

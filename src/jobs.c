@@ -15,19 +15,19 @@
 #include "statements.h"
 
 static Statement lock_job = {
-	.text = "SELECT j.user_id, j.status FROM @extschema@.jobs j WHERE j.id = $1 FOR NO KEY UPDATE",
-	.nargs = 1,.argtypes = {UUIDOID}
+	.text = "SELECT j.user_id, j.status FROM @extschema@.jobs j"
+	" WHERE j.id = $1 AND ($2 IS NULL OR j.user_id = $2) FOR NO KEY UPDATE",
+	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 
-/*
- * Lock a job; false when there is none.
- */
-bool
-job_lock(const pg_uuid_t *job_id, Job *job)
+/* Lock a job, of this user only where one is given. */
+static bool
+lock_job_of(const pg_uuid_t *job_id, const pg_uuid_t *user_id, Job *job)
 {
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_uuid(&args, job_id);
+	argument_uuid(&args, user_id);
 	if (statement_run(&lock_job, &args) == 0)
 		return false;
 
@@ -38,14 +38,23 @@ job_lock(const pg_uuid_t *job_id, Job *job)
 }
 
 /*
- * Lock a job of the caller, or any job for a service.
+ * Lock a job; false when there is none.
+ */
+bool
+job_lock(const pg_uuid_t *job_id, Job *job)
+{
+	return lock_job_of(job_id, NULL, job);
+}
+
+/*
+ * Lock a job of the caller, or any job for a service.  A user never waits for
+ * the lock of a foreign job, which would tell that it exists.
  */
 void
 job_lock_or_refuse(const Caller *caller, const pg_uuid_t *job_id, Job *job)
 {
-	if (!job_lock(job_id, job))
+	if (!lock_job_of(job_id, caller->service ? NULL : &caller->uid, job))
 		refuse_unknown(caller, "job", job_id);
-	caller_require_self(caller, &job->user_id);
 }
 
 bool

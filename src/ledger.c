@@ -19,6 +19,8 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -37,12 +39,25 @@ PG_FUNCTION_INFO_V1(verify_inserted_entries);
 PG_FUNCTION_INFO_V1(guard_ledger);
 PG_FUNCTION_INFO_V1(guard_account);
 
-/* who is writing: our own entries were checked before they are inserted */
-static bool own_entry = false;
-static bool booking = false;
+/*
+ * Who is writing?  Our own entries were checked before they are inserted, and
+ * only our own UPDATE changes an account.  These are the trigger depths at
+ * which our statements fire triggers; what a foreign trigger does in turn
+ * fires them at a greater depth and is not ours.
+ */
+static int	own_entry_depth = -1;
+static int	booking_depth = -1;
 
-/* accounts that plain INSERTs of this transaction booked on */
-static List *booked_accounts = NIL;
+/* an entry that a plain INSERT of this transaction booked */
+typedef struct Booked
+{
+	pg_uuid_t	user_id;
+	int64		entry_no;
+	int32		amount;
+	SubTransactionId subxact;
+} Booked;
+
+static List *booked_entries = NIL;
 
 static Statement lock_account = {
 	.text = "SELECT a.balance, a.reserved FROM @extschema@.credit_accounts a WHERE a.user_id = $1 FOR NO KEY UPDATE",
@@ -60,17 +75,15 @@ static Statement book_on_account = {
 	" RETURNING a.balance, a.entries",
 	.nargs = 3,.argtypes = {UUIDOID, INT4OID, INT4OID}
 };
-static Statement select_miscounted = {
-	.text = "SELECT a.user_id::pg_catalog.text FROM @extschema@.credit_accounts a"
-	" WHERE a.user_id = $1"
-	"   AND a.entries <> COALESCE((SELECT pg_catalog.max(l.entry_no) FROM @extschema@.credit_ledger l"
-	"                               WHERE l.user_id = $1), 0)",
-	.nargs = 1,.argtypes = {UUIDOID}
+static Statement select_booked_entry = {
+	.text = "SELECT 1 FROM @extschema@.credit_ledger l"
+	" WHERE l.user_id = $1 AND l.entry_no = $2 AND l.amount = $3",
+	.nargs = 3,.argtypes = {UUIDOID, INT8OID, INT4OID}
 };
 static Statement insert_entry = {
 	.text = "INSERT INTO @extschema@.credit_ledger"
 	" (user_id, type, amount, note, job_id, stripe_payment_id, idempotency_key)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+	" VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id, amount",
 	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, INT4OID, TEXTOID, UUIDOID, TEXTOID, TEXTOID}
 };
 static Statement select_job_exists = {
@@ -164,6 +177,23 @@ ledger_check_capacity(const Account *account, int32 amount)
  * Entries
  * ------------------------------------------------------------------------ */
 
+static int
+trigger_depth(void)
+{
+	return DatumGetInt32(OidFunctionCall0(F_PG_TRIGGER_DEPTH));
+}
+
+/* An entry is booked before it is stored, and then was not stored like that. */
+pg_noreturn static void
+refuse_lost_entry(const pg_uuid_t *user_id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("a ledger entry was booked but not stored"),
+			 errdetail("User %s.", uuid_text(user_id)),
+			 errhint("credit_ledger takes neither ON CONFLICT DO NOTHING nor triggers that drop or change its rows; grant_credits() takes an idempotency key.")));
+}
+
 /*
  * Make an entry that was checked.  This is the seam for writing the row
  * without SQL: everything that moves credits comes through here.
@@ -172,6 +202,7 @@ pg_uuid_t
 ledger_append(const Entry *entry)
 {
 	Arguments	args = NO_ARGUMENTS;
+	int			before = own_entry_depth;
 
 	argument_uuid(&args, entry->user_id);
 	argument_text(&args, entry->type);
@@ -181,19 +212,20 @@ ledger_append(const Entry *entry)
 	argument_text(&args, entry->payment_id);
 	argument_text(&args, entry->key);
 
-	own_entry = true;
+	own_entry_depth = trigger_depth() + 1;
 	PG_TRY();
 	{
-		/* a foreign trigger that drops the row would have us lose it quietly */
-		if (statement_run(&insert_entry, &args) != 1)
-			elog(ERROR, "a ledger entry was not stored");
+		statement_run(&insert_entry, &args);
 	}
 	PG_FINALLY();
 	{
-		own_entry = false;
+		own_entry_depth = before;
 	}
 	PG_END_TRY();
 
+	/* a foreign trigger may have dropped the row or changed it after us */
+	if (SPI_processed != 1 || result_int32(2) != entry->amount)
+		refuse_lost_entry(entry->user_id);
 	return result_uuid(1);
 }
 
@@ -202,20 +234,20 @@ static void
 book_entry(const pg_uuid_t *user_id, int32 amount, int32 reserved, int32 *balance, int64 *entry_no)
 {
 	Arguments	args = NO_ARGUMENTS;
+	int			before = booking_depth;
 
 	argument_uuid(&args, user_id);
 	argument_int32(&args, amount);
 	argument_int32(&args, reserved);
 
-	booking = true;
+	booking_depth = trigger_depth() + 1;
 	PG_TRY();
 	{
-		if (statement_run(&book_on_account, &args) != 1)
-			elog(ERROR, "credit account disappeared");
+		statement_run(&book_on_account, &args);
 	}
 	PG_FINALLY();
 	{
-		booking = false;
+		booking_depth = before;
 	}
 	PG_END_TRY();
 
@@ -283,14 +315,14 @@ check_plain_entry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id, const
 	Job			job;
 
 	check_sign(type, amount);
-	(void) row_get(desc, row, "reverses", &isnull);
+	(void) row_get(desc, row, "reverses", UUIDOID, &isnull);
 	if (!isnull)
 		refuse_entry("Only reverse_purchase() sets reverses.");
-	(void) row_get(desc, row, "expires_at", &isnull);
+	(void) row_get(desc, row, "expires_at", TIMESTAMPTZOID, &isnull);
 	if (!isnull)
 		refuse_entry("Expiring credits are not supported yet.");
 
-	job_id = row_get(desc, row, "job_id", &no_job);
+	job_id = row_get(desc, row, "job_id", UUIDOID, &no_job);
 	if (!no_job)
 		lock_job_of_entry(DatumGetUUIDP(job_id), user_id, &job);
 	ledger_open_account(user_id, &account);
@@ -312,7 +344,7 @@ check_plain_entry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id, const
 
 /* Transaction end: the list went with its memory. */
 static void
-forget_booked_accounts(XactEvent event, void *arg)
+forget_booked_entries(XactEvent event, void *arg)
 {
 	switch (event)
 	{
@@ -321,7 +353,7 @@ forget_booked_accounts(XactEvent event, void *arg)
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PARALLEL_ABORT:
 		case XACT_EVENT_PREPARE:
-			booked_accounts = NIL;
+			booked_entries = NIL;
 			break;
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PARALLEL_PRE_COMMIT:
@@ -330,21 +362,40 @@ forget_booked_accounts(XactEvent event, void *arg)
 	}
 }
 
-/* Remember to verify the account when the statement is over. */
+/* Savepoint rolled back: what was booked since is not booked any more. */
 static void
-remember_booked_account(const pg_uuid_t *user_id)
+forget_undone_entries(SubXactEvent event, SubTransactionId subxact, SubTransactionId parent, void *arg)
+{
+	ListCell   *cell;
+
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	foreach(cell, booked_entries)
+	{
+		if (((Booked *) lfirst(cell))->subxact >= subxact)
+			booked_entries = foreach_delete_current(booked_entries, cell);
+	}
+}
+
+/* Remember to verify the entry when the statement is over. */
+static void
+remember_booked_entry(const pg_uuid_t *user_id, int64 entry_no, int32 amount)
 {
 	static bool registered = false;
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-	pg_uuid_t  *copy = palloc(sizeof(pg_uuid_t));
+	Booked	   *booked = palloc(sizeof(Booked));
 
 	if (!registered)
 	{
-		RegisterXactCallback(forget_booked_accounts, NULL);
+		RegisterXactCallback(forget_booked_entries, NULL);
+		RegisterSubXactCallback(forget_undone_entries, NULL);
 		registered = true;
 	}
-	*copy = *user_id;
-	booked_accounts = lappend(booked_accounts, copy);
+	booked->user_id = *user_id;
+	booked->entry_no = entry_no;
+	booked->amount = amount;
+	booked->subxact = GetCurrentSubTransactionId();
+	booked_entries = lappend(booked_entries, booked);
 	MemoryContextSwitchTo(old);
 }
 
@@ -354,10 +405,10 @@ remember_booked_account(const pg_uuid_t *user_id)
 Datum
 enter_in_ledger(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo);
+	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_INSERT, 0);
 	TupleDesc	desc = RelationGetDescr(data->tg_relation);
 	RowEdit		edit = {.desc = desc,.row = data->tg_trigtuple};
-	bool		own = own_entry;
+	bool		own = own_entry_depth == trigger_depth();
 	bool		isnull;
 	pg_uuid_t	user_id;
 	char	   *type;
@@ -371,35 +422,45 @@ enter_in_ledger(PG_FUNCTION_ARGS)
 
 	user_id = row_get_uuid(desc, edit.row, "user_id");
 	type = row_get_text(desc, edit.row, "type");
-	amount = DatumGetInt32(row_get(desc, edit.row, "amount", &isnull));
+	amount = DatumGetInt32(row_get(desc, edit.row, "amount", INT4OID, &isnull));
 	if (type == NULL || isnull)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("not a valid ledger entry"),
 				 errdetail("Type and amount must not be null.")));
 
-	/* what our own statement does in turn is not its own entry */
-	own_entry = false;
 	caller_enter_trigger(&caller);
 	if (!own)
-	{
 		check_plain_entry(desc, edit.row, &user_id, type, amount);
-		remember_booked_account(&user_id);
-	}
 	book_entry(&user_id, amount, strcmp(type, "reserve") == 0 ? -amount : 0, &balance, &entry_no);
+	if (!own)
+		remember_booked_entry(&user_id, entry_no, amount);
 	caller_leave(&caller);
-	own_entry = own;
 
-	row_set(&edit, "balance_after", Int32GetDatum(balance));
-	row_set(&edit, "entry_no", Int64GetDatum(entry_no));
+	row_set(&edit, "balance_after", INT4OID, Int32GetDatum(balance));
+	row_set(&edit, "entry_no", INT8OID, Int64GetDatum(entry_no));
 	return PointerGetDatum(row_edit_apply(&edit));
+}
+
+/* Is the entry stored as it was booked? */
+static void
+verify_booked_entry(const Booked *booked)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, &booked->user_id);
+	argument_add(&args, Int64GetDatum(booked->entry_no), false);
+	argument_int32(&args, booked->amount);
+	if (statement_run(&select_booked_entry, &args) == 0)
+		refuse_lost_entry(&booked->user_id);
+	SPI_freetuptable(SPI_tuptable);
 }
 
 /*
  * verify_inserted_entries() returns trigger: AFTER INSERT on credit_ledger, for
  * the statement.  An entry is booked before it is stored; if it was not stored
- * after all (ON CONFLICT DO NOTHING, a foreign trigger), the account counts
- * more entries than there are, and the statement must not stand.
+ * after all (ON CONFLICT DO NOTHING, a foreign trigger), the statement must not
+ * stand.
  */
 Datum
 verify_inserted_entries(PG_FUNCTION_ARGS)
@@ -407,27 +468,17 @@ verify_inserted_entries(PG_FUNCTION_ARGS)
 	Caller		caller;
 	ListCell   *cell;
 
-	(void) trigger_data(fcinfo);
-	if (own_entry || booked_accounts == NIL)
+	(void) trigger_data(fcinfo, AFTER_STATEMENT, ON_INSERT, 0);
+	if (booked_entries == NIL || own_entry_depth == trigger_depth())
 		return PointerGetDatum(NULL);
 
 	caller_enter_trigger(&caller);
-	foreach(cell, booked_accounts)
-	{
-		Arguments	args = NO_ARGUMENTS;
-
-		argument_uuid(&args, (pg_uuid_t *) lfirst(cell));
-		if (statement_run(&select_miscounted, &args) > 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("a ledger entry was booked but not stored"),
-					 errdetail("User %s.", result_text(1)),
-					 errhint("credit_ledger does not take ON CONFLICT DO NOTHING; use grant_credits() with an idempotency key.")));
-	}
+	foreach(cell, booked_entries)
+		verify_booked_entry((Booked *) lfirst(cell));
 	caller_leave(&caller);
 
-	list_free_deep(booked_accounts);
-	booked_accounts = NIL;
+	list_free_deep(booked_entries);
+	booked_entries = NIL;
 	return PointerGetDatum(NULL);
 }
 
@@ -458,29 +509,47 @@ row_exists(Statement *statement, const pg_uuid_t *id)
 	return found;
 }
 
+/*
+ * Are all columns but job_id the same?  Dropped ones do not count.  Both rows
+ * must have been formed alike: a value that a column had before it was added
+ * to the table is stored in another way than one in the row.
+ */
+static bool
+same_but_for_job(TupleDesc desc, HeapTuple old, HeapTuple new)
+{
+	int			job_id = SPI_fnumber(desc, "job_id");
+
+	for (int i = 1; i <= desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i - 1);
+		bool		was_null,
+					is_null;
+		Datum		was = heap_getattr(old, i, desc, &was_null);
+		Datum		is = heap_getattr(new, i, desc, &is_null);
+
+		if (i == job_id || att->attisdropped)
+			continue;
+		if (was_null != is_null ||
+			(!was_null && !datumIsEqual(was, is, att->attbyval, att->attlen)))
+			return false;
+	}
+	return true;
+}
+
 /* Is this UPDATE what the foreign key does when a job is deleted? */
 static bool
 only_forgets_deleted_job(TupleDesc desc, HeapTuple old, HeapTuple new)
 {
 	bool		was_null,
 				is_null;
-	Datum		job_id = row_get(desc, old, "job_id", &was_null);
-	RowEdit		edit = {.desc = desc,.row = old};
-	HeapTuple	expected;
+	Datum		job_id = row_get(desc, old, "job_id", UUIDOID, &was_null);
+	RowEdit		expected = {.desc = desc,.row = old};
 
-	(void) row_get(desc, new, "job_id", &is_null);
-	if (was_null || !is_null)
-		return false;
-
-	row_set_null(&edit, "job_id");
-	expected = row_edit_apply(&edit);
-	if (expected->t_len != new->t_len ||
-		memcmp((char *) expected->t_data + SizeofHeapTupleHeader,
-			   (char *) new->t_data + SizeofHeapTupleHeader,
-			   new->t_len - SizeofHeapTupleHeader) != 0)
-		return false;
-
-	return !row_exists(&select_job_exists, DatumGetUUIDP(job_id));
+	(void) row_get(desc, new, "job_id", UUIDOID, &is_null);
+	row_set_null(&expected, "job_id");
+	return !was_null && is_null &&
+		same_but_for_job(desc, row_edit_apply(&expected), new) &&
+		!row_exists(&select_job_exists, DatumGetUUIDP(job_id));
 }
 
 /*
@@ -489,7 +558,8 @@ only_forgets_deleted_job(TupleDesc desc, HeapTuple old, HeapTuple new)
 Datum
 guard_ledger(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo);
+	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW_OR_TRUNCATE,
+									 ON_UPDATE | ON_DELETE | ON_TRUNCATE, 0);
 	TupleDesc	desc = RelationGetDescr(data->tg_relation);
 	pg_uuid_t	user_id;
 
@@ -517,9 +587,9 @@ is_empty_account(TupleDesc desc, HeapTuple row)
 {
 	bool		isnull;
 
-	return DatumGetInt32(row_get(desc, row, "balance", &isnull)) == 0 && !isnull &&
-		DatumGetInt32(row_get(desc, row, "reserved", &isnull)) == 0 && !isnull &&
-		DatumGetInt64(row_get(desc, row, "entries", &isnull)) == 0 && !isnull;
+	return DatumGetInt32(row_get(desc, row, "balance", INT4OID, &isnull)) == 0 && !isnull &&
+		DatumGetInt32(row_get(desc, row, "reserved", INT4OID, &isnull)) == 0 && !isnull &&
+		DatumGetInt64(row_get(desc, row, "entries", INT8OID, &isnull)) == 0 && !isnull;
 }
 
 /*
@@ -528,7 +598,8 @@ is_empty_account(TupleDesc desc, HeapTuple row)
 Datum
 guard_account(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo);
+	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW_OR_TRUNCATE,
+									 ON_INSERT | ON_UPDATE | ON_DELETE | ON_TRUNCATE, 0);
 	TupleDesc	desc = RelationGetDescr(data->tg_relation);
 	pg_uuid_t	user_id;
 	Caller		caller;
@@ -538,7 +609,7 @@ guard_account(PG_FUNCTION_ARGS)
 		return PointerGetDatum(trigger_result(data));
 
 	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
-		allowed = booking;
+		allowed = booking_depth == trigger_depth();
 	else if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
 		allowed = is_empty_account(desc, data->tg_trigtuple);
 	else if (TRIGGER_FIRED_BY_DELETE(data->tg_event))

@@ -78,7 +78,7 @@ setting_int32(const char *name)
 Datum
 yield_to_restored_row(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo);
+	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_INSERT, 0);
 	Relation	rel = data->tg_relation;
 	bool		is_setting = strcmp(RelationGetRelationName(rel), "settings") == 0;
 	Arguments	args = NO_ARGUMENTS;

@@ -9,16 +9,22 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 #include "relations.h"
 #include "statements.h"
 
+/* plans that a newer one replaced in this transaction */
+static List *retired_plans = NIL;
+
 void
 argument_add(Arguments *args, Datum value, bool isnull)
 {
-	Assert(args->n < STATEMENT_MAX_ARGS);
+	if (args->n >= STATEMENT_MAX_ARGS)
+		elog(ERROR, "too many arguments for a statement");
 	args->values[args->n] = value;
 	args->nulls[args->n] = isnull ? 'n' : ' ';
 	args->n++;
@@ -63,6 +69,39 @@ qualified_text(const char *text)
 	return buf.data;
 }
 
+/* Transaction end: nothing runs any more. */
+static void
+free_retired_plans(XactEvent event, void *arg)
+{
+	ListCell   *cell;
+
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+	foreach(cell, retired_plans)
+		SPI_freeplan((SPIPlanPtr) lfirst(cell));
+	list_free(retired_plans);
+	retired_plans = NIL;
+}
+
+/*
+ * Free a plan later.  Triggers nest: the statement may be running further up
+ * while we are asked for it again.
+ */
+static void
+retire_plan(SPIPlanPtr plan)
+{
+	static bool registered = false;
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+	if (!registered)
+	{
+		RegisterXactCallback(free_retired_plans, NULL);
+		registered = true;
+	}
+	retired_plans = lappend(retired_plans, plan);
+	MemoryContextSwitchTo(old);
+}
+
 /* The kept plan, made anew when a schema changed since. */
 static SPIPlanPtr
 kept_plan(Statement *statement)
@@ -79,7 +118,7 @@ kept_plan(Statement *statement)
 	SPI_keepplan(plan);
 
 	if (statement->plan != NULL)
-		SPI_freeplan(statement->plan);
+		retire_plan(statement->plan);
 	statement->plan = plan;
 	statement->generation = now;
 	return plan;
@@ -115,19 +154,33 @@ statement_read(Statement *statement, const Arguments *args)
 	return execute(statement, args, true);
 }
 
-Datum
-result_datum(uint64 row, int column, bool *isnull)
+/*
+ * The first row of the last result.  There may be none where there has to be
+ * one: a trigger or rule of the tables' owner can swallow a row.
+ */
+static HeapTuple
+result_row(void)
 {
-	Assert(row < SPI_tuptable->numvals);
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
+	if (SPI_tuptable == NULL || SPI_tuptable->numvals == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+				 errmsg("a row of studio_engine was not stored"),
+				 errhint("Look for a trigger or rule that drops rows.")));
+	return SPI_tuptable->vals[0];
 }
 
-/* The rest read the first row and must not meet a NULL, but for result_text. */
+static Datum
+result_datum(int column, bool *isnull)
+{
+	return SPI_getbinval(result_row(), SPI_tuptable->tupdesc, column, isnull);
+}
+
+/* The rest must not meet a NULL, but for result_text. */
 static Datum
 result_not_null(int column)
 {
 	bool		isnull;
-	Datum		value = result_datum(0, column, &isnull);
+	Datum		value = result_datum(column, &isnull);
 
 	if (isnull)
 		elog(ERROR, "unexpected NULL in column %d of a result", column);
@@ -139,7 +192,7 @@ result_isnull(int column)
 {
 	bool		isnull;
 
-	(void) result_datum(0, column, &isnull);
+	(void) result_datum(column, &isnull);
 	return isnull;
 }
 
@@ -171,7 +224,7 @@ result_uuid(int column)
 char *
 result_text(int column)
 {
-	return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column);
+	return SPI_getvalue(result_row(), SPI_tuptable->tupdesc, column);
 }
 
 /* A copy that outlives SPI_finish(). */

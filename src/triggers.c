@@ -9,21 +9,62 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "compat.h"
 #include "triggers.h"
 
-/* The context of a trigger; an error when the function was called otherwise. */
-TriggerData *
-trigger_data(FunctionCallInfo fcinfo)
+/* Is the trigger attached the way its function is written for? */
+static bool
+is_of_kind(TriggerEvent event, TriggerKind kind)
 {
-	if (!CALLED_AS_TRIGGER(fcinfo))
+	bool		for_row = TRIGGER_FIRED_FOR_ROW(event);
+
+	switch (kind)
+	{
+		case BEFORE_ROW:
+			return TRIGGER_FIRED_BEFORE(event) && for_row;
+		case AFTER_ROW:
+			return TRIGGER_FIRED_AFTER(event) && for_row;
+		case AFTER_STATEMENT:
+			return TRIGGER_FIRED_AFTER(event) && !for_row;
+		case BEFORE_ROW_OR_TRUNCATE:
+			return TRIGGER_FIRED_BEFORE(event) &&
+				for_row == !TRIGGER_FIRED_BY_TRUNCATE(event);
+	}
+	return false;				/* not reached */
+}
+
+static bool
+is_one_of(TriggerEvent event, int events)
+{
+	return (TRIGGER_FIRED_BY_INSERT(event) && (events & ON_INSERT)) ||
+		(TRIGGER_FIRED_BY_UPDATE(event) && (events & ON_UPDATE)) ||
+		(TRIGGER_FIRED_BY_DELETE(event) && (events & ON_DELETE)) ||
+		(TRIGGER_FIRED_BY_TRUNCATE(event) && (events & ON_TRUNCATE));
+}
+
+/*
+ * The context of a trigger.  Whoever may call a trigger function may attach it
+ * to a table of theirs, so nothing is taken for granted.
+ */
+TriggerData *
+trigger_data(FunctionCallInfo fcinfo, TriggerKind kind, int events, int nargs)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!is_of_kind(data->tg_event, kind) ||
+		!is_one_of(data->tg_event, events) ||
+		data->tg_trigger->tgnargs != nargs)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function must be called as a trigger")));
-	return (TriggerData *) fcinfo->context;
+				 errmsg("trigger function is used in another way than studio_engine does")));
+	return data;
 }
 
 /* The row that is being inserted or written. */
@@ -40,23 +81,39 @@ trigger_result(const TriggerData *data)
 	return TRIGGER_FIRED_FOR_ROW(data->tg_event) ? trigger_new_row(data) : NULL;
 }
 
+pg_noreturn static void
+refuse_column(const char *column)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("a column that studio_engine needs is missing or has another type"),
+			 errdetail("Column %s.", column)));
+}
+
 static int
 column_number(TupleDesc desc, const char *column)
 {
 	int			number = SPI_fnumber(desc, column);
 
 	if (number <= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("a column that studio_engine needs is missing"),
-				 errdetail("Column %s.", column)));
+		refuse_column(column);
+	return number;
+}
+
+static int
+column_of_type(TupleDesc desc, const char *column, Oid type)
+{
+	int			number = column_number(desc, column);
+
+	if (SPI_gettypeid(desc, number) != type)
+		refuse_column(column);
 	return number;
 }
 
 Datum
-row_get(TupleDesc desc, HeapTuple row, const char *column, bool *isnull)
+row_get(TupleDesc desc, HeapTuple row, const char *column, Oid type, bool *isnull)
 {
-	return heap_getattr(row, column_number(desc, column), desc, isnull);
+	return heap_getattr(row, column_of_type(desc, column, type), desc, isnull);
 }
 
 /* of a column that is not null */
@@ -64,7 +121,7 @@ pg_uuid_t
 row_get_uuid(TupleDesc desc, HeapTuple row, const char *column)
 {
 	bool		isnull;
-	Datum		value = row_get(desc, row, column, &isnull);
+	Datum		value = row_get(desc, row, column, UUIDOID, &isnull);
 
 	if (isnull)
 		ereport(ERROR,
@@ -74,31 +131,48 @@ row_get_uuid(TupleDesc desc, HeapTuple row, const char *column)
 	return *DatumGetUUIDP(value);
 }
 
+/* the label, or NULL */
+char *
+row_get_enum(TupleDesc desc, HeapTuple row, const char *column)
+{
+	int			number = column_number(desc, column);
+
+	if (!type_is_enum(SPI_gettypeid(desc, number)))
+		refuse_column(column);
+	return SPI_getvalue(row, desc, number);
+}
+
 /* a copy, or NULL */
 char *
 row_get_text(TupleDesc desc, HeapTuple row, const char *column)
 {
 	bool		isnull;
-	Datum		value = row_get(desc, row, column, &isnull);
+	Datum		value = row_get(desc, row, column, TEXTOID, &isnull);
 
 	return isnull ? NULL : TextDatumGetCString(value);
 }
 
-void
-row_set(RowEdit *edit, const char *column, Datum value)
+static void
+add_edit(RowEdit *edit, int number, Datum value, bool isnull)
 {
-	Assert(edit->n < ROW_EDIT_MAX);
-	edit->columns[edit->n] = column_number(edit->desc, column);
+	if (edit->n >= ROW_EDIT_MAX)
+		elog(ERROR, "too many changes to one row");
+	edit->columns[edit->n] = number;
 	edit->values[edit->n] = value;
-	edit->nulls[edit->n] = false;
+	edit->nulls[edit->n] = isnull;
 	edit->n++;
+}
+
+void
+row_set(RowEdit *edit, const char *column, Oid type, Datum value)
+{
+	add_edit(edit, column_of_type(edit->desc, column, type), value, false);
 }
 
 void
 row_set_null(RowEdit *edit, const char *column)
 {
-	row_set(edit, column, (Datum) 0);
-	edit->nulls[edit->n - 1] = true;
+	add_edit(edit, column_number(edit->desc, column), (Datum) 0, true);
 }
 
 /* The row with the changes; the row itself where there are none. */

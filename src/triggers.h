@@ -21,15 +21,30 @@ typedef struct RowEdit
 	bool		nulls[ROW_EDIT_MAX];
 } RowEdit;
 
-extern TriggerData *trigger_data(FunctionCallInfo fcinfo);
+/* events that a trigger function serves */
+#define ON_INSERT	0x01
+#define ON_UPDATE	0x02
+#define ON_DELETE	0x04
+#define ON_TRUNCATE	0x08
+
+typedef enum TriggerKind
+{
+	BEFORE_ROW,
+	AFTER_ROW,
+	AFTER_STATEMENT,
+	BEFORE_ROW_OR_TRUNCATE		/* of a TRUNCATE there is no row */
+} TriggerKind;
+
+extern TriggerData *trigger_data(FunctionCallInfo fcinfo, TriggerKind kind, int events, int nargs);
 extern HeapTuple trigger_new_row(const TriggerData *data);
 extern HeapTuple trigger_result(const TriggerData *data);
 
-extern Datum row_get(TupleDesc desc, HeapTuple row, const char *column, bool *isnull);
+extern Datum row_get(TupleDesc desc, HeapTuple row, const char *column, Oid type, bool *isnull);
+extern char *row_get_enum(TupleDesc desc, HeapTuple row, const char *column);
 extern pg_uuid_t row_get_uuid(TupleDesc desc, HeapTuple row, const char *column);
 extern char *row_get_text(TupleDesc desc, HeapTuple row, const char *column);
 
-extern void row_set(RowEdit *edit, const char *column, Datum value);
+extern void row_set(RowEdit *edit, const char *column, Oid type, Datum value);
 extern void row_set_null(RowEdit *edit, const char *column);
 extern HeapTuple row_edit_apply(RowEdit *edit);
 

@@ -7,7 +7,8 @@
  * failure of ours must never keep somebody from signing up.  We read the table
  * as its owner, as foreign keys do.
  *
- * Lock order: job, then account; deleting a user locks the jobs first.
+ * Lock order: user, project, job, then account; deleting a user takes these
+ * locks before the foreign keys cascade in an order of their own.
  */
 #include "postgres.h"
 
@@ -17,6 +18,7 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -26,6 +28,7 @@
 #include "caller.h"
 #include "checks.h"
 #include "credits.h"
+#include "relations.h"
 #include "restore.h"
 #include "settings.h"
 #include "statements.h"
@@ -56,15 +59,22 @@ static Statement json_name = {
 	.text = "SELECT $1::pg_catalog.jsonb ->> 'name'",
 	.nargs = 1,.argtypes = {JSONBOID}
 };
+static Statement lock_user_projects = {
+	.text = "SELECT 1 FROM @extschema@.projects p WHERE p.user_id = $1 ORDER BY p.id FOR UPDATE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
 static Statement lock_user_jobs = {
 	.text = "SELECT 1 FROM @extschema@.jobs j WHERE j.user_id = $1 ORDER BY j.id FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
-static Oid
-owner_of_users(void)
+/*
+ * Act as the owner of auth.users, as a foreign key to it would: only where the
+ * owner of the data may have such a foreign key.
+ */
+static void
+become_owner_of_users(Caller *self, Oid relid)
 {
-	Oid			relid = get_relname_relid("users", get_namespace_oid("auth", false));
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	Oid			owner;
 
@@ -74,24 +84,35 @@ owner_of_users(void)
 				 errmsg("table auth.users does not exist")));
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
-	return owner;
+
+	if (pg_class_aclcheck(relid, engine_owner(), ACL_REFERENCES) != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("the owner of the data may not refer to auth.users"),
+				 errhint("GRANT REFERENCES ON auth.users to the owner of schema studio_engine.")));
+	caller_become(self, owner);
 }
 
-/* Look a user up as the owner of the table; *name may become NULL. */
+/*
+ * Look a user up.  *name becomes NULL where there is none, or where the owner
+ * of the data could not read it either.
+ */
 static bool
 find_user(Statement *statement, const pg_uuid_t *user_id, char **name)
 {
+	Oid			relid = get_relname_relid("users", get_namespace_oid("auth", false));
+	bool		may_read = pg_class_aclcheck(relid, engine_owner(), ACL_SELECT) == ACLCHECK_OK;
 	Arguments	args = NO_ARGUMENTS;
 	Caller		self;
 	bool		found;
 
 	argument_uuid(&args, user_id);
-	caller_become(&self, owner_of_users());
+	become_owner_of_users(&self, relid);
 	found = statement_run(statement, &args) > 0;
 	caller_resume(&self);
 
 	if (found)
-		*name = result_text(1);
+		*name = may_read ? result_text(1) : NULL;
 	return found;
 }
 
@@ -137,7 +158,7 @@ name_at_sign_up(TupleDesc desc, HeapTuple row)
 {
 	Arguments	args = NO_ARGUMENTS;
 	bool		isnull;
-	Datum		metadata = row_get(desc, row, "raw_user_meta_data", &isnull);
+	Datum		metadata = row_get(desc, row, "raw_user_meta_data", JSONBOID, &isnull);
 
 	if (isnull)
 		return NULL;
@@ -146,8 +167,10 @@ name_at_sign_up(TupleDesc desc, HeapTuple row)
 	return result_text(1);
 }
 
-/* What the administrator or the server wants, and what must be retried as a
- * whole, is not ours to swallow. */
+/*
+ * What the administrator or the server wants, and what must be retried as a
+ * whole, is not ours to swallow.  A deadlock is: rolling back has ended it.
+ */
 static bool
 must_rethrow(int sqlerrcode)
 {
@@ -155,15 +178,10 @@ must_rethrow(int sqlerrcode)
 		sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE;
 }
 
-/* The error of the aborted subtransaction as a warning. */
+/* An error that was caught, as a warning. */
 static void
-warn_of_failure(const pg_uuid_t *user_id, MemoryContext context)
+warn_of_failure(const pg_uuid_t *user_id, ErrorData *error)
 {
-	ErrorData  *error;
-
-	MemoryContextSwitchTo(context);
-	error = CopyErrorData();
-	FlushErrorState();
 	if (must_rethrow(error->sqlerrcode))
 		ReThrowError(error);
 	ereport(WARNING,
@@ -191,7 +209,7 @@ set_up_user(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id)
 Datum
 handle_new_user(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo);
+	TriggerData *data = trigger_data(fcinfo, AFTER_ROW, ON_INSERT, 0);
 	TupleDesc	desc = RelationGetDescr(data->tg_relation);
 	pg_uuid_t	user_id = row_get_uuid(desc, data->tg_trigtuple, "id");
 	MemoryContext context = CurrentMemoryContext;
@@ -209,10 +227,17 @@ handle_new_user(PG_FUNCTION_ARGS)
 	}
 	PG_CATCH();
 	{
-		/* aborting also restores the user id and closes SPI */
+		ErrorData  *error;
+
 		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+
+		/* aborting also restores the user id and closes SPI */
 		RollbackAndReleaseCurrentSubTransaction();
-		warn_of_failure(&user_id, context);
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		warn_of_failure(&user_id, error);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
@@ -227,7 +252,7 @@ handle_new_user(PG_FUNCTION_ARGS)
 Datum
 lock_jobs_of_user(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo);
+	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_DELETE, 0);
 	pg_uuid_t	user_id = row_get_uuid(RelationGetDescr(data->tg_relation), data->tg_trigtuple, "id");
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
@@ -236,6 +261,7 @@ lock_jobs_of_user(PG_FUNCTION_ARGS)
 	{
 		argument_uuid(&args, &user_id);
 		caller_enter_trigger(&caller);
+		statement_run(&lock_user_projects, &args);
 		statement_run(&lock_user_jobs, &args);
 		caller_leave(&caller);
 	}

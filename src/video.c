@@ -101,7 +101,8 @@ static Statement check_steps = {
 };
 static Statement insert_steps = {
 	.text = "INSERT INTO @extschema@.job_steps (job_id, step_name, step_order)"
-	" SELECT $1, s.name, s.position::pg_catalog.int4"
+	" SELECT $1, s.name, (s.position + COALESCE((SELECT pg_catalog.max(o.step_order)"
+	"          FROM @extschema@.job_steps o WHERE o.job_id = $1), 0))::pg_catalog.int4"
 	"   FROM pg_catalog.jsonb_array_elements_text($2) WITH ORDINALITY s (name, position)"
 	" ON CONFLICT (job_id, step_name) DO NOTHING",
 	.nargs = 2,.argtypes = {UUIDOID, JSONBOID}
@@ -211,7 +212,7 @@ pass_argument(Arguments *args, FunctionCallInfo fcinfo, int argno)
 Datum
 lock_jobs_of_project(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo);
+	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_DELETE, 0);
 	pg_uuid_t	project_id = row_get_uuid(RelationGetDescr(data->tg_relation), data->tg_trigtuple, "id");
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
@@ -581,9 +582,10 @@ requeue(const pg_uuid_t *job_id)
 {
 	Arguments	args = NO_ARGUMENTS;
 	volatile int32 price = 0;
+	RetryWindow before;
 
 	argument_uuid(&args, job_id);
-	workflow_begin_retry(job_id);
+	before = workflow_begin_retry(job_id);
 	PG_TRY();
 	{
 		statement_run(&requeue_job, &args);
@@ -592,11 +594,12 @@ requeue(const pg_uuid_t *job_id)
 	}
 	PG_FINALLY();
 	{
-		workflow_end_retry();
+		workflow_end_retry(before);
 	}
 	PG_END_TRY();
 
-	return price;
+	/* the column can be edited; what was taken last time cannot */
+	return Max(price, hold_last_taken(job_id));
 }
 
 /*
@@ -614,7 +617,9 @@ retry_job(PG_FUNCTION_ARGS)
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 
 	job_lock_or_refuse(&caller, &job_id, &job);
-	if (job.status != JOB_QUEUED)
+	if (job.status != JOB_QUEUED && job.status != JOB_FAILED)
+		workflow_refuse_job(job.status, JOB_QUEUED);
+	if (job.status == JOB_FAILED)
 		pay_for_job(&job.user_id, &job_id, requeue(&job_id));
 	result = job_as_jsonb(&job_id);
 	caller_leave(&caller);

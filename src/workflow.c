@@ -14,8 +14,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_enum.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -23,7 +21,6 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "caller.h"
@@ -129,24 +126,26 @@ static Statement select_manual_transcript = {
 };
 
 /* the job that retry_job() is working on */
-static bool retrying = false;
-static pg_uuid_t retried_job;
+static RetryWindow retry = {.open = false};
 
 /*
- * Open the transitions of retry_job() for one job and its steps.  The caller
- * closes them again, also on error.
+ * Open the transitions of retry_job() for one job and its steps.  Returns what
+ * was open before; the caller puts it back, also on error.
  */
-void
+RetryWindow
 workflow_begin_retry(const pg_uuid_t *job_id)
 {
-	retried_job = *job_id;
-	retrying = true;
+	RetryWindow before = retry;
+
+	retry.job_id = *job_id;
+	retry.open = true;
+	return before;
 }
 
 void
-workflow_end_retry(void)
+workflow_end_retry(RetryWindow before)
 {
-	retrying = false;
+	retry = before;
 }
 
 static int
@@ -177,30 +176,44 @@ workflow_by_name(const char *name)
 	return NULL;
 }
 
-/* The label of an enum value. */
-static char *
-enum_label(Oid value)
+static const char *
+condition_function(Condition condition)
 {
-	HeapTuple	tuple = SearchSysCache1(ENUMOID, ObjectIdGetDatum(value));
-	char	   *label;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for enum value %u", value);
-	label = pstrdup(NameStr(((Form_pg_enum) GETSTRUCT(tuple))->enumlabel));
-	ReleaseSysCache(tuple);
-	return label;
+	switch (condition)
+	{
+		case ALWAYS:
+		case MANUAL_TRANSCRIPT:
+			return NULL;
+		case RETRY:
+			return "retry_job";
+	}
+	return NULL;				/* not reached */
 }
 
-/* The label of the status column of a row; NULL for NULL. */
-static char *
-row_label(const Workflow *flow, TupleDesc desc, HeapTuple row)
+static const char *
+condition_text(Condition condition)
 {
-	bool		isnull;
-	Datum		value = row_get(desc, row, flow->column, &isnull);
-
-	return isnull ? NULL : enum_label(DatumGetObjectId(value));
+	switch (condition)
+	{
+		case ALWAYS:
+		case RETRY:
+			return NULL;
+		case MANUAL_TRANSCRIPT:
+			return "transcript_mode = manual";
+	}
+	return NULL;				/* not reached */
 }
 
+/* What else a transition needs, for people; NULL for nothing. */
+static const char *
+condition_label(Condition condition)
+{
+	const char *function = condition_function(condition);
+
+	return function ? function : condition_text(condition);
+}
+
+/* The states that can follow, those with a condition named with it. */
 static char *
 allowed_from(const Workflow *flow, int from)
 {
@@ -209,13 +222,19 @@ allowed_from(const Workflow *flow, int from)
 	initStringInfo(&buf);
 	for (int i = 0; i < flow->ntransitions; i++)
 	{
-		if (flow->transitions[i].from == from)
-			appendStringInfo(&buf, "%s%s", buf.len > 0 ? ", " : "",
-							 flow->states[flow->transitions[i].to]);
+		const Transition *t = &flow->transitions[i];
+		const char *label = condition_label(t->condition);
+
+		if (t->from != from)
+			continue;
+		appendStringInfo(&buf, "%s%s", buf.len > 0 ? ", " : "", flow->states[t->to]);
+		if (label)
+			appendStringInfo(&buf, " (%s)", label);
 	}
 	return buf.len > 0 ? buf.data : "none";
 }
 
+/* rel is NULL where no row is being written */
 pg_noreturn static void
 refuse_transition(const Workflow *flow, Relation rel, const char *from, const char *to, const char *allowed)
 {
@@ -225,7 +244,19 @@ refuse_transition(const Workflow *flow, Relation rel, const char *from, const ch
 			 errdetail("%s: from %s to %s; allowed: %s.", flow->table,
 					   from ? from : "(null)", to ? to : "(null)", allowed),
 			 errhint("workflow_transitions() lists the legal transitions and the functions that some of them are left to."),
-			 errtableconstraint(rel, flow->constraint)));
+			 rel ? errtableconstraint(rel, flow->constraint) :
+			 err_generic_string(PG_DIAG_CONSTRAINT_NAME, flow->constraint)));
+}
+
+/*
+ * Refuse to move a job, where no UPDATE is made that the trigger would refuse.
+ */
+void
+workflow_refuse_job(JobStatus from, JobStatus to)
+{
+	const Workflow *flow = &workflows[0];
+
+	refuse_transition(flow, NULL, flow->states[from], flow->states[to], allowed_from(flow, from));
 }
 
 /* Does the project of this job bring its own script? */
@@ -258,7 +289,7 @@ condition_holds(const Workflow *flow, Condition condition, TupleDesc desc, HeapT
 			return has_manual_transcript(desc, row);
 		case RETRY:
 			job_id = row_get_uuid(desc, row, flow->job_column);
-			return retrying && uuid_equal(&job_id, &retried_job);
+			return retry.open && uuid_equal(&job_id, &retry.job_id);
 	}
 	return false;				/* not reached */
 }
@@ -282,7 +313,7 @@ is_legal(const Workflow *flow, int from, int to, TupleDesc desc, HeapTuple row)
 Datum
 enforce_workflow(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo);
+	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_INSERT | ON_UPDATE, 1);
 	const Workflow *flow = workflow_by_name(data->tg_trigger->tgargs[0]);
 	TupleDesc	desc = RelationGetDescr(data->tg_relation);
 	RowEdit		edit = {.desc = desc,.row = trigger_new_row(data)};
@@ -294,8 +325,10 @@ enforce_workflow(PG_FUNCTION_ARGS)
 
 	if (restoring())
 		return PointerGetDatum(edit.row);
+	if (flow == NULL)
+		refuse_value("the argument of the trigger", "the name of a workflow");
 
-	label = row_label(flow, desc, edit.row);
+	label = row_get_enum(desc, edit.row, flow->column);
 	to = label ? state_by_name(flow, label) : UNKNOWN_STATE;
 	if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
 	{
@@ -306,8 +339,8 @@ enforce_workflow(PG_FUNCTION_ARGS)
 	else
 	{
 		old = data->tg_trigtuple;
-		old_label = row_label(flow, desc, old);
-		if (label && old_label && strcmp(label, old_label) == 0)
+		old_label = row_get_enum(desc, old, flow->column);
+		if (label == old_label || (label && old_label && strcmp(label, old_label) == 0))
 			from = to;
 		else
 		{
@@ -323,13 +356,13 @@ enforce_workflow(PG_FUNCTION_ARGS)
 
 /* Was the column changed by the statement itself? */
 static bool
-changed(const RowEdit *edit, HeapTuple old, const char *column)
+changed(const RowEdit *edit, HeapTuple old, const char *column, Oid type)
 {
 	Form_pg_attribute att = TupleDescAttr(edit->desc, SPI_fnumber(edit->desc, column) - 1);
 	bool		was_null,
 				is_null;
-	Datum		was = row_get(edit->desc, old, column, &was_null);
-	Datum		is = row_get(edit->desc, edit->row, column, &is_null);
+	Datum		was = row_get(edit->desc, old, column, type, &was_null);
+	Datum		is = row_get(edit->desc, edit->row, column, type, &is_null);
 
 	return was_null != is_null ||
 		(!was_null && !datumIsEqual(was, is, att->attbyval, att->attlen));
@@ -341,8 +374,8 @@ stamp_progress(RowEdit *edit, HeapTuple old, const char *column, int32 floor)
 {
 	bool		was_null,
 				is_null;
-	int32		was = DatumGetInt32(row_get(edit->desc, old, column, &was_null));
-	int32		is = DatumGetInt32(row_get(edit->desc, edit->row, column, &is_null));
+	int32		was = DatumGetInt32(row_get(edit->desc, old, column, INT4OID, &was_null));
+	int32		is = DatumGetInt32(row_get(edit->desc, edit->row, column, INT4OID, &is_null));
 	int32		result = floor;
 
 	if (!was_null)
@@ -350,15 +383,15 @@ stamp_progress(RowEdit *edit, HeapTuple old, const char *column, int32 floor)
 	if (!is_null)
 		result = Max(result, is);
 	if (is_null || result != is)
-		row_set(edit, column, Int32GetDatum(result));
+		row_set(edit, column, INT4OID, Int32GetDatum(result));
 }
 
 /* The current time, unless the statement sets the column itself. */
 static void
 stamp_time(RowEdit *edit, HeapTuple old, const char *column)
 {
-	if (!changed(edit, old, column))
-		row_set(edit, column, TimestampTzGetDatum(GetCurrentTimestamp()));
+	if (!changed(edit, old, column, TIMESTAMPTZOID))
+		row_set(edit, column, TIMESTAMPTZOID, TimestampTzGetDatum(GetCurrentTimestamp()));
 }
 
 /* Lowest progress of each stage. */
@@ -397,16 +430,33 @@ job_floor(JobStatus status)
 static void
 stamp_job_retry(RowEdit *edit)
 {
-	row_set(edit, "progress", Int32GetDatum(0));
+	row_set(edit, "progress", INT4OID, Int32GetDatum(0));
 	row_set_null(edit, "started_at");
 	row_set_null(edit, "finished_at");
+}
+
+/* A new job begins at 0; one that is imported is at least where its status is. */
+static void
+stamp_new_job(RowEdit *edit, JobStatus status)
+{
+	bool		isnull;
+	int32		progress = DatumGetInt32(row_get(edit->desc, edit->row, "progress", INT4OID, &isnull));
+
+	if (status == JOB_PENDING)
+		progress = 0;
+	else if (isnull || progress < job_floor(status))
+		progress = job_floor(status);
+	row_set(edit, "progress", INT4OID, Int32GetDatum(progress));
 }
 
 static void
 stamp_job(RowEdit *edit, HeapTuple old, int from, int to)
 {
 	if (old == NULL)
+	{
+		stamp_new_job(edit, (JobStatus) to);
 		return;
+	}
 	if (from == JOB_FAILED && to == JOB_QUEUED)
 	{
 		stamp_job_retry(edit);
@@ -426,9 +476,9 @@ stamp_job(RowEdit *edit, HeapTuple old, int from, int to)
 static void
 stamp_step_restart(RowEdit *edit, HeapTuple old)
 {
-	if (!changed(edit, old, "progress_pct"))
-		row_set(edit, "progress_pct", Int32GetDatum(0));
-	if (!changed(edit, old, "error_message"))
+	if (!changed(edit, old, "progress_pct", INT4OID))
+		row_set(edit, "progress_pct", INT4OID, Int32GetDatum(0));
+	if (!changed(edit, old, "error_message", TEXTOID))
 		row_set_null(edit, "error_message");
 	row_set_null(edit, "finished_at");
 }
@@ -464,34 +514,6 @@ stamp_step(RowEdit *edit, HeapTuple old, int from, int to)
 			stamp_time(edit, old, "finished_at");
 			break;
 	}
-}
-
-static const char *
-condition_function(Condition condition)
-{
-	switch (condition)
-	{
-		case ALWAYS:
-		case MANUAL_TRANSCRIPT:
-			return NULL;
-		case RETRY:
-			return "retry_job";
-	}
-	return NULL;				/* not reached */
-}
-
-static const char *
-condition_text(Condition condition)
-{
-	switch (condition)
-	{
-		case ALWAYS:
-		case RETRY:
-			return NULL;
-		case MANUAL_TRANSCRIPT:
-			return "transcript_mode = manual";
-	}
-	return NULL;				/* not reached */
 }
 
 /* One row of workflow_transitions(). */
@@ -561,11 +583,10 @@ workflow_diagram(PG_FUNCTION_ARGS)
 	for (int i = 0; i < flow->ntransitions; i++)
 	{
 		const Transition *t = &flow->transitions[i];
-		const char *function = condition_function(t->condition);
-		const char *text = function ? function : condition_text(t->condition);
+		const char *label = condition_label(t->condition);
 
 		appendStringInfo(&buf, "    %s --> %s%s%s\n", flow->states[t->from], flow->states[t->to],
-						 text ? ": " : "", text ? text : "");
+						 label ? ": " : "", label ? label : "");
 	}
 	for (int i = 0; i < flow->nstates; i++)
 	{

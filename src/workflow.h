@@ -7,6 +7,8 @@
 
 #include "utils/uuid.h"
 
+#include "compat.h"
+
 /* in the order of the enum type job_status */
 typedef enum JobStatus
 {
@@ -40,9 +42,18 @@ typedef enum StepState
 extern const char *const job_status_names[JOB_STATUSES];
 extern const char *const step_state_names[STEP_STATES];
 
+pg_noreturn extern void workflow_refuse_job(JobStatus from, JobStatus to);
+
 extern JobStatus job_status_of(const char *name);
 
-extern void workflow_begin_retry(const pg_uuid_t *job_id);
-extern void workflow_end_retry(void);
+/* the one job, if any, whose transitions of retry_job() are open */
+typedef struct RetryWindow
+{
+	bool		open;
+	pg_uuid_t	job_id;
+} RetryWindow;
+
+extern RetryWindow workflow_begin_retry(const pg_uuid_t *job_id);
+extern void workflow_end_retry(RetryWindow before);
 
 #endif							/* STUDIO_WORKFLOW_H */

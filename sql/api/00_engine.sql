@@ -40,6 +40,14 @@ CREATE FUNCTION studio_engine.yield_to_restored_row() RETURNS trigger
 COMMENT ON FUNCTION studio_engine.yield_to_restored_row() IS
 'Trigger, BEFORE INSERT on settings and meta: while a dump is loaded, its row replaces the one that the installation made.';
 
+CREATE FUNCTION studio_engine.table_names() RETURNS text[]
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT ARRAY['profiles', 'draft_prompts', 'projects', 'jobs', 'job_steps', 'assets', 'logs',
+               'credit_accounts', 'credit_ledger']
+$$;
+COMMENT ON FUNCTION studio_engine.table_names() IS
+'The tables of the data layer in the schema of the extension.';
+
 -- pg_dump writes no REVOKE against the default privileges of the database that
 -- it is loaded into: where those open new tables to the API roles, a restored
 -- credit_ledger would be open too. So a table of ours starts closed there, and
@@ -60,9 +68,7 @@ BEGIN
        AND (c.schema_name = 'studio_engine'
             OR c.schema_name = (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
                                  WHERE e.extname = 'studio_engine')
-               AND (SELECT r.relname FROM pg_class r WHERE r.oid = c.objid)
-                   = ANY (ARRAY['profiles', 'draft_prompts', 'projects', 'jobs', 'job_steps',
-                                'assets', 'logs', 'credit_accounts', 'credit_ledger']))
+               AND (SELECT r.relname FROM pg_class r WHERE r.oid = c.objid) = ANY (studio_engine.table_names()))
   LOOP
     FOR v_role IN
       SELECT r.rolname AS name FROM pg_roles r WHERE r.rolname IN ('anon', 'authenticated', 'service_role')
@@ -107,9 +113,10 @@ CREATE FUNCTION studio_engine.lint(OUT problem text, OUT type text, OUT identity
   SELECT DISTINCT 'grant noted as initial, pg_dump would leave it out', i.type, i.identity
     FROM pg_init_privs p, LATERAL pg_identify_object(p.classoid, p.objoid, 0) i
    WHERE p.privtype = 'e'
-     AND (i.type = 'table' AND i.schema IN ('studio_engine', (
-            SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
-             WHERE e.extname = 'studio_engine'))
+     AND (i.type = 'table' AND i.schema = 'studio_engine'
+          OR i.type = 'table' AND i.name = ANY (studio_engine.table_names())
+             AND i.schema = (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+                              WHERE e.extname = 'studio_engine')
           OR i.type = 'schema' AND i.identity = 'studio_engine')
      AND NOT EXISTS (SELECT 1 FROM members m WHERE m.classid = p.classoid AND m.objid = p.objoid)
      AND NOT EXISTS (SELECT 1 FROM pg_depend d

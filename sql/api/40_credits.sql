@@ -59,7 +59,7 @@ CREATE FUNCTION @extschema@.reserve_credits(p_user_id uuid, p_job_id uuid, p_amo
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'reserve_credits'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.reserve_credits(uuid, uuid, integer) IS
-'Holds p_amount (positive) credits of the user for the job and sets jobs.cost_credits_reserved. TRUE: held, or held already with this amount; FALSE: too little credit, nothing written. Services only; 22004, 22023, 42501 the job is not the user''s, PT404 no such job, PT409 another amount is held or the job has ended.';
+'Holds p_amount (positive) credits of the user for the job and sets jobs.cost_credits_reserved. TRUE: held, or held or charged already with this amount; FALSE: too little credit, nothing written. Services only; 22004, 22023, 42501 the job is not the user''s, PT404 no such job, PT409 another amount is held or was charged, or the job has ended.';
 
 CREATE FUNCTION @extschema@.settle_credits(
     p_job_id uuid, p_final_cost integer DEFAULT NULL, p_overrun text DEFAULT 'error') RETURNS integer
@@ -72,7 +72,7 @@ CREATE FUNCTION @extschema@.release_credits(p_job_id uuid, p_note text DEFAULT N
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'release_credits'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.release_credits(uuid, text) IS
-'Closes the hold of a job and gives all of it back; sets jobs.cost_credits_final to 0. Returns the credits given back, 0 where there never was a hold. Again: the same answer. Services only; 22004, PT404, PT409 the hold was charged.';
+'Closes the hold of a job and gives all of it back; sets jobs.cost_credits_final to 0; p_note at most 1000 characters. Returns the credits given back, 0 where there never was a hold. Again: the same answer. Services only; 22004, 22023, PT404, PT409 the hold was charged.';
 
 CREATE FUNCTION @extschema@.grant_credits(
     p_user_id uuid, p_amount integer, p_note text DEFAULT NULL, p_idempotency_key text DEFAULT NULL,
@@ -80,7 +80,7 @@ CREATE FUNCTION @extschema@.grant_credits(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'grant_credits'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.grant_credits(uuid, integer, text, text, timestamptz) IS
-'Gives p_amount (positive) credits to a user. Returns the id of the ledger entry. The same p_idempotency_key (1 to 255 characters, per user) again: the same id and nothing moves; with other content: PT409. p_expires_at is not supported yet: 0A000. Services only; 22003, 22004, 22023, PT404 no such user.';
+'Gives p_amount (positive) credits to a user; p_note at most 1000 characters. Returns the id of the ledger entry. The same p_idempotency_key (1 to 255 characters, per user) again: the same id and nothing moves; with other content: PT409. p_expires_at is not supported yet: 0A000. Services only; 22003, 22004, 22023, PT404 no such user.';
 
 CREATE FUNCTION @extschema@.purchase_credits(
     p_user_id uuid, p_amount integer, p_stripe_payment_id text, p_note text DEFAULT NULL,
@@ -88,4 +88,4 @@ CREATE FUNCTION @extschema@.purchase_credits(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'purchase_credits'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.purchase_credits(uuid, integer, text, text, timestamptz) IS
-'Books p_amount (positive) credits that were paid with p_stripe_payment_id (1 to 255 characters). Returns the id of the ledger entry. The same payment again: the same id and nothing moves; with another user or amount: PT409. p_expires_at is not supported yet: 0A000. Services only; 22003, 22004, 22023, PT404 no such user.';
+'Books p_amount (positive) credits that were paid with p_stripe_payment_id (1 to 255 characters); p_note at most 1000 characters. Returns the id of the ledger entry. The same payment again: the same id and nothing moves; with another user or amount: PT409. p_expires_at is not supported yet: 0A000. Services only; 22003, 22004, 22023, PT404 no such user.';

@@ -5,6 +5,10 @@
 DO $grants$
 DECLARE
   v_function record;
+  -- in a restore, and after DROP EXTENSION, the data may belong to another role
+  -- than the one that installs
+  v_owner text := CASE WHEN current_setting('studio_setup.mode') = 'install' THEN '@extowner@'
+    ELSE (SELECT n.nspowner::regrole::text FROM pg_namespace n WHERE n.nspname = 'studio_engine') END;
   v_roles text := (SELECT string_agg(format(', %I', r.rolname), '' ORDER BY r.rolname) FROM pg_roles r
                     WHERE r.rolname IN ('anon', 'authenticated', 'service_role'));
 BEGIN
@@ -17,7 +21,7 @@ BEGIN
   LOOP
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC%s', v_function.name, v_roles);
     -- the owner of the data operates it, and may pass the right on
-    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO @extowner@ WITH GRANT OPTION', v_function.name);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s WITH GRANT OPTION', v_function.name, v_owner);
   END LOOP;
 
   -- a restore may come before the roles; it has no data to protect yet

@@ -1,4 +1,6 @@
--- Triggers, policies and grants of profiles, and the hooks on auth.users.
+-- Triggers, policies and grants of profiles.
+-- Pitfall: services get everything here and below but TRIGGER. Our functions
+-- write as the owner of the tables, and so would a trigger of a service run.
 
 CREATE OR REPLACE TRIGGER tr_profiles_updated
   BEFORE UPDATE ON @extschema@.profiles
@@ -14,4 +16,4 @@ CREATE POLICY profiles_update ON @extschema@.profiles
 
 GRANT SELECT ON @extschema@.profiles TO authenticated;
 GRANT UPDATE (display_name, avatar_url, notification_prefs) ON @extschema@.profiles TO authenticated;
-GRANT ALL ON @extschema@.profiles TO service_role;
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES ON @extschema@.profiles TO service_role;

@@ -29,6 +29,9 @@ DECLARE
   v_mode text := current_setting('studio_setup.mode');
   v_owner regrole := '@extowner@';
   v_schema regnamespace := '@extschema@';
+  -- pg_dump and pg_restore begin with this; check_function_bodies is always
+  -- off in an extension script
+  v_loading boolean := NOT current_setting('row_security')::boolean;
   v_missing text;
   v_foreign text;
 BEGIN
@@ -66,6 +69,8 @@ BEGIN
       MESSAGE = 'the installing role may not create objects in the schema of the extension',
       DETAIL = format('Role %s, schema %s.', v_owner, v_schema);
   END IF;
+  -- A superuser may do everything, but does not mean to give an API to whoever
+  -- made a schema of our name before. A session that loads a dump does.
   SELECT string_agg(o.what, ', ' ORDER BY o.what) INTO v_foreign
     FROM (SELECT format('schema %I', n.nspname) AS what, n.nspowner AS owner
             FROM pg_namespace n WHERE n.nspname = 'studio_engine'
@@ -77,13 +82,21 @@ BEGIN
                   OR c.relnamespace = v_schema
                      AND c.relname = ANY (ARRAY['profiles', 'draft_prompts', 'projects', 'jobs', 'job_steps',
                                                 'assets', 'logs', 'credit_accounts', 'credit_ledger']))) AS o
-   WHERE NOT pg_has_role(v_owner, o.owner, 'USAGE');
-  IF v_foreign IS NOT NULL THEN
+   WHERE o.owner <> v_owner
+     AND o.owner <> (SELECT d.datdba FROM pg_database d WHERE d.datname = current_database())
+     AND NOT (pg_has_role(v_owner, o.owner, 'USAGE') AND NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = v_owner));
+  IF v_foreign IS NOT NULL AND NOT (v_mode = 'restore' AND v_loading) THEN
     RAISE EXCEPTION USING
       ERRCODE = 'insufficient_privilege',
       MESSAGE = 'objects of studio_engine belong to somebody else',
       DETAIL = format('Not owned by the installing role %s: %s.', v_owner, v_foreign),
       HINT = 'Install as the owner of these objects, or remove them.';
+  END IF;
+  IF v_mode = 'restore' AND NOT v_loading THEN
+    RAISE WARNING USING
+      MESSAGE = 'schema studio_engine is there and empty: this is taken for the restore of a dump',
+      DETAIL = 'No table was created, since the dump brings them.',
+      HINT = 'For a first installation DROP EXTENSION studio_engine, DROP SCHEMA studio_engine, and create the extension again.';
   END IF;
   IF v_mode = 'adopt' AND to_regclass('@extschema@.credit_ledger') IS NULL THEN
     RAISE EXCEPTION USING

@@ -6,22 +6,14 @@
 
 DO $release$
 DECLARE
-  v_schemas oid[] := ARRAY['studio_engine'::regnamespace::oid, '@extschema@'::regnamespace::oid];
+  v_owner text := (SELECT n.nspowner::regrole::text FROM pg_namespace n WHERE n.nspname = 'studio_engine');
   v_object record;
 BEGIN
-  FOR v_object IN
-    SELECT i.type, i.identity
-      FROM pg_init_privs p, LATERAL pg_identify_object(p.classoid, p.objoid, 0) i
-     WHERE p.privtype = 'e'
-       AND (p.classoid = 'pg_class'::regclass AND p.objoid IN (SELECT c.oid FROM pg_class c WHERE c.relnamespace = ANY (v_schemas))
-            OR p.classoid = 'pg_namespace'::regclass AND p.objoid = 'studio_engine'::regnamespace)
-       AND NOT EXISTS (SELECT 1 FROM pg_depend d
-                        WHERE d.classid = p.classoid AND d.objid = p.objoid AND d.deptype = 'e')
-  LOOP
-    EXECUTE format('ALTER EXTENSION studio_engine ADD %s %s', v_object.type, v_object.identity);
-  END LOOP;
+  IF current_setting('studio_setup.mode') = 'install' THEN
+    v_owner := '@extowner@';
+  END IF;
 
-  -- one by one, since a table takes its own types and sequences along
+  -- what was created now: one by one, since a table takes its types along
   LOOP
     SELECT i.type, i.identity INTO v_object
       FROM pg_depend d, LATERAL pg_identify_object(d.classid, d.objid, 0) i
@@ -34,7 +26,15 @@ BEGIN
      LIMIT 1;
     EXIT WHEN NOT FOUND;
     EXECUTE format('ALTER EXTENSION studio_engine DROP %s %s', v_object.type, v_object.identity);
-    EXECUTE format('ALTER %s %s OWNER TO @extowner@', v_object.type, v_object.identity);
+    EXECUTE format('ALTER %s %s OWNER TO %s', v_object.type, v_object.identity, v_owner);
+  END LOOP;
+
+  -- what was granted now on objects that were there before
+  FOR v_object IN
+    SELECT l.type, l.identity FROM studio_engine.lint() l WHERE l.problem LIKE 'grant %'
+  LOOP
+    EXECUTE format('ALTER EXTENSION studio_engine ADD %s %s', v_object.type, v_object.identity);
+    EXECUTE format('ALTER EXTENSION studio_engine DROP %s %s', v_object.type, v_object.identity);
   END LOOP;
 END
 $release$;

@@ -141,7 +141,7 @@ COMMENT ON COLUMN @extschema@.projects.updated_at IS 'When the project was last 
 COMMENT ON TABLE @extschema@.jobs IS 'One attempt after another to make the video of a project';
 COMMENT ON COLUMN @extschema@.jobs.id IS 'Identifier';
 COMMENT ON COLUMN @extschema@.jobs.project_id IS 'The project';
-COMMENT ON COLUMN @extschema@.jobs.user_id IS 'Owner, the same as of the project';
+COMMENT ON COLUMN @extschema@.jobs.user_id IS 'Owner; create_job() takes the owner of the project';
 COMMENT ON COLUMN @extschema@.jobs.status IS 'Stage; changed only along workflow_transitions()';
 COMMENT ON COLUMN @extschema@.jobs.progress IS 'Percent, 0 to 100; never backwards within an attempt';
 COMMENT ON COLUMN @extschema@.jobs.status_message IS 'What the worker is doing, for the user';

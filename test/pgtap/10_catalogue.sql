@@ -1,0 +1,563 @@
+-- The catalogue facts that SPEC section 1 demands of every table and function, and
+-- seed 003 to the letter: names, types, defaults, checks, indexes, policies, labels.
+-- Wants a database in which schemas public and studio_engine hold nothing but ours.
+-- The pitfall: expectations are literals copied from the seed, never computed from
+-- the installation, which would agree with itself whatever it is.
+SET search_path = tap, public, pg_catalog;
+SET client_min_messages = warning;
+
+BEGIN;
+SELECT plan(102);
+
+--------------------------------------------------------------------------------
+-- Helpers: comparing, and what there is to look at
+--------------------------------------------------------------------------------
+
+-- Rows of two queries as text, in no order: names and literals differ in collation,
+-- which results_eq() does not forgive.  A failure shows the difference only.
+CREATE FUNCTION pg_temp.lines(p_query text) RETURNS text[]
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_lines text[];
+BEGIN
+	EXECUTE format('SELECT array_agg(q::text) FROM (%s) q', p_query) INTO v_lines;
+	RETURN v_lines;
+END $$;
+
+CREATE FUNCTION pg_temp.beyond(p_lines text[], p_others text[]) RETURNS text
+LANGUAGE sql AS $$
+	SELECT COALESCE(string_agg(line, E'\n' ORDER BY line COLLATE "C"), 'nothing more')
+	FROM (SELECT unnest(p_lines) EXCEPT ALL SELECT unnest(p_others)) AS t (line);
+$$;
+
+CREATE FUNCTION pg_temp.same_rows(p_query text, p_expected text, p_description text) RETURNS text
+LANGUAGE sql AS $$
+	SELECT is('there is ' || pg_temp.beyond(pg_temp.lines(p_query), pg_temp.lines(p_expected))
+			  || E'\nwanted is ' || pg_temp.beyond(pg_temp.lines(p_expected), pg_temp.lines(p_query)),
+			  E'there is nothing more\nwanted is nothing more', p_description);
+$$;
+
+CREATE TEMPORARY VIEW our_tables AS
+	SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relrowsecurity, c.relowner
+	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+	WHERE n.nspname IN ('public', 'studio_engine') AND c.relkind IN ('r', 'p');
+
+CREATE TEMPORARY VIEW our_functions AS
+	SELECT p.*, n.nspname AS schema, p.oid::regprocedure::text AS signature
+	FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+	WHERE n.nspname IN ('public', 'studio_engine');
+
+CREATE TEMPORARY VIEW our_members AS
+	SELECT d.classid, d.objid
+	FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
+	WHERE e.extname = 'studio_engine' AND d.deptype = 'e';
+
+-- A policy FOR ALL counts for each of the four commands.
+CREATE TEMPORARY VIEW our_policies AS
+	SELECT t.name AS tbl, p.polname, p.polpermissive, p.polroles, cmd.letter AS command,
+		   pg_get_expr(p.polqual, p.polrelid) AS using_text,
+		   pg_get_expr(p.polwithcheck, p.polrelid) AS check_text, p.oid, p.polrelid
+	FROM pg_policy p JOIN our_tables t ON t.oid = p.polrelid
+	JOIN unnest('{r,a,w,d}'::text[]) AS cmd (letter) ON p.polcmd::text IN ('*', cmd.letter);
+
+--------------------------------------------------------------------------------
+-- Tables
+--------------------------------------------------------------------------------
+
+SELECT pg_temp.same_rows(
+	$$ SELECT schema::text, name::text FROM our_tables $$,
+	$$ VALUES ('public', 'assets'), ('public', 'credit_accounts'), ('public', 'credit_ledger'),
+			  ('public', 'draft_prompts'), ('public', 'job_steps'), ('public', 'jobs'), ('public', 'logs'),
+			  ('public', 'profiles'), ('public', 'projects'),
+			  ('studio_engine', 'meta'), ('studio_engine', 'settings') $$,
+	'these tables and no others');
+SELECT is_empty(
+	$$ SELECT c.oid::regclass, c.relkind FROM pg_class c
+	   WHERE c.relnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace)
+		 AND c.relkind NOT IN ('r', 'i') $$,
+	'nothing but tables and indexes: no view or sequence that would need rights of its own');
+SELECT is_empty($$ SELECT oid::regclass FROM our_tables WHERE NOT relrowsecurity $$,
+				'row level security is on for every table');
+SELECT is_empty($$ SELECT oid::regclass FROM our_tables WHERE obj_description(oid, 'pg_class') IS NULL $$,
+				'every table has a comment');
+SELECT is_empty(
+	$$ SELECT t.oid::regclass, a.attname FROM our_tables t JOIN pg_attribute a ON a.attrelid = t.oid
+	   WHERE a.attnum > 0 AND NOT a.attisdropped AND col_description(t.oid, a.attnum) IS NULL $$,
+	'every column has a comment');
+SELECT is_empty(
+	$$ SELECT ty.oid::regtype FROM pg_type ty
+	   WHERE ty.typnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace)
+		 AND ty.typtype IN ('e', 'd', 'r', 'm')
+		 AND obj_description(ty.oid, 'pg_type') IS NULL $$,
+	'every type has a comment');
+SELECT isnt(obj_description('studio_engine'::regnamespace, 'pg_namespace'), NULL, 'the private schema has a comment');
+SELECT is_empty(
+	$$ SELECT t.oid::regclass FROM our_tables t
+	   WHERE NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = t.oid AND c.contype = 'p') $$,
+	'every table has a primary key');
+
+-- The leading column counts; a partial index does not help to find all children.
+SELECT is_empty(
+	$$ SELECT c.conrelid::regclass, c.conname FROM pg_constraint c JOIN our_tables t ON t.oid = c.conrelid
+	   WHERE c.contype = 'f'
+		 AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indpred IS NULL
+						 AND i.indisvalid AND (i.indkey::int2[])[0:cardinality(c.conkey) - 1] = c.conkey) $$,
+	'every foreign key has an index');
+SELECT is_empty(
+	$$ SELECT c.conname FROM pg_constraint c JOIN our_tables t ON t.oid = c.conrelid WHERE NOT c.convalidated $$,
+	'every constraint is validated');
+
+--------------------------------------------------------------------------------
+-- Policies
+--------------------------------------------------------------------------------
+
+SELECT pg_temp.same_rows(
+	$$ SELECT tablename::text, policyname::text, cmd FROM pg_policies
+	   WHERE schemaname IN ('public', 'studio_engine') $$,
+	$$ VALUES ('assets', 'assets_select', 'SELECT'),
+			  ('credit_accounts', 'credit_accounts_select', 'SELECT'),
+			  ('credit_ledger', 'credit_select', 'SELECT'),
+			  ('draft_prompts', 'drafts_select', 'SELECT'),
+			  ('job_steps', 'job_steps_select', 'SELECT'),
+			  ('jobs', 'jobs_select', 'SELECT'),
+			  ('logs', 'logs_select', 'SELECT'),
+			  ('profiles', 'profiles_select', 'SELECT'),
+			  ('profiles', 'profiles_update', 'UPDATE'),
+			  ('projects', 'projects_all', 'ALL') $$,
+	'these policies, those of the seed under its names');
+SELECT is_empty(
+	$$ SELECT tbl, polname FROM our_policies WHERE polroles <> ARRAY['authenticated'::regrole::oid] $$,
+	'every policy is TO authenticated');
+SELECT is_empty(
+	$$ SELECT tbl, command, count(*) FROM our_policies WHERE polpermissive GROUP BY 1, 2, polroles HAVING count(*) > 1 $$,
+	'one permissive policy per role and command');
+SELECT is_empty(
+	$$ SELECT tbl, polname FROM our_policies
+	   WHERE using_text !~ '\(\s*SELECT auth\.uid\(\) AS uid\)'
+		  OR regexp_replace(concat(using_text, check_text), '\(\s*SELECT auth\.uid\(\) AS uid\)', '', 'g') ~ 'uid\(' $$,
+	'every policy asks (SELECT auth.uid()), once per statement and not per row');
+SELECT is_empty(
+	$$ SELECT DISTINCT p.tbl, p.polname, a.attname
+	   FROM our_policies p
+	   JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
+					   AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
+	   JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+	   WHERE (d.refobjid::regclass::text, a.attname) <> ('logs', 'level')
+		 AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = d.refobjid AND i.indpred IS NULL
+						 AND i.indkey[0] = d.refobjsubid) $$,
+	'every policy column has an index (but logs.level, which only filters what job_id found)');
+
+--------------------------------------------------------------------------------
+-- Functions
+--------------------------------------------------------------------------------
+
+SELECT is_empty($$ SELECT signature FROM our_functions WHERE obj_description(oid, 'pg_proc') IS NULL $$,
+				'every function has a comment');
+SELECT is_empty(
+	$$ SELECT signature FROM our_functions
+	   WHERE NOT EXISTS (SELECT FROM our_members m WHERE m.classid = 'pg_proc'::regclass AND m.objid = oid) $$,
+	'every function is a member of the extension');
+SELECT is_empty(
+	$$ SELECT m.objid::regprocedure FROM our_members m
+	   WHERE m.classid = 'pg_proc'::regclass AND NOT EXISTS (SELECT FROM our_functions f WHERE f.oid = m.objid) $$,
+	'... and every member function is in one of the two schemas');
+SELECT is_empty(
+	$$ SELECT signature, proconfig FROM our_functions
+	   WHERE proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp'] $$,
+	'every function sets search_path, with the temporary schema last');
+SELECT is_empty($$ SELECT signature FROM our_functions WHERE prosecdef $$, 'no function is SECURITY DEFINER');
+SELECT is_empty($$ SELECT signature FROM our_functions WHERE proisstrict $$,
+				'no function is STRICT: a NULL is refused by name, not answered by NULL');
+SELECT is_empty($$ SELECT signature FROM our_functions WHERE proleakproof $$, 'no function claims to be leakproof');
+SELECT is_empty(
+	$$ SELECT signature FROM our_functions
+	   WHERE (SELECT rolsuper FROM pg_roles WHERE oid = proowner) IS NOT TRUE $$,
+	'functions belong to a superuser, so that nobody else can replace their body');
+SELECT is_empty(
+	$$ SELECT f.signature, a.name FROM our_functions f,
+		   LATERAL unnest(COALESCE(f.proargnames[1:f.pronargs], array_fill(''::text, ARRAY[f.pronargs::int]))) AS a (name)
+	   WHERE f.pronargs > 0 AND a.name !~ '^p_[a-z_]+$' $$,
+	'every argument has a name that begins with p_');
+SELECT is_empty(
+	$$ SELECT f.signature, t.oid::regtype FROM our_functions f,
+		   LATERAL unnest(COALESCE(f.proallargtypes, f.proargtypes::oid[]) || f.prorettype) AS t (oid)
+	   WHERE t.oid::regtype::text <> ALL ('{uuid,text,jsonb,integer,bigint,boolean,"timestamp with time zone",interval,record,trigger,event_trigger,text[]}'::text[]) $$,
+	'signatures name base types only');
+SELECT is_empty(
+	$$ SELECT f.signature FROM our_functions f
+	   WHERE f.prorettype = 'record'::regtype AND (f.proallargtypes IS NULL OR NOT f.proretset) $$,
+	'a record is returned by sets with named columns only');
+SELECT is_empty($$ SELECT schema, proname FROM our_functions GROUP BY 1, 2 HAVING count(*) > 1 $$,
+				'no function is overloaded');
+SELECT is_empty(
+	$$ SELECT signature FROM our_functions
+	   WHERE proparallel <> CASE WHEN provolatile = 'i' THEN 's' ELSE 'u' END $$,
+	'only what reads no table runs in parallel workers, where a caller check would be asked again');
+
+CREATE TEMPORARY TABLE expected_function (signature text, result text, volatility text);
+INSERT INTO expected_function VALUES
+	('public.advance_job(p_job_id uuid, p_status text, p_progress integer DEFAULT NULL::integer, p_status_message text DEFAULT NULL::text)', 'jsonb', 'v'),
+	('public.cancel_job(p_job_id uuid, p_reason text DEFAULT NULL::text)', 'jsonb', 'v'),
+	('public.claim_draft_prompt(p_session_token text, p_user_id uuid)', 'uuid', 'v'),
+	('public.cleanup_expired_drafts(p_limit integer DEFAULT 1000)', 'integer', 'v'),
+	('public.complete_job(p_job_id uuid, p_output_url text DEFAULT NULL::text, p_manifest jsonb DEFAULT NULL::jsonb, p_final_cost integer DEFAULT NULL::integer)', 'jsonb', 'v'),
+	('public.create_job(p_project_id uuid, p_cost_credits integer)', 'uuid', 'v'),
+	('public.create_job_steps(p_job_id uuid, p_steps jsonb DEFAULT NULL::jsonb)', 'integer', 'v'),
+	('public.ensure_profile(p_user_id uuid)', 'jsonb', 'v'),
+	('public.fail_job(p_job_id uuid, p_error_code text DEFAULT NULL::text, p_error_message text DEFAULT NULL::text, p_failed_step text DEFAULT NULL::text)', 'jsonb', 'v'),
+	('public.get_credit_balance(p_user_id uuid)', 'integer', 's'),
+	('public.get_dashboard(p_user_id uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 20)', 'jsonb', 's'),
+	('public.get_draft_prompt(p_session_token text)', 'jsonb', 's'),
+	('public.grant_credits(p_user_id uuid, p_amount integer, p_note text DEFAULT NULL::text, p_idempotency_key text DEFAULT NULL::text, p_expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)', 'uuid', 'v'),
+	('public.handle_new_user()', 'trigger', 'v'),
+	('public.log_job(p_job_id uuid, p_level text, p_message text, p_step_name text DEFAULT NULL::text, p_metadata jsonb DEFAULT NULL::jsonb)', 'uuid', 'v'),
+	('public.purchase_credits(p_user_id uuid, p_amount integer, p_stripe_payment_id text, p_note text DEFAULT NULL::text, p_expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)', 'uuid', 'v'),
+	('public.record_asset(p_job_id uuid, p_type text, p_url text, p_storage_path text, p_size_bytes bigint DEFAULT NULL::bigint, p_mime_type text DEFAULT NULL::text, p_metadata jsonb DEFAULT NULL::jsonb)', 'uuid', 'v'),
+	('public.release_credits(p_job_id uuid, p_note text DEFAULT NULL::text)', 'integer', 'v'),
+	('public.reserve_credits(p_user_id uuid, p_job_id uuid, p_amount integer)', 'boolean', 'v'),
+	('public.retry_job(p_job_id uuid)', 'jsonb', 'v'),
+	('public.save_draft_prompt(p_session_token text, p_prompt_text text, p_template_id text DEFAULT NULL::text, p_options jsonb DEFAULT ''{}''::jsonb)', 'uuid', 'v'),
+	('public.settle_credits(p_job_id uuid, p_final_cost integer DEFAULT NULL::integer, p_overrun text DEFAULT ''error''::text)', 'integer', 'v'),
+	('public.update_job_step(p_job_id uuid, p_step_name text, p_state text, p_progress_pct integer DEFAULT NULL::integer, p_status_message text DEFAULT NULL::text, p_error_message text DEFAULT NULL::text)', 'jsonb', 'v'),
+	('public.update_updated_at()', 'trigger', 'v'),
+	('public.workflow_diagram(p_workflow text)', 'text', 'i'),
+	('public.workflow_transitions(OUT workflow text, OUT from_status text, OUT to_status text, OUT via text, OUT condition text)', 'SETOF record', 'i'),
+	('studio_engine.close_hold_of_ended_job()', 'trigger', 'v'),
+	('studio_engine.close_restored_table()', 'event_trigger', 'v'),
+	('studio_engine.enforce_workflow()', 'trigger', 'v'),
+	('studio_engine.enter_in_ledger()', 'trigger', 'v'),
+	('studio_engine.guard_account()', 'trigger', 'v'),
+	('studio_engine.guard_ledger()', 'trigger', 'v'),
+	('studio_engine.keep_owner_of_hold()', 'trigger', 'v'),
+	('studio_engine.lint(OUT problem text, OUT type text, OUT identity text)', 'SETOF record', 's'),
+	('studio_engine.lock_jobs_of_project()', 'trigger', 'v'),
+	('studio_engine.lock_jobs_of_user()', 'trigger', 'v'),
+	('studio_engine.price_ended_job()', 'trigger', 'v'),
+	('studio_engine.restoring()', 'boolean', 's'),
+	('studio_engine.return_hold_of_deleted_job()', 'trigger', 'v'),
+	('studio_engine.table_names()', 'text[]', 'i'),
+	('studio_engine.verify_inserted_entries()', 'trigger', 'v'),
+	('studio_engine.yield_to_restored_row()', 'trigger', 'v');
+SELECT pg_temp.same_rows(
+	$$ SELECT format('%s.%s(%s)', schema, proname, pg_get_function_arguments(oid)),
+			  pg_get_function_result(oid), provolatile::text
+	   FROM our_functions $$,
+	$$ SELECT signature, result, volatility FROM expected_function $$,
+	'every function has the signature, defaults and volatility of the contract');
+
+--------------------------------------------------------------------------------
+-- The data layer is not a member, and belongs to whoever installed
+--------------------------------------------------------------------------------
+
+SELECT is_empty($$ SELECT * FROM studio_engine.lint() $$, 'lint() finds nothing');
+SELECT is_empty(
+	$$ SELECT pg_describe_object(classid, objid, 0) FROM our_members
+	   WHERE classid NOT IN ('pg_proc'::regclass, 'pg_event_trigger'::regclass) $$,
+	'nothing but functions and the event trigger is a member');
+SELECT is_empty(
+	$$ SELECT pg_describe_object(p.classoid, p.objoid, p.objsubid)
+	   FROM pg_init_privs p
+	   WHERE p.privtype = 'e' AND p.classoid = 'pg_class'::regclass AND p.objoid IN (SELECT oid FROM our_tables) $$,
+	'no grant of a table is noted as initial: pg_dump writes all of them');
+SELECT is_empty(
+	$$ SELECT oid::regclass FROM our_tables
+	   WHERE relowner <> (SELECT extowner FROM pg_extension WHERE extname = 'studio_engine')
+	   UNION ALL
+	   SELECT oid::regtype::text::regclass FROM pg_type
+	   WHERE typnamespace = 'public'::regnamespace AND typtype = 'e'
+		 AND typowner <> (SELECT extowner FROM pg_extension WHERE extname = 'studio_engine') $$,
+	'tables and types belong to the role that installed');
+
+-- A control for lint(): what it must notice, it notices.
+SAVEPOINT before_mistake;
+ALTER EXTENSION studio_engine ADD TABLE public.assets;
+SELECT isnt_empty($$ SELECT * FROM studio_engine.lint() WHERE identity = 'public.assets' $$,
+				  'lint() names a table that became a member');
+ROLLBACK TO before_mistake;
+
+--------------------------------------------------------------------------------
+-- Seed 003: columns
+--------------------------------------------------------------------------------
+
+CREATE TEMPORARY TABLE expected_column (
+	tbl text, pos integer, name text, type text, not_null boolean, default_text text);
+INSERT INTO expected_column VALUES
+	('profiles', 1, 'id', 'uuid', true, NULL),
+	('profiles', 2, 'display_name', 'text', false, NULL),
+	('profiles', 3, 'avatar_url', 'text', false, NULL),
+	('profiles', 4, 'notification_prefs', 'jsonb', false, '''{"job_failed": true, "job_complete": true}''::jsonb'),
+	('profiles', 5, 'stripe_customer_id', 'text', false, NULL),
+	('profiles', 6, 'created_at', 'timestamp with time zone', false, 'now()'),
+	('profiles', 7, 'updated_at', 'timestamp with time zone', false, 'now()'),
+
+	('draft_prompts', 1, 'id', 'uuid', true, 'gen_random_uuid()'),
+	('draft_prompts', 2, 'session_token', 'text', true, NULL),
+	('draft_prompts', 3, 'user_id', 'uuid', false, NULL),
+	('draft_prompts', 4, 'prompt_text', 'text', true, NULL),
+	('draft_prompts', 5, 'template_id', 'text', false, NULL),
+	('draft_prompts', 6, 'options', 'jsonb', false, '''{}''::jsonb'),
+	('draft_prompts', 7, 'created_at', 'timestamp with time zone', false, 'now()'),
+	('draft_prompts', 8, 'updated_at', 'timestamp with time zone', false, 'now()'),
+	('draft_prompts', 9, 'expires_at', 'timestamp with time zone', false, '(now() + ''7 days''::interval)'),
+
+	('projects', 1, 'id', 'uuid', true, 'gen_random_uuid()'),
+	('projects', 2, 'user_id', 'uuid', true, NULL),
+	('projects', 3, 'title', 'text', true, NULL),
+	('projects', 4, 'prompt_text', 'text', true, NULL),
+	('projects', 5, 'niche_preset', 'text', true, NULL),
+	('projects', 6, 'target_minutes', 'integer', true, '1'),
+	('projects', 7, 'voice_profile_id', 'uuid', false, NULL),
+	('projects', 8, 'transcript_mode', 'text', false, '''auto''::text'),
+	('projects', 9, 'transcript_text', 'text', false, NULL),
+	('projects', 10, 'settings', 'jsonb', false, '''{}''::jsonb'),
+	('projects', 11, 'created_at', 'timestamp with time zone', false, 'now()'),
+	('projects', 12, 'updated_at', 'timestamp with time zone', false, 'now()'),
+
+	('jobs', 1, 'id', 'uuid', true, 'gen_random_uuid()'),
+	('jobs', 2, 'project_id', 'uuid', true, NULL),
+	('jobs', 3, 'user_id', 'uuid', true, NULL),
+	('jobs', 4, 'status', 'job_status', true, '''PENDING''::job_status'),
+	('jobs', 5, 'progress', 'integer', false, '0'),
+	('jobs', 6, 'status_message', 'text', false, NULL),
+	('jobs', 7, 'cost_credits_reserved', 'integer', false, '0'),
+	('jobs', 8, 'cost_credits_final', 'integer', false, NULL),
+	('jobs', 9, 'failed_step', 'text', false, NULL),
+	('jobs', 10, 'error_code', 'text', false, NULL),
+	('jobs', 11, 'error_message', 'text', false, NULL),
+	('jobs', 12, 'output_url', 'text', false, NULL),
+	('jobs', 13, 'manifest_json', 'jsonb', false, NULL),
+	('jobs', 14, 'created_at', 'timestamp with time zone', false, 'now()'),
+	('jobs', 15, 'started_at', 'timestamp with time zone', false, NULL),
+	('jobs', 16, 'finished_at', 'timestamp with time zone', false, NULL),
+
+	('job_steps', 1, 'id', 'uuid', true, 'gen_random_uuid()'),
+	('job_steps', 2, 'job_id', 'uuid', true, NULL),
+	('job_steps', 3, 'step_name', 'text', true, NULL),
+	('job_steps', 4, 'step_order', 'integer', true, NULL),
+	('job_steps', 5, 'state', 'step_status', false, '''pending''::step_status'),
+	('job_steps', 6, 'progress_pct', 'integer', false, '0'),
+	('job_steps', 7, 'status_message', 'text', false, NULL),
+	('job_steps', 8, 'error_message', 'text', false, NULL),
+	('job_steps', 9, 'logs_url', 'text', false, NULL),
+	('job_steps', 10, 'artifacts_json', 'jsonb', false, '''{}''::jsonb'),
+	('job_steps', 11, 'started_at', 'timestamp with time zone', false, NULL),
+	('job_steps', 12, 'finished_at', 'timestamp with time zone', false, NULL),
+
+	('credit_ledger', 1, 'id', 'uuid', true, 'gen_random_uuid()'),
+	('credit_ledger', 2, 'user_id', 'uuid', true, NULL),
+	('credit_ledger', 3, 'type', 'text', true, NULL),
+	('credit_ledger', 4, 'amount', 'integer', true, NULL),
+	('credit_ledger', 5, 'balance_after', 'integer', false, NULL),
+	('credit_ledger', 6, 'note', 'text', false, NULL),
+	('credit_ledger', 7, 'job_id', 'uuid', false, NULL),
+	('credit_ledger', 8, 'stripe_payment_id', 'text', false, NULL),
+	('credit_ledger', 9, 'created_at', 'timestamp with time zone', false, 'now()'),
+	-- what SPEC section 3 adds at the end
+	('credit_ledger', 10, 'entry_no', 'bigint', true, NULL),
+	('credit_ledger', 11, 'idempotency_key', 'text', false, NULL),
+	('credit_ledger', 12, 'expires_at', 'timestamp with time zone', false, NULL),
+	('credit_ledger', 13, 'reverses', 'uuid', false, NULL),
+
+	('assets', 1, 'id', 'uuid', true, 'gen_random_uuid()'),
+	('assets', 2, 'job_id', 'uuid', true, NULL),
+	('assets', 3, 'type', 'text', true, NULL),
+	('assets', 4, 'url', 'text', true, NULL),
+	('assets', 5, 'storage_path', 'text', true, NULL),
+	('assets', 6, 'size_bytes', 'bigint', false, NULL),
+	('assets', 7, 'mime_type', 'text', false, NULL),
+	('assets', 8, 'metadata_json', 'jsonb', false, '''{}''::jsonb'),
+	('assets', 9, 'created_at', 'timestamp with time zone', false, 'now()');
+
+SELECT pg_temp.same_rows(
+	format($$ SELECT a.attnum::integer, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+					 pg_get_expr(d.adbin, d.adrelid)
+			  FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+			  WHERE a.attrelid = 'public.%I'::regclass AND a.attnum > 0 $$, t.name),
+	format($$ SELECT pos, name, type, not_null, default_text FROM expected_column WHERE tbl = %L $$, t.name),
+	t.name || ': columns, types, NOT NULL and defaults of the seed in its order')
+FROM unnest('{profiles,draft_prompts,projects,jobs,job_steps,credit_ledger,assets}'::text[]) AS t (name);
+
+SELECT pg_temp.same_rows(
+	$$ SELECT a.attname::text, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a
+	   WHERE a.attrelid = 'public.credit_accounts'::regclass AND a.attnum > 0 $$,
+	$$ VALUES ('user_id', 'uuid'), ('balance', 'integer'), ('reserved', 'integer'), ('entries', 'bigint'),
+			  ('updated_at', 'timestamp with time zone') $$,
+	'credit_accounts: the columns of the specification');
+SELECT has_table('public', 'logs', 'there is a table logs');
+
+--------------------------------------------------------------------------------
+-- Seed 003: enums, constraints, indexes, triggers
+--------------------------------------------------------------------------------
+
+SELECT enum_has_labels('public', 'job_status',
+	'{PENDING,QUEUED,SCRIPTING,VOICE_GEN,ALIGNMENT,VISUAL_PLAN,IMAGE_GEN,TIMELINE,RENDERING,PACKAGING,READY,FAILED}'::name[],
+	'job_status: the labels of the seed in their order');
+SELECT enum_has_labels('public', 'step_status', '{pending,started,succeeded,failed}'::name[],
+	'step_status: the labels of the seed in their order');
+
+SELECT pg_temp.same_rows(
+	$$ SELECT c.conrelid::regclass::text || ' ' || c.conname, pg_get_constraintdef(c.oid)
+	   FROM pg_constraint c JOIN our_tables t ON t.oid = c.conrelid
+	   WHERE c.contype = 'c' AND t.name NOT IN ('credit_accounts', 'logs') $$,
+	$$ VALUES
+		('assets assets_type_check', $c$CHECK ((type = ANY (ARRAY['video'::text, 'audio'::text, 'image'::text, 'captions'::text, 'manifest'::text, 'zip'::text])))$c$),
+		('credit_ledger credit_ledger_type_check', $c$CHECK ((type = ANY (ARRAY['purchase'::text, 'usage'::text, 'refund'::text, 'grant'::text, 'expire'::text, 'reserve'::text, 'subscription'::text])))$c$),
+		('jobs jobs_progress_check', $c$CHECK (((progress >= 0) AND (progress <= 100)))$c$),
+		('projects projects_niche_preset_check', $c$CHECK ((niche_preset = ANY (ARRAY['motivation'::text, 'explainer'::text, 'facts'::text, 'history'::text, 'finance'::text, 'science'::text])))$c$),
+		('projects projects_target_minutes_check', $c$CHECK (((target_minutes >= 1) AND (target_minutes <= 10)))$c$),
+		('projects projects_transcript_mode_check', $c$CHECK ((transcript_mode = ANY (ARRAY['auto'::text, 'manual'::text])))$c$) $$,
+	'the check constraints of the seed, no fewer and no more');
+-- The ledger refers to the account instead of auth.users (SPEC section 3) and
+-- outlives its jobs; all else is the seed's.
+SELECT pg_temp.same_rows(
+	$$ SELECT c.conrelid::regclass::text || ' ' || c.conname, pg_get_constraintdef(c.oid)
+	   FROM pg_constraint c JOIN our_tables t ON t.oid = c.conrelid
+	   WHERE c.contype = 'f' AND t.name NOT IN ('credit_accounts', 'logs') $$,
+	$$ VALUES
+		('assets assets_job_id_fkey', 'FOREIGN KEY (job_id) REFERENCES jobs(id) ON DELETE CASCADE'),
+		('credit_ledger credit_ledger_job_id_fkey', 'FOREIGN KEY (job_id) REFERENCES jobs(id) ON DELETE SET NULL'),
+		('credit_ledger credit_ledger_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE'),
+		('draft_prompts draft_prompts_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE'),
+		('job_steps job_steps_job_id_fkey', 'FOREIGN KEY (job_id) REFERENCES jobs(id) ON DELETE CASCADE'),
+		('jobs jobs_project_id_fkey', 'FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE'),
+		('jobs jobs_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE'),
+		('profiles profiles_id_fkey', 'FOREIGN KEY (id) REFERENCES auth.users(id) ON DELETE CASCADE'),
+		('projects projects_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE') $$,
+	'the foreign keys of the seed');
+SELECT is(pg_get_constraintdef(oid), def, name || ' is ' || def)
+FROM (VALUES ('credit_accounts_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE'),
+			 ('logs_job_id_fkey', 'FOREIGN KEY (job_id) REFERENCES jobs(id) ON DELETE CASCADE'),
+			 ('credit_accounts_pkey', 'PRIMARY KEY (user_id)')) AS e (name, def)
+LEFT JOIN pg_constraint c ON c.conname = e.name;
+SELECT col_is_pk('public', t.name, 'id'::name, t.name || ': primary key id')
+FROM unnest('{profiles,draft_prompts,projects,jobs,job_steps,credit_ledger,assets,logs}'::name[]) AS t (name);
+
+SELECT is((SELECT regexp_replace(pg_get_indexdef(c.oid), '^CREATE (UNIQUE )?INDEX \S+ ON public\.(\S+) USING btree ', '\1\2 ')
+		   FROM pg_class c WHERE c.relname = e.name AND c.relnamespace = 'public'::regnamespace AND c.relkind = 'i'),
+		  e.def, 'index ' || e.name || ' on ' || e.def)
+FROM (VALUES
+	-- the seed's
+	('idx_profiles_stripe', 'profiles (stripe_customer_id)'),
+	('idx_draft_session', 'draft_prompts (session_token)'),
+	('idx_draft_user', 'draft_prompts (user_id)'),
+	('idx_draft_expires', 'draft_prompts (expires_at)'),
+	('idx_projects_user', 'projects (user_id)'),
+	('idx_projects_created', 'projects (created_at DESC)'),
+	('idx_jobs_user', 'jobs (user_id)'),
+	('idx_jobs_project', 'jobs (project_id)'),
+	('idx_jobs_status', 'jobs (status)'),
+	('idx_jobs_created', 'jobs (created_at DESC)'),
+	('idx_job_steps_job', 'job_steps (job_id)'),
+	('idx_job_steps_unique', 'UNIQUE job_steps (job_id, step_name)'),
+	('idx_credit_user', 'credit_ledger (user_id)'),
+	('idx_credit_job', 'credit_ledger (job_id)'),
+	('idx_credit_created', 'credit_ledger (created_at DESC)'),
+	('idx_assets_job', 'assets (job_id)'),
+	('idx_assets_type', 'assets (type)'),
+	-- the dashboard query and the ledger's rules
+	('idx_jobs_project_created', 'jobs (project_id, created_at DESC)'),
+	('idx_credit_entry_no', 'UNIQUE credit_ledger (user_id, entry_no)')) AS e (name, def);
+SELECT isnt_empty(
+	format($$ SELECT FROM pg_index i WHERE i.indrelid = 'public.credit_ledger'::regclass AND i.indisunique
+			  AND pg_get_indexdef(i.indexrelid) LIKE '%%(%s)%%' $$, c.columns),
+	'a unique index keeps ' || c.columns || ' from being used twice')
+FROM (VALUES ('user_id, idempotency_key'), ('stripe_payment_id')) AS c (columns);
+
+SELECT pg_temp.same_rows(
+	$$ SELECT t.tgrelid::regclass::text || ' ' || t.tgname, t.tgfoid::regproc::text, t.tgenabled::text,
+			  CASE WHEN t.tgtype & 2 <> 0 THEN 'BEFORE' ELSE 'AFTER' END
+			  || CASE WHEN t.tgtype & 4 <> 0 THEN ' INSERT' ELSE '' END
+			  || CASE WHEN t.tgtype & 16 <> 0 THEN ' UPDATE' ELSE '' END
+			  || CASE WHEN t.tgtype & 8 <> 0 THEN ' DELETE' ELSE '' END
+			  || CASE WHEN t.tgtype & 32 <> 0 THEN ' TRUNCATE' ELSE '' END
+			  || CASE WHEN t.tgtype & 1 <> 0 THEN ' row' ELSE ' statement' END
+	   FROM pg_trigger t
+	   WHERE NOT t.tgisinternal
+		 AND (t.tgrelid = 'auth.users'::regclass OR t.tgrelid IN (SELECT oid FROM our_tables)) $$,
+	$$ VALUES
+		('auth.users on_auth_user_created', 'handle_new_user', 'O', 'AFTER INSERT row'),
+		('auth.users on_auth_user_deleted', 'studio_engine.lock_jobs_of_user', 'O', 'BEFORE DELETE row'),
+		('credit_accounts tr_credit_accounts_guard', 'studio_engine.guard_account', 'O', 'BEFORE INSERT UPDATE DELETE row'),
+		('credit_accounts tr_credit_accounts_truncate', 'studio_engine.guard_account', 'O', 'BEFORE TRUNCATE statement'),
+		('credit_ledger tr_credit_ledger_enter', 'studio_engine.enter_in_ledger', 'O', 'BEFORE INSERT row'),
+		('credit_ledger tr_credit_ledger_guard', 'studio_engine.guard_ledger', 'O', 'BEFORE UPDATE DELETE row'),
+		('credit_ledger tr_credit_ledger_truncate', 'studio_engine.guard_ledger', 'O', 'BEFORE TRUNCATE statement'),
+		('credit_ledger tr_credit_ledger_verify', 'studio_engine.verify_inserted_entries', 'O', 'AFTER INSERT statement'),
+		('job_steps tr_job_steps_workflow', 'studio_engine.enforce_workflow', 'O', 'BEFORE INSERT UPDATE row'),
+		('jobs 00_jobs_return_hold', 'studio_engine.return_hold_of_deleted_job', 'O', 'AFTER DELETE row'),
+		('jobs tr_jobs_close_hold', 'studio_engine.close_hold_of_ended_job', 'O', 'AFTER UPDATE row'),
+		('jobs tr_jobs_keep_owner', 'studio_engine.keep_owner_of_hold', 'O', 'BEFORE UPDATE row'),
+		('jobs tr_jobs_price', 'studio_engine.price_ended_job', 'O', 'BEFORE UPDATE row'),
+		('jobs tr_jobs_workflow', 'studio_engine.enforce_workflow', 'O', 'BEFORE INSERT UPDATE row'),
+		('profiles tr_profiles_updated', 'update_updated_at', 'O', 'BEFORE UPDATE row'),
+		('projects tr_projects_lock_jobs', 'studio_engine.lock_jobs_of_project', 'O', 'BEFORE DELETE row'),
+		('projects tr_projects_updated', 'update_updated_at', 'O', 'BEFORE UPDATE row'),
+		('studio_engine.meta tr_meta_yield', 'studio_engine.yield_to_restored_row', 'O', 'BEFORE INSERT row'),
+		('studio_engine.settings tr_settings_yield', 'studio_engine.yield_to_restored_row', 'O', 'BEFORE INSERT row') $$,
+	'the triggers, those of the seed under its names');
+-- Foreign keys are triggers too; those of one event fire in the order of names.
+SELECT is((SELECT t.tgname::text FROM pg_trigger t
+		   WHERE t.tgrelid = 'public.jobs'::regclass AND t.tgtype & 8 <> 0 AND t.tgtype & 2 = 0
+		   ORDER BY t.tgname COLLATE "C" LIMIT 1),
+		  '00_jobs_return_hold', 'a deleted job returns its hold before foreign keys empty the ledger''s job_id');
+SELECT is((SELECT evtevent || ' ' || evtenabled::text FROM pg_event_trigger WHERE evtname = 'studio_engine_close_restored_table'),
+		  'ddl_command_end O', 'the event trigger that closes restored tables is on');
+
+--------------------------------------------------------------------------------
+-- Private schema and settings
+--------------------------------------------------------------------------------
+
+SELECT is(has_schema_privilege(r.role, 'studio_engine', p.privilege), false, r.role || ' has no ' || p.privilege || ' on studio_engine')
+FROM unnest('{public,anon,authenticated,service_role}'::text[]) AS r (role),
+	 unnest('{USAGE,CREATE}'::text[]) AS p (privilege);
+SELECT pg_temp.same_rows(
+	$$ SELECT name, value FROM studio_engine.settings $$,
+	$$ VALUES ('draft_lifetime_days', '7'), ('max_active_jobs', '5'), ('welcome_credits', '10') $$,
+	'settings have the defaults of the specification');
+
+--------------------------------------------------------------------------------
+-- The same installed by a role that is no superuser
+--------------------------------------------------------------------------------
+
+DROP EXTENSION studio_engine CASCADE;
+DROP SCHEMA studio_engine CASCADE;
+DROP TABLE public.assets, public.logs, public.job_steps, public.credit_ledger, public.credit_accounts,
+	public.jobs, public.projects, public.draft_prompts, public.profiles;
+DROP TYPE public.job_status, public.step_status;
+CREATE ROLE catalogue_installer;
+SELECT format('GRANT CREATE ON DATABASE %I TO catalogue_installer', current_database()) \gexec
+GRANT CREATE, USAGE ON SCHEMA public TO catalogue_installer;
+SELECT throws_ok($$ DO $x$ BEGIN SET LOCAL ROLE catalogue_installer; CREATE EXTENSION studio_engine SCHEMA public; END $x$ $$,
+				 '42501', NULL, 'installed by a role without rights on auth.users: refused');
+SELECT is(to_regnamespace('studio_engine'), NULL, '... and nothing is left');
+GRANT TRIGGER, REFERENCES ON auth.users TO catalogue_installer;
+SET LOCAL ROLE catalogue_installer;
+CREATE EXTENSION studio_engine SCHEMA public;
+RESET ROLE;
+
+SELECT is_empty($$ SELECT oid::regclass FROM our_tables WHERE relowner <> 'catalogue_installer'::regrole $$,
+				'installed by a lesser role: the tables are its own');
+SELECT is((SELECT count(*)::integer FROM our_tables), 11, '... all eleven');
+SELECT is_empty(
+	$$ SELECT oid::regtype FROM pg_type
+	   WHERE typnamespace = 'public'::regnamespace AND typtype = 'e' AND typowner <> 'catalogue_installer'::regrole $$,
+	'... the types as well');
+SELECT is((SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'studio_engine'), 'catalogue_installer',
+		  '... and the private schema');
+SELECT is_empty($$ SELECT signature FROM our_functions WHERE NOT (SELECT rolsuper FROM pg_roles WHERE oid = proowner) $$,
+				'... but the functions still belong to a superuser');
+SELECT is_empty(
+	$$ SELECT f.signature, r.role FROM our_functions f, unnest('{public,anon}'::text[]) AS r (role)
+	   WHERE has_function_privilege(r.role, f.oid, 'EXECUTE')
+		 AND (r.role = 'public' OR f.proname NOT IN ('save_draft_prompt', 'get_draft_prompt', 'workflow_transitions', 'workflow_diagram')) $$,
+	'... and default privileges of the superuser opened none of them');
+SELECT is_empty(
+	$$ SELECT oid::regclass FROM our_tables WHERE has_table_privilege('anon', oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') $$,
+	'... nor any table');
+SELECT is_empty($$ SELECT * FROM studio_engine.lint() $$, '... and lint() finds nothing');
+INSERT INTO auth.users (id, raw_user_meta_data)
+VALUES ('10000000-0000-4000-8000-00000000ca7a', '{"name": "Catalogue"}');
+SELECT is(get_credit_balance('10000000-0000-4000-8000-00000000ca7a'), 10, '... and a sign-up is welcomed');
+
+SELECT * FROM finish();
+ROLLBACK;

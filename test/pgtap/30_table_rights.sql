@@ -1,0 +1,368 @@
+-- Who may do what with the tables: every table, every command, every kind of caller,
+-- against a real row of Alice's; then columns, and what nobody may do to the ledger.
+-- Runs under Supabase's default privileges, which open every new table to anon.
+-- The pitfall: "no row" and "refused" are different answers, and both are asserted:
+-- row level security hides, grants refuse.
+SET search_path = tap, public, pg_catalog;
+SET client_min_messages = warning;
+
+BEGIN;
+SELECT plan(443);
+
+--------------------------------------------------------------------------------
+-- People and rows: one row of Alice's in every table, and Bob who has none of them
+--------------------------------------------------------------------------------
+
+\set alice '30000000-0000-4000-8000-00000000000a'
+\set bob   '30000000-0000-4000-8000-00000000000b'
+\set carol '30000000-0000-4000-8000-00000000000c'
+
+INSERT INTO auth.users (id) VALUES (:'alice'), (:'bob'), (:'carol');
+INSERT INTO projects (id, user_id, title, prompt_text, niche_preset)
+VALUES ('30000000-0000-4000-8000-000000000001', :'alice', 'Of Alice', 'A film', 'facts'),
+	   ('30000000-0000-4000-8000-0000000000b1', :'bob', 'Of Bob', 'Another film', 'facts');
+INSERT INTO jobs (id, project_id, user_id)
+VALUES ('30000000-0000-4000-8000-000000000002', '30000000-0000-4000-8000-000000000001', :'alice'),
+	   ('30000000-0000-4000-8000-0000000000b2', '30000000-0000-4000-8000-0000000000b1', :'bob');
+INSERT INTO job_steps (id, job_id, step_name, step_order)
+VALUES ('30000000-0000-4000-8000-000000000003', '30000000-0000-4000-8000-000000000002', 'scripting', 1);
+INSERT INTO assets (id, job_id, type, url, storage_path)
+VALUES ('30000000-0000-4000-8000-000000000004', '30000000-0000-4000-8000-000000000002', 'video', 'https://example.test/', 'films/1');
+INSERT INTO logs (id, job_id, level, message)
+VALUES ('30000000-0000-4000-8000-000000000005', '30000000-0000-4000-8000-000000000002', 'info', 'A line'),
+	   ('30000000-0000-4000-8000-000000000006', '30000000-0000-4000-8000-000000000002', 'debug', 'A secret line');
+INSERT INTO draft_prompts (id, session_token, user_id, prompt_text)
+VALUES ('30000000-0000-4000-8000-000000000007', 'tables-claimed-token', :'alice', 'Claimed'),
+	   ('30000000-0000-4000-8000-000000000008', 'tables-unclaimed-token', NULL, 'Unclaimed');
+
+--------------------------------------------------------------------------------
+-- Helpers
+--------------------------------------------------------------------------------
+
+-- Rows seen or changed, or the SQLSTATE; the effects are undone.
+CREATE FUNCTION pg_temp.outcome(p_role text, p_sub text, p_statement text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_rows bigint;
+BEGIN
+	PERFORM set_config('request.jwt.claims', CASE WHEN p_sub IS NULL THEN ''
+					   ELSE jsonb_build_object('sub', p_sub, 'role', p_role)::text END, true);
+	PERFORM set_config('role', p_role, true);
+	EXECUTE p_statement;
+	GET DIAGNOSTICS v_rows = ROW_COUNT;
+	RAISE EXCEPTION USING ERRCODE = 'UNDO0', MESSAGE = v_rows::text;
+EXCEPTION WHEN SQLSTATE 'UNDO0' THEN
+	RETURN SQLERRM;
+WHEN OTHERS THEN
+	RETURN SQLSTATE;
+END $$;
+
+CREATE FUNCTION pg_temp.as_alice(p_statement text) RETURNS text LANGUAGE sql AS $$
+	SELECT pg_temp.outcome('authenticated', '30000000-0000-4000-8000-00000000000a', p_statement)
+$$;
+CREATE FUNCTION pg_temp.as_service(p_statement text) RETURNS text LANGUAGE sql AS $$
+	SELECT pg_temp.outcome('service_role', NULL, p_statement)
+$$;
+
+--------------------------------------------------------------------------------
+-- The cases: table x command x caller.  Statements are about Alice's row.
+--------------------------------------------------------------------------------
+
+-- The callers: anon; Alice; Bob; a signed-in role without an identity; a service; a
+-- superuser, who here also is the owner of the tables.
+CREATE TEMPORARY TABLE table_case (
+	tbl text, command text, statement text,
+	anon text, self text, other text, nobody text, service text, super text);
+INSERT INTO table_case VALUES
+('profiles', 'SELECT', $$SELECT * FROM profiles WHERE id = '{alice}'$$, '42501', '1', '0', '0', '1', '1'),
+('profiles', 'INSERT', $$INSERT INTO profiles (id) VALUES ('{free}')$$, '42501', '42501', '42501', '42501', '1', '1'),
+('profiles', 'UPDATE', $$UPDATE profiles SET display_name = 'X' WHERE id = '{alice}'$$, '42501', '1', '0', '0', '1', '1'),
+('profiles', 'DELETE', $$DELETE FROM profiles WHERE id = '{alice}'$$, '42501', '42501', '42501', '42501', '1', '1'),
+('profiles', 'TRUNCATE', $$TRUNCATE profiles$$, '42501', '42501', '42501', '42501', '0', '0'),
+
+('draft_prompts', 'SELECT', $$SELECT id, user_id, prompt_text, template_id, options, created_at, updated_at, expires_at FROM draft_prompts WHERE user_id = '{alice}'$$,
+	'42501', '1', '0', '0', '1', '1'),
+('draft_prompts', 'INSERT', $$INSERT INTO draft_prompts (session_token, user_id, prompt_text) VALUES ('tables-new-token', '{alice}', 'X')$$,
+	'42501', '42501', '42501', '42501', '1', '1'),
+('draft_prompts', 'UPDATE', $$UPDATE draft_prompts SET prompt_text = 'X' WHERE user_id = '{alice}'$$, '42501', '42501', '42501', '42501', '1', '1'),
+('draft_prompts', 'DELETE', $$DELETE FROM draft_prompts WHERE user_id = '{alice}'$$, '42501', '42501', '42501', '42501', '1', '1'),
+('draft_prompts', 'TRUNCATE', $$TRUNCATE draft_prompts$$, '42501', '42501', '42501', '42501', '0', '0'),
+
+('projects', 'SELECT', $$SELECT * FROM projects WHERE user_id = '{alice}'$$, '42501', '1', '0', '0', '1', '1'),
+('projects', 'INSERT', $$INSERT INTO projects (user_id, title, prompt_text, niche_preset) VALUES ('{alice}', 'X', 'X', 'facts')$$,
+	'42501', '1', '42501', '42501', '1', '1'),
+('projects', 'UPDATE', $$UPDATE projects SET title = 'X' WHERE user_id = '{alice}'$$, '42501', '1', '0', '0', '1', '1'),
+('projects', 'DELETE', $$DELETE FROM projects WHERE user_id = '{alice}'$$, '42501', '1', '0', '0', '1', '1'),
+('projects', 'TRUNCATE', $$TRUNCATE projects$$, '42501', '42501', '42501', '42501', '0A000', '0A000'),
+
+('jobs', 'SELECT', $$SELECT * FROM jobs WHERE user_id = '{alice}'$$, '42501', '1', '0', '0', '1', '1'),
+('jobs', 'INSERT', $$INSERT INTO jobs (project_id, user_id) VALUES ('30000000-0000-4000-8000-000000000001', '{alice}')$$,
+	'42501', '42501', '42501', '42501', '1', '1'),
+('jobs', 'UPDATE', $$UPDATE jobs SET status_message = 'X' WHERE user_id = '{alice}'$$, '42501', '42501', '42501', '42501', '1', '1'),
+('jobs', 'DELETE', $$DELETE FROM jobs WHERE user_id = '{alice}'$$, '42501', '42501', '42501', '42501', '1', '1'),
+('jobs', 'TRUNCATE', $$TRUNCATE jobs$$, '42501', '42501', '42501', '42501', '0A000', '0A000'),
+
+('job_steps', 'SELECT', $$SELECT * FROM job_steps WHERE job_id = '{job}'$$, '42501', '1', '0', '0', '1', '1'),
+('job_steps', 'INSERT', $$INSERT INTO job_steps (job_id, step_name, step_order) VALUES ('{job}', 'more', 2)$$,
+	'42501', '42501', '42501', '42501', '1', '1'),
+('job_steps', 'UPDATE', $$UPDATE job_steps SET status_message = 'X' WHERE job_id = '{job}'$$, '42501', '42501', '42501', '42501', '1', '1'),
+('job_steps', 'DELETE', $$DELETE FROM job_steps WHERE job_id = '{job}'$$, '42501', '42501', '42501', '42501', '1', '1'),
+('job_steps', 'TRUNCATE', $$TRUNCATE job_steps$$, '42501', '42501', '42501', '42501', '0', '0'),
+
+('assets', 'SELECT', $$SELECT * FROM assets WHERE job_id = '{job}'$$, '42501', '1', '0', '0', '1', '1'),
+('assets', 'INSERT', $$INSERT INTO assets (job_id, type, url, storage_path) VALUES ('{job}', 'zip', 'X', 'X')$$,
+	'42501', '42501', '42501', '42501', '1', '1'),
+('assets', 'UPDATE', $$UPDATE assets SET url = 'X' WHERE job_id = '{job}'$$, '42501', '42501', '42501', '42501', '1', '1'),
+('assets', 'DELETE', $$DELETE FROM assets WHERE job_id = '{job}'$$, '42501', '42501', '42501', '42501', '1', '1'),
+('assets', 'TRUNCATE', $$TRUNCATE assets$$, '42501', '42501', '42501', '42501', '0', '0'),
+
+('logs', 'SELECT', $$SELECT * FROM logs WHERE job_id = '{job}'$$, '42501', '1', '0', '0', '2', '2'),
+('logs', 'INSERT', $$INSERT INTO logs (job_id, message) VALUES ('{job}', 'X')$$, '42501', '42501', '42501', '42501', '1', '1'),
+('logs', 'UPDATE', $$UPDATE logs SET message = 'X' WHERE job_id = '{job}'$$, '42501', '42501', '42501', '42501', '2', '2'),
+('logs', 'DELETE', $$DELETE FROM logs WHERE job_id = '{job}'$$, '42501', '42501', '42501', '42501', '2', '2'),
+('logs', 'TRUNCATE', $$TRUNCATE logs$$, '42501', '42501', '42501', '42501', '0', '0'),
+
+('credit_accounts', 'SELECT', $$SELECT * FROM credit_accounts WHERE user_id = '{alice}'$$, '42501', '1', '0', '0', '1', '1'),
+('credit_accounts', 'INSERT', $$INSERT INTO credit_accounts (user_id, balance) VALUES ('{free}', 100)$$,
+	'42501', '42501', '42501', '42501', '42501', '42501'),
+('credit_accounts', 'UPDATE', $$UPDATE credit_accounts SET balance = balance + 1 WHERE user_id = '{alice}'$$,
+	'42501', '42501', '42501', '42501', '42501', '42501'),
+('credit_accounts', 'DELETE', $$DELETE FROM credit_accounts WHERE user_id = '{alice}'$$, '42501', '42501', '42501', '42501', '42501', '42501'),
+('credit_accounts', 'TRUNCATE', $$TRUNCATE credit_accounts CASCADE$$, '42501', '42501', '42501', '42501', '42501', '42501'),
+
+('credit_ledger', 'SELECT', $$SELECT * FROM credit_ledger WHERE user_id = '{alice}'$$, '42501', '1', '0', '0', '1', '1'),
+('credit_ledger', 'INSERT', $$INSERT INTO credit_ledger (user_id, type, amount) VALUES ('{alice}', 'grant', 1)$$,
+	'42501', '42501', '42501', '42501', '1', '1'),
+('credit_ledger', 'UPDATE', $$UPDATE credit_ledger SET amount = amount + 1 WHERE user_id = '{alice}'$$,
+	'42501', '42501', '42501', '42501', '42501', '42501'),
+('credit_ledger', 'DELETE', $$DELETE FROM credit_ledger WHERE user_id = '{alice}'$$, '42501', '42501', '42501', '42501', '42501', '42501'),
+('credit_ledger', 'TRUNCATE', $$TRUNCATE credit_ledger$$, '42501', '42501', '42501', '42501', '42501', '42501'),
+
+('meta', 'SELECT', $$SELECT * FROM studio_engine.meta WHERE name = 'schema_version'$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('meta', 'INSERT', $$INSERT INTO studio_engine.meta VALUES ('X', 'X')$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('meta', 'UPDATE', $$UPDATE studio_engine.meta SET value = 'X' WHERE name = 'schema_version'$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('meta', 'DELETE', $$DELETE FROM studio_engine.meta WHERE name = 'schema_version'$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('meta', 'TRUNCATE', $$TRUNCATE studio_engine.meta$$, '42501', '42501', '42501', '42501', '42501', '0'),
+
+('settings', 'SELECT', $$SELECT * FROM studio_engine.settings WHERE name = 'welcome_credits'$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('settings', 'INSERT', $$INSERT INTO studio_engine.settings VALUES ('X', '1')$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('settings', 'UPDATE', $$UPDATE studio_engine.settings SET value = '99' WHERE name = 'welcome_credits'$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('settings', 'DELETE', $$DELETE FROM studio_engine.settings WHERE name = 'welcome_credits'$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('settings', 'TRUNCATE', $$TRUNCATE studio_engine.settings$$, '42501', '42501', '42501', '42501', '42501', '0');
+
+SELECT is(
+	(SELECT string_agg(c.relname || ' ' || cmd, ', ' ORDER BY c.relname::text COLLATE "C", cmd)
+	 FROM pg_class c, unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE}'::text[]) AS cmd
+	 WHERE c.relnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')),
+	(SELECT string_agg(tbl || ' ' || command, ', ' ORDER BY tbl COLLATE "C", command) FROM table_case),
+	'every table has its cases for every command, and every case its table');
+
+-- A user who has neither profile nor account, for the INSERTs.
+SET LOCAL session_replication_role = replica;
+INSERT INTO auth.users (id) VALUES ('30000000-0000-4000-8000-0000000000ff');
+RESET session_replication_role;
+
+SELECT is(pg_temp.outcome(role, sub, replace(replace(replace(statement, '{alice}', :'alice'),
+				'{job}', '30000000-0000-4000-8000-000000000002'), '{free}', '30000000-0000-4000-8000-0000000000ff')),
+		  expected, format('%s %s: %s: %s', command, tbl, caller, expected))
+FROM table_case c, LATERAL (VALUES
+		(1, 'anon',                         'anon',          NULL,     c.anon),
+		(2, 'the user',                     'authenticated', :'alice', c.self),
+		(3, 'another user',                 'authenticated', :'bob',   c.other),
+		(4, 'a signed-in role without uid', 'authenticated', NULL,     c.nobody),
+		(5, 'a service',                    'service_role',  NULL,     c.service),
+		(6, 'a superuser',                  'postgres',      NULL,     c.super)) AS k (n, caller, role, sub, expected)
+ORDER BY tbl, command, n;
+
+--------------------------------------------------------------------------------
+-- Whole tables: without a WHERE everybody sees and touches his own only
+--------------------------------------------------------------------------------
+
+SELECT is(pg_temp.as_alice('SELECT id FROM ' || tbl), rows, format('a user sees %s row of %s', rows, tbl))
+FROM (VALUES ('profiles', '1'), ('projects', '1'), ('jobs', '1'), ('job_steps', '1'), ('assets', '1'),
+			 ('logs', '1'), ('draft_prompts', '1'), ('credit_ledger', '1')) AS t (tbl, rows);
+SELECT is(pg_temp.as_alice('SELECT user_id FROM credit_accounts'), '1', 'a user sees 1 row of credit_accounts');
+SELECT is(pg_temp.as_alice('UPDATE projects SET title = ''X'''), '1', 'an UPDATE without WHERE touches the user''s projects only');
+SELECT is(pg_temp.as_alice('DELETE FROM projects'), '1', '... and so does a DELETE');
+SELECT is(pg_temp.as_alice('UPDATE profiles SET display_name = ''X'''), '1', '... and an UPDATE of profiles');
+
+--------------------------------------------------------------------------------
+-- Columns
+--------------------------------------------------------------------------------
+
+-- All that anon and authenticated may do, column by column: this and no more.
+SELECT is(
+	(SELECT string_agg(format('%s %s %s(%s)', r.role, p.privilege, c.relname, cols.list), E'\n'
+					   ORDER BY format('%s %s %s', r.role, p.privilege, c.relname) COLLATE "C")
+	 FROM pg_class c, unnest('{public,anon,authenticated}'::text[]) AS r (role),
+		  unnest('{SELECT,INSERT,UPDATE,REFERENCES}'::text[]) AS p (privilege),
+		  LATERAL (SELECT string_agg(a.attname, ', ' ORDER BY a.attnum) FROM pg_attribute a
+				   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+					 AND has_column_privilege(r.role, c.oid, a.attnum, p.privilege)) AS cols (list)
+	 WHERE c.relnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace) AND c.relkind IN ('r', 'p', 'v')
+	   AND cols.list IS NOT NULL),
+	'authenticated INSERT projects(user_id, title, prompt_text, niche_preset, target_minutes, voice_profile_id, transcript_mode, transcript_text, settings)
+authenticated SELECT assets(id, job_id, type, url, storage_path, size_bytes, mime_type, metadata_json, created_at)
+authenticated SELECT credit_accounts(user_id, balance, reserved, entries, updated_at)
+authenticated SELECT credit_ledger(id, user_id, type, amount, balance_after, note, job_id, stripe_payment_id, created_at, entry_no, idempotency_key, expires_at, reverses)
+authenticated SELECT draft_prompts(id, user_id, prompt_text, template_id, options, created_at, updated_at, expires_at)
+authenticated SELECT job_steps(id, job_id, step_name, step_order, state, progress_pct, status_message, error_message, logs_url, artifacts_json, started_at, finished_at)
+authenticated SELECT jobs(id, project_id, user_id, status, progress, status_message, cost_credits_reserved, cost_credits_final, failed_step, error_code, error_message, output_url, manifest_json, created_at, started_at, finished_at)
+authenticated SELECT logs(id, job_id, level, step_name, message, metadata_json, created_at)
+authenticated SELECT profiles(id, display_name, avatar_url, notification_prefs, stripe_customer_id, created_at, updated_at)
+authenticated SELECT projects(id, user_id, title, prompt_text, niche_preset, target_minutes, voice_profile_id, transcript_mode, transcript_text, settings, created_at, updated_at)
+authenticated UPDATE profiles(display_name, avatar_url, notification_prefs)
+authenticated UPDATE projects(title, prompt_text, niche_preset, target_minutes, voice_profile_id, transcript_mode, transcript_text, settings)',
+	'column by column: what PUBLIC, anon and authenticated may read and write');
+SELECT is(
+	(SELECT string_agg(format('%s %s', c.relname, p.privilege), ', ' ORDER BY c.relname::text COLLATE "C", p.privilege)
+	 FROM pg_class c, unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS p (privilege)
+	 WHERE c.relnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace) AND c.relkind IN ('r', 'p', 'v')
+	   AND c.relname IN ('credit_accounts', 'credit_ledger', 'meta', 'settings')
+	   AND has_table_privilege('service_role', c.oid, p.privilege)),
+	'credit_accounts SELECT, credit_ledger INSERT, credit_ledger SELECT',
+	'service_role: what it may do with the books and the private tables');
+SELECT is_empty(
+	$$ SELECT c.relname, p.privilege
+	   FROM pg_class c, unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS p (privilege)
+	   WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
+		 AND c.relname NOT IN ('credit_accounts', 'credit_ledger')
+		 AND has_table_privilege('service_role', c.oid, p.privilege) <> (p.privilege <> 'TRIGGER') $$,
+	'service_role: everything with all others, but no triggers, which would run as the owner');
+SELECT is_empty(
+	$$ SELECT c.relname, r.role, p.privilege
+	   FROM pg_class c, unnest('{public,anon,authenticated}'::text[]) AS r (role),
+			unnest('{TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS p (privilege)
+	   WHERE c.relnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace) AND c.relkind = 'r'
+		 AND has_table_privilege(r.role, c.oid, p.privilege) $$,
+	'users may not TRUNCATE, refer to or put triggers on any table');
+
+SELECT is(pg_temp.as_alice(statement), expected, statement || ': ' || expected)
+FROM (VALUES
+	('UPDATE profiles SET stripe_customer_id = ''cus_other''', '42501'),
+	('UPDATE profiles SET id = ''30000000-0000-4000-8000-0000000000ff''', '42501'),
+	('UPDATE profiles SET created_at = now()', '42501'),
+	('UPDATE profiles SET updated_at = now()', '42501'),
+	('UPDATE profiles SET notification_prefs = ''{}'', avatar_url = ''X''', '1'),
+	('UPDATE projects SET user_id = ''30000000-0000-4000-8000-00000000000b''', '42501'),
+	('UPDATE projects SET id = gen_random_uuid()', '42501'),
+	('UPDATE projects SET created_at = now()', '42501'),
+	('UPDATE projects SET settings = ''{"a": 1}'', target_minutes = 2', '1'),
+	('UPDATE projects SET target_minutes = 11', '23514'),
+	('INSERT INTO projects (user_id, title, prompt_text, niche_preset) VALUES (''30000000-0000-4000-8000-00000000000b'', ''X'', ''X'', ''facts'')', '42501'),
+	('INSERT INTO projects (id, user_id, title, prompt_text, niche_preset) VALUES (gen_random_uuid(), auth.uid(), ''X'', ''X'', ''facts'')', '42501'),
+	('INSERT INTO projects (user_id, title, prompt_text, niche_preset, created_at) VALUES (auth.uid(), ''X'', ''X'', ''facts'', now())', '42501'),
+	('INSERT INTO projects (user_id, title, prompt_text, niche_preset) VALUES (auth.uid(), ''X'', ''X'', ''facts'') ON CONFLICT (id) DO UPDATE SET title = ''Y''', '1'),
+	('SELECT session_token FROM draft_prompts', '42501'),
+	('SELECT * FROM draft_prompts', '42501'),
+	('SELECT id FROM draft_prompts WHERE session_token = ''tables-claimed-token''', '42501'),
+	('SELECT id FROM draft_prompts ORDER BY session_token', '42501'),
+	('SELECT d FROM draft_prompts d', '42501'),
+	('SELECT id FROM draft_prompts WHERE user_id IS NULL', '0'),
+	('SELECT id FROM logs WHERE level = ''debug''', '0'),
+	('UPDATE jobs SET cost_credits_reserved = 0', '42501'),
+	('UPDATE jobs SET cost_credits_final = 0', '42501'),
+	('UPDATE jobs SET status = ''READY''', '42501'),
+	('COPY projects TO PROGRAM ''true''', '42501'),
+	('SELECT id FROM jobs FOR UPDATE', '42501'),
+	('SELECT id FROM projects FOR UPDATE', '1'),
+	('LOCK TABLE credit_accounts IN EXCLUSIVE MODE', '42501'),
+	('ALTER TABLE projects DISABLE ROW LEVEL SECURITY', '42501'),
+	('SET LOCAL session_replication_role = replica', '42501')) AS t (statement, expected);
+
+-- Row security that is switched off by the caller refuses instead of showing all.
+SELECT is(pg_temp.as_alice('DO $x$ BEGIN PERFORM set_config(''row_security'', ''off'', true); PERFORM FROM public.projects; END $x$'),
+		  '42501', 'SET row_security = off opens nothing to a user');
+SELECT is(pg_temp.outcome('authenticated', :'bob', statement), '0', 'another user: ' || statement)
+FROM (VALUES ('SELECT s.id FROM job_steps s JOIN jobs j ON j.id = s.job_id'),
+			 ('SELECT id FROM logs'), ('SELECT id FROM assets'), ('SELECT id FROM draft_prompts'),
+			 ('SELECT * FROM credit_ledger WHERE user_id <> auth.uid()'),
+			 ('SELECT * FROM credit_accounts WHERE user_id <> auth.uid()')) AS t (statement);
+
+-- A condition that tells what it is given never sees a row that the policy hides.
+CREATE FUNCTION public.tables_leak(text) RETURNS boolean LANGUAGE plpgsql COST 0.0001
+AS $$ BEGIN RAISE EXCEPTION 'saw %', $1 USING ERRCODE = 'LEAK0'; END $$;
+SELECT is(pg_temp.outcome('authenticated', :'carol', 'SELECT id FROM projects WHERE tables_leak(title)'),
+		  '0', 'a cheap function in WHERE does not see rows before the policy does');
+SELECT is(pg_temp.as_alice('SELECT id FROM projects WHERE tables_leak(title)'), 'LEAK0', 'control: it sees one''s own');
+
+--------------------------------------------------------------------------------
+-- The ledger is append-only for everybody
+--------------------------------------------------------------------------------
+
+SELECT is(pg_temp.outcome(role, NULL, statement), '42501', format('%s: %s', role, statement))
+FROM unnest('{service_role,postgres}'::text[]) AS r (role),
+	 unnest(ARRAY[
+		'UPDATE credit_ledger SET note = ''X''',
+		'UPDATE credit_ledger SET note = note',
+		'UPDATE credit_ledger SET balance_after = 0',
+		'UPDATE credit_ledger SET created_at = now()',
+		'UPDATE credit_ledger SET user_id = ''30000000-0000-4000-8000-00000000000b''',
+		'DELETE FROM credit_ledger',
+		'TRUNCATE credit_ledger',
+		'TRUNCATE projects CASCADE',
+		'TRUNCATE jobs CASCADE',
+		'TRUNCATE auth.users CASCADE',
+		'UPDATE credit_accounts SET balance = balance',
+		'UPDATE credit_accounts SET reserved = 0',
+		'DELETE FROM credit_accounts',
+		'INSERT INTO credit_ledger (id, user_id, type, amount) SELECT id, user_id, type, amount FROM credit_ledger ON CONFLICT (id) DO UPDATE SET amount = 100'
+	 ]) AS s (statement);
+-- the owner of the tables need not be a superuser
+CREATE ROLE tables_owner;
+GRANT CREATE, USAGE ON SCHEMA public TO tables_owner;
+GRANT USAGE ON SCHEMA auth TO tables_owner;
+SAVEPOINT another_owner;
+ALTER SCHEMA studio_engine OWNER TO tables_owner;
+ALTER TABLE credit_ledger OWNER TO tables_owner;
+ALTER TABLE credit_accounts OWNER TO tables_owner;
+SELECT is(pg_temp.outcome('tables_owner', NULL, statement), '42501', 'the owner: ' || statement)
+FROM unnest(ARRAY['UPDATE credit_ledger SET note = ''X''', 'DELETE FROM credit_ledger', 'TRUNCATE credit_ledger',
+				  'UPDATE credit_accounts SET balance = 0', 'DELETE FROM credit_accounts',
+				  'TRUNCATE credit_accounts, credit_ledger']) AS s (statement);
+ROLLBACK TO another_owner;
+-- what settings of a restore look like opens nothing
+SELECT is(pg_temp.outcome('postgres', NULL, $$ DO $x$ BEGIN
+			SET LOCAL row_security = off; SET LOCAL check_function_bodies = off; DELETE FROM public.credit_ledger; END $x$ $$),
+		  '42501', 'the settings of pg_restore alone do not open the ledger');
+
+-- What a service may enter by plain INSERT obeys the rules of the functions.
+SELECT is(pg_temp.as_service(format('INSERT INTO credit_ledger (user_id, %s) VALUES (%L, %s)', cols, :'alice', vals)), expected,
+		  format('plain INSERT (%s) VALUES (%s): %s', cols, vals, expected))
+FROM (VALUES
+	('type, amount', '''grant'', -1', '22023'),
+	('type, amount', '''purchase'', 0', '22023'),
+	('type, amount', '''usage'', 1', '22023'),
+	('type, amount', '''usage'', -11', 'PT402'),
+	('type, amount', '''grant'', 2147483647', '22003'),
+	('type, amount', '''gift'', 1', '23514'),
+	('type, amount', '''reserve'', -1', '22023'),
+	('type, amount, job_id', '''reserve'', -3, ''30000000-0000-4000-8000-000000000002''', '1'),
+	('type, amount, job_id', '''reserve'', 3, ''30000000-0000-4000-8000-000000000002''', 'PT409'),
+	('type, amount, job_id', '''reserve'', -1, ''30000000-0000-4000-8000-0000000000b2''', '42501'),
+	('type, amount, job_id', '''usage'', -1, ''30000000-0000-4000-8000-00000000dead''', 'PT404'),
+	('type, amount', 'NULL, 1', '22004'),
+	('type, amount', '''grant'', NULL', '22004'),
+	('type, amount, entry_no, balance_after', '''grant'', 1, 77, 1000', '1')) AS t (cols, vals, expected);
+SELECT is(pg_temp.as_service(format('SELECT reserve_credits(%L, id, 2) FROM jobs WHERE user_id = %1$L; UPDATE jobs SET user_id = %L WHERE user_id = %1$L', :'alice', :'bob')),
+		  'PT409', 'a job that holds credits of one user is not handed to another');
+INSERT INTO credit_ledger (user_id, type, amount, entry_no, balance_after) VALUES (:'carol', 'grant', 1, 77, 1000);
+SELECT is((SELECT array_agg(entry_no || ' ' || balance_after ORDER BY entry_no) FROM credit_ledger WHERE user_id = :'carol'),
+		  '{"1 10","2 11"}'::text[], 'the number and the balance of an entry are the trigger''s, whatever was given');
+SELECT is((SELECT array_agg(format('%s %s', balance, entries)) FROM credit_accounts WHERE user_id = :'carol'),
+		  '{"11 2"}'::text[], '... and the account says the same');
+
+--------------------------------------------------------------------------------
+-- Default privileges: a control, without which the above proves little
+--------------------------------------------------------------------------------
+
+CREATE TABLE public.tables_probe (id integer);
+SELECT is(has_table_privilege(role, 'public.tables_probe', 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE'), true,
+		  'control: a table made now is open to ' || role)
+FROM unnest('{anon,authenticated,service_role}'::text[]) AS r (role);
+SELECT is(pg_temp.outcome('anon', NULL, 'INSERT INTO public.tables_probe VALUES (1)'), '1', 'control: anon writes into it');
+SELECT is((SELECT relowner FROM pg_class WHERE oid = 'public.tables_probe'::regclass),
+		  (SELECT relowner FROM pg_class WHERE oid = 'public.credit_ledger'::regclass), 'control: it has the owner that ours have');
+
+SELECT * FROM finish();
+ROLLBACK;

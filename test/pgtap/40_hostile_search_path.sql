@@ -1,0 +1,326 @@
+-- A hostile role puts traps before pg_catalog on the search_path of every caller:
+-- tables of our names (also temporary ones), functions, aggregates, operators and
+-- types.  The whole story of the product is then played; no trap may snap.
+-- The pitfall: an exception would be lost where an error is swallowed (sign-up) or
+-- rolled back, so a trap counts on a sequence, which no rollback takes back; and
+-- statements are planned once per session, so nothing of ours runs before the traps.
+SET search_path = tap, public, pg_catalog;
+SET client_min_messages = warning;
+
+BEGIN;
+SELECT plan(166);
+
+\set user_one '40000000-0000-4000-8000-00000000000a'
+\set user_two '40000000-0000-4000-8000-00000000000b'
+
+CREATE ROLE hostile;
+CREATE SCHEMA evil AUTHORIZATION hostile;
+GRANT USAGE ON SCHEMA evil TO PUBLIC;
+
+--------------------------------------------------------------------------------
+-- Tables of our names, with rows that would make us rich
+--------------------------------------------------------------------------------
+
+SELECT format('CREATE TABLE evil.%1$I (LIKE %2$s.%1$I INCLUDING DEFAULTS); CREATE TEMPORARY TABLE %1$I (LIKE %2$s.%1$I INCLUDING DEFAULTS)', name, schema)
+FROM (VALUES ('profiles', 'public'), ('draft_prompts', 'public'), ('projects', 'public'), ('jobs', 'public'),
+			 ('job_steps', 'public'), ('assets', 'public'), ('logs', 'public'), ('credit_accounts', 'public'),
+			 ('credit_ledger', 'public'), ('settings', 'studio_engine'), ('meta', 'studio_engine')) AS t (name, schema) \gexec
+CREATE TABLE evil.users (id pg_catalog.uuid, raw_user_meta_data pg_catalog.jsonb);
+CREATE TEMPORARY TABLE users (id pg_catalog.uuid, raw_user_meta_data pg_catalog.jsonb);
+
+CREATE TEMPORARY TABLE trap_table AS
+	SELECT c.oid, c.oid::regclass::text AS name FROM pg_class c
+	WHERE c.relkind = 'r' AND (c.relnamespace = 'evil'::regnamespace OR c.relnamespace = pg_my_temp_schema() AND c.relname !~ '^_');
+DELETE FROM trap_table WHERE oid = 'trap_table'::regclass;
+SELECT format($$INSERT INTO %1$s.settings VALUES ('welcome_credits', '999', ''), ('max_active_jobs', '0', ''), ('draft_lifetime_days', '0', '');
+				INSERT INTO %1$s.credit_accounts (user_id, balance) VALUES (%2$L, 1000000), (%3$L, 1000000);
+				INSERT INTO %1$s.users VALUES (%2$L, '{"name": "Evil"}'), (%3$L, '{"name": "Evil"}')$$, s.schema, :'user_one', :'user_two')
+FROM unnest('{evil,pg_temp}'::text[]) AS s (schema) \gexec
+
+--------------------------------------------------------------------------------
+-- Traps
+--------------------------------------------------------------------------------
+
+CREATE SEQUENCE evil.trips;
+GRANT ALL ON SEQUENCE evil.trips TO PUBLIC;
+ALTER SEQUENCE evil.trips OWNER TO hostile;
+SELECT format('ALTER TABLE %s OWNER TO hostile', name) FROM trap_table WHERE name LIKE 'evil.%' \gexec
+SELECT format('GRANT ALL ON %s TO PUBLIC', name) FROM trap_table \gexec
+
+SET LOCAL ROLE hostile;
+CREATE FUNCTION evil.snap() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM pg_catalog.nextval('evil.trips');
+	RAISE EXCEPTION 'trap: table %', TG_TABLE_NAME USING ERRCODE = 'EVIL1';
+END $$;
+RESET ROLE;
+SELECT format('CREATE TRIGGER snap BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION evil.snap()', name)
+FROM trap_table \gexec
+SET LOCAL ROLE hostile;
+
+-- Every operator of the types that we use, and those of our enums.
+DO $traps$
+DECLARE
+	v_body CONSTANT text := $$ BEGIN PERFORM pg_catalog.nextval('evil.trips'); RAISE EXCEPTION USING MESSAGE = 'trap: %s', ERRCODE = 'EVIL1'; END $$;
+	v_types CONSTANT regtype[] := '{uuid,text,integer,bigint,boolean,jsonb,timestamptz,interval,text[]}';
+	v_op record;
+	v_trap text;
+BEGIN
+	FOR v_op IN
+		SELECT row_number() OVER () AS n, o.*
+		FROM (SELECT oprname::text AS name, oprleft::regtype AS l, oprright::regtype AS r, oprresult::regtype AS res FROM pg_operator
+			  WHERE oprnamespace = 'pg_catalog'::regnamespace AND oprright = ANY (v_types) AND (oprleft = ANY (v_types) OR oprleft = 0)
+			  UNION ALL
+			  SELECT op, t, t, 'boolean' FROM unnest('{=,<>,<,>,<=,>=}'::text[]) AS o (op),
+				   unnest('{public.job_status,public.step_status}'::regtype[]) AS e (t)
+			  UNION ALL SELECT '||', 'text', 'anynonarray', 'text'
+			  UNION ALL SELECT '||', 'anynonarray', 'text', 'text') AS o
+	LOOP
+		v_trap := 'operator_' || v_op.n;
+		EXECUTE format('CREATE FUNCTION evil.%I(%s) RETURNS %s LANGUAGE plpgsql AS %L', v_trap,
+			concat_ws(', ', CASE WHEN v_op.l <> 0::regtype THEN v_op.l::text END, v_op.r::text), v_op.res,
+			format(v_body, 'operator ' || v_op.name));
+		EXECUTE format('CREATE OPERATOR evil.%s (FUNCTION = evil.%I, %s RIGHTARG = %s)', v_op.name, v_trap,
+			CASE WHEN v_op.l <> 0::regtype THEN format('LEFTARG = %s,', v_op.l) ELSE '' END, v_op.r);
+	END LOOP;
+END $traps$;
+
+DO $traps$
+DECLARE
+	v_body CONSTANT text := $$ BEGIN PERFORM pg_catalog.nextval('evil.trips'); RAISE EXCEPTION USING MESSAGE = 'trap: %s', ERRCODE = 'EVIL1'; END $$;
+	v_trap record;
+BEGIN
+	FOR v_trap IN SELECT * FROM (VALUES
+		('now()', 'timestamptz'), ('clock_timestamp()', 'timestamptz'), ('transaction_timestamp()', 'timestamptz'),
+		('statement_timestamp()', 'timestamptz'), ('gen_random_uuid()', 'uuid'), ('uid()', 'uuid'), ('role()', 'text'),
+		('to_jsonb(anyelement)', 'jsonb'), ('jsonb_build_object(VARIADIC text[])', 'jsonb'), ('jsonb_typeof(jsonb)', 'text'),
+		('jsonb_array_elements(jsonb)', 'SETOF jsonb'), ('jsonb_array_elements_text(jsonb)', 'SETOF text'),
+		('length(text)', 'integer'), ('lower(text)', 'text'), ('hashtextextended(text, bigint)', 'bigint'),
+		('hashtext(text)', 'integer'), ('pg_advisory_xact_lock(bigint)', 'void'), ('make_interval(days integer)', 'interval'),
+		('current_setting(text)', 'text'), ('current_setting(text, boolean)', 'text'), ('set_config(text, text, boolean)', 'text'),
+		('update_updated_at()', 'text'), ('get_credit_balance(uuid)', 'integer'), ('reserve_credits(uuid, uuid, integer)', 'boolean'),
+		('sum_step(bigint, integer)', 'bigint'), ('max_step(bigint, bigint)', 'bigint'), ('max4_step(integer, integer)', 'integer'),
+		('count_step(bigint)', 'bigint'), ('bool_step(boolean, boolean)', 'boolean'), ('array_step(integer[], integer)', 'integer[]'),
+		('jsonb_step(jsonb, jsonb)', 'jsonb'), ('check_step()', 'boolean')) AS t (signature, result)
+	LOOP
+		EXECUTE format('CREATE FUNCTION evil.%s RETURNS %s LANGUAGE plpgsql AS %L', v_trap.signature, v_trap.result,
+			format(v_body, 'function ' || v_trap.signature));
+	END LOOP;
+	FOR v_trap IN SELECT * FROM unnest('{uuid,int4,int8,bool,jsonb,timestamptz,interval,job_status,step_status}'::text[]) AS t (name) LOOP
+		EXECUTE format('CREATE DOMAIN evil.%I AS pg_catalog.text CHECK (evil.check_step())', v_trap.name);
+	END LOOP;
+END $traps$;
+CREATE AGGREGATE evil.sum(pg_catalog.int4) (SFUNC = evil.sum_step, STYPE = pg_catalog.int8, INITCOND = '0');
+CREATE AGGREGATE evil.max(pg_catalog.int8) (SFUNC = evil.max_step, STYPE = pg_catalog.int8, INITCOND = '0');
+CREATE AGGREGATE evil.max(pg_catalog.int4) (SFUNC = evil.max4_step, STYPE = pg_catalog.int4, INITCOND = '0');
+CREATE AGGREGATE evil.count(*) (SFUNC = evil.count_step, STYPE = pg_catalog.int8, INITCOND = '0');
+CREATE AGGREGATE evil.bool_and(pg_catalog.bool) (SFUNC = evil.bool_step, STYPE = pg_catalog.bool, INITCOND = 'true');
+CREATE AGGREGATE evil.array_agg(pg_catalog.int4) (SFUNC = evil.array_step, STYPE = pg_catalog.int4[], INITCOND = '{}');
+CREATE AGGREGATE evil.jsonb_agg(pg_catalog.jsonb) (SFUNC = evil.jsonb_step, STYPE = pg_catalog.jsonb, INITCOND = '[]');
+RESET ROLE;
+
+--------------------------------------------------------------------------------
+-- Helpers
+--------------------------------------------------------------------------------
+
+-- Runs one statement as a role, with a search_path, and returns its value as text.
+-- What stands between the two changes of search_path is resolved by the traps, so
+-- it names no operator and no function without its schema.
+CREATE FUNCTION pg_temp.attack(p_path text, p_role text, p_sub text, p_statement text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_old text := current_setting('search_path');
+	v_claims text := CASE WHEN p_sub IS NULL THEN '' ELSE jsonb_build_object('sub', p_sub, 'role', p_role)::text END;
+	v_result text;
+BEGIN
+	PERFORM set_config('request.jwt.claims', v_claims, true);
+	PERFORM set_config('role', p_role, true);
+	PERFORM set_config('search_path', p_path, true);
+	EXECUTE p_statement INTO v_result;
+	PERFORM pg_catalog.set_config('search_path', v_old, true);
+	PERFORM pg_catalog.set_config('role', 'none', true);
+	RETURN v_result;
+EXCEPTION WHEN OTHERS THEN
+	RETURN format('%s: %s', SQLSTATE, SQLERRM);
+END $$;
+
+CREATE FUNCTION pg_temp.trips() RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM evil.trips);
+END $$;
+
+-- All rows of all decoys.
+CREATE FUNCTION pg_temp.decoys() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	v_table record;
+	v_rows text;
+	v_all text := '';
+BEGIN
+	FOR v_table IN SELECT name FROM trap_table ORDER BY oid LOOP
+		EXECUTE format('SELECT string_agg(t::text, '';'' ORDER BY t::text) FROM %s t', v_table.name) INTO v_rows;
+		v_all := v_all || v_table.name || ':' || COALESCE(v_rows, '') || E'\n';
+	END LOOP;
+	RETURN v_all;
+END $$;
+CREATE TEMPORARY TABLE decoys_before AS SELECT pg_temp.decoys() AS rows;
+
+--------------------------------------------------------------------------------
+-- Controls: the traps are armed
+--------------------------------------------------------------------------------
+
+SELECT matches(pg_temp.attack('evil, pg_catalog, public', role, NULL, statement), '^EVIL1', format('control: %s trips over: %s', role, statement))
+FROM unnest('{anon,authenticated,service_role,supabase_auth_admin}'::text[]) AS r (role),
+	 unnest(ARRAY['SELECT 1 = 1', 'SELECT now()', 'SELECT sum(1)', 'SELECT uid()',
+				  'INSERT INTO jobs DEFAULT VALUES RETURNING id', 'SELECT ''x''::job_status']) AS s (statement);
+SELECT matches(pg_temp.attack('pg_temp, evil, pg_catalog, public', 'anon', NULL, 'DELETE FROM logs RETURNING id'), '^EVIL1',
+			   'control: so it does with the temporary tables first');
+SELECT is(pg_temp.attack('evil, pg_catalog, public', 'anon', NULL, 'SELECT balance FROM credit_accounts LIMIT 1'), '1000000',
+		  'control: a table without a schema is the hostile one');
+SELECT cmp_ok(pg_temp.trips(), '>=', 24::bigint, 'control: the trap counter survives the rollback of the trap');
+SELECT setval('evil.trips', 1, false) \g /dev/null
+
+--------------------------------------------------------------------------------
+-- The story, once for each path and user
+--------------------------------------------------------------------------------
+
+CREATE TEMPORARY TABLE path (n integer, path text, sub text);
+INSERT INTO path VALUES (1, 'evil, pg_catalog, public', :'user_one'),
+						(2, 'pg_temp, evil, pg_catalog, public', :'user_two');
+
+-- {u}: the user; {p}: the project; {j1}, {j2}, {j3}: jobs in the order they are made.
+CREATE TEMPORARY TABLE story (n serial, role text, statement text, expected text);
+INSERT INTO story (role, statement, expected) VALUES
+	('supabase_auth_admin', $$INSERT INTO auth.users (id, raw_user_meta_data) VALUES ('{u}', '{"name": "Victim"}') RETURNING id IS NOT NULL$$, 'true'),
+	('authenticated', $$SELECT public.get_credit_balance('{u}')$$, '10'),
+	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.ensure_profile('{u}'), 'display_name')$$, 'Victim'),
+	('anon', $$SELECT public.save_draft_prompt('hostile-token-{u}', 'A film') IS NOT NULL$$, 'true'),
+	('anon', $$SELECT public.save_draft_prompt('hostile-token-{u}', 'A better film', NULL, '{"a": 1}') IS NOT NULL$$, 'true'),
+	('anon', $$SELECT pg_catalog.jsonb_extract_path_text(public.get_draft_prompt('hostile-token-{u}'), 'prompt_text')$$, 'A better film'),
+	('authenticated', $$SELECT public.claim_draft_prompt('hostile-token-{u}', '{u}') IS NOT NULL$$, 'true'),
+	('authenticated', $$SELECT public.claim_draft_prompt('hostile-token-{u}', '{u}') IS NULL$$, 'true'),
+	('service_role', $$SELECT public.cleanup_expired_drafts(10)$$, '0'),
+	('service_role', $$INSERT INTO public.projects (user_id, title, prompt_text, niche_preset) VALUES ('{u}', 'T', 'P', 'facts') RETURNING id IS NOT NULL$$, 'true'),
+	('service_role', $$UPDATE public.projects SET title = 'U' WHERE user_id OPERATOR(pg_catalog.=) '{u}' RETURNING title$$, 'U'),
+	('service_role', $$UPDATE public.profiles SET avatar_url = 'U' WHERE id OPERATOR(pg_catalog.=) '{u}' RETURNING avatar_url$$, 'U'),
+	-- a job to the end, half of the way by plain UPDATE
+	('service_role', $$SELECT public.create_job('{p}', 3) IS NOT NULL$$, 'true'),
+	('authenticated', $$SELECT public.get_credit_balance('{u}')$$, '7'),
+	('service_role', $$SELECT public.create_job_steps('{j1}', '["extra"]')$$, '1'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.update_job_step('{j1}', 'scripting', 'started', 10), 'state')$$, 'started'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.update_job_step('{j1}', 'scripting', 'succeeded'), 'progress_pct')$$, '100'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.advance_job('{j1}', 'SCRIPTING'), 'progress')$$, '5'),
+	('service_role', $$UPDATE public.jobs SET status = 'VOICE_GEN' WHERE id OPERATOR(pg_catalog.=) '{j1}' RETURNING progress$$, '15'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.advance_job('{j1}', 'ALIGNMENT'), 'progress')$$, '25'),
+	('service_role', $$UPDATE public.jobs SET status = 'VISUAL_PLAN' WHERE id OPERATOR(pg_catalog.=) '{j1}' RETURNING progress$$, '40'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.advance_job('{j1}', 'IMAGE_GEN', 60, 'Painting'), 'progress')$$, '60'),
+	('service_role', $$UPDATE public.jobs SET status = 'TIMELINE' WHERE id OPERATOR(pg_catalog.=) '{j1}' RETURNING progress$$, '70'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.advance_job('{j1}', 'RENDERING'), 'progress')$$, '75'),
+	('service_role', $$UPDATE public.jobs SET status = 'PACKAGING' WHERE id OPERATOR(pg_catalog.=) '{j1}' RETURNING progress$$, '95'),
+	('service_role', $$SELECT public.log_job('{j1}', 'info', 'A line') IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT public.record_asset('{j1}', 'video', 'U', 'P') IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT public.record_asset('{j1}', 'video', 'V', 'P', 1) IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.complete_job('{j1}', 'U', '{}', 2), 'status')$$, 'READY'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.complete_job('{j1}', 'U', '{}', 2), 'cost_credits_final')$$, '2'),
+	('authenticated', $$SELECT public.get_credit_balance('{u}')$$, '8'),
+	-- a job that fails, is tried again and cancelled
+	('service_role', $$SELECT public.create_job('{p}', 4) IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.fail_job('{j2}', 'CODE', 'M', 'S'), 'status')$$, 'FAILED'),
+	('authenticated', $$SELECT public.get_credit_balance('{u}')$$, '8'),
+	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.retry_job('{j2}'), 'status')$$, 'QUEUED'),
+	('authenticated', $$SELECT public.get_credit_balance('{u}')$$, '4'),
+	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.cancel_job('{j2}', 'R'), 'error_code')$$, 'CANCELLED'),
+	('authenticated', $$SELECT public.get_credit_balance('{u}')$$, '8'),
+	-- money by hand
+	('service_role', $$INSERT INTO public.jobs (project_id, user_id) VALUES ('{p}', '{u}') RETURNING status$$, 'PENDING'),
+	('service_role', $$SELECT public.reserve_credits('{u}', '{j3}', 1000)$$, 'false'),
+	('service_role', $$SELECT public.reserve_credits('{u}', '{j3}', 5)$$, 'true'),
+	('service_role', $$SELECT public.release_credits('{j3}')$$, '5'),
+	('service_role', $$SELECT public.reserve_credits('{u}', '{j3}', 5)$$, 'true'),
+	('service_role', $$SELECT public.settle_credits('{j3}', 6, 'charge')$$, '6'),
+	('service_role', $$SELECT public.grant_credits('{u}', 5, 'N', 'K') IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT public.grant_credits('{u}', 5, 'N', 'K') IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT public.purchase_credits('{u}', 20, 'pi_{u}') IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT public.purchase_credits('{u}', 20, 'pi_{u}') IS NOT NULL$$, 'true'),
+	('service_role', $$INSERT INTO public.credit_ledger (user_id, type, amount) VALUES ('{u}', 'refund', 1) RETURNING balance_after$$, '28'),
+	('service_role', $$UPDATE public.credit_ledger SET amount = 1 RETURNING id$$, '42501: permission denied for table credit_ledger'),
+	('postgres', $$DELETE FROM public.credit_ledger RETURNING id$$, '42501: the ledger is append-only'),
+	('authenticated', $$SELECT public.get_credit_balance('{u}')$$, '28'),
+	('authenticated', $$SELECT pg_catalog.jsonb_array_length(public.get_dashboard())$$, '1'),
+	('anon', $$SELECT workflow FROM public.workflow_transitions() LIMIT 1$$, 'jobs'),
+	('anon', $$SELECT public.workflow_diagram('jobs') IS NOT NULL$$, 'true'),
+	('authenticated', $$SELECT public.get_credit_balance('40000000-0000-4000-8000-0000000000ff')$$, '42501: not allowed'),
+	('anon', $$SELECT public.get_credit_balance('{u}')$$, '42501: permission denied for function get_credit_balance'),
+	('postgres', $$SELECT problem FROM studio_engine.lint()$$, NULL),
+	('postgres', $$SELECT studio_engine.restoring()$$, 'false'),
+	-- the end, with a hold open
+	('service_role', $$SELECT public.create_job('{p}', 8) IS NOT NULL$$, 'true'),
+	('authenticated', $$SELECT public.get_credit_balance('{u}')$$, '20'),
+	('service_role', $$DELETE FROM public.projects WHERE id OPERATOR(pg_catalog.=) '{p}' RETURNING title$$, 'U'),
+	('authenticated', $$SELECT public.get_credit_balance('{u}')$$, '28');
+
+-- Ids that the steps before made.
+CREATE FUNCTION pg_temp.fill_in(p_statement text, p_sub text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	v_job record;
+BEGIN
+	p_statement := replace(p_statement, '{u}', p_sub);
+	p_statement := replace(p_statement, '{p}', COALESCE((SELECT id::text FROM public.projects WHERE user_id = p_sub::uuid), 'none'));
+	FOR v_job IN SELECT id, row_number() OVER (ORDER BY c.position) AS n FROM made_job c WHERE sub = p_sub LOOP
+		p_statement := replace(p_statement, '{j' || v_job.n || '}', v_job.id::text);
+	END LOOP;
+	RETURN p_statement;
+END $$;
+
+-- All rows of a story have one created_at, hence the order is noted while it goes on.
+CREATE TEMPORARY TABLE made_job (position serial, id pg_catalog.uuid, sub text);
+CREATE TEMPORARY TABLE told (path text, n integer, role text, statement text, expected text, answer text, trips bigint);
+DO $tell$
+DECLARE
+	v_path record;
+	v_step record;
+	v_answer text;
+BEGIN
+	FOR v_path IN SELECT * FROM path ORDER BY n LOOP
+		FOR v_step IN SELECT * FROM story ORDER BY n LOOP
+			v_answer := pg_temp.attack(v_path.path, v_step.role, CASE WHEN v_step.role = 'authenticated' THEN v_path.sub END,
+									   pg_temp.fill_in(v_step.statement, v_path.sub));
+			INSERT INTO made_job (id, sub) SELECT j.id, v_path.sub FROM public.jobs j
+			WHERE j.user_id = v_path.sub::uuid AND NOT EXISTS (SELECT FROM made_job m WHERE m.id = j.id);
+			INSERT INTO told VALUES (v_path.path, v_step.n, v_step.role, v_step.statement, v_step.expected,
+				CASE v_answer WHEN 't' THEN 'true' WHEN 'f' THEN 'false' ELSE v_answer END, pg_temp.trips());
+		END LOOP;
+	END LOOP;
+END $tell$;
+
+SELECT is(answer, expected, format('%s, path %s: %s', role, path, statement)) FROM told ORDER BY path, n;
+SELECT is((SELECT count(*)::integer FROM told), 2 * (SELECT count(*)::integer FROM story), 'the story was told to the end, twice');
+
+--------------------------------------------------------------------------------
+-- Nothing hostile was touched, and the books are right
+--------------------------------------------------------------------------------
+
+SELECT is((SELECT format('%s: %s', path, statement) FROM told WHERE trips > 0 ORDER BY path, n LIMIT 1), NULL,
+		  'no step tripped over anything');
+SELECT is(pg_temp.trips(), 0::bigint, 'no trap snapped');
+SELECT is(pg_temp.decoys(), (SELECT rows FROM decoys_before), 'the hostile tables are as they were');
+SELECT is((SELECT string_agg(format('%s %s', type, amount), ', ' ORDER BY entry_no) FROM public.credit_ledger WHERE user_id = sub::pg_catalog.uuid),
+		  'grant 10, reserve -3, reserve 3, usage -2, reserve -4, reserve 4, reserve -4, reserve 4, '
+		  'reserve -5, reserve 5, reserve -5, reserve 5, usage -6, grant 5, purchase 20, refund 1, reserve -8, reserve 8',
+		  'the ledger, path ' || path)
+FROM path ORDER BY n;
+SELECT is((SELECT format('%s %s %s', balance, reserved, entries) FROM public.credit_accounts WHERE user_id = sub::pg_catalog.uuid),
+		  '28 0 18', 'the account, path ' || path)
+FROM path ORDER BY n;
+
+SELECT is(pg_temp.attack(path, 'supabase_auth_admin', NULL,
+						 format('DELETE FROM auth.users WHERE id OPERATOR(pg_catalog.=) %L RETURNING id', sub)),
+		  sub, 'the user is deleted, path ' || path)
+FROM path ORDER BY n;
+SELECT is_empty('SELECT user_id FROM public.credit_accounts UNION ALL SELECT user_id FROM public.credit_ledger'
+				' UNION ALL SELECT id FROM public.profiles UNION ALL SELECT user_id FROM public.draft_prompts',
+				'... and leaves nothing');
+SELECT is(pg_temp.trips(), 0::bigint, '... nor did a trap snap');
+SELECT is(pg_temp.decoys(), (SELECT rows FROM decoys_before), '... and the hostile tables are as they were');
+
+SELECT * FROM finish();
+ROLLBACK;

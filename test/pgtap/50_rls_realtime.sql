@@ -1,0 +1,87 @@
+-- What policies and functions make of odd claims, and what Realtime needs of them:
+-- Realtime asks each policy once per subscriber, and an error would end the stream.
+-- The pitfall: malformed claims do raise, in auth.uid() of the platform and not in
+-- ours; no row may be shown before they do.
+SET search_path = tap, public, pg_catalog;
+SET client_min_messages = warning;
+
+BEGIN;
+SELECT plan(111);
+
+\set alice '50000000-0000-4000-8000-00000000000a'
+
+INSERT INTO auth.users (id) VALUES (:'alice');
+INSERT INTO projects (id, user_id, title, prompt_text, niche_preset)
+VALUES ('50000000-0000-4000-8000-000000000001', :'alice', 'Of Alice', 'A film', 'facts');
+SELECT create_job('50000000-0000-4000-8000-000000000001', 1) AS job \gset
+SELECT log_job(:'job', 'info', 'A line') \g /dev/null
+SELECT record_asset(:'job', 'video', 'https://example.test/', 'films/1') \g /dev/null
+INSERT INTO draft_prompts (session_token, user_id, prompt_text) VALUES ('realtime-claimed', :'alice', 'Claimed'), ('realtime-unclaimed', NULL, 'Free');
+
+CREATE TEMPORARY TABLE readable (tbl text, col text);
+INSERT INTO readable VALUES ('profiles', 'id'), ('draft_prompts', 'id'), ('projects', 'id'), ('jobs', 'id'), ('job_steps', 'id'),
+	('assets', 'id'), ('logs', 'id'), ('credit_accounts', 'user_id'), ('credit_ledger', 'id');
+
+-- Rows, or the SQLSTATE, with claims given as they are; NULL leaves the setting empty.
+CREATE FUNCTION pg_temp.outcome(p_claims text, p_statement text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_rows bigint;
+BEGIN
+	PERFORM set_config('request.jwt.claims', COALESCE(p_claims, ''), true);
+	PERFORM set_config('role', 'authenticated', true);
+	EXECUTE p_statement;
+	GET DIAGNOSTICS v_rows = ROW_COUNT;
+	RAISE EXCEPTION USING ERRCODE = 'UNDO0', MESSAGE = v_rows::text;
+EXCEPTION WHEN SQLSTATE 'UNDO0' THEN
+	RETURN SQLERRM;
+WHEN OTHERS THEN
+	RETURN SQLSTATE;
+END $$;
+
+CREATE TEMPORARY TABLE claim (n serial, claims text, label text);
+INSERT INTO claim (claims, label) VALUES
+	(NULL, 'no claims'),
+	('{}', 'claims without sub'),
+	('{"sub": null}', 'sub null'),
+	('{"role": "service_role"}', 'a role that claims to be a service'),
+	('null', 'a JSON null'),
+	('[]', 'an array'),
+	('"50000000-0000-4000-8000-00000000000a"', 'a bare string'),
+	('{"SUB": "50000000-0000-4000-8000-00000000000a"}', 'sub in capitals'),
+	('{"claims": {"sub": "50000000-0000-4000-8000-00000000000a"}}', 'sub one level down');
+
+SELECT is(pg_temp.outcome(claims, format('SELECT %I FROM %I', col, tbl)), '0', format('%s: no row of %s and no error', label, tbl))
+FROM claim, readable ORDER BY n, tbl;
+SELECT is(pg_temp.outcome(c.claims, s.statement), s.expected, format('%s: %s: %s', c.label, s.statement, s.expected))
+FROM (SELECT * FROM claim WHERE n <= 4) AS c,
+	 (VALUES (1, 'SELECT get_dashboard()', '42501'),
+			 (2, 'SELECT get_credit_balance(NULL)', '42501'),
+			 (3, 'UPDATE projects SET title = ''X''', '0')) AS s (n, statement, expected)
+ORDER BY c.n, s.n;
+
+SELECT is(pg_temp.outcome(claims, 'SELECT id FROM projects'), '22P02', 'refused by auth.uid() itself: ' || label)
+FROM (VALUES ('{"sub": ""}', 'sub empty'), ('{"sub": "service"}', 'sub a word'), ('{"sub": ', 'malformed JSON')) AS t (claims, label);
+SELECT is(pg_temp.outcome(claims, 'SELECT get_dashboard()'), '22P02', 'a function refuses as well: ' || label)
+FROM (VALUES ('{"sub": ""}', 'sub empty'), ('{"sub": "service"}', 'sub a word'), ('{"sub": ', 'malformed JSON')) AS t (claims, label);
+
+-- A control: with the right sub every table shows a row.
+SELECT isnt(pg_temp.outcome('{"sub": "50000000-0000-4000-8000-00000000000a"}', format('SELECT %I FROM %I', col, tbl)), '0',
+			'control: Alice sees a row of ' || tbl)
+FROM readable ORDER BY tbl;
+SELECT is((SELECT count(*)::integer FROM readable WHERE NOT has_column_privilege('authenticated', tbl, col, 'SELECT')), 0,
+		  'control: the columns asked for are readable');
+
+-- Realtime compares old and new rows by primary key, which authenticated must be
+-- able to read, and publishes what an owner adds to supabase_realtime.
+SELECT is_empty(
+	$$ SELECT c.relname FROM pg_class c
+	   WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND c.relreplident <> 'd' $$,
+	'replica identity is the primary key everywhere: an UPDATE sends no old secrets');
+ALTER PUBLICATION supabase_realtime ADD TABLE jobs, job_steps;
+SELECT is(
+	(SELECT string_agg(tablename, ', ' ORDER BY tablename) FROM pg_publication_tables WHERE pubname = 'supabase_realtime'),
+	'job_steps, jobs', 'jobs and job_steps can be published');
+
+SELECT * FROM finish();
+ROLLBACK;

@@ -1,0 +1,231 @@
+-- 000_setup.sql
+--
+-- Prepares the database that all the tests here share: the Supabase stand-in,
+-- the extension, and schema t with what the tests are written in.
+-- Pitfall: identifiers are random where the product makes them, so tests give
+-- fixed ones, t.id(1), t.id(2) and so on, and t.n() turns them back into
+-- numbers; whatever else looks like a uuid is printed as <id>.
+
+\set VERBOSITY terse
+\set SHOW_CONTEXT never
+
+\set stub `pg_config --sharedir` /extension/supabase_stub.sql
+\set ECHO none
+\i :stub
+\set ECHO all
+CREATE EXTENSION studio_engine;
+SELECT * FROM studio_engine.lint();
+
+CREATE SCHEMA t;
+GRANT USAGE ON SCHEMA t TO PUBLIC;
+
+CREATE FUNCTION t.id(p_number integer) RETURNS uuid
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT ('00000000-0000-4000-8000-' || lpad(p_number::text, 12, '0'))::uuid
+$$;
+
+CREATE FUNCTION t.n(p_id uuid) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE WHEN p_id IS NULL THEN NULL
+              WHEN p_id::text LIKE '00000000-0000-4000-8000-%' THEN ltrim(right(p_id::text, 12), '0')
+              ELSE '<id>' END
+$$;
+
+CREATE FUNCTION t.masked(p_text text) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT regexp_replace(regexp_replace(p_text,
+    '00000000-0000-4000-8000-0*([1-9][0-9]*)', '#\1', 'g'),
+    '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}', '<id>', 'g')
+$$;
+
+-- Who is asking, until the next call.  Not for the middle of a plpgsql block
+-- that has an exception handler: an error would undo it.
+CREATE PROCEDURE t.as_user(p_user_id uuid)
+LANGUAGE sql AS $$
+  SELECT set_config('request.jwt.claims',
+                    json_build_object('sub', p_user_id, 'role', 'authenticated')::text, false),
+         set_config('role', 'authenticated', false);
+$$;
+CREATE PROCEDURE t.as_role(p_role text)
+LANGUAGE sql AS $$
+  SELECT set_config('request.jwt.claims', '', false), set_config('role', p_role, false);
+$$;
+CREATE PROCEDURE t.as_admin()
+LANGUAGE sql AS $$ CALL t.as_role('none') $$;
+
+-- What a statement says: its first value, or its error as
+-- SQLSTATE message [constraint] | detail.  An error undoes the statement only.
+CREATE FUNCTION t.run(p_sql text, p_value boolean) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_value text := 'ok';
+  v_state text; v_message text; v_detail text; v_constraint text;
+BEGIN
+  IF p_value THEN
+    EXECUTE p_sql INTO v_value;
+    RETURN t.masked(coalesce(v_value, 'NULL'));
+  END IF;
+  EXECUTE p_sql;
+  RETURN 'ok';
+EXCEPTION WHEN OTHERS THEN
+  GET STACKED DIAGNOSTICS v_state = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
+    v_detail = PG_EXCEPTION_DETAIL, v_constraint = CONSTRAINT_NAME;
+  RETURN t.masked(concat(v_state, ' ', v_message, ' [' || nullif(v_constraint, '') || ']',
+                         ' | ' || nullif(regexp_replace(v_detail, '^Failing row contains.*', ''), '')));
+END
+$$;
+-- The list of legal transitions in a DETAIL is left to 100_workflow_transitions.
+CREATE FUNCTION t.try(p_sql text) RETURNS text
+LANGUAGE sql AS $$ SELECT regexp_replace(t.run(p_sql, false), '; allowed: .*', '') $$;
+CREATE FUNCTION t.ask(p_sql text) RETURNS text
+LANGUAGE sql AS $$ SELECT regexp_replace(t.run(p_sql, true), '; allowed: .*', '') $$;
+
+-- Every version of every row of the books and of the jobs.  xmin tells an
+-- UPDATE that writes what was there already.
+CREATE FUNCTION t.fingerprint() RETURNS text
+LANGUAGE sql SECURITY DEFINER AS $$
+  SELECT md5(concat(
+    (SELECT string_agg(l.xmin::text || l::text, ';' ORDER BY l.user_id, l.entry_no) FROM public.credit_ledger l),
+    (SELECT string_agg(a.xmin::text || a::text, ';' ORDER BY a.user_id) FROM public.credit_accounts a),
+    (SELECT string_agg(j.xmin::text || j::text, ';' ORDER BY j.id) FROM public.jobs j)))
+$$;
+
+-- The value or the error of a query, and whether it wrote anything.
+CREATE FUNCTION t.quiet(p_sql text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_before text := t.fingerprint();
+  v_answer text := t.ask(p_sql);
+BEGIN
+  RETURN v_answer || CASE WHEN t.fingerprint() = v_before THEN ' -- nothing written' ELSE ' -- WRITTEN' END;
+END
+$$;
+
+-- The invariants of the credit books that do not hold; empty when sound.
+CREATE FUNCTION t.books() RETURNS SETOF text
+LANGUAGE sql STABLE SECURITY DEFINER AS $$
+  WITH entries AS (
+    SELECT l.*,
+           sum(amount) OVER (PARTITION BY user_id ORDER BY entry_no) AS running,
+           row_number() OVER (PARTITION BY user_id ORDER BY entry_no) AS position
+      FROM public.credit_ledger l
+  ), holds AS (
+    SELECT l.job_id, l.user_id, l.amount,
+           lag(l.amount) OVER (PARTITION BY l.job_id, l.user_id ORDER BY l.entry_no) AS before
+      FROM public.credit_ledger l
+     WHERE l.type = 'reserve' AND l.job_id IS NOT NULL
+  )
+  SELECT 'the sum is not the balance: user ' || t.n(a.user_id)
+    FROM public.credit_accounts a
+   WHERE a.balance <> (SELECT coalesce(sum(amount), 0) FROM entries e WHERE e.user_id = a.user_id)
+  UNION ALL
+  SELECT format('balance_after is not the sum so far: user %s, entry %s', t.n(e.user_id), e.entry_no)
+    FROM entries e WHERE e.balance_after IS DISTINCT FROM e.running
+  UNION ALL
+  SELECT format('a gap before entry %s of user %s', e.entry_no, t.n(e.user_id))
+    FROM entries e WHERE e.entry_no <> e.position
+  UNION ALL
+  SELECT 'the account counts other entries: user ' || t.n(a.user_id)
+    FROM public.credit_accounts a
+   WHERE a.entries <> (SELECT count(*) FROM entries e WHERE e.user_id = a.user_id)
+  UNION ALL
+  SELECT 'reserved is not what is held: user ' || t.n(a.user_id)
+    FROM public.credit_accounts a
+   WHERE a.reserved <> (SELECT coalesce(-sum(amount), 0) FROM entries e
+                         WHERE e.user_id = a.user_id AND e.type = 'reserve')
+  UNION ALL
+  SELECT 'negative balance: user ' || t.n(a.user_id)
+    FROM public.credit_accounts a
+   WHERE a.balance < 0 AND NOT EXISTS (SELECT FROM entries e WHERE e.user_id = a.user_id AND e.reverses IS NOT NULL)
+  UNION ALL
+  SELECT 'entries without an account: user ' || t.n(e.user_id)
+    FROM entries e WHERE NOT EXISTS (SELECT FROM public.credit_accounts a WHERE a.user_id = e.user_id)
+  UNION ALL
+  SELECT format('holds do not open and close in turn: job %s, amount %s', t.n(h.job_id), h.amount)
+    FROM holds h
+   WHERE CASE WHEN h.amount < 0 THEN coalesce(h.before, 1) < 0
+              ELSE h.before IS DISTINCT FROM -h.amount END
+  UNION ALL
+  SELECT format('%s job %s holds credits', j.status, t.n(j.id))
+    FROM public.jobs j
+   WHERE j.status IN ('READY', 'FAILED')
+     AND EXISTS (SELECT FROM holds h WHERE h.job_id = j.id GROUP BY h.user_id HAVING sum(h.amount) <> 0)
+  UNION ALL
+  SELECT 'an entry of one user for the job of another: job ' || t.n(j.id)
+    FROM public.jobs j JOIN entries e ON e.job_id = j.id
+   WHERE e.user_id <> j.user_id
+$$;
+
+CREATE VIEW t.ledger AS
+SELECT t.n(user_id) AS "user", entry_no AS no, type, amount, balance_after AS balance,
+       t.n(job_id) AS job, note
+  FROM public.credit_ledger ORDER BY t.n(user_id), entry_no;
+-- the same without numbers: rows of one UPDATE or DELETE come in no sure order
+CREATE VIEW t.moved AS
+SELECT t.n(user_id) AS "user", t.n(job_id) AS job, type, amount, note
+  FROM public.credit_ledger 
+ ORDER BY user_id, job_id NULLS FIRST, CASE WHEN job_id IS NULL THEN amount END, entry_no;
+CREATE VIEW t.accounts AS
+SELECT t.n(user_id) AS "user", balance, reserved, entries
+  FROM public.credit_accounts ORDER BY t.n(user_id);
+
+-- Users, projects and jobs with numbers for names.
+CREATE PROCEDURE t.sign_up(VARIADIC p_users integer[])
+LANGUAGE sql AS $$
+  INSERT INTO auth.users (id, email, raw_user_meta_data)
+  SELECT t.id(u), 'user' || u || '@example.com', jsonb_build_object('name', 'User ' || u)
+    FROM unnest(p_users) u;
+$$;
+CREATE PROCEDURE t.project(p_user integer, p_project integer, p_mode text DEFAULT 'auto')
+LANGUAGE sql AS $$
+  INSERT INTO public.projects (id, user_id, title, prompt_text, niche_preset, transcript_mode)
+  VALUES (t.id(p_project), t.id(p_user), 'Project ' || p_project, 'A prompt', 'facts', p_mode);
+$$;
+CREATE PROCEDURE t.job(p_project integer, p_job integer, p_status text DEFAULT 'PENDING')
+LANGUAGE sql AS $$
+  INSERT INTO public.jobs (id, project_id, user_id, status)
+  SELECT t.id(p_job), p.id, p.user_id, p_status::public.job_status FROM public.projects p WHERE p.id = t.id(p_project);
+$$;
+
+-- Every test ends with this: rows of ours that deleting the users left behind.
+CREATE FUNCTION t.clean() RETURNS TABLE (what text, rows bigint)
+LANGUAGE sql AS $$
+  DELETE FROM auth.users;
+  DELETE FROM public.draft_prompts;
+  SELECT * FROM (
+    SELECT 'profiles', count(*) FROM public.profiles UNION ALL
+    SELECT 'draft_prompts', count(*) FROM public.draft_prompts UNION ALL
+    SELECT 'projects', count(*) FROM public.projects UNION ALL
+    SELECT 'jobs', count(*) FROM public.jobs UNION ALL
+    SELECT 'job_steps', count(*) FROM public.job_steps UNION ALL
+    SELECT 'assets', count(*) FROM public.assets UNION ALL
+    SELECT 'logs', count(*) FROM public.logs UNION ALL
+    SELECT 'credit_accounts', count(*) FROM public.credit_accounts UNION ALL
+    SELECT 'credit_ledger', count(*) FROM public.credit_ledger) AS left_behind (what, rows)
+   WHERE rows > 0;
+$$;
+
+-- The helpers at work: sound books, then books that are wrong in every way.
+CALL t.sign_up(1, 2);
+CALL t.project(1, 11);
+CALL t.job(11, 21);
+SELECT reserve_credits(t.id(1), t.id(21), 4);
+SELECT * FROM t.ledger;
+SELECT * FROM t.accounts;
+SELECT * FROM t.books();
+SELECT t.try('SELECT 1/0');
+SELECT t.try('UPDATE jobs SET progress = 101');
+SELECT t.quiet('SELECT count(*) FROM jobs');
+SELECT t.quiet('UPDATE jobs SET progress = progress RETURNING 0');
+BEGIN;
+SET LOCAL studio_engine.maintenance = on;
+UPDATE credit_ledger SET amount = amount - 1 WHERE user_id = t.id(1) AND type = 'reserve';
+UPDATE credit_accounts SET balance = -5, entries = 7 WHERE user_id = t.id(2);
+UPDATE credit_ledger SET entry_no = 3 WHERE user_id = t.id(2);
+INSERT INTO credit_ledger (user_id, type, amount, balance_after, job_id, entry_no)
+VALUES (t.id(2), 'reserve', 1, 9, t.id(21), 5);
+UPDATE jobs SET status = 'READY';
+SELECT * FROM t.books() AS problem ORDER BY problem COLLATE "C";
+ROLLBACK;
+SELECT * FROM t.books();
+SELECT * FROM t.clean();

@@ -1,0 +1,103 @@
+-- 900_readme.sql
+--
+-- The examples of README.md: every block of SQL there stands here, in the same
+-- order. test/lint/readme_examples.sh compares the two, and what README.md
+-- shows as output with expected/900_readme.out.
+-- Pitfall: the blocks are one session, as for somebody who pastes them all.
+
+-- README: Try it
+INSERT INTO auth.users (id, email, raw_user_meta_data)
+VALUES ('a11ce000-0000-4000-8000-000000000001', 'alice@example.com', '{"name": "Alice"}');
+
+INSERT INTO projects (user_id, title, prompt_text, niche_preset)
+VALUES ('a11ce000-0000-4000-8000-000000000001', 'Vasa', 'Why the Vasa sank in 1628', 'history')
+RETURNING id AS project_id \gset
+
+SELECT create_job(:'project_id', 3) AS job_id \gset
+
+SELECT status, progress, cost_credits_reserved FROM jobs;
+SELECT entry_no, type, amount, balance_after, note FROM credit_ledger;
+
+-- README: Sign-up
+SELECT p.display_name, a.balance, a.reserved
+  FROM profiles p
+  JOIN credit_accounts a ON a.user_id = p.id;
+
+SELECT ensure_profile('a11ce000-0000-4000-8000-000000000001') ->> 'display_name' AS name;
+
+-- README: Drafts
+SET ROLE anon;
+SELECT save_draft_prompt('a-long-random-session-token', 'How the Mary Rose was raised') IS NOT NULL AS saved;
+SELECT get_draft_prompt('a-long-random-session-token') ->> 'prompt_text' AS draft;
+RESET ROLE;
+
+SET ROLE authenticated;
+SET request.jwt.claims = '{"sub": "a11ce000-0000-4000-8000-000000000001", "role": "authenticated"}';
+SELECT claim_draft_prompt('a-long-random-session-token', auth.uid()) AS draft_id \gset
+SELECT prompt_text, user_id = auth.uid() AS mine FROM draft_prompts WHERE id = :'draft_id';
+SELECT claim_draft_prompt('a-long-random-session-token', auth.uid()) IS NULL AS claimed_already;
+RESET ROLE;
+
+SET ROLE service_role;
+SELECT cleanup_expired_drafts();
+RESET ROLE;
+
+-- README: Projects and jobs
+SET ROLE service_role;
+SELECT advance_job(:'job_id', 'SCRIPTING', 10, 'Writing the script') ->> 'progress' AS progress;
+SELECT update_job_step(:'job_id', 'scripting', 'started') ->> 'state' AS state;
+SELECT log_job(:'job_id', 'info', '212 words', 'scripting') IS NOT NULL AS logged;
+SELECT update_job_step(:'job_id', 'scripting', 'succeeded') ->> 'progress_pct' AS percent;
+
+SELECT stage, advance_job(:'job_id', stage) ->> 'progress' AS progress
+  FROM unnest('{VOICE_GEN,ALIGNMENT,VISUAL_PLAN,IMAGE_GEN,TIMELINE,RENDERING,PACKAGING}'::text[]) AS stage;
+
+SELECT record_asset(:'job_id', 'video', 'https://cdn.example.com/vasa.mp4', 'video/vasa.mp4') IS NOT NULL AS recorded;
+SELECT complete_job(:'job_id', 'https://cdn.example.com/vasa.mp4', p_final_cost => 2) ->> 'status' AS status;
+
+SELECT create_job(:'project_id', 3) AS second_id \gset
+SELECT fail_job(:'second_id', 'PROVIDER_TIMEOUT', 'No answer in 60 s.', 'voice_gen') ->> 'status' AS status;
+RESET ROLE;
+
+SET ROLE authenticated;
+SELECT retry_job(:'second_id') ->> 'status' AS status;
+SELECT cancel_job(:'second_id', 'Changed my mind') ->> 'error_code' AS error;
+SELECT entry ->> 'title' AS title, entry ->> 'status' AS status, entry #>> '{job,error_code}' AS error
+  FROM jsonb_array_elements(get_dashboard(p_limit => 10)) AS entry;
+RESET ROLE;
+
+SELECT from_status, to_status, via, condition
+  FROM workflow_transitions()
+ WHERE workflow = 'jobs' AND from_status IN ('QUEUED', 'FAILED');
+
+-- README: Credits
+SELECT entry_no, type, amount, balance_after, note FROM credit_ledger ORDER BY entry_no;
+
+SET ROLE service_role;
+INSERT INTO jobs (project_id, user_id)
+VALUES (:'project_id', 'a11ce000-0000-4000-8000-000000000001')
+RETURNING id AS third_id \gset
+SELECT reserve_credits('a11ce000-0000-4000-8000-000000000001', :'third_id', 9) AS too_much;
+SELECT reserve_credits('a11ce000-0000-4000-8000-000000000001', :'third_id', 5) AS held;
+SELECT settle_credits(:'third_id', 4) AS charged;
+
+SELECT grant_credits('a11ce000-0000-4000-8000-000000000001', 5, 'Sorry', 'ticket-1') IS NOT NULL AS granted;
+SELECT purchase_credits('a11ce000-0000-4000-8000-000000000001', 50, 'pi_1')
+     = purchase_credits('a11ce000-0000-4000-8000-000000000001', 50, 'pi_1') AS booked_once;
+SELECT get_credit_balance('a11ce000-0000-4000-8000-000000000001') AS balance;
+RESET ROLE;
+
+-- README: Errors
+UPDATE jobs SET status = 'READY' WHERE id = :'third_id';
+
+-- README: Settings
+SELECT name, value, description FROM studio_engine.settings ORDER BY name;
+UPDATE studio_engine.settings SET value = '25' WHERE name = 'welcome_credits';
+
+-- README: Delete a user
+DELETE FROM auth.users WHERE id = 'a11ce000-0000-4000-8000-000000000001';
+SELECT (SELECT count(*) FROM jobs) AS jobs, (SELECT count(*) FROM credit_ledger) AS entries;
+
+-- What the examples changed for the tests that follow.
+UPDATE studio_engine.settings SET value = '10' WHERE name = 'welcome_credits';
+RESET request.jwt.claims;
