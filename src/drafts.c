@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
@@ -18,6 +19,7 @@
 
 #include "caller.h"
 #include "checks.h"
+#include "errors.h"
 #include "settings.h"
 #include "statements.h"
 #include "users.h"
@@ -82,6 +84,27 @@ static Statement delete_expired = {
 	.nargs = 1,.argtypes = {INT4OID}
 };
 
+/*
+ * Savers of one token queue on its lock.  In REPEATABLE READ the second one
+ * cannot see the draft of the first and would make another: it has to come
+ * back with a new snapshot.  SERIALIZABLE finds out by itself.
+ */
+static void
+queue_for_token(const Arguments *token)
+{
+	uint64		seen;
+
+	statement_run(&lock_token, token);
+	if (XactIsoLevel != XACT_REPEATABLE_READ)
+		return;
+	seen = statement_run(&select_draft, token);
+	if (statement_look(&select_draft, token) != seen)
+		ereport(ERROR,
+				(errcode(ERRCODE_STUDIO_CONFLICT),
+				 errmsg("draft was saved at the same time"),
+				 errhint("Repeat the transaction.")));
+}
+
 /* The options of a draft: a JSON object of bounded size; NULL is an empty one. */
 static Datum
 check_options(FunctionCallInfo fcinfo, int argno)
@@ -124,7 +147,7 @@ save_draft_prompt(PG_FUNCTION_ARGS)
 	argument_add(&args, check_options(fcinfo, 3), false);
 	argument_int32(&args, setting_int32("draft_lifetime_days"));
 
-	statement_run(&lock_token, &token);
+	queue_for_token(&token);
 	if (statement_run(&update_draft, &args) == 0)
 		statement_run(&insert_draft, &args);
 	*id = result_uuid(1);
@@ -170,7 +193,7 @@ claim_draft_prompt(PG_FUNCTION_ARGS)
 	check_not_null(fcinfo, 0, "p_session_token");
 	user_id = check_uuid(fcinfo, 1, "p_user_id");
 	caller_require_self(&caller, &user_id);
-	if (!user_exists(&user_id))
+	if (!user_keep(&user_id))
 		refuse_unknown(&caller, "user", &user_id);
 
 	argument_add(&args, PG_GETARG_DATUM(0), false);

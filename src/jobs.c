@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 
 #include "jobs.h"
@@ -18,6 +19,10 @@ static Statement lock_job = {
 	.text = "SELECT j.user_id, j.status FROM @extschema@.jobs j"
 	" WHERE j.id = $1 AND ($2 IS NULL OR j.user_id = $2) FOR NO KEY UPDATE",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
+};
+static Statement touch_job = {
+	.text = "UPDATE @extschema@.jobs SET project_id = project_id WHERE id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
 };
 
 /* Lock a job, of this user only where one is given. */
@@ -55,6 +60,21 @@ job_lock_or_refuse(const Caller *caller, const pg_uuid_t *job_id, Job *job)
 {
 	if (!lock_job_of(job_id, caller->service ? NULL : &caller->uid, job))
 		refuse_unknown(caller, "job", job_id);
+}
+
+/*
+ * Make what was decided under the lock of a job count, where the job is not
+ * written: see ledger_touch_account().
+ */
+void
+job_touch(const Job *job)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	if (!IsolationUsesXactSnapshot())
+		return;
+	argument_uuid(&args, &job->id);
+	statement_run(&touch_job, &args);
 }
 
 bool

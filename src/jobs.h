@@ -17,6 +17,7 @@ typedef struct Job
 
 extern bool job_lock(const pg_uuid_t *job_id, Job *job);
 extern void job_lock_or_refuse(const Caller *caller, const pg_uuid_t *job_id, Job *job);
+extern void job_touch(const Job *job);
 extern bool job_has_ended(const Job *job);
 
 #endif							/* STUDIO_JOBS_H */

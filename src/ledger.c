@@ -80,6 +80,10 @@ static Statement select_booked_entry = {
 	" WHERE l.user_id = $1 AND l.entry_no = $2 AND l.amount = $3",
 	.nargs = 3,.argtypes = {UUIDOID, INT8OID, INT4OID}
 };
+static Statement touch_account = {
+	.text = "UPDATE @extschema@.credit_accounts SET updated_at = pg_catalog.clock_timestamp() WHERE user_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
 static Statement insert_entry = {
 	.text = "INSERT INTO @extschema@.credit_ledger"
 	" (user_id, type, amount, note, job_id, stripe_payment_id, idempotency_key)"
@@ -94,6 +98,12 @@ static Statement select_account_exists = {
 	.text = "SELECT 1 FROM @extschema@.credit_accounts a WHERE a.user_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
+
+static int
+trigger_depth(void)
+{
+	return DatumGetInt32(OidFunctionCall0(F_PG_TRIGGER_DEPTH));
+}
 
 /* ------------------------------------------------------------------------
  * The account
@@ -127,7 +137,7 @@ ledger_open_account(const pg_uuid_t *user_id, Account *account)
 
 	if (ledger_lock_account(user_id, account))
 		return;
-	if (!user_exists(user_id))
+	if (!user_keep(user_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_STUDIO_NOT_FOUND),
 				 errmsg("not found"),
@@ -137,6 +147,40 @@ ledger_open_account(const pg_uuid_t *user_id, Account *account)
 	statement_run(&insert_account, &args);
 	if (!ledger_lock_account(user_id, account))
 		elog(ERROR, "credit account was not opened");
+}
+
+/* Run a statement that may update an account. */
+static void
+update_account(Statement *statement, const Arguments *args)
+{
+	int			before = booking_depth;
+
+	booking_depth = trigger_depth() + 1;
+	PG_TRY();
+	{
+		statement_run(statement, args);
+	}
+	PG_FINALLY();
+	{
+		booking_depth = before;
+	}
+	PG_END_TRY();
+}
+
+/*
+ * Make what was decided under the lock of an account count, where nothing is
+ * booked on it.  With a snapshot for the whole transaction the next one would
+ * get the lock and still decide with its old view; this makes it fail (40001).
+ */
+void
+ledger_touch_account(const pg_uuid_t *user_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	if (!IsolationUsesXactSnapshot())
+		return;
+	argument_uuid(&args, user_id);
+	update_account(&touch_account, &args);
 }
 
 void
@@ -176,12 +220,6 @@ ledger_check_capacity(const Account *account, int32 amount)
 /* ------------------------------------------------------------------------
  * Entries
  * ------------------------------------------------------------------------ */
-
-static int
-trigger_depth(void)
-{
-	return DatumGetInt32(OidFunctionCall0(F_PG_TRIGGER_DEPTH));
-}
 
 /* An entry is booked before it is stored, and then was not stored like that. */
 pg_noreturn static void
@@ -234,22 +272,11 @@ static void
 book_entry(const pg_uuid_t *user_id, int32 amount, int32 reserved, int32 *balance, int64 *entry_no)
 {
 	Arguments	args = NO_ARGUMENTS;
-	int			before = booking_depth;
 
 	argument_uuid(&args, user_id);
 	argument_int32(&args, amount);
 	argument_int32(&args, reserved);
-
-	booking_depth = trigger_depth() + 1;
-	PG_TRY();
-	{
-		statement_run(&book_on_account, &args);
-	}
-	PG_FINALLY();
-	{
-		booking_depth = before;
-	}
-	PG_END_TRY();
+	update_account(&book_on_account, &args);
 
 	*balance = result_int32(1);
 	*entry_no = result_int64(2);
@@ -616,7 +643,7 @@ guard_account(PG_FUNCTION_ARGS)
 	{
 		user_id = row_get_uuid(desc, data->tg_trigtuple, "user_id");
 		caller_enter_trigger(&caller);
-		allowed = !user_exists(&user_id);
+		allowed = !user_keep(&user_id);
 		caller_leave(&caller);
 	}
 

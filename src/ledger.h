@@ -34,6 +34,7 @@ typedef struct Entry
 
 extern bool ledger_lock_account(const pg_uuid_t *user_id, Account *account);
 extern void ledger_open_account(const pg_uuid_t *user_id, Account *account);
+extern void ledger_touch_account(const pg_uuid_t *user_id);
 extern void ledger_check_capacity(const Account *account, int32 amount);
 extern pg_uuid_t ledger_append(const Entry *entry);
 

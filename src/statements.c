@@ -2,10 +2,12 @@
  * statements.c
  *	  The only place that prepares SPI plans.
  *
- * Pitfall: two snapshots.  statement_run() sees everything committed so far
+ * Pitfall: three snapshots.  statement_run() sees everything committed so far
  * (in READ COMMITTED), which is what a function that has just waited for a
  * lock needs; statement_read() sees what the calling query sees, which is what
- * STABLE promises.
+ * STABLE promises; statement_look() sees everything committed so far at every
+ * isolation level, and may only be used to find out that an older view is too
+ * old.
  */
 #include "postgres.h"
 
@@ -13,6 +15,7 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "relations.h"
 #include "statements.h"
@@ -152,6 +155,21 @@ uint64
 statement_read(Statement *statement, const Arguments *args)
 {
 	return execute(statement, args, true);
+}
+
+/*
+ * Run a query with a new snapshot, whatever the isolation level.
+ */
+uint64
+statement_look(Statement *statement, const Arguments *args)
+{
+	int			rc;
+
+	rc = SPI_execute_snapshot(kept_plan(statement), (Datum *) args->values, args->nulls,
+							  GetLatestSnapshot(), InvalidSnapshot, true, false, 0);
+	if (rc < 0)
+		elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(rc));
+	return SPI_processed;
 }
 
 /*

@@ -46,6 +46,7 @@ extern void argument_text(Arguments *args, const char *value);
 
 extern uint64 statement_run(Statement *statement, const Arguments *args);
 extern uint64 statement_read(Statement *statement, const Arguments *args);
+extern uint64 statement_look(Statement *statement, const Arguments *args);
 
 extern int32 result_int32(int column);
 extern int64 result_int64(int column);

@@ -39,10 +39,6 @@ PG_FUNCTION_INFO_V1(handle_new_user);
 PG_FUNCTION_INFO_V1(lock_jobs_of_user);
 PG_FUNCTION_INFO_V1(ensure_profile);
 
-static Statement select_user = {
-	.text = "SELECT u.raw_user_meta_data ->> 'name' FROM auth.users u WHERE u.id = $1",
-	.nargs = 1,.argtypes = {UUIDOID}
-};
 static Statement keep_user = {
 	.text = "SELECT u.raw_user_meta_data ->> 'name' FROM auth.users u WHERE u.id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
@@ -94,11 +90,12 @@ become_owner_of_users(Caller *self, Oid relid)
 }
 
 /*
- * Look a user up.  *name becomes NULL where there is none, or where the owner
- * of the data could not read it either.
+ * Look a user up, and keep it from being deleted until the transaction ends.
+ * *name becomes NULL where there is none, or where the owner of the data could
+ * not read it either.
  */
 static bool
-find_user(Statement *statement, const pg_uuid_t *user_id, char **name)
+find_user(const pg_uuid_t *user_id, char **name)
 {
 	Oid			relid = get_relname_relid("users", get_namespace_oid("auth", false));
 	bool		may_read = pg_class_aclcheck(relid, engine_owner(), ACL_SELECT) == ACLCHECK_OK;
@@ -108,20 +105,12 @@ find_user(Statement *statement, const pg_uuid_t *user_id, char **name)
 
 	argument_uuid(&args, user_id);
 	become_owner_of_users(&self, relid);
-	found = statement_run(statement, &args) > 0;
+	found = statement_run(&keep_user, &args) > 0;
 	caller_resume(&self);
 
 	if (found)
 		*name = may_read ? result_text(1) : NULL;
 	return found;
-}
-
-bool
-user_exists(const pg_uuid_t *user_id)
-{
-	char	   *name;
-
-	return find_user(&select_user, user_id, &name);
 }
 
 /*
@@ -135,7 +124,7 @@ user_keep(const pg_uuid_t *user_id)
 {
 	char	   *name;
 
-	return find_user(&keep_user, user_id, &name);
+	return find_user(user_id, &name);
 }
 
 /*
@@ -283,7 +272,7 @@ ensure_profile(PG_FUNCTION_ARGS)
 	caller_enter_user(&caller);
 	user_id = check_uuid(fcinfo, 0, "p_user_id");
 	caller_require_self(&caller, &user_id);
-	if (!find_user(&select_user, &user_id, &name))
+	if (!find_user(&user_id, &name))
 		refuse_unknown(&caller, "user", &user_id);
 
 	welcome_user(&user_id, name);

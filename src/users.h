@@ -7,7 +7,6 @@
 
 #include "utils/uuid.h"
 
-extern bool user_exists(const pg_uuid_t *user_id);
 extern bool user_keep(const pg_uuid_t *user_id);
 
 #endif							/* STUDIO_USERS_H */

@@ -255,11 +255,13 @@ check_active_jobs(const pg_uuid_t *user_id)
 static void
 pay_for_job(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount)
 {
-	Account		account = {.user_id = *user_id};
+	Account		account;
 
-	(void) ledger_lock_account(user_id, &account);
+	ledger_open_account(user_id, &account);
 	check_active_jobs(user_id);
-	if (amount > 0 && !hold_take(user_id, job_id, amount))
+	if (amount == 0)
+		ledger_touch_account(user_id);
+	else if (!hold_take(user_id, job_id, amount))
 		refuse_no_credits(&account, amount);
 }
 
@@ -654,6 +656,7 @@ record_asset(PG_FUNCTION_ARGS)
 
 	/* the lock of the job lets two reports of one file find each other */
 	job_lock_or_refuse(&caller, &job_id, &job);
+	job_touch(&job);
 	for (int i = 0; i < 7; i++)
 		pass_argument(&args, fcinfo, i);
 	if (statement_run(&update_asset, &args) == 0)

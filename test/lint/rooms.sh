@@ -35,7 +35,7 @@ never() {
 
 only compat.h 'PG_VERSION_NUM'
 only statements.c 'SPI_prepare|SPI_keepplan'
-only statements.c 'SPI_execute_plan'
+only statements.c 'SPI_execute_plan|SPI_execute_snapshot'
 only caller.c 'SetUserIdAndSecContext'
 only errors.h 'MAKE_SQLSTATE'
 only studio_engine.c 'DefineCustom[A-Za-z]*Variable'
