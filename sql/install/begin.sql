@@ -70,7 +70,8 @@ BEGIN
       DETAIL = format('Role %s, schema %s.', v_owner, v_schema);
   END IF;
   -- A superuser may do everything, but does not mean to give an API to whoever
-  -- made a schema of our name before. A session that loads a dump does.
+  -- made a schema of our name before: he installs for himself or for the owner
+  -- of the database. A session that loads a dump knows what it does.
   SELECT string_agg(o.what, ', ' ORDER BY o.what) INTO v_foreign
     FROM (SELECT format('schema %I', n.nspname) AS what, n.nspowner AS owner
             FROM pg_namespace n WHERE n.nspname = 'studio_engine'
@@ -83,8 +84,9 @@ BEGIN
                      AND c.relname = ANY (ARRAY['profiles', 'draft_prompts', 'projects', 'jobs', 'job_steps',
                                                 'assets', 'logs', 'credit_accounts', 'credit_ledger']))) AS o
    WHERE o.owner <> v_owner
-     AND o.owner <> (SELECT d.datdba FROM pg_database d WHERE d.datname = current_database())
-     AND NOT (pg_has_role(v_owner, o.owner, 'USAGE') AND NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = v_owner));
+     AND CASE WHEN (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = v_owner)
+              THEN o.owner <> (SELECT d.datdba FROM pg_database d WHERE d.datname = current_database())
+              ELSE NOT pg_has_role(v_owner, o.owner, 'USAGE') END;
   IF v_foreign IS NOT NULL AND NOT (v_mode = 'restore' AND v_loading) THEN
     RAISE EXCEPTION USING
       ERRCODE = 'insufficient_privilege',

@@ -1,0 +1,249 @@
+# Installation: what is needed, who may, into which schema, and what DROP
+# EXTENSION ... CASCADE leaves for the next CREATE EXTENSION.
+#
+# Pitfall: roles belong to the cluster.  The refusals without the stand-in come
+# first, and a role that is to be missing is renamed and gets its name back.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use StudioTest;
+use Test::More;
+
+my $node = new_cluster('install');
+
+my $objects_of_engine = q{
+	SELECT (SELECT count(*) FROM pg_namespace WHERE nspname = 'studio_engine')
+		 + (SELECT count(*) FROM pg_extension WHERE extname = 'studio_engine')
+		 + (SELECT count(*) FROM pg_event_trigger)
+		 + (SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace)
+		 + (SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace)};
+
+# --- what must be there -----------------------------------------------------
+
+my @pieces = ('table auth.users', 'function auth.uid()', 'role anon', 'role authenticated', 'role service_role');
+
+sub missing_ok
+{
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($db, $name, @missing) = @_;
+	my $detail = 'DETAIL:  Missing: ' . join(', ', @missing) . ".\n";
+
+	refused_ok($node, $db, 'CREATE EXTENSION studio_engine', '55000',
+		[ qr/\Q$detail\E/, qr/HINT: .*supabase_stub\.sql/ ],
+		"$name: one error names what is missing and the stand-in");
+	is(query($node, $db, $objects_of_engine), '0', "$name: nothing is left behind");
+	return;
+}
+
+$node->safe_psql('postgres', 'CREATE DATABASE bare');
+missing_ok('bare', 'plain PostgreSQL', @pieces);
+
+load_stub($node, 'bare');
+my %take_away = (
+	'table auth.users' => 'DROP TABLE auth.users',
+	'function auth.uid()' => 'DROP FUNCTION auth.uid()');
+foreach my $piece (@pieces)
+{
+	my $taken = $take_away{$piece} // do { (my $role = $piece) =~ s/^role //; "ALTER ROLE $role RENAME TO away" };
+
+	query($node, 'postgres', 'CREATE DATABASE missing TEMPLATE bare');
+	query($node, 'missing', $taken);
+	missing_ok('missing', "without $piece", $piece);
+	query($node, 'missing', "ALTER ROLE away RENAME TO $1") if $piece =~ /^role (.*)/;
+	query($node, 'postgres', 'DROP DATABASE missing');
+}
+
+sql_ok($node, 'bare', 'CREATE EXTENSION studio_engine', 'with the stand-in it installs');
+alive_ok($node, 'bare', 'after the stand-in');
+is(query($node, 'bare', 'SELECT count(*) FROM studio_engine.lint()'), '0', 'lint() finds nothing');
+
+# --- who may ----------------------------------------------------------------
+
+query($node, 'postgres', q{
+	CREATE ROLE installer LOGIN;
+	CREATE ROLE stranger LOGIN;});
+
+# Everything that a role needs to install into public.
+sub allow
+{
+	my ($db, $role) = @_;
+
+	query($node, $db, qq(
+		GRANT CREATE ON DATABASE "$db" TO $role;
+		GRANT CREATE ON SCHEMA public TO $role;
+		GRANT USAGE ON SCHEMA auth TO $role;
+		GRANT TRIGGER, REFERENCES ON auth.users TO $role;));
+	return;
+}
+
+# A database with the stand-in in which roles may install.
+sub database_for
+{
+	my ($db, @roles) = @_;
+
+	query($node, 'postgres', qq(CREATE DATABASE "$db"));
+	load_stub($node, $db);
+	allow($db, $_) foreach @roles;
+	return;
+}
+
+database_for('owned', 'installer', 'stranger');
+sql_ok($node, 'owned', 'CREATE EXTENSION studio_engine', 'a role that is no superuser installs', user => 'installer');
+is(query($node, 'owned', q{
+	SELECT string_agg(DISTINCT owner::regrole::text, ', ') || ' ' || count(*) FROM (
+		SELECT relowner FROM pg_class WHERE relkind IN ('r', 'S', 'v')
+		   AND relnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace)
+		UNION ALL
+		SELECT typowner FROM pg_type WHERE typtype = 'e' AND typnamespace = 'public'::regnamespace
+		UNION ALL
+		SELECT nspowner FROM pg_namespace WHERE nspname = 'studio_engine') o (owner)}),
+	'installer 14', '... and owns the tables, the types and the private schema');
+is(query($node, 'owned', q{SELECT extowner::regrole FROM pg_extension WHERE extname = 'studio_engine'}),
+	'installer', '... and the extension');
+is(query($node, 'owned', q{
+	SELECT count(*) > 0 AND bool_and(r.rolsuper) FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner
+	 WHERE p.pronamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace)}),
+	't', '... while the code belongs to a superuser');
+is(query($node, 'owned', 'SELECT count(*) FROM public.jobs', user => 'installer'), '0', '... and reads its tables');
+alive_ok($node, 'owned', 'installed by an ordinary role');
+refused_ok($node, 'owned', 'SELECT * FROM public.credit_ledger', '42501', [], 'another role reads no table',
+	user => 'stranger');
+
+database_for('closed', 'installer');
+query($node, 'closed', 'REVOKE CREATE ON SCHEMA public FROM installer; CREATE SCHEMA shut;');
+refused_ok($node, 'closed', "CREATE EXTENSION studio_engine SCHEMA $_", '42501',
+	[ qr/may not create objects in the schema/, qr/DETAIL:  Role installer, schema $_\./ ],
+	"without CREATE on schema $_ the installer is refused",
+	user => 'installer') foreach 'public', 'shut';
+query($node, 'closed', 'GRANT CREATE ON SCHEMA public TO installer;');
+foreach my $right ('TRIGGER', 'REFERENCES')
+{
+	query($node, 'closed', "REVOKE $right ON auth.users FROM installer");
+	refused_ok($node, 'closed', 'CREATE EXTENSION studio_engine', '42501',
+		[ qr/auth\.users/, qr/HINT:  GRANT TRIGGER, REFERENCES ON auth\.users TO installer;/ ],
+		"without $right on auth.users the installer is refused",
+		user => 'installer');
+	query($node, 'closed', "GRANT $right ON auth.users TO installer");
+}
+query($node, 'closed', 'REVOKE CREATE ON DATABASE closed FROM installer');
+refused_ok($node, 'closed', 'CREATE EXTENSION studio_engine', '42501', [],
+	'without CREATE on the database the installer is refused', user => 'installer');
+is(query($node, 'closed', $objects_of_engine), '0', 'refusals leave nothing behind');
+
+# --- a private schema that somebody made before ------------------------------
+
+foreach my $case ([ 'stranger', 'installer' ], [ 'postgres', 'installer' ], [ 'stranger', 'postgres' ])
+{
+	my ($owner, $installer) = @$case;
+
+	database_for('planted', 'installer', 'stranger');
+	query($node, 'planted', 'CREATE SCHEMA studio_engine', user => $owner);
+	refused_ok($node, 'planted', 'CREATE EXTENSION studio_engine', '42501',
+		[ qr/belong to somebody else/, qr/schema studio_engine/ ],
+		"a schema studio_engine of $owner is refused to $installer",
+		user => $installer);
+	query($node, 'postgres', 'DROP DATABASE planted');
+}
+
+# --- another schema ----------------------------------------------------------
+
+database_for('elsewhere');
+query($node, 'elsewhere', q{
+	CREATE SCHEMA "Studio Stage";
+	GRANT USAGE ON SCHEMA "Studio Stage" TO anon, authenticated, service_role;});
+sql_ok($node, 'elsewhere', 'CREATE EXTENSION studio_engine SCHEMA "Studio Stage"',
+	'a schema with capitals and a space in its name is taken');
+alive_ok($node, 'elsewhere', 'in another schema', '"Studio Stage"');
+is(query($node, 'elsewhere', q{SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace}),
+	'0', '... and public stays empty');
+is(query($node, 'elsewhere', 'SELECT count(*) FROM studio_engine.lint()'), '0', '... and lint() finds nothing');
+
+database_for('quoted');
+query($node, 'quoted', q{CREATE SCHEMA "a""b"; CREATE SCHEMA "a$b";});
+refused_ok($node, 'quoted', "CREATE EXTENSION studio_engine SCHEMA $_", '22P02',
+	[ qr/invalid character in extension/ ], "PostgreSQL refuses schema $_") foreach '"a""b"', '"a$b"';
+
+# --- DROP EXTENSION and back --------------------------------------------------
+
+# The books of two users and what an owner may have added, in a database of $owner.
+sub fill
+{
+	my ($db, $owner) = @_;
+
+	query($node, $db, q{
+		INSERT INTO auth.users (id, email) SELECT md5(i::text)::uuid, i || '@example.com' FROM generate_series(1, 2) i;
+		INSERT INTO public.projects (user_id, title, prompt_text, niche_preset)
+			SELECT id, 'p', 'p', 'facts' FROM auth.users;
+		SELECT public.create_job(id, 3) FROM public.projects;
+		SELECT public.create_job(id, 2) FROM public.projects;
+		SELECT public.cancel_job(id) FROM public.jobs WHERE cost_credits_reserved = 2;
+		SELECT public.save_draft_prompt('a token of the past', 'once');
+		UPDATE studio_engine.settings SET value = '7' WHERE name = 'welcome_credits';});
+	query($node, $db, q{
+		ALTER TABLE public.profiles ADD COLUMN nickname text DEFAULT 'none';
+		CREATE INDEX my_index ON public.projects (title);
+		CREATE POLICY my_policy ON public.assets FOR SELECT TO stranger USING (type = 'video');
+		GRANT SELECT ON public.assets TO stranger;
+		GRANT UPDATE (note) ON public.credit_ledger TO stranger;
+		CREATE FUNCTION public.my_function() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+		CREATE TRIGGER my_trigger BEFORE UPDATE ON public.jobs FOR EACH ROW EXECUTE FUNCTION public.my_function();
+		ALTER PUBLICATION supabase_realtime OWNER TO } . $owner . q{;
+		ALTER PUBLICATION supabase_realtime ADD TABLE public.jobs;});
+	return;
+}
+
+foreach my $case ([ 'bare', 'postgres' ], [ 'owned', 'installer' ])
+{
+	my ($db, $owner) = @$case;
+
+	allow($db, 'stranger');
+	fill($db, $owner);
+	my $before = dump_text($node, $db);
+	refused_ok($node, $db, 'DROP EXTENSION studio_engine', '2BP01', [ qr/CASCADE/ ],
+		"$owner: DROP EXTENSION without CASCADE is refused", user => $owner);
+	sql_ok($node, $db, 'DROP EXTENSION studio_engine CASCADE', "$owner: DROP EXTENSION CASCADE", user => $owner);
+	is(query($node, $db, q{SELECT (SELECT count(*) FROM public.credit_ledger), (SELECT count(*) FROM public.jobs)}),
+		'8|4', "$owner: ... leaves the rows");
+	is(query($node, $db, q{SELECT count(*) FROM pg_class WHERE relrowsecurity AND relnamespace = 'public'::regnamespace}),
+		'9', "$owner: ... and row level security on");
+	refused_ok($node, $db, 'CREATE EXTENSION studio_engine', '42501',
+		[ qr/belong to somebody else/, qr/table public\.credit_ledger/, qr/schema studio_engine/ ],
+		"$owner: another role does not get the data", user => 'stranger');
+	refused_ok($node, $db, 'CREATE SCHEMA other; CREATE EXTENSION studio_engine SCHEMA other', '55000',
+		[ qr/schema other has no table credit_ledger/i ],
+		"$owner: the schema without the tables is refused", user => $owner);
+	sql_ok($node, $db, 'CREATE EXTENSION studio_engine', "$owner: CREATE EXTENSION adopts what is there", user => $owner);
+	query($node, $db, 'DROP SCHEMA other');
+	same_text(dump_text($node, $db), $before,
+		"$owner: the dump is what it was: rows, triggers, policies, grants and what the owner added");
+	books_ok($node, $db, "$owner: adopted");
+	alive_ok($node, $db, "$owner: adopted");
+	is(query($node, $db, 'SELECT count(*) FROM studio_engine.lint()'), '0', "$owner: lint() finds nothing");
+}
+
+# A superuser may do everything, but does not take data over by accident.
+query($node, 'owned', 'DROP EXTENSION studio_engine CASCADE', user => 'installer');
+refused_ok($node, 'owned', 'CREATE EXTENSION studio_engine', '42501', [qr/belong to somebody else/],
+	'a superuser does not get the data of another role');
+sql_ok($node, 'owned', 'CREATE EXTENSION studio_engine', '... whose owner still does', user => 'installer');
+is(query($node, 'owned', q{
+	SELECT string_agg(DISTINCT relowner::regrole::text, ', ') FROM pg_class
+	 WHERE relkind = 'r' AND relnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace)}),
+	'installer', '... and owns every table');
+alive_ok($node, 'owned', 'adopted twice');
+
+# --- a second database ---------------------------------------------------------
+
+prepare_database($node, 'second');
+alive_ok($node, 'second', 'a second database');
+query($node, 'second', q{UPDATE studio_engine.settings SET value = '1' WHERE name = 'welcome_credits'});
+is(query($node, 'bare', q{SELECT value FROM studio_engine.settings WHERE name = 'welcome_credits'}),
+	'7', 'databases do not share their settings');
+sql_ok($node, 'second', 'DROP EXTENSION studio_engine CASCADE', 'removed from one database');
+alive_ok($node, 'bare', 'the other database');
+
+$node->stop;
+done_testing();

@@ -1,0 +1,261 @@
+# kill -9 of the whole server, and of single sessions, in the middle of
+# concurrent reserves, settles, releases and purchases: what was acknowledged is
+# in the books, the books are sound, and work goes on.
+#
+# Pitfall: fsync is on here and nowhere else in the tests, since a server that
+# does not flush has no promise to keep.  psql prints a result only when the
+# server has said that the statement is committed: a printed line is an
+# acknowledgement.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use PostgreSQL::Test::Utils;
+use StudioTest;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $db = 'crash';
+my $clients = 6;
+my $dir = PostgreSQL::Test::Utils::tempdir();
+my @users = map { uuid_of('user', $_) } 1 .. 4;
+my %project = map { $_ => uuid_of('project of', $_) } @users;
+
+my $node = new_cluster('crash', 'fsync = on', 'synchronous_commit = on', 'full_page_writes = on');
+prepare_database($node, $db);
+foreach my $user (@users)
+{
+	query($node, $db, qq{
+		INSERT INTO auth.users (id, email) VALUES ('$user', '$user\@example.com');
+		SELECT public.grant_credits('$user', 100000);
+		INSERT INTO public.projects (id, user_id, title, prompt_text, niche_preset)
+			VALUES ('$project{$user}', '$user', 'p', 'p', 'facts');});
+}
+
+# --- the invariants can fail ------------------------------------------------------
+
+# Three of the ways to ruin a book, each undone again.
+my %ruin = (
+	'an amount was changed' => 'UPDATE public.credit_ledger SET amount = amount + 1 WHERE entry_no = 1',
+	'an entry is gone' => 'DELETE FROM public.credit_ledger WHERE entry_no = 1',
+	'a hold was forgotten' => 'UPDATE public.credit_accounts SET reserved = reserved + 1');
+foreach my $damage (sort keys %ruin)
+{
+	query($node, 'postgres', "CREATE DATABASE ruined TEMPLATE $db");
+	query($node, 'ruined', "SET studio_engine.maintenance = on; $ruin{$damage};");
+	ok(broken_invariants($node, 'ruined') > 0, "the invariants notice that $damage");
+	query($node, 'postgres', 'DROP DATABASE ruined');
+}
+
+# --- work -------------------------------------------------------------------------
+
+# What one client does, over and over: a job of its own for one of the users that
+# all share, a hold, and its end; now and then a purchase.  The first word of a
+# line is what was asked, the last what was answered.
+sub script_of
+{
+	my ($session, $rounds) = @_;
+	my @lines = ('\set VERBOSITY sqlstate');
+
+	foreach my $round (1 .. $rounds)
+	{
+		my $user = $users[ int rand @users ];
+		my $job = uuid_of('job', $session, $round);
+		my $hold = 2 + int rand 3;
+
+		push @lines,
+		  "INSERT INTO public.jobs (id, project_id, user_id) VALUES ('$job', '$project{$user}', '$user');",
+		  "SELECT 'reserve', '$job', $hold, public.reserve_credits('$user', '$job', $hold);";
+		push @lines, (
+			"SELECT 'settle', '$job', 1, public.settle_credits('$job', 1);",
+			"SELECT 'settle', '$job', $hold, public.settle_credits('$job');",
+			"SELECT 'release', '$job', $hold, public.release_credits('$job');",
+			'')[ int rand 4 ];
+		push @lines, "SELECT 'purchase', 'pay $session $round', 1, public.purchase_credits('$user', 1, 'pay $session $round');"
+		  if $round % 3 == 0;
+	}
+	return join "\n", @lines, '';
+}
+
+# A client in the background.
+sub start_client
+{
+	my ($session) = @_;
+	my %client = (script => "$dir/$session.sql", out => "$dir/$session.out", err => "$dir/$session.err");
+
+	append_to_file($client{script}, script_of($session, 4000));
+	local $ENV{PGOPTIONS} = '-c role=service_role';
+	$client{handle} = IPC::Run::start([ 'psql', '-XqAt', '-h', $node->host, '-p', $node->port, '-d', $db, '-f', $client{script} ],
+		'>', $client{out}, '2>', $client{err});
+	return \%client;
+}
+
+# Wait for the end of clients; the number of those that were cut off.
+sub finish_clients
+{
+	return scalar grep { !$_->{handle}->finish } @_;
+}
+
+sub acknowledged
+{
+	return map { split /\n/, slurp_file($_->{out}) } @_;
+}
+
+# Wait until the clients together have this many answers.
+sub wait_for_answers
+{
+	my ($wanted, @of) = @_;
+	my $until = time() + $PostgreSQL::Test::Utils::timeout_default;
+
+	sleep 0.02 while acknowledged(@of) < $wanted && time() < $until;
+	return scalar(acknowledged(@of)) >= $wanted;
+}
+
+# Every answer is in the books: one line for each that is not.
+sub lost_answers
+{
+	my (@lines) = @_;
+
+	return query($node, $db, join "\n",
+		'CREATE TEMP TABLE said (what text, subject text, amount integer, answer text);',
+		"COPY said FROM stdin (DELIMITER '|');", @lines, '\.',
+		q{
+		SELECT s.what, s.subject, s.amount, s.answer FROM said s
+		 WHERE NOT CASE s.what
+			WHEN 'reserve' THEN s.answer = 'f' OR (
+				SELECT count(*) FROM public.credit_ledger l
+				 WHERE l.job_id = s.subject::uuid AND l.type = 'reserve' AND l.amount = -s.amount) = 1
+			WHEN 'settle' THEN s.answer = s.amount::text AND (
+				SELECT count(*) FILTER (WHERE l.type = 'usage' AND l.amount = -s.amount) = 1
+				   AND count(*) FILTER (WHERE l.type = 'reserve') = 2
+				  FROM public.credit_ledger l WHERE l.job_id = s.subject::uuid)
+			WHEN 'release' THEN s.answer = s.amount::text AND (
+				SELECT count(*) FILTER (WHERE l.type = 'reserve' AND l.amount = s.amount) = 1 AND count(*) = 2
+				  FROM public.credit_ledger l WHERE l.job_id = s.subject::uuid)
+			WHEN 'purchase' THEN EXISTS (
+				SELECT FROM public.credit_ledger l WHERE l.id = s.answer::uuid AND l.stripe_payment_id = s.subject)
+			END;});
+}
+
+my $entries = 'SELECT count(*) FROM public.credit_ledger;';
+
+# Entries that this many answers stand for, as each answer of ours is one or two.
+sub entries_of
+{
+	my ($count) = 0;
+
+	$count += /^settle/ ? 2 : /^reserve.*\|f$/ ? 0 : 1 foreach @_;
+	return $count;
+}
+
+# The clients were told nothing but that the server is gone.
+sub errors_of
+{
+	my $gone = qr/server\ closed\ the\ connection|terminated\ abnormally|before\ or\ while\ processing|
+		connection\ to\ server\ was\ lost|no\ connection\ to\ the\ server|FATAL:\ \ 57P0[123]|^\s*$/x;
+
+	return grep { !/$gone/ } map { split /\n/, slurp_file($_->{err}) } @_;
+}
+
+sub books_and_answers_ok
+{
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($name, $before, @of) = @_;
+	my @lines = acknowledged(@of);
+	my $new = query($node, $db, $entries) - $before;
+	my $told = entries_of(@lines);
+
+	is(join("\n", errors_of(@of)), '', "$name: clients saw no other error");
+	books_ok($node, $db, $name);
+	is(lost_answers(@lines), '', "$name: each of " . @lines . ' acknowledged calls is in the books');
+	cmp_ok($new, '>=', $told, "$name: no entry is missing");
+	cmp_ok($new, '<=', $told + 2 * @of, "$name: no more than the call in flight of each client is there besides");
+	return;
+}
+
+# --- the server is killed -----------------------------------------------------------
+
+# The postmaster first, so that it sees nobody die.
+sub kill_server
+{
+	my @pids = split /\n/, query($node, 'postgres', 'SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid();');
+	my $postmaster = (split /\n/, slurp_file($node->data_dir . '/postmaster.pid'))[0];
+
+	$node->kill9;
+	kill 'KILL', @pids;
+	forget_postmaster($postmaster) if !wait_for_end($postmaster, @pids);
+	return;
+}
+
+# A process that was killed counts as running until its parent has heard of it,
+# for us as for the next postmaster.
+sub wait_for_end
+{
+	my (@pids) = @_;
+	my $until = time() + 15;
+
+	sleep 0.02 while (grep { kill 0, $_ } @pids) && time() < $until;
+	return !grep { kill 0, $_ } @pids;
+}
+
+# Where process 1 is a program that waits for nobody, the dead postmaster would
+# be taken for a running one for ever.
+sub forget_postmaster
+{
+	my ($pid) = @_;
+
+	give_up("the postmaster did not die") if slurp_file("/proc/$pid/stat") !~ /\) Z /;
+	unlink $node->data_dir . '/postmaster.pid';
+	return;
+}
+
+foreach my $crash (1 .. 5)
+{
+	my $before = query($node, $db, $entries);
+	my @running = map { start_client("crash $crash client $_") } 1 .. $clients;
+
+	ok(wait_for_answers(150 * $crash, @running), "crash $crash: clients are at work");
+	sleep rand 0.3;
+	kill_server();
+	is(finish_clients(@running), $clients, "crash $crash: all clients were cut off");
+	$node->start;
+	like(slurp_file($node->logfile), qr/(database system was not properly shut down; automatic recovery in progress.*){$crash}/s,
+		"crash $crash: the server recovered");
+	books_and_answers_ok("crash $crash", $before, @running);
+	alive_ok($node, $db, "crash $crash");
+}
+
+# Work goes on where it stopped: the holds that are still open can be closed.
+is(query($node, $db, q{
+	SELECT count(*) > 0 AND bool_and(public.settle_credits(j.id) = j.cost_credits_reserved) FROM public.jobs j
+	 WHERE (SELECT sum(l.amount) FROM public.credit_ledger l WHERE l.job_id = j.id AND l.type = 'reserve') < 0}),
+	't', 'holds from before the crashes are settled');
+is(query($node, $db, 'SELECT sum(reserved) FROM public.credit_accounts'), '0', '... and nothing is held any more');
+books_ok($node, $db, 'after settling');
+
+# --- sessions are killed --------------------------------------------------------------
+
+my $before = query($node, $db, $entries);
+my @all = map { start_client("session $_") } 1 .. $clients;
+my $terminated = 0;
+wait_for_answers(100, @all);
+foreach my $turn (1 .. 30)
+{
+	$terminated += query($node, $db, q{
+		SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM (
+			SELECT pid FROM pg_stat_activity WHERE datname = 'crash' AND backend_type = 'client backend'
+			   AND state = 'active' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1) x});
+	push @all, start_client("turn $turn");
+	sleep 0.02;
+}
+wait_for_answers(1000, @all);
+query($node, $db, q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'crash' AND pid <> pg_backend_pid()});
+is(finish_clients(@all), scalar @all, 'terminated: all clients were cut off');
+cmp_ok($terminated, '>', 10, "terminated: $terminated sessions in the middle of their work");
+books_and_answers_ok('terminated', $before, @all);
+alive_ok($node, $db, 'terminated');
+
+$node->stop;
+done_testing();

@@ -1,0 +1,401 @@
+# What the TAP tests share: a cluster, a database with the extension, errors by
+# SQLSTATE, and what must be true of the books.
+#
+# Pitfall: an invariant is a query that returns what is wrong.  A query over
+# tables that are not there would return nothing, so a failed query is a failed
+# test, and broken_invariants() is itself tested (030_crash.pl breaks a book).
+
+package StudioTest;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+our @EXPORT = qw(
+  new_cluster prepare_database load_stub stub_path
+  give_up run_sql query sql_ok refused_ok books_ok broken_invariants
+  dump_text same_text alive_ok uuid_of
+);
+
+# A started cluster.  Its superuser is postgres whoever runs the tests, as the
+# stand-in has rules for a role of that name.
+sub new_cluster
+{
+	my ($name, @settings) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	$ENV{PGUSER} = 'postgres';
+	$node->init(
+		extra => [
+			'--username=postgres', '--encoding=UTF8', '--locale=C.UTF-8'
+		]);
+	$node->append_conf(
+		'postgresql.conf', join "\n",
+		'wal_level = logical', 'max_wal_senders = 4',
+		'log_statement = none', 'max_connections = 40',
+		@settings);
+	$node->start;
+	return $node;
+}
+
+sub stub_path
+{
+	my ($node) = @_;
+	my ($sharedir) = run_command([ 'pg_config', '--sharedir' ]);
+
+	return "$sharedir/extension/supabase_stub.sql";
+}
+
+sub load_stub
+{
+	my ($node, $db) = @_;
+
+	$node->command_ok([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', $db, '-f', stub_path($node) ],
+		"the stand-in loads into $db");
+	return;
+}
+
+# A database with the stand-in and the extension.
+sub prepare_database
+{
+	my ($node, $db) = @_;
+
+	$node->safe_psql('postgres', qq(CREATE DATABASE "$db"));
+	load_stub($node, $db);
+	sql_ok($node, $db, 'CREATE EXTENSION studio_engine', "the extension installs into $db");
+	return;
+}
+
+# Exit status, output and messages of a psql script; messages carry SQLSTATEs.
+# Options: user.
+sub run_sql
+{
+	my ($node, $db, $sql, %options) = @_;
+	my ($out, $err) = ('', '');
+	local $ENV{PGUSER} = $options{user} // $ENV{PGUSER};
+	my $status = $node->psql($db, "\\set VERBOSITY verbose\n$sql",
+		stdout => \$out, stderr => \$err, on_error_die => 0);
+
+	return ($status, $out, $err);
+}
+
+# Ends this test file; die() alone would leave its words in the log.
+sub give_up
+{
+	my ($words) = @_;
+
+	diag($words);
+	die "$words\n";
+}
+
+# The output of SQL that must not fail.
+sub query
+{
+	my ($node, $db, $sql, %options) = @_;
+	my ($status, $out, $err) = run_sql($node, $db, $sql, %options);
+
+	give_up("query failed in $db: $err\n$sql") if $status != 0;
+	return $out;
+}
+
+sub sql_ok
+{
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($node, $db, $sql, $name, %options) = @_;
+	my ($status, $out, $err) = run_sql($node, $db, $sql, %options);
+
+	ok($status == 0, $name) or diag($err);
+	return $out;
+}
+
+# The SQL fails with this SQLSTATE, and all of these expressions match what is said.
+sub refused_ok
+{
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($node, $db, $sql, $sqlstate, $expected, $name, %options) = @_;
+	my ($status, $out, $err) = run_sql($node, $db, $sql, %options);
+	my @errors = $err =~ /ERROR:  (\w{5}):/g;
+	my @unsaid = grep { $err !~ $_ } @$expected;
+
+	ok($status != 0 && @errors == 1 && $errors[0] eq $sqlstate && !@unsaid, $name)
+	  or diag("status $status, expected $sqlstate with @$expected, got: "
+		  . ($err ne '' ? $err : "no error, output: $out"));
+	return;
+}
+
+# SPEC section 3, one query per sentence.  %s is the schema of the tables.
+my @invariants = (
+	[ 'the balance of an account is the sum of its entries', q{
+		SELECT a.user_id, a.balance, COALESCE(sum(l.amount), 0)
+		  FROM %1$s.credit_accounts a LEFT JOIN %1$s.credit_ledger l USING (user_id)
+		 GROUP BY a.user_id HAVING a.balance <> COALESCE(sum(l.amount), 0)} ],
+	[ 'the balance of an account is the last balance_after', q{
+		SELECT a.user_id, a.balance, l.balance_after
+		  FROM %1$s.credit_accounts a
+		  JOIN (SELECT DISTINCT ON (user_id) user_id, balance_after FROM %1$s.credit_ledger
+				 ORDER BY user_id, entry_no DESC) l USING (user_id)
+		 WHERE a.balance IS DISTINCT FROM l.balance_after} ],
+	[ 'balance_after is the sum up to its entry', q{
+		SELECT s.user_id, s.entry_no, s.balance_after, s.total
+		  FROM (SELECT user_id, entry_no, balance_after,
+					   sum(amount) OVER (PARTITION BY user_id ORDER BY entry_no) AS total
+				  FROM %1$s.credit_ledger) s
+		 WHERE s.balance_after IS DISTINCT FROM s.total} ],
+	[ 'entries are numbered without a gap, and the account counts them', q{
+		SELECT a.user_id, a.entries, count(l.id), min(l.entry_no), max(l.entry_no)
+		  FROM %1$s.credit_accounts a LEFT JOIN %1$s.credit_ledger l USING (user_id)
+		 GROUP BY a.user_id
+		HAVING a.entries <> count(l.id) OR a.entries <> COALESCE(max(l.entry_no), 0)
+			OR COALESCE(min(l.entry_no), 1) <> 1 OR count(l.id) <> count(DISTINCT l.entry_no)} ],
+	[ 'the account knows what is held', q{
+		SELECT a.user_id, a.reserved, -COALESCE(sum(l.amount), 0)
+		  FROM %1$s.credit_accounts a
+		  LEFT JOIN %1$s.credit_ledger l ON l.user_id = a.user_id AND l.type = 'reserve'
+		 GROUP BY a.user_id HAVING a.reserved <> -COALESCE(sum(l.amount), 0)} ],
+	[ 'a job has one open hold at most, and each hold is closed once', q{
+		SELECT h.job_id, h.entry_no, h.amount, h.before
+		  FROM (SELECT job_id, entry_no, amount,
+					   COALESCE(sum(amount) OVER (PARTITION BY job_id ORDER BY entry_no
+							ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
+				  FROM %1$s.credit_ledger WHERE type = 'reserve' AND job_id IS NOT NULL) h
+		 WHERE h.amount < 0 AND h.before <> 0 OR h.amount > 0 AND h.before <> -h.amount} ],
+	[ 'holds of deleted jobs are closed', q{
+		SELECT user_id, sum(amount) FROM %1$s.credit_ledger
+		 WHERE type = 'reserve' AND job_id IS NULL GROUP BY user_id HAVING sum(amount) <> 0} ],
+	[ 'a job that has ended holds nothing', q{
+		SELECT j.id, j.status, sum(l.amount) FROM %1$s.jobs j
+		  JOIN %1$s.credit_ledger l ON l.job_id = j.id AND l.type = 'reserve'
+		 WHERE j.status IN ('READY', 'FAILED') GROUP BY j.id HAVING sum(l.amount) <> 0} ],
+	[ 'cost_credits_reserved is the hold that is open', q{
+		SELECT j.id, j.cost_credits_reserved, -sum(l.amount) FROM %1$s.jobs j
+		  JOIN %1$s.credit_ledger l ON l.job_id = j.id AND l.type = 'reserve'
+		 GROUP BY j.id
+		HAVING sum(l.amount) <> 0 AND j.cost_credits_reserved IS DISTINCT FROM -sum(l.amount)} ],
+	[ 'cost_credits_final is what was charged when the last hold was closed', q{
+		SELECT j.id, j.cost_credits_final, u.charged
+		  FROM %1$s.jobs j
+		 CROSS JOIN LATERAL (SELECT sum(l.amount) AS held, max(l.entry_no) FILTER (WHERE l.amount < 0) AS entry_no
+							   FROM %1$s.credit_ledger l WHERE l.job_id = j.id AND l.type = 'reserve') h
+		 CROSS JOIN LATERAL (SELECT COALESCE(-sum(l.amount), 0) AS charged FROM %1$s.credit_ledger l
+							  WHERE l.job_id = j.id AND l.type = 'usage' AND l.entry_no > h.entry_no) u
+		 WHERE h.held = 0 AND j.cost_credits_final IS DISTINCT FROM u.charged} ],
+	[ 'no balance is negative or ever was', q{
+		SELECT user_id, 'account', balance, reserved FROM %1$s.credit_accounts WHERE balance < 0 OR reserved < 0
+		UNION ALL
+		SELECT user_id, 'entry', entry_no, balance_after FROM %1$s.credit_ledger WHERE balance_after < 0} ],
+	[ 'an entry and its job have the same user', q{
+		SELECT l.id, l.user_id, j.user_id FROM %1$s.credit_ledger l JOIN %1$s.jobs j ON j.id = l.job_id
+		 WHERE l.user_id <> j.user_id} ],
+	[ 'a payment and a key move credits once', q{
+		SELECT stripe_payment_id, idempotency_key, count(*) FROM %1$s.credit_ledger
+		 WHERE stripe_payment_id IS NOT NULL OR idempotency_key IS NOT NULL
+		 GROUP BY stripe_payment_id, idempotency_key,
+				  CASE WHEN stripe_payment_id IS NULL THEN user_id END HAVING count(*) > 1} ],
+	[ 'every user has one welcome grant', q{
+		SELECT u.id, count(l.id) FROM auth.users u
+		  LEFT JOIN %1$s.credit_ledger l ON l.user_id = u.id AND l.idempotency_key = 'welcome'
+		 GROUP BY u.id HAVING count(l.id) <> 1} ],
+);
+
+# One line per broken invariant.
+sub broken_invariants
+{
+	my ($node, $db, $schema) = @_;
+	my @broken;
+
+	foreach my $invariant (@invariants)
+	{
+		my ($name, $sql) = @$invariant;
+		my $rows = query($node, $db, sprintf($sql, $schema // 'public') . ';');
+		push @broken, "$name: $rows" if $rows ne '';
+	}
+	return @broken;
+}
+
+# All invariants hold, and there are books to look at.
+sub books_ok
+{
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($node, $db, $name, $schema) = @_;
+	my @broken = broken_invariants($node, $db, $schema);
+	my $entries = query($node, $db, sprintf 'SELECT count(*) FROM %s.credit_ledger', $schema // 'public');
+
+	ok(!@broken && $entries > 0, "$name: the invariants hold for $entries entries")
+	  or diag(join "\n", @broken);
+	return;
+}
+
+# What pg_dump says, without the lines that are random or name a version.
+sub dump_text
+{
+	my ($node, $db, @options) = @_;
+	my ($out, $err) = ('', '');
+
+	IPC::Run::run([ 'pg_dump', '-h', $node->host, '-p', $node->port, '-d', $db, @options ], '>', \$out, '2>', \$err)
+	  or die "pg_dump $db failed: $err";
+	return join '', grep { !/^\\(un)?restrict / && !/^-- Dumped (from|by)/ } split /^/m, $out;
+}
+
+# Two texts are equal; if not, the first lines that are in one only.
+sub same_text
+{
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($got, $expected, $name) = @_;
+	my @got = split /\n/, $got;
+	my @expected = split /\n/, $expected;
+	my %in_got = map { $_ => 1 } @got;
+	my %in_expected = map { $_ => 1 } @expected;
+
+	return 1 if ok($got eq $expected && $got ne '', $name);
+	my @added = map { "+ $_" } grep { !$in_expected{$_} } @got;
+	my @lost = map { "- $_" } grep { !$in_got{$_} } @expected;
+	diag(join "\n", splice(@lost, 0, 15), splice(@added, 0, 15));
+	return 0;
+}
+
+# Plays a whole story in this database as the roles that it happens to, and
+# tries what must be refused; all of it is rolled back.  It starts in a session
+# as a dump that was loaded in it leaves it behind.
+my $story = q{
+BEGIN;
+SET row_security = off;
+SET check_function_bodies = off;
+DO $alive$
+DECLARE
+	v_user uuid := gen_random_uuid();
+	v_project uuid;
+	v_draft uuid;
+	v_job uuid;
+	v_other uuid;
+	v_welcome integer := (SELECT value::integer FROM studio_engine.settings WHERE name = 'welcome_credits');
+	v_status text;
+	v_table text;
+	v_rows bigint;
+BEGIN
+	SET LOCAL ROLE supabase_auth_admin;
+	SET LOCAL search_path = auth;
+	INSERT INTO auth.users (id, email, raw_user_meta_data)
+		VALUES (v_user, v_user || '@example.com', '{"name": "Alive"}');
+	SET LOCAL ROLE NONE;
+	SET LOCAL search_path = pg_catalog;
+	ASSERT (SELECT display_name FROM SCHEMA.profiles WHERE id = v_user) = 'Alive', 'profile at sign-up';
+	ASSERT (SELECT array_agg(amount) FROM SCHEMA.credit_ledger WHERE user_id = v_user) = ARRAY[v_welcome], 'one welcome grant';
+
+	SET LOCAL row_security = on;
+	SET LOCAL ROLE anon;
+	v_draft := SCHEMA.save_draft_prompt('the token of a story', 'Why is the sky blue?');
+	SET LOCAL ROLE authenticated;
+	PERFORM set_config('request.jwt.claims', json_build_object('sub', v_user, 'role', 'authenticated')::text, true);
+	ASSERT SCHEMA.claim_draft_prompt('the token of a story', v_user) = v_draft, 'claim';
+	INSERT INTO SCHEMA.projects (user_id, title, prompt_text, niche_preset)
+		VALUES (v_user, 'Sky', 'Why is the sky blue?', 'science') RETURNING id INTO v_project;
+	ASSERT (SELECT count(*) FROM SCHEMA.profiles) = 1, 'a user sees own rows only';
+	UPDATE SCHEMA.profiles SET display_name = 'Me';
+
+	SET LOCAL ROLE service_role;
+	v_job := SCHEMA.create_job(v_project, 3);
+	ASSERT SCHEMA.get_credit_balance(v_user) = v_welcome - 3, 'balance with a hold';
+	FOREACH v_status IN ARRAY ARRAY['SCRIPTING', 'VOICE_GEN', 'ALIGNMENT', 'VISUAL_PLAN',
+									'IMAGE_GEN', 'TIMELINE', 'RENDERING', 'PACKAGING'] LOOP
+		PERFORM SCHEMA.update_job_step(v_job, lower(v_status), 'started');
+		PERFORM SCHEMA.advance_job(v_job, v_status);
+		PERFORM SCHEMA.update_job_step(v_job, lower(v_status), 'succeeded');
+	END LOOP;
+	PERFORM SCHEMA.record_asset(v_job, 'video', 'https://example.com/v', 'video/v.mp4');
+	PERFORM SCHEMA.log_job(v_job, 'info', 'done');
+	PERFORM SCHEMA.complete_job(v_job, 'https://example.com/v', NULL, 2);
+	ASSERT SCHEMA.get_credit_balance(v_user) = v_welcome - 2, 'balance after settlement';
+	ASSERT (SELECT j.status::text || j.cost_credits_final FROM SCHEMA.jobs j WHERE j.id = v_job) = 'READY2', 'READY settles';
+
+	v_other := SCHEMA.create_job(v_project, 1);
+	PERFORM SCHEMA.fail_job(v_other, 'BROKEN', 'It broke.', 'scripting');
+	ASSERT SCHEMA.get_credit_balance(v_user) = v_welcome - 2, 'FAILED gives back';
+	INSERT INTO SCHEMA.jobs (project_id, user_id) VALUES (v_project, v_user) RETURNING id INTO v_other;
+	ASSERT NOT SCHEMA.reserve_credits(v_user, v_other, 1000000), 'no overspending';
+	ASSERT SCHEMA.reserve_credits(v_user, v_other, 2), 'reserve';
+	ASSERT SCHEMA.settle_credits(v_other, 1) = 1, 'settle';
+
+	SET LOCAL ROLE anon;
+	BEGIN
+		PERFORM 1 FROM SCHEMA.credit_ledger;
+		ASSERT false, 'anon reads the ledger';
+	EXCEPTION WHEN insufficient_privilege THEN NULL;
+	END;
+	SET LOCAL ROLE authenticated;
+	BEGIN
+		PERFORM SCHEMA.grant_credits(v_user, 5);
+		ASSERT false, 'a user grants credits';
+	EXCEPTION WHEN insufficient_privilege THEN NULL;
+	END;
+
+	SET LOCAL ROLE NONE;
+	SET LOCAL row_security = off;
+	UPDATE SCHEMA.profiles SET updated_at = '2001-01-01' WHERE id = v_user;
+	ASSERT (SELECT updated_at FROM SCHEMA.profiles WHERE id = v_user) = now(), 'updated_at';
+	BEGIN
+		UPDATE SCHEMA.jobs SET status = 'READY' WHERE id = v_other;
+		ASSERT false, 'illegal transition';
+	EXCEPTION WHEN check_violation THEN NULL;
+	END;
+	BEGIN
+		UPDATE SCHEMA.credit_ledger SET amount = 1 WHERE user_id = v_user;
+		ASSERT false, 'update of the ledger';
+	EXCEPTION WHEN insufficient_privilege THEN NULL;
+	END;
+	BEGIN
+		DELETE FROM SCHEMA.credit_ledger WHERE user_id = v_user;
+		ASSERT false, 'delete from the ledger';
+	EXCEPTION WHEN insufficient_privilege THEN NULL;
+	END;
+	BEGIN
+		TRUNCATE SCHEMA.credit_ledger;
+		ASSERT false, 'truncate of the ledger';
+	EXCEPTION WHEN insufficient_privilege THEN NULL;
+	END;
+	BEGIN
+		UPDATE SCHEMA.credit_accounts SET balance = 1000 WHERE user_id = v_user;
+		ASSERT false, 'update of an account';
+	EXCEPTION WHEN insufficient_privilege THEN NULL;
+	END;
+
+	DELETE FROM auth.users WHERE id = v_user;
+	FOR v_table IN SELECT attrelid::regclass FROM pg_attribute
+		WHERE attname = 'user_id' AND NOT attisdropped
+		  AND attrelid IN (SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace = 'SCHEMA'::regnamespace) LOOP
+		EXECUTE format('SELECT count(*) FROM %s WHERE user_id = $1', v_table) INTO v_rows USING v_user;
+		ASSERT v_rows = 0, v_table || ' keeps rows of a deleted user';
+	END LOOP;
+	ASSERT v_table IS NOT NULL, 'there are tables of users';
+END
+$alive$;
+ROLLBACK;
+};
+
+# The installation in this database works.
+sub alive_ok
+{
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($node, $db, $name, $schema) = @_;
+	my $sql = $story;
+
+	$schema //= 'public';
+	$sql =~ s/\bSCHEMA\b/$schema/g;
+	sql_ok($node, $db, $sql, "$name: sign-up, draft, job, credits and guards work");
+	return;
+}
+
+# A readable id: the same words give the same uuid.
+sub uuid_of
+{
+	my (@words) = @_;
+	require Digest::MD5;
+	my $hex = Digest::MD5::md5_hex(join ' ', @words);
+
+	return join '-', $hex =~ /^(.{8})(.{4})(.{4})(.{4})(.{12})$/;
+}
+
+1;
