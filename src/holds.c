@@ -321,7 +321,8 @@ close_hold_of_ended_job(PG_FUNCTION_ARGS)
 	bool		isnull;
 	int32		price;
 	const int32 nothing = 0;
-	bool		closed;
+	bool		closed = false;
+	int32		cost = 0;
 
 	if (restoring())
 		return PointerGetDatum(NULL);
@@ -336,9 +337,11 @@ close_hold_of_ended_job(PG_FUNCTION_ARGS)
 
 	caller_enter_trigger(&caller);
 	if (job.status == JOB_READY)
-		settle(&job, isnull ? NULL : &price, OVERRUN_ERROR, &closed);
+		cost = settle(&job, isnull ? NULL : &price, OVERRUN_ERROR, &closed);
 	else if (read_hold(&job.id).open > 0)
-		settle(&job, &nothing, OVERRUN_ERROR, &closed);
+		cost = settle(&job, &nothing, OVERRUN_ERROR, &closed);
+	if (closed && (isnull || price != cost))
+		write_job_cost(&set_final, &job.id, cost);
 	caller_leave(&caller);
 	return PointerGetDatum(NULL);
 }

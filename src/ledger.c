@@ -87,7 +87,8 @@ static Statement touch_account = {
 static Statement insert_entry = {
 	.text = "INSERT INTO @extschema@.credit_ledger"
 	" (user_id, type, amount, note, job_id, stripe_payment_id, idempotency_key)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id, amount",
+	" VALUES ($1, $2, $3, $4, $5, $6, $7)"
+	" RETURNING id, user_id = $1 AND type = $2 AND amount = $3 AND job_id IS NOT DISTINCT FROM $5",
 	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, INT4OID, TEXTOID, UUIDOID, TEXTOID, TEXTOID}
 };
 static Statement select_job_exists = {
@@ -262,7 +263,7 @@ ledger_append(const Entry *entry)
 	PG_END_TRY();
 
 	/* a foreign trigger may have dropped the row or changed it after us */
-	if (SPI_processed != 1 || result_int32(2) != entry->amount)
+	if (SPI_processed != 1 || !result_bool(2))
 		refuse_lost_entry(entry->user_id);
 	return result_uuid(1);
 }

@@ -32,6 +32,7 @@ DECLARE
   -- pg_dump and pg_restore begin with this; check_function_bodies is always
   -- off in an extension script
   v_loading boolean := NOT current_setting('row_security')::boolean;
+  v_superuser boolean := (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = '@extowner@'::regrole);
   v_missing text;
   v_foreign text;
 BEGIN
@@ -71,7 +72,7 @@ BEGIN
   END IF;
   -- A superuser may do everything, but does not mean to give an API to whoever
   -- made a schema of our name before: he installs for himself or for the owner
-  -- of the database. A session that loads a dump knows what it does.
+  -- of the database. Loading a dump, he restores for whom the dump says.
   SELECT string_agg(o.what, ', ' ORDER BY o.what) INTO v_foreign
     FROM (SELECT format('schema %I', n.nspname) AS what, n.nspowner AS owner
             FROM pg_namespace n WHERE n.nspname = 'studio_engine'
@@ -84,10 +85,10 @@ BEGIN
                      AND c.relname = ANY (ARRAY['profiles', 'draft_prompts', 'projects', 'jobs', 'job_steps',
                                                 'assets', 'logs', 'credit_accounts', 'credit_ledger']))) AS o
    WHERE o.owner <> v_owner
-     AND CASE WHEN (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = v_owner)
+     AND CASE WHEN v_superuser
               THEN o.owner <> (SELECT d.datdba FROM pg_database d WHERE d.datname = current_database())
               ELSE NOT pg_has_role(v_owner, o.owner, 'USAGE') END;
-  IF v_foreign IS NOT NULL AND NOT (v_mode = 'restore' AND v_loading) THEN
+  IF v_foreign IS NOT NULL AND NOT (v_mode = 'restore' AND v_loading AND v_superuser) THEN
     RAISE EXCEPTION USING
       ERRCODE = 'insufficient_privilege',
       MESSAGE = 'objects of studio_engine belong to somebody else',
@@ -98,7 +99,7 @@ BEGIN
     RAISE WARNING USING
       MESSAGE = 'schema studio_engine is there and empty: this is taken for the restore of a dump',
       DETAIL = 'No table was created, since the dump brings them.',
-      HINT = 'For a first installation DROP EXTENSION studio_engine, DROP SCHEMA studio_engine, and create the extension again.';
+      HINT = 'For a first installation DROP EXTENSION studio_engine CASCADE, DROP SCHEMA studio_engine, and create the extension again.';
   END IF;
   IF v_mode = 'adopt' AND to_regclass('@extschema@.credit_ledger') IS NULL THEN
     RAISE EXCEPTION USING
