@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "caller.h"
 #include "checks.h"
@@ -23,15 +24,14 @@
 PG_FUNCTION_INFO_V1(get_credit_balance);
 PG_FUNCTION_INFO_V1(grant_credits);
 PG_FUNCTION_INFO_V1(purchase_credits);
-
-#define MAX_KEY_LENGTH 255
+PG_FUNCTION_INFO_V1(subscription_credits);
 
 static Statement select_balance = {
 	.text = "SELECT a.balance FROM @extschema@.credit_accounts a WHERE a.user_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_by_key = {
-	.text = "SELECT l.id, l.user_id, l.type, l.amount FROM @extschema@.credit_ledger l"
+	.text = "SELECT l.id, l.user_id, l.type, l.amount, l.expires_at, l.job_id, l.reverses FROM @extschema@.credit_ledger l"
 	" WHERE l.user_id = $1 AND l.idempotency_key = $2",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
@@ -41,7 +41,7 @@ static Statement select_welcome = {
 	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, TEXTOID}
 };
 static Statement select_by_payment = {
-	.text = "SELECT l.id, l.user_id, l.type, l.amount FROM @extschema@.credit_ledger l"
+	.text = "SELECT l.id, l.user_id, l.type, l.amount, l.expires_at, l.job_id, l.reverses FROM @extschema@.credit_ledger l"
 	" WHERE l.stripe_payment_id = $1 AND l.type IN ('purchase', 'subscription') AND l.reverses IS NULL",
 	.nargs = 1,.argtypes = {TEXTOID}
 };
@@ -68,30 +68,54 @@ get_credit_balance(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(balance);
 }
 
-/*
- * Was this entry made before?  True sets *id.  The key or payment decides;
- * other content under it is a conflict.
- */
+/* Is a column of the first row this id, or NULL where there is none? */
 static bool
-find_replay(Statement *statement, const Arguments *args, const Entry *entry, pg_uuid_t *id)
+result_is_uuid(int column, const pg_uuid_t *id)
 {
-	pg_uuid_t	user_id;
+	pg_uuid_t	value;
 
-	if (statement_run(statement, args) == 0)
-		return false;
-
-	*id = result_uuid(1);
-	user_id = result_uuid(2);
-	if (!uuid_equal(&user_id, entry->user_id) ||
-		strcmp(result_text(3), entry->type) != 0 ||
-		result_int32(4) != entry->amount)
-		refuse_conflict("key was used for something else",
-						psprintf("Entry %s.", uuid_text(id)));
-	return true;
+	if (id == NULL || result_isnull(column))
+		return id == NULL && result_isnull(column);
+	value = result_uuid(column);
+	return uuid_equal(&value, id);
 }
 
 static bool
-find_by_key(const Entry *entry, pg_uuid_t *id)
+result_is_time(int column, const TimestampTz *time)
+{
+	if (time == NULL || result_isnull(column))
+		return time == NULL && result_isnull(column);
+	return result_int64(column) == *time;
+}
+
+/*
+ * Was this entry made before?  The key or payment decides; other content under
+ * it is a conflict.  The note is not content.
+ */
+static bool
+find_replay(Statement *statement, const Arguments *args, const Entry *entry, Replay *replay)
+{
+	if (statement_run(statement, args) == 0)
+		return false;
+
+	replay->id = result_uuid(1);
+	replay->amount = result_int32(4);
+	if (!result_is_uuid(2, entry->user_id) ||
+		strcmp(result_text(3), entry->type) != 0 ||
+		(entry->amount != ANY_AMOUNT && replay->amount != entry->amount) ||
+		!result_is_time(5, entry->expires_at) ||
+		!result_is_uuid(6, entry->job_id) ||
+		!result_is_uuid(7, entry->reverses))
+		refuse_conflict("key was used for something else",
+						psprintf("Entry %s.", uuid_text(&replay->id)));
+	return true;
+}
+
+/*
+ * Was an entry made under this key?  Call it with the account locked.
+ */
+bool
+credits_find_by_key(const Entry *entry, Replay *replay)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -99,18 +123,55 @@ find_by_key(const Entry *entry, pg_uuid_t *id)
 		return false;
 	argument_uuid(&args, entry->user_id);
 	argument_text(&args, entry->key);
-	return find_replay(&select_by_key, &args, entry, id);
+	return find_replay(&select_by_key, &args, entry, replay);
 }
 
 static bool
-find_by_payment(const Entry *entry, pg_uuid_t *id)
+find_by_payment(const Entry *entry, Replay *replay)
 {
 	Arguments	args = NO_ARGUMENTS;
 
 	if (entry->payment_id == NULL)
 		return false;
 	argument_text(&args, entry->payment_id);
-	return find_replay(&select_by_payment, &args, entry, id);
+	return find_replay(&select_by_payment, &args, entry, replay);
+}
+
+/*
+ * Look a payment up; false when it was never booked.
+ */
+bool
+credits_find_payment(const char *payment_id, Payment *payment)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_text(&args, payment_id);
+	if (statement_run(&select_by_payment, &args) == 0)
+		return false;
+	payment->id = result_uuid(1);
+	payment->user_id = result_uuid(2);
+	payment->type = result_text(3);
+	payment->amount = result_int32(4);
+	return true;
+}
+
+/*
+ * An idempotency key; NULL where none is given.
+ */
+char *
+check_key(FunctionCallInfo fcinfo, int argno)
+{
+	if (PG_ARGISNULL(argno))
+		return NULL;
+	return check_text(fcinfo, argno, "p_idempotency_key", 1, MAX_KEY_LENGTH);
+}
+
+/* Credit that expires must do so some time from now. */
+static void
+check_future(const TimestampTz *expires_at)
+{
+	if (expires_at && (TIMESTAMP_NOT_FINITE(*expires_at) || *expires_at <= GetCurrentTimestamp()))
+		refuse_value("p_expires_at", "a finite time in the future");
 }
 
 /*
@@ -122,11 +183,12 @@ static pg_uuid_t
 add_credits(const Entry *entry)
 {
 	Account		account;
-	pg_uuid_t	id;
+	Replay		replay;
 
 	ledger_open_account(entry->user_id, &account);
-	if (find_by_key(entry, &id) || find_by_payment(entry, &id))
-		return id;
+	if (credits_find_by_key(entry, &replay) || find_by_payment(entry, &replay))
+		return replay.id;
+	check_future(entry->expires_at);
 	ledger_check_capacity(&account, entry->amount);
 	return ledger_append(entry);
 }
@@ -164,16 +226,6 @@ add_paid_credits(const Entry *entry)
 	return id;
 }
 
-static void
-check_no_expiry(FunctionCallInfo fcinfo, int argno)
-{
-	if (!PG_ARGISNULL(argno))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("expiring credits are not supported yet"),
-				 errhint("Leave p_expires_at out.")));
-}
-
 /*
  * grant_credits(p_user_id uuid, p_amount integer, p_note text,
  * p_idempotency_key text, p_expires_at timestamptz) returns uuid
@@ -184,16 +236,46 @@ grant_credits(PG_FUNCTION_ARGS)
 	Caller		caller;
 	pg_uuid_t	user_id;
 	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+	TimestampTz expires_at;
 	Entry		entry = {.user_id = &user_id,.type = "grant"};
 
 	caller_enter_service(&caller);
 	user_id = check_uuid(fcinfo, 0, "p_user_id");
 	entry.amount = check_positive(fcinfo, 1, "p_amount");
 	entry.note = check_text(fcinfo, 2, "p_note", 0, MAX_NOTE_LENGTH);
-	if (!PG_ARGISNULL(3))
-		entry.key = check_text(fcinfo, 3, "p_idempotency_key", 1, MAX_KEY_LENGTH);
-	check_no_expiry(fcinfo, 4);
+	entry.key = check_key(fcinfo, 3);
+	if (!PG_ARGISNULL(4))
+	{
+		expires_at = PG_GETARG_TIMESTAMPTZ(4);
+		entry.expires_at = &expires_at;
+	}
 	*id = add_credits(&entry);
+	caller_leave(&caller);
+
+	PG_RETURN_UUID_P(id);
+}
+
+/* Credit that was paid for, once or every month. */
+static Datum
+book_payment(FunctionCallInfo fcinfo, const char *type)
+{
+	Caller		caller;
+	pg_uuid_t	user_id;
+	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+	TimestampTz expires_at;
+	Entry		entry = {.user_id = &user_id,.type = type};
+
+	caller_enter_service(&caller);
+	user_id = check_uuid(fcinfo, 0, "p_user_id");
+	entry.amount = check_positive(fcinfo, 1, "p_amount");
+	entry.payment_id = check_text(fcinfo, 2, "p_stripe_payment_id", 1, MAX_KEY_LENGTH);
+	entry.note = check_text(fcinfo, 3, "p_note", 0, MAX_NOTE_LENGTH);
+	if (!PG_ARGISNULL(4))
+	{
+		expires_at = PG_GETARG_TIMESTAMPTZ(4);
+		entry.expires_at = &expires_at;
+	}
+	*id = add_paid_credits(&entry);
 	caller_leave(&caller);
 
 	PG_RETURN_UUID_P(id);
@@ -206,21 +288,17 @@ grant_credits(PG_FUNCTION_ARGS)
 Datum
 purchase_credits(PG_FUNCTION_ARGS)
 {
-	Caller		caller;
-	pg_uuid_t	user_id;
-	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
-	Entry		entry = {.user_id = &user_id,.type = "purchase"};
+	return book_payment(fcinfo, "purchase");
+}
 
-	caller_enter_service(&caller);
-	user_id = check_uuid(fcinfo, 0, "p_user_id");
-	entry.amount = check_positive(fcinfo, 1, "p_amount");
-	entry.payment_id = check_text(fcinfo, 2, "p_stripe_payment_id", 1, MAX_KEY_LENGTH);
-	entry.note = check_text(fcinfo, 3, "p_note", 0, MAX_NOTE_LENGTH);
-	check_no_expiry(fcinfo, 4);
-	*id = add_paid_credits(&entry);
-	caller_leave(&caller);
-
-	PG_RETURN_UUID_P(id);
+/*
+ * subscription_credits(p_user_id uuid, p_amount integer,
+ * p_stripe_payment_id text, p_note text, p_expires_at timestamptz) returns uuid
+ */
+Datum
+subscription_credits(PG_FUNCTION_ARGS)
+{
+	return book_payment(fcinfo, "subscription");
 }
 
 /*

@@ -1,12 +1,39 @@
 /*
  * credits.h
- *	  Credits coming in.
+ *	  Credits coming in, and the keys under which they come once.
  */
 #ifndef STUDIO_CREDITS_H
 #define STUDIO_CREDITS_H
 
+#include "fmgr.h"
 #include "utils/uuid.h"
 
+#include "ledger.h"
+
+#define MAX_KEY_LENGTH 255
+
+/* as the amount of an Entry that is only looked for */
+#define ANY_AMOUNT 0
+
+/* the entry that was made the first time */
+typedef struct Replay
+{
+	pg_uuid_t	id;
+	int32		amount;
+} Replay;
+
+/* the entry that a payment made */
+typedef struct Payment
+{
+	pg_uuid_t	id;
+	pg_uuid_t	user_id;
+	const char *type;
+	int32		amount;
+} Payment;
+
 extern void credits_welcome(const pg_uuid_t *user_id, int32 amount);
+extern bool credits_find_by_key(const Entry *entry, Replay *replay);
+extern bool credits_find_payment(const char *payment_id, Payment *payment);
+extern char *check_key(FunctionCallInfo fcinfo, int argno);
 
 #endif							/* STUDIO_CREDITS_H */

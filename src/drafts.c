@@ -145,7 +145,7 @@ save_draft_prompt(PG_FUNCTION_ARGS)
 	argument_text(&args, check_text(fcinfo, 1, "p_prompt_text", 1, MAX_PROMPT_LENGTH));
 	argument_text(&args, check_text(fcinfo, 2, "p_template_id", 0, MAX_TEMPLATE_LENGTH));
 	argument_add(&args, check_options(fcinfo, 3), false);
-	argument_int32(&args, setting_int32("draft_lifetime_days"));
+	argument_int32(&args, setting_int32("draft_lifetime_days", 7));
 
 	queue_for_token(&token);
 	if (statement_run(&update_draft, &args) == 0)

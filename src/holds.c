@@ -25,6 +25,7 @@
 #include "holds.h"
 #include "jobs.h"
 #include "ledger.h"
+#include "lots.h"
 #include "restore.h"
 #include "statements.h"
 #include "triggers.h"
@@ -36,11 +37,15 @@ PG_FUNCTION_INFO_V1(return_hold_of_deleted_job);
 PG_FUNCTION_INFO_V1(reserve_credits);
 PG_FUNCTION_INFO_V1(settle_credits);
 PG_FUNCTION_INFO_V1(release_credits);
+PG_FUNCTION_INFO_V1(sweep_stale_holds);
+
+#define MAX_SWEEP 100000
 
 /* the last hold of a job, from its entries */
 typedef struct Hold
 {
 	bool		exists;			/* there was a hold at some time */
+	pg_uuid_t	id;				/* of the entry that took it */
 	int32		open;			/* credits held now */
 	int32		taken;			/* credits that the last hold took */
 	int32		charged;		/* credits charged since it was taken */
@@ -56,14 +61,35 @@ typedef enum Overrun
 static const char *const overrun_names[] = {"error", "charge", "cap"};
 
 static Statement select_hold = {
-	.text = "SELECT h.open, h.taken, h.entry_no IS NOT NULL,"
+	.text = "SELECT h.open, h.taken, h.last_id,"
 	"       COALESCE((SELECT -pg_catalog.sum(u.amount) FROM @extschema@.credit_ledger u"
 	"                  WHERE u.job_id = $1 AND u.type = 'usage' AND u.entry_no > h.entry_no), 0)::pg_catalog.int4"
 	"  FROM (SELECT COALESCE(-pg_catalog.sum(l.amount), 0)::pg_catalog.int4 AS open,"
 	"               COALESCE((pg_catalog.array_agg(-l.amount ORDER BY l.entry_no DESC)"
 	"                         FILTER (WHERE l.amount < 0))[1], 0) AS taken,"
+	"               (pg_catalog.array_agg(l.id ORDER BY l.entry_no DESC) FILTER (WHERE l.amount < 0))[1] AS last_id,"
 	"               pg_catalog.max(l.entry_no) FILTER (WHERE l.amount < 0) AS entry_no"
 	"          FROM @extschema@.credit_ledger l WHERE l.job_id = $1 AND l.type = 'reserve') h",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement select_stale_jobs = {
+	.text = "SELECT j.id FROM @extschema@.credit_accounts a JOIN @extschema@.jobs j ON j.user_id = a.user_id"
+	" WHERE a.reserved > 0 AND j.status IN ('READY', 'FAILED')"
+	"   AND (SELECT pg_catalog.sum(l.amount) FROM @extschema@.credit_ledger l"
+	"         WHERE l.job_id = j.id AND l.type = 'reserve') < 0"
+	" ORDER BY j.id LIMIT $1",
+	.nargs = 1,.argtypes = {INT4OID}
+};
+static Statement select_orphans = {
+	.text = "SELECT l.user_id, l.id, -l.amount FROM @extschema@.credit_accounts a"
+	"  JOIN @extschema@.credit_ledger l ON l.user_id = a.user_id"
+	" WHERE a.reserved > 0 AND l.type = 'reserve' AND l.amount < 0 AND l.job_id IS NULL"
+	"   AND NOT EXISTS (SELECT 1 FROM @extschema@.credit_ledger c WHERE c.reverses = l.id AND c.type = 'reserve')"
+	" ORDER BY l.user_id, l.entry_no LIMIT $1",
+	.nargs = 1,.argtypes = {INT4OID}
+};
+static Statement select_closing = {
+	.text = "SELECT 1 FROM @extschema@.credit_ledger c WHERE c.reverses = $1 AND c.type = 'reserve'",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement set_reserved = {
@@ -86,7 +112,9 @@ read_hold(const pg_uuid_t *job_id)
 	statement_run(&select_hold, &args);
 	hold.open = result_int32(1);
 	hold.taken = result_int32(2);
-	hold.exists = result_bool(3);
+	hold.exists = !result_isnull(3);
+	if (hold.exists)
+		hold.id = result_uuid(3);
 	hold.charged = result_int32(4);
 	return hold;
 }
@@ -105,29 +133,32 @@ write_job_cost(Statement *statement, const pg_uuid_t *job_id, int32 cost)
  * Plain INSERTs
  * ------------------------------------------------------------------------ */
 
-/* A plain reserve entry opens or closes the hold of its job. */
+/* A plain reserve entry opens the hold of its job. */
 void
-hold_check_entry(const Job *job, const Account *account, int32 amount)
+hold_check_opening(const Job *job, int32 amount)
 {
 	Hold		hold = read_hold(&job->id);
-
-	if (amount > 0)
-	{
-		if (hold.open != amount)
-			refuse_conflict("credits are held differently",
-							psprintf("Job %s holds %d, not %d.", uuid_text(&job->id), hold.open, amount));
-		write_job_cost(&set_final, &job->id, hold.charged);
-		return;
-	}
 
 	if (job_has_ended(job))
 		refuse_conflict("job has ended", psprintf("Job %s.", uuid_text(&job->id)));
 	if (hold.open > 0)
 		refuse_conflict("credits are held differently",
 						psprintf("Job %s holds %d already.", uuid_text(&job->id), hold.open));
-	if (account->balance < -(int64) amount)
-		refuse_no_credits(account, -(int64) amount);
-	write_job_cost(&set_reserved, &job->id, -amount);
+	write_job_cost(&set_reserved, &job->id, amount);
+}
+
+/* A plain reserve entry closes the hold of its job; returns the entry that
+ * took it. */
+pg_uuid_t
+hold_check_closing(const Job *job, int32 amount)
+{
+	Hold		hold = read_hold(&job->id);
+
+	if (hold.open != amount)
+		refuse_conflict("credits are held differently",
+						psprintf("Job %s holds %d, not %d.", uuid_text(&job->id), hold.open, amount));
+	write_job_cost(&set_final, &job->id, hold.charged);
+	return hold.id;
 }
 
 /*
@@ -163,8 +194,10 @@ hold_take(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount)
 		.type = "reserve",.amount = -amount,.note = "Reserved for job"
 	};
 
-	if (!ledger_lock_account(user_id, &account) || account.balance < amount)
+	if (!ledger_lock_account(user_id, &account) ||
+		account.balance - lots_expired(user_id) < amount)
 		return false;
+	(void) lots_sweep(user_id);
 	ledger_append(&entry);
 	write_job_cost(&set_reserved, job_id, amount);
 	return true;
@@ -185,7 +218,7 @@ close_hold(const Job *job, const Hold *hold, int32 cost, const char *note)
 {
 	Entry		back = {
 		.user_id = &job->user_id,.job_id = &job->id,
-		.type = "reserve",.amount = hold->open,.note = note
+		.type = "reserve",.amount = hold->open,.note = note,.reverses = &hold->id
 	};
 	Entry		usage = {
 		.user_id = &job->user_id,.job_id = &job->id,
@@ -195,6 +228,7 @@ close_hold(const Job *job, const Hold *hold, int32 cost, const char *note)
 	ledger_append(&back);
 	if (cost > 0)
 		ledger_append(&usage);
+	(void) lots_sweep(&job->user_id);
 }
 
 /*
@@ -261,6 +295,9 @@ settle(const Job *job, const int32 *final_cost, Overrun overrun, bool *closed)
 	if (hold.open == 0)
 		return replay_settlement(job, &hold, final_cost, overrun);
 
+	/* more than the hold is taken from credit that has not expired */
+	if (final_cost && *final_cost > hold.open && lots_sweep(&job->user_id) > 0)
+		(void) ledger_lock_account(&job->user_id, &account);
 	cost = price_of(&hold, final_cost, overrun, &account);
 	close_hold(job, &hold, cost, cost > 0 ? "Hold settled" : "Hold released");
 	*closed = true;
@@ -385,16 +422,22 @@ return_hold_of_deleted_job(PG_FUNCTION_ARGS)
 	pg_uuid_t	user_id = row_get_uuid(desc, data->tg_trigtuple, "user_id");
 	Account		account;
 	Entry		entry = {.user_id = &user_id,.type = "reserve",.note = "Job deleted"};
+	Hold		hold;
 	Caller		caller;
 
 	if (restoring())
 		return PointerGetDatum(NULL);
 
 	caller_enter_trigger(&caller);
-	entry.amount = read_hold(&job_id).open;
+	hold = read_hold(&job_id);
+	entry.amount = hold.open;
+	entry.reverses = &hold.id;
 	/* when the user is being deleted, the account may have gone before */
-	if (entry.amount > 0 && ledger_lock_account(&user_id, &account))
+	if (hold.open > 0 && ledger_lock_account(&user_id, &account))
+	{
 		ledger_append(&entry);
+		(void) lots_sweep(&user_id);
+	}
 	caller_leave(&caller);
 	return PointerGetDatum(NULL);
 }
@@ -541,4 +584,112 @@ release_credits(PG_FUNCTION_ARGS)
 	caller_leave(&caller);
 
 	PG_RETURN_INT32(released);
+}
+
+/* ------------------------------------------------------------------------
+ * Holds that nobody closes
+ * ------------------------------------------------------------------------ */
+
+/* a hold whose job is gone */
+typedef struct Orphan
+{
+	pg_uuid_t	user_id;
+	pg_uuid_t	id;
+	int32		amount;
+} Orphan;
+
+static void
+collect_job(HeapTuple row, TupleDesc desc, void *arg)
+{
+	List	  **jobs = arg;
+	bool		isnull;
+	pg_uuid_t  *copy = palloc(sizeof(pg_uuid_t));
+
+	*copy = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
+	*jobs = lappend(*jobs, copy);
+}
+
+static void
+collect_orphan(HeapTuple row, TupleDesc desc, void *arg)
+{
+	List	  **orphans = arg;
+	bool		isnull;
+	Orphan	   *orphan = palloc(sizeof(Orphan));
+
+	orphan->user_id = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
+	orphan->id = *DatumGetUUIDP(SPI_getbinval(row, desc, 2, &isnull));
+	orphan->amount = DatumGetInt32(SPI_getbinval(row, desc, 3, &isnull));
+	*orphans = lappend(*orphans, orphan);
+}
+
+/* Close the hold of an ended job; false when somebody did so meanwhile. */
+static bool
+release_stale(const pg_uuid_t *job_id)
+{
+	Job			job;
+	Account		account;
+	Hold		hold;
+
+	if (!job_lock(job_id, &job) || !job_has_ended(&job) ||
+		!ledger_lock_account(&job.user_id, &account))
+		return false;
+	hold = read_hold(job_id);
+	if (hold.open == 0)
+		return false;
+	close_hold(&job, &hold, 0, "Stale hold released");
+	return true;
+}
+
+/* The same for a job that is gone. */
+static bool
+release_orphan(const Orphan *orphan)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Account		account;
+	Entry		entry = {
+		.user_id = &orphan->user_id,.type = "reserve",.amount = orphan->amount,
+		.note = "Stale hold released",.reverses = &orphan->id
+	};
+
+	if (!ledger_lock_account(&orphan->user_id, &account))
+		return false;
+	argument_uuid(&args, &orphan->id);
+	if (statement_run(&select_closing, &args) > 0)
+		return false;
+	ledger_append(&entry);
+	(void) lots_sweep(&orphan->user_id);
+	return true;
+}
+
+/*
+ * sweep_stale_holds(p_limit integer) returns integer
+ */
+Datum
+sweep_stale_holds(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	List	   *jobs = NIL;
+	List	   *orphans = NIL;
+	ListCell   *cell;
+	int32		limit;
+	int32		count = 0;
+
+	caller_enter_service(&caller);
+	limit = check_int32(fcinfo, 0, "p_limit", 1, MAX_SWEEP);
+	argument_int32(&args, limit);
+	statement_run_each(&select_stale_jobs, &args, collect_job, &jobs);
+	foreach(cell, jobs)
+		count += release_stale(lfirst(cell)) ? 1 : 0;
+
+	/* all jobs are locked before this: an orphan has none */
+	statement_run_each(&select_orphans, &args, collect_orphan, &orphans);
+	foreach(cell, orphans)
+	{
+		if (count < limit && release_orphan(lfirst(cell)))
+			count++;
+	}
+	caller_leave(&caller);
+
+	PG_RETURN_INT32(count);
 }

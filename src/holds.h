@@ -10,7 +10,8 @@
 
 extern bool hold_take(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount);
 extern int32 hold_last_taken(const pg_uuid_t *job_id);
-extern void hold_check_entry(const Job *job, const Account *account, int32 amount);
+extern void hold_check_opening(const Job *job, int32 amount);
+extern pg_uuid_t hold_check_closing(const Job *job, int32 amount);
 extern void hold_note_usage(const Job *job, int32 amount);
 
 #endif							/* STUDIO_HOLDS_H */

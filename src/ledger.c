@@ -23,12 +23,14 @@
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
 #include "caller.h"
 #include "errors.h"
 #include "holds.h"
 #include "jobs.h"
 #include "ledger.h"
+#include "lots.h"
 #include "restore.h"
 #include "statements.h"
 #include "triggers.h"
@@ -63,6 +65,10 @@ static Statement lock_account = {
 	.text = "SELECT a.balance, a.reserved FROM @extschema@.credit_accounts a WHERE a.user_id = $1 FOR NO KEY UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
+static Statement try_lock_account = {
+	.text = "SELECT 1 FROM @extschema@.credit_accounts a WHERE a.user_id = $1 FOR NO KEY UPDATE SKIP LOCKED",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
 static Statement insert_account = {
 	.text = "INSERT INTO @extschema@.credit_accounts (user_id) VALUES ($1) ON CONFLICT (user_id) DO NOTHING",
 	.nargs = 1,.argtypes = {UUIDOID}
@@ -86,10 +92,10 @@ static Statement touch_account = {
 };
 static Statement insert_entry = {
 	.text = "INSERT INTO @extschema@.credit_ledger"
-	" (user_id, type, amount, note, job_id, stripe_payment_id, idempotency_key)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7)"
+	" (user_id, type, amount, note, job_id, stripe_payment_id, idempotency_key, expires_at, reverses)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 	" RETURNING id, user_id = $1 AND type = $2 AND amount = $3 AND job_id IS NOT DISTINCT FROM $5",
-	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, INT4OID, TEXTOID, UUIDOID, TEXTOID, TEXTOID}
+	.nargs = 9,.argtypes = {UUIDOID, TEXTOID, INT4OID, TEXTOID, UUIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, UUIDOID}
 };
 static Statement select_job_exists = {
 	.text = "SELECT 1 FROM @extschema@.jobs j WHERE j.id = $1",
@@ -126,6 +132,18 @@ ledger_lock_account(const pg_uuid_t *user_id, Account *account)
 	account->balance = result_int32(1);
 	account->reserved = result_int32(2);
 	return true;
+}
+
+/*
+ * Lock the account of a user unless somebody has it.
+ */
+bool
+ledger_try_lock_account(const pg_uuid_t *user_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, user_id);
+	return statement_run(&try_lock_account, &args) > 0;
 }
 
 /*
@@ -250,6 +268,8 @@ ledger_append(const Entry *entry)
 	argument_uuid(&args, entry->job_id);
 	argument_text(&args, entry->payment_id);
 	argument_text(&args, entry->key);
+	argument_time(&args, entry->expires_at);
+	argument_uuid(&args, entry->reverses);
 
 	own_entry_depth = trigger_depth() + 1;
 	PG_TRY();
@@ -331,43 +351,79 @@ lock_job_of_entry(const pg_uuid_t *job_id, const pg_uuid_t *user_id, Job *job)
 		refuse();
 }
 
-/* The rules for an entry that did not come from our functions. */
+/* An expiry belongs to credit that was given or sold. */
 static void
-check_plain_entry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id, const char *type, int32 amount)
+check_expiry(TupleDesc desc, HeapTuple row, const char *type, int32 amount)
 {
 	bool		isnull;
-	bool		is_reserve = strcmp(type, "reserve") == 0;
-	Datum		job_id;
-	bool		no_job;
+	Datum		expires_at = row_get(desc, row, "expires_at", TIMESTAMPTZOID, &isnull);
+
+	if (isnull)
+		return;
+	if (TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(expires_at)))
+		refuse_entry("An expiry must be finite.");
+	if (amount < 0 || strcmp(type, "refund") == 0 || strcmp(type, "reserve") == 0)
+		refuse_entry("Only a purchase, subscription or grant can expire.");
+}
+
+/* Taking credit: what has expired is not there any more. */
+static void
+check_taking(const pg_uuid_t *user_id, const Job *job, const char *type, int32 amount)
+{
 	Account		account;
-	Job			job;
 
-	check_sign(type, amount);
-	(void) row_get(desc, row, "reverses", UUIDOID, &isnull);
-	if (!isnull)
-		refuse_entry("Only reverse_purchase() sets reverses.");
-	(void) row_get(desc, row, "expires_at", TIMESTAMPTZOID, &isnull);
-	if (!isnull)
-		refuse_entry("Expiring credits are not supported yet.");
-
-	job_id = row_get(desc, row, "job_id", UUIDOID, &no_job);
-	if (!no_job)
-		lock_job_of_entry(DatumGetUUIDP(job_id), user_id, &job);
 	ledger_open_account(user_id, &account);
+	if (lots_sweep(user_id) > 0)
+		(void) ledger_lock_account(user_id, &account);
 
-	if (is_reserve && no_job)
-		refuse_entry("A reserve needs the job that it is for.");
-	if (is_reserve)
-		hold_check_entry(&job, &account, amount);
-	else if (amount > 0)
+	if (strcmp(type, "reserve") == 0)
+		hold_check_opening(job, -amount);
+	if (account.balance < -(int64) amount)
+		refuse_no_credits(&account, -(int64) amount);
+	if (job && strcmp(type, "usage") == 0)
+		hold_note_usage(job, amount);
+}
+
+/* Adding credit, or giving back what a job holds. */
+static void
+check_adding(RowEdit *edit, const pg_uuid_t *user_id, const Job *job, const char *type, int32 amount)
+{
+	Account		account;
+	pg_uuid_t  *hold_id = palloc(sizeof(pg_uuid_t));
+
+	ledger_open_account(user_id, &account);
+	if (strcmp(type, "reserve") != 0)
 		ledger_check_capacity(&account, amount);
 	else
 	{
-		if (account.balance < -(int64) amount)
-			refuse_no_credits(&account, -(int64) amount);
-		if (!no_job && strcmp(type, "usage") == 0)
-			hold_note_usage(&job, amount);
+		*hold_id = hold_check_closing(job, amount);
+		row_set(edit, "reverses", UUIDOID, UUIDPGetDatum(hold_id));
 	}
+}
+
+/* The rules for an entry that did not come from our functions. */
+static void
+check_plain_entry(RowEdit *edit, const pg_uuid_t *user_id, const char *type, int32 amount)
+{
+	bool		isnull;
+	bool		no_job;
+	Datum		job_id = row_get(edit->desc, edit->row, "job_id", UUIDOID, &no_job);
+	Job			job;
+
+	check_sign(type, amount);
+	check_expiry(edit->desc, edit->row, type, amount);
+	(void) row_get(edit->desc, edit->row, "reverses", UUIDOID, &isnull);
+	if (!isnull)
+		refuse_entry("reverses is set by the functions only.");
+	if (no_job && strcmp(type, "reserve") == 0)
+		refuse_entry("A reserve needs the job that it is for.");
+
+	if (!no_job)
+		lock_job_of_entry(DatumGetUUIDP(job_id), user_id, &job);
+	if (amount < 0)
+		check_taking(user_id, no_job ? NULL : &job, type, amount);
+	else
+		check_adding(edit, user_id, no_job ? NULL : &job, type, amount);
 }
 
 /* Transaction end: the list went with its memory. */
@@ -427,6 +483,20 @@ remember_booked_entry(const pg_uuid_t *user_id, int64 entry_no, int32 amount)
 	MemoryContextSwitchTo(old);
 }
 
+/* Credit that expires is put on the list of lots to look at. */
+static void
+watch_expiry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id)
+{
+	bool		isnull;
+	Datum		expires_at = row_get(desc, row, "expires_at", TIMESTAMPTZOID, &isnull);
+	pg_uuid_t	entry_id;
+
+	if (isnull)
+		return;
+	entry_id = row_get_uuid(desc, row, "id");
+	lots_watch(&entry_id, user_id, DatumGetTimestampTz(expires_at));
+}
+
 /*
  * enter_in_ledger() returns trigger: BEFORE INSERT on credit_ledger.
  */
@@ -459,10 +529,11 @@ enter_in_ledger(PG_FUNCTION_ARGS)
 
 	caller_enter_trigger(&caller);
 	if (!own)
-		check_plain_entry(desc, edit.row, &user_id, type, amount);
+		check_plain_entry(&edit, &user_id, type, amount);
 	book_entry(&user_id, amount, strcmp(type, "reserve") == 0 ? -amount : 0, &balance, &entry_no);
 	if (!own)
 		remember_booked_entry(&user_id, entry_no, amount);
+	watch_expiry(desc, edit.row, &user_id);
 	caller_leave(&caller);
 
 	row_set(&edit, "balance_after", INT4OID, Int32GetDatum(balance));
@@ -503,6 +574,9 @@ verify_inserted_entries(PG_FUNCTION_ARGS)
 	caller_enter_trigger(&caller);
 	foreach(cell, booked_entries)
 		verify_booked_entry((Booked *) lfirst(cell));
+	/* what a plain entry gave back to an expired lot expires again */
+	foreach(cell, booked_entries)
+		(void) lots_sweep(&((Booked *) lfirst(cell))->user_id);
 	caller_leave(&caller);
 
 	list_free_deep(booked_entries);

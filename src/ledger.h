@@ -7,6 +7,7 @@
 #ifndef STUDIO_LEDGER_H
 #define STUDIO_LEDGER_H
 
+#include "datatype/timestamp.h"
 #include "utils/uuid.h"
 
 #include "compat.h"
@@ -30,9 +31,12 @@ typedef struct Entry
 	const pg_uuid_t *job_id;
 	const char *payment_id;
 	const char *key;
+	const TimestampTz *expires_at;
+	const pg_uuid_t *reverses;
 } Entry;
 
 extern bool ledger_lock_account(const pg_uuid_t *user_id, Account *account);
+extern bool ledger_try_lock_account(const pg_uuid_t *user_id);
 extern void ledger_open_account(const pg_uuid_t *user_id, Account *account);
 extern void ledger_touch_account(const pg_uuid_t *user_id);
 extern void ledger_check_capacity(const Account *account, int32 amount);

@@ -5,15 +5,21 @@
  * They are rows and not GUCs, since they belong to the database, travel with
  * its dump and must not be changed by whoever may SET.
  *
+ * A session keeps the values that it read.  A trigger on the table invalidates
+ * its relcache entry with every change, which tells all sessions to read anew.
+ *
  * Pitfall: the owner edits them by hand.  A value that is no number must be
  * named, not guessed around.  And a dump of the data alone may be loaded into
  * a fresh installation, where the rows are there already: the dump wins.
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 #include "caller.h"
@@ -23,7 +29,21 @@
 #include "statements.h"
 #include "triggers.h"
 
+PG_FUNCTION_INFO_V1(note_changed_settings);
 PG_FUNCTION_INFO_V1(yield_to_restored_row);
+
+#define MAX_KEPT 16
+
+typedef struct KeptSetting
+{
+	const char *name;
+	int32		value;
+} KeptSetting;
+
+static KeptSetting kept[MAX_KEPT];
+static int	nkept = 0;
+static uint64 changes = 0;
+static Oid	settings_relid = InvalidOid;
 
 static Statement select_setting = {
 	.text = "SELECT s.value FROM studio_engine.settings s WHERE s.name = $1",
@@ -44,16 +64,24 @@ refuse_setting(const char *name)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("a setting is missing or not a whole number of 0 or more"),
+			 errmsg("a setting is not a whole number of 0 or more"),
 			 errdetail("Setting %s.", name),
 			 errhint("Correct it in table studio_engine.settings.")));
 }
 
-/*
- * A setting that is a whole number of 0 or more.
- */
-int32
-setting_int32(const char *name)
+/* The settings changed, or may have: only mark, nobody may read tables here. */
+static void
+settings_changed(Datum arg, Oid relid)
+{
+	if (relid == InvalidOid || relid == settings_relid)
+	{
+		nkept = 0;
+		changes++;
+	}
+}
+
+static int32
+read_setting(const char *name, int32 absent)
 {
 	Arguments	args = NO_ARGUMENTS;
 	const char *value;
@@ -61,8 +89,9 @@ setting_int32(const char *name)
 	long		number;
 
 	argument_text(&args, name);
-	if (statement_run(&select_setting, &args) == 0)
-		refuse_setting(name);
+	/* what is kept outlives the transaction, and so must not be of its view */
+	if (statement_look(&select_setting, &args) == 0)
+		return absent;
 
 	value = result_text(1);
 	errno = 0;
@@ -70,6 +99,54 @@ setting_int32(const char *name)
 	if (errno != 0 || end == value || *end != '\0' || number < 0 || number > PG_INT32_MAX)
 		refuse_setting(name);
 	return (int32) number;
+}
+
+/*
+ * A setting that is a whole number of 0 or more.  A row may be absent in data
+ * that is older than the setting.  The name is a constant.
+ */
+int32
+setting_int32(const char *name, int32 absent)
+{
+	static bool watching = false;
+	uint64		before;
+	int32		value;
+
+	for (int i = 0; i < nkept; i++)
+	{
+		if (strcmp(kept[i].name, name) == 0)
+			return kept[i].value;
+	}
+
+	if (!watching)
+	{
+		CacheRegisterRelcacheCallback(settings_changed, (Datum) 0);
+		watching = true;
+	}
+	settings_relid = get_relname_relid("settings", get_namespace_oid("studio_engine", false));
+	before = changes;
+	value = read_setting(name, absent);
+	/* a change that came in between belongs to a newer value */
+	if (before == changes && nkept < MAX_KEPT)
+	{
+		kept[nkept].name = name;
+		kept[nkept].value = value;
+		nkept++;
+	}
+	return value;
+}
+
+/*
+ * note_changed_settings() returns trigger: AFTER any statement on settings.
+ */
+Datum
+note_changed_settings(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, AFTER_STATEMENT,
+									 ON_INSERT | ON_UPDATE | ON_DELETE | ON_TRUNCATE, 0);
+
+	CacheInvalidateRelcache(data->tg_relation);
+	return PointerGetDatum(NULL);
 }
 
 /*

@@ -16,6 +16,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "relations.h"
 #include "statements.h"
@@ -44,6 +45,12 @@ void
 argument_int32(Arguments *args, int32 value)
 {
 	argument_add(args, Int32GetDatum(value), false);
+}
+
+void
+argument_time(Arguments *args, const TimestampTz *value)
+{
+	argument_add(args, value ? TimestampTzGetDatum(*value) : (Datum) 0, value == NULL);
 }
 
 void
@@ -170,6 +177,38 @@ statement_look(Statement *statement, const Arguments *args)
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(rc));
 	return SPI_processed;
+}
+
+static void
+execute_each(Statement *statement, const Arguments *args, bool read_only, RowFunction function, void *arg)
+{
+	Portal		portal = SPI_cursor_open(NULL, kept_plan(statement), (Datum *) args->values, args->nulls, read_only);
+
+	do
+	{
+		SPI_cursor_fetch(portal, true, 1000);
+		for (uint64 i = 0; i < SPI_processed; i++)
+			function(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, arg);
+		SPI_freetuptable(SPI_tuptable);
+	} while (SPI_processed > 0);
+	SPI_cursor_close(portal);
+}
+
+/*
+ * Call a function for every row of a query, however many there are.  It must
+ * not run statements itself.  The snapshots are those of statement_run() and
+ * statement_read().
+ */
+void
+statement_run_each(Statement *statement, const Arguments *args, RowFunction function, void *arg)
+{
+	execute_each(statement, args, false, function, arg);
+}
+
+void
+statement_read_each(Statement *statement, const Arguments *args, RowFunction function, void *arg)
+{
+	execute_each(statement, args, true, function, arg);
 }
 
 /*

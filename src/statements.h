@@ -14,6 +14,7 @@
 #ifndef STUDIO_STATEMENTS_H
 #define STUDIO_STATEMENTS_H
 
+#include "datatype/timestamp.h"
 #include "executor/spi.h"
 #include "utils/uuid.h"
 
@@ -42,11 +43,17 @@ typedef struct Arguments
 extern void argument_add(Arguments *args, Datum value, bool isnull);
 extern void argument_uuid(Arguments *args, const pg_uuid_t *value);
 extern void argument_int32(Arguments *args, int32 value);
+extern void argument_time(Arguments *args, const TimestampTz *value);
 extern void argument_text(Arguments *args, const char *value);
 
 extern uint64 statement_run(Statement *statement, const Arguments *args);
 extern uint64 statement_read(Statement *statement, const Arguments *args);
 extern uint64 statement_look(Statement *statement, const Arguments *args);
+
+typedef void (*RowFunction) (HeapTuple row, TupleDesc desc, void *arg);
+
+extern void statement_run_each(Statement *statement, const Arguments *args, RowFunction function, void *arg);
+extern void statement_read_each(Statement *statement, const Arguments *args, RowFunction function, void *arg);
 
 extern int32 result_int32(int column);
 extern int64 result_int64(int column);

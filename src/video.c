@@ -237,7 +237,7 @@ static void
 check_active_jobs(const pg_uuid_t *user_id)
 {
 	Arguments	args = NO_ARGUMENTS;
-	int32		limit = setting_int32("max_active_jobs");
+	int32		limit = setting_int32("max_active_jobs", 5);
 
 	if (limit == 0)
 		return;

@@ -40,6 +40,12 @@ CREATE FUNCTION studio_engine.yield_to_restored_row() RETURNS trigger
 COMMENT ON FUNCTION studio_engine.yield_to_restored_row() IS
 'Trigger, BEFORE INSERT on settings and meta: while a dump is loaded, its row replaces the one that the installation made.';
 
+CREATE FUNCTION studio_engine.note_changed_settings() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'note_changed_settings'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION studio_engine.note_changed_settings() IS
+'Trigger, AFTER any change of settings: sessions read their settings anew.';
+
 CREATE FUNCTION studio_engine.table_names() RETURNS text[]
   LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
   SELECT ARRAY['profiles', 'draft_prompts', 'projects', 'jobs', 'job_steps', 'assets', 'logs',

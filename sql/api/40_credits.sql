@@ -13,6 +13,12 @@ CREATE FUNCTION studio_engine.verify_inserted_entries() RETURNS trigger
 COMMENT ON FUNCTION studio_engine.verify_inserted_entries() IS
 'Trigger, AFTER INSERT on credit_ledger: refuses a statement that booked an entry which then was not stored, as ON CONFLICT DO NOTHING would (0A000).';
 
+CREATE FUNCTION studio_engine.chain_entry() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'chain_entry'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION studio_engine.chain_entry() IS
+'Trigger, AFTER INSERT on credit_ledger: while setting ledger_hash_chain is 1, adds the entry to the hash chain of its user.';
+
 CREATE FUNCTION studio_engine.guard_ledger() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'guard_ledger'
   SET search_path = pg_catalog, pg_temp;
@@ -80,7 +86,7 @@ CREATE FUNCTION @extschema@.grant_credits(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'grant_credits'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.grant_credits(uuid, integer, text, text, timestamptz) IS
-'Gives p_amount (positive) credits to a user; p_note at most 1000 characters. Returns the id of the ledger entry. The same p_idempotency_key (1 to 255 characters, per user) again: the same id and nothing moves; with other content: PT409. p_expires_at is not supported yet: 0A000. Services only; 22003, 22004, 22023, PT404 no such user.';
+'Gives p_amount (positive) credits to a user; p_note at most 1000 characters. Returns the id of the ledger entry. The same p_idempotency_key (1 to 255 characters, per user) again: the same id and nothing moves; with other content: PT409. What is left of it at p_expires_at (finite, in the future) expires; NULL is never. Services only; 22003, 22004, 22023, PT404 no such user.';
 
 CREATE FUNCTION @extschema@.purchase_credits(
     p_user_id uuid, p_amount integer, p_stripe_payment_id text, p_note text DEFAULT NULL,
@@ -88,4 +94,60 @@ CREATE FUNCTION @extschema@.purchase_credits(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'purchase_credits'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.purchase_credits(uuid, integer, text, text, timestamptz) IS
-'Books p_amount (positive) credits that were paid with p_stripe_payment_id (1 to 255 characters); p_note at most 1000 characters. Returns the id of the ledger entry. The same payment again: the same id and nothing moves; with another user or amount: PT409. p_expires_at is not supported yet: 0A000. Services only; 22003, 22004, 22023, PT404 no such user.';
+'Books p_amount (positive) credits that were paid with p_stripe_payment_id (1 to 255 characters); p_note at most 1000 characters. Returns the id of the ledger entry. The same payment again: the same id and nothing moves; with another user or amount: PT409. What is left of it at p_expires_at (finite, in the future) expires; NULL is never. Services only; 22003, 22004, 22023, PT404 no such user.';
+
+CREATE FUNCTION @extschema@.subscription_credits(
+    p_user_id uuid, p_amount integer, p_stripe_payment_id text, p_note text DEFAULT NULL,
+    p_expires_at timestamptz DEFAULT NULL) RETURNS uuid
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'subscription_credits'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.subscription_credits(uuid, integer, text, text, timestamptz) IS
+'The same as purchase_credits(), for the credits of a subscription period: p_stripe_payment_id is the payment of the period (an invoice), p_expires_at usually its end. A payment is booked once, as either. Services only; 22003, 22004, 22023, PT404 no such user, PT409.';
+
+CREATE FUNCTION @extschema@.refund_credits(
+    p_job_id uuid, p_amount integer, p_note text DEFAULT NULL, p_idempotency_key text DEFAULT NULL) RETURNS integer
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'refund_credits'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.refund_credits(uuid, integer, text, text) IS
+'Gives back p_amount (positive) of the credits that a job was charged, at most what was charged and not refunded yet; they do not expire. Returns p_amount. The same p_idempotency_key (1 to 255 characters, per user) again: the same answer and nothing moves; with other content: PT409. p_note at most 1000 characters. Services only; 22003, 22004, 22023, PT404, PT409 more than was charged.';
+
+CREATE FUNCTION @extschema@.reverse_purchase(
+    p_stripe_payment_id text, p_amount integer DEFAULT NULL, p_note text DEFAULT NULL,
+    p_idempotency_key text DEFAULT NULL) RETURNS integer
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'reverse_purchase'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.reverse_purchase(text, integer, text, text) IS
+'Takes the credits of a payment back whose money was refunded or disputed: p_amount (positive), NULL all that is not reversed yet. The balance may become negative, which blocks spending until it is covered. Returns the credits taken. The same p_idempotency_key again: the same answer and nothing moves; with other content: PT409. p_note at most 1000 characters. Services only; 22003, 22004, 22023, PT404 no such payment, PT409 more than was booked.';
+
+CREATE FUNCTION @extschema@.reinstate_purchase(p_stripe_payment_id text, p_note text DEFAULT NULL) RETURNS integer
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'reinstate_purchase'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.reinstate_purchase(text, text) IS
+'Books back what is reversed of a payment, as after a dispute that was won. Returns the credits, 0 where nothing is reversed. p_note at most 1000 characters. Services only; 22003, 22004, 22023, PT404 no such payment.';
+
+CREATE FUNCTION @extschema@.expire_credits(p_limit integer DEFAULT 1000) RETURNS integer
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'expire_credits'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.expire_credits(integer) IS
+'Takes what is left of credit that has expired, for the users of at most p_limit (1 to 100000) expired entries, passing by accounts that another session works on. Credit is used in the order of expiry, so what is left is what was not used in time. Expired credit cannot be spent before this either. Returns how many expire entries were made. Services only; 22004, 22023.';
+
+CREATE FUNCTION @extschema@.sweep_stale_holds(p_limit integer DEFAULT 500) RETURNS integer
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'sweep_stale_holds'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.sweep_stale_holds(integer) IS
+'Gives back at most p_limit (1 to 100000) holds whose job has ended or is gone, as data that was changed with the triggers off may have. A hold of a job that can still be settled is never touched. Returns how many. Services only; 22004, 22023.';
+
+CREATE FUNCTION @extschema@.get_credit_summary(p_user_id uuid) RETURNS jsonb
+  LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'get_credit_summary'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.get_credit_summary(uuid) IS
+'The credits of user p_user_id: balance, reserved (in holds), spendable (balance without what has expired), lifetime_purchased (reversals taken off), lifetime_granted, lifetime_used (refunds taken off), expiring_in_7_days, next_expiry. The user or a service; 22004 NULL, 42501 not yours.';
+
+CREATE FUNCTION @extschema@.verify_credit_ledger(
+    p_user_id uuid DEFAULT NULL,
+    OUT user_id uuid, OUT problem text, OUT expected text, OUT actual text, OUT entry_id uuid)
+  RETURNS SETOF record
+  LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'verify_credit_ledger'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.verify_credit_ledger(uuid) IS
+'Every problem in the books of user p_user_id, NULL all users: entry numbers, running balances, accounts, open holds, holds closed twice, refunds, reversals and expiries that exceed what they refer to. Empty when sound. Services only.';

@@ -38,6 +38,7 @@ BEGIN
 
   GRANT EXECUTE ON FUNCTION
     @extschema@.get_credit_balance(uuid),
+    @extschema@.get_credit_summary(uuid),
     @extschema@.ensure_profile(uuid),
     @extschema@.claim_draft_prompt(text, uuid),
     @extschema@.cancel_job(uuid, text),
@@ -51,6 +52,13 @@ BEGIN
     @extschema@.release_credits(uuid, text),
     @extschema@.grant_credits(uuid, integer, text, text, timestamptz),
     @extschema@.purchase_credits(uuid, integer, text, text, timestamptz),
+    @extschema@.subscription_credits(uuid, integer, text, text, timestamptz),
+    @extschema@.refund_credits(uuid, integer, text, text),
+    @extschema@.reverse_purchase(text, integer, text, text),
+    @extschema@.reinstate_purchase(text, text),
+    @extschema@.expire_credits(integer),
+    @extschema@.sweep_stale_holds(integer),
+    @extschema@.verify_credit_ledger(uuid),
     @extschema@.cleanup_expired_drafts(integer),
     @extschema@.create_job(uuid, integer),
     @extschema@.create_job_steps(uuid, jsonb),

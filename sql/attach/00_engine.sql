@@ -9,3 +9,7 @@ CREATE OR REPLACE TRIGGER tr_meta_yield
 CREATE OR REPLACE TRIGGER tr_settings_yield
   BEFORE INSERT ON studio_engine.settings
   FOR EACH ROW EXECUTE FUNCTION studio_engine.yield_to_restored_row();
+
+CREATE OR REPLACE TRIGGER tr_settings_changed
+  AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON studio_engine.settings
+  FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.note_changed_settings();

@@ -10,6 +10,10 @@ CREATE OR REPLACE TRIGGER tr_credit_ledger_verify
   AFTER INSERT ON @extschema@.credit_ledger
   FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.verify_inserted_entries();
 
+CREATE OR REPLACE TRIGGER tr_credit_ledger_chain
+  AFTER INSERT ON @extschema@.credit_ledger
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.chain_entry();
+
 CREATE OR REPLACE TRIGGER tr_credit_ledger_guard
   BEFORE UPDATE OR DELETE ON @extschema@.credit_ledger
   FOR EACH ROW EXECUTE FUNCTION studio_engine.guard_ledger();

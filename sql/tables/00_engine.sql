@@ -29,4 +29,5 @@ INSERT INTO studio_engine.meta (name, value) VALUES ('schema_version', '1');
 INSERT INTO studio_engine.settings (name, value, description) VALUES
   ('welcome_credits', '10', 'Credits granted at sign-up; 0 grants none'),
   ('max_active_jobs', '5', 'Jobs that one user may have between PENDING and the end; 0 means no limit'),
-  ('draft_lifetime_days', '7', 'Days after its last change for which a draft can be claimed');
+  ('draft_lifetime_days', '7', 'Days after its last change for which a draft can be claimed'),
+  ('ledger_hash_chain', '0', '1 keeps a hash chain over the ledger, so that verify_credit_ledger() names an edited entry; 0 does not');

@@ -44,6 +44,35 @@ CREATE UNIQUE INDEX idx_credit_idempotency ON @extschema@.credit_ledger (user_id
 CREATE UNIQUE INDEX idx_credit_payment ON @extschema@.credit_ledger (stripe_payment_id)
   WHERE stripe_payment_id IS NOT NULL AND type IN ('purchase', 'subscription') AND reverses IS NULL;
 
+CREATE INDEX idx_credit_reverses ON @extschema@.credit_ledger (reverses) WHERE reverses IS NOT NULL;
+
+-- Which lots expire is in the ledger; this only says which ones still have to
+-- be looked at, so that nobody else pays for expiry.
+CREATE TABLE studio_engine.expiring_credits (
+  entry_id uuid NOT NULL,
+  user_id uuid NOT NULL,
+  expires_at timestamptz NOT NULL,
+  waiting boolean NOT NULL DEFAULT false,
+  CONSTRAINT expiring_credits_pkey PRIMARY KEY (entry_id),
+  CONSTRAINT expiring_credits_user_id_fkey FOREIGN KEY (user_id)
+    REFERENCES @extschema@.credit_accounts (user_id) ON DELETE CASCADE
+);
+CREATE INDEX idx_expiring_credits_user ON studio_engine.expiring_credits (user_id);
+CREATE INDEX idx_expiring_credits_due ON studio_engine.expiring_credits (expires_at) WHERE NOT waiting;
+
+CREATE TABLE studio_engine.ledger_hashes (
+  entry_id uuid NOT NULL,
+  user_id uuid NOT NULL,
+  entry_no bigint NOT NULL,
+  hash bytea NOT NULL,
+  CONSTRAINT ledger_hashes_pkey PRIMARY KEY (entry_id),
+  CONSTRAINT ledger_hashes_user_id_fkey FOREIGN KEY (user_id)
+    REFERENCES @extschema@.credit_accounts (user_id) ON DELETE CASCADE
+);
+CREATE UNIQUE INDEX idx_ledger_hashes_user ON studio_engine.ledger_hashes (user_id, entry_no);
+
+ALTER TABLE studio_engine.ledger_hashes ENABLE ROW LEVEL SECURITY;
+ALTER TABLE studio_engine.expiring_credits ENABLE ROW LEVEL SECURITY;
 ALTER TABLE @extschema@.credit_accounts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE @extschema@.credit_ledger ENABLE ROW LEVEL SECURITY;
 
@@ -67,4 +96,16 @@ COMMENT ON COLUMN @extschema@.credit_ledger.created_at IS 'When the transaction 
 COMMENT ON COLUMN @extschema@.credit_ledger.entry_no IS '1, 2, 3 and so on per user, without gaps; written by the trigger';
 COMMENT ON COLUMN @extschema@.credit_ledger.idempotency_key IS 'Key of the caller; moves credits once per user';
 COMMENT ON COLUMN @extschema@.credit_ledger.expires_at IS 'When credit of this entry expires; NULL is never';
-COMMENT ON COLUMN @extschema@.credit_ledger.reverses IS 'The entry that this one takes back';
+COMMENT ON COLUMN @extschema@.credit_ledger.reverses IS 'The entry that this one takes back: the hold that it closes, the credit that expired, the purchase that was reversed';
+
+COMMENT ON TABLE studio_engine.expiring_credits IS 'Ledger entries with an expiry that still have to be looked at';
+COMMENT ON COLUMN studio_engine.expiring_credits.entry_id IS 'The entry, credit_ledger.id';
+COMMENT ON COLUMN studio_engine.expiring_credits.user_id IS 'The user';
+COMMENT ON COLUMN studio_engine.expiring_credits.expires_at IS 'When its credit expires';
+COMMENT ON COLUMN studio_engine.expiring_credits.waiting IS 'It has expired, and an open hold has the rest of it';
+
+COMMENT ON TABLE studio_engine.ledger_hashes IS 'Hash chain over the ledger entries of each user, kept while setting ledger_hash_chain is 1';
+COMMENT ON COLUMN studio_engine.ledger_hashes.entry_id IS 'The entry, credit_ledger.id';
+COMMENT ON COLUMN studio_engine.ledger_hashes.user_id IS 'The user';
+COMMENT ON COLUMN studio_engine.ledger_hashes.entry_no IS 'The number of the entry';
+COMMENT ON COLUMN studio_engine.ledger_hashes.hash IS 'SHA-256 over the hash before it and the entry without its job';

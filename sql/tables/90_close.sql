@@ -2,7 +2,7 @@
 -- above to the API roles by name. Close them; attach/ opens what is meant to be.
 -- Run once, so that grants which the owner adds later stay.
 
-REVOKE ALL ON studio_engine.meta, studio_engine.settings,
+REVOKE ALL ON studio_engine.meta, studio_engine.settings, studio_engine.expiring_credits, studio_engine.ledger_hashes,
   @extschema@.profiles, @extschema@.draft_prompts, @extschema@.projects, @extschema@.jobs, @extschema@.job_steps,
   @extschema@.assets, @extschema@.logs, @extschema@.credit_accounts, @extschema@.credit_ledger
   FROM PUBLIC, anon, authenticated, service_role;

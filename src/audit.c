@@ -1,0 +1,265 @@
+/*
+ * audit.c
+ *	  The credits of a user at a glance, and the proof that the books are sound.
+ *
+ * Pitfall: the proof must not trust what it proves.  Every problem is found
+ * from the rows of the ledger; accounts, jobs and numbers that triggers wrote
+ * are only compared with them.
+ *
+ * Locks: none.  All queries see the snapshot of the calling one, so that what
+ * others do meanwhile is no problem.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "caller.h"
+#include "checks.h"
+#include "lots.h"
+#include "restore.h"
+#include "settings.h"
+#include "statements.h"
+#include "triggers.h"
+
+PG_FUNCTION_INFO_V1(get_credit_summary);
+PG_FUNCTION_INFO_V1(verify_credit_ledger);
+PG_FUNCTION_INFO_V1(chain_entry);
+
+#define WEEK (7 * USECS_PER_DAY)
+
+static Statement select_summary = {
+	.text = "SELECT pg_catalog.jsonb_build_object("
+	"  'balance', COALESCE((SELECT a.balance FROM @extschema@.credit_accounts a WHERE a.user_id = $1), 0),"
+	"  'reserved', COALESCE((SELECT a.reserved FROM @extschema@.credit_accounts a WHERE a.user_id = $1), 0),"
+	"  'spendable', GREATEST(COALESCE((SELECT a.balance FROM @extschema@.credit_accounts a WHERE a.user_id = $1), 0) - $2, 0),"
+	"  'lifetime_purchased', COALESCE(pg_catalog.sum(l.amount) FILTER (WHERE l.type IN ('purchase', 'subscription')), 0),"
+	"  'lifetime_granted', COALESCE(pg_catalog.sum(l.amount) FILTER (WHERE l.type = 'grant'), 0),"
+	"  'lifetime_used', COALESCE(-pg_catalog.sum(l.amount) FILTER (WHERE l.type IN ('usage', 'refund')), 0),"
+	"  'expiring_in_7_days', $3, 'next_expiry', $4)"
+	"  FROM @extschema@.credit_ledger l WHERE l.user_id = $1",
+	.nargs = 4,.argtypes = {UUIDOID, INT8OID, INT8OID, TIMESTAMPTZOID}
+};
+
+/*
+ * The hash of an entry, over the hash before it and everything that never
+ * changes; l is the entry, h.hash the hash before it.
+ */
+#define ENTRY_HASH \
+	"pg_catalog.sha256(COALESCE(h.hash, '') || pg_catalog.convert_to(pg_catalog.jsonb_build_array(" \
+	"l.id, l.user_id, l.entry_no, l.type, l.amount, l.balance_after, l.note, l.stripe_payment_id," \
+	"l.idempotency_key, pg_catalog.encode(pg_catalog.timestamptz_send(l.expires_at), 'hex'), l.reverses," \
+	"pg_catalog.encode(pg_catalog.timestamptz_send(l.created_at), 'hex'))::pg_catalog.text, 'UTF8'))"
+
+static Statement insert_hash = {
+	.text = "INSERT INTO studio_engine.ledger_hashes (entry_id, user_id, entry_no, hash)"
+	" SELECT l.id, l.user_id, l.entry_no, " ENTRY_HASH
+	"   FROM @extschema@.credit_ledger l"
+	"   LEFT JOIN studio_engine.ledger_hashes h ON h.user_id = l.user_id AND h.entry_no = l.entry_no - 1"
+	"  WHERE l.id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+
+/* Each gives (user_id, problem, expected, actual, entry_id); $1 NULL is all. */
+static Statement problems[] = {
+	{
+		.text = "SELECT e.user_id, 'entry number', e.expected::pg_catalog.text, e.entry_no::pg_catalog.text, e.id"
+		"  FROM (SELECT l.*, pg_catalog.row_number() OVER (PARTITION BY l.user_id ORDER BY l.entry_no) AS expected"
+		"          FROM @extschema@.credit_ledger l WHERE $1 IS NULL OR l.user_id = $1) e"
+		" WHERE e.entry_no <> e.expected",
+		.nargs = 1,.argtypes = {UUIDOID}
+	},
+	{
+		.text = "SELECT e.user_id, 'balance after entry', e.expected::pg_catalog.text, e.balance_after::pg_catalog.text, e.id"
+		"  FROM (SELECT l.*, l.amount + COALESCE(pg_catalog.lag(l.balance_after)"
+		"                 OVER (PARTITION BY l.user_id ORDER BY l.entry_no), 0)::pg_catalog.int8 AS expected"
+		"          FROM @extschema@.credit_ledger l WHERE $1 IS NULL OR l.user_id = $1) e"
+		" WHERE e.balance_after IS DISTINCT FROM e.expected",
+		.nargs = 1,.argtypes = {UUIDOID}
+	},
+	{
+		.text = "SELECT COALESCE(a.user_id, s.user_id), p.problem, p.expected::pg_catalog.text, p.actual::pg_catalog.text, NULL::pg_catalog.uuid"
+		"  FROM @extschema@.credit_accounts a"
+		"  FULL JOIN (SELECT l.user_id, pg_catalog.sum(l.amount) AS amount, pg_catalog.count(*) AS entries,"
+		"                    COALESCE(-pg_catalog.sum(l.amount) FILTER (WHERE l.type = 'reserve'), 0) AS reserved"
+		"               FROM @extschema@.credit_ledger l GROUP BY l.user_id) s ON s.user_id = a.user_id,"
+		"  LATERAL (VALUES ('account balance', COALESCE(s.amount, 0), a.balance::pg_catalog.numeric),"
+		"                  ('account reserved', COALESCE(s.reserved, 0), a.reserved::pg_catalog.numeric),"
+		"                  ('account entries', COALESCE(s.entries, 0)::pg_catalog.numeric, a.entries::pg_catalog.numeric)"
+		"          ) p (problem, expected, actual)"
+		" WHERE ($1 IS NULL OR COALESCE(a.user_id, s.user_id) = $1) AND p.expected IS DISTINCT FROM p.actual",
+		.nargs = 1,.argtypes = {UUIDOID}
+	},
+	{
+		.text = "SELECT h.user_id, 'open holds of a job', '0 or 1', h.holds::pg_catalog.text, h.last_id"
+		"  FROM (SELECT l.user_id, l.job_id, pg_catalog.count(*) AS holds,"
+		"               (pg_catalog.array_agg(l.id ORDER BY l.entry_no DESC))[1] AS last_id"
+		"          FROM @extschema@.credit_ledger l"
+		"         WHERE l.type = 'reserve' AND l.amount < 0 AND l.job_id IS NOT NULL AND ($1 IS NULL OR l.user_id = $1)"
+		"           AND NOT EXISTS (SELECT 1 FROM @extschema@.credit_ledger c"
+		"                            WHERE c.reverses = l.id AND c.type = 'reserve')"
+		"         GROUP BY l.user_id, l.job_id) h"
+		" WHERE h.holds > 1",
+		.nargs = 1,.argtypes = {UUIDOID}
+	},
+	{
+		.text = "SELECT l.user_id, 'hold of an ended job', 'closed', 'open', l.id"
+		"  FROM @extschema@.credit_ledger l LEFT JOIN @extschema@.jobs j ON j.id = l.job_id"
+		" WHERE l.type = 'reserve' AND l.amount < 0 AND ($1 IS NULL OR l.user_id = $1)"
+		"   AND (j.id IS NULL OR j.status IN ('READY', 'FAILED'))"
+		"   AND NOT EXISTS (SELECT 1 FROM @extschema@.credit_ledger c WHERE c.reverses = l.id AND c.type = 'reserve')",
+		.nargs = 1,.argtypes = {UUIDOID}
+	},
+	{
+		.text = "SELECT c.user_id, 'closing of a hold', COALESCE(-l.amount, 0)::pg_catalog.text, c.amount::pg_catalog.text, c.id"
+		"  FROM (SELECT o.*, pg_catalog.row_number() OVER (PARTITION BY o.reverses ORDER BY o.entry_no) AS nth"
+		"          FROM @extschema@.credit_ledger o"
+		"         WHERE o.type = 'reserve' AND o.amount > 0 AND ($1 IS NULL OR o.user_id = $1)) c"
+		"  LEFT JOIN @extschema@.credit_ledger l ON l.id = c.reverses AND l.user_id = c.user_id"
+		"        AND l.type = 'reserve' AND l.amount < 0 AND l.entry_no < c.entry_no AND c.nth = 1"
+		" WHERE l.id IS NULL OR c.amount <> -l.amount",
+		.nargs = 1,.argtypes = {UUIDOID}
+	},
+	{
+		.text = "SELECT r.user_id, 'refund above the charge', r.charged::pg_catalog.text, r.refunded::pg_catalog.text, r.last_id"
+		"  FROM (SELECT l.user_id, l.job_id,"
+		"               COALESCE(-pg_catalog.sum(l.amount) FILTER (WHERE l.type = 'usage'), 0) AS charged,"
+		"               pg_catalog.sum(l.amount) FILTER (WHERE l.type = 'refund') AS refunded,"
+		"               (pg_catalog.array_agg(l.id ORDER BY l.entry_no DESC) FILTER (WHERE l.type = 'refund'))[1] AS last_id"
+		"          FROM @extschema@.credit_ledger l"
+		"         WHERE l.job_id IS NOT NULL AND l.type IN ('usage', 'refund') AND ($1 IS NULL OR l.user_id = $1)"
+		"         GROUP BY l.user_id, l.job_id) r"
+		" WHERE r.refunded > r.charged",
+		.nargs = 1,.argtypes = {UUIDOID}
+	},
+	{
+		.text = "SELECT p.user_id, 'reversal of a payment', pg_catalog.concat('0 to ', p.amount), r.reversed::pg_catalog.text, r.last_id"
+		"  FROM (SELECT l.reverses, -pg_catalog.sum(l.amount) AS reversed,"
+		"               (pg_catalog.array_agg(l.id ORDER BY l.entry_no DESC))[1] AS last_id"
+		"          FROM @extschema@.credit_ledger l"
+		"         WHERE l.reverses IS NOT NULL AND l.type IN ('purchase', 'subscription') AND ($1 IS NULL OR l.user_id = $1)"
+		"         GROUP BY l.reverses) r"
+		"  JOIN @extschema@.credit_ledger p ON p.id = r.reverses"
+		" WHERE r.reversed > p.amount OR r.reversed < 0",
+		.nargs = 1,.argtypes = {UUIDOID}
+	},
+	{
+		.text = "SELECT e.user_id, 'expiry above the lot', COALESCE(p.amount, 0)::pg_catalog.text, e.expired::pg_catalog.text, e.last_id"
+		"  FROM (SELECT l.user_id, l.reverses, -pg_catalog.sum(l.amount) AS expired,"
+		"               (pg_catalog.array_agg(l.id ORDER BY l.entry_no DESC))[1] AS last_id"
+		"          FROM @extschema@.credit_ledger l"
+		"         WHERE l.type = 'expire' AND l.reverses IS NOT NULL AND ($1 IS NULL OR l.user_id = $1)"
+		"         GROUP BY l.user_id, l.reverses) e"
+		"  LEFT JOIN @extschema@.credit_ledger p ON p.id = e.reverses AND p.user_id = e.user_id AND p.expires_at IS NOT NULL"
+		" WHERE p.id IS NULL OR e.expired > p.amount + COALESCE(("
+		"         SELECT pg_catalog.sum(b.amount) FROM @extschema@.credit_ledger b"
+		"          WHERE b.reverses = p.id AND b.type = p.type AND b.amount > 0), 0)",
+		.nargs = 1,.argtypes = {UUIDOID}
+	},
+	{
+		.text = "SELECT l.user_id, 'overdrawn without a reversal', '0', l.balance_after::pg_catalog.text, l.id"
+		"  FROM @extschema@.credit_ledger l"
+		" WHERE l.balance_after < 0 AND ($1 IS NULL OR l.user_id = $1)"
+		"   AND NOT EXISTS (SELECT 1 FROM @extschema@.credit_ledger r"
+		"                    WHERE r.user_id = l.user_id AND r.entry_no <= l.entry_no AND r.reverses IS NOT NULL"
+		"                      AND r.amount < 0 AND r.type IN ('purchase', 'subscription'))",
+		.nargs = 1,.argtypes = {UUIDOID}
+	},
+	{
+		.text = "SELECT k.user_id, 'hash of entry', pg_catalog.encode(" ENTRY_HASH ", 'hex'), pg_catalog.encode(k.hash, 'hex'), k.entry_id"
+		"  FROM studio_engine.ledger_hashes k"
+		"  LEFT JOIN @extschema@.credit_ledger l ON l.id = k.entry_id"
+		"  LEFT JOIN studio_engine.ledger_hashes h ON h.user_id = k.user_id AND h.entry_no = k.entry_no - 1"
+		" WHERE ($1 IS NULL OR k.user_id = $1) AND (l.id IS NULL OR " ENTRY_HASH " <> k.hash)",
+		.nargs = 1,.argtypes = {UUIDOID}
+	},
+};
+
+/*
+ * get_credit_summary(p_user_id uuid) returns jsonb
+ */
+Datum
+get_credit_summary(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	pg_uuid_t	user_id;
+	LotSummary	lots;
+	Datum		summary;
+
+	caller_enter_user(&caller);
+	user_id = check_uuid(fcinfo, 0, "p_user_id");
+	caller_require_self(&caller, &user_id);
+
+	lots = lots_summarize(&user_id, GetCurrentTimestamp() + WEEK);
+	argument_uuid(&args, &user_id);
+	argument_add(&args, Int64GetDatum(lots.expired), false);
+	argument_add(&args, Int64GetDatum(lots.expiring), false);
+	argument_time(&args, TIMESTAMP_IS_NOEND(lots.next_expiry) ? NULL : &lots.next_expiry);
+	statement_read(&select_summary, &args);
+	summary = result_jsonb(1);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(summary);
+}
+
+/* One row of verify_credit_ledger(). */
+static void
+put_problem(HeapTuple row, TupleDesc desc, void *arg)
+{
+	ReturnSetInfo *rsinfo = arg;
+	Datum		values[5];
+	bool		nulls[5];
+
+	for (int i = 0; i < 5; i++)
+		values[i] = SPI_getbinval(row, desc, i + 1, &nulls[i]);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/*
+ * verify_credit_ledger(p_user_id uuid) returns setof (user_id, problem,
+ * expected, actual, entry_id)
+ */
+Datum
+verify_credit_ledger(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+
+	InitMaterializedSRF(fcinfo, 0);
+	caller_enter_service(&caller);
+	argument_add(&args, PG_GETARG_DATUM(0), PG_ARGISNULL(0));
+	for (int i = 0; i < (int) lengthof(problems); i++)
+		statement_read_each(&problems[i], &args, put_problem, fcinfo->resultinfo);
+	caller_leave(&caller);
+
+	return (Datum) 0;
+}
+
+/*
+ * chain_entry() returns trigger: AFTER INSERT on credit_ledger.
+ */
+Datum
+chain_entry(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, AFTER_ROW, ON_INSERT, 0);
+	pg_uuid_t	entry_id = row_get_uuid(RelationGetDescr(data->tg_relation), data->tg_trigtuple, "id");
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+
+	if (restoring())
+		return PointerGetDatum(NULL);
+
+	caller_enter_trigger(&caller);
+	if (setting_int32("ledger_hash_chain", 0) > 0)
+	{
+		argument_uuid(&args, &entry_id);
+		statement_run(&insert_hash, &args);
+	}
+	caller_leave(&caller);
+	return PointerGetDatum(NULL);
+}

@@ -1,0 +1,469 @@
+/*
+ * lots.c
+ *	  Which credit expires when: lots, computed from the ledger.
+ *
+ * Every entry that adds credit is a lot.  Credit is taken from the lot that
+ * expires first, those that never expire come last, the older before the
+ * younger.  What a hold took goes back to the lots that it came from.  None of
+ * this is stored: the entries of a user are replayed in their order, so there
+ * is no second book to drift.  What is stored is a list of the lots with an
+ * expiry that still have to be looked at (studio_engine.expiring_credits); a
+ * user who is not on it costs one index lookup.
+ *
+ * Pitfall: the replay knows no clock.  Whether credit had expired when an entry
+ * was made is not guessed from times; what expired is an entry of its own,
+ * which names its lot.  So expired lots are swept before credit is taken.
+ *
+ * Lock order: none of its own; the caller has locked the account.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "lib/pairingheap.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "caller.h"
+#include "checks.h"
+#include "ledger.h"
+#include "lots.h"
+#include "statements.h"
+
+PG_FUNCTION_INFO_V1(expire_credits);
+
+#define MAX_SWEEP 100000
+
+typedef struct Lot
+{
+	pg_uuid_t	id;				/* of its entry; the hash key, first */
+	pairingheap_node node;		/* in the heap while something is left */
+	int64		entry_no;
+	TimestampTz expires_at;		/* DT_NOEND: never */
+	int64		left;
+	int64		held;			/* taken by holds that are open */
+} Lot;
+
+/* part of a hold; lot NULL is debt */
+typedef struct Piece
+{
+	struct Piece *next;
+	Lot		   *lot;
+	int64		amount;
+} Piece;
+
+typedef struct OpenHold
+{
+	pg_uuid_t	id;				/* of its entry; the hash key, first */
+	Piece	   *pieces;
+} OpenHold;
+
+typedef struct LotBook
+{
+	MemoryContext context;
+	HTAB	   *lots;
+	HTAB	   *holds;
+	pairingheap *burning;		/* lots with something left, next one first */
+	int64		debt;			/* what was taken beyond all lots */
+} LotBook;
+
+static Statement insert_watch = {
+	.text = "INSERT INTO studio_engine.expiring_credits (entry_id, user_id, expires_at) VALUES ($1, $2, $3)",
+	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, TIMESTAMPTZOID}
+};
+static Statement delete_watch = {
+	.text = "DELETE FROM studio_engine.expiring_credits e WHERE e.entry_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement set_waiting = {
+	.text = "UPDATE studio_engine.expiring_credits SET waiting = true WHERE entry_id = $1 AND NOT waiting",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement select_watched = {
+	.text = "SELECT e.entry_id FROM studio_engine.expiring_credits e"
+	" WHERE e.user_id = $1 AND e.expires_at <= $2 ORDER BY e.expires_at, e.entry_id",
+	.nargs = 2,.argtypes = {UUIDOID, TIMESTAMPTZOID}
+};
+static Statement select_due_users = {
+	.text = "SELECT DISTINCT d.user_id FROM ("
+	"  SELECT e.user_id FROM studio_engine.expiring_credits e"
+	"   WHERE e.expires_at <= pg_catalog.clock_timestamp() AND NOT e.waiting"
+	"   ORDER BY e.expires_at LIMIT $1) d ORDER BY d.user_id",
+	.nargs = 1,.argtypes = {INT4OID}
+};
+static Statement select_entries = {
+	.text = "SELECT l.id, l.entry_no, l.type, l.amount, l.expires_at, l.reverses"
+	"  FROM @extschema@.credit_ledger l WHERE l.user_id = $1 ORDER BY l.entry_no",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+
+/* ------------------------------------------------------------------------
+ * The replay
+ * ------------------------------------------------------------------------ */
+
+/* The heap wants the lot to burn next as the greatest. */
+static int
+compare_lots(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+{
+	const Lot  *one = pairingheap_const_container(Lot, node, a);
+	const Lot  *two = pairingheap_const_container(Lot, node, b);
+
+	if (one->expires_at != two->expires_at)
+		return one->expires_at < two->expires_at ? 1 : -1;
+	return one->entry_no < two->entry_no ? 1 : -1;
+}
+
+static HTAB *
+make_table(MemoryContext context, const char *name, Size entrysize)
+{
+	HASHCTL		control = {
+		.keysize = sizeof(pg_uuid_t),.entrysize = entrysize,.hcxt = context
+	};
+
+	return hash_create(name, 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/* Credit comes back to a lot, or in; it covers debt first. */
+static void
+fill_lot(LotBook *book, Lot *lot, int64 amount)
+{
+	int64		covered = Min(book->debt, amount);
+
+	book->debt -= covered;
+	amount -= covered;
+	if (amount == 0)
+		return;
+	if (lot->left == 0)
+		pairingheap_add(book->burning, &lot->node);
+	lot->left += amount;
+}
+
+/* At most amount is taken from one lot; returns what was. */
+static int64
+draw_from_lot(LotBook *book, Lot *lot, int64 amount)
+{
+	int64		drawn = Min(lot->left, amount);
+
+	if (drawn == 0)
+		return 0;
+	lot->left -= drawn;
+	if (lot->left == 0)
+		pairingheap_remove(book->burning, &lot->node);
+	return drawn;
+}
+
+static void
+add_piece(LotBook *book, OpenHold *hold, Lot *lot, int64 amount)
+{
+	Piece	   *piece = MemoryContextAlloc(book->context, sizeof(Piece));
+
+	piece->lot = lot;
+	piece->amount = amount;
+	piece->next = hold->pieces;
+	hold->pieces = piece;
+	if (lot)
+		lot->held += amount;
+}
+
+/* Credit is taken in burning order; hold is NULL where nobody holds it. */
+static void
+burn(LotBook *book, int64 amount, OpenHold *hold)
+{
+	while (amount > 0 && !pairingheap_is_empty(book->burning))
+	{
+		Lot		   *lot = pairingheap_container(Lot, node, pairingheap_first(book->burning));
+		int64		drawn = draw_from_lot(book, lot, amount);
+
+		if (hold)
+			add_piece(book, hold, lot, drawn);
+		amount -= drawn;
+	}
+	if (amount > 0 && hold)
+		add_piece(book, hold, NULL, amount);
+	book->debt += amount;
+}
+
+static Lot *
+find_lot(LotBook *book, const pg_uuid_t *id)
+{
+	return id ? hash_search(book->lots, id, HASH_FIND, NULL) : NULL;
+}
+
+static Lot *
+add_lot(LotBook *book, const pg_uuid_t *id, int64 entry_no, TimestampTz expires_at)
+{
+	Lot		   *lot = hash_search(book->lots, id, HASH_ENTER, NULL);
+
+	lot->entry_no = entry_no;
+	lot->expires_at = expires_at;
+	lot->left = 0;
+	lot->held = 0;
+	return lot;
+}
+
+static void
+open_hold(LotBook *book, const pg_uuid_t *id, int64 amount)
+{
+	OpenHold   *hold = hash_search(book->holds, id, HASH_ENTER, NULL);
+
+	hold->pieces = NULL;
+	burn(book, amount, hold);
+}
+
+/* What the hold took goes back; false when there is no such hold. */
+static bool
+close_hold(LotBook *book, const pg_uuid_t *id)
+{
+	OpenHold   *hold = id ? hash_search(book->holds, id, HASH_FIND, NULL) : NULL;
+
+	if (hold == NULL)
+		return false;
+	for (Piece *piece = hold->pieces; piece; piece = piece->next)
+	{
+		if (piece->lot == NULL)
+			book->debt -= piece->amount;
+		else
+		{
+			piece->lot->held -= piece->amount;
+			fill_lot(book, piece->lot, piece->amount);
+		}
+	}
+	hash_search(book->holds, id, HASH_REMOVE, NULL);
+	return true;
+}
+
+/* One entry, after all before it. */
+static void
+apply_entry(LotBook *book, const pg_uuid_t *id, int64 entry_no, const char *type,
+			int64 amount, TimestampTz expires_at, const pg_uuid_t *reverses)
+{
+	bool		is_reserve = strcmp(type, "reserve") == 0;
+	Lot		   *lot = find_lot(book, reverses);
+
+	if (amount < 0 && is_reserve)
+		open_hold(book, id, -amount);
+	else if (amount < 0)
+	{
+		/* an expiry or a reversal begins with the lot that it names */
+		int64		drawn = lot ? draw_from_lot(book, lot, -amount) : 0;
+
+		burn(book, -amount - drawn, NULL);
+	}
+	else if (!is_reserve || !close_hold(book, reverses))
+		fill_lot(book, lot ? lot : add_lot(book, id, entry_no, expires_at), amount);
+}
+
+static void
+apply_row(HeapTuple row, TupleDesc desc, void *arg)
+{
+	LotBook    *book = arg;
+	bool		isnull;
+	bool		no_reverses;
+	pg_uuid_t  *id = DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
+	int64		entry_no = DatumGetInt64(SPI_getbinval(row, desc, 2, &isnull));
+	char	   *type = SPI_getvalue(row, desc, 3);
+	int32		amount = DatumGetInt32(SPI_getbinval(row, desc, 4, &isnull));
+	Datum		expires_at = SPI_getbinval(row, desc, 5, &isnull);
+	Datum		reverses = SPI_getbinval(row, desc, 6, &no_reverses);
+
+	apply_entry(book, id, entry_no, type, amount,
+				isnull ? DT_NOEND : DatumGetTimestampTz(expires_at),
+				no_reverses ? NULL : DatumGetUUIDP(reverses));
+	pfree(type);
+}
+
+/* The lots of a user; close_book() frees them. */
+static LotBook *
+replay(const pg_uuid_t *user_id, bool read_only)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "lots of a user", ALLOCSET_DEFAULT_SIZES);
+	LotBook    *book = MemoryContextAllocZero(context, sizeof(LotBook));
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Arguments	args = NO_ARGUMENTS;
+
+	book->context = context;
+	book->lots = make_table(context, "lots", sizeof(Lot));
+	book->holds = make_table(context, "open holds", sizeof(OpenHold));
+	book->burning = pairingheap_allocate(compare_lots, NULL);
+	MemoryContextSwitchTo(old);
+
+	argument_uuid(&args, user_id);
+	if (read_only)
+		statement_read_each(&select_entries, &args, apply_row, book);
+	else
+		statement_run_each(&select_entries, &args, apply_row, book);
+	return book;
+}
+
+static void
+close_book(LotBook *book)
+{
+	MemoryContextDelete(book->context);
+}
+
+/* ------------------------------------------------------------------------
+ * Expiry
+ * ------------------------------------------------------------------------ */
+
+/*
+ * An entry with an expiry was made.
+ */
+void
+lots_watch(const pg_uuid_t *entry_id, const pg_uuid_t *user_id, TimestampTz expires_at)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, entry_id);
+	argument_uuid(&args, user_id);
+	argument_time(&args, &expires_at);
+	statement_run(&insert_watch, &args);
+}
+
+static void
+collect_id(HeapTuple row, TupleDesc desc, void *arg)
+{
+	List	  **ids = arg;
+	bool		isnull;
+	pg_uuid_t  *copy = palloc(sizeof(pg_uuid_t));
+
+	*copy = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
+	*ids = lappend(*ids, copy);
+}
+
+/* The lots of a user that expire until then and have to be looked at. */
+static List *
+watched_lots(const pg_uuid_t *user_id, TimestampTz until)
+{
+	Arguments	args = NO_ARGUMENTS;
+	List	   *ids = NIL;
+
+	argument_uuid(&args, user_id);
+	argument_time(&args, &until);
+	statement_run_each(&select_watched, &args, collect_id, &ids);
+	return ids;
+}
+
+static LotSummary
+summarize(const LotBook *book, TimestampTz now, TimestampTz horizon)
+{
+	LotSummary	summary = {.next_expiry = DT_NOEND};
+	HASH_SEQ_STATUS status;
+	Lot		   *lot;
+
+	hash_seq_init(&status, book->lots);
+	while ((lot = hash_seq_search(&status)) != NULL)
+	{
+		if (lot->left == 0)
+			continue;
+		if (lot->expires_at <= now)
+			summary.expired += lot->left;
+		else if (lot->expires_at <= horizon)
+			summary.expiring += lot->left;
+		if (lot->expires_at > now)
+			summary.next_expiry = Min(summary.next_expiry, lot->expires_at);
+	}
+	return summary;
+}
+
+/*
+ * What is left in the lots of a user, as the calling query sees them.
+ */
+LotSummary
+lots_summarize(const pg_uuid_t *user_id, TimestampTz horizon)
+{
+	LotBook    *book = replay(user_id, true);
+	LotSummary	summary = summarize(book, GetCurrentTimestamp(), horizon);
+
+	close_book(book);
+	return summary;
+}
+
+/*
+ * Credit that has expired and is still in the balance.
+ */
+int64
+lots_expired(const pg_uuid_t *user_id)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	LotBook    *book;
+	int64		expired;
+
+	if (watched_lots(user_id, now) == NIL)
+		return 0;
+	book = replay(user_id, false);
+	expired = summarize(book, now, now).expired;
+	close_book(book);
+	return expired;
+}
+
+/* Expire what is left in a lot; watch it on only while a hold has part of it. */
+static int
+expire_lot(const pg_uuid_t *user_id, const Lot *lot)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Entry		entry = {
+		.user_id = user_id,.type = "expire",.amount = -(int32) lot->left,
+		.note = "Expired",.reverses = &lot->id
+	};
+
+	if (lot->left > 0)
+		(void) ledger_append(&entry);
+	argument_uuid(&args, &lot->id);
+	statement_run(lot->held > 0 ? &set_waiting : &delete_watch, &args);
+	return lot->left > 0 ? 1 : 0;
+}
+
+/*
+ * Expire what is left in expired lots of a user; the number of entries made.
+ */
+int
+lots_sweep(const pg_uuid_t *user_id)
+{
+	List	   *ids = watched_lots(user_id, GetCurrentTimestamp());
+	LotBook    *book;
+	ListCell   *cell;
+	int			count = 0;
+
+	if (ids == NIL)
+		return 0;
+
+	book = replay(user_id, false);
+	foreach(cell, ids)
+	{
+		Lot		   *lot = find_lot(book, lfirst(cell));
+
+		if (lot)
+			count += expire_lot(user_id, lot);
+	}
+	close_book(book);
+	list_free_deep(ids);
+	return count;
+}
+
+/*
+ * expire_credits(p_limit integer) returns integer
+ */
+Datum
+expire_credits(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	List	   *users = NIL;
+	ListCell   *cell;
+	int			count = 0;
+
+	caller_enter_service(&caller);
+	argument_int32(&args, check_int32(fcinfo, 0, "p_limit", 1, MAX_SWEEP));
+	statement_run_each(&select_due_users, &args, collect_id, &users);
+	foreach(cell, users)
+	{
+		/* whoever has the account now sweeps it himself, or comes next time */
+		if (ledger_try_lock_account(lfirst(cell)))
+			count += lots_sweep(lfirst(cell));
+	}
+	caller_leave(&caller);
+
+	PG_RETURN_INT32(count);
+}

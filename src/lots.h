@@ -1,0 +1,25 @@
+/*
+ * lots.h
+ *	  Which credit expires when.  Call these with the account locked.
+ */
+#ifndef STUDIO_LOTS_H
+#define STUDIO_LOTS_H
+
+#include "datatype/timestamp.h"
+#include "utils/uuid.h"
+
+/* what the lots of a user have at a moment */
+typedef struct LotSummary
+{
+	int64		expired;		/* left in lots that have expired */
+	int64		expiring;		/* left in lots that expire until the horizon */
+	TimestampTz next_expiry;	/* of a lot with something left; DT_NOEND when
+								 * there is none */
+} LotSummary;
+
+extern void lots_watch(const pg_uuid_t *entry_id, const pg_uuid_t *user_id, TimestampTz expires_at);
+extern int64 lots_expired(const pg_uuid_t *user_id);
+extern int	lots_sweep(const pg_uuid_t *user_id);
+extern LotSummary lots_summarize(const pg_uuid_t *user_id, TimestampTz horizon);
+
+#endif							/* STUDIO_LOTS_H */

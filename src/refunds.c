@@ -1,0 +1,214 @@
+/*
+ * refunds.c
+ *	  Credit going back: to the user for a job, or out of the account with the
+ *	  money of a payment.
+ *
+ * Pitfall: reversing a payment is the one way to a negative balance.  The money
+ * is gone, whether the credits are still there or not; the user cannot spend
+ * until the debt is covered.
+ *
+ * Lock order: job, then account.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+#include "caller.h"
+#include "checks.h"
+#include "credits.h"
+#include "errors.h"
+#include "jobs.h"
+#include "ledger.h"
+#include "lots.h"
+#include "statements.h"
+
+PG_FUNCTION_INFO_V1(refund_credits);
+PG_FUNCTION_INFO_V1(reverse_purchase);
+PG_FUNCTION_INFO_V1(reinstate_purchase);
+
+static Statement select_refundable = {
+	.text = "SELECT COALESCE(-pg_catalog.sum(l.amount), 0)::pg_catalog.int8 FROM @extschema@.credit_ledger l"
+	" WHERE l.job_id = $1 AND l.type IN ('usage', 'refund')",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement select_reversed = {
+	.text = "SELECT COALESCE(-pg_catalog.sum(l.amount), 0)::pg_catalog.int4 FROM @extschema@.credit_ledger l"
+	" WHERE l.reverses = $1 AND l.type <> 'expire'",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+
+/* What a locked job was charged and not given back yet. */
+static int64
+refundable(const pg_uuid_t *job_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, job_id);
+	statement_run(&select_refundable, &args);
+	return result_int64(1);
+}
+
+/* The part of refund_credits() under the lock of the job. */
+static void
+refund(const Job *job, const Entry *entry)
+{
+	Account		account;
+	Replay		replay;
+	int64		left;
+
+	ledger_open_account(&job->user_id, &account);
+	if (credits_find_by_key(entry, &replay))
+		return;
+	left = refundable(&job->id);
+	if (entry->amount > left)
+		refuse_conflict("refund exceeds the charge",
+						psprintf("Job %s was charged " INT64_FORMAT " more than was refunded, not %d.",
+								 uuid_text(&job->id), left, entry->amount));
+	ledger_check_capacity(&account, entry->amount);
+	(void) ledger_append(entry);
+}
+
+/*
+ * refund_credits(p_job_id uuid, p_amount integer, p_note text,
+ * p_idempotency_key text) returns integer
+ */
+Datum
+refund_credits(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+	pg_uuid_t	job_id;
+	Job			job;
+	Entry		entry = {.type = "refund",.user_id = &job.user_id,.job_id = &job.id};
+
+	caller_enter_service(&caller);
+	job_id = check_uuid(fcinfo, 0, "p_job_id");
+	entry.amount = check_positive(fcinfo, 1, "p_amount");
+	entry.note = check_text(fcinfo, 2, "p_note", 0, MAX_NOTE_LENGTH);
+	entry.key = check_key(fcinfo, 3);
+
+	job_lock_or_refuse(&caller, &job_id, &job);
+	refund(&job, &entry);
+	caller_leave(&caller);
+
+	PG_RETURN_INT32(entry.amount);
+}
+
+/* Find a payment and lock the account that it was booked on. */
+static void
+lock_payment(const char *payment_id, Payment *payment, Account *account)
+{
+	if (!credits_find_payment(payment_id, payment))
+		ereport(ERROR,
+				(errcode(ERRCODE_STUDIO_NOT_FOUND),
+				 errmsg("not found"),
+				 errdetail("There is no such payment.")));
+	ledger_open_account(&payment->user_id, account);
+}
+
+/* What of a payment is reversed at the moment. */
+static int32
+reversed(const Payment *payment)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, &payment->id);
+	statement_run(&select_reversed, &args);
+	return result_int32(1);
+}
+
+/* An entry that takes a payment back, or the taking back. */
+static void
+append_reversal(const Payment *payment, const Account *account, Entry *entry)
+{
+	if ((int64) account->balance + entry->amount < PG_INT32_MIN)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("balance out of range"),
+				 errdetail("Balance %d, reversal %d.", account->balance, entry->amount)));
+	if (entry->amount > 0)
+		ledger_check_capacity(account, entry->amount);
+	(void) ledger_append(entry);
+}
+
+/* The part of reverse_purchase() under the lock of the account; amount NULL is
+ * all that is left. */
+static int32
+reverse(const Payment *payment, const Account *account, Entry *entry, const int32 *amount)
+{
+	Replay		replay;
+	int32		left;
+
+	entry->amount = amount ? -*amount : ANY_AMOUNT;
+	if (credits_find_by_key(entry, &replay))
+		return -replay.amount;
+
+	left = payment->amount - reversed(payment);
+	if (amount && *amount > left)
+		refuse_conflict("reversal exceeds the payment",
+						psprintf("%d of %d are not reversed yet.", left, payment->amount));
+	entry->amount = amount ? -*amount : -left;
+	if (entry->amount == 0)
+		return 0;
+	append_reversal(payment, account, entry);
+	return -entry->amount;
+}
+
+/*
+ * reverse_purchase(p_stripe_payment_id text, p_amount integer, p_note text,
+ * p_idempotency_key text) returns integer
+ */
+Datum
+reverse_purchase(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+	Payment		payment;
+	Account		account;
+	Entry		entry = {.user_id = &payment.user_id,.reverses = &payment.id};
+	int32		amount = 0;
+	int32		taken;
+
+	caller_enter_service(&caller);
+	entry.payment_id = check_text(fcinfo, 0, "p_stripe_payment_id", 1, MAX_KEY_LENGTH);
+	if (!PG_ARGISNULL(1))
+		amount = check_positive(fcinfo, 1, "p_amount");
+	entry.note = check_text(fcinfo, 2, "p_note", 0, MAX_NOTE_LENGTH);
+	entry.key = check_key(fcinfo, 3);
+
+	lock_payment(entry.payment_id, &payment, &account);
+	entry.type = payment.type;
+	taken = reverse(&payment, &account, &entry, PG_ARGISNULL(1) ? NULL : &amount);
+	caller_leave(&caller);
+
+	PG_RETURN_INT32(taken);
+}
+
+/*
+ * reinstate_purchase(p_stripe_payment_id text, p_note text) returns integer
+ */
+Datum
+reinstate_purchase(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+	Payment		payment;
+	Account		account;
+	Entry		entry = {.user_id = &payment.user_id,.reverses = &payment.id};
+
+	caller_enter_service(&caller);
+	entry.payment_id = check_text(fcinfo, 0, "p_stripe_payment_id", 1, MAX_KEY_LENGTH);
+	entry.note = check_text(fcinfo, 1, "p_note", 0, MAX_NOTE_LENGTH);
+
+	lock_payment(entry.payment_id, &payment, &account);
+	entry.type = payment.type;
+	entry.amount = reversed(&payment);
+	if (entry.amount > 0)
+	{
+		append_reversal(&payment, &account, &entry);
+		/* what comes back to a lot that has expired meanwhile expires again */
+		(void) lots_sweep(&payment.user_id);
+	}
+	caller_leave(&caller);
+
+	PG_RETURN_INT32(entry.amount);
+}
