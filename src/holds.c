@@ -195,9 +195,10 @@ hold_take(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount)
 	};
 
 	if (!ledger_lock_account(user_id, &account) ||
-		account.balance - lots_expired(user_id) < amount)
+		ledger_spendable(&account) < amount)
 		return false;
-	(void) lots_sweep(user_id);
+	if (account.due)
+		(void) lots_sweep(user_id);
 	ledger_append(&entry);
 	write_job_cost(&set_reserved, job_id, amount);
 	return true;
@@ -214,7 +215,7 @@ hold_last_taken(const pg_uuid_t *job_id)
 
 /* Close an open hold and charge cost of it. */
 static void
-close_hold(const Job *job, const Hold *hold, int32 cost, const char *note)
+close_hold(const Job *job, const Account *account, const Hold *hold, int32 cost, const char *note)
 {
 	Entry		back = {
 		.user_id = &job->user_id,.job_id = &job->id,
@@ -228,7 +229,8 @@ close_hold(const Job *job, const Hold *hold, int32 cost, const char *note)
 	ledger_append(&back);
 	if (cost > 0)
 		ledger_append(&usage);
-	(void) lots_sweep(&job->user_id);
+	if (account->due)
+		(void) lots_sweep(&job->user_id);
 }
 
 /*
@@ -296,10 +298,10 @@ settle(const Job *job, const int32 *final_cost, Overrun overrun, bool *closed)
 		return replay_settlement(job, &hold, final_cost, overrun);
 
 	/* more than the hold is taken from credit that has not expired */
-	if (final_cost && *final_cost > hold.open && lots_sweep(&job->user_id) > 0)
+	if (final_cost && *final_cost > hold.open && account.due && lots_sweep(&job->user_id) > 0)
 		(void) ledger_lock_account(&job->user_id, &account);
 	cost = price_of(&hold, final_cost, overrun, &account);
-	close_hold(job, &hold, cost, cost > 0 ? "Hold settled" : "Hold released");
+	close_hold(job, &account, &hold, cost, cost > 0 ? "Hold settled" : "Hold released");
 	*closed = true;
 	return cost;
 }
@@ -436,7 +438,8 @@ return_hold_of_deleted_job(PG_FUNCTION_ARGS)
 	if (hold.open > 0 && ledger_lock_account(&user_id, &account))
 	{
 		ledger_append(&entry);
-		(void) lots_sweep(&user_id);
+		if (account.due)
+			(void) lots_sweep(&user_id);
 	}
 	caller_leave(&caller);
 	return PointerGetDatum(NULL);
@@ -558,7 +561,7 @@ release(const Job *job, const char *note)
 		return hold.taken;
 	}
 
-	close_hold(job, &hold, 0, note ? note : "Hold released");
+	close_hold(job, &account, &hold, 0, note ? note : "Hold released");
 	write_job_cost(&set_final, &job->id, 0);
 	return hold.open;
 }
@@ -636,7 +639,7 @@ release_stale(const pg_uuid_t *job_id)
 	hold = read_hold(job_id);
 	if (hold.open == 0)
 		return false;
-	close_hold(&job, &hold, 0, "Stale hold released");
+	close_hold(&job, &account, &hold, 0, "Stale hold released");
 	return true;
 }
 
@@ -657,7 +660,8 @@ release_orphan(const Orphan *orphan)
 	if (statement_run(&select_closing, &args) > 0)
 		return false;
 	ledger_append(&entry);
-	(void) lots_sweep(&orphan->user_id);
+	if (account.due)
+		(void) lots_sweep(&orphan->user_id);
 	return true;
 }
 

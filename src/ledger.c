@@ -62,7 +62,9 @@ typedef struct Booked
 static List *booked_entries = NIL;
 
 static Statement lock_account = {
-	.text = "SELECT a.balance, a.reserved FROM @extschema@.credit_accounts a WHERE a.user_id = $1 FOR NO KEY UPDATE",
+	.text = "SELECT a.balance, a.reserved, EXISTS (SELECT 1 FROM studio_engine.expiring_credits e"
+	"          WHERE e.user_id = a.user_id AND e.expires_at <= pg_catalog.clock_timestamp())"
+	"  FROM @extschema@.credit_accounts a WHERE a.user_id = $1 FOR NO KEY UPDATE OF a",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement try_lock_account = {
@@ -131,6 +133,7 @@ ledger_lock_account(const pg_uuid_t *user_id, Account *account)
 	account->user_id = *user_id;
 	account->balance = result_int32(1);
 	account->reserved = result_int32(2);
+	account->due = result_bool(3);
 	return true;
 }
 
@@ -208,7 +211,7 @@ refuse_no_credits(const Account *account, int64 wanted)
 	ereport(ERROR,
 			(errcode(ERRCODE_STUDIO_NO_CREDITS),
 			 errmsg("not enough credits"),
-			 errdetail("Balance %d, needed " INT64_FORMAT ".", account->balance, wanted),
+			 errdetail("Balance " INT64_FORMAT ", needed " INT64_FORMAT ".", ledger_spendable(account), wanted),
 			 errhint("Buy credits, or wait until a running job gives back what it holds.")));
 }
 
@@ -219,6 +222,16 @@ refuse_conflict(const char *message, const char *detail)
 			(errcode(ERRCODE_STUDIO_CONFLICT),
 			 errmsg("%s", message),
 			 errdetail("%s", detail)));
+}
+
+/*
+ * What of a balance can be spent: credit that has expired cannot, whether it
+ * was taken off yet or not.
+ */
+int64
+ledger_spendable(const Account *account)
+{
+	return account->balance - (account->due ? lots_expired(&account->user_id) : 0);
 }
 
 /*
@@ -373,7 +386,7 @@ check_taking(const pg_uuid_t *user_id, const Job *job, const char *type, int32 a
 	Account		account;
 
 	ledger_open_account(user_id, &account);
-	if (lots_sweep(user_id) > 0)
+	if (account.due && lots_sweep(user_id) > 0)
 		(void) ledger_lock_account(user_id, &account);
 
 	if (strcmp(type, "reserve") == 0)
