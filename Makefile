@@ -22,7 +22,7 @@ API         = $(sort $(wildcard sql/api/*.sql))
 TABLES      = $(sort $(wildcard sql/tables/*.sql))
 ATTACH      = $(filter-out sql/attach/90_auth.sql,$(sort $(wildcard sql/attach/*.sql)))
 ATTACH_AUTH = sql/attach/90_auth.sql
-DATA        = $(wildcard sql/releases/*.sql) sql/stub/supabase_stub.sql
+DATA        = $(wildcard sql/releases/*.sql) sql/stub/supabase_stub.sql sql/import/import_seed.sql
 DATA_built  = $(INSTALL_SQL)
 EXTRA_CLEAN = .typedefs test/output
 
@@ -53,13 +53,17 @@ $(INSTALL_SQL): sql/install/begin.sql $(API) $(TABLES) $(ATTACH) $(ATTACH_AUTH) 
 $(OBJS): $(wildcard src/*.h) $(EXTENSION).control
 
 # --- two commands -------------------------------------------------------
-.PHONY: demo test lint indent
+.PHONY: demo test soak lint indent
 
 demo:
 	test/demo/run.sh
 
 test:
 	test/run.sh
+
+# the model of the credits against 200,000 operations; SOAK_SEED=... repeats a run
+soak:
+	SOAK_OPERATIONS=$${SOAK_OPERATIONS:-200000} test/run.sh soak
 
 lint:
 	test/run.sh lint

@@ -55,6 +55,15 @@ static Statement select_summary = {
 	"l.idempotency_key, pg_catalog.encode(pg_catalog.timestamptz_send(l.expires_at), 'hex'), l.reverses," \
 	"pg_catalog.encode(pg_catalog.timestamptz_send(l.created_at), 'hex'))::pg_catalog.text, 'UTF8'))"
 
+/* What is not in the chain yet, from its end to an entry. */
+static Statement select_unchained = {
+	.text = "SELECT l.id FROM @extschema@.credit_ledger l"
+	" WHERE l.user_id = $1 AND l.entry_no <= $2"
+	"   AND l.entry_no > COALESCE((SELECT pg_catalog.max(h.entry_no) FROM studio_engine.ledger_hashes h"
+	"                               WHERE h.user_id = $1), $2 - 1)"
+	" ORDER BY l.entry_no",
+	.nargs = 2,.argtypes = {UUIDOID, INT8OID}
+};
 static Statement insert_hash = {
 	.text = "INSERT INTO studio_engine.ledger_hashes (entry_id, user_id, entry_no, hash)"
 	" SELECT l.id, l.user_id, l.entry_no, " ENTRY_HASH
@@ -86,7 +95,7 @@ static Statement problems[] = {
 		"  FROM @extschema@.credit_accounts a"
 		"  FULL JOIN (SELECT l.user_id, pg_catalog.sum(l.amount) AS amount, pg_catalog.count(*) AS entries,"
 		"                    COALESCE(-pg_catalog.sum(l.amount) FILTER (WHERE l.type = 'reserve'), 0) AS reserved"
-		"               FROM @extschema@.credit_ledger l GROUP BY l.user_id) s ON s.user_id = a.user_id,"
+		"               FROM @extschema@.credit_ledger l WHERE $1 IS NULL OR l.user_id = $1 GROUP BY l.user_id) s ON s.user_id = a.user_id,"
 		"  LATERAL (VALUES ('account balance', COALESCE(s.amount, 0), a.balance::pg_catalog.numeric),"
 		"                  ('account reserved', COALESCE(s.reserved, 0), a.reserved::pg_catalog.numeric),"
 		"                  ('account entries', COALESCE(s.entries, 0)::pg_catalog.numeric, a.entries::pg_catalog.numeric)"
@@ -137,14 +146,14 @@ static Statement problems[] = {
 		.nargs = 1,.argtypes = {UUIDOID}
 	},
 	{
-		.text = "SELECT p.user_id, 'reversal of a payment', pg_catalog.concat('0 to ', p.amount), r.reversed::pg_catalog.text, r.last_id"
-		"  FROM (SELECT l.reverses, -pg_catalog.sum(l.amount) AS reversed,"
+		.text = "SELECT r.user_id, 'reversal of a payment', pg_catalog.concat('0 to ', COALESCE(p.amount, 0)), r.reversed::pg_catalog.text, r.last_id"
+		"  FROM (SELECT l.user_id, l.reverses, -pg_catalog.sum(l.amount) AS reversed,"
 		"               (pg_catalog.array_agg(l.id ORDER BY l.entry_no DESC))[1] AS last_id"
 		"          FROM @extschema@.credit_ledger l"
 		"         WHERE l.reverses IS NOT NULL AND l.type IN ('purchase', 'subscription') AND ($1 IS NULL OR l.user_id = $1)"
-		"         GROUP BY l.reverses) r"
-		"  JOIN @extschema@.credit_ledger p ON p.id = r.reverses"
-		" WHERE r.reversed > p.amount OR r.reversed < 0",
+		"         GROUP BY l.user_id, l.reverses) r"
+		"  LEFT JOIN @extschema@.credit_ledger p ON p.id = r.reverses"
+		" WHERE p.id IS NULL OR r.reversed > p.amount OR r.reversed < 0",
 		.nargs = 1,.argtypes = {UUIDOID}
 	},
 	{
@@ -240,6 +249,25 @@ verify_credit_ledger(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* Add the entries of a user up to this one to the chain, in their order: an
+ * entry that a trigger made in between may have come here first. */
+static void
+chain_entries(const pg_uuid_t *user_id, int64 entry_no)
+{
+	Arguments	args = NO_ARGUMENTS;
+	ListCell   *cell;
+
+	argument_uuid(&args, user_id);
+	argument_add(&args, Int64GetDatum(entry_no), false);
+	foreach(cell, statement_run_uuids(&select_unchained, &args))
+	{
+		Arguments	entry = NO_ARGUMENTS;
+
+		argument_uuid(&entry, lfirst(cell));
+		statement_run(&insert_hash, &entry);
+	}
+}
+
 /*
  * chain_entry() returns trigger: AFTER INSERT on credit_ledger.
  */
@@ -247,8 +275,10 @@ Datum
 chain_entry(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, AFTER_ROW, ON_INSERT, 0);
-	pg_uuid_t	entry_id = row_get_uuid(RelationGetDescr(data->tg_relation), data->tg_trigtuple, "id");
-	Arguments	args = NO_ARGUMENTS;
+	TupleDesc	desc = RelationGetDescr(data->tg_relation);
+	pg_uuid_t	user_id = row_get_uuid(desc, data->tg_trigtuple, "user_id");
+	bool		isnull;
+	int64		entry_no = DatumGetInt64(row_get(desc, data->tg_trigtuple, "entry_no", INT8OID, &isnull));
 	Caller		caller;
 
 	if (restoring())
@@ -256,10 +286,7 @@ chain_entry(PG_FUNCTION_ARGS)
 
 	caller_enter_trigger(&caller);
 	if (setting_int32("ledger_hash_chain", 0) > 0)
-	{
-		argument_uuid(&args, &entry_id);
-		statement_run(&insert_hash, &args);
-	}
+		chain_entries(&user_id, entry_no);
 	caller_leave(&caller);
 	return PointerGetDatum(NULL);
 }

@@ -152,6 +152,9 @@ credits_find_payment(const char *payment_id, Payment *payment)
 	payment->user_id = result_uuid(2);
 	payment->type = result_text(3);
 	payment->amount = result_int32(4);
+	payment->expires = !result_isnull(5);
+	if (payment->expires)
+		payment->expires_at = result_int64(5);
 	return true;
 }
 

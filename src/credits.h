@@ -29,6 +29,8 @@ typedef struct Payment
 	pg_uuid_t	user_id;
 	const char *type;
 	int32		amount;
+	bool		expires;
+	TimestampTz expires_at;		/* where it expires */
 } Payment;
 
 extern void credits_welcome(const pg_uuid_t *user_id, int32 amount);

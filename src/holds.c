@@ -48,7 +48,7 @@ typedef struct Hold
 	pg_uuid_t	id;				/* of the entry that took it */
 	int32		open;			/* credits held now */
 	int32		taken;			/* credits that the last hold took */
-	int32		charged;		/* credits charged since it was taken */
+	int64		charged;		/* credits charged since it was taken */
 } Hold;
 
 typedef enum Overrun
@@ -63,14 +63,16 @@ static const char *const overrun_names[] = {"error", "charge", "cap"};
 static Statement select_hold = {
 	.text = "SELECT h.open, h.taken, h.last_id,"
 	"       COALESCE((SELECT -pg_catalog.sum(u.amount) FROM @extschema@.credit_ledger u"
-	"                  WHERE u.job_id = $1 AND u.type = 'usage' AND u.entry_no > h.entry_no), 0)::pg_catalog.int4"
+	"                  WHERE u.job_id = $1 AND u.user_id = $2 AND u.type = 'usage'"
+	"                    AND u.entry_no > h.entry_no), 0)::pg_catalog.int8"
 	"  FROM (SELECT COALESCE(-pg_catalog.sum(l.amount), 0)::pg_catalog.int4 AS open,"
 	"               COALESCE((pg_catalog.array_agg(-l.amount ORDER BY l.entry_no DESC)"
 	"                         FILTER (WHERE l.amount < 0))[1], 0) AS taken,"
 	"               (pg_catalog.array_agg(l.id ORDER BY l.entry_no DESC) FILTER (WHERE l.amount < 0))[1] AS last_id,"
 	"               pg_catalog.max(l.entry_no) FILTER (WHERE l.amount < 0) AS entry_no"
-	"          FROM @extschema@.credit_ledger l WHERE l.job_id = $1 AND l.type = 'reserve') h",
-	.nargs = 1,.argtypes = {UUIDOID}
+	"          FROM @extschema@.credit_ledger l"
+	"         WHERE l.job_id = $1 AND l.user_id = $2 AND l.type = 'reserve') h",
+	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement select_stale_jobs = {
 	.text = "SELECT j.id FROM @extschema@.credit_accounts a JOIN @extschema@.jobs j ON j.user_id = a.user_id"
@@ -83,7 +85,8 @@ static Statement select_stale_jobs = {
 static Statement select_orphans = {
 	.text = "SELECT l.user_id, l.id, -l.amount FROM @extschema@.credit_accounts a"
 	"  JOIN @extschema@.credit_ledger l ON l.user_id = a.user_id"
-	" WHERE a.reserved > 0 AND l.type = 'reserve' AND l.amount < 0 AND l.job_id IS NULL"
+	"  LEFT JOIN @extschema@.jobs j ON j.id = l.job_id"
+	" WHERE a.reserved > 0 AND l.type = 'reserve' AND l.amount < 0 AND j.id IS NULL"
 	"   AND NOT EXISTS (SELECT 1 FROM @extschema@.credit_ledger c WHERE c.reverses = l.id AND c.type = 'reserve')"
 	" ORDER BY l.user_id, l.entry_no LIMIT $1",
 	.nargs = 1,.argtypes = {INT4OID}
@@ -103,19 +106,20 @@ static Statement set_final = {
 
 /* The last hold of a job; call it with the job locked. */
 static Hold
-read_hold(const pg_uuid_t *job_id)
+read_hold(const pg_uuid_t *job_id, const pg_uuid_t *user_id)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Hold		hold;
 
 	argument_uuid(&args, job_id);
+	argument_uuid(&args, user_id);
 	statement_run(&select_hold, &args);
 	hold.open = result_int32(1);
 	hold.taken = result_int32(2);
 	hold.exists = !result_isnull(3);
 	if (hold.exists)
 		hold.id = result_uuid(3);
-	hold.charged = result_int32(4);
+	hold.charged = result_int64(4);
 	return hold;
 }
 
@@ -137,7 +141,7 @@ write_job_cost(Statement *statement, const pg_uuid_t *job_id, int32 cost)
 void
 hold_check_opening(const Job *job, int32 amount)
 {
-	Hold		hold = read_hold(&job->id);
+	Hold		hold = read_hold(&job->id, &job->user_id);
 
 	if (job_has_ended(job))
 		refuse_conflict("job has ended", psprintf("Job %s.", uuid_text(&job->id)));
@@ -152,12 +156,12 @@ hold_check_opening(const Job *job, int32 amount)
 pg_uuid_t
 hold_check_closing(const Job *job, int32 amount)
 {
-	Hold		hold = read_hold(&job->id);
+	Hold		hold = read_hold(&job->id, &job->user_id);
 
 	if (hold.open != amount)
 		refuse_conflict("credits are held differently",
 						psprintf("Job %s holds %d, not %d.", uuid_text(&job->id), hold.open, amount));
-	write_job_cost(&set_final, &job->id, hold.charged);
+	write_job_cost(&set_final, &job->id, (int32) hold.charged);
 	return hold.id;
 }
 
@@ -168,13 +172,18 @@ hold_check_closing(const Job *job, int32 amount)
 void
 hold_note_usage(const Job *job, int32 amount)
 {
-	Hold		hold = read_hold(&job->id);
+	Hold		hold = read_hold(&job->id, &job->user_id);
 
 	if (hold.open > 0)
 		refuse_conflict("credits are held for this usage",
 						psprintf("Job %s holds %d; close the hold first.", uuid_text(&job->id), hold.open));
+	if (hold.charged - amount > PG_INT32_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("price of the job out of range"),
+				 errdetail("Job %s.", uuid_text(&job->id))));
 	if (hold.exists)
-		write_job_cost(&set_final, &job->id, hold.charged - amount);
+		write_job_cost(&set_final, &job->id, (int32) (hold.charged - amount));
 }
 
 /* ------------------------------------------------------------------------
@@ -194,11 +203,8 @@ hold_take(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount)
 		.type = "reserve",.amount = -amount,.note = "Reserved for job"
 	};
 
-	if (!ledger_lock_account(user_id, &account) ||
-		ledger_spendable(&account) < amount)
+	if (!ledger_lock_account(user_id, &account) || !lots_make_ready(&account, amount))
 		return false;
-	if (account.due)
-		(void) lots_sweep(user_id);
 	ledger_append(&entry);
 	write_job_cost(&set_reserved, job_id, amount);
 	return true;
@@ -208,9 +214,9 @@ hold_take(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount)
  * What the last hold of a job took; 0 when there never was one.
  */
 int32
-hold_last_taken(const pg_uuid_t *job_id)
+hold_last_taken(const pg_uuid_t *job_id, const pg_uuid_t *user_id)
 {
-	return read_hold(job_id).taken;
+	return read_hold(job_id, user_id).taken;
 }
 
 /* Close an open hold and charge cost of it. */
@@ -229,7 +235,7 @@ close_hold(const Job *job, const Account *account, const Hold *hold, int32 cost,
 	ledger_append(&back);
 	if (cost > 0)
 		ledger_append(&usage);
-	if (account->due)
+	if (account->due || account->due_held)
 		(void) lots_sweep(&job->user_id);
 }
 
@@ -279,7 +285,7 @@ replay_settlement(const Job *job, const Hold *hold, const int32 *final_cost, Ove
 		cost = Min(cost, hold->taken);
 	if (cost != hold->charged)
 		refuse_conflict("hold was closed differently",
-						psprintf("Job %s was charged %d, not %d.", uuid_text(&job->id), hold->charged, cost));
+						psprintf("Job %s was charged " INT64_FORMAT ", not %d.", uuid_text(&job->id), hold->charged, cost));
 	return cost;
 }
 
@@ -293,13 +299,17 @@ settle(const Job *job, const int32 *final_cost, Overrun overrun, bool *closed)
 
 	*closed = false;
 	if (ledger_lock_account(&job->user_id, &account))
-		hold = read_hold(&job->id);
+		hold = read_hold(&job->id, &job->user_id);
 	if (hold.open == 0)
 		return replay_settlement(job, &hold, final_cost, overrun);
 
-	/* more than the hold is taken from credit that has not expired */
-	if (final_cost && *final_cost > hold.open && account.due && lots_sweep(&job->user_id) > 0)
+	/* what has expired must not be charged in the place of what was held */
+	if (final_cost == NULL || *final_cost > 0)
+	{
 		(void) ledger_lock_account(&job->user_id, &account);
+		if (account.due && lots_sweep(&job->user_id) > 0)
+			(void) ledger_lock_account(&job->user_id, &account);
+	}
 	cost = price_of(&hold, final_cost, overrun, &account);
 	close_hold(job, &account, &hold, cost, cost > 0 ? "Hold settled" : "Hold released");
 	*closed = true;
@@ -322,6 +332,7 @@ price_ended_job(PG_FUNCTION_ARGS)
 	TupleDesc	desc = RelationGetDescr(data->tg_relation);
 	RowEdit		edit = {.desc = desc,.row = data->tg_newtuple};
 	pg_uuid_t	job_id = row_get_uuid(desc, edit.row, "id");
+	pg_uuid_t	user_id = row_get_uuid(desc, edit.row, "user_id");
 	const char *status = row_get_enum(desc, edit.row, "status");
 	bool		no_price;
 	Hold		hold;
@@ -331,7 +342,7 @@ price_ended_job(PG_FUNCTION_ARGS)
 		return PointerGetDatum(edit.row);
 
 	caller_enter_trigger(&caller);
-	hold = read_hold(&job_id);
+	hold = read_hold(&job_id, &user_id);
 	caller_leave(&caller);
 
 	(void) row_get(desc, edit.row, "cost_credits_final", INT4OID, &no_price);
@@ -340,7 +351,7 @@ price_ended_job(PG_FUNCTION_ARGS)
 	else if (hold.open > 0 && no_price)
 		row_set(&edit, "cost_credits_final", INT4OID, Int32GetDatum(hold.open));
 	else if (hold.exists && no_price)
-		row_set(&edit, "cost_credits_final", INT4OID, Int32GetDatum(hold.charged));
+		row_set(&edit, "cost_credits_final", INT4OID, Int32GetDatum((int32) hold.charged));
 
 	return PointerGetDatum(row_edit_apply(&edit));
 }
@@ -377,7 +388,7 @@ close_hold_of_ended_job(PG_FUNCTION_ARGS)
 	caller_enter_trigger(&caller);
 	if (job.status == JOB_READY)
 		cost = settle(&job, isnull ? NULL : &price, OVERRUN_ERROR, &closed);
-	else if (read_hold(&job.id).open > 0)
+	else if (read_hold(&job.id, &job.user_id).open > 0)
 		cost = settle(&job, &nothing, OVERRUN_ERROR, &closed);
 	if (closed && (isnull || price != cost))
 		write_job_cost(&set_final, &job.id, cost);
@@ -394,7 +405,9 @@ Datum
 keep_owner_of_hold(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_UPDATE, 0);
-	pg_uuid_t	job_id = row_get_uuid(RelationGetDescr(data->tg_relation), data->tg_trigtuple, "id");
+	TupleDesc	desc = RelationGetDescr(data->tg_relation);
+	pg_uuid_t	job_id = row_get_uuid(desc, data->tg_trigtuple, "id");
+	pg_uuid_t	user_id = row_get_uuid(desc, data->tg_trigtuple, "user_id");
 	Caller		caller;
 	Hold		hold;
 
@@ -402,7 +415,7 @@ keep_owner_of_hold(PG_FUNCTION_ARGS)
 		return PointerGetDatum(data->tg_newtuple);
 
 	caller_enter_trigger(&caller);
-	hold = read_hold(&job_id);
+	hold = read_hold(&job_id, &user_id);
 	if (hold.open > 0)
 		refuse_conflict("job holds credits of its user",
 						psprintf("Job %s holds %d.", uuid_text(&job_id), hold.open));
@@ -431,14 +444,14 @@ return_hold_of_deleted_job(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 
 	caller_enter_trigger(&caller);
-	hold = read_hold(&job_id);
+	hold = read_hold(&job_id, &user_id);
 	entry.amount = hold.open;
 	entry.reverses = &hold.id;
 	/* when the user is being deleted, the account may have gone before */
 	if (hold.open > 0 && ledger_lock_account(&user_id, &account))
 	{
 		ledger_append(&entry);
-		if (account.due)
+		if (account.due || account.due_held)
 			(void) lots_sweep(&user_id);
 	}
 	caller_leave(&caller);
@@ -461,14 +474,14 @@ reserve(const Job *job, int32 amount)
 	if (!ledger_lock_account(&job->user_id, &account))
 		return false;
 
-	hold = read_hold(&job->id);
+	hold = read_hold(&job->id, &job->user_id);
 	if (hold.open > 0 && hold.open != amount)
 		refuse_conflict("credits are held differently",
 						psprintf("Job %s holds %d, not %d.", uuid_text(&job->id), hold.open, amount));
 	/* a late repetition must not charge a second time for one attempt */
 	if (hold.charged > 0 && hold.taken != amount)
 		refuse_conflict("job was charged already",
-						psprintf("Job %s held %d and was charged %d.", uuid_text(&job->id), hold.taken, hold.charged));
+						psprintf("Job %s held %d and was charged " INT64_FORMAT ".", uuid_text(&job->id), hold.taken, hold.charged));
 	return hold.open > 0 || hold.charged > 0 || hold_take(&job->user_id, &job->id, amount);
 }
 
@@ -552,12 +565,12 @@ release(const Job *job, const char *note)
 
 	if (!ledger_lock_account(&job->user_id, &account))
 		return 0;
-	hold = read_hold(&job->id);
+	hold = read_hold(&job->id, &job->user_id);
 	if (hold.open == 0)
 	{
 		if (hold.charged > 0)
 			refuse_conflict("hold was closed differently",
-							psprintf("Job %s was charged %d.", uuid_text(&job->id), hold.charged));
+							psprintf("Job %s was charged " INT64_FORMAT ".", uuid_text(&job->id), hold.charged));
 		return hold.taken;
 	}
 
@@ -602,17 +615,6 @@ typedef struct Orphan
 } Orphan;
 
 static void
-collect_job(HeapTuple row, TupleDesc desc, void *arg)
-{
-	List	  **jobs = arg;
-	bool		isnull;
-	pg_uuid_t  *copy = palloc(sizeof(pg_uuid_t));
-
-	*copy = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
-	*jobs = lappend(*jobs, copy);
-}
-
-static void
 collect_orphan(HeapTuple row, TupleDesc desc, void *arg)
 {
 	List	  **orphans = arg;
@@ -625,7 +627,10 @@ collect_orphan(HeapTuple row, TupleDesc desc, void *arg)
 	*orphans = lappend(*orphans, orphan);
 }
 
-/* Close the hold of an ended job; false when somebody did so meanwhile. */
+/*
+ * Close the hold of an ended job; false when somebody did so, or is about to.
+ * The sweep has locked other accounts by now, so it never waits for a lock.
+ */
 static bool
 release_stale(const pg_uuid_t *job_id)
 {
@@ -633,13 +638,15 @@ release_stale(const pg_uuid_t *job_id)
 	Account		account;
 	Hold		hold;
 
-	if (!job_lock(job_id, &job) || !job_has_ended(&job) ||
+	if (!job_try_lock(job_id, &job) || !job_has_ended(&job) ||
+		!ledger_try_lock_account(&job.user_id) ||
 		!ledger_lock_account(&job.user_id, &account))
 		return false;
-	hold = read_hold(job_id);
+	hold = read_hold(job_id, &job.user_id);
 	if (hold.open == 0)
 		return false;
 	close_hold(&job, &account, &hold, 0, "Stale hold released");
+	write_job_cost(&set_final, job_id, 0);
 	return true;
 }
 
@@ -654,13 +661,14 @@ release_orphan(const Orphan *orphan)
 		.note = "Stale hold released",.reverses = &orphan->id
 	};
 
-	if (!ledger_lock_account(&orphan->user_id, &account))
+	if (!ledger_try_lock_account(&orphan->user_id) ||
+		!ledger_lock_account(&orphan->user_id, &account))
 		return false;
 	argument_uuid(&args, &orphan->id);
 	if (statement_run(&select_closing, &args) > 0)
 		return false;
 	ledger_append(&entry);
-	if (account.due)
+	if (account.due || account.due_held)
 		(void) lots_sweep(&orphan->user_id);
 	return true;
 }
@@ -673,7 +681,7 @@ sweep_stale_holds(PG_FUNCTION_ARGS)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
-	List	   *jobs = NIL;
+	List	   *jobs;
 	List	   *orphans = NIL;
 	ListCell   *cell;
 	int32		limit;
@@ -682,16 +690,22 @@ sweep_stale_holds(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	limit = check_int32(fcinfo, 0, "p_limit", 1, MAX_SWEEP);
 	argument_int32(&args, limit);
-	statement_run_each(&select_stale_jobs, &args, collect_job, &jobs);
+	jobs = statement_run_uuids(&select_stale_jobs, &args);
 	foreach(cell, jobs)
+	{
+		/* a scope of its own frees what it used */
+		SPI_connect();
 		count += release_stale(lfirst(cell)) ? 1 : 0;
+		SPI_finish();
+	}
 
-	/* all jobs are locked before this: an orphan has none */
 	statement_run_each(&select_orphans, &args, collect_orphan, &orphans);
 	foreach(cell, orphans)
 	{
+		SPI_connect();
 		if (count < limit && release_orphan(lfirst(cell)))
 			count++;
+		SPI_finish();
 	}
 	caller_leave(&caller);
 

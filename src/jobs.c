@@ -20,6 +20,11 @@ static Statement lock_job = {
 	" WHERE j.id = $1 AND ($2 IS NULL OR j.user_id = $2) FOR NO KEY UPDATE",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
+static Statement try_lock_job = {
+	.text = "SELECT j.user_id, j.status FROM @extschema@.jobs j"
+	" WHERE j.id = $1 AND ($2 IS NULL OR j.user_id = $2) FOR NO KEY UPDATE SKIP LOCKED",
+	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
+};
 static Statement touch_job = {
 	.text = "UPDATE @extschema@.jobs SET project_id = project_id WHERE id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
@@ -27,13 +32,13 @@ static Statement touch_job = {
 
 /* Lock a job, of this user only where one is given. */
 static bool
-lock_job_of(const pg_uuid_t *job_id, const pg_uuid_t *user_id, Job *job)
+lock_job_of(Statement *statement, const pg_uuid_t *job_id, const pg_uuid_t *user_id, Job *job)
 {
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_uuid(&args, job_id);
 	argument_uuid(&args, user_id);
-	if (statement_run(&lock_job, &args) == 0)
+	if (statement_run(statement, &args) == 0)
 		return false;
 
 	job->id = *job_id;
@@ -48,7 +53,16 @@ lock_job_of(const pg_uuid_t *job_id, const pg_uuid_t *user_id, Job *job)
 bool
 job_lock(const pg_uuid_t *job_id, Job *job)
 {
-	return lock_job_of(job_id, NULL, job);
+	return lock_job_of(&lock_job, job_id, NULL, job);
+}
+
+/*
+ * Lock a job unless somebody has it.
+ */
+bool
+job_try_lock(const pg_uuid_t *job_id, Job *job)
+{
+	return lock_job_of(&try_lock_job, job_id, NULL, job);
 }
 
 /*
@@ -58,7 +72,7 @@ job_lock(const pg_uuid_t *job_id, Job *job)
 void
 job_lock_or_refuse(const Caller *caller, const pg_uuid_t *job_id, Job *job)
 {
-	if (!lock_job_of(job_id, caller->service ? NULL : &caller->uid, job))
+	if (!lock_job_of(&lock_job, job_id, caller->service ? NULL : &caller->uid, job))
 		refuse_unknown(caller, "job", job_id);
 }
 

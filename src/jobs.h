@@ -15,6 +15,7 @@ typedef struct Job
 	JobStatus	status;
 } Job;
 
+extern bool job_try_lock(const pg_uuid_t *job_id, Job *job);
 extern bool job_lock(const pg_uuid_t *job_id, Job *job);
 extern void job_lock_or_refuse(const Caller *caller, const pg_uuid_t *job_id, Job *job);
 extern void job_touch(const Job *job);

@@ -31,6 +31,7 @@
 #include "jobs.h"
 #include "ledger.h"
 #include "lots.h"
+#include "refunds.h"
 #include "restore.h"
 #include "statements.h"
 #include "triggers.h"
@@ -61,9 +62,19 @@ typedef struct Booked
 
 static List *booked_entries = NIL;
 
+/* the hold that a plain entry closes */
+typedef struct Closing
+{
+	bool		closes;
+	pg_uuid_t	hold_id;
+} Closing;
+
 static Statement lock_account = {
-	.text = "SELECT a.balance, a.reserved, EXISTS (SELECT 1 FROM studio_engine.expiring_credits e"
-	"          WHERE e.user_id = a.user_id AND e.expires_at <= pg_catalog.clock_timestamp())"
+	.text = "SELECT a.balance, a.reserved,"
+	"       EXISTS (SELECT 1 FROM studio_engine.expiring_credits e"
+	"                WHERE e.user_id = a.user_id AND e.expires_at <= pg_catalog.clock_timestamp() AND NOT e.waiting),"
+	"       EXISTS (SELECT 1 FROM studio_engine.expiring_credits e"
+	"                WHERE e.user_id = a.user_id AND e.expires_at <= pg_catalog.clock_timestamp() AND e.waiting)"
 	"  FROM @extschema@.credit_accounts a WHERE a.user_id = $1 FOR NO KEY UPDATE OF a",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -134,6 +145,7 @@ ledger_lock_account(const pg_uuid_t *user_id, Account *account)
 	account->balance = result_int32(1);
 	account->reserved = result_int32(2);
 	account->due = result_bool(3);
+	account->due_held = result_bool(4);
 	return true;
 }
 
@@ -314,6 +326,8 @@ book_entry(const pg_uuid_t *user_id, int32 amount, int32 reserved, int32 *balanc
 
 	*balance = result_int32(1);
 	*entry_no = result_int64(2);
+	if (*balance < 0 && reserved > 0)
+		elog(ERROR, "a hold would overdraw the account");
 }
 
 /* ------------------------------------------------------------------------
@@ -385,7 +399,9 @@ check_taking(const pg_uuid_t *user_id, const Job *job, const char *type, int32 a
 {
 	Account		account;
 
+	/* twice: what has expired is asked for when the lock is there */
 	ledger_open_account(user_id, &account);
+	(void) ledger_lock_account(user_id, &account);
 	if (account.due && lots_sweep(user_id) > 0)
 		(void) ledger_lock_account(user_id, &account);
 
@@ -399,33 +415,35 @@ check_taking(const pg_uuid_t *user_id, const Job *job, const char *type, int32 a
 
 /* Adding credit, or giving back what a job holds. */
 static void
-check_adding(RowEdit *edit, const pg_uuid_t *user_id, const Job *job, const char *type, int32 amount)
+check_adding(const pg_uuid_t *user_id, const Job *job, const char *type, int32 amount, Closing *closing)
 {
 	Account		account;
-	pg_uuid_t  *hold_id = palloc(sizeof(pg_uuid_t));
 
 	ledger_open_account(user_id, &account);
-	if (strcmp(type, "reserve") != 0)
-		ledger_check_capacity(&account, amount);
-	else
+	if (strcmp(type, "reserve") == 0)
 	{
-		*hold_id = hold_check_closing(job, amount);
-		row_set(edit, "reverses", UUIDOID, UUIDPGetDatum(hold_id));
+		closing->hold_id = hold_check_closing(job, amount);
+		closing->closes = true;
+		return;
 	}
+	if (job && strcmp(type, "refund") == 0)
+		refund_check(job, amount);
+	ledger_check_capacity(&account, amount);
 }
 
 /* The rules for an entry that did not come from our functions. */
 static void
-check_plain_entry(RowEdit *edit, const pg_uuid_t *user_id, const char *type, int32 amount)
+check_plain_entry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id,
+				  const char *type, int32 amount, Closing *closing)
 {
 	bool		isnull;
 	bool		no_job;
-	Datum		job_id = row_get(edit->desc, edit->row, "job_id", UUIDOID, &no_job);
+	Datum		job_id = row_get(desc, row, "job_id", UUIDOID, &no_job);
 	Job			job;
 
 	check_sign(type, amount);
-	check_expiry(edit->desc, edit->row, type, amount);
-	(void) row_get(edit->desc, edit->row, "reverses", UUIDOID, &isnull);
+	check_expiry(desc, row, type, amount);
+	(void) row_get(desc, row, "reverses", UUIDOID, &isnull);
 	if (!isnull)
 		refuse_entry("reverses is set by the functions only.");
 	if (no_job && strcmp(type, "reserve") == 0)
@@ -436,7 +454,7 @@ check_plain_entry(RowEdit *edit, const pg_uuid_t *user_id, const char *type, int
 	if (amount < 0)
 		check_taking(user_id, no_job ? NULL : &job, type, amount);
 	else
-		check_adding(edit, user_id, no_job ? NULL : &job, type, amount);
+		check_adding(user_id, no_job ? NULL : &job, type, amount, closing);
 }
 
 /* Transaction end: the list went with its memory. */
@@ -521,6 +539,7 @@ enter_in_ledger(PG_FUNCTION_ARGS)
 	RowEdit		edit = {.desc = desc,.row = data->tg_trigtuple};
 	bool		own = own_entry_depth == trigger_depth();
 	bool		isnull;
+	Closing		closing = {.closes = false};
 	pg_uuid_t	user_id;
 	char	   *type;
 	int32		amount,
@@ -542,13 +561,16 @@ enter_in_ledger(PG_FUNCTION_ARGS)
 
 	caller_enter_trigger(&caller);
 	if (!own)
-		check_plain_entry(&edit, &user_id, type, amount);
+		check_plain_entry(desc, edit.row, &user_id, type, amount, &closing);
 	book_entry(&user_id, amount, strcmp(type, "reserve") == 0 ? -amount : 0, &balance, &entry_no);
 	if (!own)
 		remember_booked_entry(&user_id, entry_no, amount);
 	watch_expiry(desc, edit.row, &user_id);
 	caller_leave(&caller);
 
+	/* closing lives here, not in memory that caller_leave() freed */
+	if (closing.closes)
+		row_set(&edit, "reverses", UUIDOID, UUIDPGetDatum(&closing.hold_id));
 	row_set(&edit, "balance_after", INT4OID, Int32GetDatum(balance));
 	row_set(&edit, "entry_no", INT8OID, Int64GetDatum(entry_no));
 	return PointerGetDatum(row_edit_apply(&edit));
@@ -578,22 +600,26 @@ Datum
 verify_inserted_entries(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
+	List	   *booked;
 	ListCell   *cell;
 
 	(void) trigger_data(fcinfo, AFTER_STATEMENT, ON_INSERT, 0);
 	if (booked_entries == NIL || own_entry_depth == trigger_depth())
 		return PointerGetDatum(NULL);
 
+	/* what is written below may come here again, with a list of its own */
+	booked = booked_entries;
+	booked_entries = NIL;
+
 	caller_enter_trigger(&caller);
-	foreach(cell, booked_entries)
+	foreach(cell, booked)
 		verify_booked_entry((Booked *) lfirst(cell));
 	/* what a plain entry gave back to an expired lot expires again */
-	foreach(cell, booked_entries)
+	foreach(cell, booked)
 		(void) lots_sweep(&((Booked *) lfirst(cell))->user_id);
 	caller_leave(&caller);
 
-	list_free_deep(booked_entries);
-	booked_entries = NIL;
+	list_free_deep(booked);
 	return PointerGetDatum(NULL);
 }
 

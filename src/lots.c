@@ -57,7 +57,8 @@ typedef struct Piece
 typedef struct OpenHold
 {
 	pg_uuid_t	id;				/* of its entry; the hash key, first */
-	Piece	   *pieces;
+	Piece	   *pieces;			/* in the order in which they were taken */
+	Piece	  **tail;
 } OpenHold;
 
 typedef struct LotBook
@@ -69,8 +70,12 @@ typedef struct LotBook
 	int64		debt;			/* what was taken beyond all lots */
 } LotBook;
 
+/* a sweep writes entries; what their triggers write must not sweep again */
+static bool sweeping = false;
+
 static Statement insert_watch = {
-	.text = "INSERT INTO studio_engine.expiring_credits (entry_id, user_id, expires_at) VALUES ($1, $2, $3)",
+	.text = "INSERT INTO studio_engine.expiring_credits (entry_id, user_id, expires_at) VALUES ($1, $2, $3)"
+	" ON CONFLICT (entry_id) DO UPDATE SET waiting = false",
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, TIMESTAMPTZOID}
 };
 static Statement delete_watch = {
@@ -83,8 +88,12 @@ static Statement set_waiting = {
 };
 static Statement select_watched = {
 	.text = "SELECT e.entry_id FROM studio_engine.expiring_credits e"
-	" WHERE e.user_id = $1 AND e.expires_at <= $2 ORDER BY e.expires_at, e.entry_id",
+	" WHERE e.user_id = $1 AND e.expires_at <= $2",
 	.nargs = 2,.argtypes = {UUIDOID, TIMESTAMPTZOID}
+};
+static Statement select_any_watched = {
+	.text = "SELECT 1 FROM studio_engine.expiring_credits e WHERE e.user_id = $1 LIMIT 1",
+	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_due_users = {
 	.text = "SELECT DISTINCT d.user_id FROM ("
@@ -161,8 +170,9 @@ add_piece(LotBook *book, OpenHold *hold, Lot *lot, int64 amount)
 
 	piece->lot = lot;
 	piece->amount = amount;
-	piece->next = hold->pieces;
-	hold->pieces = piece;
+	piece->next = NULL;
+	*hold->tail = piece;
+	hold->tail = &piece->next;
 	if (lot)
 		lot->held += amount;
 }
@@ -209,6 +219,7 @@ open_hold(LotBook *book, const pg_uuid_t *id, int64 amount)
 	OpenHold   *hold = hash_search(book->holds, id, HASH_ENTER, NULL);
 
 	hold->pieces = NULL;
+	hold->tail = &hold->pieces;
 	burn(book, amount, hold);
 }
 
@@ -223,7 +234,7 @@ close_hold(LotBook *book, const pg_uuid_t *id)
 	for (Piece *piece = hold->pieces; piece; piece = piece->next)
 	{
 		if (piece->lot == NULL)
-			book->debt -= piece->amount;
+			book->debt -= Min(book->debt, piece->amount);
 		else
 		{
 			piece->lot->held -= piece->amount;
@@ -308,7 +319,7 @@ close_book(LotBook *book)
  * ------------------------------------------------------------------------ */
 
 /*
- * An entry with an expiry was made.
+ * There is something in a lot with an expiry, or will be.
  */
 void
 lots_watch(const pg_uuid_t *entry_id, const pg_uuid_t *user_id, TimestampTz expires_at)
@@ -321,28 +332,15 @@ lots_watch(const pg_uuid_t *entry_id, const pg_uuid_t *user_id, TimestampTz expi
 	statement_run(&insert_watch, &args);
 }
 
-static void
-collect_id(HeapTuple row, TupleDesc desc, void *arg)
-{
-	List	  **ids = arg;
-	bool		isnull;
-	pg_uuid_t  *copy = palloc(sizeof(pg_uuid_t));
-
-	*copy = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
-	*ids = lappend(*ids, copy);
-}
-
 /* The lots of a user that expire until then and have to be looked at. */
 static List *
 watched_lots(const pg_uuid_t *user_id, TimestampTz until)
 {
 	Arguments	args = NO_ARGUMENTS;
-	List	   *ids = NIL;
 
 	argument_uuid(&args, user_id);
 	argument_time(&args, &until);
-	statement_run_each(&select_watched, &args, collect_id, &ids);
-	return ids;
+	return statement_run_uuids(&select_watched, &args);
 }
 
 static LotSummary
@@ -373,11 +371,53 @@ summarize(const LotBook *book, TimestampTz now, TimestampTz horizon)
 LotSummary
 lots_summarize(const pg_uuid_t *user_id, TimestampTz horizon)
 {
-	LotBook    *book = replay(user_id, true);
-	LotSummary	summary = summarize(book, GetCurrentTimestamp(), horizon);
+	Arguments	args = NO_ARGUMENTS;
+	LotSummary	summary = {.next_expiry = DT_NOEND};
+	LotBook    *book;
 
-	close_book(book);
+	argument_uuid(&args, user_id);
+	if (statement_read(&select_any_watched, &args) > 0)
+	{
+		book = replay(user_id, true);
+		summary = summarize(book, GetCurrentTimestamp(), horizon);
+		close_book(book);
+	}
 	return summary;
+}
+
+/* The lots of these ids, in the order in which they expire. */
+static int
+compare_expiry(const ListCell *a, const ListCell *b)
+{
+	return -compare_lots(&((Lot *) lfirst(a))->node, &((Lot *) lfirst(b))->node, NULL);
+}
+
+static List *
+lots_of(LotBook *book, List *ids)
+{
+	List	   *lots = NIL;
+	ListCell   *cell;
+
+	foreach(cell, ids)
+	{
+		Lot		   *lot = find_lot(book, lfirst(cell));
+
+		if (lot)
+			lots = lappend(lots, lot);
+	}
+	list_sort(lots, compare_expiry);
+	return lots;
+}
+
+static int64
+left_in(List *lots)
+{
+	ListCell   *cell;
+	int64		left = 0;
+
+	foreach(cell, lots)
+		left += ((Lot *) lfirst(cell))->left;
+	return left;
 }
 
 /*
@@ -386,14 +426,14 @@ lots_summarize(const pg_uuid_t *user_id, TimestampTz horizon)
 int64
 lots_expired(const pg_uuid_t *user_id)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	List	   *ids = watched_lots(user_id, GetCurrentTimestamp());
 	LotBook    *book;
 	int64		expired;
 
-	if (watched_lots(user_id, now) == NIL)
+	if (ids == NIL)
 		return 0;
 	book = replay(user_id, false);
-	expired = summarize(book, now, now).expired;
+	expired = left_in(lots_of(book, ids));
 	close_book(book);
 	return expired;
 }
@@ -415,6 +455,28 @@ expire_lot(const pg_uuid_t *user_id, const Lot *lot)
 	return lot->left > 0 ? 1 : 0;
 }
 
+/* Expire these lots; the number of entries made. */
+static int
+expire_lots(const pg_uuid_t *user_id, List *lots)
+{
+	ListCell   *cell;
+	volatile int count = 0;
+
+	sweeping = true;
+	PG_TRY();
+	{
+		foreach(cell, lots)
+			count += expire_lot(user_id, lfirst(cell));
+	}
+	PG_FINALLY();
+	{
+		sweeping = false;
+	}
+	PG_END_TRY();
+
+	return count;
+}
+
 /*
  * Expire what is left in expired lots of a user; the number of entries made.
  */
@@ -423,23 +485,40 @@ lots_sweep(const pg_uuid_t *user_id)
 {
 	List	   *ids = watched_lots(user_id, GetCurrentTimestamp());
 	LotBook    *book;
-	ListCell   *cell;
-	int			count = 0;
+	int			count;
 
-	if (ids == NIL)
+	if (ids == NIL || sweeping)
 		return 0;
-
 	book = replay(user_id, false);
-	foreach(cell, ids)
-	{
-		Lot		   *lot = find_lot(book, lfirst(cell));
-
-		if (lot)
-			count += expire_lot(user_id, lot);
-	}
+	count = expire_lots(user_id, lots_of(book, ids));
 	close_book(book);
-	list_free_deep(ids);
 	return count;
+}
+
+/*
+ * Before credit is taken: expire what has expired, provided that the rest
+ * suffices.  Returns false, and has written nothing, when it does not.  Both
+ * are decided by one look at the clock.
+ */
+bool
+lots_make_ready(const Account *account, int64 amount)
+{
+	List	   *ids;
+	List	   *lots;
+	LotBook    *book;
+	bool		enough;
+
+	if (!account->due || sweeping)
+		return account->balance >= amount;
+
+	ids = watched_lots(&account->user_id, GetCurrentTimestamp());
+	book = replay(&account->user_id, false);
+	lots = lots_of(book, ids);
+	enough = account->balance - left_in(lots) >= amount;
+	if (enough)
+		(void) expire_lots(&account->user_id, lots);
+	close_book(book);
+	return enough;
 }
 
 /*
@@ -450,18 +529,23 @@ expire_credits(PG_FUNCTION_ARGS)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
-	List	   *users = NIL;
+	List	   *users;
 	ListCell   *cell;
 	int			count = 0;
 
 	caller_enter_service(&caller);
 	argument_int32(&args, check_int32(fcinfo, 0, "p_limit", 1, MAX_SWEEP));
-	statement_run_each(&select_due_users, &args, collect_id, &users);
+	users = statement_run_uuids(&select_due_users, &args);
 	foreach(cell, users)
 	{
-		/* whoever has the account now sweeps it himself, or comes next time */
+		/*
+		 * whoever has the account now sweeps it himself, or comes next time;
+		 * each in a scope of its own, which frees what it used
+		 */
+		SPI_connect();
 		if (ledger_try_lock_account(lfirst(cell)))
 			count += lots_sweep(lfirst(cell));
+		SPI_finish();
 	}
 	caller_leave(&caller);
 

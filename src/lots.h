@@ -8,6 +8,8 @@
 #include "datatype/timestamp.h"
 #include "utils/uuid.h"
 
+#include "ledger.h"
+
 /* what the lots of a user have at a moment */
 typedef struct LotSummary
 {
@@ -20,6 +22,7 @@ typedef struct LotSummary
 extern void lots_watch(const pg_uuid_t *entry_id, const pg_uuid_t *user_id, TimestampTz expires_at);
 extern int64 lots_expired(const pg_uuid_t *user_id);
 extern int	lots_sweep(const pg_uuid_t *user_id);
+extern bool lots_make_ready(const Account *account, int64 amount);
 extern LotSummary lots_summarize(const pg_uuid_t *user_id, TimestampTz horizon);
 
 #endif							/* STUDIO_LOTS_H */

@@ -22,6 +22,7 @@
 #include "jobs.h"
 #include "ledger.h"
 #include "lots.h"
+#include "refunds.h"
 #include "statements.h"
 
 PG_FUNCTION_INFO_V1(refund_credits);
@@ -30,8 +31,8 @@ PG_FUNCTION_INFO_V1(reinstate_purchase);
 
 static Statement select_refundable = {
 	.text = "SELECT COALESCE(-pg_catalog.sum(l.amount), 0)::pg_catalog.int8 FROM @extschema@.credit_ledger l"
-	" WHERE l.job_id = $1 AND l.type IN ('usage', 'refund')",
-	.nargs = 1,.argtypes = {UUIDOID}
+	" WHERE l.job_id = $1 AND l.user_id = $2 AND l.type IN ('usage', 'refund')",
+	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement select_reversed = {
 	.text = "SELECT COALESCE(-pg_catalog.sum(l.amount), 0)::pg_catalog.int4 FROM @extschema@.credit_ledger l"
@@ -39,15 +40,24 @@ static Statement select_reversed = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
-/* What a locked job was charged and not given back yet. */
-static int64
-refundable(const pg_uuid_t *job_id)
+/*
+ * A refund gives back at most what the job was charged and not refunded yet.
+ * Call it with the job and the account locked.
+ */
+void
+refund_check(const Job *job, int32 amount)
 {
 	Arguments	args = NO_ARGUMENTS;
+	int64		left;
 
-	argument_uuid(&args, job_id);
+	argument_uuid(&args, &job->id);
+	argument_uuid(&args, &job->user_id);
 	statement_run(&select_refundable, &args);
-	return result_int64(1);
+	left = result_int64(1);
+	if (amount > left)
+		refuse_conflict("refund exceeds the charge",
+						psprintf("Job %s was charged " INT64_FORMAT " more than was refunded, not %d.",
+								 uuid_text(&job->id), left, amount));
 }
 
 /* The part of refund_credits() under the lock of the job. */
@@ -56,16 +66,11 @@ refund(const Job *job, const Entry *entry)
 {
 	Account		account;
 	Replay		replay;
-	int64		left;
 
 	ledger_open_account(&job->user_id, &account);
 	if (credits_find_by_key(entry, &replay))
 		return;
-	left = refundable(&job->id);
-	if (entry->amount > left)
-		refuse_conflict("refund exceeds the charge",
-						psprintf("Job %s was charged " INT64_FORMAT " more than was refunded, not %d.",
-								 uuid_text(&job->id), left, entry->amount));
+	refund_check(job, entry->amount);
 	ledger_check_capacity(&account, entry->amount);
 	(void) ledger_append(entry);
 }
@@ -149,6 +154,9 @@ reverse(const Payment *payment, const Account *account, Entry *entry, const int3
 		refuse_conflict("reversal exceeds the payment",
 						psprintf("%d of %d are not reversed yet.", left, payment->amount));
 	entry->amount = amount ? -*amount : -left;
+	/* there is no entry of nothing that could keep the key */
+	if (entry->amount == 0 && entry->key)
+		refuse_conflict("payment is reversed already", "Nothing is left that could be reversed under this key.");
 	if (entry->amount == 0)
 		return 0;
 	append_reversal(payment, account, entry);
@@ -206,7 +214,11 @@ reinstate_purchase(PG_FUNCTION_ARGS)
 	{
 		append_reversal(&payment, &account, &entry);
 		/* what comes back to a lot that has expired meanwhile expires again */
-		(void) lots_sweep(&payment.user_id);
+		if (payment.expires)
+		{
+			lots_watch(&payment.id, &payment.user_id, payment.expires_at);
+			(void) lots_sweep(&payment.user_id);
+		}
 	}
 	caller_leave(&caller);
 

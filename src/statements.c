@@ -211,6 +211,29 @@ statement_read_each(Statement *statement, const Arguments *args, RowFunction fun
 	execute_each(statement, args, true, function, arg);
 }
 
+static void
+collect_uuid(HeapTuple row, TupleDesc desc, void *arg)
+{
+	List	  **uuids = arg;
+	bool		isnull;
+	pg_uuid_t  *copy = palloc(sizeof(pg_uuid_t));
+
+	*copy = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
+	*uuids = lappend(*uuids, copy);
+}
+
+/*
+ * The ids that a query finds, as pointers to copies.
+ */
+List *
+statement_run_uuids(Statement *statement, const Arguments *args)
+{
+	List	   *uuids = NIL;
+
+	statement_run_each(statement, args, collect_uuid, &uuids);
+	return uuids;
+}
+
 /*
  * The first row of the last result.  There may be none where there has to be
  * one: a trigger or rule of the tables' owner can swallow a row.

@@ -55,6 +55,8 @@ typedef void (*RowFunction) (HeapTuple row, TupleDesc desc, void *arg);
 extern void statement_run_each(Statement *statement, const Arguments *args, RowFunction function, void *arg);
 extern void statement_read_each(Statement *statement, const Arguments *args, RowFunction function, void *arg);
 
+extern List *statement_run_uuids(Statement *statement, const Arguments *args);
+
 extern int32 result_int32(int column);
 extern int64 result_int64(int column);
 extern bool result_bool(int column);

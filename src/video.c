@@ -580,14 +580,14 @@ cancel_job(PG_FUNCTION_ARGS)
 
 /* Queue a failed job and start its steps over; the price of the last hold. */
 static int32
-requeue(const pg_uuid_t *job_id)
+requeue(const Job *job)
 {
 	Arguments	args = NO_ARGUMENTS;
 	volatile int32 price = 0;
 	RetryWindow before;
 
-	argument_uuid(&args, job_id);
-	before = workflow_begin_retry(job_id);
+	argument_uuid(&args, &job->id);
+	before = workflow_begin_retry(&job->id);
 	PG_TRY();
 	{
 		statement_run(&requeue_job, &args);
@@ -601,7 +601,7 @@ requeue(const pg_uuid_t *job_id)
 	PG_END_TRY();
 
 	/* the column can be edited; what was taken last time cannot */
-	return Max(price, hold_last_taken(job_id));
+	return Max(price, hold_last_taken(&job->id, &job->user_id));
 }
 
 /*
@@ -622,7 +622,7 @@ retry_job(PG_FUNCTION_ARGS)
 	if (job.status != JOB_QUEUED && job.status != JOB_FAILED)
 		workflow_refuse_job(job.status, JOB_QUEUED);
 	if (job.status == JOB_FAILED)
-		pay_for_job(&job.user_id, &job_id, requeue(&job_id));
+		pay_for_job(&job.user_id, &job_id, requeue(&job));
 	result = job_as_jsonb(&job_id);
 	caller_leave(&caller);
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs the tests: test/run.sh [lint|regress|isolation|pgtap|tap]..., all of them when none is named.
+# Runs the tests: test/run.sh [lint|regress|isolation|pgtap|tap|soak]..., all but soak when none is named.
 #
 # Builds with every warning an error and with the assertions of our own code switched on, against a private
 # copy of the server.  What a failed suite leaves is copied to test/output/.  Pitfall: a suite without a
@@ -51,12 +51,22 @@ suite_pgtap() {
 	as_server pg_prove --dbname pgtap "${tests[@]}"
 }
 
-# These make clusters of their own, below TMPDIR and TESTDATADIR.
 suite_tap() {
 	list_tests test/tap .pl
-	as_server env TESTDIR="$source" TESTDATADIR="$source/tmp_check" TESTLOGDIR="$source/tmp_check/log" \
+	prove_tap "${tests[@]}"
+}
+
+# The longest of them, with as many operations as SOAK_OPERATIONS says; on request only.
+suite_soak() {
+	prove_tap test/tap/050_model.pl
+}
+
+# These make clusters of their own, below TMPDIR and TESTDATADIR.
+prove_tap() {
+	as_server env SOAK_SEED="${SOAK_SEED:-}" SOAK_OPERATIONS="${SOAK_OPERATIONS:-}" \
+		TESTDIR="$source" TESTDATADIR="$source/tmp_check" TESTLOGDIR="$source/tmp_check/log" \
 		PGPORT=65432 PG_REGRESS="$pgxs/src/test/regress/pg_regress" \
-		prove -I "$pgxs/src/test/perl" -I "$source" "${tests[@]}" ||
+		prove -I "$pgxs/src/test/perl" -I "$source" "$@" ||
 		{ keep_output tap tmp_check/log; return 1; }
 }
 
@@ -113,8 +123,8 @@ run_suites() {
 }
 
 for suite; do
-	if [[ " ${all_suites[*]} " != *" $suite "* ]]; then
-		echo "test/run.sh: no such suite: $suite (there are: ${all_suites[*]})" >&2
+	if [[ " ${all_suites[*]} soak " != *" $suite "* ]]; then
+		echo "test/run.sh: no such suite: $suite (there are: ${all_suites[*]} soak)" >&2
 		exit 2
 	fi
 done

@@ -59,7 +59,7 @@ CREATE FUNCTION @extschema@.get_credit_balance(p_user_id uuid) RETURNS integer
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'get_credit_balance'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.get_credit_balance(uuid) IS
-'Credits that user p_user_id can spend, holds taken off; 0 for a user without an account. One index lookup. The user or a service; 22004 NULL, 42501 not yours.';
+'The balance of user p_user_id: the sum of the ledger, holds taken off; 0 for a user without an account. One index lookup. Credit that has expired counts until it is swept; get_credit_summary() says what can be spent. The user or a service; 22004 NULL, 42501 not yours.';
 
 CREATE FUNCTION @extschema@.reserve_credits(p_user_id uuid, p_job_id uuid, p_amount integer) RETURNS boolean
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'reserve_credits'
@@ -109,7 +109,7 @@ CREATE FUNCTION @extschema@.refund_credits(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'refund_credits'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.refund_credits(uuid, integer, text, text) IS
-'Gives back p_amount (positive) of the credits that a job was charged, at most what was charged and not refunded yet; they do not expire. Returns p_amount. The same p_idempotency_key (1 to 255 characters, per user) again: the same answer and nothing moves; with other content: PT409. p_note at most 1000 characters. Services only; 22003, 22004, 22023, PT404, PT409 more than was charged.';
+'Gives back p_amount (positive) of the credits that a job was charged, at most what was charged and not refunded yet; refunded credits do not expire. Returns p_amount. The same p_idempotency_key (1 to 255 characters, per user) again: the same answer and nothing moves; with other content: PT409. p_note at most 1000 characters. Services only; 22003, 22004, 22023, PT404, PT409 more than was charged.';
 
 CREATE FUNCTION @extschema@.reverse_purchase(
     p_stripe_payment_id text, p_amount integer DEFAULT NULL, p_note text DEFAULT NULL,
@@ -117,13 +117,13 @@ CREATE FUNCTION @extschema@.reverse_purchase(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'reverse_purchase'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.reverse_purchase(text, integer, text, text) IS
-'Takes the credits of a payment back whose money was refunded or disputed: p_amount (positive), NULL all that is not reversed yet. The balance may become negative, which blocks spending until it is covered. Returns the credits taken. The same p_idempotency_key again: the same answer and nothing moves; with other content: PT409. p_note at most 1000 characters. Services only; 22003, 22004, 22023, PT404 no such payment, PT409 more than was booked.';
+'Takes the credits of a payment back whose money was refunded or disputed: p_amount (positive), NULL all that is not reversed yet. The balance may become negative, which blocks spending until it is covered. Returns the credits taken; 0 where nothing is left. The same p_idempotency_key again: the same answer and nothing moves; with other content, or where nothing is left: PT409. p_note at most 1000 characters. Services only; 22003, 22004, 22023, PT404 no such payment, PT409 more than was booked.';
 
 CREATE FUNCTION @extschema@.reinstate_purchase(p_stripe_payment_id text, p_note text DEFAULT NULL) RETURNS integer
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'reinstate_purchase'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.reinstate_purchase(text, text) IS
-'Books back what is reversed of a payment, as after a dispute that was won. Returns the credits, 0 where nothing is reversed. p_note at most 1000 characters. Services only; 22003, 22004, 22023, PT404 no such payment.';
+'Books back what is reversed of a payment, as after a dispute that was won; what returns to credit that has expired meanwhile expires again. Returns the credits, 0 where nothing is reversed. p_note at most 1000 characters. Services only; 22003, 22004, 22023, PT404 no such payment.';
 
 CREATE FUNCTION @extschema@.expire_credits(p_limit integer DEFAULT 1000) RETURNS integer
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'expire_credits'

@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(102);
+SELECT plan(113);
 
 --------------------------------------------------------------------------------
 -- Helpers: comparing, and what there is to look at
@@ -69,6 +69,7 @@ SELECT pg_temp.same_rows(
 	$$ VALUES ('public', 'assets'), ('public', 'credit_accounts'), ('public', 'credit_ledger'),
 			  ('public', 'draft_prompts'), ('public', 'job_steps'), ('public', 'jobs'), ('public', 'logs'),
 			  ('public', 'profiles'), ('public', 'projects'),
+			  ('studio_engine', 'expiring_credits'), ('studio_engine', 'ledger_hashes'),
 			  ('studio_engine', 'meta'), ('studio_engine', 'settings') $$,
 	'these tables and no others');
 SELECT is_empty(
@@ -204,8 +205,10 @@ INSERT INTO expected_function VALUES
 	('public.create_job(p_project_id uuid, p_cost_credits integer)', 'uuid', 'v'),
 	('public.create_job_steps(p_job_id uuid, p_steps jsonb DEFAULT NULL::jsonb)', 'integer', 'v'),
 	('public.ensure_profile(p_user_id uuid)', 'jsonb', 'v'),
+	('public.expire_credits(p_limit integer DEFAULT 1000)', 'integer', 'v'),
 	('public.fail_job(p_job_id uuid, p_error_code text DEFAULT NULL::text, p_error_message text DEFAULT NULL::text, p_failed_step text DEFAULT NULL::text)', 'jsonb', 'v'),
 	('public.get_credit_balance(p_user_id uuid)', 'integer', 's'),
+	('public.get_credit_summary(p_user_id uuid)', 'jsonb', 's'),
 	('public.get_dashboard(p_user_id uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 20)', 'jsonb', 's'),
 	('public.get_draft_prompt(p_session_token text)', 'jsonb', 's'),
 	('public.grant_credits(p_user_id uuid, p_amount integer, p_note text DEFAULT NULL::text, p_idempotency_key text DEFAULT NULL::text, p_expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)', 'uuid', 'v'),
@@ -213,15 +216,22 @@ INSERT INTO expected_function VALUES
 	('public.log_job(p_job_id uuid, p_level text, p_message text, p_step_name text DEFAULT NULL::text, p_metadata jsonb DEFAULT NULL::jsonb)', 'uuid', 'v'),
 	('public.purchase_credits(p_user_id uuid, p_amount integer, p_stripe_payment_id text, p_note text DEFAULT NULL::text, p_expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)', 'uuid', 'v'),
 	('public.record_asset(p_job_id uuid, p_type text, p_url text, p_storage_path text, p_size_bytes bigint DEFAULT NULL::bigint, p_mime_type text DEFAULT NULL::text, p_metadata jsonb DEFAULT NULL::jsonb)', 'uuid', 'v'),
+	('public.refund_credits(p_job_id uuid, p_amount integer, p_note text DEFAULT NULL::text, p_idempotency_key text DEFAULT NULL::text)', 'integer', 'v'),
+	('public.reinstate_purchase(p_stripe_payment_id text, p_note text DEFAULT NULL::text)', 'integer', 'v'),
 	('public.release_credits(p_job_id uuid, p_note text DEFAULT NULL::text)', 'integer', 'v'),
 	('public.reserve_credits(p_user_id uuid, p_job_id uuid, p_amount integer)', 'boolean', 'v'),
 	('public.retry_job(p_job_id uuid)', 'jsonb', 'v'),
+	('public.reverse_purchase(p_stripe_payment_id text, p_amount integer DEFAULT NULL::integer, p_note text DEFAULT NULL::text, p_idempotency_key text DEFAULT NULL::text)', 'integer', 'v'),
 	('public.save_draft_prompt(p_session_token text, p_prompt_text text, p_template_id text DEFAULT NULL::text, p_options jsonb DEFAULT ''{}''::jsonb)', 'uuid', 'v'),
 	('public.settle_credits(p_job_id uuid, p_final_cost integer DEFAULT NULL::integer, p_overrun text DEFAULT ''error''::text)', 'integer', 'v'),
+	('public.subscription_credits(p_user_id uuid, p_amount integer, p_stripe_payment_id text, p_note text DEFAULT NULL::text, p_expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)', 'uuid', 'v'),
+	('public.sweep_stale_holds(p_limit integer DEFAULT 500)', 'integer', 'v'),
 	('public.update_job_step(p_job_id uuid, p_step_name text, p_state text, p_progress_pct integer DEFAULT NULL::integer, p_status_message text DEFAULT NULL::text, p_error_message text DEFAULT NULL::text)', 'jsonb', 'v'),
 	('public.update_updated_at()', 'trigger', 'v'),
+	('public.verify_credit_ledger(p_user_id uuid DEFAULT NULL::uuid, OUT user_id uuid, OUT problem text, OUT expected text, OUT actual text, OUT entry_id uuid)', 'SETOF record', 's'),
 	('public.workflow_diagram(p_workflow text)', 'text', 'i'),
 	('public.workflow_transitions(OUT workflow text, OUT from_status text, OUT to_status text, OUT via text, OUT condition text)', 'SETOF record', 'i'),
+	('studio_engine.chain_entry()', 'trigger', 'v'),
 	('studio_engine.close_hold_of_ended_job()', 'trigger', 'v'),
 	('studio_engine.close_restored_table()', 'event_trigger', 'v'),
 	('studio_engine.enforce_workflow()', 'trigger', 'v'),
@@ -232,6 +242,7 @@ INSERT INTO expected_function VALUES
 	('studio_engine.lint(OUT problem text, OUT type text, OUT identity text)', 'SETOF record', 's'),
 	('studio_engine.lock_jobs_of_project()', 'trigger', 'v'),
 	('studio_engine.lock_jobs_of_user()', 'trigger', 'v'),
+	('studio_engine.note_changed_settings()', 'trigger', 'v'),
 	('studio_engine.price_ended_job()', 'trigger', 'v'),
 	('studio_engine.restoring()', 'boolean', 's'),
 	('studio_engine.return_hold_of_deleted_job()', 'trigger', 'v'),
@@ -383,6 +394,15 @@ SELECT pg_temp.same_rows(
 	$$ VALUES ('user_id', 'uuid'), ('balance', 'integer'), ('reserved', 'integer'), ('entries', 'bigint'),
 			  ('updated_at', 'timestamp with time zone') $$,
 	'credit_accounts: the columns of the specification');
+SELECT pg_temp.same_rows(
+	format($$ SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull FROM pg_attribute a
+			  WHERE a.attrelid = 'studio_engine.%I'::regclass AND a.attnum > 0 $$, t.name),
+	t.columns, t.name || ': its columns')
+FROM (VALUES
+	('expiring_credits', $$ VALUES ('entry_id', 'uuid', true), ('user_id', 'uuid', true),
+		('expires_at', 'timestamp with time zone', true), ('waiting', 'boolean', true) $$),
+	('ledger_hashes', $$ VALUES ('entry_id', 'uuid', true), ('user_id', 'uuid', true), ('entry_no', 'bigint', true),
+		('hash', 'bytea', true) $$)) AS t (name, columns);
 SELECT has_table('public', 'logs', 'there is a table logs');
 
 --------------------------------------------------------------------------------
@@ -422,18 +442,23 @@ SELECT pg_temp.same_rows(
 		('jobs jobs_project_id_fkey', 'FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE'),
 		('jobs jobs_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE'),
 		('profiles profiles_id_fkey', 'FOREIGN KEY (id) REFERENCES auth.users(id) ON DELETE CASCADE'),
-		('projects projects_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE') $$,
-	'the foreign keys of the seed');
+		('projects projects_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE'),
+		('studio_engine.expiring_credits expiring_credits_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE'),
+		('studio_engine.ledger_hashes ledger_hashes_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE') $$,
+	'the foreign keys of the seed, and those of the private tables');
 SELECT is(pg_get_constraintdef(oid), def, name || ' is ' || def)
 FROM (VALUES ('credit_accounts_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE'),
 			 ('logs_job_id_fkey', 'FOREIGN KEY (job_id) REFERENCES jobs(id) ON DELETE CASCADE'),
-			 ('credit_accounts_pkey', 'PRIMARY KEY (user_id)')) AS e (name, def)
+			 ('credit_accounts_pkey', 'PRIMARY KEY (user_id)'),
+			 ('expiring_credits_pkey', 'PRIMARY KEY (entry_id)'),
+			 ('ledger_hashes_pkey', 'PRIMARY KEY (entry_id)')) AS e (name, def)
 LEFT JOIN pg_constraint c ON c.conname = e.name;
 SELECT col_is_pk('public', t.name, 'id'::name, t.name || ': primary key id')
 FROM unnest('{profiles,draft_prompts,projects,jobs,job_steps,credit_ledger,assets,logs}'::name[]) AS t (name);
 
-SELECT is((SELECT regexp_replace(pg_get_indexdef(c.oid), '^CREATE (UNIQUE )?INDEX \S+ ON public\.(\S+) USING btree ', '\1\2 ')
-		   FROM pg_class c WHERE c.relname = e.name AND c.relnamespace = 'public'::regnamespace AND c.relkind = 'i'),
+SELECT is((SELECT regexp_replace(pg_get_indexdef(c.oid), '^CREATE (UNIQUE )?INDEX \S+ ON (?:public\.)?(\S+) USING btree ', '\1\2 ')
+		   FROM pg_class c WHERE c.relname = e.name AND c.relkind = 'i'
+			 AND c.relnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace)),
 		  e.def, 'index ' || e.name || ' on ' || e.def)
 FROM (VALUES
 	-- the seed's
@@ -456,7 +481,15 @@ FROM (VALUES
 	('idx_assets_type', 'assets (type)'),
 	-- the dashboard query and the ledger's rules
 	('idx_jobs_project_created', 'jobs (project_id, created_at DESC)'),
-	('idx_credit_entry_no', 'UNIQUE credit_ledger (user_id, entry_no)')) AS e (name, def);
+	('idx_credit_entry_no', 'UNIQUE credit_ledger (user_id, entry_no)'),
+	('idx_credit_idempotency', 'UNIQUE credit_ledger (user_id, idempotency_key) WHERE (idempotency_key IS NOT NULL)'),
+	-- a payment is booked once; what reverses it names it again
+	('idx_credit_payment', 'UNIQUE credit_ledger (stripe_payment_id) WHERE ((stripe_payment_id IS NOT NULL) AND (type = ANY (ARRAY[''purchase''::text, ''subscription''::text])) AND (reverses IS NULL))'),
+	('idx_credit_reverses', 'credit_ledger (reverses) WHERE (reverses IS NOT NULL)'),
+	-- expiry costs nothing where nothing is due
+	('idx_expiring_credits_user', 'studio_engine.expiring_credits (user_id)'),
+	('idx_expiring_credits_due', 'studio_engine.expiring_credits (expires_at) WHERE (NOT waiting)'),
+	('idx_ledger_hashes_user', 'UNIQUE studio_engine.ledger_hashes (user_id, entry_no)')) AS e (name, def);
 SELECT isnt_empty(
 	format($$ SELECT FROM pg_index i WHERE i.indrelid = 'public.credit_ledger'::regclass AND i.indisunique
 			  AND pg_get_indexdef(i.indexrelid) LIKE '%%(%s)%%' $$, c.columns),
@@ -479,6 +512,7 @@ SELECT pg_temp.same_rows(
 		('auth.users on_auth_user_deleted', 'studio_engine.lock_jobs_of_user', 'O', 'BEFORE DELETE row'),
 		('credit_accounts tr_credit_accounts_guard', 'studio_engine.guard_account', 'O', 'BEFORE INSERT UPDATE DELETE row'),
 		('credit_accounts tr_credit_accounts_truncate', 'studio_engine.guard_account', 'O', 'BEFORE TRUNCATE statement'),
+		('credit_ledger tr_credit_ledger_chain', 'studio_engine.chain_entry', 'O', 'AFTER INSERT row'),
 		('credit_ledger tr_credit_ledger_enter', 'studio_engine.enter_in_ledger', 'O', 'BEFORE INSERT row'),
 		('credit_ledger tr_credit_ledger_guard', 'studio_engine.guard_ledger', 'O', 'BEFORE UPDATE DELETE row'),
 		('credit_ledger tr_credit_ledger_truncate', 'studio_engine.guard_ledger', 'O', 'BEFORE TRUNCATE statement'),
@@ -493,6 +527,7 @@ SELECT pg_temp.same_rows(
 		('projects tr_projects_lock_jobs', 'studio_engine.lock_jobs_of_project', 'O', 'BEFORE DELETE row'),
 		('projects tr_projects_updated', 'update_updated_at', 'O', 'BEFORE UPDATE row'),
 		('studio_engine.meta tr_meta_yield', 'studio_engine.yield_to_restored_row', 'O', 'BEFORE INSERT row'),
+		('studio_engine.settings tr_settings_changed', 'studio_engine.note_changed_settings', 'O', 'AFTER INSERT UPDATE DELETE TRUNCATE statement'),
 		('studio_engine.settings tr_settings_yield', 'studio_engine.yield_to_restored_row', 'O', 'BEFORE INSERT row') $$,
 	'the triggers, those of the seed under its names');
 -- Foreign keys are triggers too; those of one event fire in the order of names.
@@ -512,7 +547,7 @@ FROM unnest('{public,anon,authenticated,service_role}'::text[]) AS r (role),
 	 unnest('{USAGE,CREATE}'::text[]) AS p (privilege);
 SELECT pg_temp.same_rows(
 	$$ SELECT name, value FROM studio_engine.settings $$,
-	$$ VALUES ('draft_lifetime_days', '7'), ('max_active_jobs', '5'), ('welcome_credits', '10') $$,
+	$$ VALUES ('draft_lifetime_days', '7'), ('ledger_hash_chain', '0'), ('max_active_jobs', '5'), ('welcome_credits', '10') $$,
 	'settings have the defaults of the specification');
 
 --------------------------------------------------------------------------------
@@ -537,7 +572,7 @@ RESET ROLE;
 
 SELECT is_empty($$ SELECT oid::regclass FROM our_tables WHERE relowner <> 'catalogue_installer'::regrole $$,
 				'installed by a lesser role: the tables are its own');
-SELECT is((SELECT count(*)::integer FROM our_tables), 11, '... all eleven');
+SELECT is((SELECT count(*)::integer FROM our_tables), 13, '... all thirteen');
 SELECT is_empty(
 	$$ SELECT oid::regtype FROM pg_type
 	   WHERE typnamespace = 'public'::regnamespace AND typtype = 'e' AND typowner <> 'catalogue_installer'::regrole $$,
@@ -558,6 +593,7 @@ SELECT is_empty($$ SELECT * FROM studio_engine.lint() $$, '... and lint() finds 
 INSERT INTO auth.users (id, raw_user_meta_data)
 VALUES ('10000000-0000-4000-8000-00000000ca7a', '{"name": "Catalogue"}');
 SELECT is(get_credit_balance('10000000-0000-4000-8000-00000000ca7a'), 10, '... and a sign-up is welcomed');
+SELECT is_empty('SELECT * FROM verify_credit_ledger()', '... with books that are sound');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(499);
+SELECT plan(701);
 
 --------------------------------------------------------------------------------
 -- People, and something of Alice's for every function to work on
@@ -29,6 +29,10 @@ SELECT advance_job(:'packing', s) FROM unnest(
 	'{SCRIPTING,VOICE_GEN,ALIGNMENT,VISUAL_PLAN,IMAGE_GEN,TIMELINE,RENDERING,PACKAGING}'::text[]) AS t (s) \g /dev/null
 INSERT INTO jobs (id, project_id, user_id)
 VALUES ('20000000-0000-4000-8000-000000000002', '20000000-0000-4000-8000-000000000001', :'alice');
+INSERT INTO jobs (id, project_id, user_id)
+VALUES ('20000000-0000-4000-8000-000000000003', '20000000-0000-4000-8000-000000000001', :'alice');
+SELECT reserve_credits(:'alice', '20000000-0000-4000-8000-000000000003', 2), settle_credits('20000000-0000-4000-8000-000000000003') \g /dev/null
+SELECT purchase_credits(:'alice', 8, 'pi_of_alice'), reverse_purchase('pi_of_alice', 3) \g /dev/null
 SELECT save_draft_prompt('rights-session-token', 'A film about rights') \g /dev/null
 
 -- What the names in the cases stand for: once with what is there, once with ids
@@ -40,7 +44,9 @@ INSERT INTO known VALUES
 	('{queued}',  :'queued', :'unknown'),
 	('{failed}',  :'failed', :'unknown'),
 	('{packing}', :'packing', :'unknown'),
-	('{pending}', '20000000-0000-4000-8000-000000000002', :'unknown');
+	('{pending}', '20000000-0000-4000-8000-000000000002', :'unknown'),
+	('{charged}', '20000000-0000-4000-8000-000000000003', :'unknown'),
+	('{payment}', 'pi_of_alice', 'pi_of_nobody');
 
 --------------------------------------------------------------------------------
 -- Helpers
@@ -108,6 +114,7 @@ INSERT INTO function_case VALUES
                                                   'ok', 'ok', 'ok', 'ok', 'ok', 'ok', 'ok'),
 -- the user and services; no account is a balance of 0 and no project an empty list
 ('get_credit_balance', ARRAY['''{user}'''],       '42501', 'ok', '42501', '42501', 'ok', '42501', 'ok'),
+('get_credit_summary', ARRAY['''{user}'''],       '42501', 'ok', '42501', '42501', 'ok', '42501', 'ok'),
 ('get_dashboard', ARRAY['''{user}''', '20'],      '42501', 'ok', '42501', '42501', 'ok', '42501', 'ok'),
 ('ensure_profile', ARRAY['''{user}'''],           '42501', 'ok', '42501', '42501', 'ok', '42501', 'PT404'),
 ('claim_draft_prompt', ARRAY['''rights-session-token''', '''{user}'''],
@@ -126,6 +133,17 @@ INSERT INTO function_case VALUES
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('purchase_credits', ARRAY['''{user}''', '5', '''pi_rights''', '''A purchase''', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('subscription_credits', ARRAY['''{user}''', '5', '''in_rights''', '''A month''', '''2999-01-01'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('refund_credits', ARRAY['''{charged}''', '1', '''Sorry''', '''rights-refund'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('reverse_purchase', ARRAY['''{payment}''', '2', '''Disputed''', '''rights-reversal'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('reinstate_purchase', ARRAY['''{payment}''', '''Dispute won'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('expire_credits', ARRAY['10'],                   '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
+('sweep_stale_holds', ARRAY['10'],                '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
+('verify_credit_ledger', ARRAY['''{user}'''],     '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('cleanup_expired_drafts', ARRAY['10'],           '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('create_job', ARRAY['''{project}''', '2'],       '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('create_job_steps', ARRAY['''{pending}''', '''["one", "two"]'''],
@@ -198,6 +216,7 @@ SELECT is(pg_temp.outcome('authenticated', :'unknown', statement), expected, 'a 
 FROM (VALUES ('SELECT ensure_profile(auth.uid())', '42501'),
 			 ('SELECT claim_draft_prompt(''rights-session-token'', auth.uid())', '42501'),
 			 ('SELECT get_credit_balance(auth.uid())', 'ok'),
+			 ('SELECT get_credit_summary(auth.uid())', 'ok'),
 			 ('SELECT get_dashboard()', 'ok')) AS t (statement, expected);
 
 --------------------------------------------------------------------------------
@@ -255,7 +274,8 @@ SELECT is_empty(
 SELECT is(pg_temp.outcome(role, NULL, statement), '42501', format('%s: %s', role, statement))
 FROM unnest('{anon,authenticated,service_role}'::text[]) AS r (role),
 	 unnest(ARRAY['SELECT studio_engine.restoring()', 'SELECT * FROM studio_engine.lint()',
-				  'SELECT * FROM studio_engine.settings']) AS s (statement);
+				  'SELECT * FROM studio_engine.settings', 'SELECT * FROM studio_engine.expiring_credits',
+				  'SELECT * FROM studio_engine.ledger_hashes']) AS s (statement);
 
 -- The functions refuse by themselves what a wrong grant lets through (above), and
 -- would hide it; hence the grants are looked at as well.
@@ -265,12 +285,13 @@ SELECT is(
 	r.expected, r.role || ' may execute: ' || COALESCE(r.expected, 'nothing'))
 FROM (VALUES
 	('anon', 'get_draft_prompt save_draft_prompt workflow_diagram workflow_transitions'),
-	('authenticated', 'cancel_job claim_draft_prompt ensure_profile get_credit_balance get_dashboard get_draft_prompt '
+	('authenticated', 'cancel_job claim_draft_prompt ensure_profile get_credit_balance get_credit_summary get_dashboard get_draft_prompt '
 					  'retry_job save_draft_prompt workflow_diagram workflow_transitions'),
 	('service_role', 'advance_job cancel_job claim_draft_prompt cleanup_expired_drafts complete_job create_job create_job_steps '
-					 'ensure_profile fail_job get_credit_balance get_dashboard get_draft_prompt grant_credits log_job '
-					 'purchase_credits record_asset release_credits reserve_credits retry_job save_draft_prompt settle_credits '
-					 'update_job_step workflow_diagram workflow_transitions'),
+					 'ensure_profile expire_credits fail_job get_credit_balance get_credit_summary get_dashboard get_draft_prompt grant_credits log_job '
+					 'purchase_credits record_asset refund_credits reinstate_purchase release_credits reserve_credits retry_job '
+					 'reverse_purchase save_draft_prompt settle_credits subscription_credits sweep_stale_holds '
+					 'update_job_step verify_credit_ledger workflow_diagram workflow_transitions'),
 	('supabase_auth_admin', NULL),
 	('authenticator', NULL)) AS r (role, expected);
 SELECT is_empty(
@@ -295,6 +316,10 @@ INSERT INTO optional VALUES
 	('settle_credits', 'p_final_cost'), ('release_credits', 'p_note'),
 	('grant_credits', 'p_note'), ('grant_credits', 'p_idempotency_key'), ('grant_credits', 'p_expires_at'),
 	('purchase_credits', 'p_note'), ('purchase_credits', 'p_expires_at'),
+	('subscription_credits', 'p_note'), ('subscription_credits', 'p_expires_at'),
+	('refund_credits', 'p_note'), ('refund_credits', 'p_idempotency_key'),
+	('reverse_purchase', 'p_amount'), ('reverse_purchase', 'p_note'), ('reverse_purchase', 'p_idempotency_key'),
+	('reinstate_purchase', 'p_note'), ('verify_credit_ledger', 'p_user_id'),
 	('save_draft_prompt', 'p_template_id'), ('save_draft_prompt', 'p_options'),
 	('create_job_steps', 'p_steps'),
 	('update_job_step', 'p_progress_pct'), ('update_job_step', 'p_status_message'), ('update_job_step', 'p_error_message'),
@@ -328,10 +353,43 @@ SELECT is(pg_temp.outcome('authenticated', :'alice', 'SELECT get_dashboard(NULL,
 CREATE TEMPORARY TABLE bad_value (n serial, name text, arg text, value text, expected text, label text);
 INSERT INTO bad_value (name, arg, value, expected, label)
 SELECT name, arg, value, '22023', value
-FROM unnest('{reserve_credits.p_amount,grant_credits.p_amount,purchase_credits.p_amount,create_job.p_cost_credits}'::text[]) AS f (path),
+FROM unnest('{reserve_credits.p_amount,grant_credits.p_amount,purchase_credits.p_amount,subscription_credits.p_amount,refund_credits.p_amount,reverse_purchase.p_amount,create_job.p_cost_credits}'::text[]) AS f (path),
 	 LATERAL (SELECT split_part(path, '.', 1), split_part(path, '.', 2)) AS s (name, arg),
 	 unnest('{0,-1,-2147483648}'::text[]) AS v (value);
+INSERT INTO bad_value (name, arg, value, expected, label)
+SELECT name, 'p_note', format('repeat(''ä'', %s)', n), CASE n WHEN 1000 THEN 'ok' ELSE '22023' END, n || ' characters'
+FROM unnest('{release_credits,grant_credits,purchase_credits,subscription_credits,refund_credits,reverse_purchase,reinstate_purchase}'::text[]) AS f (name),
+	 unnest('{1000,1001}'::integer[]) AS v (n);
+INSERT INTO bad_value (name, arg, value, expected, label)
+SELECT name, 'p_idempotency_key', value, expected, label
+FROM unnest('{grant_credits,refund_credits,reverse_purchase}'::text[]) AS f (name),
+	 (VALUES ('''''', '22023', 'empty'), ('repeat(''k'', 256)', '22023', '256 characters'),
+			 ('repeat(''ä'', 255)', 'ok', '255 characters of two bytes'), ('''welcome''', 'PT409', 'the key of the welcome grant')) AS v (value, expected, label);
+INSERT INTO bad_value (name, arg, value, expected, label)
+SELECT name, 'p_stripe_payment_id', value, CASE WHEN expected = 'ok' AND name LIKE 're%' THEN 'PT404' ELSE expected END, label
+FROM unnest('{purchase_credits,subscription_credits,reverse_purchase,reinstate_purchase}'::text[]) AS f (name),
+	 (VALUES ('''''', '22023', 'empty'), ('repeat(''k'', 256)', '22023', '256 characters'),
+			 ('repeat(''k'', 255)', 'ok', '255 characters')) AS v (value, expected, label);
+INSERT INTO bad_value (name, arg, value, expected, label)
+SELECT name, 'p_expires_at', value, expected, value
+FROM unnest('{grant_credits,purchase_credits,subscription_credits}'::text[]) AS f (name),
+	 (VALUES ('''infinity''', '22023'), ('''-infinity''', '22023'), ('now()', '22023'), ('''2001-01-01''', '22023'),
+			 ('now() + interval ''1 day''', 'ok'), ('''294276-12-31 23:59:59''', 'ok')) AS v (value, expected);
+INSERT INTO bad_value (name, arg, value, expected, label)
+SELECT name, 'p_limit', value, expected, value
+FROM unnest('{expire_credits,sweep_stale_holds,cleanup_expired_drafts}'::text[]) AS f (name),
+	 (VALUES ('0', '22023'), ('-1', '22023'), ('1', 'ok'), ('100000', 'ok'), ('100001', '22023')) AS v (value, expected);
 INSERT INTO bad_value (name, arg, value, expected, label) VALUES
+	('subscription_credits', 'p_amount', '2147483647', '22003', 'more than an account can hold'),
+	('subscription_credits', 'p_stripe_payment_id', '''pi_of_alice''', 'PT409', 'a payment that was booked as a purchase'),
+	('refund_credits', 'p_amount', '2', 'ok', 'all that was charged'),
+	('refund_credits', 'p_amount', '3', 'PT409', 'more than was charged'),
+	('refund_credits', 'p_amount', '2147483647', 'PT409', 'the largest integer'),
+	('refund_credits', 'p_job_id', '''{pending}''', 'PT409', 'was never charged'),
+	('refund_credits', 'p_job_id', '''{queued}''', 'PT409', 'is held only'),
+	('reverse_purchase', 'p_amount', '5', 'ok', 'all that is left'),
+	('reverse_purchase', 'p_amount', '6', 'PT409', 'more than is left'),
+	('reverse_purchase', 'p_amount', '2147483647', 'PT409', 'the largest integer'),
 	('settle_credits', 'p_final_cost', '-1', '22023', 'negative'),
 	('settle_credits', 'p_final_cost', '4', 'PT409', 'above the hold'),
 	('settle_credits', 'p_final_cost', '2147483647', 'PT409', 'the largest integer'),
@@ -343,14 +401,6 @@ INSERT INTO bad_value (name, arg, value, expected, label) VALUES
 	('create_job', 'p_cost_credits', '2147483647', 'PT402', 'more than there is'),
 	('grant_credits', 'p_amount', '2147483647', '22003', 'more than an account can hold'),
 	('purchase_credits', 'p_amount', '2147483647', '22003', 'more than an account can hold'),
-	('grant_credits', 'p_expires_at', 'now() + interval ''1 day''', '0A000', 'an expiry'),
-	('purchase_credits', 'p_expires_at', '''infinity''', '0A000', 'an expiry'),
-	('grant_credits', 'p_idempotency_key', '''''', '22023', 'empty'),
-	('grant_credits', 'p_idempotency_key', 'repeat(''k'', 256)', '22023', '256 characters'),
-	('grant_credits', 'p_idempotency_key', 'repeat(''ä'', 255)', 'ok', '255 characters of two bytes'),
-	('purchase_credits', 'p_stripe_payment_id', '''''', '22023', 'empty'),
-	('purchase_credits', 'p_stripe_payment_id', 'repeat(''k'', 256)', '22023', '256 characters'),
-	('purchase_credits', 'p_stripe_payment_id', 'repeat(''k'', 255)', 'ok', '255 characters'),
 	('save_draft_prompt', 'p_session_token', 'repeat(''t'', 15)', '22023', '15 characters'),
 	('save_draft_prompt', 'p_session_token', 'repeat(''t'', 16)', 'ok', '16 characters'),
 	('save_draft_prompt', 'p_session_token', 'repeat(''t'', 255)', 'ok', '255 characters'),
@@ -366,10 +416,6 @@ INSERT INTO bad_value (name, arg, value, expected, label) VALUES
 	('save_draft_prompt', 'p_options', '''null''', '22023', 'a JSON null'),
 	('save_draft_prompt', 'p_options', 'jsonb_build_object(''x'', repeat(''x'', 17000))', '22023', '17 kB'),
 	('save_draft_prompt', 'p_options', 'jsonb_build_object(''x'', repeat(''x'', 16000))', 'ok', '16000 bytes'),
-	('cleanup_expired_drafts', 'p_limit', '0', '22023', '0'),
-	('cleanup_expired_drafts', 'p_limit', '-1', '22023', '-1'),
-	('cleanup_expired_drafts', 'p_limit', '100000', 'ok', '100000'),
-	('cleanup_expired_drafts', 'p_limit', '100001', '22023', '100001'),
 	('get_dashboard', 'p_limit', '0', '22023', '0'),
 	('get_dashboard', 'p_limit', '-1', '22023', '-1'),
 	('get_dashboard', 'p_limit', '100', 'ok', '100'),
@@ -423,9 +469,10 @@ SELECT is_empty(
 	'messages are constant ASCII text, and details do not repeat what was passed');
 
 -- Nothing of all this stayed.
-SELECT is((SELECT count(*)::integer FROM credit_ledger WHERE user_id = :'alice'), 5,
+SELECT is((SELECT count(*)::integer FROM credit_ledger WHERE user_id = :'alice'), 10,
 		  'the ledger has what the set-up made and nothing else');
-SELECT is(get_credit_balance(:'alice'), 6, '... and so has the account');
+SELECT is(get_credit_balance(:'alice'), 9, '... and so has the account');
+SELECT is_empty('SELECT * FROM verify_credit_ledger()', '... and the books are sound');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(443);
+SELECT plan(511);
 
 --------------------------------------------------------------------------------
 -- People and rows: one row of Alice's in every table, and Bob who has none of them
@@ -34,6 +34,10 @@ VALUES ('30000000-0000-4000-8000-000000000005', '30000000-0000-4000-8000-0000000
 INSERT INTO draft_prompts (id, session_token, user_id, prompt_text)
 VALUES ('30000000-0000-4000-8000-000000000007', 'tables-claimed-token', :'alice', 'Claimed'),
 	   ('30000000-0000-4000-8000-000000000008', 'tables-unclaimed-token', NULL, 'Unclaimed');
+-- the private tables have a row of Bob's
+UPDATE studio_engine.settings SET value = '1' WHERE name = 'ledger_hash_chain';
+SELECT grant_credits(:'bob', 1, 'For a while', 'tables-key', '2999-01-01') \g /dev/null
+UPDATE studio_engine.settings SET value = '0' WHERE name = 'ledger_hash_chain';
 
 --------------------------------------------------------------------------------
 -- Helpers
@@ -148,7 +152,29 @@ INSERT INTO table_case VALUES
 ('settings', 'INSERT', $$INSERT INTO studio_engine.settings VALUES ('X', '1')$$, '42501', '42501', '42501', '42501', '42501', '1'),
 ('settings', 'UPDATE', $$UPDATE studio_engine.settings SET value = '99' WHERE name = 'welcome_credits'$$, '42501', '42501', '42501', '42501', '42501', '1'),
 ('settings', 'DELETE', $$DELETE FROM studio_engine.settings WHERE name = 'welcome_credits'$$, '42501', '42501', '42501', '42501', '42501', '1'),
-('settings', 'TRUNCATE', $$TRUNCATE studio_engine.settings$$, '42501', '42501', '42501', '42501', '42501', '0');
+('settings', 'TRUNCATE', $$TRUNCATE studio_engine.settings$$, '42501', '42501', '42501', '42501', '42501', '0'),
+
+('expiring_credits', 'SELECT', $$SELECT * FROM studio_engine.expiring_credits WHERE user_id = '{bob}'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('expiring_credits', 'INSERT', $$INSERT INTO studio_engine.expiring_credits VALUES ('{free}', '{bob}', now())$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('expiring_credits', 'UPDATE', $$UPDATE studio_engine.expiring_credits SET waiting = true WHERE user_id = '{bob}'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('expiring_credits', 'DELETE', $$DELETE FROM studio_engine.expiring_credits WHERE user_id = '{bob}'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('expiring_credits', 'TRUNCATE', $$TRUNCATE studio_engine.expiring_credits$$,
+	'42501', '42501', '42501', '42501', '42501', '0'),
+
+('ledger_hashes', 'SELECT', $$SELECT * FROM studio_engine.ledger_hashes WHERE user_id = '{bob}'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('ledger_hashes', 'INSERT', $$INSERT INTO studio_engine.ledger_hashes VALUES ('{free}', '{bob}', 99, '')$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('ledger_hashes', 'UPDATE', $$UPDATE studio_engine.ledger_hashes SET hash = '' WHERE user_id = '{bob}'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('ledger_hashes', 'DELETE', $$DELETE FROM studio_engine.ledger_hashes WHERE user_id = '{bob}'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('ledger_hashes', 'TRUNCATE', $$TRUNCATE studio_engine.ledger_hashes$$,
+	'42501', '42501', '42501', '42501', '42501', '0');
 
 SELECT is(
 	(SELECT string_agg(c.relname || ' ' || cmd, ', ' ORDER BY c.relname::text COLLATE "C", cmd)
@@ -162,7 +188,7 @@ SET LOCAL session_replication_role = replica;
 INSERT INTO auth.users (id) VALUES ('30000000-0000-4000-8000-0000000000ff');
 RESET session_replication_role;
 
-SELECT is(pg_temp.outcome(role, sub, replace(replace(replace(statement, '{alice}', :'alice'),
+SELECT is(pg_temp.outcome(role, sub, replace(replace(replace(replace(statement, '{alice}', :'alice'), '{bob}', :'bob'),
 				'{job}', '30000000-0000-4000-8000-000000000002'), '{free}', '30000000-0000-4000-8000-0000000000ff')),
 		  expected, format('%s %s: %s: %s', command, tbl, caller, expected))
 FROM table_case c, LATERAL (VALUES
@@ -218,7 +244,7 @@ SELECT is(
 	(SELECT string_agg(format('%s %s', c.relname, p.privilege), ', ' ORDER BY c.relname::text COLLATE "C", p.privilege)
 	 FROM pg_class c, unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS p (privilege)
 	 WHERE c.relnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace) AND c.relkind IN ('r', 'p', 'v')
-	   AND c.relname IN ('credit_accounts', 'credit_ledger', 'meta', 'settings')
+	   AND (c.relname IN ('credit_accounts', 'credit_ledger') OR c.relnamespace = 'studio_engine'::regnamespace)
 	   AND has_table_privilege('service_role', c.oid, p.privilege)),
 	'credit_accounts SELECT, credit_ledger INSERT, credit_ledger SELECT',
 	'service_role: what it may do with the books and the private tables');
@@ -316,10 +342,13 @@ SAVEPOINT another_owner;
 ALTER SCHEMA studio_engine OWNER TO tables_owner;
 ALTER TABLE credit_ledger OWNER TO tables_owner;
 ALTER TABLE credit_accounts OWNER TO tables_owner;
+ALTER TABLE studio_engine.expiring_credits OWNER TO tables_owner;
+ALTER TABLE studio_engine.ledger_hashes OWNER TO tables_owner;
 SELECT is(pg_temp.outcome('tables_owner', NULL, statement), '42501', 'the owner: ' || statement)
 FROM unnest(ARRAY['UPDATE credit_ledger SET note = ''X''', 'DELETE FROM credit_ledger', 'TRUNCATE credit_ledger',
 				  'UPDATE credit_accounts SET balance = 0', 'DELETE FROM credit_accounts',
-				  'TRUNCATE credit_accounts, credit_ledger']) AS s (statement);
+				  'TRUNCATE credit_accounts CASCADE',
+				  'TRUNCATE credit_accounts, credit_ledger, studio_engine.expiring_credits, studio_engine.ledger_hashes']) AS s (statement);
 ROLLBACK TO another_owner;
 -- what settings of a restore look like opens nothing
 SELECT is(pg_temp.outcome('postgres', NULL, $$ DO $x$ BEGIN
@@ -341,6 +370,13 @@ FROM (VALUES
 	('type, amount, job_id', '''reserve'', 3, ''30000000-0000-4000-8000-000000000002''', 'PT409'),
 	('type, amount, job_id', '''reserve'', -1, ''30000000-0000-4000-8000-0000000000b2''', '42501'),
 	('type, amount, job_id', '''usage'', -1, ''30000000-0000-4000-8000-00000000dead''', 'PT404'),
+	('type, amount, expires_at', '''grant'', 1, ''2999-01-01''', '1'),
+	('type, amount, expires_at', '''purchase'', 1, ''2001-01-01''', '1'),
+	('type, amount, expires_at', '''subscription'', 1, ''infinity''', '22023'),
+	('type, amount, expires_at', '''refund'', 1, ''2999-01-01''', '22023'),
+	('type, amount, expires_at', '''usage'', -1, ''2999-01-01''', '22023'),
+	('type, amount, reverses', '''purchase'', -1, (SELECT id FROM credit_ledger LIMIT 1)', '22023'),
+	('type, amount, reverses', '''expire'', -1, (SELECT id FROM credit_ledger LIMIT 1)', '22023'),
 	('type, amount', 'NULL, 1', '22004'),
 	('type, amount', '''grant'', NULL', '22004'),
 	('type, amount, entry_no, balance_after', '''grant'', 1, 77, 1000', '1')) AS t (cols, vals, expected);

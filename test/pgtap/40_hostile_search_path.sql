@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(166);
+SELECT plan(233);
 
 \set user_one '40000000-0000-4000-8000-00000000000a'
 \set user_two '40000000-0000-4000-8000-00000000000b'
@@ -24,7 +24,8 @@ GRANT USAGE ON SCHEMA evil TO PUBLIC;
 SELECT format('CREATE TABLE evil.%1$I (LIKE %2$s.%1$I INCLUDING DEFAULTS); CREATE TEMPORARY TABLE %1$I (LIKE %2$s.%1$I INCLUDING DEFAULTS)', name, schema)
 FROM (VALUES ('profiles', 'public'), ('draft_prompts', 'public'), ('projects', 'public'), ('jobs', 'public'),
 			 ('job_steps', 'public'), ('assets', 'public'), ('logs', 'public'), ('credit_accounts', 'public'),
-			 ('credit_ledger', 'public'), ('settings', 'studio_engine'), ('meta', 'studio_engine')) AS t (name, schema) \gexec
+			 ('credit_ledger', 'public'), ('settings', 'studio_engine'), ('meta', 'studio_engine'),
+			 ('expiring_credits', 'studio_engine'), ('ledger_hashes', 'studio_engine')) AS t (name, schema) \gexec
 CREATE TABLE evil.users (id pg_catalog.uuid, raw_user_meta_data pg_catalog.jsonb);
 CREATE TEMPORARY TABLE users (id pg_catalog.uuid, raw_user_meta_data pg_catalog.jsonb);
 
@@ -32,7 +33,7 @@ CREATE TEMPORARY TABLE trap_table AS
 	SELECT c.oid, c.oid::regclass::text AS name FROM pg_class c
 	WHERE c.relkind = 'r' AND (c.relnamespace = 'evil'::regnamespace OR c.relnamespace = pg_my_temp_schema() AND c.relname !~ '^_');
 DELETE FROM trap_table WHERE oid = 'trap_table'::regclass;
-SELECT format($$INSERT INTO %1$s.settings VALUES ('welcome_credits', '999', ''), ('max_active_jobs', '0', ''), ('draft_lifetime_days', '0', '');
+SELECT format($$INSERT INTO %1$s.settings VALUES ('welcome_credits', '999', ''), ('max_active_jobs', '0', ''), ('draft_lifetime_days', '0', ''), ('ledger_hash_chain', '0', '');
 				INSERT INTO %1$s.credit_accounts (user_id, balance) VALUES (%2$L, 1000000), (%3$L, 1000000);
 				INSERT INTO %1$s.users VALUES (%2$L, '{"name": "Evil"}'), (%3$L, '{"name": "Evil"}')$$, s.schema, :'user_one', :'user_two')
 FROM unnest('{evil,pg_temp}'::text[]) AS s (schema) \gexec
@@ -62,7 +63,7 @@ SET LOCAL ROLE hostile;
 DO $traps$
 DECLARE
 	v_body CONSTANT text := $$ BEGIN PERFORM pg_catalog.nextval('evil.trips'); RAISE EXCEPTION USING MESSAGE = 'trap: %s', ERRCODE = 'EVIL1'; END $$;
-	v_types CONSTANT regtype[] := '{uuid,text,integer,bigint,boolean,jsonb,timestamptz,interval,text[]}';
+	v_types CONSTANT regtype[] := '{uuid,text,integer,bigint,boolean,jsonb,timestamptz,interval,text[],bytea,numeric}';
 	v_op record;
 	v_trap text;
 BEGIN
@@ -98,6 +99,10 @@ BEGIN
 		('length(text)', 'integer'), ('lower(text)', 'text'), ('hashtextextended(text, bigint)', 'bigint'),
 		('hashtext(text)', 'integer'), ('pg_advisory_xact_lock(bigint)', 'void'), ('make_interval(days integer)', 'interval'),
 		('current_setting(text)', 'text'), ('current_setting(text, boolean)', 'text'), ('set_config(text, text, boolean)', 'text'),
+		('sha256(bytea)', 'bytea'), ('convert_to(text, name)', 'bytea'), ('encode(bytea, text)', 'text'),
+		('timestamptz_send(timestamptz)', 'bytea'), ('jsonb_build_array(VARIADIC text[])', 'jsonb'), ('concat(VARIADIC text[])', 'text'),
+		('row_number()', 'bigint'), ('lag(integer)', 'integer'), ('big_sum_step(numeric, bigint)', 'numeric'), ('ids_step(uuid[], uuid)', 'uuid[]'),
+		('get_credit_summary(uuid)', 'jsonb'), ('expire_credits(integer)', 'integer'), ('verify_credit_ledger(uuid)', 'text'),
 		('update_updated_at()', 'text'), ('get_credit_balance(uuid)', 'integer'), ('reserve_credits(uuid, uuid, integer)', 'boolean'),
 		('sum_step(bigint, integer)', 'bigint'), ('max_step(bigint, bigint)', 'bigint'), ('max4_step(integer, integer)', 'integer'),
 		('count_step(bigint)', 'bigint'), ('bool_step(boolean, boolean)', 'boolean'), ('array_step(integer[], integer)', 'integer[]'),
@@ -106,11 +111,13 @@ BEGIN
 		EXECUTE format('CREATE FUNCTION evil.%s RETURNS %s LANGUAGE plpgsql AS %L', v_trap.signature, v_trap.result,
 			format(v_body, 'function ' || v_trap.signature));
 	END LOOP;
-	FOR v_trap IN SELECT * FROM unnest('{uuid,int4,int8,bool,jsonb,timestamptz,interval,job_status,step_status}'::text[]) AS t (name) LOOP
+	FOR v_trap IN SELECT * FROM unnest('{uuid,int4,int8,bool,jsonb,timestamptz,interval,bytea,numeric,job_status,step_status}'::text[]) AS t (name) LOOP
 		EXECUTE format('CREATE DOMAIN evil.%I AS pg_catalog.text CHECK (evil.check_step())', v_trap.name);
 	END LOOP;
 END $traps$;
 CREATE AGGREGATE evil.sum(pg_catalog.int4) (SFUNC = evil.sum_step, STYPE = pg_catalog.int8, INITCOND = '0');
+CREATE AGGREGATE evil.sum(pg_catalog.int8) (SFUNC = evil.big_sum_step, STYPE = pg_catalog.numeric, INITCOND = '0');
+CREATE AGGREGATE evil.array_agg(pg_catalog.uuid) (SFUNC = evil.ids_step, STYPE = pg_catalog.uuid[], INITCOND = '{}');
 CREATE AGGREGATE evil.max(pg_catalog.int8) (SFUNC = evil.max_step, STYPE = pg_catalog.int8, INITCOND = '0');
 CREATE AGGREGATE evil.max(pg_catalog.int4) (SFUNC = evil.max4_step, STYPE = pg_catalog.int4, INITCOND = '0');
 CREATE AGGREGATE evil.count(*) (SFUNC = evil.count_step, STYPE = pg_catalog.int8, INITCOND = '0');
@@ -190,6 +197,7 @@ INSERT INTO path VALUES (1, 'evil, pg_catalog, public', :'user_one'),
 -- {u}: the user; {p}: the project; {j1}, {j2}, {j3}: jobs in the order they are made.
 CREATE TEMPORARY TABLE story (n serial, role text, statement text, expected text);
 INSERT INTO story (role, statement, expected) VALUES
+	('postgres', $$UPDATE studio_engine.settings SET value = '1' WHERE name OPERATOR(pg_catalog.=) 'ledger_hash_chain' RETURNING value$$, '1'),
 	('supabase_auth_admin', $$INSERT INTO auth.users (id, raw_user_meta_data) VALUES ('{u}', '{"name": "Victim"}') RETURNING id IS NOT NULL$$, 'true'),
 	('authenticated', $$SELECT public.get_credit_balance('{u}')$$, '10'),
 	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.ensure_profile('{u}'), 'display_name')$$, 'Victim'),
@@ -252,11 +260,44 @@ INSERT INTO story (role, statement, expected) VALUES
 	('anon', $$SELECT public.get_credit_balance('{u}')$$, '42501: permission denied for function get_credit_balance'),
 	('postgres', $$SELECT problem FROM studio_engine.lint()$$, NULL),
 	('postgres', $$SELECT studio_engine.restoring()$$, 'false'),
+	-- credit that expires, payments that are taken back, and the proof
+	('postgres', $$SELECT problem FROM public.verify_credit_ledger()$$, NULL),
+	('service_role', $$SELECT public.grant_credits('{u}', 6, 'N', 'X', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => 0.1)) IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT pg_catalog.pg_sleep(0.15)$$, ''),
+	('authenticated', $$SELECT public.get_credit_balance('{u}')$$, '34'),
+	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.get_credit_summary('{u}'), 'spendable')$$, '28'),
+	('service_role', $$SELECT public.expire_credits(10)$$, '1'),
+	('service_role', $$SELECT public.expire_credits()$$, '0'),
+	('authenticated', $$SELECT public.get_credit_balance('{u}')$$, '28'),
+	('service_role', $$SELECT public.subscription_credits('{u}', 10, 'in_{u}', 'N', '2999-01-01') IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT public.subscription_credits('{u}', 10, 'in_{u}', 'N', '2999-01-01') IS NOT NULL$$, 'true'),
+	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.get_credit_summary('{u}'), 'lifetime_purchased')$$, '30'),
+	('service_role', $$SELECT public.reverse_purchase('in_{u}', 4, 'N', 'R')$$, '4'),
+	('service_role', $$SELECT public.reverse_purchase('in_{u}', 4, 'N', 'R')$$, '4'),
+	('service_role', $$SELECT public.reverse_purchase('in_{u}')$$, '6'),
+	('service_role', $$SELECT public.reinstate_purchase('in_{u}')$$, '10'),
+	('service_role', $$SELECT public.reinstate_purchase('in_{u}')$$, '0'),
+	('service_role', $$SELECT public.refund_credits('{j3}', 2, 'N', 'F')$$, '2'),
+	('service_role', $$SELECT public.refund_credits('{j3}', 2, 'N', 'F')$$, '2'),
+	('service_role', $$INSERT INTO public.jobs (project_id, user_id) VALUES ('{p}', '{u}') RETURNING status$$, 'PENDING'),
+	-- the short lot is held when it expires, and comes back to nothing
+	('service_role', $$SELECT public.grant_credits('{u}', 2, 'N', 'Y', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => 0.2)) IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT public.reserve_credits('{u}', '{j4}', 3)$$, 'true'),
+	('service_role', $$SELECT pg_catalog.pg_sleep(0.25)$$, ''),
+	('service_role', $$SELECT public.expire_credits()$$, '0'),
+	('postgres', $$SELECT pg_catalog.set_config('studio_engine.maintenance', 'on', true)$$, 'on'),
+	('postgres', $$UPDATE public.jobs SET status = 'FAILED' WHERE id OPERATOR(pg_catalog.=) '{j4}' RETURNING status$$, 'FAILED'),
+	('postgres', $$SELECT pg_catalog.set_config('studio_engine.maintenance', 'off', true)$$, 'off'),
+	('service_role', $$SELECT problem FROM public.verify_credit_ledger('{u}')$$, 'hold of an ended job'),
+	('service_role', $$SELECT public.sweep_stale_holds()$$, '1'),
+	('service_role', $$SELECT public.sweep_stale_holds(10)$$, '0'),
+	('service_role', $$SELECT problem FROM public.verify_credit_ledger('{u}')$$, NULL),
+	('authenticated', $$SELECT public.get_credit_balance('{u}')$$, '40'),
 	-- the end, with a hold open
 	('service_role', $$SELECT public.create_job('{p}', 8) IS NOT NULL$$, 'true'),
-	('authenticated', $$SELECT public.get_credit_balance('{u}')$$, '20'),
+	('authenticated', $$SELECT public.get_credit_balance('{u}')$$, '32'),
 	('service_role', $$DELETE FROM public.projects WHERE id OPERATOR(pg_catalog.=) '{p}' RETURNING title$$, 'U'),
-	('authenticated', $$SELECT public.get_credit_balance('{u}')$$, '28');
+	('authenticated', $$SELECT public.get_credit_balance('{u}')$$, '40');
 
 -- Ids that the steps before made.
 CREATE FUNCTION pg_temp.fill_in(p_statement text, p_sub text) RETURNS text LANGUAGE plpgsql AS $$
@@ -305,18 +346,25 @@ SELECT is(pg_temp.trips(), 0::bigint, 'no trap snapped');
 SELECT is(pg_temp.decoys(), (SELECT rows FROM decoys_before), 'the hostile tables are as they were');
 SELECT is((SELECT string_agg(format('%s %s', type, amount), ', ' ORDER BY entry_no) FROM public.credit_ledger WHERE user_id = sub::pg_catalog.uuid),
 		  'grant 10, reserve -3, reserve 3, usage -2, reserve -4, reserve 4, reserve -4, reserve 4, '
-		  'reserve -5, reserve 5, reserve -5, reserve 5, usage -6, grant 5, purchase 20, refund 1, reserve -8, reserve 8',
+		  'reserve -5, reserve 5, reserve -5, reserve 5, usage -6, grant 5, purchase 20, refund 1, '
+		  'grant 6, expire -6, subscription 10, subscription -4, subscription -6, subscription 10, refund 2, '
+		  'grant 2, reserve -3, reserve 3, expire -2, reserve -8, reserve 8',
 		  'the ledger, path ' || path)
 FROM path ORDER BY n;
 SELECT is((SELECT format('%s %s %s', balance, reserved, entries) FROM public.credit_accounts WHERE user_id = sub::pg_catalog.uuid),
-		  '28 0 18', 'the account, path ' || path)
+		  '40 0 29', 'the account, path ' || path)
 FROM path ORDER BY n;
+SELECT is((SELECT count(*)::integer FROM studio_engine.ledger_hashes WHERE user_id = sub::pg_catalog.uuid), 29,
+		  'every entry is in the hash chain, path ' || path)
+FROM path ORDER BY n;
+SELECT is_empty('SELECT * FROM public.verify_credit_ledger()', 'the books are sound');
 
 SELECT is(pg_temp.attack(path, 'supabase_auth_admin', NULL,
 						 format('DELETE FROM auth.users WHERE id OPERATOR(pg_catalog.=) %L RETURNING id', sub)),
 		  sub, 'the user is deleted, path ' || path)
 FROM path ORDER BY n;
 SELECT is_empty('SELECT user_id FROM public.credit_accounts UNION ALL SELECT user_id FROM public.credit_ledger'
+				' UNION ALL SELECT user_id FROM studio_engine.expiring_credits UNION ALL SELECT user_id FROM studio_engine.ledger_hashes'
 				' UNION ALL SELECT id FROM public.profiles UNION ALL SELECT user_id FROM public.draft_prompts',
 				'... and leaves nothing');
 SELECT is(pg_temp.trips(), 0::bigint, '... nor did a trap snap');

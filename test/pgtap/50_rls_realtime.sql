@@ -6,7 +6,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(111);
+SELECT plan(123);
 
 \set alice '50000000-0000-4000-8000-00000000000a'
 
@@ -57,18 +57,23 @@ SELECT is(pg_temp.outcome(c.claims, s.statement), s.expected, format('%s: %s: %s
 FROM (SELECT * FROM claim WHERE n <= 4) AS c,
 	 (VALUES (1, 'SELECT get_dashboard()', '42501'),
 			 (2, 'SELECT get_credit_balance(NULL)', '42501'),
-			 (3, 'UPDATE projects SET title = ''X''', '0')) AS s (n, statement, expected)
+			 (3, 'UPDATE projects SET title = ''X''', '0'),
+			 (4, 'SELECT get_credit_summary(NULL)', '42501'),
+			 (5, 'SELECT get_credit_summary(''50000000-0000-4000-8000-00000000000a'')', '42501')) AS s (n, statement, expected)
 ORDER BY c.n, s.n;
 
 SELECT is(pg_temp.outcome(claims, 'SELECT id FROM projects'), '22P02', 'refused by auth.uid() itself: ' || label)
 FROM (VALUES ('{"sub": ""}', 'sub empty'), ('{"sub": "service"}', 'sub a word'), ('{"sub": ', 'malformed JSON')) AS t (claims, label);
-SELECT is(pg_temp.outcome(claims, 'SELECT get_dashboard()'), '22P02', 'a function refuses as well: ' || label)
-FROM (VALUES ('{"sub": ""}', 'sub empty'), ('{"sub": "service"}', 'sub a word'), ('{"sub": ', 'malformed JSON')) AS t (claims, label);
+SELECT is(pg_temp.outcome(claims, statement), '22P02', format('a function refuses as well: %s: %s', statement, label))
+FROM (VALUES ('{"sub": ""}', 'sub empty'), ('{"sub": "service"}', 'sub a word'), ('{"sub": ', 'malformed JSON')) AS t (claims, label),
+	 unnest(ARRAY['SELECT get_dashboard()', 'SELECT get_credit_summary(''50000000-0000-4000-8000-00000000000a'')']) AS s (statement);
 
 -- A control: with the right sub every table shows a row.
 SELECT isnt(pg_temp.outcome('{"sub": "50000000-0000-4000-8000-00000000000a"}', format('SELECT %I FROM %I', col, tbl)), '0',
 			'control: Alice sees a row of ' || tbl)
 FROM readable ORDER BY tbl;
+SELECT is(pg_temp.outcome('{"sub": "50000000-0000-4000-8000-00000000000a"}', 'SELECT get_credit_summary(auth.uid())'), '1',
+		  'control: Alice sees her credits');
 SELECT is((SELECT count(*)::integer FROM readable WHERE NOT has_column_privilege('authenticated', tbl, col, 'SELECT')), 0,
 		  'control: the columns asked for are readable');
 

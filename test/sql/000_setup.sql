@@ -154,6 +154,10 @@ LANGUAGE sql STABLE SECURITY DEFINER AS $$
   SELECT 'an entry of one user for the job of another: job ' || t.n(j.id)
     FROM public.jobs j JOIN entries e ON e.job_id = j.id
    WHERE e.user_id <> j.user_id
+  UNION ALL
+  -- a second opinion, and the one that users can ask for
+  SELECT format('verify_credit_ledger: %s: user %s, expected %s, actual %s', v.problem, t.n(v.user_id), v.expected, v.actual)
+    FROM public.verify_credit_ledger() v
 $$;
 
 CREATE VIEW t.ledger AS
@@ -201,7 +205,9 @@ LANGUAGE sql AS $$
     SELECT 'assets', count(*) FROM public.assets UNION ALL
     SELECT 'logs', count(*) FROM public.logs UNION ALL
     SELECT 'credit_accounts', count(*) FROM public.credit_accounts UNION ALL
-    SELECT 'credit_ledger', count(*) FROM public.credit_ledger) AS left_behind (what, rows)
+    SELECT 'credit_ledger', count(*) FROM public.credit_ledger UNION ALL
+    SELECT 'expiring_credits', count(*) FROM studio_engine.expiring_credits UNION ALL
+    SELECT 'ledger_hashes', count(*) FROM studio_engine.ledger_hashes) AS left_behind (what, rows)
    WHERE rows > 0;
 $$;
 

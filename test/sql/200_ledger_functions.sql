@@ -154,7 +154,19 @@ SELECT t.quiet($$SELECT grant_credits(t.id(1), 1, 'x', '')$$) AS empty_key;
 SELECT t.quiet($$SELECT grant_credits(t.id(1), 1, 'x', repeat('k', 256))$$) AS long_key;
 SELECT t.quiet($$SELECT grant_credits(t.id(1), 1, 'x', repeat('ß', 255))$$) AS longest_key;
 SELECT t.quiet($$SELECT grant_credits(t.id(1), 1, repeat('n', 1001))$$) AS long_note;
-SELECT t.quiet($$SELECT grant_credits(t.id(1), 1, 'x', 'later', now() + INTERVAL '1 day')$$) AS expiring;
+-- an expiry is finite and in the future; it is content of the key
+SELECT t.quiet($$SELECT grant_credits(t.id(1), 1, 'x', 'later', now())$$) AS expired_at_once;
+SELECT t.quiet($$SELECT grant_credits(t.id(1), 1, 'x', 'later', 'infinity')$$) AS no_time;
+SELECT t.quiet($$SELECT grant_credits(t.id(1), 1, 'x', 'later', '-infinity')$$) AS no_time;
+SELECT t.quiet($$SELECT grant_credits(t.id(1), 5, NULL, 'sorry-1', now() - INTERVAL '1 day')$$) AS the_key_comes_first;
+BEGIN;
+SELECT t.quiet($$SELECT grant_credits(t.id(1), 1, 'x', 'later', '2999-01-01')$$) AS expiring;
+SELECT t.quiet($$SELECT grant_credits(t.id(1), 1, 'y', 'later', '2999-01-01')$$) AS the_same;
+SELECT t.quiet($$SELECT grant_credits(t.id(1), 1, 'x', 'later', '2999-01-02')$$) AS another_expiry;
+SELECT t.quiet($$SELECT grant_credits(t.id(1), 1, 'x', 'later')$$) AS no_expiry;
+SELECT entry_no, amount, expires_at, reverses FROM credit_ledger WHERE idempotency_key = 'later';
+SELECT * FROM t.books();
+ROLLBACK;
 -- the end of the integers: balance and holds together must fit
 SELECT t.quiet($$SELECT grant_credits(t.id(1), 2147483647)$$) AS too_much;
 SELECT t.quiet($$SELECT grant_credits(t.id(1), 2147483647 - 16)$$) AS to_the_brim;

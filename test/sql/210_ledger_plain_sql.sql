@@ -80,8 +80,28 @@ SELECT t.quiet($$INSERT INTO credit_ledger (user_id, type, amount) VALUES (NULL,
 SELECT t.entry(1, 'usage', '-13') AS more_than_there_is;
 SELECT t.entry(1, 'expire', '-2147483648') AS the_smallest;
 SELECT t.entry(1, 'grant', '2147483647') AS beyond_integer;
-SELECT t.quiet($$INSERT INTO credit_ledger (user_id, type, amount, expires_at) VALUES (t.id(1), 'grant', 1, now()) RETURNING 1$$) AS expiring;
-SELECT t.quiet($$INSERT INTO credit_ledger (user_id, type, amount, reverses) VALUES (t.id(1), 'usage', -1, t.id(500)) RETURNING 1$$) AS reversing;
+-- what is bought, paid for by the month or given may expire; it is finite
+CREATE FUNCTION t.expiring(p_type text, p_amount integer, p_expires_at text) RETURNS text
+LANGUAGE sql AS $$
+  SELECT t.quiet(format('INSERT INTO public.credit_ledger (user_id, type, amount, job_id, expires_at) VALUES (t.id(1), %L, %s, %s, %L) RETURNING amount',
+                        p_type, p_amount, CASE p_type WHEN 'reserve' THEN 't.id(21)' ELSE 'NULL' END, p_expires_at))
+$$;
+SELECT type, at, t.expiring(type, 1, at) AS endless FROM unnest('{purchase,subscription,grant}'::text[]) type, unnest('{infinity,-infinity}'::text[]) at;
+SELECT type, t.expiring(type, amount, '2999-01-01') AS never_expires
+  FROM (VALUES ('refund', 1), ('usage', -1), ('expire', -1), ('reserve', -1), ('reserve', 1)) t (type, amount);
+BEGIN;
+SELECT type, t.expiring(type, 1, '2999-01-01') AS expires FROM unnest('{purchase,subscription,grant}'::text[]) type;
+SELECT type, amount, expires_at FROM credit_ledger WHERE user_id = t.id(1) AND expires_at IS NOT NULL;
+SELECT count(*) AS watched FROM studio_engine.expiring_credits;
+-- an import may bring what expired long ago: nobody can spend it
+SELECT t.expiring('grant', 100, '2001-01-01') AS expired_already;
+SELECT t.entry(1, 'usage', '-16') AS more_than_is_left;
+SELECT t.entry(1, 'usage', '-15') AS all_that_is_left;
+SELECT type, amount, balance_after FROM credit_ledger WHERE user_id = t.id(1) ORDER BY entry_no DESC LIMIT 3;
+SELECT * FROM t.books();
+ROLLBACK;
+SELECT type, t.quiet(format('INSERT INTO credit_ledger (user_id, type, amount, reverses) VALUES (t.id(1), %L, %s, (SELECT id FROM credit_ledger WHERE user_id = t.id(1) AND entry_no = 1)) RETURNING 1', type, amount)) AS reversing
+  FROM (VALUES ('purchase', 1), ('purchase', -1), ('grant', 1), ('usage', -1), ('expire', -1)) t (type, amount);
 SELECT t.quiet($$INSERT INTO credit_ledger (user_id, type, amount) VALUES (t.id(3), 'grant', 5), (t.id(1), 'usage', -1000) RETURNING 1$$)
   AS one_bad_row_of_two;
 SELECT t.quiet($$INSERT INTO credit_ledger (user_id, type, amount, stripe_payment_id) VALUES (t.id(1), 'purchase', 20, 'sub_1') RETURNING 1$$)
@@ -114,6 +134,9 @@ SELECT * FROM t.books();
 -- what the seed's worker does: two rows in one statement, then the end
 INSERT INTO credit_ledger (user_id, type, amount, job_id, note) VALUES
   (t.id(1), 'reserve', 3, t.id(21), 'Release hold'), (t.id(1), 'usage', -2, t.id(21), 'Video');
+-- the entry that closes a hold names it
+SELECT c.amount, h.type, h.amount AS held, h.entry_no < c.entry_no AS before
+  FROM credit_ledger c LEFT JOIN credit_ledger h ON h.id = c.reverses WHERE c.job_id = t.id(21) ORDER BY c.entry_no;
 SELECT cost_credits_reserved, cost_credits_final FROM jobs WHERE id = t.id(21);
 SELECT t.entry(1, 'reserve', '3', 21) AS closes_again;
 SELECT t.quiet('SELECT settle_credits(t.id(21), 2)') AS same_price;

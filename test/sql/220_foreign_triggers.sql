@@ -78,10 +78,11 @@ $$;
 
 CREATE FUNCTION t.functions() RETURNS SETOF text
 LANGUAGE sql AS $$
-  SELECT unnest(ARRAY['public.handle_new_user()', 'public.update_updated_at()', 'studio_engine.close_hold_of_ended_job()',
+  SELECT unnest(ARRAY['public.handle_new_user()', 'public.update_updated_at()', 'studio_engine.chain_entry()', 'studio_engine.close_hold_of_ended_job()',
     'studio_engine.enforce_workflow(''jobs'')', 'studio_engine.enforce_workflow(''job_steps'')',
     'studio_engine.enter_in_ledger()', 'studio_engine.guard_account()', 'studio_engine.guard_ledger()',
     'studio_engine.keep_owner_of_hold()', 'studio_engine.lock_jobs_of_project()', 'studio_engine.lock_jobs_of_user()',
+    'studio_engine.note_changed_settings()',
     'studio_engine.price_ended_job()', 'studio_engine.return_hold_of_deleted_job()',
     'studio_engine.verify_inserted_entries()', 'studio_engine.yield_to_restored_row()'])
 $$;

@@ -131,9 +131,22 @@ BEGIN;
 SELECT * FROM t.broken_sign_up($$UPDATE studio_engine.settings SET value = '-1' WHERE name = 'welcome_credits'$$,
                                $$UPDATE studio_engine.settings SET value = '12' WHERE name = 'welcome_credits'$$);
 ROLLBACK;
+-- a row that is not there means the default
 BEGIN;
 SELECT * FROM t.broken_sign_up($$DELETE FROM studio_engine.settings$$,
                                $$INSERT INTO studio_engine.settings VALUES ('welcome_credits', '3')$$);
+SELECT amount FROM credit_ledger WHERE user_id = t.id(50);
+ROLLBACK;
+BEGIN;
+SELECT * FROM t.broken_sign_up($$TRUNCATE studio_engine.settings$$,
+                               $$INSERT INTO studio_engine.settings VALUES ('welcome_credits', '3')$$);
+SELECT amount FROM credit_ledger WHERE user_id = t.id(50);
+ROLLBACK;
+-- ledger_hash_chain is read with every entry
+BEGIN;
+SELECT * FROM t.broken_sign_up($$UPDATE studio_engine.settings SET value = 'yes' WHERE name = 'ledger_hash_chain'$$,
+                               $$UPDATE studio_engine.settings SET value = '1' WHERE name = 'ledger_hash_chain'$$);
+SELECT count(*) AS hashed FROM studio_engine.ledger_hashes WHERE user_id = t.id(50);
 ROLLBACK;
 BEGIN;
 SELECT * FROM t.broken_sign_up($$UPDATE studio_engine.settings SET value = '99999999999999999999' WHERE name = 'welcome_credits'$$,
@@ -172,6 +185,22 @@ UPDATE studio_engine.settings SET value = '0' WHERE name = 'welcome_credits';
 INSERT INTO auth.users (id) VALUES (t.id(71));
 SELECT * FROM t.users WHERE "user" LIKE '7_';
 UPDATE studio_engine.settings SET value = '10' WHERE name = 'welcome_credits';
+-- a change that is rolled back was never there
+BEGIN;
+UPDATE studio_engine.settings SET value = '77' WHERE name = 'welcome_credits';
+INSERT INTO auth.users (id) VALUES (t.id(72));
+SELECT get_credit_balance(t.id(72)) AS inside;
+ROLLBACK;
+BEGIN;
+SAVEPOINT a;
+UPDATE studio_engine.settings SET value = '78' WHERE name = 'welcome_credits';
+INSERT INTO auth.users (id) VALUES (t.id(72));
+ROLLBACK TO a;
+INSERT INTO auth.users (id) VALUES (t.id(72));
+SELECT get_credit_balance(t.id(72)) AS after_the_savepoint;
+COMMIT;
+INSERT INTO auth.users (id) VALUES (t.id(73));
+SELECT get_credit_balance(t.id(73)) AS after_the_rollback;
 SELECT ensure_profile(t.id(70)) IS NOT NULL AS no_second_grant;
 SELECT * FROM t.users WHERE "user" = '70';
 

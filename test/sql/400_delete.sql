@@ -8,7 +8,9 @@
 \set VERBOSITY terse
 \set SHOW_CONTEXT never
 
--- users with a full history: every table of ours, holds open and closed
+-- users with a full history: every table of ours, holds open and closed, credit
+-- that expires, hashes
+UPDATE studio_engine.settings SET value = '1' WHERE name = 'ledger_hash_chain';
 CREATE PROCEDURE t.history(p_user integer)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -19,7 +21,7 @@ BEGIN
   CALL t.project(p_user, v_base + 2, 'manual');
   INSERT INTO draft_prompts (session_token, user_id, prompt_text) VALUES ('token ' || p_user, t.id(p_user), 'p');
   PERFORM purchase_credits(t.id(p_user), 20, 'pi_' || p_user);
-  PERFORM grant_credits(t.id(p_user), 5, 'note', 'key');
+  PERFORM grant_credits(t.id(p_user), 5, 'note', 'key', '2999-01-01');
   CALL t.job(v_base + 1, v_base + 11, 'PACKAGING');
   CALL t.job(v_base + 1, v_base + 12, 'RENDERING');
   CALL t.job(v_base + 1, v_base + 13, 'QUEUED');
@@ -42,7 +44,9 @@ SELECT "user", what, count(*) FROM (
   SELECT t.n(j.user_id), 'assets' FROM assets a JOIN jobs j ON j.id = a.job_id UNION ALL
   SELECT t.n(j.user_id), 'logs' FROM logs l JOIN jobs j ON j.id = l.job_id UNION ALL
   SELECT t.n(user_id), 'credit_accounts' FROM credit_accounts UNION ALL
-  SELECT t.n(user_id), 'credit_ledger' FROM credit_ledger) r ("user", what)
+  SELECT t.n(user_id), 'credit_ledger' FROM credit_ledger UNION ALL
+  SELECT t.n(user_id), 'expiring_credits' FROM studio_engine.expiring_credits UNION ALL
+  SELECT t.n(user_id), 'ledger_hashes' FROM studio_engine.ledger_hashes) r ("user", what)
  GROUP BY 1, 2 ORDER BY 1, 2;
 
 CALL t.history(1);
@@ -150,6 +154,7 @@ SELECT * FROM t.books();
 -- the entries of a deleted job are as closed as all others
 SELECT t.try('UPDATE credit_ledger SET job_id = NULL');
 SELECT t.try('DELETE FROM credit_ledger WHERE job_id IS NULL');
+UPDATE studio_engine.settings SET value = '0' WHERE name = 'ledger_hash_chain';
 
 DROP PROCEDURE t.history;
 DROP VIEW t.rows_of;

@@ -87,6 +87,28 @@ SELECT purchase_credits('a11ce000-0000-4000-8000-000000000001', 50, 'pi_1')
 SELECT get_credit_balance('a11ce000-0000-4000-8000-000000000001') AS balance;
 RESET ROLE;
 
+SET ROLE service_role;
+SELECT subscription_credits('a11ce000-0000-4000-8000-000000000001', 20, 'in_1', 'April',
+                            now() + INTERVAL '3 days') IS NOT NULL AS booked;
+SELECT refund_credits(:'third_id', 1, 'Sorry', 'ticket-2') AS refunded;
+RESET ROLE;
+
+SET ROLE service_role;
+SELECT reverse_purchase('pi_1', 50, 'Disputed', 'dispute-1') AS taken;
+SELECT reinstate_purchase('pi_1', 'Dispute won') AS given_back;
+RESET ROLE;
+
+SET ROLE authenticated;
+SELECT s.key, s.value
+  FROM jsonb_each(get_credit_summary('a11ce000-0000-4000-8000-000000000001')) AS s
+ WHERE s.key <> 'next_expiry';
+RESET ROLE;
+
+SET ROLE service_role;
+SELECT expire_credits() AS expired, sweep_stale_holds() AS given_back, cleanup_expired_drafts() AS deleted;
+SELECT * FROM verify_credit_ledger();
+RESET ROLE;
+
 -- README: Errors
 UPDATE jobs SET status = 'READY' WHERE id = :'third_id';
 

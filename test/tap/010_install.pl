@@ -100,7 +100,7 @@ is(query($node, 'owned', q{
 		SELECT typowner FROM pg_type WHERE typtype = 'e' AND typnamespace = 'public'::regnamespace
 		UNION ALL
 		SELECT nspowner FROM pg_namespace WHERE nspname = 'studio_engine') o (owner)}),
-	'installer 14', '... and owns the tables, the types and the private schema');
+	'installer 16', '... and owns the tables, the types and the private schema');
 is(query($node, 'owned', q{SELECT extowner::regrole FROM pg_extension WHERE extname = 'studio_engine'}),
 	'installer', '... and the extension');
 is(query($node, 'owned', q{

@@ -91,6 +91,8 @@ my $traps = q{
 		job_id uuid, stripe_payment_id text, entry_no bigint, idempotency_key text, expires_at timestamptz, reverses uuid);
 	CREATE TABLE studio_engine.settings (name text PRIMARY KEY, value text, description text);
 	INSERT INTO studio_engine.settings VALUES ('welcome_credits', '10'), ('draft_lifetime_days', '7');
+	CREATE TABLE studio_engine.expiring_credits (entry_id uuid, user_id uuid, expires_at timestamptz, waiting boolean DEFAULT false);
+	CREATE TABLE studio_engine.ledger_hashes (entry_id uuid, user_id uuid, entry_no bigint, hash bytea);
 	CREATE TRIGGER note BEFORE INSERT ON m.profiles FOR EACH ROW EXECUTE FUNCTION m.note();
 	CREATE TRIGGER note BEFORE INSERT ON m.draft_prompts FOR EACH ROW EXECUTE FUNCTION m.note();
 	CREATE TRIGGER note BEFORE INSERT ON m.credit_accounts FOR EACH ROW EXECUTE FUNCTION m.note();
@@ -113,6 +115,8 @@ foreach my $id ($victim, $nobody)
 		[ qr/may not refer to auth\.users/ ], "... and a claim for $who", user => 'intruder');
 	refused_ok($node, 'squatted', "SELECT m.grant_credits('$id', 5)", '42501',
 		[ qr/may not refer to auth\.users/ ], "... and a grant to $who", user => 'intruder');
+	refused_ok($node, 'squatted', "SELECT m.subscription_credits('$id', 5, 'in_1', NULL, '2999-01-01')", '42501',
+		[ qr/may not refer to auth\.users/ ], "... and a payment of $who", user => 'intruder');
 }
 refused_ok($node, 'squatted',
 	'CREATE TRIGGER mine AFTER INSERT ON auth.users FOR EACH ROW EXECUTE FUNCTION m.handle_new_user()',
@@ -278,7 +282,7 @@ foreach my $case ([ 'app', 'public' ], [ '50%s', 'public' ], [ 'App Owner', '"St
 	sql_ok($node, $db, "CREATE EXTENSION studio_engine SCHEMA $schema", "$name: installs", user => $role);
 	use_it($db, $role, $schema);
 	my $before = state_of($db, $schema);
-	is(() = $before =~ /^owner \S+\|"?\Q$role\E"?$/mg, 14, "$name: owns the tables, the types and the private schema");
+	is(() = $before =~ /^owner \S+\|"?\Q$role\E"?$/mg, 16, "$name: owns the tables, the types and the private schema");
 	still_may($db, $role, $schema, "$name, installed");
 	alive_ok($node, $db, $name, $schema);
 

@@ -23,6 +23,7 @@ my $dir = PostgreSQL::Test::Utils::tempdir();
 # Twelve users with what a life leaves: job n of each has had another fate.
 my $history = q{
 	UPDATE studio_engine.settings SET value = '12' WHERE name = 'welcome_credits';
+	UPDATE studio_engine.settings SET value = '1' WHERE name = 'ledger_hash_chain';
 	UPDATE studio_engine.settings SET value = '0', description = 'Mine' WHERE name = 'max_active_jobs';
 	INSERT INTO studio_engine.settings VALUES ('my_setting', 'x', NULL);
 	DELETE FROM studio_engine.settings WHERE name = 'draft_lifetime_days';
@@ -39,6 +40,9 @@ my $history = q{
 	SELECT public.grant_credits(id, 50, 'a gift', 'gift'), public.purchase_credits(id, 30, 'pay_' || email)
 	  FROM auth.users;
 	INSERT INTO public.credit_ledger (user_id, type, amount, note) SELECT id, 'usage', -1, 'by hand' FROM auth.users;
+	SELECT public.subscription_credits(id, 20, 'month_' || email, NULL, '2999-01-01'), public.reverse_purchase('pay_' || email, 10),
+		   public.reverse_purchase('month_' || email, 5, 'disputed', 'dispute') FROM auth.users;
+	SELECT public.reinstate_purchase('month_' || email) FROM auth.users WHERE email < '2';
 
 	INSERT INTO public.projects (user_id, title, prompt_text, niche_preset, transcript_mode)
 		SELECT u.id, 'project ' || i, 'p', 'history', (ARRAY['auto', 'manual'])[i]
@@ -64,6 +68,28 @@ my $history = q{
 	DELETE FROM public.projects WHERE id IN
 		(SELECT p.id FROM public.projects p WHERE p.user_id = md5('user 11')::uuid AND p.transcript_mode = 'manual');
 	DELETE FROM auth.users WHERE id = md5('user 12')::uuid;
+	SELECT public.refund_credits(j.id, 1, 'sorry', 'sorry ' || j.id) FROM public.jobs j JOIN fates f USING (id) WHERE f.n = 2;
+
+	-- credit that expires while a hold has all of it, for users 1 to 5, or a part
+	CREATE TEMP TABLE held AS SELECT public.create_job(p.id, 1) AS id, p.user_id FROM public.projects p WHERE p.transcript_mode = 'auto';
+	SELECT public.release_credits(id) FROM held;
+	SELECT public.grant_credits(user_id, 4, 'short', 'short', clock_timestamp() + INTERVAL '1 second') FROM held;
+	SELECT public.reserve_credits(user_id, id, 6) FROM held WHERE user_id IN (SELECT md5('user ' || i)::uuid FROM generate_series(1, 5) i);
+	SELECT public.reserve_credits(user_id, id, 3) FROM held WHERE user_id NOT IN (SELECT md5('user ' || i)::uuid FROM generate_series(1, 5) i);
+	SELECT pg_sleep(1.1);
+	DO $$
+	BEGIN
+		ASSERT (SELECT count(*) FROM studio_engine.expiring_credits WHERE expires_at < now()) = 11, 'eleven have expired';
+		ASSERT public.expire_credits() = 6, 'six had something left';
+	END $$;
+	-- a user who owes: the payment was reversed after the credits were used
+	SELECT public.purchase_credits(md5('user 3')::uuid, 500, 'pay_debt');
+	INSERT INTO public.credit_ledger (user_id, type, amount) VALUES (md5('user 3')::uuid, 'usage', -500);
+	SELECT public.reverse_purchase('pay_debt');
+	-- credit that has expired and that nobody has looked at
+	INSERT INTO public.credit_ledger (user_id, type, amount, note, expires_at)
+		SELECT id, 'grant', 3, 'late', clock_timestamp() + INTERVAL '0.5 seconds' FROM auth.users;
+	SELECT pg_sleep(0.6);
 };
 
 # What the owner of a database adds to tables of ours.
@@ -148,8 +174,25 @@ sub remember_source
 {
 	my ($db) = @_;
 
-	%source = (state => state_of($db), catalogue => catalogue_of($db), text => dump_text($node, $db));
+	%source = (state => state_of($db), catalogue => catalogue_of($db), text => dump_text($node, $db), due => due_in($db));
 	return;
+}
+
+# What expires when somebody looks, and then when open holds are given back;
+# nothing of it stays.
+sub due_in
+{
+	my ($db) = @_;
+
+	return query($node, $db, q{
+		BEGIN;
+		SELECT public.expire_credits();
+		SELECT sum(public.release_credits(id)) FROM public.jobs j
+		 WHERE EXISTS (SELECT FROM public.credit_ledger l WHERE l.job_id = j.id AND l.type = 'reserve' GROUP BY l.job_id HAVING sum(l.amount) < 0);
+		SELECT user_id, count(*), sum(amount) FROM public.credit_ledger WHERE type = 'expire' GROUP BY user_id ORDER BY user_id;
+		SELECT count(*) FROM studio_engine.expiring_credits WHERE expires_at < now();
+		SELECT * FROM public.verify_credit_ledger();
+		ROLLBACK;});
 }
 
 sub new_database
@@ -198,6 +241,7 @@ sub copy_ok
 	  if $options{was_empty};
 	books_ok($node, $db, $name);
 	is(query($node, $db, 'SELECT count(*) FROM studio_engine.lint()'), '0', "$name: lint() finds nothing");
+	is(due_in($db), $source{due}, "$name: the same credit expires, and what holds give back");
 	alive_ok($node, $db, $name);
 	return;
 }
@@ -214,7 +258,14 @@ is(query($node, 'source', q{
 		   (SELECT count(*) > 10 FROM public.credit_ledger WHERE job_id IS NULL AND type = 'reserve'),
 		   (SELECT count(*) > 0 FROM public.credit_accounts WHERE reserved > 0)
 	  FROM public.jobs}),
-	'FAILED PACKAGING QUEUED READY|t|4|t|t', 'the source has jobs in every situation');
+	'FAILED PACKAGING QUEUED READY|t|7|t|t', 'the source has jobs in every situation');
+is(query($node, 'source', q{
+	SELECT count(*) FILTER (WHERE waiting) > 0, count(*) FILTER (WHERE NOT waiting AND expires_at < now()) > 0,
+		   count(*) FILTER (WHERE expires_at > now()) > 0,
+		   (SELECT count(*) FROM studio_engine.ledger_hashes) = (SELECT count(*) FROM public.credit_ledger),
+		   (SELECT count(*) > 0 FROM public.credit_accounts WHERE balance < 0)
+	  FROM studio_engine.expiring_credits}),
+	't|t|t|t|t', '... credit that expires, has expired and is held, hashes and a debt');
 alive_ok($node, 'source', 'the source');
 remember_source('source');
 
@@ -432,7 +483,8 @@ query($node, 'copy', q{
 	GRANT USAGE ON SCHEMA studio_engine, auth TO intruder;
 	GRANT EXECUTE ON FUNCTION studio_engine.restoring() TO intruder;
 	GRANT ALL ON ALL TABLES IN SCHEMA public, studio_engine TO intruder;
-	GRANT ALL ON auth.users TO intruder;});
+	GRANT ALL ON auth.users TO intruder;
+	SELECT public.expire_credits();});
 my $victim = query($node, 'copy', q{SELECT id FROM auth.users ORDER BY email LIMIT 1});
 my $balance = "SELECT balance FROM public.credit_accounts WHERE user_id = '$victim'";
 my $had = query($node, 'copy', $balance);

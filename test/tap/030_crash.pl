@@ -1,6 +1,7 @@
 # kill -9 of the whole server, and of single sessions, in the middle of
-# concurrent reserves, settles, releases and purchases: what was acknowledged is
-# in the books, the books are sound, and work goes on.
+# concurrent reserves, settles, releases, refunds, purchases, reversals and
+# expiries: what was acknowledged is in the books, the books are sound, and work
+# goes on.
 #
 # Pitfall: fsync is on here and nowhere else in the tests, since a server that
 # does not flush has no promise to keep.  psql prints a result only when the
@@ -25,6 +26,7 @@ my %project = map { $_ => uuid_of('project of', $_) } @users;
 
 my $node = new_cluster('crash', 'fsync = on', 'synchronous_commit = on', 'full_page_writes = on');
 prepare_database($node, $db);
+query($node, $db, q{UPDATE studio_engine.settings SET value = '1' WHERE name = 'ledger_hash_chain'});
 foreach my $user (@users)
 {
 	query($node, $db, qq{
@@ -36,10 +38,11 @@ foreach my $user (@users)
 
 # --- the invariants can fail ------------------------------------------------------
 
-# Three of the ways to ruin a book, each undone again.
+# Some of the ways to ruin a book, each undone again.
 my %ruin = (
 	'an amount was changed' => 'UPDATE public.credit_ledger SET amount = amount + 1 WHERE entry_no = 1',
 	'an entry is gone' => 'DELETE FROM public.credit_ledger WHERE entry_no = 1',
+	'a note was changed' => q{UPDATE public.credit_ledger SET note = 'x' WHERE entry_no = 1},
 	'a hold was forgotten' => 'UPDATE public.credit_accounts SET reserved = reserved + 1');
 foreach my $damage (sort keys %ruin)
 {
@@ -52,8 +55,9 @@ foreach my $damage (sort keys %ruin)
 # --- work -------------------------------------------------------------------------
 
 # What one client does, over and over: a job of its own for one of the users that
-# all share, a hold, and its end; now and then a purchase.  The first word of a
-# line is what was asked, the last what was answered.
+# all share, a hold, and its end; now and then a payment, its reversal, a refund,
+# and credit that expires soon.  The first word of a line is what was asked, the
+# last what was answered.
 sub script_of
 {
 	my ($session, $rounds) = @_;
@@ -68,13 +72,23 @@ sub script_of
 		push @lines,
 		  "INSERT INTO public.jobs (id, project_id, user_id) VALUES ('$job', '$project{$user}', '$user');",
 		  "SELECT 'reserve', '$job', $hold, public.reserve_credits('$user', '$job', $hold);";
+		my $end = int rand 4;
 		push @lines, (
 			"SELECT 'settle', '$job', 1, public.settle_credits('$job', 1);",
 			"SELECT 'settle', '$job', $hold, public.settle_credits('$job');",
 			"SELECT 'release', '$job', $hold, public.release_credits('$job');",
-			'')[ int rand 4 ];
-		push @lines, "SELECT 'purchase', 'pay $session $round', 1, public.purchase_credits('$user', 1, 'pay $session $round');"
+			'')[$end];
+		push @lines, "SELECT 'refund', '$job', 1, public.refund_credits('$job', 1, NULL, 'refund $job');"
+		  if $end < 2 && $round % 2 == 0;
+		push @lines, "SELECT 'payment', 'pay $session $round', 1, public.purchase_credits('$user', 1, 'pay $session $round');"
 		  if $round % 3 == 0;
+		push @lines, "SELECT 'payment', 'month $session $round', 2, public.subscription_credits('$user', 2, 'month $session $round');",
+		  "SELECT 'reverse', 'month $session $round', 1, public.reverse_purchase('month $session $round', 1);"
+		  if $round % 5 == 0;
+		push @lines, "SELECT 'grant', 'short $session $round', 20, public.grant_credits('$user', 20, NULL, 'short $session $round', "
+		  . "clock_timestamp() + INTERVAL '0.05 seconds');"
+		  if $round % 7 == 0;
+		push @lines, "SELECT 'expire', 'all', 0, public.expire_credits();" if $round % 11 == 0;
 	}
 	return join "\n", @lines, '';
 }
@@ -134,19 +148,31 @@ sub lost_answers
 			WHEN 'release' THEN s.answer = s.amount::text AND (
 				SELECT count(*) FILTER (WHERE l.type = 'reserve' AND l.amount = s.amount) = 1 AND count(*) = 2
 				  FROM public.credit_ledger l WHERE l.job_id = s.subject::uuid)
-			WHEN 'purchase' THEN EXISTS (
-				SELECT FROM public.credit_ledger l WHERE l.id = s.answer::uuid AND l.stripe_payment_id = s.subject)
+			WHEN 'refund' THEN s.answer = s.amount::text AND EXISTS (
+				SELECT FROM public.credit_ledger l WHERE l.job_id = s.subject::uuid AND l.type = 'refund' AND l.amount = s.amount)
+			WHEN 'payment' THEN EXISTS (
+				SELECT FROM public.credit_ledger l
+				 WHERE l.id = s.answer::uuid AND l.stripe_payment_id = s.subject AND l.amount = s.amount AND l.reverses IS NULL)
+			WHEN 'reverse' THEN s.answer = s.amount::text AND EXISTS (
+				SELECT FROM public.credit_ledger l JOIN public.credit_ledger p ON p.id = l.reverses
+				 WHERE l.stripe_payment_id = s.subject AND p.stripe_payment_id = s.subject AND l.amount = -s.amount)
+			WHEN 'grant' THEN EXISTS (
+				SELECT FROM public.credit_ledger l
+				 WHERE l.id = s.answer::uuid AND l.idempotency_key = s.subject AND l.amount = s.amount AND l.expires_at IS NOT NULL)
+			WHEN 'expire' THEN s.answer::integer >= 0
 			END;});
 }
 
-my $entries = 'SELECT count(*) FROM public.credit_ledger;';
+# Every call may find credit that has expired; who makes that entry is nobody's
+# promise, so those are not counted.
+my $entries = q{SELECT count(*) FROM public.credit_ledger WHERE type <> 'expire';};
 
 # Entries that this many answers stand for, as each answer of ours is one or two.
 sub entries_of
 {
 	my ($count) = 0;
 
-	$count += /^settle/ ? 2 : /^reserve.*\|f$/ ? 0 : 1 foreach @_;
+	$count += /^settle/ ? 2 : /^reserve.*\|f$|^expire/ ? 0 : 1 foreach @_;
 	return $count;
 }
 
@@ -233,6 +259,12 @@ is(query($node, $db, q{
 	 WHERE (SELECT sum(l.amount) FROM public.credit_ledger l WHERE l.job_id = j.id AND l.type = 'reserve') < 0}),
 	't', 'holds from before the crashes are settled');
 is(query($node, $db, 'SELECT sum(reserved) FROM public.credit_accounts'), '0', '... and nothing is held any more');
+query($node, $db, 'SELECT pg_sleep(0.4), public.expire_credits(100000)');
+is(query($node, $db, 'SELECT count(*) FROM studio_engine.expiring_credits'), '0', '... nor is there credit left that expires');
+is(query($node, $db, q{SELECT sum((public.get_credit_summary(user_id) ->> 'spendable')::integer - balance) FROM public.credit_accounts}),
+	'0', '... so all of every balance can be spent');
+cmp_ok(query($node, $db, q{SELECT count(*) FROM public.credit_ledger WHERE type = 'expire'}), '>', 10, '... and credit did expire');
+is(query($node, $db, q{SELECT public.sweep_stale_holds()}), '0', '... and no hold is stale');
 books_ok($node, $db, 'after settling');
 
 # --- sessions are killed --------------------------------------------------------------

@@ -35,12 +35,23 @@ my %calls = (
 	create => [ 'PERFORM public.create_job(j.project_id, v_n) FROM public.jobs j WHERE j.id = v_job', 'PT402', 'PT429' ],
 	grant => [ q{PERFORM public.grant_credits(v_user, v_n, NULL, 'key ' || (random() * 30)::integer)}, 'PT409' ],
 	purchase => [ q{PERFORM public.purchase_credits(v_user, v_n, 'pay ' || (random() * 60)::integer)}, 'PT409' ],
+	subscribe => [ q{PERFORM public.subscription_credits(v_user, v_n, 'pay ' || (random() * 90)::integer)}, 'PT409' ],
+	give_short => [ q{PERFORM public.grant_credits(v_user, v_n, NULL, NULL, clock_timestamp() + random() * INTERVAL '0.3 seconds')} ],
+	refund => [ q{PERFORM public.refund_credits(v_job, 1, NULL, 'refund ' || v_job || (random() * 3)::integer)}, 'PT409' ],
+	reverse => [ q{PERFORM public.reverse_purchase('pay ' || (random() * 90)::integer, v_n)}, 'PT409' ],
+	reverse_all => [ q{PERFORM public.reverse_purchase('pay ' || (random() * 90)::integer, NULL, NULL, 'all ' || (random() * 30)::integer)}, 'PT409' ],
+	reinstate => [ q{PERFORM public.reinstate_purchase('pay ' || (random() * 90)::integer)} ],
+	expire => [ 'v_done := public.expire_credits(5) > 0' ],
+	sweep => [ 'v_done := public.sweep_stale_holds() = 0' ],
+	summary => [ q{v_done := (public.get_credit_summary(v_user) ->> 'spendable')::integer >= 0} ],
+	verify => [ 'v_done := NOT EXISTS (SELECT FROM public.verify_credit_ledger(v_user))' ],
 	insert => [ q{INSERT INTO public.credit_ledger (user_id, type, amount) VALUES (v_user, 'usage', -v_n)}, 'PT402' ],
 	delete => [ 'DELETE FROM public.jobs WHERE id = v_job AND created_at > stress.start()' ],
 );
 
 # Weights: what ends a job is rarer than what keeps it going.
-my %weight = (reserve => 6, settle => 3, release => 3, advance => 40, complete => 8, create => 4, retry => 5, grant => 3);
+my %weight = (reserve => 6, settle => 3, release => 3, advance => 40, complete => 8, create => 4, retry => 5, grant => 3,
+	give_short => 3, expire => 2, refund => 2);
 
 # SQL of a procedure that does one call and counts it.  Only the listed errors
 # are caught, and PT404 as jobs are deleted meanwhile: 40001 and 40P01 are for
@@ -77,6 +88,7 @@ my $setup = q{
 		SELECT COALESCE((SELECT t.to_status FROM public.jobs j
 			JOIN public.workflow_transitions() t ON t.workflow = 'jobs' AND t.from_status = j.status::text
 			 WHERE j.id = p_job AND t.to_status <> 'FAILED' AND t.via IS NULL AND t.condition IS NULL), 'PENDING') $$;
+	UPDATE studio_engine.settings SET value = '1' WHERE name = 'ledger_hash_chain';
 	INSERT INTO auth.users (id, email) SELECT md5('user ' || i)::uuid, i || '@example.com' FROM generate_series(1, 20) i;
 	INSERT INTO public.projects (user_id, title, prompt_text, niche_preset) SELECT id, 'p', 'p', 'facts' FROM auth.users;
 	INSERT INTO public.jobs (project_id, user_id, created_at)
@@ -156,6 +168,9 @@ sub run_level
 	{
 		cmp_ok($count{"${name}_done"}, '>', 0, "$level: $name was done " . $count{"${name}_done"} . ' times');
 	}
+	is($count{sweep_no}, 0, "$level: sweep_stale_holds() never closed a hold");
+	is($count{verify_no}, 0, "$level: in the middle of all that verify_credit_ledger() found nothing, $count{verify_done} times");
+	is($count{summary_no}, 0, "$level: nothing spendable is negative");
 	foreach my $refusal ('pt402', 'pt409', '23514')
 	{
 		my $refused = 0;
