@@ -215,10 +215,8 @@ reinstate_purchase(PG_FUNCTION_ARGS)
 		append_reversal(&payment, &account, &entry);
 		/* what comes back to a lot that has expired meanwhile expires again */
 		if (payment.expires)
-		{
 			lots_watch(&payment.id, &payment.user_id, payment.expires_at);
-			(void) lots_sweep(&payment.user_id);
-		}
+		(void) lots_sweep(&payment.user_id);
 	}
 	caller_leave(&caller);
 

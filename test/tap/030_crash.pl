@@ -203,40 +203,6 @@ sub books_and_answers_ok
 
 # --- the server is killed -----------------------------------------------------------
 
-# The postmaster first, so that it sees nobody die.
-sub kill_server
-{
-	my @pids = split /\n/, query($node, 'postgres', 'SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid();');
-	my $postmaster = (split /\n/, slurp_file($node->data_dir . '/postmaster.pid'))[0];
-
-	$node->kill9;
-	kill 'KILL', @pids;
-	forget_postmaster($postmaster) if !wait_for_end($postmaster, @pids);
-	return;
-}
-
-# A process that was killed counts as running until its parent has heard of it,
-# for us as for the next postmaster.
-sub wait_for_end
-{
-	my (@pids) = @_;
-	my $until = time() + 15;
-
-	sleep 0.02 while (grep { kill 0, $_ } @pids) && time() < $until;
-	return !grep { kill 0, $_ } @pids;
-}
-
-# Where process 1 is a program that waits for nobody, the dead postmaster would
-# be taken for a running one for ever.
-sub forget_postmaster
-{
-	my ($pid) = @_;
-
-	give_up("the postmaster did not die") if slurp_file("/proc/$pid/stat") !~ /\) Z /;
-	unlink $node->data_dir . '/postmaster.pid';
-	return;
-}
-
 foreach my $crash (1 .. 5)
 {
 	my $before = query($node, $db, $entries);
@@ -244,7 +210,7 @@ foreach my $crash (1 .. 5)
 
 	ok(wait_for_answers(150 * $crash, @running), "crash $crash: clients are at work");
 	sleep rand 0.3;
-	kill_server();
+	kill_server($node);
 	is(finish_clients(@running), $clients, "crash $crash: all clients were cut off");
 	$node->start;
 	like(slurp_file($node->logfile), qr/(database system was not properly shut down; automatic recovery in progress.*){$crash}/s,

@@ -1,7 +1,8 @@
 # Eight clients do everything at once that moves credits of fifty users and two
 # hundred jobs, at each isolation level.  Each writes a journal in the same
 # transactions; afterwards a model does the journal again and must come to the
-# same answers, the same ledger and the same final state.
+# same answers, the same ledger and the same final state.  Then the same while the
+# server is killed ten times, and while clients are cut off.
 #
 # SOAK_OPERATIONS  operations of all levels together, 20,000 without it; with
 #                  fewer not everything happens that must
@@ -15,11 +16,13 @@ use strict;
 use warnings;
 
 use FindBin;
+use IPC::Run;
 use lib "$FindBin::RealBin/lib";
 use CreditModel;
 use PostgreSQL::Test::Utils;
 use StudioTest;
 use Test::More;
+use Time::HiRes qw(sleep);
 
 my ($clients, $users, $jobs) = (8, 50, 200);
 my @levels = ('read committed', 'repeatable read', 'serializable');
@@ -256,7 +259,7 @@ INSERT INTO public.jobs (id, project_id, user_id, status)
 my $script = q{
 \set n :n + 1
 \set seed random(0, 2147483647)
-SELECT model.operate(:client_id, :n, :seed);
+SELECT model.operate(:client_id + :first, :n, :seed);
 };
 
 my $node = new_cluster('model', 'deadlock_timeout = 100ms', 'log_min_error_statement = fatal', 'log_min_messages = fatal');
@@ -269,7 +272,7 @@ sub run_clients
 	my $all = $clients * $each;
 	local $ENV{PGOPTIONS} = '-c default_transaction_isolation=' . $level =~ s/ /\\ /gr;
 
-	$node->pgbench("-n -c $clients -j 2 -t $each --max-tries=10000 -D n=0 --random-seed=$seed",
+	$node->pgbench("-n -c $clients -j 2 -t $each --max-tries=10000 -D n=0 -D first=0 --random-seed=$seed",
 		0, [ qr{processed: $all/$all}, qr{number of failed transactions: 0 } ], [qr{^pgbench: setting random seed to $seed\s*$}],
 		"$level: $all operations, seed $seed", { $db => $script }, $db);
 	return $all;
@@ -346,6 +349,19 @@ sub final_state
 	return (\%accounts, \%jobs, query($node, $db, 'SELECT model.micros(clock_timestamp())'));
 }
 
+# What the model says to everything that the journal of a database tells.
+sub check_history
+{
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($name, $db, $journal) = @_;
+	my $model = CreditModel->new(users => $users, jobs => $jobs, ledger => ledger($db));
+	$model->run($journal);
+	$model->check_end(final_state($db)) if !@{ $model->{problems} };
+	is(join("\n", @{ $model->{problems} }), '', "$name: the answers and the ledger are the model's (seed $seed)");
+	is(query($node, $db, 'SELECT * FROM public.verify_credit_ledger()'), '', "$name: the books are sound");
+	return $model;
+}
+
 sub run_level
 {
 	my ($level) = @_;
@@ -358,12 +374,7 @@ sub run_level
 
 	my @journal = journal($db);
 	is(scalar(grep { $_->{client} < $clients } @journal), $all, "$level: each operation is in the journal");
-	my $model = CreditModel->new(users => $users, jobs => $jobs, ledger => ledger($db));
-	$model->run(\@journal);
-	$model->check_end(final_state($db)) if !@{ $model->{problems} };
-	is(join("\n", @{ $model->{problems} }), '', "$level: the answers and the ledger are the model's (seed $seed)");
-
-	is(query($node, $db, 'SELECT * FROM public.verify_credit_ledger()'), '', "$level: the books are sound");
+	my $model = check_history($level, $db, \@journal);
 	my @missing = grep { !$model->{outcomes}{$_} } @outcomes;
 	is(join(', ', @missing), '', "$level: everything happened");
 	note("$level: $_ $model->{outcomes}{$_}") foreach sort keys %{ $model->{outcomes} };
@@ -389,6 +400,76 @@ $wrong->run($journal);
 isnt("@{ $wrong->{problems} }", '', 'a wrong entry is seen');
 
 run_level($_) foreach @levels[ 1 .. $#levels ];
+
+# --- the server is killed, clients are cut off ---------------------------------------
+
+# Clients in the background; in the journal each run has clients of its own.
+sub start_clients
+{
+	my ($db, $run) = @_;
+	my $file = PostgreSQL::Test::Utils::tempdir_short() . '/clients.sql';
+
+	append_to_file($file, $script);
+	return IPC::Run::start([ 'pgbench', '-n', '-h', $node->host, '-p', $node->port, '-c', $clients, '-j', 2, '-T', 20,
+			'-D', 'n=0', '-D', 'first=' . $run * 10, '--random-seed=' . ($seed + $run), '-f', $file, $db ],
+		'>', \my $out, '2>', \my $err);
+}
+
+sub entries_of
+{
+	return query($node, $_[0], 'SELECT count(*) FROM public.credit_ledger');
+}
+
+# Waits until the clients have made some more entries, then some time at random.
+sub wait_for_work
+{
+	my ($db, $before) = @_;
+
+	$node->poll_query_until($db, 'SELECT count(*) > ' . ($before + 50) . ' FROM public.credit_ledger');
+	sleep rand 0.3;
+	return;
+}
+
+sub cut_off
+{
+	my ($db, $many) = @_;
+
+	query($node, $db, qq{
+		SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		 WHERE datname = '$db' AND backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY random() LIMIT $many});
+	return;
+}
+
+my $killed = 'killed';
+prepare_database($node, $killed);
+query($node, $killed, $setup);
+
+foreach my $run (1 .. 10)
+{
+	my $before = entries_of($killed);
+	my $running = start_clients($killed, $run);
+
+	wait_for_work($killed, $before);
+	kill_server($node);
+	$running->finish;
+	$node->start;
+	cmp_ok(entries_of($killed), '>', $before, "killed for the ${run}th time while clients were at work");
+}
+
+foreach my $run (11 .. 15)
+{
+	my $before = entries_of($killed);
+	my $running = start_clients($killed, $run);
+
+	wait_for_work($killed, $before);
+	cut_off($killed, 3);
+	sleep 0.1;
+	cut_off($killed, $clients);
+	$running->finish;
+	cmp_ok(entries_of($killed), '>', $before, 'clients were cut off at work');
+}
+sweep($killed);
+check_history('after ten crashes', $killed, [ journal($killed) ]);
 
 $node->stop;
 done_testing();

@@ -14,11 +14,12 @@ use Exporter 'import';
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(sleep);
 
 our @EXPORT = qw(
   new_cluster prepare_database load_stub stub_path
   give_up run_sql query sql_ok refused_ok books_ok broken_invariants
-  dump_text same_text alive_ok uuid_of
+  dump_text same_text alive_ok uuid_of kill_server
 );
 
 # A started cluster.  Its superuser is postgres whoever runs the tests, as the
@@ -444,6 +445,42 @@ sub uuid_of
 	my $hex = Digest::MD5::md5_hex(join ' ', @words);
 
 	return join '-', $hex =~ /^(.{8})(.{4})(.{4})(.{4})(.{12})$/;
+}
+
+# Kills the postmaster and every backend, the postmaster first, so that it sees
+# nobody die.
+sub kill_server
+{
+	my ($node) = @_;
+	my @pids = split /\n/, query($node, 'postgres', 'SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid();');
+	my $postmaster = (split /\n/, slurp_file($node->data_dir . '/postmaster.pid'))[0];
+
+	$node->kill9;
+	kill 'KILL', @pids;
+	forget_postmaster($node, $postmaster) if !wait_for_end($postmaster, @pids);
+	return;
+}
+
+# A process that was killed counts as running until its parent has heard of it,
+# for us as for the next postmaster.
+sub wait_for_end
+{
+	my (@pids) = @_;
+	my $until = time() + 15;
+
+	sleep 0.02 while (grep { kill 0, $_ } @pids) && time() < $until;
+	return !grep { kill 0, $_ } @pids;
+}
+
+# Where process 1 is a program that waits for nobody, the dead postmaster would
+# be taken for a running one for ever.
+sub forget_postmaster
+{
+	my ($node, $pid) = @_;
+
+	give_up("the postmaster did not die") if slurp_file("/proc/$pid/stat") !~ /\) Z /;
+	unlink $node->data_dir . '/postmaster.pid';
+	return;
 }
 
 1;
