@@ -385,13 +385,13 @@ lots_summarize(const pg_uuid_t *user_id, TimestampTz horizon)
 	return summary;
 }
 
-/* The lots of these ids, in the order in which they expire. */
 static int
 compare_expiry(const ListCell *a, const ListCell *b)
 {
 	return -compare_lots(&((Lot *) lfirst(a))->node, &((Lot *) lfirst(b))->node, NULL);
 }
 
+/* The lots of these ids, in the order in which they expire. */
 static List *
 lots_of(LotBook *book, List *ids)
 {
