@@ -160,17 +160,26 @@ refuse(void)
 }
 
 /*
- * There is no row of this id.  A service is told so, a user is refused.
+ * There is no row of this id.
+ */
+void
+refuse_missing(const char *what, const pg_uuid_t *id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_STUDIO_NOT_FOUND),
+			 errmsg("not found"),
+			 errdetail("There is no %s %s.", what, uuid_text(id))));
+}
+
+/*
+ * The same to a caller: a service is told so, a user is refused.
  */
 void
 refuse_unknown(const Caller *caller, const char *what, const pg_uuid_t *id)
 {
 	if (!caller->service)
 		refuse();
-	ereport(ERROR,
-			(errcode(ERRCODE_STUDIO_NOT_FOUND),
-			 errmsg("not found"),
-			 errdetail("There is no %s %s.", what, uuid_text(id))));
+	refuse_missing(what, id);
 }
 
 char *

@@ -219,6 +219,14 @@ hold_last_taken(const pg_uuid_t *job_id, const pg_uuid_t *user_id)
 	return read_hold(job_id, user_id).taken;
 }
 
+/* After a hold was closed: what went back to expired lots expires again. */
+static void
+sweep_returned(const Account *account)
+{
+	if (account->due || account->due_held)
+		(void) lots_sweep(&account->user_id);
+}
+
 /* Close an open hold and charge cost of it. */
 static void
 close_hold(const Job *job, const Account *account, const Hold *hold, int32 cost, const char *note)
@@ -235,8 +243,7 @@ close_hold(const Job *job, const Account *account, const Hold *hold, int32 cost,
 	ledger_append(&back);
 	if (cost > 0)
 		ledger_append(&usage);
-	if (account->due || account->due_held)
-		(void) lots_sweep(&job->user_id);
+	sweep_returned(account);
 }
 
 /*
@@ -303,7 +310,10 @@ settle(const Job *job, const int32 *final_cost, Overrun overrun, bool *closed)
 	if (hold.open == 0)
 		return replay_settlement(job, &hold, final_cost, overrun);
 
-	/* what has expired must not be charged in the place of what was held */
+	/*
+	 * What has expired must not be charged in the place of what was held; it
+	 * is asked for again, now that the lock is there.
+	 */
 	if (final_cost == NULL || *final_cost > 0)
 	{
 		(void) ledger_lock_account(&job->user_id, &account);
@@ -451,8 +461,7 @@ return_hold_of_deleted_job(PG_FUNCTION_ARGS)
 	if (hold.open > 0 && ledger_lock_account(&user_id, &account))
 	{
 		ledger_append(&entry);
-		if (account.due || account.due_held)
-			(void) lots_sweep(&user_id);
+		sweep_returned(&account);
 	}
 	caller_leave(&caller);
 	return PointerGetDatum(NULL);
@@ -668,8 +677,7 @@ release_orphan(const Orphan *orphan)
 	if (statement_run(&select_closing, &args) > 0)
 		return false;
 	ledger_append(&entry);
-	if (account.due || account.due_held)
-		(void) lots_sweep(&orphan->user_id);
+	sweep_returned(&account);
 	return true;
 }
 

@@ -172,10 +172,7 @@ ledger_open_account(const pg_uuid_t *user_id, Account *account)
 	if (ledger_lock_account(user_id, account))
 		return;
 	if (!user_keep(user_id))
-		ereport(ERROR,
-				(errcode(ERRCODE_STUDIO_NOT_FOUND),
-				 errmsg("not found"),
-				 errdetail("There is no user %s.", uuid_text(user_id))));
+		refuse_missing("user", user_id);
 
 	argument_uuid(&args, user_id);
 	statement_run(&insert_account, &args);
@@ -217,13 +214,23 @@ ledger_touch_account(const pg_uuid_t *user_id)
 	update_account(&touch_account, &args);
 }
 
+/*
+ * What of a balance can be spent: credit that has expired cannot, whether it
+ * was taken off yet or not.
+ */
+static int64
+spendable(const Account *account)
+{
+	return account->balance - (account->due ? lots_expired(&account->user_id) : 0);
+}
+
 void
 refuse_no_credits(const Account *account, int64 wanted)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_STUDIO_NO_CREDITS),
 			 errmsg("not enough credits"),
-			 errdetail("Balance " INT64_FORMAT ", needed " INT64_FORMAT ".", ledger_spendable(account), wanted),
+			 errdetail("Balance " INT64_FORMAT ", needed " INT64_FORMAT ".", spendable(account), wanted),
 			 errhint("Buy credits, or wait until a running job gives back what it holds.")));
 }
 
@@ -234,16 +241,6 @@ refuse_conflict(const char *message, const char *detail)
 			(errcode(ERRCODE_STUDIO_CONFLICT),
 			 errmsg("%s", message),
 			 errdetail("%s", detail)));
-}
-
-/*
- * What of a balance can be spent: credit that has expired cannot, whether it
- * was taken off yet or not.
- */
-int64
-ledger_spendable(const Account *account)
-{
-	return account->balance - (account->due ? lots_expired(&account->user_id) : 0);
 }
 
 /*
@@ -370,10 +367,7 @@ static void
 lock_job_of_entry(const pg_uuid_t *job_id, const pg_uuid_t *user_id, Job *job)
 {
 	if (!job_lock(job_id, job))
-		ereport(ERROR,
-				(errcode(ERRCODE_STUDIO_NOT_FOUND),
-				 errmsg("not found"),
-				 errdetail("There is no job %s.", uuid_text(job_id))));
+		refuse_missing("job", job_id);
 	if (!uuid_equal(&job->user_id, user_id))
 		refuse();
 }
