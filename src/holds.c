@@ -343,7 +343,7 @@ price_ended_job(PG_FUNCTION_ARGS)
 	RowEdit		edit = {.desc = desc,.row = data->tg_newtuple};
 	pg_uuid_t	job_id = row_get_uuid(desc, edit.row, "id");
 	pg_uuid_t	user_id = row_get_uuid(desc, edit.row, "user_id");
-	const char *status = row_get_enum(desc, edit.row, "status");
+	const char *status = row_get_label(desc, edit.row, "status");
 	bool		no_price;
 	Hold		hold;
 	Caller		caller;
@@ -356,7 +356,7 @@ price_ended_job(PG_FUNCTION_ARGS)
 	caller_leave(&caller);
 
 	(void) row_get(desc, edit.row, "cost_credits_final", INT4OID, &no_price);
-	if (hold.open > 0 && job_status_of(status) == JOB_FAILED)
+	if (hold.open > 0 && flow_state(&job_flow, status) == JOB_FAILED)
 		row_set(&edit, "cost_credits_final", INT4OID, Int32GetDatum(0));
 	else if (hold.open > 0 && no_price)
 		row_set(&edit, "cost_credits_final", INT4OID, Int32GetDatum(hold.open));
@@ -389,7 +389,7 @@ close_hold_of_ended_job(PG_FUNCTION_ARGS)
 
 	job.id = row_get_uuid(desc, row, "id");
 	job.user_id = row_get_uuid(desc, row, "user_id");
-	job.status = job_status_of(row_get_enum(desc, row, "status"));
+	job.status = flow_state(&job_flow, row_get_label(desc, row, "status"));
 	price = DatumGetInt32(row_get(desc, row, "cost_credits_final", INT4OID, &isnull));
 
 	if (!isnull && price < 0)

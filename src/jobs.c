@@ -43,7 +43,7 @@ lock_job_of(Statement *statement, const pg_uuid_t *job_id, const pg_uuid_t *user
 
 	job->id = *job_id;
 	job->user_id = result_uuid(1);
-	job->status = job_status_of(result_text(2));
+	job->status = flow_state(&job_flow, result_text(2));
 	return true;
 }
 

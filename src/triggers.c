@@ -131,15 +131,23 @@ row_get_uuid(TupleDesc desc, HeapTuple row, const char *column)
 	return *DatumGetUUIDP(value);
 }
 
-/* the label, or NULL */
+/* a status, of an enum type or a text; or NULL */
 char *
-row_get_enum(TupleDesc desc, HeapTuple row, const char *column)
+row_get_label(TupleDesc desc, HeapTuple row, const char *column)
 {
 	int			number = column_number(desc, column);
+	Oid			type = SPI_gettypeid(desc, number);
 
-	if (!type_is_enum(SPI_gettypeid(desc, number)))
+	if (type != TEXTOID && !type_is_enum(type))
 		refuse_column(column);
 	return SPI_getvalue(row, desc, number);
+}
+
+/* an identifier of any type, as text; or NULL */
+char *
+row_get_id(TupleDesc desc, HeapTuple row, const char *column)
+{
+	return SPI_getvalue(row, desc, column_number(desc, column));
 }
 
 /* a copy, or NULL */

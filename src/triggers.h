@@ -40,7 +40,8 @@ extern HeapTuple trigger_new_row(const TriggerData *data);
 extern HeapTuple trigger_result(const TriggerData *data);
 
 extern Datum row_get(TupleDesc desc, HeapTuple row, const char *column, Oid type, bool *isnull);
-extern char *row_get_enum(TupleDesc desc, HeapTuple row, const char *column);
+extern char *row_get_label(TupleDesc desc, HeapTuple row, const char *column);
+extern char *row_get_id(TupleDesc desc, HeapTuple row, const char *column);
 extern pg_uuid_t row_get_uuid(TupleDesc desc, HeapTuple row, const char *column);
 extern char *row_get_text(TupleDesc desc, HeapTuple row, const char *column);
 

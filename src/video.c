@@ -587,7 +587,7 @@ requeue(const Job *job)
 	RetryWindow before;
 
 	argument_uuid(&args, &job->id);
-	before = workflow_begin_retry(&job->id);
+	before = workflow_begin_retry(uuid_text(&job->id));
 	PG_TRY();
 	{
 		statement_run(&requeue_job, &args);
@@ -620,7 +620,7 @@ retry_job(PG_FUNCTION_ARGS)
 
 	job_lock_or_refuse(&caller, &job_id, &job);
 	if (job.status != JOB_QUEUED && job.status != JOB_FAILED)
-		workflow_refuse_job(job.status, JOB_QUEUED);
+		workflow_refuse(&job_flow, job.status, JOB_QUEUED);
 	if (job.status == JOB_FAILED)
 		pay_for_job(&job.user_id, &job_id, requeue(&job));
 	result = job_as_jsonb(&job_id);

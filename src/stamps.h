@@ -1,0 +1,15 @@
+/*
+ * stamps.h
+ *	  What a status change writes into its row.
+ */
+#ifndef STUDIO_STAMPS_H
+#define STUDIO_STAMPS_H
+
+#include "triggers.h"
+
+/* old is NULL for a new row; from = to where the status stays */
+extern void stamp_job(RowEdit *edit, HeapTuple old, int from, int to);
+extern void stamp_step(RowEdit *edit, HeapTuple old, int from, int to);
+extern void stamp_studio_job(RowEdit *edit, HeapTuple old, int from, int to);
+
+#endif							/* STUDIO_STAMPS_H */
