@@ -11,6 +11,7 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "checks.h"
 
@@ -99,4 +100,36 @@ check_word(FunctionCallInfo fcinfo, int argno, const char *name, const char *con
 	for (int i = 0; i < nwords; i++)
 		appendStringInfo(&expected, "%s %s", i > 0 ? "," : "", words[i]);
 	refuse_value(name, expected.data);
+}
+
+/* Is a span one that can be added to the time of day? */
+static bool
+is_moderate(const Interval *span)
+{
+	const int64 millennium = 366 * 1000 * USECS_PER_DAY;
+
+	return span->month >= -12 * 1000 && span->month <= 12 * 1000 &&
+		span->day >= -366 * 1000 && span->day <= 366 * 1000 &&
+		span->time >= -millennium && span->time <= millennium;
+}
+
+/*
+ * The end of a span that begins now and takes min to max seconds.  What counts
+ * is the end, since a month has no length of its own.
+ */
+TimestampTz
+check_until(FunctionCallInfo fcinfo, int argno, const char *name, TimestampTz now, int64 min, int64 max)
+{
+	TimestampTz until = DT_NOEND;
+	Interval   *span;
+
+	check_not_null(fcinfo, argno, name);
+	span = PG_GETARG_INTERVAL_P(argno);
+	if (is_moderate(span))
+		until = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+														TimestampTzGetDatum(now), IntervalPGetDatum(span)));
+	if (TIMESTAMP_NOT_FINITE(until) ||
+		until < now + min * USECS_PER_SEC || until > now + max * USECS_PER_SEC)
+		refuse_value(name, psprintf("between " INT64_FORMAT " and " INT64_FORMAT " seconds", min, max));
+	return until;
 }

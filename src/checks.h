@@ -5,6 +5,7 @@
 #ifndef STUDIO_CHECKS_H
 #define STUDIO_CHECKS_H
 
+#include "datatype/timestamp.h"
 #include "fmgr.h"
 #include "utils/uuid.h"
 
@@ -16,6 +17,7 @@ extern int32 check_positive(FunctionCallInfo fcinfo, int argno, const char *name
 extern int32 check_int32(FunctionCallInfo fcinfo, int argno, const char *name, int32 min, int32 max);
 extern char *check_text(FunctionCallInfo fcinfo, int argno, const char *name, int min, int max);
 extern char *check_word(FunctionCallInfo fcinfo, int argno, const char *name, const char *const *words, int nwords);
+extern TimestampTz check_until(FunctionCallInfo fcinfo, int argno, const char *name, TimestampTz now, int64 min, int64 max);
 pg_noreturn extern void refuse_value(const char *name, const char *expected);
 
 #endif							/* STUDIO_CHECKS_H */

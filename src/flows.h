@@ -48,7 +48,7 @@ typedef enum StudioStatus
 	STUDIO_REFINING,
 	STUDIO_COMPLETE,
 	STUDIO_FAILED
-}			StudioStatus;
+} StudioStatus;
 
 #define STUDIO_STATUSES (STUDIO_FAILED + 1)
 

@@ -12,20 +12,24 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 
+#include "errors.h"
 #include "jobs.h"
-#include "statements.h"
+#include "settings.h"
 
 static Statement lock_job = {
+	.by_index = true,
 	.text = "SELECT j.user_id, j.status FROM @extschema@.jobs j"
 	" WHERE j.id = $1 AND ($2 IS NULL OR j.user_id = $2) FOR NO KEY UPDATE",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement try_lock_job = {
+	.by_index = true,
 	.text = "SELECT j.user_id, j.status FROM @extschema@.jobs j"
 	" WHERE j.id = $1 AND ($2 IS NULL OR j.user_id = $2) FOR NO KEY UPDATE SKIP LOCKED",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement touch_job = {
+	.by_index = true,
 	.text = "UPDATE @extschema@.jobs SET project_id = project_id WHERE id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -95,4 +99,33 @@ bool
 job_has_ended(const Job *job)
 {
 	return job->status == JOB_READY || job->status == JOB_FAILED;
+}
+
+bool
+active_jobs_limited(void)
+{
+	return setting_int32("max_active_jobs", 5) > 0;
+}
+
+/*
+ * Has the user too many jobs?  The statement counts those that have not ended.
+ * Call it with the account locked, so that two jobs made at the same time count
+ * each other.
+ */
+void
+check_active_jobs(Statement *count, const pg_uuid_t *user_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+	int32		limit = setting_int32("max_active_jobs", 5);
+
+	if (limit == 0)
+		return;
+	argument_uuid(&args, user_id);
+	statement_run(count, &args);
+	if (result_int32(1) > limit)
+		ereport(ERROR,
+				(errcode(ERRCODE_STUDIO_TOO_MANY),
+				 errmsg("too many active jobs"),
+				 errdetail("The limit is %d.", limit),
+				 errhint("Wait until a job has ended, or cancel one.")));
 }

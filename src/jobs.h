@@ -6,6 +6,7 @@
 #define STUDIO_JOBS_H
 
 #include "caller.h"
+#include "statements.h"
 #include "workflow.h"
 
 typedef struct Job
@@ -20,5 +21,8 @@ extern bool job_lock(const pg_uuid_t *job_id, Job *job);
 extern void job_lock_or_refuse(const Caller *caller, const pg_uuid_t *job_id, Job *job);
 extern void job_touch(const Job *job);
 extern bool job_has_ended(const Job *job);
+
+extern bool active_jobs_limited(void);
+extern void check_active_jobs(Statement *count, const pg_uuid_t *user_id);
 
 #endif							/* STUDIO_JOBS_H */

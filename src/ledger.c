@@ -78,6 +78,11 @@ static Statement lock_account = {
 	"  FROM @extschema@.credit_accounts a WHERE a.user_id = $1 FOR NO KEY UPDATE OF a",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
+static Statement select_account = {
+	.by_index = true,
+	.text = "SELECT 1 FROM @extschema@.credit_accounts a WHERE a.user_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
 static Statement try_lock_account = {
 	.text = "SELECT 1 FROM @extschema@.credit_accounts a WHERE a.user_id = $1 FOR NO KEY UPDATE SKIP LOCKED",
 	.nargs = 1,.argtypes = {UUIDOID}
@@ -159,6 +164,15 @@ ledger_try_lock_account(const pg_uuid_t *user_id)
 
 	argument_uuid(&args, user_id);
 	return statement_run(&try_lock_account, &args) > 0;
+}
+
+bool
+ledger_has_account(const pg_uuid_t *user_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, user_id);
+	return statement_run(&select_account, &args) > 0;
 }
 
 /*

@@ -39,6 +39,7 @@ typedef struct Entry
 
 extern bool ledger_lock_account(const pg_uuid_t *user_id, Account *account);
 extern bool ledger_try_lock_account(const pg_uuid_t *user_id);
+extern bool ledger_has_account(const pg_uuid_t *user_id);
 extern void ledger_open_account(const pg_uuid_t *user_id, Account *account);
 extern void ledger_touch_account(const pg_uuid_t *user_id);
 extern void ledger_check_capacity(const Account *account, int32 amount);

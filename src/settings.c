@@ -137,6 +137,18 @@ setting_int32(const char *name, int32 absent)
 }
 
 /*
+ * A setting that is a text.  Read every time, as none is needed often.
+ */
+char *
+setting_text(const char *name, const char *absent)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_text(&args, name);
+	return statement_run(&select_setting, &args) > 0 ? result_text(1) : pstrdup(absent);
+}
+
+/*
  * note_changed_settings() returns trigger: AFTER any statement on settings.
  */
 Datum

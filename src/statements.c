@@ -14,6 +14,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -122,7 +123,8 @@ kept_plan(Statement *statement)
 	if (statement->plan != NULL && statement->generation == now)
 		return statement->plan;
 
-	plan = SPI_prepare(qualified_text(statement->text), statement->nargs, statement->argtypes);
+	plan = SPI_prepare_cursor(qualified_text(statement->text), statement->nargs, statement->argtypes,
+							  statement->by_index ? CURSOR_OPT_GENERIC_PLAN : 0);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
 	SPI_keepplan(plan);
@@ -130,8 +132,46 @@ kept_plan(Statement *statement)
 	if (statement->plan != NULL)
 		retire_plan(statement->plan);
 	statement->plan = plan;
+	statement->planned = false;
 	statement->generation = now;
 	return plan;
+}
+
+/*
+ * Planner settings for statements that are by_index.  The first plan is made
+ * when a table is nearly empty, where reading all of it looks cheapest, and is
+ * kept until ANALYZE has seen it grow.
+ */
+static const char *const other_ways[] = {
+	"enable_seqscan", "enable_bitmapscan", "enable_sort", "enable_hashjoin", "enable_mergejoin", "jit"
+};
+
+/* Close the other ways; returns the GUC level to go back to. */
+static int
+close_other_ways(void)
+{
+	int			level = NewGUCNestLevel();
+
+	for (int i = 0; i < (int) lengthof(other_ways); i++)
+		(void) set_config_option(other_ways[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
+/* Execute the plan with the settings that it is to be made with. */
+static int
+execute_plan(Statement *statement, const Arguments *args, bool read_only)
+{
+	SPIPlanPtr	plan = kept_plan(statement);
+	bool		replan = statement->by_index && !(statement->planned && SPI_plan_is_valid(plan));
+	int			level = replan ? close_other_ways() : 0;
+	int			rc = SPI_execute_plan(plan, (Datum *) args->values, args->nulls, read_only, 0);
+
+	if (replan)
+	{
+		AtEOXact_GUC(true, level);
+		statement->planned = true;
+	}
+	return rc;
 }
 
 static uint64
@@ -140,7 +180,7 @@ execute(Statement *statement, const Arguments *args, bool read_only)
 	int			rc;
 
 	Assert(args->n == statement->nargs);
-	rc = SPI_execute_plan(kept_plan(statement), (Datum *) args->values, args->nulls, read_only, 0);
+	rc = execute_plan(statement, args, read_only);
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(rc));
 	return SPI_processed;

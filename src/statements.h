@@ -18,15 +18,18 @@
 #include "executor/spi.h"
 #include "utils/uuid.h"
 
-#define STATEMENT_MAX_ARGS 10
+#define STATEMENT_MAX_ARGS 12
 
 typedef struct Statement
 {
 	const char *text;			/* fixed; @extschema@ stands for our schema */
+	bool		by_index;		/* finds its few rows by index, however many
+								 * there are */
 	int			nargs;
 	Oid			argtypes[STATEMENT_MAX_ARGS];
 	/* kept by statements.c */
 	SPIPlanPtr	plan;
+	bool		planned;
 	uint64		generation;
 } Statement;
 

@@ -12,7 +12,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
@@ -22,7 +21,6 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 #include "utils/syscache.h"
 
 #include "caller.h"
@@ -32,6 +30,7 @@
 #include "restore.h"
 #include "settings.h"
 #include "statements.h"
+#include "subtransactions.h"
 #include "triggers.h"
 #include "users.h"
 
@@ -57,6 +56,10 @@ static Statement json_name = {
 };
 static Statement lock_user_projects = {
 	.text = "SELECT 1 FROM @extschema@.projects p WHERE p.user_id = $1 ORDER BY p.id FOR UPDATE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement lock_user_studio_jobs = {
+	.text = "SELECT 1 FROM @extschema@.studio_jobs j WHERE j.user_id = $1 ORDER BY j.job_id FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement lock_user_jobs = {
@@ -156,23 +159,10 @@ name_at_sign_up(TupleDesc desc, HeapTuple row)
 	return result_text(1);
 }
 
-/*
- * What the administrator or the server wants, and what must be retried as a
- * whole, is not ours to swallow.  A deadlock is: rolling back has ended it.
- */
-static bool
-must_rethrow(int sqlerrcode)
-{
-	return ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
-		sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE;
-}
-
 /* An error that was caught, as a warning. */
 static void
 warn_of_failure(const pg_uuid_t *user_id, ErrorData *error)
 {
-	if (must_rethrow(error->sqlerrcode))
-		ReThrowError(error);
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
 			 errmsg("a user signed up without a profile"),
@@ -181,14 +171,23 @@ warn_of_failure(const pg_uuid_t *user_id, ErrorData *error)
 	FreeErrorData(error);
 }
 
+/* a row of auth.users that was inserted */
+typedef struct NewUser
+{
+	pg_uuid_t	id;
+	TupleDesc	desc;
+	HeapTuple	row;
+} NewUser;
+
 /* Everything that may fail at sign-up. */
 static void
-set_up_user(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id)
+set_up_user(void *arg)
 {
+	NewUser    *user = arg;
 	Caller		caller;
 
 	caller_enter_trigger(&caller);
-	welcome_user(user_id, name_at_sign_up(desc, row));
+	welcome_user(&user->id, name_at_sign_up(user->desc, user->row));
 	caller_leave(&caller);
 }
 
@@ -199,39 +198,19 @@ Datum
 handle_new_user(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, AFTER_ROW, ON_INSERT, 0);
-	TupleDesc	desc = RelationGetDescr(data->tg_relation);
-	pg_uuid_t	user_id = row_get_uuid(desc, data->tg_trigtuple, "id");
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	NewUser		user = {
+		.desc = RelationGetDescr(data->tg_relation),
+		.row = data->tg_trigtuple
+	};
+	ErrorData  *error;
 
-	if (restoring())
-		return PointerGetDatum(NULL);
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
+	user.id = row_get_uuid(user.desc, user.row, "id");
+	if (!restoring())
 	{
-		set_up_user(desc, data->tg_trigtuple, &user_id);
-		ReleaseCurrentSubTransaction();
+		error = in_subtransaction(set_up_user, &user);
+		if (error)
+			warn_of_failure(&user.id, error);
 	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-
-		/* aborting also restores the user id and closes SPI */
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		warn_of_failure(&user_id, error);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-
 	return PointerGetDatum(NULL);
 }
 
@@ -252,6 +231,7 @@ lock_jobs_of_user(PG_FUNCTION_ARGS)
 		caller_enter_trigger(&caller);
 		statement_run(&lock_user_projects, &args);
 		statement_run(&lock_user_jobs, &args);
+		statement_run(&lock_user_studio_jobs, &args);
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(data->tg_trigtuple);

@@ -24,6 +24,8 @@
 #include "holds.h"
 #include "jobs.h"
 #include "ledger.h"
+#include "monitor.h"
+#include "queue.h"
 #include "restore.h"
 #include "settings.h"
 #include "statements.h"
@@ -56,35 +58,42 @@ static const char manual_steps[] =
 "[\"voice_gen\", \"alignment\", \"visual_plan\", \"image_gen\", \"timeline\", \"rendering\", \"packaging\"]";
 
 static Statement lock_project_jobs = {
+	.by_index = true,
 	.text = "SELECT 1 FROM @extschema@.jobs j WHERE j.project_id = $1 ORDER BY j.id FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_job = {
+	.by_index = true,
 	.text = "SELECT pg_catalog.to_jsonb(j) FROM @extschema@.jobs j WHERE j.id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_project_owner = {
+	.by_index = true,
 	.text = "SELECT p.user_id FROM @extschema@.projects p WHERE p.id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement keep_project = {
+	.by_index = true,
 	.text = "SELECT p.user_id FROM @extschema@.projects p WHERE p.id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement insert_job = {
-	.text = "INSERT INTO @extschema@.jobs (project_id, user_id) VALUES ($1, $2) RETURNING id",
-	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
+	.text = "INSERT INTO @extschema@.jobs (project_id, user_id, priority) VALUES ($1, $2, $3) RETURNING id",
+	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, INT4OID}
 };
 static Statement queue_job = {
+	.by_index = true,
 	.text = "UPDATE @extschema@.jobs SET status = 'QUEUED' WHERE id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement count_active_jobs = {
+	.by_index = true,
 	.text = "SELECT pg_catalog.count(*)::pg_catalog.int4 FROM @extschema@.jobs j"
 	" WHERE j.user_id = $1 AND j.status NOT IN ('READY', 'FAILED')",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_transcript_mode = {
+	.by_index = true,
 	.text = "SELECT p.transcript_mode FROM @extschema@.jobs j"
 	"  JOIN @extschema@.projects p ON p.id = j.project_id WHERE j.id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
@@ -108,6 +117,7 @@ static Statement insert_steps = {
 	.nargs = 2,.argtypes = {UUIDOID, JSONBOID}
 };
 static Statement update_step = {
+	.by_index = true,
 	.text = "UPDATE @extschema@.job_steps s"
 	"   SET state = $3::@extschema@.step_status, progress_pct = COALESCE($4, s.progress_pct),"
 	"       status_message = COALESCE($5, s.status_message), error_message = COALESCE($6, s.error_message)"
@@ -116,18 +126,29 @@ static Statement update_step = {
 	.nargs = 6,.argtypes = {UUIDOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID}
 };
 static Statement restart_steps = {
+	.by_index = true,
 	.text = "UPDATE @extschema@.job_steps SET state = 'pending', status_message = NULL"
 	" WHERE job_id = $1 AND state <> 'pending'",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement update_job = {
+	.by_index = true,
 	.text = "UPDATE @extschema@.jobs j"
 	"   SET status = $2::@extschema@.job_status, progress = COALESCE($3, j.progress),"
 	"       status_message = COALESCE($4, j.status_message)"
 	" WHERE j.id = $1",
 	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, INT4OID, TEXTOID}
 };
+static Statement update_progress = {
+	.by_index = true,
+	.text = "UPDATE @extschema@.jobs j"
+	"   SET progress = COALESCE($2, j.progress), status_message = COALESCE($3, j.status_message)"
+	" WHERE j.id = $1"
+	"   AND ($2 > COALESCE(j.progress, -1) OR ($3 <> COALESCE(j.status_message, '')))",
+	.nargs = 3,.argtypes = {UUIDOID, INT4OID, TEXTOID}
+};
 static Statement finish_job = {
+	.by_index = true,
 	.text = "UPDATE @extschema@.jobs j"
 	"   SET status = 'READY', output_url = COALESCE($2, j.output_url),"
 	"       manifest_json = COALESCE($3, j.manifest_json),"
@@ -136,18 +157,21 @@ static Statement finish_job = {
 	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, JSONBOID, INT4OID}
 };
 static Statement differs_from_finished = {
+	.by_index = true,
 	.text = "SELECT $2 IS DISTINCT FROM COALESCE(j.output_url, $2)"
 	"    OR $3 IS DISTINCT FROM COALESCE(j.cost_credits_final, $3)"
 	"  FROM @extschema@.jobs j WHERE j.id = $1 AND ($2 IS NOT NULL OR $3 IS NOT NULL)",
 	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, INT4OID}
 };
 static Statement end_job = {
+	.by_index = true,
 	.text = "UPDATE @extschema@.jobs"
 	"   SET status = 'FAILED', error_code = $2, error_message = $3, failed_step = $4"
 	" WHERE id = $1",
 	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, TEXTOID, TEXTOID}
 };
 static Statement requeue_job = {
+	.by_index = true,
 	.text = "UPDATE @extschema@.jobs"
 	"   SET status = 'QUEUED', status_message = NULL, failed_step = NULL, error_code = NULL,"
 	"       error_message = NULL, cost_credits_final = NULL"
@@ -156,6 +180,7 @@ static Statement requeue_job = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement update_asset = {
+	.by_index = true,
 	.text = "UPDATE @extschema@.assets a"
 	"   SET url = $3, size_bytes = $5, mime_type = $6, metadata_json = COALESCE($7, '{}')"
 	" WHERE a.id = (SELECT o.id FROM @extschema@.assets o"
@@ -189,6 +214,16 @@ static Statement select_dashboard = {
 	.nargs = 2,.argtypes = {UUIDOID, INT4OID}
 };
 
+static Statement select_statistics = {
+	.text = JOB_STATISTICS("jobs", "READY",
+						   "j.id, j.status::pg_catalog.text AS status, j.created_at, j.finished_at AS ended_at,"
+						   " CASE WHEN pg_catalog.isfinite(j.created_at) AND pg_catalog.isfinite(j.finished_at)"
+						   "      THEN EXTRACT(epoch FROM j.finished_at - j.created_at)::pg_catalog.numeric * 1000 END AS ms,"
+						   " pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object("
+						   "   'code', j.error_code, 'message', j.error_message, 'step', j.failed_step)) AS error"),
+	.nargs = 2,.argtypes = {UUIDOID, TIMESTAMPTZOID}
+};
+
 static Datum
 job_as_jsonb(const pg_uuid_t *job_id)
 {
@@ -197,6 +232,19 @@ job_as_jsonb(const pg_uuid_t *job_id)
 	argument_uuid(&args, job_id);
 	statement_run(&select_job, &args);
 	return result_jsonb(1);
+}
+
+/* Write what made a job fail. */
+static void
+write_failure(const pg_uuid_t *job_id, const JobError *error)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, job_id);
+	argument_text(&args, error->code);
+	argument_text(&args, error->message);
+	argument_text(&args, error->step);
+	statement_run(&end_job, &args);
 }
 
 /* Pass an argument of the function on to a statement, NULL or not. */
@@ -231,26 +279,6 @@ lock_jobs_of_project(PG_FUNCTION_ARGS)
  * Making jobs
  * ------------------------------------------------------------------------ */
 
-/* Has the user too many jobs?  Call it with the account locked, so that two
- * jobs made at the same time count each other. */
-static void
-check_active_jobs(const pg_uuid_t *user_id)
-{
-	Arguments	args = NO_ARGUMENTS;
-	int32		limit = setting_int32("max_active_jobs", 5);
-
-	if (limit == 0)
-		return;
-	argument_uuid(&args, user_id);
-	statement_run(&count_active_jobs, &args);
-	if (result_int32(1) > limit)
-		ereport(ERROR,
-				(errcode(ERRCODE_STUDIO_TOO_MANY),
-				 errmsg("too many active jobs"),
-				 errdetail("The limit is %d.", limit),
-				 errhint("Wait until a job has ended, or cancel one.")));
-}
-
 /* Pay for a job that was just made or queued again. */
 static void
 pay_for_job(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount)
@@ -258,7 +286,7 @@ pay_for_job(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount)
 	Account		account;
 
 	ledger_open_account(user_id, &account);
-	check_active_jobs(user_id);
+	check_active_jobs(&count_active_jobs, user_id);
 	if (amount == 0)
 		ledger_touch_account(user_id);
 	else if (!hold_take(user_id, job_id, amount))
@@ -310,18 +338,20 @@ keep_project_and_user(const Caller *caller, const pg_uuid_t *project_id)
 }
 
 static pg_uuid_t
-make_job(const pg_uuid_t *project_id, const pg_uuid_t *user_id)
+make_job(const pg_uuid_t *project_id, const pg_uuid_t *user_id, int32 priority)
 {
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_uuid(&args, project_id);
 	argument_uuid(&args, user_id);
+	argument_int32(&args, priority);
 	statement_run(&insert_job, &args);
 	return result_uuid(1);
 }
 
 /*
- * create_job(p_project_id uuid, p_cost_credits integer) returns uuid
+ * create_job(p_project_id uuid, p_cost_credits integer, p_priority integer)
+ * returns uuid
  */
 Datum
 create_job(PG_FUNCTION_ARGS)
@@ -331,14 +361,16 @@ create_job(PG_FUNCTION_ARGS)
 	pg_uuid_t	project_id,
 				user_id;
 	pg_uuid_t  *job_id = palloc(sizeof(pg_uuid_t));
-	int32		cost;
+	int32		cost,
+				priority;
 
 	caller_enter_service(&caller);
 	project_id = check_uuid(fcinfo, 0, "p_project_id");
 	cost = check_positive(fcinfo, 1, "p_cost_credits");
+	priority = check_int32(fcinfo, 2, "p_priority", PG_INT32_MIN, PG_INT32_MAX);
 
 	user_id = keep_project_and_user(&caller, &project_id);
-	*job_id = make_job(&project_id, &user_id);
+	*job_id = make_job(&project_id, &user_id, priority);
 	add_default_steps(job_id);
 	pay_for_job(&user_id, job_id, cost);
 	argument_uuid(&args, job_id);
@@ -406,8 +438,8 @@ refuse_unknown_step(const pg_uuid_t *job_id)
 
 /*
  * update_job_step(p_job_id uuid, p_step_name text, p_state text,
- * p_progress_pct integer, p_status_message text, p_error_message text)
- * returns jsonb
+ * p_progress_pct integer, p_status_message text, p_error_message text,
+ * p_lease_token uuid) returns jsonb
  */
 Datum
 update_job_step(PG_FUNCTION_ARGS)
@@ -415,6 +447,8 @@ update_job_step(PG_FUNCTION_ARGS)
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	job_id;
+	Job			job;
+	Lease		lease;
 	Datum		step;
 
 	caller_enter_service(&caller);
@@ -423,6 +457,9 @@ update_job_step(PG_FUNCTION_ARGS)
 	check_word(fcinfo, 2, "p_state", step_state_names, STEP_STATES);
 	check_percentage(fcinfo, 3, "p_progress_pct");
 
+	if (!job_lock(&job_id, &job))
+		refuse_unknown_step(&job_id);
+	lease_require_work(lease_check(&video_queue, &job_id, fcinfo, 6, &lease), &lease);
 	for (int i = 0; i < 6; i++)
 		pass_argument(&args, fcinfo, i);
 	if (statement_run(&update_step, &args) == 0)
@@ -439,7 +476,7 @@ update_job_step(PG_FUNCTION_ARGS)
 
 /*
  * advance_job(p_job_id uuid, p_status text, p_progress integer,
- * p_status_message text) returns jsonb
+ * p_status_message text, p_lease_token uuid) returns jsonb
  */
 Datum
 advance_job(PG_FUNCTION_ARGS)
@@ -448,17 +485,26 @@ advance_job(PG_FUNCTION_ARGS)
 	Caller		caller;
 	pg_uuid_t	job_id;
 	Job			job;
+	Lease		lease;
+	LeaseState	state;
+	JobStatus	asked;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
-	check_word(fcinfo, 1, "p_status", job_status_names, JOB_STATUSES);
+	asked = flow_state(&job_flow, check_word(fcinfo, 1, "p_status", job_status_names, JOB_STATUSES));
 	check_percentage(fcinfo, 2, "p_progress");
 
 	job_lock_or_refuse(&caller, &job_id, &job);
-	for (int i = 0; i < 4; i++)
-		pass_argument(&args, fcinfo, i);
-	statement_run(&update_job, &args);
+	state = lease_check(&video_queue, &job_id, fcinfo, 4, &lease);
+	/* asked again for what ended the lease? */
+	if (state != LEASE_ENDED || !job_has_ended(&job) || job.status != asked)
+	{
+		lease_require_work(state, &lease);
+		for (int i = 0; i < 4; i++)
+			pass_argument(&args, fcinfo, i);
+		statement_run(&update_job, &args);
+	}
 	result = job_as_jsonb(&job_id);
 	caller_leave(&caller);
 
@@ -483,15 +529,18 @@ check_same_completion(FunctionCallInfo fcinfo, const pg_uuid_t *job_id)
 
 /*
  * complete_job(p_job_id uuid, p_output_url text, p_manifest jsonb,
- * p_final_cost integer) returns jsonb
+ * p_final_cost integer, p_lease_token uuid) returns jsonb
  */
 Datum
 complete_job(PG_FUNCTION_ARGS)
 {
+	static const char *const outcomes[] = {"completed"};
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	job_id;
 	Job			job;
+	Lease		lease;
+	LeaseState	state;
 	Datum		result;
 
 	caller_enter_service(&caller);
@@ -500,7 +549,8 @@ complete_job(PG_FUNCTION_ARGS)
 		(void) check_int32(fcinfo, 3, "p_final_cost", 0, PG_INT32_MAX);
 
 	job_lock_or_refuse(&caller, &job_id, &job);
-	if (job.status == JOB_READY)
+	state = lease_check(&video_queue, &job_id, fcinfo, 4, &lease);
+	if (lease_replays(state, &lease, outcomes, lengthof(outcomes)) || job.status == JOB_READY)
 		check_same_completion(fcinfo, &job_id);
 	else
 	{
@@ -516,38 +566,34 @@ complete_job(PG_FUNCTION_ARGS)
 
 /* End a locked job that has not failed yet; the first error stays. */
 static void
-fail_locked_job(const Job *job, Datum code, bool no_code, Datum message, bool no_message, Datum step, bool no_step)
+fail_locked_job(const Job *job, const JobError *error)
 {
-	Arguments	args = NO_ARGUMENTS;
-
-	if (job->status == JOB_FAILED)
-		return;
-	argument_uuid(&args, &job->id);
-	argument_add(&args, code, no_code);
-	argument_add(&args, message, no_message);
-	argument_add(&args, step, no_step);
-	statement_run(&end_job, &args);
+	if (job->status != JOB_FAILED)
+		write_failure(&job->id, error);
 }
 
 /*
  * fail_job(p_job_id uuid, p_error_code text, p_error_message text,
- * p_failed_step text) returns jsonb
+ * p_failed_step text, p_retryable boolean, p_lease_token uuid) returns jsonb
  */
 Datum
 fail_job(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	pg_uuid_t	job_id;
+	JobError	error = {NULL};
 	Job			job;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
+	error.code = check_text(fcinfo, 1, "p_error_code", 0, PG_INT32_MAX);
+	error.message = check_text(fcinfo, 2, "p_error_message", 0, PG_INT32_MAX);
+	error.step = check_text(fcinfo, 3, "p_failed_step", 0, PG_INT32_MAX);
 
 	job_lock_or_refuse(&caller, &job_id, &job);
-	fail_locked_job(&job, PG_GETARG_DATUM(1), PG_ARGISNULL(1),
-					PG_GETARG_DATUM(2), PG_ARGISNULL(2),
-					PG_GETARG_DATUM(3), PG_ARGISNULL(3));
+	if (lease_fails(&video_queue, &job_id, fcinfo, 4, 5, &error))
+		fail_locked_job(&job, &error);
 	result = job_as_jsonb(&job_id);
 	caller_leave(&caller);
 
@@ -562,17 +608,24 @@ cancel_job(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	pg_uuid_t	job_id;
+	JobError	error = {.code = ERROR_CANCELLED};
 	Job			job;
+	bool		cancelling;
 	Datum		result;
 
 	caller_enter_user(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
-	check_text(fcinfo, 1, "p_reason", 0, MAX_REASON_LENGTH);
+	error.message = check_text(fcinfo, 1, "p_reason", 0, MAX_REASON_LENGTH);
 
 	job_lock_or_refuse(&caller, &job_id, &job);
-	fail_locked_job(&job, CStringGetTextDatum("CANCELLED"), false,
-					PG_GETARG_DATUM(1), PG_ARGISNULL(1), (Datum) 0, true);
+	if (job.status == JOB_READY)
+		workflow_refuse(&job_flow, job.status, JOB_FAILED);
+	cancelling = lease_request_cancel(&video_queue, &job_id, error.message);
+	if (!cancelling)
+		fail_locked_job(&job, &error);
 	result = job_as_jsonb(&job_id);
+	if (cancelling)
+		result = lease_mark_cancelling(result);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -635,7 +688,8 @@ retry_job(PG_FUNCTION_ARGS)
 
 /*
  * record_asset(p_job_id uuid, p_type text, p_url text, p_storage_path text,
- * p_size_bytes bigint, p_mime_type text, p_metadata jsonb) returns uuid
+ * p_size_bytes bigint, p_mime_type text, p_metadata jsonb, p_lease_token uuid)
+ * returns uuid
  */
 Datum
 record_asset(PG_FUNCTION_ARGS)
@@ -645,6 +699,7 @@ record_asset(PG_FUNCTION_ARGS)
 	pg_uuid_t	job_id;
 	pg_uuid_t  *asset_id = palloc(sizeof(pg_uuid_t));
 	Job			job;
+	Lease		lease;
 
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
@@ -656,6 +711,7 @@ record_asset(PG_FUNCTION_ARGS)
 
 	/* the lock of the job lets two reports of one file find each other */
 	job_lock_or_refuse(&caller, &job_id, &job);
+	lease_require_work(lease_check(&video_queue, &job_id, fcinfo, 7, &lease), &lease);
 	job_touch(&job);
 	for (int i = 0; i < 7; i++)
 		pass_argument(&args, fcinfo, i);
@@ -669,7 +725,7 @@ record_asset(PG_FUNCTION_ARGS)
 
 /*
  * log_job(p_job_id uuid, p_level text, p_message text, p_step_name text,
- * p_metadata jsonb) returns uuid
+ * p_metadata jsonb, p_lease_token uuid) returns uuid
  */
 Datum
 log_job(PG_FUNCTION_ARGS)
@@ -677,13 +733,22 @@ log_job(PG_FUNCTION_ARGS)
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	job_id;
+	Lease		lease;
 	pg_uuid_t  *log_id = palloc(sizeof(pg_uuid_t));
+	Job			job;
 
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	check_word(fcinfo, 1, "p_level", log_levels, lengthof(log_levels));
 	check_not_null(fcinfo, 2, "p_message");
 
+	/* a line is no work: it may come without a lease, but not with a lost one */
+	if (!PG_ARGISNULL(5))
+	{
+		job_lock_or_refuse(&caller, &job_id, &job);
+		if (lease_check(&video_queue, &job_id, fcinfo, 5, &lease) == LEASE_ENDED)
+			refuse_lease(&job_id);
+	}
 	for (int i = 0; i < 5; i++)
 		pass_argument(&args, fcinfo, i);
 	if (statement_run(&insert_log, &args) == 0)
@@ -728,3 +793,64 @@ get_dashboard(PG_FUNCTION_ARGS)
 
 	PG_RETURN_DATUM(result);
 }
+
+/* ------------------------------------------------------------------------
+ * What the queue wants to know
+ * ------------------------------------------------------------------------ */
+
+static bool
+lock_for_queue(const pg_uuid_t *job_id)
+{
+	Job			job;
+
+	return job_lock(job_id, &job);
+}
+
+static bool
+try_lock_for_queue(const pg_uuid_t *job_id)
+{
+	Job			job;
+
+	return job_try_lock(job_id, &job);
+}
+
+/* A user without an account holds no credits. */
+static bool
+try_lock_payer(const pg_uuid_t *user_id)
+{
+	return ledger_try_lock_account(user_id) || !ledger_has_account(user_id);
+}
+
+static void
+show_progress(const pg_uuid_t *job_id, const int32 *progress, const char *message)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, job_id);
+	argument_add(&args, progress ? Int32GetDatum(*progress) : (Datum) 0, progress == NULL);
+	argument_text(&args, message);
+	statement_run(&update_progress, &args);
+}
+
+static void
+read_error(TupleDesc desc, HeapTuple row, JobError *error)
+{
+	error->code = row_get_text(desc, row, "error_code");
+	error->message = row_get_text(desc, row, "error_message");
+	error->step = row_get_text(desc, row, "failed_step");
+}
+
+const QueueSystem video_queue = {
+	.name = "jobs",
+	.flow = &job_flow,
+	.first_open = JOB_QUEUED,
+	.succeeded = JOB_READY,
+	.lock = lock_for_queue,
+	.try_lock = try_lock_for_queue,
+	.try_lock_payer = try_lock_payer,
+	.fail = write_failure,
+	.show_progress = show_progress,
+	.read_error = read_error,
+	.select_job = &select_job,
+	.statistics = &select_statistics
+};

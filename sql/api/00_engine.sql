@@ -26,7 +26,7 @@ CREATE FUNCTION @extschema@.workflow_diagram(p_workflow text) RETURNS text
   LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'workflow_diagram'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.workflow_diagram(text) IS
-'The flow of a table (p_workflow: jobs, job_steps) as Mermaid stateDiagram text. NULL or unknown name: 22004, 22023. Anybody may call it.';
+'The flow of a table (p_workflow: jobs, job_steps, studio_jobs) as Mermaid stateDiagram text. NULL or unknown name: 22004, 22023. Anybody may call it.';
 
 CREATE FUNCTION studio_engine.restoring() RETURNS boolean
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'studio_restoring'
@@ -49,7 +49,7 @@ COMMENT ON FUNCTION studio_engine.note_changed_settings() IS
 CREATE FUNCTION studio_engine.table_names() RETURNS text[]
   LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
   SELECT ARRAY['profiles', 'draft_prompts', 'projects', 'jobs', 'job_steps', 'assets', 'logs',
-               'credit_accounts', 'credit_ledger']
+               'credit_accounts', 'credit_ledger', 'studio_jobs']
 $$;
 COMMENT ON FUNCTION studio_engine.table_names() IS
 'The tables of the data layer in the schema of the extension.';

@@ -43,7 +43,12 @@ BEGIN
     @extschema@.claim_draft_prompt(text, uuid),
     @extschema@.cancel_job(uuid, text),
     @extschema@.retry_job(uuid),
-    @extschema@.get_dashboard(uuid, integer)
+    @extschema@.get_dashboard(uuid, integer),
+    @extschema@.create_studio_job(uuid, text, text, integer),
+    @extschema@.cancel_studio_job(uuid, text),
+    @extschema@.retry_studio_job(uuid),
+    @extschema@.get_job_attempts(uuid),
+    @extschema@.get_job_statistics(text, uuid, interval)
     TO authenticated, service_role;
 
   GRANT EXECUTE ON FUNCTION
@@ -60,14 +65,24 @@ BEGIN
     @extschema@.sweep_stale_holds(integer),
     @extschema@.verify_credit_ledger(uuid),
     @extschema@.cleanup_expired_drafts(integer),
-    @extschema@.create_job(uuid, integer),
+    @extschema@.create_job(uuid, integer, integer),
     @extschema@.create_job_steps(uuid, jsonb),
-    @extschema@.update_job_step(uuid, text, text, integer, text, text),
-    @extschema@.advance_job(uuid, text, integer, text),
-    @extschema@.complete_job(uuid, text, jsonb, integer),
-    @extschema@.fail_job(uuid, text, text, text),
-    @extschema@.record_asset(uuid, text, text, text, bigint, text, jsonb),
-    @extschema@.log_job(uuid, text, text, text, jsonb)
+    @extschema@.update_job_step(uuid, text, text, integer, text, text, uuid),
+    @extschema@.advance_job(uuid, text, integer, text, uuid),
+    @extschema@.complete_job(uuid, text, jsonb, integer, uuid),
+    @extschema@.fail_job(uuid, text, text, text, boolean, uuid),
+    @extschema@.record_asset(uuid, text, text, text, bigint, text, jsonb, uuid),
+    @extschema@.log_job(uuid, text, text, text, jsonb, uuid),
+    @extschema@.claim_jobs(text, text, integer, interval),
+    @extschema@.heartbeat_job(uuid, uuid, integer, text, interval),
+    @extschema@.snooze_job(uuid, uuid, interval),
+    @extschema@.release_leases(text),
+    @extschema@.reap_expired_leases(integer),
+    @extschema@.update_studio_job_status(uuid, text, uuid),
+    @extschema@.store_transcript(uuid, text, uuid),
+    @extschema@.store_enrichment(uuid, jsonb, uuid),
+    @extschema@.store_refined_text(uuid, text, text, uuid),
+    @extschema@.fail_studio_job(uuid, jsonb, boolean, uuid)
     TO service_role;
 END
 $grants$;

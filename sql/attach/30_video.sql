@@ -1,7 +1,8 @@
 -- Triggers, policies and grants of projects, jobs and what belongs to jobs.
 -- Pitfall: triggers of one event fire in the order of their names. The hold of
 -- a deleted job must be given back before its foreign keys empty
--- credit_ledger.job_id; their triggers are called RI_..., hence the digits.
+-- credit_ledger.job_id; their triggers are called RI_..., hence the digits. The
+-- row in the queue comes before the account, as the lock order wants it.
 
 CREATE OR REPLACE TRIGGER tr_projects_updated
   BEFORE UPDATE ON @extschema@.projects
@@ -33,6 +34,20 @@ CREATE OR REPLACE TRIGGER tr_jobs_close_hold
 CREATE OR REPLACE TRIGGER "00_jobs_return_hold"
   AFTER DELETE ON @extschema@.jobs
   FOR EACH ROW EXECUTE FUNCTION studio_engine.return_hold_of_deleted_job();
+
+CREATE OR REPLACE TRIGGER "00_jobs_queue"
+  AFTER INSERT OR DELETE ON @extschema@.jobs
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.keep_queue('jobs');
+
+CREATE OR REPLACE TRIGGER "00_jobs_queue_update"
+  AFTER UPDATE ON @extschema@.jobs
+  FOR EACH ROW WHEN (OLD.id IS DISTINCT FROM NEW.id OR OLD.status IS DISTINCT FROM NEW.status
+                     OR OLD.priority IS DISTINCT FROM NEW.priority OR OLD.user_id IS DISTINCT FROM NEW.user_id)
+  EXECUTE FUNCTION studio_engine.keep_queue('jobs');
+
+CREATE OR REPLACE TRIGGER "00_jobs_queue_truncate"
+  AFTER TRUNCATE ON @extschema@.jobs
+  FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.forget_queue('jobs');
 
 CREATE OR REPLACE TRIGGER tr_job_steps_workflow
   BEFORE INSERT OR UPDATE ON @extschema@.job_steps

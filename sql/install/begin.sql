@@ -83,7 +83,8 @@ BEGIN
              AND (c.relnamespace = to_regnamespace('studio_engine')
                   OR c.relnamespace = v_schema
                      AND c.relname = ANY (ARRAY['profiles', 'draft_prompts', 'projects', 'jobs', 'job_steps',
-                                                'assets', 'logs', 'credit_accounts', 'credit_ledger']))) AS o
+                                                'assets', 'logs', 'credit_accounts', 'credit_ledger',
+                                                'studio_jobs']))) AS o
    WHERE o.owner <> v_owner
      AND CASE WHEN v_superuser
               THEN o.owner <> (SELECT d.datdba FROM pg_database d WHERE d.datname = current_database())

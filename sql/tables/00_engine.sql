@@ -28,6 +28,15 @@ ALTER TABLE studio_engine.settings ENABLE ROW LEVEL SECURITY;
 INSERT INTO studio_engine.meta (name, value) VALUES ('schema_version', '1');
 INSERT INTO studio_engine.settings (name, value, description) VALUES
   ('welcome_credits', '10', 'Credits granted at sign-up; 0 grants none'),
-  ('max_active_jobs', '5', 'Jobs that one user may have between PENDING and the end; 0 means no limit'),
+  ('max_active_jobs', '5', 'Jobs of one kind (jobs, studio_jobs) that one user may have at a time; 0 means no limit'),
   ('draft_lifetime_days', '7', 'Days after its last change for which a draft can be claimed'),
-  ('ledger_hash_chain', '0', '1 keeps a hash chain over the ledger, so that verify_credit_ledger() names an edited entry; 0 does not');
+  ('ledger_hash_chain', '0', '1 keeps a hash chain over the ledger, so that verify_credit_ledger() names an edited entry; 0 does not'),
+  ('lease_seconds', '60', 'How long a claimed job belongs to its worker, unless the claim or a heartbeat says otherwise'),
+  ('max_attempts', '3', 'How often a job is tried before it is FAILED; 0 means no limit'),
+  ('retry_base_seconds', '5', 'Longest delay before the second attempt; doubled with every further one'),
+  ('retry_cap_seconds', '3600', 'Longest delay before any attempt'),
+  ('progress_interval_ms', '1000', 'Heartbeats write progress into the row of a job at most once in so many milliseconds'),
+  ('fair_queue', '0', '1 lets the users take turns, so that the many jobs of one do not hold up the others; for jobs queued from then on'),
+  ('notify_interval_ms', '0', 'NOTIFY studio_engine for new jobs, at most once in so many milliseconds per session; 0 never'),
+  ('max_user_priority', '100', 'Highest priority that users may give to their jobs'),
+  ('default_system_prompt', 'Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are.', 'Prompt of studio jobs that bring none');

@@ -54,6 +54,7 @@ CREATE TABLE @extschema@.jobs (
   created_at TIMESTAMPTZ DEFAULT NOW(),
   started_at TIMESTAMPTZ,
   finished_at TIMESTAMPTZ,
+  priority INTEGER NOT NULL DEFAULT 0,
   CONSTRAINT jobs_pkey PRIMARY KEY (id),
   CONSTRAINT jobs_project_id_fkey FOREIGN KEY (project_id) REFERENCES @extschema@.projects (id) ON DELETE CASCADE,
   CONSTRAINT jobs_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users (id) ON DELETE CASCADE,
@@ -155,6 +156,7 @@ COMMENT ON COLUMN @extschema@.jobs.manifest_json IS 'What the video was made of'
 COMMENT ON COLUMN @extschema@.jobs.created_at IS 'When the job was made';
 COMMENT ON COLUMN @extschema@.jobs.started_at IS 'When the first stage after QUEUED began; kept by a trigger';
 COMMENT ON COLUMN @extschema@.jobs.finished_at IS 'When the job became READY or FAILED; kept by a trigger';
+COMMENT ON COLUMN @extschema@.jobs.priority IS 'Jobs of higher priority are claimed first';
 
 COMMENT ON TABLE @extschema@.job_steps IS 'The steps within a job';
 COMMENT ON COLUMN @extschema@.job_steps.id IS 'Identifier';

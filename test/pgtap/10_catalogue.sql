@@ -1,13 +1,13 @@
 -- The catalogue facts that SPEC section 1 demands of every table and function, and
--- seed 003 to the letter: names, types, defaults, checks, indexes, policies, labels.
+-- seeds 000 and 003 to the letter: names, types, defaults, checks, indexes, policies, labels.
 -- Wants a database in which schemas public and studio_engine hold nothing but ours.
--- The pitfall: expectations are literals copied from the seed, never computed from
+-- The pitfall: expectations are literals copied from the seeds, never computed from
 -- the installation, which would agree with itself whatever it is.
 SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(113);
+SELECT plan(136);
 
 --------------------------------------------------------------------------------
 -- Helpers: comparing, and what there is to look at
@@ -68,9 +68,9 @@ SELECT pg_temp.same_rows(
 	$$ SELECT schema::text, name::text FROM our_tables $$,
 	$$ VALUES ('public', 'assets'), ('public', 'credit_accounts'), ('public', 'credit_ledger'),
 			  ('public', 'draft_prompts'), ('public', 'job_steps'), ('public', 'jobs'), ('public', 'logs'),
-			  ('public', 'profiles'), ('public', 'projects'),
-			  ('studio_engine', 'expiring_credits'), ('studio_engine', 'ledger_hashes'),
-			  ('studio_engine', 'meta'), ('studio_engine', 'settings') $$,
+			  ('public', 'profiles'), ('public', 'projects'), ('public', 'studio_jobs'),
+			  ('studio_engine', 'attempts'), ('studio_engine', 'expiring_credits'), ('studio_engine', 'ledger_hashes'),
+			  ('studio_engine', 'meta'), ('studio_engine', 'queue'), ('studio_engine', 'settings') $$,
 	'these tables and no others');
 SELECT is_empty(
 	$$ SELECT c.oid::regclass, c.relkind FROM pg_class c
@@ -124,8 +124,19 @@ SELECT pg_temp.same_rows(
 			  ('logs', 'logs_select', 'SELECT'),
 			  ('profiles', 'profiles_select', 'SELECT'),
 			  ('profiles', 'profiles_update', 'UPDATE'),
-			  ('projects', 'projects_all', 'ALL') $$,
-	'these policies, those of the seed under its names');
+			  ('projects', 'projects_all', 'ALL'),
+			  ('studio_jobs', 'studio_jobs_insert', 'INSERT'),
+			  ('studio_jobs', 'studio_jobs_select', 'SELECT'),
+			  ('studio_jobs', 'studio_jobs_update', 'UPDATE') $$,
+	'these policies, those of seed 003 under its names');
+-- Seed 000 gives its policies no names, but their conditions.
+SELECT pg_temp.same_rows(
+	$$ SELECT cmd, permissive, regexp_replace(qual, '\s+', '', 'g'), regexp_replace(with_check, '\s+', '', 'g')
+	   FROM pg_policies WHERE schemaname = 'public' AND tablename = 'studio_jobs' $$,
+	$$ VALUES ('SELECT', 'PERMISSIVE', '((SELECTauth.uid()ASuid)=user_id)', NULL),
+			  ('INSERT', 'PERMISSIVE', NULL, '((SELECTauth.uid()ASuid)=user_id)'),
+			  ('UPDATE', 'PERMISSIVE', '((SELECTauth.uid()ASuid)=user_id)', '((SELECTauth.uid()ASuid)=user_id)') $$,
+	'studio_jobs: the three policies of the seed: auth.uid() = user_id, before and after an UPDATE');
 SELECT is_empty(
 	$$ SELECT tbl, polname FROM our_policies WHERE polroles <> ARRAY['authenticated'::regrole::oid] $$,
 	'every policy is TO authenticated');
@@ -134,7 +145,7 @@ SELECT is_empty(
 	'one permissive policy per role and command');
 SELECT is_empty(
 	$$ SELECT tbl, polname FROM our_policies
-	   WHERE using_text !~ '\(\s*SELECT auth\.uid\(\) AS uid\)'
+	   WHERE COALESCE(using_text, check_text) !~ '\(\s*SELECT auth\.uid\(\) AS uid\)'
 		  OR regexp_replace(concat(using_text, check_text), '\(\s*SELECT auth\.uid\(\) AS uid\)', '', 'g') ~ 'uid\(' $$,
 	'every policy asks (SELECT auth.uid()), once per statement and not per row');
 SELECT is_empty(
@@ -164,8 +175,11 @@ SELECT is_empty(
 	'... and every member function is in one of the two schemas');
 SELECT is_empty(
 	$$ SELECT signature, proconfig FROM our_functions
-	   WHERE proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp'] $$,
+	   WHERE ('search_path=pg_catalog, pg_temp' = ANY (proconfig)) IS NOT TRUE $$,
 	'every function sets search_path, with the temporary schema last');
+SELECT is_empty(
+	$$ SELECT proname::text, c FROM our_functions, unnest(proconfig) AS c WHERE c NOT LIKE 'search_path=%' $$,
+	'... and nothing else');
 SELECT is_empty($$ SELECT signature FROM our_functions WHERE prosecdef $$, 'no function is SECURITY DEFINER');
 SELECT is_empty($$ SELECT signature FROM our_functions WHERE proisstrict $$,
 				'no function is STRICT: a NULL is refused by name, not answered by NULL');
@@ -197,36 +211,51 @@ SELECT is_empty(
 
 CREATE TEMPORARY TABLE expected_function (signature text, result text, volatility text);
 INSERT INTO expected_function VALUES
-	('public.advance_job(p_job_id uuid, p_status text, p_progress integer DEFAULT NULL::integer, p_status_message text DEFAULT NULL::text)', 'jsonb', 'v'),
+	('public.advance_job(p_job_id uuid, p_status text, p_progress integer DEFAULT NULL::integer, p_status_message text DEFAULT NULL::text, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
 	('public.cancel_job(p_job_id uuid, p_reason text DEFAULT NULL::text)', 'jsonb', 'v'),
+	('public.cancel_studio_job(p_job_id uuid, p_reason text DEFAULT NULL::text)', 'jsonb', 'v'),
 	('public.claim_draft_prompt(p_session_token text, p_user_id uuid)', 'uuid', 'v'),
+	('public.claim_jobs(p_system text, p_worker text, p_limit integer DEFAULT 1, p_lease interval DEFAULT NULL::interval, OUT job_id uuid, OUT lease_token uuid, OUT attempt integer, OUT lease_expires_at timestamp with time zone, OUT job jsonb)', 'SETOF record', 'v'),
 	('public.cleanup_expired_drafts(p_limit integer DEFAULT 1000)', 'integer', 'v'),
-	('public.complete_job(p_job_id uuid, p_output_url text DEFAULT NULL::text, p_manifest jsonb DEFAULT NULL::jsonb, p_final_cost integer DEFAULT NULL::integer)', 'jsonb', 'v'),
-	('public.create_job(p_project_id uuid, p_cost_credits integer)', 'uuid', 'v'),
+	('public.complete_job(p_job_id uuid, p_output_url text DEFAULT NULL::text, p_manifest jsonb DEFAULT NULL::jsonb, p_final_cost integer DEFAULT NULL::integer, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
+	('public.create_job(p_project_id uuid, p_cost_credits integer, p_priority integer DEFAULT 0)', 'uuid', 'v'),
 	('public.create_job_steps(p_job_id uuid, p_steps jsonb DEFAULT NULL::jsonb)', 'integer', 'v'),
+	('public.create_studio_job(p_user_id uuid, p_raw_audio_url text, p_system_prompt text DEFAULT NULL::text, p_priority integer DEFAULT 0)', 'jsonb', 'v'),
 	('public.ensure_profile(p_user_id uuid)', 'jsonb', 'v'),
 	('public.expire_credits(p_limit integer DEFAULT 1000)', 'integer', 'v'),
-	('public.fail_job(p_job_id uuid, p_error_code text DEFAULT NULL::text, p_error_message text DEFAULT NULL::text, p_failed_step text DEFAULT NULL::text)', 'jsonb', 'v'),
+	('public.fail_job(p_job_id uuid, p_error_code text DEFAULT NULL::text, p_error_message text DEFAULT NULL::text, p_failed_step text DEFAULT NULL::text, p_retryable boolean DEFAULT false, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
+	('public.fail_studio_job(p_job_id uuid, p_error jsonb, p_retryable boolean DEFAULT false, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
 	('public.get_credit_balance(p_user_id uuid)', 'integer', 's'),
 	('public.get_credit_summary(p_user_id uuid)', 'jsonb', 's'),
 	('public.get_dashboard(p_user_id uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 20)', 'jsonb', 's'),
 	('public.get_draft_prompt(p_session_token text)', 'jsonb', 's'),
+	('public.get_job_attempts(p_job_id uuid, OUT system text, OUT attempt integer, OUT worker text, OUT started_at timestamp with time zone, OUT ended_at timestamp with time zone, OUT outcome text, OUT error jsonb)', 'SETOF record', 's'),
+	('public.get_job_statistics(p_system text, p_user_id uuid DEFAULT NULL::uuid, p_window interval DEFAULT NULL::interval)', 'jsonb', 's'),
 	('public.grant_credits(p_user_id uuid, p_amount integer, p_note text DEFAULT NULL::text, p_idempotency_key text DEFAULT NULL::text, p_expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)', 'uuid', 'v'),
 	('public.handle_new_user()', 'trigger', 'v'),
-	('public.log_job(p_job_id uuid, p_level text, p_message text, p_step_name text DEFAULT NULL::text, p_metadata jsonb DEFAULT NULL::jsonb)', 'uuid', 'v'),
+	('public.heartbeat_job(p_job_id uuid, p_lease_token uuid, p_progress integer DEFAULT NULL::integer, p_status_message text DEFAULT NULL::text, p_lease interval DEFAULT NULL::interval)', 'jsonb', 'v'),
+	('public.log_job(p_job_id uuid, p_level text, p_message text, p_step_name text DEFAULT NULL::text, p_metadata jsonb DEFAULT NULL::jsonb, p_lease_token uuid DEFAULT NULL::uuid)', 'uuid', 'v'),
 	('public.purchase_credits(p_user_id uuid, p_amount integer, p_stripe_payment_id text, p_note text DEFAULT NULL::text, p_expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)', 'uuid', 'v'),
-	('public.record_asset(p_job_id uuid, p_type text, p_url text, p_storage_path text, p_size_bytes bigint DEFAULT NULL::bigint, p_mime_type text DEFAULT NULL::text, p_metadata jsonb DEFAULT NULL::jsonb)', 'uuid', 'v'),
+	('public.reap_expired_leases(p_limit integer DEFAULT 1000)', 'integer', 'v'),
+	('public.record_asset(p_job_id uuid, p_type text, p_url text, p_storage_path text, p_size_bytes bigint DEFAULT NULL::bigint, p_mime_type text DEFAULT NULL::text, p_metadata jsonb DEFAULT NULL::jsonb, p_lease_token uuid DEFAULT NULL::uuid)', 'uuid', 'v'),
 	('public.refund_credits(p_job_id uuid, p_amount integer, p_note text DEFAULT NULL::text, p_idempotency_key text DEFAULT NULL::text)', 'integer', 'v'),
 	('public.reinstate_purchase(p_stripe_payment_id text, p_note text DEFAULT NULL::text)', 'integer', 'v'),
 	('public.release_credits(p_job_id uuid, p_note text DEFAULT NULL::text)', 'integer', 'v'),
+	('public.release_leases(p_worker text)', 'integer', 'v'),
 	('public.reserve_credits(p_user_id uuid, p_job_id uuid, p_amount integer)', 'boolean', 'v'),
 	('public.retry_job(p_job_id uuid)', 'jsonb', 'v'),
+	('public.retry_studio_job(p_job_id uuid)', 'jsonb', 'v'),
 	('public.reverse_purchase(p_stripe_payment_id text, p_amount integer DEFAULT NULL::integer, p_note text DEFAULT NULL::text, p_idempotency_key text DEFAULT NULL::text)', 'integer', 'v'),
 	('public.save_draft_prompt(p_session_token text, p_prompt_text text, p_template_id text DEFAULT NULL::text, p_options jsonb DEFAULT ''{}''::jsonb)', 'uuid', 'v'),
 	('public.settle_credits(p_job_id uuid, p_final_cost integer DEFAULT NULL::integer, p_overrun text DEFAULT ''error''::text)', 'integer', 'v'),
+	('public.snooze_job(p_job_id uuid, p_lease_token uuid, p_for interval)', 'timestamp with time zone', 'v'),
+	('public.store_enrichment(p_job_id uuid, p_entities jsonb, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
+	('public.store_refined_text(p_job_id uuid, p_text text, p_model_version text DEFAULT NULL::text, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
+	('public.store_transcript(p_job_id uuid, p_transcript text, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
 	('public.subscription_credits(p_user_id uuid, p_amount integer, p_stripe_payment_id text, p_note text DEFAULT NULL::text, p_expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)', 'uuid', 'v'),
 	('public.sweep_stale_holds(p_limit integer DEFAULT 500)', 'integer', 'v'),
-	('public.update_job_step(p_job_id uuid, p_step_name text, p_state text, p_progress_pct integer DEFAULT NULL::integer, p_status_message text DEFAULT NULL::text, p_error_message text DEFAULT NULL::text)', 'jsonb', 'v'),
+	('public.update_job_step(p_job_id uuid, p_step_name text, p_state text, p_progress_pct integer DEFAULT NULL::integer, p_status_message text DEFAULT NULL::text, p_error_message text DEFAULT NULL::text, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
+	('public.update_studio_job_status(p_job_id uuid, p_status text, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
 	('public.update_updated_at()', 'trigger', 'v'),
 	('public.verify_credit_ledger(p_user_id uuid DEFAULT NULL::uuid, OUT user_id uuid, OUT problem text, OUT expected text, OUT actual text, OUT entry_id uuid)', 'SETOF record', 's'),
 	('public.workflow_diagram(p_workflow text)', 'text', 'i'),
@@ -234,16 +263,22 @@ INSERT INTO expected_function VALUES
 	('studio_engine.chain_entry()', 'trigger', 'v'),
 	('studio_engine.close_hold_of_ended_job()', 'trigger', 'v'),
 	('studio_engine.close_restored_table()', 'event_trigger', 'v'),
+	('studio_engine.default_studio_job()', 'trigger', 'v'),
 	('studio_engine.enforce_workflow()', 'trigger', 'v'),
 	('studio_engine.enter_in_ledger()', 'trigger', 'v'),
+	('studio_engine.forget_queue()', 'trigger', 'v'),
 	('studio_engine.guard_account()', 'trigger', 'v'),
 	('studio_engine.guard_ledger()', 'trigger', 'v'),
 	('studio_engine.keep_owner_of_hold()', 'trigger', 'v'),
+	('studio_engine.keep_queue()', 'trigger', 'v'),
+	('studio_engine.limit_studio_jobs()', 'trigger', 'v'),
 	('studio_engine.lint(OUT problem text, OUT type text, OUT identity text)', 'SETOF record', 's'),
 	('studio_engine.lock_jobs_of_project()', 'trigger', 'v'),
 	('studio_engine.lock_jobs_of_user()', 'trigger', 'v'),
 	('studio_engine.note_changed_settings()', 'trigger', 'v'),
 	('studio_engine.price_ended_job()', 'trigger', 'v'),
+	('studio_engine.open_jobs(OUT system text, OUT job_id uuid, OUT user_id uuid, OUT priority integer, OUT created_at timestamp with time zone)', 'SETOF record', 's'),
+	('studio_engine.rebuild_queue()', 'integer', 'v'),
 	('studio_engine.restoring()', 'boolean', 's'),
 	('studio_engine.return_hold_of_deleted_job()', 'trigger', 'v'),
 	('studio_engine.table_names()', 'text[]', 'i'),
@@ -275,7 +310,7 @@ SELECT is_empty(
 	   WHERE relowner <> (SELECT extowner FROM pg_extension WHERE extname = 'studio_engine')
 	   UNION ALL
 	   SELECT oid::regtype::text::regclass FROM pg_type
-	   WHERE typnamespace = 'public'::regnamespace AND typtype = 'e'
+	   WHERE typnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace) AND typtype = 'e'
 		 AND typowner <> (SELECT extowner FROM pg_extension WHERE extname = 'studio_engine') $$,
 	'tables and types belong to the role that installed');
 
@@ -287,7 +322,7 @@ SELECT isnt_empty($$ SELECT * FROM studio_engine.lint() WHERE identity = 'public
 ROLLBACK TO before_mistake;
 
 --------------------------------------------------------------------------------
--- Seed 003: columns
+-- Seeds 003 and 000: columns
 --------------------------------------------------------------------------------
 
 CREATE TEMPORARY TABLE expected_column (
@@ -340,6 +375,8 @@ INSERT INTO expected_column VALUES
 	('jobs', 14, 'created_at', 'timestamp with time zone', false, 'now()'),
 	('jobs', 15, 'started_at', 'timestamp with time zone', false, NULL),
 	('jobs', 16, 'finished_at', 'timestamp with time zone', false, NULL),
+	-- what the queue adds at the end
+	('jobs', 17, 'priority', 'integer', true, '0'),
 
 	('job_steps', 1, 'id', 'uuid', true, 'gen_random_uuid()'),
 	('job_steps', 2, 'job_id', 'uuid', true, NULL),
@@ -377,7 +414,23 @@ INSERT INTO expected_column VALUES
 	('assets', 6, 'size_bytes', 'bigint', false, NULL),
 	('assets', 7, 'mime_type', 'text', false, NULL),
 	('assets', 8, 'metadata_json', 'jsonb', false, '''{}''::jsonb'),
-	('assets', 9, 'created_at', 'timestamp with time zone', false, 'now()');
+	('assets', 9, 'created_at', 'timestamp with time zone', false, 'now()'),
+
+	('studio_jobs', 1, 'job_id', 'uuid', true, 'gen_random_uuid()'),
+	('studio_jobs', 2, 'created_at', 'timestamp with time zone', true, 'now()'),
+	('studio_jobs', 3, 'status', 'text', true, '''NEW''::text'),
+	('studio_jobs', 4, 'user_id', 'uuid', true, NULL),
+	('studio_jobs', 5, 'raw_audio_url', 'text', true, NULL),
+	('studio_jobs', 6, 'raw_transcript', 'text', false, NULL),
+	('studio_jobs', 7, 'refined_text', 'text', false, NULL),
+	('studio_jobs', 8, 'system_prompt_used', 'text', true, NULL),
+	('studio_jobs', 9, 'processing_time_ms', 'integer', false, NULL),
+	('studio_jobs', 10, 'error_details', 'jsonb', false, NULL),
+	-- what the seed plans, under its names
+	('studio_jobs', 11, 'enrichment_entities', 'jsonb', false, NULL),
+	('studio_jobs', 12, 'model_version', 'text', false, NULL),
+	('studio_jobs', 13, 'retry_count', 'integer', true, '0'),
+	('studio_jobs', 14, 'priority', 'integer', true, '0');
 
 SELECT pg_temp.same_rows(
 	format($$ SELECT a.attnum::integer, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
@@ -386,7 +439,7 @@ SELECT pg_temp.same_rows(
 			  WHERE a.attrelid = 'public.%I'::regclass AND a.attnum > 0 $$, t.name),
 	format($$ SELECT pos, name, type, not_null, default_text FROM expected_column WHERE tbl = %L $$, t.name),
 	t.name || ': columns, types, NOT NULL and defaults of the seed in its order')
-FROM unnest('{profiles,draft_prompts,projects,jobs,job_steps,credit_ledger,assets}'::text[]) AS t (name);
+FROM unnest('{profiles,draft_prompts,projects,jobs,job_steps,credit_ledger,assets,studio_jobs}'::text[]) AS t (name);
 
 SELECT pg_temp.same_rows(
 	$$ SELECT a.attname::text, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a
@@ -402,11 +455,20 @@ FROM (VALUES
 	('expiring_credits', $$ VALUES ('entry_id', 'uuid', true), ('user_id', 'uuid', true),
 		('expires_at', 'timestamp with time zone', true), ('waiting', 'boolean', true) $$),
 	('ledger_hashes', $$ VALUES ('entry_id', 'uuid', true), ('user_id', 'uuid', true), ('entry_no', 'bigint', true),
-		('hash', 'bytea', true) $$)) AS t (name, columns);
+		('hash', 'bytea', true) $$),
+	('queue', $$ VALUES ('system', 'studio_engine.job_system', true), ('state', 'studio_engine.queue_state', true),
+		('rank', 'integer', true), ('turn', 'bigint', true), ('due_at', 'timestamp with time zone', true),
+		('job_id', 'uuid', true), ('user_id', 'uuid', true), ('attempt', 'integer', true), ('first_attempt', 'integer', true),
+		('lease_token', 'uuid', false), ('claimed_at', 'timestamp with time zone', false),
+		('expires_at', 'timestamp with time zone', false), ('since', 'timestamp with time zone', false), ('cancel_requested_at', 'timestamp with time zone', false),
+		('shown_at', 'timestamp with time zone', false), ('worker', 'text', false), ('cancel_reason', 'text', false) $$),
+	('attempts', $$ VALUES ('system', 'studio_engine.job_system', true), ('job_id', 'uuid', true), ('attempt', 'integer', true),
+		('lease_token', 'uuid', true), ('worker', 'text', true), ('started_at', 'timestamp with time zone', true),
+		('ended_at', 'timestamp with time zone', true), ('outcome', 'text', true), ('error', 'jsonb', false) $$)) AS t (name, columns);
 SELECT has_table('public', 'logs', 'there is a table logs');
 
 --------------------------------------------------------------------------------
--- Seed 003: enums, constraints, indexes, triggers
+-- Seeds 003 and 000: enums, constraints, indexes, triggers
 --------------------------------------------------------------------------------
 
 SELECT enum_has_labels('public', 'job_status',
@@ -414,19 +476,22 @@ SELECT enum_has_labels('public', 'job_status',
 	'job_status: the labels of the seed in their order');
 SELECT enum_has_labels('public', 'step_status', '{pending,started,succeeded,failed}'::name[],
 	'step_status: the labels of the seed in their order');
+SELECT enum_has_labels('studio_engine', 'job_system', '{studio_jobs,jobs}'::name[], 'job_system: the tables that have a queue');
+SELECT enum_has_labels('studio_engine', 'queue_state', '{waiting,delayed,leased}'::name[], 'queue_state: its labels');
 
 SELECT pg_temp.same_rows(
 	$$ SELECT c.conrelid::regclass::text || ' ' || c.conname, pg_get_constraintdef(c.oid)
 	   FROM pg_constraint c JOIN our_tables t ON t.oid = c.conrelid
-	   WHERE c.contype = 'c' AND t.name NOT IN ('credit_accounts', 'logs') $$,
+	   WHERE c.contype = 'c' AND t.name NOT IN ('credit_accounts', 'logs', 'queue', 'attempts') $$,
 	$$ VALUES
 		('assets assets_type_check', $c$CHECK ((type = ANY (ARRAY['video'::text, 'audio'::text, 'image'::text, 'captions'::text, 'manifest'::text, 'zip'::text])))$c$),
 		('credit_ledger credit_ledger_type_check', $c$CHECK ((type = ANY (ARRAY['purchase'::text, 'usage'::text, 'refund'::text, 'grant'::text, 'expire'::text, 'reserve'::text, 'subscription'::text])))$c$),
 		('jobs jobs_progress_check', $c$CHECK (((progress >= 0) AND (progress <= 100)))$c$),
 		('projects projects_niche_preset_check', $c$CHECK ((niche_preset = ANY (ARRAY['motivation'::text, 'explainer'::text, 'facts'::text, 'history'::text, 'finance'::text, 'science'::text])))$c$),
 		('projects projects_target_minutes_check', $c$CHECK (((target_minutes >= 1) AND (target_minutes <= 10)))$c$),
-		('projects projects_transcript_mode_check', $c$CHECK ((transcript_mode = ANY (ARRAY['auto'::text, 'manual'::text])))$c$) $$,
-	'the check constraints of the seed, no fewer and no more');
+		('projects projects_transcript_mode_check', $c$CHECK ((transcript_mode = ANY (ARRAY['auto'::text, 'manual'::text])))$c$),
+		('studio_jobs studio_jobs_status_check', $c$CHECK ((status = ANY (ARRAY['NEW'::text, 'TRANSCRIBING'::text, 'ENRICHING'::text, 'REFINING'::text, 'COMPLETE'::text, 'FAILED'::text])))$c$) $$,
+	'the check constraints of the seeds, no fewer and no more');
 -- The ledger refers to the account instead of auth.users (SPEC section 3) and
 -- outlives its jobs; all else is the seed's.
 SELECT pg_temp.same_rows(
@@ -443,15 +508,19 @@ SELECT pg_temp.same_rows(
 		('jobs jobs_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE'),
 		('profiles profiles_id_fkey', 'FOREIGN KEY (id) REFERENCES auth.users(id) ON DELETE CASCADE'),
 		('projects projects_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE'),
+		('studio_jobs studio_jobs_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE'),
 		('studio_engine.expiring_credits expiring_credits_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE'),
 		('studio_engine.ledger_hashes ledger_hashes_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE') $$,
-	'the foreign keys of the seed, and those of the private tables');
+	'the foreign keys of the seeds, and those of the private tables');
 SELECT is(pg_get_constraintdef(oid), def, name || ' is ' || def)
 FROM (VALUES ('credit_accounts_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE'),
 			 ('logs_job_id_fkey', 'FOREIGN KEY (job_id) REFERENCES jobs(id) ON DELETE CASCADE'),
 			 ('credit_accounts_pkey', 'PRIMARY KEY (user_id)'),
 			 ('expiring_credits_pkey', 'PRIMARY KEY (entry_id)'),
-			 ('ledger_hashes_pkey', 'PRIMARY KEY (entry_id)')) AS e (name, def)
+			 ('ledger_hashes_pkey', 'PRIMARY KEY (entry_id)'),
+			 ('studio_jobs_pkey', 'PRIMARY KEY (job_id)'),
+			 ('queue_pkey', 'PRIMARY KEY (job_id, system)'),
+			 ('attempts_pkey', 'PRIMARY KEY (job_id, lease_token)')) AS e (name, def)
 LEFT JOIN pg_constraint c ON c.conname = e.name;
 SELECT col_is_pk('public', t.name, 'id'::name, t.name || ': primary key id')
 FROM unnest('{profiles,draft_prompts,projects,jobs,job_steps,credit_ledger,assets,logs}'::name[]) AS t (name);
@@ -479,6 +548,11 @@ FROM (VALUES
 	('idx_credit_created', 'credit_ledger (created_at DESC)'),
 	('idx_assets_job', 'assets (job_id)'),
 	('idx_assets_type', 'assets (type)'),
+	('idx_studio_jobs_user_id', 'studio_jobs (user_id)'),
+	('idx_studio_jobs_status', 'studio_jobs (status)'),
+	('idx_studio_jobs_created_at', 'studio_jobs (created_at DESC)'),
+	-- counting the active jobs of one user
+	('idx_studio_jobs_user_active', 'studio_jobs (user_id) WHERE (status <> ALL (ARRAY[''COMPLETE''::text, ''FAILED''::text]))'),
 	-- the dashboard query and the ledger's rules
 	('idx_jobs_project_created', 'jobs (project_id, created_at DESC)'),
 	('idx_credit_entry_no', 'UNIQUE credit_ledger (user_id, entry_no)'),
@@ -489,7 +563,17 @@ FROM (VALUES
 	-- expiry costs nothing where nothing is due
 	('idx_expiring_credits_user', 'studio_engine.expiring_credits (user_id)'),
 	('idx_expiring_credits_due', 'studio_engine.expiring_credits (expires_at) WHERE (NOT waiting)'),
-	('idx_ledger_hashes_user', 'UNIQUE studio_engine.ledger_hashes (user_id, entry_no)')) AS e (name, def);
+	('idx_ledger_hashes_user', 'UNIQUE studio_engine.ledger_hashes (user_id, entry_no)'),
+	-- a claim and a reap cost what they find; expires_at, which heartbeats move, is in no index
+	('idx_queue_waiting', 'studio_engine.queue (system, rank, turn, due_at, job_id) WHERE (state = ''waiting''::studio_engine.queue_state)'),
+	('idx_queue_turn', 'studio_engine.queue (user_id, system, rank, turn) WHERE ((state = ''waiting''::studio_engine.queue_state) AND (turn > 0))'),
+	('idx_queue_delayed', 'studio_engine.queue (system, due_at) WHERE (state = ''delayed''::studio_engine.queue_state)'),
+	('idx_queue_leased', 'studio_engine.queue (due_at, job_id) WHERE (state = ''leased''::studio_engine.queue_state)'),
+	('idx_queue_worker', 'studio_engine.queue (worker) WHERE (state = ''leased''::studio_engine.queue_state)')) AS e (name, def);
+SELECT is_empty(
+	$$ SELECT i.indexrelid::regclass, a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indexrelid
+	   WHERE i.indrelid = 'studio_engine.queue'::regclass AND a.attname IN ('expires_at', 'shown_at', 'cancel_requested_at') $$,
+	'what a heartbeat writes is in no index of the queue');
 SELECT isnt_empty(
 	format($$ SELECT FROM pg_index i WHERE i.indrelid = 'public.credit_ledger'::regclass AND i.indisunique
 			  AND pg_get_indexdef(i.indexrelid) LIKE '%%(%s)%%' $$, c.columns),
@@ -521,6 +605,15 @@ SELECT pg_temp.same_rows(
 		('jobs 00_jobs_return_hold', 'studio_engine.return_hold_of_deleted_job', 'O', 'AFTER DELETE row'),
 		('jobs tr_jobs_close_hold', 'studio_engine.close_hold_of_ended_job', 'O', 'AFTER UPDATE row'),
 		('jobs tr_jobs_keep_owner', 'studio_engine.keep_owner_of_hold', 'O', 'BEFORE UPDATE row'),
+		('jobs 00_jobs_queue', 'studio_engine.keep_queue', 'O', 'AFTER INSERT DELETE row'),
+		('jobs 00_jobs_queue_truncate', 'studio_engine.forget_queue', 'O', 'AFTER TRUNCATE statement'),
+		('jobs 00_jobs_queue_update', 'studio_engine.keep_queue', 'O', 'AFTER UPDATE row'),
+		('studio_jobs tr_studio_jobs_defaults', 'studio_engine.default_studio_job', 'O', 'BEFORE INSERT UPDATE row'),
+		('studio_jobs tr_studio_jobs_limit', 'studio_engine.limit_studio_jobs', 'O', 'AFTER INSERT row'),
+		('studio_jobs 00_studio_jobs_queue', 'studio_engine.keep_queue', 'O', 'AFTER INSERT DELETE row'),
+		('studio_jobs 00_studio_jobs_queue_truncate', 'studio_engine.forget_queue', 'O', 'AFTER TRUNCATE statement'),
+		('studio_jobs 00_studio_jobs_queue_update', 'studio_engine.keep_queue', 'O', 'AFTER UPDATE row'),
+		('studio_jobs tr_studio_jobs_workflow', 'studio_engine.enforce_workflow', 'O', 'BEFORE INSERT UPDATE row'),
 		('jobs tr_jobs_price', 'studio_engine.price_ended_job', 'O', 'BEFORE UPDATE row'),
 		('jobs tr_jobs_workflow', 'studio_engine.enforce_workflow', 'O', 'BEFORE INSERT UPDATE row'),
 		('profiles tr_profiles_updated', 'update_updated_at', 'O', 'BEFORE UPDATE row'),
@@ -530,11 +623,21 @@ SELECT pg_temp.same_rows(
 		('studio_engine.settings tr_settings_changed', 'studio_engine.note_changed_settings', 'O', 'AFTER INSERT UPDATE DELETE TRUNCATE statement'),
 		('studio_engine.settings tr_settings_yield', 'studio_engine.yield_to_restored_row', 'O', 'BEFORE INSERT row') $$,
 	'the triggers, those of the seed under its names');
+-- The argument says which table a shared function serves.
+SELECT pg_temp.same_rows(
+	$$ SELECT t.tgrelid::regclass::text, t.tgname::text, encode(t.tgargs, 'escape') FROM pg_trigger t
+	   WHERE NOT t.tgisinternal AND t.tgnargs > 0 AND t.tgrelid IN (SELECT oid FROM our_tables) $$,
+	$$ SELECT t, n.prefix || t || n.suffix, t || '\000' FROM unnest('{jobs,studio_jobs}'::text[]) AS t,
+			  (VALUES ('tr_', '_workflow'), ('00_', '_queue'), ('00_', '_queue_update'), ('00_', '_queue_truncate')) AS n (prefix, suffix)
+	   UNION ALL VALUES ('job_steps', 'tr_job_steps_workflow', 'job_steps\000') $$,
+	'... and their arguments, each its own table');
 -- Foreign keys are triggers too; those of one event fire in the order of names.
-SELECT is((SELECT t.tgname::text FROM pg_trigger t
-		   WHERE t.tgrelid = 'public.jobs'::regclass AND t.tgtype & 8 <> 0 AND t.tgtype & 2 = 0
-		   ORDER BY t.tgname COLLATE "C" LIMIT 1),
-		  '00_jobs_return_hold', 'a deleted job returns its hold before foreign keys empty the ledger''s job_id');
+SELECT is((SELECT array_agg(f.tgname ORDER BY f.tgname COLLATE "C")
+			 FROM (SELECT t.tgname::text FROM pg_trigger t
+					WHERE t.tgrelid = 'public.jobs'::regclass AND t.tgtype & 8 <> 0 AND t.tgtype & 2 = 0
+					ORDER BY t.tgname COLLATE "C" LIMIT 2) AS f),
+		  '{00_jobs_queue,00_jobs_return_hold}'::text[],
+		  'a deleted job leaves the queue, then returns its hold, before foreign keys empty the ledger''s job_id');
 SELECT is((SELECT evtevent || ' ' || evtenabled::text FROM pg_event_trigger WHERE evtname = 'studio_engine_close_restored_table'),
 		  'ddl_command_end O', 'the event trigger that closes restored tables is on');
 
@@ -547,8 +650,12 @@ FROM unnest('{public,anon,authenticated,service_role}'::text[]) AS r (role),
 	 unnest('{USAGE,CREATE}'::text[]) AS p (privilege);
 SELECT pg_temp.same_rows(
 	$$ SELECT name, value FROM studio_engine.settings $$,
-	$$ VALUES ('draft_lifetime_days', '7'), ('ledger_hash_chain', '0'), ('max_active_jobs', '5'), ('welcome_credits', '10') $$,
+	$$ VALUES ('draft_lifetime_days', '7'), ('ledger_hash_chain', '0'), ('max_active_jobs', '5'), ('welcome_credits', '10'),
+			  ('lease_seconds', '60'), ('max_attempts', '3'), ('retry_base_seconds', '5'), ('retry_cap_seconds', '3600'),
+			  ('progress_interval_ms', '1000'), ('fair_queue', '0'), ('notify_interval_ms', '0'), ('max_user_priority', '100'),
+			  ('default_system_prompt', 'Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are.') $$,
 	'settings have the defaults of the specification');
+SELECT is_empty('SELECT name FROM studio_engine.settings WHERE description IS NULL', 'every setting has a description');
 
 --------------------------------------------------------------------------------
 -- The same installed by a role that is no superuser
@@ -557,7 +664,7 @@ SELECT pg_temp.same_rows(
 DROP EXTENSION studio_engine CASCADE;
 DROP SCHEMA studio_engine CASCADE;
 DROP TABLE public.assets, public.logs, public.job_steps, public.credit_ledger, public.credit_accounts,
-	public.jobs, public.projects, public.draft_prompts, public.profiles;
+	public.jobs, public.projects, public.draft_prompts, public.profiles, public.studio_jobs;
 DROP TYPE public.job_status, public.step_status;
 CREATE ROLE catalogue_installer;
 SELECT format('GRANT CREATE ON DATABASE %I TO catalogue_installer', current_database()) \gexec
@@ -572,10 +679,10 @@ RESET ROLE;
 
 SELECT is_empty($$ SELECT oid::regclass FROM our_tables WHERE relowner <> 'catalogue_installer'::regrole $$,
 				'installed by a lesser role: the tables are its own');
-SELECT is((SELECT count(*)::integer FROM our_tables), 13, '... all thirteen');
+SELECT is((SELECT count(*)::integer FROM our_tables), 16, '... all sixteen');
 SELECT is_empty(
 	$$ SELECT oid::regtype FROM pg_type
-	   WHERE typnamespace = 'public'::regnamespace AND typtype = 'e' AND typowner <> 'catalogue_installer'::regrole $$,
+	   WHERE typnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace) AND typtype = 'e' AND typowner <> 'catalogue_installer'::regrole $$,
 	'... the types as well');
 SELECT is((SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'studio_engine'), 'catalogue_installer',
 		  '... and the private schema');
@@ -594,6 +701,8 @@ INSERT INTO auth.users (id, raw_user_meta_data)
 VALUES ('10000000-0000-4000-8000-00000000ca7a', '{"name": "Catalogue"}');
 SELECT is(get_credit_balance('10000000-0000-4000-8000-00000000ca7a'), 10, '... and a sign-up is welcomed');
 SELECT is_empty('SELECT * FROM verify_credit_ledger()', '... with books that are sound');
+SELECT create_studio_job('10000000-0000-4000-8000-00000000ca7a', 'https://example.test/a') \g /dev/null
+SELECT is((SELECT count(*)::integer FROM claim_jobs('studio_jobs', 'catalogue')), 1, '... and a worker gets a job');
 
 SELECT * FROM finish();
 ROLLBACK;

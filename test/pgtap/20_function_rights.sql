@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(701);
+SELECT plan(1198);
 
 --------------------------------------------------------------------------------
 -- People, and something of Alice's for every function to work on
@@ -35,6 +35,16 @@ SELECT reserve_credits(:'alice', '20000000-0000-4000-8000-000000000003', 2), set
 SELECT purchase_credits(:'alice', 8, 'pi_of_alice'), reverse_purchase('pi_of_alice', 3) \g /dev/null
 SELECT save_draft_prompt('rights-session-token', 'A film about rights') \g /dev/null
 
+-- Studio jobs: one in each situation, one of them in the hands of a worker.
+INSERT INTO studio_jobs (job_id, user_id, status, raw_audio_url)
+VALUES ('20000000-0000-4000-8000-000000000011', :'alice', 'NEW', 'a'), ('20000000-0000-4000-8000-000000000012', :'alice', 'TRANSCRIBING', 'a'),
+	   ('20000000-0000-4000-8000-000000000013', :'alice', 'ENRICHING', 'a');
+INSERT INTO studio_jobs (job_id, user_id, raw_audio_url, priority)
+VALUES ('20000000-0000-4000-8000-000000000014', :'alice', 'a', 2), ('20000000-0000-4000-8000-000000000015', :'alice', 'a', 1);
+SELECT lease_token AS failing FROM claim_jobs('studio_jobs', 'rights', 1) \gset
+SELECT fail_studio_job('20000000-0000-4000-8000-000000000014', '{"code": "BROKEN"}', false, :'failing') \g /dev/null
+SELECT lease_token AS token FROM claim_jobs('studio_jobs', 'rights', 1, '1 hour') \gset
+
 -- What the names in the cases stand for: once with what is there, once with ids
 -- that nobody ever gave out.
 CREATE TEMPORARY TABLE known (placeholder text PRIMARY KEY, there text, nowhere text);
@@ -46,7 +56,13 @@ INSERT INTO known VALUES
 	('{packing}', :'packing', :'unknown'),
 	('{pending}', '20000000-0000-4000-8000-000000000002', :'unknown'),
 	('{charged}', '20000000-0000-4000-8000-000000000003', :'unknown'),
-	('{payment}', 'pi_of_alice', 'pi_of_nobody');
+	('{payment}', 'pi_of_alice', 'pi_of_nobody'),
+	('{studio}',       '20000000-0000-4000-8000-000000000011', :'unknown'),
+	('{transcribing}', '20000000-0000-4000-8000-000000000012', :'unknown'),
+	('{enriching}',    '20000000-0000-4000-8000-000000000013', :'unknown'),
+	('{broken}',       '20000000-0000-4000-8000-000000000014', :'unknown'),
+	('{leased}',       '20000000-0000-4000-8000-000000000015', :'unknown'),
+	('{token}',        :'token', :'unknown');
 
 --------------------------------------------------------------------------------
 -- Helpers
@@ -122,6 +138,16 @@ INSERT INTO function_case VALUES
 ('cancel_job', ARRAY['''{queued}''', '''No more'''],
                                                   '42501', 'ok', '42501', '42501', 'ok', '42501', 'PT404'),
 ('retry_job', ARRAY['''{failed}'''],              '42501', 'ok', '42501', '42501', 'ok', '42501', 'PT404'),
+('create_studio_job', ARRAY['''{user}''', '''https://example.test/a''', '''A prompt''', '5'],
+                                                  '42501', 'ok', '42501', '42501', 'ok', '42501', 'PT404'),
+('cancel_studio_job', ARRAY['''{studio}''', '''No more'''],
+                                                  '42501', 'ok', '42501', '42501', 'ok', '42501', 'PT404'),
+('retry_studio_job', ARRAY['''{broken}'''],
+                                                  '42501', 'ok', '42501', '42501', 'ok', '42501', 'PT404'),
+('get_job_attempts', ARRAY['''{broken}'''],
+                                                  '42501', 'ok', '42501', '42501', 'ok', '42501', 'PT404'),
+('get_job_statistics', ARRAY['''studio_jobs''', '''{user}''', '''1 day'''],
+                                                  '42501', 'ok', '42501', '42501', 'ok', '42501', 'ok'),
 -- services
 ('reserve_credits', ARRAY['''{user}''', '''{pending}''', '2'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
@@ -145,20 +171,40 @@ INSERT INTO function_case VALUES
 ('sweep_stale_holds', ARRAY['10'],                '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('verify_credit_ledger', ARRAY['''{user}'''],     '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('cleanup_expired_drafts', ARRAY['10'],           '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
-('create_job', ARRAY['''{project}''', '2'],       '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('create_job', ARRAY['''{project}''', '2', '7'],  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('create_job_steps', ARRAY['''{pending}''', '''["one", "two"]'''],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('update_job_step', ARRAY['''{queued}''', '''scripting''', '''started''', '10', '''Writing''', '''None'''],
+('update_job_step', ARRAY['''{queued}''', '''scripting''', '''started''', '10', '''Writing''', '''None''', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('advance_job', ARRAY['''{queued}''', '''SCRIPTING''', '7', '''Writing'''],
+('advance_job', ARRAY['''{queued}''', '''SCRIPTING''', '7', '''Writing''', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('complete_job', ARRAY['''{packing}''', '''https://example.test/film''', '''{}''', '1'],
+('complete_job', ARRAY['''{packing}''', '''https://example.test/film''', '''{}''', '1', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('fail_job', ARRAY['''{queued}''', '''CODE''', '''Message''', '''scripting'''],
+('fail_job', ARRAY['''{queued}''', '''CODE''', '''Message''', '''scripting''', 'false', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('record_asset', ARRAY['''{queued}''', '''video''', '''https://example.test/film''', '''films/1''', '99', '''video/mp4''', '''{}'''],
+('record_asset', ARRAY['''{queued}''', '''video''', '''https://example.test/film''', '''films/1''', '99', '''video/mp4''', '''{}''', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('log_job', ARRAY['''{queued}''', '''info''', '''A line''', '''scripting''', '''{}'''],
+('log_job', ARRAY['''{queued}''', '''info''', '''A line''', '''scripting''', '''{}''', 'NULL'],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('claim_jobs', ARRAY['''studio_jobs''', '''rights''', '1', '''1 minute'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
+('heartbeat_job', ARRAY['''{leased}''', '''{token}''', '10', '''Going on''', '''1 minute'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT409'),
+('snooze_job', ARRAY['''{leased}''', '''{token}''', '''1 minute'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT409'),
+('release_leases', ARRAY['''rights'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
+('reap_expired_leases', ARRAY['10'],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
+('update_studio_job_status', ARRAY['''{studio}''', '''TRANSCRIBING''', 'NULL'],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('store_transcript', ARRAY['''{transcribing}''', '''What was said''', 'NULL'],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('store_enrichment', ARRAY['''{enriching}''', '''{"names": []}''', 'NULL'],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('store_refined_text', ARRAY['''{enriching}''', '''What is meant''', '''model 1''', 'NULL'],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('fail_studio_job', ARRAY['''{studio}''', '''{"code": "X"}''', 'false', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 -- trigger functions: nobody, not even services
 ('handle_new_user', '{}',                         '42501', '42501', '42501', '42501', '42501', '42501', '42501'),
@@ -207,7 +253,32 @@ FROM function_case WHERE self = 'ok' AND other = '42501' ORDER BY name;
 -- states of a foreign job must not shine through either
 SELECT is(pg_temp.answer('authenticated', :'bob', pg_temp.resolve(format('SELECT %s(''{%s}'')', f, job))) ->> 'state', '42501',
 		  format('%s: a foreign %s job is refused as foreign, not for its state', f, job))
-FROM unnest('{cancel_job,retry_job}'::text[]) AS t (f), unnest('{pending,queued,failed,packing}'::text[]) AS j (job);
+FROM (VALUES ('{cancel_job,retry_job,get_job_attempts}'::text[], '{pending,queued,failed,packing}'::text[]),
+			 ('{cancel_studio_job,retry_studio_job,get_job_attempts}', '{studio,transcribing,enriching,broken,leased}')) AS t (functions, jobs),
+	 unnest(functions) AS f, unnest(jobs) AS job;
+-- the list of attempts is that of the job, but the name of the worker is for services
+SELECT is(pg_temp.outcome(role, sub, pg_temp.resolve($$ DO $x$ BEGIN
+	IF (SELECT string_agg(concat_ws(' ', system, attempt, COALESCE(worker, 'hidden'), outcome, error ->> 'code'), ',')
+		FROM public.get_job_attempts('{broken}')) = '$$ || expected || $$' THEN RETURN; END IF;
+	RAISE EXCEPTION USING ERRCODE = 'DIFFR'; END $x$ $$)), 'ok', format('get_job_attempts: %s sees %s', role, expected))
+FROM (VALUES ('authenticated', :'alice', 'studio_jobs 1 hidden failed BROKEN'),
+			 ('service_role', NULL, 'studio_jobs 1 rights failed BROKEN')) AS t (role, sub, expected);
+-- Two tables may have jobs of one id, as services choose ids; each owner sees his own attempts.
+SAVEPOINT one_id;
+INSERT INTO projects (id, user_id, title, prompt_text, niche_preset)
+VALUES ('20000000-0000-4000-8000-0000000000b1', :'bob', 'Of Bob', 'A film', 'facts');
+INSERT INTO jobs (id, project_id, user_id)
+VALUES ('20000000-0000-4000-8000-000000000014', '20000000-0000-4000-8000-0000000000b1', :'bob');
+SELECT is(pg_temp.outcome('authenticated', sub, pg_temp.resolve($$ DO $x$ BEGIN
+	IF (SELECT count(*) FROM public.get_job_attempts('{broken}')) <> $$ || expected || $$ THEN RAISE EXCEPTION USING ERRCODE = 'DIFFR'; END IF; END $x$ $$)),
+	'ok', format('get_job_attempts: %s attempts for the owner of the %s of that id', expected, label))
+FROM (VALUES (:'alice', 1, 'studio job'), (:'bob', 0, 'video job')) AS t (sub, expected, label);
+ROLLBACK TO one_id;
+-- figures without a name are one's own, for a service those of all
+SELECT is(pg_temp.outcome(role, sub, $$ DO $x$ BEGIN
+	IF (public.get_job_statistics('studio_jobs') #>> '{count_by_status,NEW}') IS NOT DISTINCT FROM $$ || expected || $$ THEN RETURN; END IF;
+	RAISE EXCEPTION USING ERRCODE = 'DIFFR'; END $x$ $$), 'ok', format('get_job_statistics: NEW jobs for %s %s: %s', role, sub, expected))
+FROM (VALUES ('authenticated', :'alice', '''2'''), ('authenticated', :'bob', 'NULL'), ('service_role', NULL, '''2''')) AS t (role, sub, expected);
 SELECT is(pg_temp.outcome('service_role', NULL, format('SELECT reserve_credits(%L, %L, 2)', :'bob', '20000000-0000-4000-8000-000000000002')),
 		  '42501', 'reserve_credits: even a service cannot hold the credits of one user for the job of another');
 
@@ -217,7 +288,71 @@ FROM (VALUES ('SELECT ensure_profile(auth.uid())', '42501'),
 			 ('SELECT claim_draft_prompt(''rights-session-token'', auth.uid())', '42501'),
 			 ('SELECT get_credit_balance(auth.uid())', 'ok'),
 			 ('SELECT get_credit_summary(auth.uid())', 'ok'),
+			 ('SELECT create_studio_job(auth.uid(), ''a'')', '42501'),
+			 ('INSERT INTO studio_jobs (user_id, raw_audio_url) VALUES (auth.uid(), ''a'')', '23503'),
+			 ('SELECT get_job_statistics(''jobs'')', 'ok'),
 			 ('SELECT get_dashboard()', 'ok')) AS t (statement, expected);
+
+--------------------------------------------------------------------------------
+-- Leases: the token, the whole token and nothing but the token
+--------------------------------------------------------------------------------
+
+-- A video job of the worker as well, beyond the limit of active jobs.
+SAVEPOINT leases;
+UPDATE studio_engine.settings SET value = '0' WHERE name = 'max_active_jobs';
+SELECT create_job('20000000-0000-4000-8000-000000000001', 1, 1000) AS film \gset
+SELECT advance_job(:'film', s) FROM unnest(
+	'{SCRIPTING,VOICE_GEN,ALIGNMENT,VISUAL_PLAN,IMAGE_GEN,TIMELINE,RENDERING,PACKAGING}'::text[]) AS t (s) \g /dev/null
+SELECT lease_token AS film_token FROM claim_jobs('jobs', 'rights', 1, '1 hour') WHERE job_id = :'film' \gset
+CREATE TEMPORARY TABLE lease_case (n serial, job text, token text, path text[], statement text, without text);
+INSERT INTO lease_case (job, token, path, statement, without) VALUES
+	('{leased}', :'token', '{}', 'SELECT update_studio_job_status(%s, ''TRANSCRIBING'', %s)', 'PT409'),
+	('{leased}', :'token', '{TRANSCRIBING}', 'SELECT store_transcript(%s, ''A text'', %s)', 'PT409'),
+	('{leased}', :'token', '{TRANSCRIBING,ENRICHING}', 'SELECT store_enrichment(%s, ''{}'', %s)', 'PT409'),
+	('{leased}', :'token', '{TRANSCRIBING,ENRICHING,REFINING}', 'SELECT store_refined_text(%s, ''A text'', NULL, %s)', 'PT409'),
+	('{leased}', :'token', '{}', 'SELECT fail_studio_job(%s, ''{}'', false, %s)', 'PT409'),
+	('{leased}', :'token', '{}', 'SELECT fail_studio_job(%s, ''{}'', true, %s)', '22023, PT409'),
+	('{leased}', :'token', '{}', 'SELECT heartbeat_job(%s, %s)', '22004'),
+	('{leased}', :'token', '{}', 'SELECT snooze_job(%s, %s, ''1 hour'')', '22004'),
+	(:'film', :'film_token', '{}', 'SELECT heartbeat_job(%s, %s, 99, ''Nearly'')', '22004'),
+	(:'film', :'film_token', '{}', 'SELECT snooze_job(%s, %s, ''1 hour'')', '22004'),
+	(:'film', :'film_token', '{}', 'SELECT advance_job(%s, ''PACKAGING'', 99, NULL, %s)', 'PT409'),
+	(:'film', :'film_token', '{}', 'SELECT update_job_step(%s, ''scripting'', ''started'', NULL, NULL, NULL, %s)', 'PT409'),
+	(:'film', :'film_token', '{}', 'SELECT record_asset(%s, ''video'', ''u'', ''p'', NULL, NULL, NULL, %s)', 'PT409'),
+	(:'film', :'film_token', '{}', 'SELECT complete_job(%s, NULL, NULL, NULL, %s)', 'PT409'),
+	(:'film', :'film_token', '{}', 'SELECT fail_job(%s, NULL, NULL, NULL, false, %s)', 'PT409'),
+	(:'film', :'film_token', '{}', 'SELECT fail_job(%s, NULL, NULL, NULL, true, %s)', '22023, PT409'),
+	-- a line in the log may come from anybody who serves the job
+	(:'film', :'film_token', '{}', 'SELECT log_job(%s, ''info'', ''A line'', NULL, NULL, %s)', 'ok');
+SELECT is_empty(
+	$$ SELECT proname FROM pg_proc
+	   WHERE pronamespace = 'public'::regnamespace AND 'p_lease_token' = ANY (proargnames[1:pronargs])
+		 AND NOT EXISTS (SELECT FROM lease_case WHERE statement LIKE '%' || proname || '(%') $$,
+	'every function that takes a lease token has its case');
+
+-- The job is brought to where the function may be called, by plain UPDATE, which needs no token.
+CREATE FUNCTION pg_temp.with_token(p_case lease_case, p_token text) RETURNS text LANGUAGE sql AS $$
+	SELECT pg_temp.outcome('service_role', NULL, pg_temp.resolve(
+		(SELECT COALESCE(string_agg(format('UPDATE studio_jobs SET status = %L WHERE job_id = %L;', s, p_case.job), ' ' ORDER BY n), '')
+		 FROM unnest(p_case.path) WITH ORDINALITY AS p (s, n))
+		|| format(p_case.statement, quote_literal(p_case.job), quote_nullable(p_token) || '::uuid')))
+$$;
+SELECT matches(k.expected, pg_temp.with_token(c, k.token), format('%s: %s: %s', statement, k.label, k.expected))
+FROM lease_case c,
+	 LATERAL (VALUES (1, 'its token', c.token, 'ok'),
+					 (2, 'no token', NULL, c.without),
+					 (3, 'a token that nobody has', :'unknown', 'PT409'),
+					 (4, 'the token of another job', CASE c.token WHEN :'token' THEN :'film_token' ELSE :'token' END, 'PT409'),
+					 (5, 'a token that is over, of another job', :'failing', 'PT409')) AS k (n, label, token, expected)
+ORDER BY c.n, k.n;
+UPDATE studio_engine.queue SET expires_at = clock_timestamp() WHERE state = 'leased';
+SELECT is(pg_temp.with_token(c, token), 'PT409', format('%s: its token, but it is late: PT409', statement))
+FROM lease_case c ORDER BY n;
+-- Nobody has the job any more, and an orchestrator without a lease may go on.
+SELECT is(pg_temp.with_token(c, NULL), CASE WHEN without LIKE '%, PT409' THEN '22023' WHEN without = '22004' THEN '22004' ELSE 'ok' END,
+		  format('%s: no token after the lease', statement))
+FROM lease_case c ORDER BY n;
+ROLLBACK TO leases;
 
 --------------------------------------------------------------------------------
 -- The second wall: with EXECUTE opened to everybody, as the default privileges of
@@ -275,7 +410,8 @@ SELECT is(pg_temp.outcome(role, NULL, statement), '42501', format('%s: %s', role
 FROM unnest('{anon,authenticated,service_role}'::text[]) AS r (role),
 	 unnest(ARRAY['SELECT studio_engine.restoring()', 'SELECT * FROM studio_engine.lint()',
 				  'SELECT * FROM studio_engine.settings', 'SELECT * FROM studio_engine.expiring_credits',
-				  'SELECT * FROM studio_engine.ledger_hashes']) AS s (statement);
+				  'SELECT * FROM studio_engine.ledger_hashes', 'SELECT * FROM studio_engine.queue',
+				  'SELECT * FROM studio_engine.attempts', 'SELECT studio_engine.rebuild_queue()']) AS s (statement);
 
 -- The functions refuse by themselves what a wrong grant lets through (above), and
 -- would hide it; hence the grants are looked at as well.
@@ -285,13 +421,16 @@ SELECT is(
 	r.expected, r.role || ' may execute: ' || COALESCE(r.expected, 'nothing'))
 FROM (VALUES
 	('anon', 'get_draft_prompt save_draft_prompt workflow_diagram workflow_transitions'),
-	('authenticated', 'cancel_job claim_draft_prompt ensure_profile get_credit_balance get_credit_summary get_dashboard get_draft_prompt '
-					  'retry_job save_draft_prompt workflow_diagram workflow_transitions'),
-	('service_role', 'advance_job cancel_job claim_draft_prompt cleanup_expired_drafts complete_job create_job create_job_steps '
-					 'ensure_profile expire_credits fail_job get_credit_balance get_credit_summary get_dashboard get_draft_prompt grant_credits log_job '
-					 'purchase_credits record_asset refund_credits reinstate_purchase release_credits reserve_credits retry_job '
-					 'reverse_purchase save_draft_prompt settle_credits subscription_credits sweep_stale_holds '
-					 'update_job_step verify_credit_ledger workflow_diagram workflow_transitions'),
+	('authenticated', 'cancel_job cancel_studio_job claim_draft_prompt create_studio_job ensure_profile get_credit_balance get_credit_summary get_dashboard get_draft_prompt '
+					  'get_job_attempts get_job_statistics retry_job retry_studio_job save_draft_prompt workflow_diagram workflow_transitions'),
+	('service_role', 'advance_job cancel_job cancel_studio_job claim_draft_prompt claim_jobs cleanup_expired_drafts complete_job '
+					 'create_job create_job_steps create_studio_job ensure_profile expire_credits fail_job fail_studio_job '
+					 'get_credit_balance get_credit_summary get_dashboard get_draft_prompt get_job_attempts get_job_statistics '
+					 'grant_credits heartbeat_job log_job purchase_credits reap_expired_leases record_asset refund_credits '
+					 'reinstate_purchase release_credits release_leases reserve_credits retry_job retry_studio_job reverse_purchase '
+					 'save_draft_prompt settle_credits snooze_job store_enrichment store_refined_text store_transcript '
+					 'subscription_credits sweep_stale_holds update_job_step update_studio_job_status verify_credit_ledger '
+					 'workflow_diagram workflow_transitions'),
 	('supabase_auth_admin', NULL),
 	('authenticator', NULL)) AS r (role, expected);
 SELECT is_empty(
@@ -328,7 +467,15 @@ INSERT INTO optional VALUES
 	('fail_job', 'p_error_code'), ('fail_job', 'p_error_message'), ('fail_job', 'p_failed_step'),
 	('cancel_job', 'p_reason'),
 	('record_asset', 'p_size_bytes'), ('record_asset', 'p_mime_type'), ('record_asset', 'p_metadata'),
-	('log_job', 'p_step_name'), ('log_job', 'p_metadata');
+	('log_job', 'p_step_name'), ('log_job', 'p_metadata'),
+	('advance_job', 'p_lease_token'), ('update_job_step', 'p_lease_token'), ('complete_job', 'p_lease_token'),
+	('fail_job', 'p_lease_token'), ('record_asset', 'p_lease_token'), ('log_job', 'p_lease_token'),
+	('claim_jobs', 'p_lease'), ('heartbeat_job', 'p_progress'), ('heartbeat_job', 'p_status_message'), ('heartbeat_job', 'p_lease'),
+	('get_job_statistics', 'p_user_id'), ('get_job_statistics', 'p_window'),
+	('create_studio_job', 'p_system_prompt'), ('cancel_studio_job', 'p_reason'),
+	('update_studio_job_status', 'p_lease_token'), ('store_transcript', 'p_lease_token'), ('store_enrichment', 'p_lease_token'),
+	('store_refined_text', 'p_model_version'), ('store_refined_text', 'p_lease_token'),
+	('fail_studio_job', 'p_error'), ('fail_studio_job', 'p_lease_token');
 
 CREATE TEMPORARY VIEW argument AS
 	SELECT c.name, c.args, a.arg, a.n::integer AS n, format_type(t.oid, NULL) AS type
@@ -345,6 +492,10 @@ SELECT is_empty($$ SELECT name, arg FROM optional EXCEPT SELECT name, arg FROM a
 				'every optional argument exists');
 SELECT is(pg_temp.outcome('authenticated', :'alice', 'SELECT get_dashboard(NULL, 5)'), 'ok',
 		  'get_dashboard: a user need not name himself');
+SELECT is(pg_temp.outcome('authenticated', sub, format('SELECT create_studio_job(%L, ''a'', NULL, %s)', :'alice', priority)), expected,
+		  format('create_studio_job: %s with priority %s: %s', label, priority, expected))
+FROM (VALUES (:'alice', 'the user', '100', 'ok'), (:'alice', 'the user', '101', '22023'), (:'alice', 'the user', '2147483647', '22023'),
+			 (:'alice', 'the user', '-2147483648', 'ok'), (:'bob', 'another user', '2147483647', '42501')) AS t (sub, label, priority, expected);
 
 --------------------------------------------------------------------------------
 -- Out of bounds
@@ -455,6 +606,74 @@ INSERT INTO bad_value (name, arg, value, expected, label) VALUES
 	('log_job', 'p_message', 'repeat(''x'', 1000000)', 'ok', 'a megabyte'),
 	('claim_draft_prompt', 'p_session_token', 'repeat(''x'', 1000000)', 'ok', 'a megabyte, which is no draft''s'),
 	('get_draft_prompt', 'p_session_token', '''rights-nobodys-token''', 'ok', 'unknown, which is NULL');
+INSERT INTO bad_value (name, arg, value, expected, label)
+SELECT name, 'p_lease', value, expected, value
+FROM unnest('{claim_jobs,heartbeat_job}'::text[]) AS f (name),
+	 (VALUES ('''0''', '22023'), ('''-1 second''', '22023'), ('''0.999 seconds''', '22023'), ('''1 second''', 'ok'), ('''24 hours''', 'ok'),
+			 ('''24 hours 1 second''', '22023'), ('''200000 years''', '22023'), ('''300000 years''', '22023'), ('''-178000000 years''', '22023')) AS v (value, expected);
+INSERT INTO bad_value (name, arg, value, expected, label)
+SELECT proname, 'p_lease_token', '''{user}''', 'PT409', 'a token that is none'
+FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND 'p_lease_token' = ANY (proargnames[1:pronargs]) ORDER BY 1;
+INSERT INTO bad_value (name, arg, value, expected, label)
+SELECT name, 'p_system', value, '22023', value
+FROM unnest('{claim_jobs,get_job_statistics}'::text[]) AS f (name), unnest('{"''''","''nothing''","''JOBS''","''public.jobs''","''job_steps''"}'::text[]) AS v (value);
+INSERT INTO bad_value (name, arg, value, expected, label) VALUES
+	('claim_jobs', 'p_worker', '''''', '22023', 'empty'),
+	('claim_jobs', 'p_worker', 'repeat(''ä'', 200)', 'ok', '200 characters of two bytes'),
+	('claim_jobs', 'p_worker', 'repeat(''x'', 201)', '22023', '201 characters'),
+	('claim_jobs', 'p_limit', '0', '22023', '0'),
+	('claim_jobs', 'p_limit', '-2147483648', '22023', 'the smallest integer'),
+	('claim_jobs', 'p_limit', '1000', 'ok', '1000'),
+	('claim_jobs', 'p_limit', '1001', '22023', '1001'),
+	('heartbeat_job', 'p_progress', '-1', '22023', '-1'),
+	('heartbeat_job', 'p_progress', '0', 'ok', '0'),
+	('heartbeat_job', 'p_progress', '100', 'ok', '100'),
+	('heartbeat_job', 'p_progress', '101', '22023', '101'),
+	('heartbeat_job', 'p_status_message', 'repeat(''x'', 1000)', 'ok', '1000 characters'),
+	('heartbeat_job', 'p_status_message', 'repeat(''x'', 1001)', '22023', '1001 characters'),
+	('snooze_job', 'p_for', '''0''', 'ok', 'no time'),
+	('snooze_job', 'p_for', '''-0.000001 seconds''', '22023', 'a moment ago'),
+	('snooze_job', 'p_for', '''366 days''', 'ok', '366 days'),
+	('snooze_job', 'p_for', '''367 days''', '22023', '367 days'),
+	('snooze_job', 'p_for', '''300000 years''', '22023', 'beyond time'),
+	('release_leases', 'p_worker', '''nobody''', 'ok', 'unknown'),
+	('reap_expired_leases', 'p_limit', '0', '22023', '0'),
+	('reap_expired_leases', 'p_limit', '-1', '22023', '-1'),
+	('reap_expired_leases', 'p_limit', '10000', 'ok', '10000'),
+	('reap_expired_leases', 'p_limit', '10001', '22023', '10001'),
+	('get_job_statistics', 'p_window', '''0''', '22023', 'no time'),
+	('get_job_statistics', 'p_window', '''-1 day''', '22023', 'negative'),
+	('get_job_statistics', 'p_window', '''1 second''', 'ok', '1 second'),
+	('get_job_statistics', 'p_window', '''36525 days''', 'ok', '36525 days'),
+	('get_job_statistics', 'p_window', '''36527 days''', '22023', '36527 days'),
+	('get_job_statistics', 'p_window', '''300000 years''', '22023', 'beyond time'),
+	('create_job', 'p_priority', '2147483647', 'ok', 'the largest integer'),
+	('create_job', 'p_priority', '-2147483648', 'ok', 'the smallest integer'),
+	('create_studio_job', 'p_priority', '2147483647', 'ok', 'the largest integer'),
+	('create_studio_job', 'p_priority', '-2147483648', 'ok', 'the smallest integer'),
+	('create_studio_job', 'p_raw_audio_url', '''''', '22023', 'empty'),
+	('create_studio_job', 'p_raw_audio_url', 'repeat(''ü'', 8192)', 'ok', '8192 characters of two bytes'),
+	('create_studio_job', 'p_raw_audio_url', 'repeat(''x'', 8193)', '22023', '8193 characters'),
+	('create_studio_job', 'p_system_prompt', 'repeat(''x'', 100000)', 'ok', '100000 characters'),
+	('update_studio_job_status', 'p_status', '''transcribing''', '22023', 'another case'),
+	('update_studio_job_status', 'p_status', '''CANCELLED''', '22023', 'unknown'),
+	('update_studio_job_status', 'p_status', '''''', '22023', 'empty'),
+	('update_studio_job_status', 'p_status', '''NEW''', 'ok', 'what it is'),
+	('update_studio_job_status', 'p_status', '''COMPLETE''', '23514', 'not the next'),
+	('update_studio_job_status', 'p_job_id', '''{leased}''', 'PT409', 'a worker has it'),
+	('store_transcript', 'p_job_id', '''{studio}''', '23514', 'NEW'),
+	('store_transcript', 'p_transcript', 'repeat(''x'', 10000000)', 'ok', 'ten megabytes'),
+	('store_enrichment', 'p_job_id', '''{studio}''', '23514', 'NEW'),
+	('store_enrichment', 'p_entities', '''null''', 'ok', 'a JSON null'),
+	('store_refined_text', 'p_job_id', '''{studio}''', '23514', 'NEW'),
+	('fail_job', 'p_retryable', 'true', '22023', 'without a lease'),
+	('fail_studio_job', 'p_retryable', 'true', '22023', 'without a lease'),
+	('fail_studio_job', 'p_job_id', '''{broken}''', 'ok', 'failed already'),
+	('cancel_studio_job', 'p_reason', 'repeat(''x'', 1000)', 'ok', '1000 characters'),
+	('cancel_studio_job', 'p_reason', 'repeat(''x'', 1001)', '22023', '1001 characters'),
+	('cancel_studio_job', 'p_job_id', '''{leased}''', 'ok', 'in the hands of a worker'),
+	('retry_studio_job', 'p_job_id', '''{studio}''', 'ok', 'NEW already'),
+	('retry_studio_job', 'p_job_id', '''{transcribing}''', '23514', 'did not fail');
 
 SELECT is(pg_temp.outcome('service_role', NULL, pg_temp.resolve(pg_temp.call(b.name, a.args, a.n, b.value))), b.expected,
 		  format('%s: %s %s: %s', b.name, b.arg, b.label, b.expected))
@@ -473,6 +692,10 @@ SELECT is((SELECT count(*)::integer FROM credit_ledger WHERE user_id = :'alice')
 		  'the ledger has what the set-up made and nothing else');
 SELECT is(get_credit_balance(:'alice'), 9, '... and so has the account');
 SELECT is_empty('SELECT * FROM verify_credit_ledger()', '... and the books are sound');
+SELECT is((SELECT string_agg(status, ' ' ORDER BY job_id) FROM studio_jobs WHERE user_id = :'alice'), 'NEW TRANSCRIBING ENRICHING FAILED NEW',
+		  'the studio jobs are what they were');
+SELECT is((SELECT string_agg(state::text, ' ' ORDER BY job_id) FROM studio_engine.queue WHERE user_id = :'alice' AND system = 'studio_jobs'),
+		  'waiting waiting waiting leased', '... as is the queue');
 
 SELECT * FROM finish();
 ROLLBACK;

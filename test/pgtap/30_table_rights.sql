@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(511);
+SELECT plan(688);
 
 --------------------------------------------------------------------------------
 -- People and rows: one row of Alice's in every table, and Bob who has none of them
@@ -34,7 +34,12 @@ VALUES ('30000000-0000-4000-8000-000000000005', '30000000-0000-4000-8000-0000000
 INSERT INTO draft_prompts (id, session_token, user_id, prompt_text)
 VALUES ('30000000-0000-4000-8000-000000000007', 'tables-claimed-token', :'alice', 'Claimed'),
 	   ('30000000-0000-4000-8000-000000000008', 'tables-unclaimed-token', NULL, 'Unclaimed');
--- the private tables have a row of Bob's
+INSERT INTO studio_jobs (job_id, user_id, raw_audio_url)
+VALUES ('30000000-0000-4000-8000-000000000009', :'alice', 'https://example.test/a'),
+	   ('30000000-0000-4000-8000-0000000000b9', :'bob', 'https://example.test/b');
+-- the private tables have a row of Bob's; his studio job is in the queue
+INSERT INTO studio_engine.attempts (system, job_id, attempt, lease_token, worker, started_at, outcome)
+VALUES ('studio_jobs', '30000000-0000-4000-8000-0000000000b9', 1, '30000000-0000-4000-8000-0000000000ba', 'a worker', now(), 'snoozed');
 UPDATE studio_engine.settings SET value = '1' WHERE name = 'ledger_hash_chain';
 SELECT grant_credits(:'bob', 1, 'For a while', 'tables-key', '2999-01-01') \g /dev/null
 UPDATE studio_engine.settings SET value = '0' WHERE name = 'ledger_hash_chain';
@@ -126,6 +131,13 @@ INSERT INTO table_case VALUES
 ('logs', 'DELETE', $$DELETE FROM logs WHERE job_id = '{job}'$$, '42501', '42501', '42501', '42501', '2', '2'),
 ('logs', 'TRUNCATE', $$TRUNCATE logs$$, '42501', '42501', '42501', '42501', '0', '0'),
 
+('studio_jobs', 'SELECT', $$SELECT * FROM studio_jobs WHERE user_id = '{alice}'$$, '42501', '1', '0', '0', '1', '1'),
+('studio_jobs', 'INSERT', $$INSERT INTO studio_jobs (user_id, raw_audio_url) VALUES ('{alice}', 'X')$$,
+	'42501', '1', '42501', '42501', '1', '1'),
+('studio_jobs', 'UPDATE', $$UPDATE studio_jobs SET status = 'TRANSCRIBING' WHERE user_id = '{alice}'$$, '42501', '1', '0', '0', '1', '1'),
+('studio_jobs', 'DELETE', $$DELETE FROM studio_jobs WHERE user_id = '{alice}'$$, '42501', '42501', '42501', '42501', '1', '1'),
+('studio_jobs', 'TRUNCATE', $$TRUNCATE studio_jobs$$, '42501', '42501', '42501', '42501', '0', '0'),
+
 ('credit_accounts', 'SELECT', $$SELECT * FROM credit_accounts WHERE user_id = '{alice}'$$, '42501', '1', '0', '0', '1', '1'),
 ('credit_accounts', 'INSERT', $$INSERT INTO credit_accounts (user_id, balance) VALUES ('{free}', 100)$$,
 	'42501', '42501', '42501', '42501', '42501', '42501'),
@@ -174,6 +186,27 @@ INSERT INTO table_case VALUES
 ('ledger_hashes', 'DELETE', $$DELETE FROM studio_engine.ledger_hashes WHERE user_id = '{bob}'$$,
 	'42501', '42501', '42501', '42501', '42501', '1'),
 ('ledger_hashes', 'TRUNCATE', $$TRUNCATE studio_engine.ledger_hashes$$,
+	'42501', '42501', '42501', '42501', '42501', '0'),
+('queue', 'SELECT', $$SELECT * FROM studio_engine.queue WHERE user_id = '{bob}'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('queue', 'INSERT', $$INSERT INTO studio_engine.queue (system, job_id, user_id) VALUES ('jobs', '{job}', '{alice}')$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('queue', 'UPDATE', $$UPDATE studio_engine.queue SET rank = -100 WHERE user_id = '{bob}'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('queue', 'DELETE', $$DELETE FROM studio_engine.queue WHERE user_id = '{bob}'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('queue', 'TRUNCATE', $$TRUNCATE studio_engine.queue$$,
+	'42501', '42501', '42501', '42501', '42501', '0'),
+
+('attempts', 'SELECT', $$SELECT * FROM studio_engine.attempts WHERE job_id = '30000000-0000-4000-8000-0000000000b9'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('attempts', 'INSERT', $$INSERT INTO studio_engine.attempts (system, job_id, attempt, lease_token, worker, started_at, outcome) VALUES ('jobs', '{job}', 1, '{free}', 'X', now(), 'completed')$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('attempts', 'UPDATE', $$UPDATE studio_engine.attempts SET outcome = 'completed' WHERE job_id = '30000000-0000-4000-8000-0000000000b9'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('attempts', 'DELETE', $$DELETE FROM studio_engine.attempts WHERE job_id = '30000000-0000-4000-8000-0000000000b9'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('attempts', 'TRUNCATE', $$TRUNCATE studio_engine.attempts$$,
 	'42501', '42501', '42501', '42501', '42501', '0');
 
 SELECT is(
@@ -208,6 +241,8 @@ SELECT is(pg_temp.as_alice('SELECT id FROM ' || tbl), rows, format('a user sees 
 FROM (VALUES ('profiles', '1'), ('projects', '1'), ('jobs', '1'), ('job_steps', '1'), ('assets', '1'),
 			 ('logs', '1'), ('draft_prompts', '1'), ('credit_ledger', '1')) AS t (tbl, rows);
 SELECT is(pg_temp.as_alice('SELECT user_id FROM credit_accounts'), '1', 'a user sees 1 row of credit_accounts');
+SELECT is(pg_temp.as_alice('SELECT job_id FROM studio_jobs'), '1', 'a user sees 1 row of studio_jobs');
+SELECT is(pg_temp.as_alice('UPDATE studio_jobs SET status = ''TRANSCRIBING'''), '1', 'an UPDATE without WHERE touches the user''s studio jobs only');
 SELECT is(pg_temp.as_alice('UPDATE projects SET title = ''X'''), '1', 'an UPDATE without WHERE touches the user''s projects only');
 SELECT is(pg_temp.as_alice('DELETE FROM projects'), '1', '... and so does a DELETE');
 SELECT is(pg_temp.as_alice('UPDATE profiles SET display_name = ''X'''), '1', '... and an UPDATE of profiles');
@@ -228,17 +263,20 @@ SELECT is(
 	 WHERE c.relnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace) AND c.relkind IN ('r', 'p', 'v')
 	   AND cols.list IS NOT NULL),
 	'authenticated INSERT projects(user_id, title, prompt_text, niche_preset, target_minutes, voice_profile_id, transcript_mode, transcript_text, settings)
+authenticated INSERT studio_jobs(status, user_id, raw_audio_url, raw_transcript, refined_text, system_prompt_used, error_details, enrichment_entities, model_version, priority)
 authenticated SELECT assets(id, job_id, type, url, storage_path, size_bytes, mime_type, metadata_json, created_at)
 authenticated SELECT credit_accounts(user_id, balance, reserved, entries, updated_at)
 authenticated SELECT credit_ledger(id, user_id, type, amount, balance_after, note, job_id, stripe_payment_id, created_at, entry_no, idempotency_key, expires_at, reverses)
 authenticated SELECT draft_prompts(id, user_id, prompt_text, template_id, options, created_at, updated_at, expires_at)
 authenticated SELECT job_steps(id, job_id, step_name, step_order, state, progress_pct, status_message, error_message, logs_url, artifacts_json, started_at, finished_at)
-authenticated SELECT jobs(id, project_id, user_id, status, progress, status_message, cost_credits_reserved, cost_credits_final, failed_step, error_code, error_message, output_url, manifest_json, created_at, started_at, finished_at)
+authenticated SELECT jobs(id, project_id, user_id, status, progress, status_message, cost_credits_reserved, cost_credits_final, failed_step, error_code, error_message, output_url, manifest_json, created_at, started_at, finished_at, priority)
 authenticated SELECT logs(id, job_id, level, step_name, message, metadata_json, created_at)
 authenticated SELECT profiles(id, display_name, avatar_url, notification_prefs, stripe_customer_id, created_at, updated_at)
 authenticated SELECT projects(id, user_id, title, prompt_text, niche_preset, target_minutes, voice_profile_id, transcript_mode, transcript_text, settings, created_at, updated_at)
+authenticated SELECT studio_jobs(job_id, created_at, status, user_id, raw_audio_url, raw_transcript, refined_text, system_prompt_used, processing_time_ms, error_details, enrichment_entities, model_version, retry_count, priority)
 authenticated UPDATE profiles(display_name, avatar_url, notification_prefs)
-authenticated UPDATE projects(title, prompt_text, niche_preset, target_minutes, voice_profile_id, transcript_mode, transcript_text, settings)',
+authenticated UPDATE projects(title, prompt_text, niche_preset, target_minutes, voice_profile_id, transcript_mode, transcript_text, settings)
+authenticated UPDATE studio_jobs(status, raw_audio_url, raw_transcript, refined_text, system_prompt_used, error_details, enrichment_entities, model_version, priority)',
 	'column by column: what PUBLIC, anon and authenticated may read and write');
 SELECT is(
 	(SELECT string_agg(format('%s %s', c.relname, p.privilege), ', ' ORDER BY c.relname::text COLLATE "C", p.privilege)
@@ -289,6 +327,7 @@ FROM (VALUES
 	('UPDATE jobs SET cost_credits_reserved = 0', '42501'),
 	('UPDATE jobs SET cost_credits_final = 0', '42501'),
 	('UPDATE jobs SET status = ''READY''', '42501'),
+	('UPDATE jobs SET priority = 1', '42501'),
 	('COPY projects TO PROGRAM ''true''', '42501'),
 	('SELECT id FROM jobs FOR UPDATE', '42501'),
 	('SELECT id FROM projects FOR UPDATE', '1'),
@@ -296,12 +335,101 @@ FROM (VALUES
 	('ALTER TABLE projects DISABLE ROW LEVEL SECURITY', '42501'),
 	('SET LOCAL session_replication_role = replica', '42501')) AS t (statement, expected);
 
+-- Studio jobs are the users' own to insert and to move, but for what the engine keeps.
+CREATE TEMPORARY TABLE studio_column (col text, value text, on_insert text, on_update text);
+INSERT INTO studio_column VALUES
+	('job_id', '''30000000-0000-4000-8000-0000000000ff''', '42501', '42501'),
+	('created_at', '''2001-01-01''', '42501', '42501'),
+	('status', '''NEW''', '1', '1'),
+	('user_id', 'auth.uid()', '1', '42501'),
+	('raw_audio_url', '''X''', '1', '1'),
+	('raw_transcript', '''X''', '1', '1'),
+	('refined_text', '''X''', '1', '1'),
+	('system_prompt_used', '''X''', '1', '1'),
+	('processing_time_ms', '1', '42501', '42501'),
+	('error_details', '''{}''', '1', '1'),
+	('enrichment_entities', '''{}''', '1', '1'),
+	('model_version', '''X''', '1', '1'),
+	('retry_count', '0', '42501', '42501'),
+	('priority', '100', '1', '1');
+SELECT is((SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute
+		   WHERE attrelid = 'studio_jobs'::regclass AND attnum > 0 AND NOT attisdropped),
+		  (SELECT array_agg(col) FROM studio_column), 'every column of studio_jobs is tried');
+SELECT is(pg_temp.as_alice(CASE col WHEN 'user_id' THEN format('INSERT INTO studio_jobs (user_id, raw_audio_url) VALUES (%s, ''a'')', value)
+								WHEN 'raw_audio_url' THEN format('INSERT INTO studio_jobs (user_id, raw_audio_url) VALUES (auth.uid(), %s)', value)
+								ELSE format('INSERT INTO studio_jobs (user_id, raw_audio_url, %I) VALUES (auth.uid(), ''a'', %s)', col, value) END),
+		  on_insert, format('a user gives studio_jobs.%s: %s', col, on_insert))
+FROM studio_column;
+SELECT is(pg_temp.as_alice(format('UPDATE studio_jobs SET %I = %s', col, value)), on_update,
+		  format('a user changes studio_jobs.%s: %s', col, on_update))
+FROM studio_column;
+SELECT is(pg_temp.as_alice(format('UPDATE studio_jobs SET %I = DEFAULT', col)), on_update, format('... and to its default: %s: %s', col, on_update))
+FROM studio_column WHERE on_update = '42501';
+-- the right to UPDATE one column gives none to write others beside it
+SELECT is(pg_temp.as_alice(format('UPDATE studio_jobs SET status = ''TRANSCRIBING'', %I = %s', col, value)), '42501',
+		  format('... nor together with another: %s', col))
+FROM studio_column WHERE on_update = '42501';
+
+SELECT is(pg_temp.as_alice(statement), expected, statement || ': ' || expected)
+FROM (VALUES
+	('INSERT INTO studio_jobs (user_id, raw_audio_url) VALUES (''30000000-0000-4000-8000-00000000000b'', ''X'')', '42501'),
+	('INSERT INTO studio_jobs (user_id, raw_audio_url) VALUES (auth.uid(), ''X''), (''30000000-0000-4000-8000-00000000000b'', ''X'')', '42501'),
+	('INSERT INTO studio_jobs (user_id, raw_audio_url) VALUES (NULL, ''X'')', '42501'),
+	('INSERT INTO studio_jobs (user_id) VALUES (auth.uid())', '23502'),
+	('INSERT INTO studio_jobs (user_id, raw_audio_url, system_prompt_used) VALUES (auth.uid(), ''X'', NULL)', '1'),
+	('INSERT INTO studio_jobs (user_id, raw_audio_url, status) VALUES (auth.uid(), ''X'', ''TRANSCRIBING'')', '23514'),
+	('INSERT INTO studio_jobs (user_id, raw_audio_url, status) VALUES (auth.uid(), ''X'', ''COMPLETE'')', '23514'),
+	('INSERT INTO studio_jobs (user_id, raw_audio_url, status) VALUES (auth.uid(), ''X'', ''new'')', '23514'),
+	('INSERT INTO studio_jobs (user_id, raw_audio_url, status) VALUES (auth.uid(), ''X'', NULL)', '23514'),
+	('INSERT INTO studio_jobs (user_id, raw_audio_url, priority) VALUES (auth.uid(), ''X'', 101)', '22023'),
+	('INSERT INTO studio_jobs (user_id, raw_audio_url, priority) VALUES (auth.uid(), ''X'', -2147483648)', '1'),
+	('INSERT INTO studio_jobs (user_id, raw_audio_url, priority) VALUES (auth.uid(), ''X'', NULL)', '23502'),
+	('INSERT INTO studio_jobs (user_id, raw_audio_url) VALUES (auth.uid(), ''X'') ON CONFLICT (job_id) DO UPDATE SET raw_audio_url = ''Y''', '1'),
+	('INSERT INTO studio_jobs (user_id, raw_audio_url) VALUES (auth.uid(), ''X'') ON CONFLICT (job_id) DO UPDATE SET retry_count = 9', '42501'),
+	-- five at a time, one of which is there
+	('INSERT INTO studio_jobs (user_id, raw_audio_url) SELECT auth.uid(), n::text FROM generate_series(1, 4) n', '4'),
+	('INSERT INTO studio_jobs (user_id, raw_audio_url) SELECT auth.uid(), n::text FROM generate_series(1, 5) n', 'PT429'),
+	('WITH ended AS (UPDATE studio_jobs SET status = ''FAILED'' RETURNING 1) SELECT * FROM ended', '1'),
+	('UPDATE studio_jobs SET priority = 101', '22023'),
+	('UPDATE studio_jobs SET status = ''ENRICHING''', '23514'),
+	('UPDATE studio_jobs SET status = ''COMPLETE''', '23514'),
+	('UPDATE studio_jobs SET status = ''DONE''', '23514'),
+	('UPDATE studio_jobs SET status = ''FAILED'', error_details = ''{"code": "X"}''', '1'),
+	('UPDATE studio_jobs SET status = ''FAILED''; UPDATE studio_jobs SET status = ''NEW''', '23514'),
+	('UPDATE studio_jobs SET status = ''TRANSCRIBING''; UPDATE studio_jobs SET status = ''ENRICHING'', raw_transcript = ''T''; UPDATE studio_jobs SET status = ''COMPLETE'', refined_text = ''R''', '1'),
+	('UPDATE studio_jobs SET raw_transcript = ''X'' WHERE job_id = ''30000000-0000-4000-8000-0000000000b9''', '0'),
+	('SELECT job_id FROM studio_jobs FOR UPDATE', '1'),
+	('SELECT job_id FROM studio_jobs WHERE user_id <> auth.uid()', '0'),
+	('DELETE FROM studio_jobs', '42501'),
+	('TRUNCATE studio_jobs', '42501'),
+	('SELECT * FROM studio_engine.queue', '42501'),
+	('SELECT * FROM studio_engine.attempts', '42501'),
+	('SELECT ''jobs''::studio_engine.job_system', '42501')) AS t (statement, expected);
+SELECT is(pg_temp.outcome('authenticated', :'bob', statement), expected, 'another user: ' || statement || ': ' || expected)
+FROM (VALUES ('UPDATE studio_jobs SET raw_transcript = ''X'' WHERE job_id = ''30000000-0000-4000-8000-000000000009''', '0'),
+			 ('UPDATE studio_jobs SET raw_transcript = ''X''', '1'),
+			 ('INSERT INTO studio_jobs (user_id, raw_audio_url) VALUES (''30000000-0000-4000-8000-00000000000a'', ''X'')', '42501'),
+			 ('SELECT job_id FROM studio_jobs', '1')) AS t (statement, expected);
+-- services are held to none of the limits of users
+SELECT is(pg_temp.as_service(format(statement, :'alice')), expected, 'a service: ' || statement || ': ' || expected)
+FROM (VALUES ('INSERT INTO studio_jobs (user_id, raw_audio_url) SELECT %L, n::text FROM generate_series(1, 6) n', '6'),
+			 ('INSERT INTO studio_jobs (user_id, raw_audio_url, priority, status, retry_count, created_at, processing_time_ms) VALUES (%L, ''X'', 2147483647, ''COMPLETE'', 3, ''2001-01-01'', 5)', '1'),
+			 ('UPDATE studio_jobs SET priority = 2147483647 WHERE user_id = %L', '1'),
+			 ('INSERT INTO studio_jobs (user_id, raw_audio_url, status) VALUES (%L, ''X'', ''new'')', '23514')) AS t (statement, expected);
+-- at COMPLETE the engine writes what the user may not
+SELECT is(pg_temp.outcome('authenticated', :'alice', $$ DO $x$ BEGIN
+			UPDATE public.studio_jobs SET status = 'TRANSCRIBING'; UPDATE public.studio_jobs SET status = 'ENRICHING';
+			UPDATE public.studio_jobs SET status = 'COMPLETE';
+			IF NOT EXISTS (SELECT FROM public.studio_jobs WHERE processing_time_ms >= 0) THEN RAISE EXCEPTION USING ERRCODE = 'DIFFR'; END IF; END $x$ $$),
+		  '0', 'processing_time_ms is stamped for a user''s plain UPDATE');
+
 -- Row security that is switched off by the caller refuses instead of showing all.
 SELECT is(pg_temp.as_alice('DO $x$ BEGIN PERFORM set_config(''row_security'', ''off'', true); PERFORM FROM public.projects; END $x$'),
 		  '42501', 'SET row_security = off opens nothing to a user');
 SELECT is(pg_temp.outcome('authenticated', :'bob', statement), '0', 'another user: ' || statement)
 FROM (VALUES ('SELECT s.id FROM job_steps s JOIN jobs j ON j.id = s.job_id'),
 			 ('SELECT id FROM logs'), ('SELECT id FROM assets'), ('SELECT id FROM draft_prompts'),
+			 ('SELECT job_id FROM studio_jobs WHERE user_id <> auth.uid()'),
 			 ('SELECT * FROM credit_ledger WHERE user_id <> auth.uid()'),
 			 ('SELECT * FROM credit_accounts WHERE user_id <> auth.uid()')) AS t (statement);
 
@@ -310,6 +438,10 @@ CREATE FUNCTION public.tables_leak(text) RETURNS boolean LANGUAGE plpgsql COST 0
 AS $$ BEGIN RAISE EXCEPTION 'saw %', $1 USING ERRCODE = 'LEAK0'; END $$;
 SELECT is(pg_temp.outcome('authenticated', :'carol', 'SELECT id FROM projects WHERE tables_leak(title)'),
 		  '0', 'a cheap function in WHERE does not see rows before the policy does');
+SELECT is(pg_temp.outcome('authenticated', :'carol', statement), '0', '... nor in ' || statement)
+FROM unnest(ARRAY['SELECT job_id FROM studio_jobs WHERE tables_leak(raw_audio_url)',
+				  'UPDATE studio_jobs SET model_version = ''X'' WHERE tables_leak(raw_audio_url)']) AS t (statement);
+SELECT is(pg_temp.as_alice('SELECT job_id FROM studio_jobs WHERE tables_leak(raw_audio_url)'), 'LEAK0', 'control: one''s own');
 SELECT is(pg_temp.as_alice('SELECT id FROM projects WHERE tables_leak(title)'), 'LEAK0', 'control: it sees one''s own');
 
 --------------------------------------------------------------------------------

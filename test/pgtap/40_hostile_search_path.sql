@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(233);
+SELECT plan(353);
 
 \set user_one '40000000-0000-4000-8000-00000000000a'
 \set user_two '40000000-0000-4000-8000-00000000000b'
@@ -16,6 +16,13 @@ SELECT plan(233);
 CREATE ROLE hostile;
 CREATE SCHEMA evil AUTHORIZATION hostile;
 GRANT USAGE ON SCHEMA evil TO PUBLIC;
+
+-- Somebody who is no service and writes by plain SQL.  Users do so under policies that
+-- ask auth.uid(), which the platform does not protect against such a search_path.
+CREATE ROLE plain_writer;
+GRANT USAGE ON SCHEMA public TO plain_writer;
+GRANT SELECT, INSERT, UPDATE ON public.studio_jobs TO plain_writer;
+CREATE POLICY plain_writer ON public.studio_jobs TO plain_writer USING (true);
 
 --------------------------------------------------------------------------------
 -- Tables of our names, with rows that would make us rich
@@ -25,7 +32,8 @@ SELECT format('CREATE TABLE evil.%1$I (LIKE %2$s.%1$I INCLUDING DEFAULTS); CREAT
 FROM (VALUES ('profiles', 'public'), ('draft_prompts', 'public'), ('projects', 'public'), ('jobs', 'public'),
 			 ('job_steps', 'public'), ('assets', 'public'), ('logs', 'public'), ('credit_accounts', 'public'),
 			 ('credit_ledger', 'public'), ('settings', 'studio_engine'), ('meta', 'studio_engine'),
-			 ('expiring_credits', 'studio_engine'), ('ledger_hashes', 'studio_engine')) AS t (name, schema) \gexec
+			 ('expiring_credits', 'studio_engine'), ('ledger_hashes', 'studio_engine'), ('studio_jobs', 'public'),
+			 ('queue', 'studio_engine'), ('attempts', 'studio_engine')) AS t (name, schema) \gexec
 CREATE TABLE evil.users (id pg_catalog.uuid, raw_user_meta_data pg_catalog.jsonb);
 CREATE TEMPORARY TABLE users (id pg_catalog.uuid, raw_user_meta_data pg_catalog.jsonb);
 
@@ -33,8 +41,11 @@ CREATE TEMPORARY TABLE trap_table AS
 	SELECT c.oid, c.oid::regclass::text AS name FROM pg_class c
 	WHERE c.relkind = 'r' AND (c.relnamespace = 'evil'::regnamespace OR c.relnamespace = pg_my_temp_schema() AND c.relname !~ '^_');
 DELETE FROM trap_table WHERE oid = 'trap_table'::regclass;
-SELECT format($$INSERT INTO %1$s.settings VALUES ('welcome_credits', '999', ''), ('max_active_jobs', '0', ''), ('draft_lifetime_days', '0', ''), ('ledger_hash_chain', '0', '');
+SELECT format($$INSERT INTO %1$s.settings VALUES ('welcome_credits', '999', ''), ('max_active_jobs', '0', ''), ('draft_lifetime_days', '0', ''), ('ledger_hash_chain', '0', ''),
+					('lease_seconds', '0', ''), ('max_attempts', '1', ''), ('retry_base_seconds', '9999', ''), ('retry_cap_seconds', '9999', ''),
+					('max_user_priority', '-100', ''), ('default_system_prompt', 'Evil', ''), ('fair_queue', '1', ''), ('progress_interval_ms', '99999', '');
 				INSERT INTO %1$s.credit_accounts (user_id, balance) VALUES (%2$L, 1000000), (%3$L, 1000000);
+				INSERT INTO %1$s.queue (system, rank, job_id, user_id) VALUES ('studio_jobs', -2147483648, %2$L, %2$L), ('jobs', -2147483648, %3$L, %3$L);
 				INSERT INTO %1$s.users VALUES (%2$L, '{"name": "Evil"}'), (%3$L, '{"name": "Evil"}')$$, s.schema, :'user_one', :'user_two')
 FROM unnest('{evil,pg_temp}'::text[]) AS s (schema) \gexec
 
@@ -57,13 +68,15 @@ END $$;
 RESET ROLE;
 SELECT format('CREATE TRIGGER snap BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION evil.snap()', name)
 FROM trap_table \gexec
+-- the names of our private types are needed to lay traps for them
+GRANT USAGE ON SCHEMA studio_engine TO hostile;
 SET LOCAL ROLE hostile;
 
 -- Every operator of the types that we use, and those of our enums.
 DO $traps$
 DECLARE
 	v_body CONSTANT text := $$ BEGIN PERFORM pg_catalog.nextval('evil.trips'); RAISE EXCEPTION USING MESSAGE = 'trap: %s', ERRCODE = 'EVIL1'; END $$;
-	v_types CONSTANT regtype[] := '{uuid,text,integer,bigint,boolean,jsonb,timestamptz,interval,text[],bytea,numeric}';
+	v_types CONSTANT regtype[] := '{uuid,text,integer,bigint,boolean,jsonb,timestamptz,interval,text[],bytea,numeric,double precision}';
 	v_op record;
 	v_trap text;
 BEGIN
@@ -73,7 +86,7 @@ BEGIN
 			  WHERE oprnamespace = 'pg_catalog'::regnamespace AND oprright = ANY (v_types) AND (oprleft = ANY (v_types) OR oprleft = 0)
 			  UNION ALL
 			  SELECT op, t, t, 'boolean' FROM unnest('{=,<>,<,>,<=,>=}'::text[]) AS o (op),
-				   unnest('{public.job_status,public.step_status}'::regtype[]) AS e (t)
+				   unnest('{public.job_status,public.step_status,studio_engine.job_system,studio_engine.queue_state}'::regtype[]) AS e (t)
 			  UNION ALL SELECT '||', 'text', 'anynonarray', 'text'
 			  UNION ALL SELECT '||', 'anynonarray', 'text', 'text') AS o
 	LOOP
@@ -104,6 +117,12 @@ BEGIN
 		('row_number()', 'bigint'), ('lag(integer)', 'integer'), ('big_sum_step(numeric, bigint)', 'numeric'), ('ids_step(uuid[], uuid)', 'uuid[]'),
 		('get_credit_summary(uuid)', 'jsonb'), ('expire_credits(integer)', 'integer'), ('verify_credit_ledger(uuid)', 'text'),
 		('update_updated_at()', 'text'), ('get_credit_balance(uuid)', 'integer'), ('reserve_credits(uuid, uuid, integer)', 'boolean'),
+		('jsonb_strip_nulls(jsonb)', 'jsonb'), ('floor(double precision)', 'double precision'), ('floor(numeric)', 'numeric'),
+		('round(numeric, integer)', 'numeric'), ('min_time_step(timestamptz, timestamptz)', 'timestamptz'),
+		('avg_step(bigint, integer)', 'bigint'), ('object_step(jsonb, text, bigint)', 'jsonb'), ('count_id_step(bigint, uuid)', 'bigint'),
+		('percentile_step(double precision, double precision)', 'double precision'), ('percentile_end(double precision, double precision)', 'double precision'),
+		('claim_jobs(text, text, integer, interval)', 'text'), ('create_studio_job(uuid, text, text, integer)', 'jsonb'),
+		('enforce_workflow()', 'text'), ('keep_queue()', 'text'), ('default_studio_job()', 'text'), ('num_nulls(VARIADIC text[])', 'integer'),
 		('sum_step(bigint, integer)', 'bigint'), ('max_step(bigint, bigint)', 'bigint'), ('max4_step(integer, integer)', 'integer'),
 		('count_step(bigint)', 'bigint'), ('bool_step(boolean, boolean)', 'boolean'), ('array_step(integer[], integer)', 'integer[]'),
 		('jsonb_step(jsonb, jsonb)', 'jsonb'), ('check_step()', 'boolean')) AS t (signature, result)
@@ -111,7 +130,7 @@ BEGIN
 		EXECUTE format('CREATE FUNCTION evil.%s RETURNS %s LANGUAGE plpgsql AS %L', v_trap.signature, v_trap.result,
 			format(v_body, 'function ' || v_trap.signature));
 	END LOOP;
-	FOR v_trap IN SELECT * FROM unnest('{uuid,int4,int8,bool,jsonb,timestamptz,interval,bytea,numeric,job_status,step_status}'::text[]) AS t (name) LOOP
+	FOR v_trap IN SELECT * FROM unnest('{uuid,int4,int8,bool,jsonb,timestamptz,interval,bytea,numeric,job_status,step_status,job_system,queue_state}'::text[]) AS t (name) LOOP
 		EXECUTE format('CREATE DOMAIN evil.%I AS pg_catalog.text CHECK (evil.check_step())', v_trap.name);
 	END LOOP;
 END $traps$;
@@ -121,10 +140,17 @@ CREATE AGGREGATE evil.array_agg(pg_catalog.uuid) (SFUNC = evil.ids_step, STYPE =
 CREATE AGGREGATE evil.max(pg_catalog.int8) (SFUNC = evil.max_step, STYPE = pg_catalog.int8, INITCOND = '0');
 CREATE AGGREGATE evil.max(pg_catalog.int4) (SFUNC = evil.max4_step, STYPE = pg_catalog.int4, INITCOND = '0');
 CREATE AGGREGATE evil.count(*) (SFUNC = evil.count_step, STYPE = pg_catalog.int8, INITCOND = '0');
+CREATE AGGREGATE evil.min(pg_catalog.timestamptz) (SFUNC = evil.min_time_step, STYPE = pg_catalog.timestamptz, INITCOND = '2001-01-01');
+CREATE AGGREGATE evil.avg(pg_catalog.int4) (SFUNC = evil.avg_step, STYPE = pg_catalog.int8, INITCOND = '0');
+CREATE AGGREGATE evil.count(pg_catalog.uuid) (SFUNC = evil.count_id_step, STYPE = pg_catalog.int8, INITCOND = '0');
+CREATE AGGREGATE evil.jsonb_object_agg(pg_catalog.text, pg_catalog.int8) (SFUNC = evil.object_step, STYPE = pg_catalog.jsonb, INITCOND = '{}');
+CREATE AGGREGATE evil.percentile_cont(pg_catalog.float8 ORDER BY pg_catalog.float8)
+	(SFUNC = evil.percentile_step, STYPE = pg_catalog.float8, FINALFUNC = evil.percentile_end, INITCOND = '0');
 CREATE AGGREGATE evil.bool_and(pg_catalog.bool) (SFUNC = evil.bool_step, STYPE = pg_catalog.bool, INITCOND = 'true');
 CREATE AGGREGATE evil.array_agg(pg_catalog.int4) (SFUNC = evil.array_step, STYPE = pg_catalog.int4[], INITCOND = '{}');
 CREATE AGGREGATE evil.jsonb_agg(pg_catalog.jsonb) (SFUNC = evil.jsonb_step, STYPE = pg_catalog.jsonb, INITCOND = '[]');
 RESET ROLE;
+REVOKE USAGE ON SCHEMA studio_engine FROM hostile;
 
 --------------------------------------------------------------------------------
 -- Helpers
@@ -178,12 +204,14 @@ CREATE TEMPORARY TABLE decoys_before AS SELECT pg_temp.decoys() AS rows;
 SELECT matches(pg_temp.attack('evil, pg_catalog, public', role, NULL, statement), '^EVIL1', format('control: %s trips over: %s', role, statement))
 FROM unnest('{anon,authenticated,service_role,supabase_auth_admin}'::text[]) AS r (role),
 	 unnest(ARRAY['SELECT 1 = 1', 'SELECT now()', 'SELECT sum(1)', 'SELECT uid()',
-				  'INSERT INTO jobs DEFAULT VALUES RETURNING id', 'SELECT ''x''::job_status']) AS s (statement);
+				  'INSERT INTO jobs DEFAULT VALUES RETURNING id', 'SELECT ''x''::job_status', 'SELECT min(now())', 'SELECT avg(1)',
+				  'DELETE FROM studio_jobs RETURNING job_id', 'UPDATE queue SET rank = 1 RETURNING job_id',
+				  'SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY 1::pg_catalog.float8)', 'SELECT ''x''::queue_state']) AS s (statement);
 SELECT matches(pg_temp.attack('pg_temp, evil, pg_catalog, public', 'anon', NULL, 'DELETE FROM logs RETURNING id'), '^EVIL1',
 			   'control: so it does with the temporary tables first');
 SELECT is(pg_temp.attack('evil, pg_catalog, public', 'anon', NULL, 'SELECT balance FROM credit_accounts LIMIT 1'), '1000000',
 		  'control: a table without a schema is the hostile one');
-SELECT cmp_ok(pg_temp.trips(), '>=', 24::bigint, 'control: the trap counter survives the rollback of the trap');
+SELECT cmp_ok(pg_temp.trips(), '>=', 48::bigint, 'control: the trap counter survives the rollback of the trap');
 SELECT setval('evil.trips', 1, false) \g /dev/null
 
 --------------------------------------------------------------------------------
@@ -194,7 +222,8 @@ CREATE TEMPORARY TABLE path (n integer, path text, sub text);
 INSERT INTO path VALUES (1, 'evil, pg_catalog, public', :'user_one'),
 						(2, 'pg_temp, evil, pg_catalog, public', :'user_two');
 
--- {u}: the user; {p}: the project; {j1}, {j2}, {j3}: jobs in the order they are made.
+-- {u}: the user; {p}: the project; {j1}, {j2}, {j3}: jobs in the order they are made; {s1}, {s2}: studio
+-- jobs; {t}: the token of the lease that the user's job has now.
 CREATE TEMPORARY TABLE story (n serial, role text, statement text, expected text);
 INSERT INTO story (role, statement, expected) VALUES
 	('postgres', $$UPDATE studio_engine.settings SET value = '1' WHERE name OPERATOR(pg_catalog.=) 'ledger_hash_chain' RETURNING value$$, '1'),
@@ -293,6 +322,59 @@ INSERT INTO story (role, statement, expected) VALUES
 	('service_role', $$SELECT public.sweep_stale_holds(10)$$, '0'),
 	('service_role', $$SELECT problem FROM public.verify_credit_ledger('{u}')$$, NULL),
 	('authenticated', $$SELECT public.get_credit_balance('{u}')$$, '40'),
+	-- workers: a studio job to the end, half of the way by plain UPDATE, with figures
+	('postgres', $$UPDATE studio_engine.settings SET value = '0' WHERE name OPERATOR(pg_catalog.=) 'retry_base_seconds' RETURNING value$$, '0'),
+	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.create_studio_job('{u}', 'A', NULL, 100), 'status')$$, 'NEW'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(job, 'system_prompt_used') FROM public.claim_jobs('studio_jobs', 'w', 1)$$,
+		'Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are.'),
+	('service_role', $$SELECT job_id FROM public.claim_jobs('studio_jobs', 'w', 10)$$, NULL),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.heartbeat_job('{s1}', '{t}', 5, 'M'), 'cancel')$$, 'false'),
+	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.get_job_statistics('studio_jobs'), 'leased')$$, '1'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.update_studio_job_status('{s1}', 'TRANSCRIBING', '{t}'), 'status')$$, 'TRANSCRIBING'),
+	('plain_writer', $$UPDATE public.studio_jobs SET priority = 7 WHERE job_id OPERATOR(pg_catalog.=) '{s1}' RETURNING priority$$, '7'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.store_transcript('{s1}', 'T', '{t}'), 'status')$$, 'ENRICHING'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.store_enrichment('{s1}', '{}', '{t}'), 'status')$$, 'REFINING'),
+	('service_role', $$SELECT public.release_leases('w')$$, '1'),
+	('service_role', $$SELECT attempt FROM public.claim_jobs('studio_jobs', 'w')$$, '1'),
+	('service_role', $$SELECT public.snooze_job('{s1}', '{t}', '0') IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT attempt FROM public.claim_jobs('studio_jobs', 'w')$$, '1'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.fail_studio_job('{s1}', '{"code": "C"}', true, '{t}'), 'retry_count')$$, '1'),
+	('service_role', $$SELECT attempt FROM public.claim_jobs('studio_jobs', 'w')$$, '2'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.store_refined_text('{s1}', 'R', 'M', '{t}'), 'status')$$, 'COMPLETE'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.store_refined_text('{s1}', 'R', 'M'), 'status')$$, 'COMPLETE'),
+	('authenticated', $$SELECT outcome FROM public.get_job_attempts('{s1}') LIMIT 1$$, 'released'),
+	('service_role', $$SELECT pg_catalog.count(*) FROM public.get_job_attempts('{s1}')$$, '4'),
+	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.get_job_statistics('studio_jobs', '{u}', '1 day'), 'completed')$$, '1'),
+	-- one that a silent worker had, and that is cancelled in the hands of another; and by plain SQL
+	('plain_writer', $$INSERT INTO public.studio_jobs (user_id, raw_audio_url) VALUES ('{u}', 'A') RETURNING system_prompt_used$$,
+		'Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are.'),
+	('plain_writer', $$UPDATE public.studio_jobs SET status = 'TRANSCRIBING' WHERE job_id OPERATOR(pg_catalog.=) '{s2}' RETURNING status$$, 'TRANSCRIBING'),
+	('plain_writer', $$UPDATE public.studio_jobs SET priority = 101 WHERE job_id OPERATOR(pg_catalog.=) '{s2}' RETURNING status$$, '22023: argument is out of bounds'),
+	('service_role', $$SELECT attempt FROM public.claim_jobs('studio_jobs', 'w', 1, '1 second')$$, '1'),
+	('service_role', $$SELECT public.reap_expired_leases(10)$$, '0'),
+	('service_role', $$SELECT pg_catalog.pg_sleep(1.05)$$, ''),
+	('service_role', $$SELECT public.heartbeat_job('{s2}', '{t}')$$, 'PT409: lease was lost or has expired'),
+	('service_role', $$SELECT public.reap_expired_leases()$$, '1'),
+	('service_role', $$SELECT attempt FROM public.claim_jobs('studio_jobs', 'w')$$, '2'),
+	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.cancel_studio_job('{s2}', 'R'), 'status')$$, 'TRANSCRIBING'),
+	('service_role', $$SELECT public.store_transcript('{s2}', 'T', '{t}')$$, 'PT409: job is to be cancelled'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.fail_studio_job('{s2}', NULL, true, '{t}'), 'error_details', 'code')$$, 'CANCELLED'),
+	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.retry_studio_job('{s2}'), 'retry_count')$$, '2'),
+	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.cancel_studio_job('{s2}'), 'status')$$, 'FAILED'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.get_job_statistics('studio_jobs', '{u}'), 'recent_failures', '0', 'error', 'code')$$, 'CANCELLED'),
+	-- a video job through the hands of a worker, with turns
+	('postgres', $$UPDATE studio_engine.settings SET value = '1' WHERE name OPERATOR(pg_catalog.=) 'fair_queue' RETURNING value$$, '1'),
+	('service_role', $$SELECT public.create_job('{p}', 1, 9) IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT attempt FROM public.claim_jobs('jobs', 'w', 1)$$, '1'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.heartbeat_job('{j5}', '{t}', 3, 'M'), 'cancel')$$, 'false'),
+	('service_role', $$SELECT status_message FROM public.jobs WHERE id OPERATOR(pg_catalog.=) '{j5}'$$, 'M'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.advance_job('{j5}', 'SCRIPTING', NULL, NULL, '{t}'), 'status')$$, 'SCRIPTING'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.fail_job('{j5}', 'C', 'M', 'S', true, '{t}'), 'status')$$, 'SCRIPTING'),
+	('service_role', $$SELECT attempt FROM public.claim_jobs('jobs', 'w', 1)$$, '2'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.fail_job('{j5}', 'C', 'M', 'S', false, '{t}'), 'status')$$, 'FAILED'),
+	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.get_job_statistics('jobs'), 'count_by_status', 'FAILED')$$, '3'),
+	('postgres', $$SELECT studio_engine.rebuild_queue()$$, '0'),
+	('postgres', $$TRUNCATE public.studio_jobs; SELECT pg_catalog.count(*) FROM studio_engine.attempts WHERE system OPERATOR(pg_catalog.=) 'studio_jobs'$$, '0'),
 	-- the end, with a hold open
 	('service_role', $$SELECT public.create_job('{p}', 8) IS NOT NULL$$, 'true'),
 	('authenticated', $$SELECT public.get_credit_balance('{u}')$$, '32'),
@@ -309,6 +391,12 @@ BEGIN
 	FOR v_job IN SELECT id, row_number() OVER (ORDER BY c.position) AS n FROM made_job c WHERE sub = p_sub LOOP
 		p_statement := replace(p_statement, '{j' || v_job.n || '}', v_job.id::text);
 	END LOOP;
+	FOR v_job IN SELECT s.job_id AS id, row_number() OVER (ORDER BY s.created_at, s.priority DESC) AS n FROM public.studio_jobs s
+				 WHERE s.user_id = p_sub::uuid LOOP
+		p_statement := replace(p_statement, '{s' || v_job.n || '}', v_job.id::text);
+	END LOOP;
+	p_statement := replace(p_statement, '{t}', COALESCE((SELECT lease_token::text FROM studio_engine.queue
+		WHERE user_id = p_sub::uuid AND state = 'leased'), 'none'));
 	RETURN p_statement;
 END $$;
 
@@ -348,13 +436,13 @@ SELECT is((SELECT string_agg(format('%s %s', type, amount), ', ' ORDER BY entry_
 		  'grant 10, reserve -3, reserve 3, usage -2, reserve -4, reserve 4, reserve -4, reserve 4, '
 		  'reserve -5, reserve 5, reserve -5, reserve 5, usage -6, grant 5, purchase 20, refund 1, '
 		  'grant 6, expire -6, subscription 10, subscription -4, subscription -6, subscription 10, refund 2, '
-		  'grant 2, reserve -3, reserve 3, expire -2, reserve -8, reserve 8',
+		  'grant 2, reserve -3, reserve 3, expire -2, reserve -1, reserve 1, reserve -8, reserve 8',
 		  'the ledger, path ' || path)
 FROM path ORDER BY n;
 SELECT is((SELECT format('%s %s %s', balance, reserved, entries) FROM public.credit_accounts WHERE user_id = sub::pg_catalog.uuid),
-		  '40 0 29', 'the account, path ' || path)
+		  '40 0 31', 'the account, path ' || path)
 FROM path ORDER BY n;
-SELECT is((SELECT count(*)::integer FROM studio_engine.ledger_hashes WHERE user_id = sub::pg_catalog.uuid), 29,
+SELECT is((SELECT count(*)::integer FROM studio_engine.ledger_hashes WHERE user_id = sub::pg_catalog.uuid), 31,
 		  'every entry is in the hash chain, path ' || path)
 FROM path ORDER BY n;
 SELECT is_empty('SELECT * FROM public.verify_credit_ledger()', 'the books are sound');
@@ -365,6 +453,7 @@ SELECT is(pg_temp.attack(path, 'supabase_auth_admin', NULL,
 FROM path ORDER BY n;
 SELECT is_empty('SELECT user_id FROM public.credit_accounts UNION ALL SELECT user_id FROM public.credit_ledger'
 				' UNION ALL SELECT user_id FROM studio_engine.expiring_credits UNION ALL SELECT user_id FROM studio_engine.ledger_hashes'
+				' UNION ALL SELECT user_id FROM public.studio_jobs UNION ALL SELECT user_id FROM studio_engine.queue UNION ALL SELECT job_id FROM studio_engine.attempts'
 				' UNION ALL SELECT id FROM public.profiles UNION ALL SELECT user_id FROM public.draft_prompts',
 				'... and leaves nothing');
 SELECT is(pg_temp.trips(), 0::bigint, '... nor did a trap snap');

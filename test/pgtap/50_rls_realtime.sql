@@ -6,7 +6,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(123);
+SELECT plan(196);
 
 \set alice '50000000-0000-4000-8000-00000000000a'
 
@@ -16,11 +16,12 @@ VALUES ('50000000-0000-4000-8000-000000000001', :'alice', 'Of Alice', 'A film', 
 SELECT create_job('50000000-0000-4000-8000-000000000001', 1) AS job \gset
 SELECT log_job(:'job', 'info', 'A line') \g /dev/null
 SELECT record_asset(:'job', 'video', 'https://example.test/', 'films/1') \g /dev/null
+INSERT INTO studio_jobs (job_id, user_id, raw_audio_url) VALUES ('50000000-0000-4000-8000-000000000002', :'alice', 'a');
 INSERT INTO draft_prompts (session_token, user_id, prompt_text) VALUES ('realtime-claimed', :'alice', 'Claimed'), ('realtime-unclaimed', NULL, 'Free');
 
 CREATE TEMPORARY TABLE readable (tbl text, col text);
 INSERT INTO readable VALUES ('profiles', 'id'), ('draft_prompts', 'id'), ('projects', 'id'), ('jobs', 'id'), ('job_steps', 'id'),
-	('assets', 'id'), ('logs', 'id'), ('credit_accounts', 'user_id'), ('credit_ledger', 'id');
+	('assets', 'id'), ('logs', 'id'), ('credit_accounts', 'user_id'), ('credit_ledger', 'id'), ('studio_jobs', 'job_id');
 
 -- Rows, or the SQLSTATE, with claims given as they are; NULL leaves the setting empty.
 CREATE FUNCTION pg_temp.outcome(p_claims text, p_statement text) RETURNS text
@@ -59,14 +60,27 @@ FROM (SELECT * FROM claim WHERE n <= 4) AS c,
 			 (2, 'SELECT get_credit_balance(NULL)', '42501'),
 			 (3, 'UPDATE projects SET title = ''X''', '0'),
 			 (4, 'SELECT get_credit_summary(NULL)', '42501'),
-			 (5, 'SELECT get_credit_summary(''50000000-0000-4000-8000-00000000000a'')', '42501')) AS s (n, statement, expected)
+			 (5, 'SELECT get_credit_summary(''50000000-0000-4000-8000-00000000000a'')', '42501'),
+			 (6, 'UPDATE studio_jobs SET raw_transcript = ''X''', '0'),
+			 (7, 'INSERT INTO studio_jobs (user_id, raw_audio_url) VALUES (''50000000-0000-4000-8000-00000000000a'', ''X'')', '42501'),
+			 (8, 'INSERT INTO studio_jobs (user_id, raw_audio_url) VALUES (auth.uid(), ''X'')', '42501'),
+			 (9, 'SELECT create_studio_job(''50000000-0000-4000-8000-00000000000a'', ''X'')', '42501'),
+			 (10, 'SELECT create_studio_job(NULL, ''X'')', '42501'),
+			 (11, 'SELECT cancel_studio_job(''50000000-0000-4000-8000-000000000002'')', '42501'),
+			 (12, 'SELECT retry_studio_job(NULL)', '42501'),
+			 (13, 'SELECT get_job_attempts(''50000000-0000-4000-8000-000000000002'')', '42501'),
+			 (14, 'SELECT get_job_statistics(''studio_jobs'')', '42501'),
+			 (15, 'SELECT get_job_statistics(''studio_jobs'', ''50000000-0000-4000-8000-00000000000a'')', '42501')) AS s (n, statement, expected)
 ORDER BY c.n, s.n;
 
-SELECT is(pg_temp.outcome(claims, 'SELECT id FROM projects'), '22P02', 'refused by auth.uid() itself: ' || label)
-FROM (VALUES ('{"sub": ""}', 'sub empty'), ('{"sub": "service"}', 'sub a word'), ('{"sub": ', 'malformed JSON')) AS t (claims, label);
+SELECT is(pg_temp.outcome(claims, statement), '22P02', format('refused by auth.uid() itself: %s: %s', statement, label))
+FROM unnest(ARRAY['SELECT id FROM projects', 'SELECT job_id FROM studio_jobs', 'UPDATE studio_jobs SET raw_transcript = ''X''']) AS s (statement),
+	 (VALUES ('{"sub": ""}', 'sub empty'), ('{"sub": "service"}', 'sub a word'), ('{"sub": ', 'malformed JSON')) AS t (claims, label);
 SELECT is(pg_temp.outcome(claims, statement), '22P02', format('a function refuses as well: %s: %s', statement, label))
 FROM (VALUES ('{"sub": ""}', 'sub empty'), ('{"sub": "service"}', 'sub a word'), ('{"sub": ', 'malformed JSON')) AS t (claims, label),
-	 unnest(ARRAY['SELECT get_dashboard()', 'SELECT get_credit_summary(''50000000-0000-4000-8000-00000000000a'')']) AS s (statement);
+	 unnest(ARRAY['SELECT get_dashboard()', 'SELECT get_credit_summary(''50000000-0000-4000-8000-00000000000a'')',
+				  'SELECT create_studio_job(''50000000-0000-4000-8000-00000000000a'', ''X'')', 'SELECT get_job_statistics(''jobs'')',
+				  'SELECT get_job_attempts(''50000000-0000-4000-8000-000000000002'')', 'SELECT cancel_studio_job(''50000000-0000-4000-8000-000000000002'')']) AS s (statement);
 
 -- A control: with the right sub every table shows a row.
 SELECT isnt(pg_temp.outcome('{"sub": "50000000-0000-4000-8000-00000000000a"}', format('SELECT %I FROM %I', col, tbl)), '0',
@@ -74,6 +88,10 @@ SELECT isnt(pg_temp.outcome('{"sub": "50000000-0000-4000-8000-00000000000a"}', f
 FROM readable ORDER BY tbl;
 SELECT is(pg_temp.outcome('{"sub": "50000000-0000-4000-8000-00000000000a"}', 'SELECT get_credit_summary(auth.uid())'), '1',
 		  'control: Alice sees her credits');
+SELECT is(pg_temp.outcome('{"sub": "50000000-0000-4000-8000-00000000000a"}', statement), '1', 'control: Alice may: ' || statement)
+FROM unnest(ARRAY['UPDATE studio_jobs SET raw_transcript = ''X''', 'SELECT create_studio_job(auth.uid(), ''X'')', 'SELECT get_job_statistics(''jobs'')',
+				  'SELECT cancel_studio_job(''50000000-0000-4000-8000-000000000002'')',
+				  'INSERT INTO studio_jobs (user_id, raw_audio_url) VALUES (auth.uid(), ''X'')']) AS s (statement);
 SELECT is((SELECT count(*)::integer FROM readable WHERE NOT has_column_privilege('authenticated', tbl, col, 'SELECT')), 0,
 		  'control: the columns asked for are readable');
 
@@ -83,10 +101,10 @@ SELECT is_empty(
 	$$ SELECT c.relname FROM pg_class c
 	   WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND c.relreplident <> 'd' $$,
 	'replica identity is the primary key everywhere: an UPDATE sends no old secrets');
-ALTER PUBLICATION supabase_realtime ADD TABLE jobs, job_steps;
+ALTER PUBLICATION supabase_realtime ADD TABLE jobs, job_steps, studio_jobs;
 SELECT is(
 	(SELECT string_agg(tablename, ', ' ORDER BY tablename) FROM pg_publication_tables WHERE pubname = 'supabase_realtime'),
-	'job_steps, jobs', 'jobs and job_steps can be published');
+	'job_steps, jobs, studio_jobs', 'jobs, job_steps and studio_jobs can be published');
 
 SELECT * FROM finish();
 ROLLBACK;

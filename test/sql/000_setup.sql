@@ -80,14 +80,17 @@ LANGUAGE sql AS $$ SELECT regexp_replace(t.run(p_sql, false), '; allowed: .*', '
 CREATE FUNCTION t.ask(p_sql text) RETURNS text
 LANGUAGE sql AS $$ SELECT regexp_replace(t.run(p_sql, true), '; allowed: .*', '') $$;
 
--- Every version of every row of the books and of the jobs.  xmin tells an
--- UPDATE that writes what was there already.
+-- Every version of every row of the books, of the jobs and of the queue.  xmin
+-- tells an UPDATE that writes what was there already.
 CREATE FUNCTION t.fingerprint() RETURNS text
 LANGUAGE sql SECURITY DEFINER AS $$
   SELECT md5(concat(
     (SELECT string_agg(l.xmin::text || l::text, ';' ORDER BY l.user_id, l.entry_no) FROM public.credit_ledger l),
     (SELECT string_agg(a.xmin::text || a::text, ';' ORDER BY a.user_id) FROM public.credit_accounts a),
-    (SELECT string_agg(j.xmin::text || j::text, ';' ORDER BY j.id) FROM public.jobs j)))
+    (SELECT string_agg(j.xmin::text || j::text, ';' ORDER BY j.id) FROM public.jobs j),
+    (SELECT string_agg(s.xmin::text || s::text, ';' ORDER BY s.job_id) FROM public.studio_jobs s),
+    (SELECT string_agg(q.xmin::text || q::text, ';' ORDER BY q.job_id) FROM studio_engine.queue q),
+    (SELECT string_agg(a.xmin::text || a::text, ';' ORDER BY a.job_id, a.lease_token) FROM studio_engine.attempts a)))
 $$;
 
 -- The value or the error of a query, and whether it wrote anything.
@@ -160,6 +163,49 @@ LANGUAGE sql STABLE SECURITY DEFINER AS $$
     FROM public.verify_credit_ledger() v
 $$;
 
+-- What the queue of the workers gets wrong; empty when it says what the jobs say.
+CREATE FUNCTION t.queue() RETURNS SETOF text
+LANGUAGE sql STABLE SECURITY DEFINER AS $$
+  WITH jobs AS (
+    SELECT 'studio_jobs' AS system, job_id, user_id, priority, status NOT IN ('COMPLETE', 'FAILED') AS open
+      FROM public.studio_jobs
+    UNION ALL
+    SELECT 'jobs', id, user_id, priority, status NOT IN ('PENDING', 'READY', 'FAILED')
+      FROM public.jobs
+  ), entries AS (
+    SELECT q.*, q.system::text AS of, q.state = 'leased' AS leased,
+           (SELECT count(*) FROM studio_engine.attempts a
+             WHERE a.job_id = q.job_id AND a.system = q.system AND a.outcome NOT IN ('snoozed', 'released')) AS ended
+      FROM studio_engine.queue q
+  )
+  SELECT format('not in the queue: %s %s', j.system, t.n(j.job_id))
+    FROM jobs j
+   WHERE j.open AND NOT EXISTS (SELECT FROM entries e WHERE (e.of, e.job_id) = (j.system, j.job_id))
+  UNION ALL
+  SELECT format('in the queue without work to do: %s %s', e.of, t.n(e.job_id))
+    FROM entries e
+   WHERE NOT EXISTS (SELECT FROM jobs j WHERE j.open AND (e.of, e.job_id) = (j.system, j.job_id))
+  UNION ALL
+  SELECT format('another user or priority: %s %s', e.of, t.n(e.job_id))
+    FROM entries e JOIN jobs j ON (e.of, e.job_id) = (j.system, j.job_id)
+   WHERE (e.user_id, e.rank) IS DISTINCT FROM (j.user_id, -1 - j.priority::bigint)
+  UNION ALL
+  SELECT format('a lease by half: %s %s', e.of, t.n(e.job_id))
+    FROM entries e
+   WHERE num_nonnulls(e.lease_token, e.worker, e.claimed_at, e.expires_at) <> CASE WHEN e.leased THEN 4 ELSE 0 END
+      OR (NOT e.leased AND num_nonnulls(e.cancel_requested_at, e.cancel_reason, e.shown_at) > 0)
+  UNION ALL
+  SELECT format('the number of the attempt is %s after %s ended ones: %s %s', e.attempt, e.ended, e.of, t.n(e.job_id))
+    FROM entries e WHERE e.attempt <> e.ended + e.leased::integer OR e.first_attempt NOT BETWEEN 1 AND e.ended + 1
+  UNION ALL
+  SELECT format('an attempt at no job: %s %s', a.system, t.n(a.job_id))
+    FROM studio_engine.attempts a
+   WHERE NOT EXISTS (SELECT FROM jobs j WHERE (j.system, j.job_id) = (a.system::text, a.job_id))
+  UNION ALL
+  SELECT format('a lease that goes on has ended: %s %s', e.of, t.n(e.job_id))
+    FROM entries e JOIN studio_engine.attempts a USING (job_id, lease_token)
+$$;
+
 CREATE VIEW t.ledger AS
 SELECT t.n(user_id) AS "user", entry_no AS no, type, amount, balance_after AS balance,
        t.n(job_id) AS job, note
@@ -190,6 +236,11 @@ LANGUAGE sql AS $$
   INSERT INTO public.jobs (id, project_id, user_id, status)
   SELECT t.id(p_job), p.id, p.user_id, p_status::public.job_status FROM public.projects p WHERE p.id = t.id(p_project);
 $$;
+CREATE PROCEDURE t.studio_job(p_user integer, p_job integer, p_status text DEFAULT 'NEW')
+LANGUAGE sql AS $$
+  INSERT INTO public.studio_jobs (job_id, user_id, raw_audio_url, status)
+  VALUES (t.id(p_job), t.id(p_user), 'audio/' || p_job || '.mp3', p_status);
+$$;
 
 -- Every test ends with this: rows of ours that deleting the users left behind.
 CREATE FUNCTION t.clean() RETURNS TABLE (what text, rows bigint)
@@ -201,6 +252,9 @@ LANGUAGE sql AS $$
     SELECT 'draft_prompts', count(*) FROM public.draft_prompts UNION ALL
     SELECT 'projects', count(*) FROM public.projects UNION ALL
     SELECT 'jobs', count(*) FROM public.jobs UNION ALL
+    SELECT 'studio_jobs', count(*) FROM public.studio_jobs UNION ALL
+    SELECT 'queue', count(*) FROM studio_engine.queue UNION ALL
+    SELECT 'attempts', count(*) FROM studio_engine.attempts UNION ALL
     SELECT 'job_steps', count(*) FROM public.job_steps UNION ALL
     SELECT 'assets', count(*) FROM public.assets UNION ALL
     SELECT 'logs', count(*) FROM public.logs UNION ALL
@@ -211,7 +265,8 @@ LANGUAGE sql AS $$
    WHERE rows > 0;
 $$;
 
--- The helpers at work: sound books, then books that are wrong in every way.
+-- The helpers at work: sound books and a queue that is right, then both wrong
+-- in every way.
 CALL t.sign_up(1, 2);
 CALL t.project(1, 11);
 CALL t.job(11, 21);
@@ -219,6 +274,14 @@ SELECT reserve_credits(t.id(1), t.id(21), 4);
 SELECT * FROM t.ledger;
 SELECT * FROM t.accounts;
 SELECT * FROM t.books();
+CALL t.studio_job(1, 31);
+CALL t.studio_job(1, 32);
+CALL t.studio_job(2, 33);
+CALL t.studio_job(2, 34);
+CALL t.studio_job(2, 35, 'FAILED');
+CALL t.job(11, 22, 'QUEUED');
+SELECT count(*) FROM claim_jobs('studio_jobs', 'w', 2);
+SELECT * FROM t.queue();
 SELECT t.try('SELECT 1/0');
 SELECT t.try('UPDATE jobs SET progress = 101');
 SELECT t.quiet('SELECT count(*) FROM jobs');
@@ -232,6 +295,20 @@ INSERT INTO credit_ledger (user_id, type, amount, balance_after, job_id, entry_n
 VALUES (t.id(2), 'reserve', 1, 9, t.id(21), 5);
 UPDATE jobs SET status = 'READY';
 SELECT * FROM t.books() AS problem ORDER BY problem COLLATE "C";
+INSERT INTO studio_engine.attempts (system, job_id, attempt, lease_token, worker, started_at, outcome)
+SELECT system, job_id, attempt, lease_token, worker, claimed_at, 'failed' FROM studio_engine.queue WHERE job_id = t.id(31);
+INSERT INTO studio_engine.attempts (system, job_id, attempt, lease_token, worker, started_at, outcome)
+VALUES ('jobs', t.id(41), 1, t.id(42), 'w', now(), 'failed');
+ALTER TABLE studio_engine.queue DROP CONSTRAINT queue_lease_check;
+UPDATE studio_engine.queue SET worker = NULL WHERE job_id = t.id(32);
+UPDATE studio_engine.queue SET rank = 7 WHERE job_id = t.id(33);
+UPDATE studio_engine.queue SET user_id = t.id(1) WHERE job_id = t.id(34);
+INSERT INTO studio_engine.queue (system, job_id, user_id) VALUES ('studio_jobs', t.id(35), t.id(2)), ('studio_jobs', t.id(43), t.id(2));
+SET LOCAL session_replication_role = replica;
+UPDATE jobs SET status = 'QUEUED' WHERE id = t.id(21);
+SET LOCAL session_replication_role = origin;
+SELECT * FROM t.queue() AS problem ORDER BY problem COLLATE "C";
 ROLLBACK;
 SELECT * FROM t.books();
+SELECT * FROM t.queue();
 SELECT * FROM t.clean();

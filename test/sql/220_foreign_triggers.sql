@@ -79,9 +79,13 @@ $$;
 CREATE FUNCTION t.functions() RETURNS SETOF text
 LANGUAGE sql AS $$
   SELECT unnest(ARRAY['public.handle_new_user()', 'public.update_updated_at()', 'studio_engine.chain_entry()', 'studio_engine.close_hold_of_ended_job()',
+    'studio_engine.default_studio_job()',
     'studio_engine.enforce_workflow(''jobs'')', 'studio_engine.enforce_workflow(''job_steps'')',
+    'studio_engine.enforce_workflow(''studio_jobs'')',
     'studio_engine.enter_in_ledger()', 'studio_engine.guard_account()', 'studio_engine.guard_ledger()',
-    'studio_engine.keep_owner_of_hold()', 'studio_engine.lock_jobs_of_project()', 'studio_engine.lock_jobs_of_user()',
+    'studio_engine.forget_queue(''jobs'')', 'studio_engine.forget_queue(''studio_jobs'')',
+    'studio_engine.keep_owner_of_hold()', 'studio_engine.keep_queue(''jobs'')', 'studio_engine.keep_queue(''studio_jobs'')',
+    'studio_engine.limit_studio_jobs()', 'studio_engine.lock_jobs_of_project()', 'studio_engine.lock_jobs_of_user()',
     'studio_engine.note_changed_settings()',
     'studio_engine.price_ended_job()', 'studio_engine.return_hold_of_deleted_job()',
     'studio_engine.verify_inserted_entries()', 'studio_engine.yield_to_restored_row()'])
@@ -106,7 +110,8 @@ SELECT p.oid::regproc AS not_tried FROM pg_proc p
 SELECT t.attached_table($$other integer, id bigint DEFAULT 7, user_id bigint DEFAULT 7, project_id integer DEFAULT 7, job_id bigint DEFAULT 7,
   status text DEFAULT 'READY', state text DEFAULT 'failed', updated_at text DEFAULT 'x', type integer DEFAULT 7, amount bigint DEFAULT 7,
   balance bigint DEFAULT 0, reserved bigint DEFAULT 0, entries integer DEFAULT 0, raw_user_meta_data bigint DEFAULT 7, name integer DEFAULT 7,
-  cost_credits_final text DEFAULT 'x'$$);
+  cost_credits_final text DEFAULT 'x', priority bigint DEFAULT 7, created_at timestamp DEFAULT '2001-01-01',
+  system_prompt_used varchar DEFAULT 'x', processing_time_ms bigint DEFAULT 7$$);
 SET ROLE regress_attacher;
 SELECT * FROM t.all_attached() WHERE answer NOT LIKE '39P01%' ORDER BY function, answer;
 SELECT function, at AS of_14_refused FROM t.all_attached() WHERE answer LIKE '39P01%' ORDER BY function;
@@ -132,8 +137,38 @@ SELECT t.attached_table($$other integer, status public.job_status DEFAULT 'PENDI
 SELECT t.attached($$studio_engine.enforce_workflow('jobs')$$, 'BEFORE INSERT', 'ROW') AS wrong_progress;
 SELECT t.attached($$studio_engine.enforce_workflow('job_steps')$$, 'BEFORE UPDATE', 'ROW') AS wrong_progress;
 
+-- the queue: all is there but the priority, the time or a status that is known
+SELECT t.attached_table($$other integer, id uuid DEFAULT t.id(1), job_id uuid DEFAULT t.id(1), user_id uuid DEFAULT t.id(1), priority text, created_at timestamptz, status text$$);
+SELECT t.attached($$studio_engine.keep_queue('jobs')$$, 'AFTER INSERT', 'ROW') AS wrong_priority;
+SELECT t.attached_table($$other integer, id uuid DEFAULT t.id(1), job_id uuid DEFAULT t.id(1), user_id uuid DEFAULT t.id(1), priority integer, created_at date, status text$$);
+SELECT t.attached($$studio_engine.keep_queue('studio_jobs')$$, 'AFTER DELETE', 'ROW') AS wrong_time;
+SELECT t.attached_table($$other integer, id uuid DEFAULT t.id(1), job_id uuid DEFAULT t.id(1), user_id uuid DEFAULT t.id(1), priority integer, created_at timestamptz, status attached.e DEFAULT 'OPEN'$$);
+SELECT t.attached($$studio_engine.keep_queue('jobs')$$, 'AFTER INSERT', 'ROW') AS unknown_status,
+       t.attached($$studio_engine.keep_queue('studio_jobs')$$, 'AFTER UPDATE', 'ROW') AS unknown_status;
+SELECT count(*) AS queued FROM studio_engine.queue;
+-- a status that is known, of a job that is not: the queue has it, a worker finds
+-- no job behind it, nobody can write to it, and rebuild_queue() takes it out
+SELECT t.attached_table($$other integer, job_id uuid DEFAULT t.id(1), user_id uuid DEFAULT t.id(1), priority integer, created_at timestamptz, status text DEFAULT 'NEW'$$);
+SELECT t.attached($$studio_engine.keep_queue('studio_jobs')$$, 'AFTER INSERT', 'ROW') AS queued;
+SELECT system, state, rank, turn, t.n(job_id) AS job, t.n(user_id) AS "user" FROM studio_engine.queue;
+SELECT t.n(job_id) AS job, attempt, job IS NULL AS no_row, lease_token AS token FROM claim_jobs('studio_jobs', 'w') \gset lost_
+SELECT :'lost_job' AS job, :lost_attempt AS attempt, :'lost_no_row' AS no_row;
+SELECT t.ask(format('SELECT store_transcript(t.id(1), ''x'', %L)', :'lost_token')) AS store,
+       t.ask(format('SELECT fail_studio_job(t.id(1), ''{}'', true, %L)', :'lost_token')) AS fail,
+       t.ask(format('SELECT snooze_job(t.id(1), %L, ''0'')', :'lost_token')) AS snooze \gx
+SELECT release_leases('w') AS released, studio_engine.rebuild_queue() AS added, (SELECT count(*) FROM studio_engine.attempts) AS attempts;
+SELECT count(*) AS queued FROM studio_engine.queue;
+
 -- arguments: missing, unknown, too many
 SET ROLE regress_attacher;
+SELECT t.attached('studio_engine.keep_queue()', 'AFTER INSERT', 'ROW') AS missing;
+SELECT t.attached($$studio_engine.keep_queue('job_steps')$$, 'AFTER INSERT', 'ROW') AS unknown;
+SELECT t.attached($$studio_engine.keep_queue('')$$, 'AFTER DELETE', 'ROW') AS empty;
+SELECT t.attached($$studio_engine.keep_queue('jobs', 'jobs')$$, 'AFTER INSERT', 'ROW') AS too_many;
+SELECT t.attached('studio_engine.forget_queue()', 'AFTER TRUNCATE', 'STATEMENT') AS missing;
+SELECT t.attached($$studio_engine.forget_queue('profiles')$$, 'AFTER TRUNCATE', 'STATEMENT') AS unknown;
+SELECT t.attached($$studio_engine.default_studio_job('studio_jobs')$$, 'BEFORE INSERT', 'ROW') AS too_many;
+SELECT t.attached($$studio_engine.limit_studio_jobs('studio_jobs')$$, 'AFTER INSERT', 'ROW') AS too_many;
 SELECT t.attached('studio_engine.enforce_workflow()', 'BEFORE INSERT', 'ROW') AS missing;
 SELECT t.attached($$studio_engine.enforce_workflow('profiles')$$, 'BEFORE INSERT', 'ROW') AS unknown;
 SELECT t.attached($$studio_engine.enforce_workflow('')$$, 'BEFORE UPDATE', 'ROW') AS empty;
@@ -190,9 +225,39 @@ SELECT (SELECT count(*) FROM draft_prompts) AS drafts, (SELECT count(*) FROM job
 SELECT * FROM t.books();
 ROLLBACK;
 
+-- of studio jobs and the queue: a worker never gets what is not there
+BEGIN;
+CREATE TRIGGER zz_drop BEFORE INSERT ON studio_jobs FOR EACH ROW EXECUTE FUNCTION t.drop_row();
+SELECT t.quiet($$SELECT create_studio_job(t.id(1), 'a')$$);
+SELECT (SELECT count(*) FROM studio_jobs) AS jobs, (SELECT count(*) FROM studio_engine.queue) AS queued;
+DROP TRIGGER zz_drop ON studio_jobs;
+INSERT INTO studio_jobs (job_id, user_id, raw_audio_url) VALUES (t.id(61), t.id(1), 'a'), (t.id(62), t.id(1), 'a');
+CREATE TRIGGER zz_drop BEFORE UPDATE ON studio_engine.queue FOR EACH ROW EXECUTE FUNCTION t.drop_row();
+SELECT count(*) AS claimed FROM claim_jobs('studio_jobs', 'w', 10);
+DROP TRIGGER zz_drop ON studio_engine.queue;
+SELECT lease_token AS token FROM claim_jobs('studio_jobs', 'w') \gset
+CREATE TRIGGER zz_drop BEFORE UPDATE ON studio_engine.queue FOR EACH ROW EXECUTE FUNCTION t.drop_row();
+SELECT t.ask(format('SELECT heartbeat_job(t.id(61), %L)', :'token')) AS not_prolonged;
+DROP TRIGGER zz_drop ON studio_engine.queue;
+CREATE TRIGGER zz_drop BEFORE UPDATE ON studio_jobs FOR EACH ROW EXECUTE FUNCTION t.drop_row();
+SELECT t.ask(format('SELECT update_studio_job_status(t.id(61), ''TRANSCRIBING'', %L) ->> ''status''', :'token')) AS stays;
+SELECT t.ask('SELECT cancel_studio_job(t.id(62)) ->> ''status''') AS stays;
+SELECT t.n(job_id) AS job, state FROM studio_engine.queue ORDER BY job_id;
+ROLLBACK;
+
 --
 -- Rows that are changed
 --
+
+BEGIN;
+-- the prompt and the limits hold for what comes of the row in the end
+CREATE FUNCTION t.raise() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.priority := 5; NEW.raw_audio_url := 'changed'; RETURN NEW; END $$;
+CREATE TRIGGER zz_raise BEFORE INSERT OR UPDATE ON studio_jobs FOR EACH ROW EXECUTE FUNCTION t.raise();
+SELECT create_studio_job(t.id(1), 'a', 'p', 1) ->> 'raw_audio_url' AS url;
+SELECT j.priority, q.rank FROM studio_jobs j JOIN studio_engine.queue q USING (job_id);
+UPDATE studio_jobs SET priority = 9;
+SELECT j.priority, q.rank FROM studio_jobs j JOIN studio_engine.queue q USING (job_id);
+ROLLBACK;
 
 BEGIN;
 CREATE FUNCTION t.change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.amount := TG_ARGV[0]; RETURN NEW; END $$;

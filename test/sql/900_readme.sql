@@ -70,6 +70,38 @@ SELECT from_status, to_status, via, condition
   FROM workflow_transitions()
  WHERE workflow = 'jobs' AND from_status IN ('QUEUED', 'FAILED');
 
+-- README: Refinement
+SET ROLE authenticated;
+INSERT INTO studio_jobs (user_id, raw_audio_url) VALUES (auth.uid(), 'recordings/first.mp3')
+RETURNING status, system_prompt_used <> '' AS has_prompt;
+SELECT create_studio_job(auth.uid(), 'recordings/second.mp3', p_priority => 5) ->> 'job_id' AS studio_id \gset
+RESET ROLE;
+
+SET ROLE service_role;
+SELECT update_studio_job_status(:'studio_id', 'TRANSCRIBING') ->> 'status' AS status;
+SELECT store_transcript(:'studio_id', 'so um the vasa sank') ->> 'status' AS status;
+SELECT store_enrichment(:'studio_id', '{"ships": ["Vasa"]}') ->> 'status' AS status;
+SELECT store_refined_text(:'studio_id', 'The Vasa sank.') ->> 'status' AS status;
+SELECT refined_text, processing_time_ms IS NOT NULL AS timed FROM studio_jobs WHERE job_id = :'studio_id';
+RESET ROLE;
+
+-- README: Workers
+SET ROLE service_role;
+SELECT job_id AS claimed_id, lease_token, job ->> 'raw_audio_url' AS audio
+  FROM claim_jobs('studio_jobs', 'worker-1', p_lease => '2 minutes') \gset
+SELECT heartbeat_job(:'claimed_id', :'lease_token') ->> 'cancel' AS cancel;
+SELECT update_studio_job_status(:'claimed_id', 'TRANSCRIBING', :'lease_token') ->> 'status' AS status;
+SELECT fail_studio_job(:'claimed_id', '{"code": "NO_SPEECH"}', p_retryable => true,
+                       p_lease_token => :'lease_token') ->> 'status' AS status;
+SELECT attempt, worker, outcome, error FROM get_job_attempts(:'claimed_id');
+
+SELECT reap_expired_leases();
+
+SELECT f.key, f.value
+  FROM jsonb_each(get_job_statistics('studio_jobs', p_window => '1 hour')) AS f
+ WHERE f.key IN ('completed', 'count_by_status', 'delayed', 'waiting');
+RESET ROLE;
+
 -- README: Credits
 SELECT entry_no, type, amount, balance_after, note FROM credit_ledger ORDER BY entry_no;
 
@@ -113,7 +145,7 @@ RESET ROLE;
 UPDATE jobs SET status = 'READY' WHERE id = :'third_id';
 
 -- README: Settings
-SELECT name, value, description FROM studio_engine.settings ORDER BY name;
+SELECT name, value, description FROM studio_engine.settings WHERE name <> 'default_system_prompt' ORDER BY name;
 UPDATE studio_engine.settings SET value = '25' WHERE name = 'welcome_credits';
 
 -- README: Delete a user

@@ -97,10 +97,11 @@ is(query($node, 'owned', q{
 		SELECT relowner FROM pg_class WHERE relkind IN ('r', 'S', 'v')
 		   AND relnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace)
 		UNION ALL
-		SELECT typowner FROM pg_type WHERE typtype = 'e' AND typnamespace = 'public'::regnamespace
+		SELECT typowner FROM pg_type WHERE typtype = 'e'
+		   AND typnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace)
 		UNION ALL
 		SELECT nspowner FROM pg_namespace WHERE nspname = 'studio_engine') o (owner)}),
-	'installer 16', '... and owns the tables, the types and the private schema');
+	'installer 21', '... and owns the tables, the types and the private schema');
 is(query($node, 'owned', q{SELECT extowner::regrole FROM pg_extension WHERE extname = 'studio_engine'}),
 	'installer', '... and the extension');
 is(query($node, 'owned', q{
@@ -181,6 +182,11 @@ sub fill
 		SELECT public.create_job(id, 2) FROM public.projects;
 		SELECT public.cancel_job(id) FROM public.jobs WHERE cost_credits_reserved = 2;
 		SELECT public.save_draft_prompt('a token of the past', 'once');
+		SELECT public.create_studio_job(id, 'audio ' || n, NULL, n) FROM auth.users, generate_series(1, 4) n;
+		SELECT public.cancel_studio_job(job_id) FROM public.studio_jobs WHERE priority = 1;
+		SELECT public.snooze_job(job_id, lease_token, '1 hour') FROM public.claim_jobs('studio_jobs', 'sleepy', 1);
+		SELECT count(*) FROM public.claim_jobs('studio_jobs', 'a worker', 1, '1 day');
+		SELECT count(*) FROM public.claim_jobs('jobs', 'a worker', 1, '1 day');
 		UPDATE studio_engine.settings SET value = '7' WHERE name = 'welcome_credits';});
 	query($node, $db, q{
 		ALTER TABLE public.profiles ADD COLUMN nickname text DEFAULT 'none';
@@ -208,7 +214,7 @@ foreach my $case ([ 'bare', 'postgres' ], [ 'owned', 'installer' ])
 	is(query($node, $db, q{SELECT (SELECT count(*) FROM public.credit_ledger), (SELECT count(*) FROM public.jobs)}),
 		'8|4', "$owner: ... leaves the rows");
 	is(query($node, $db, q{SELECT count(*) FROM pg_class WHERE relrowsecurity AND relnamespace = 'public'::regnamespace}),
-		'9', "$owner: ... and row level security on");
+		'10', "$owner: ... and row level security on");
 	refused_ok($node, $db, 'CREATE EXTENSION studio_engine', '42501',
 		[ qr/belong to somebody else/, qr/table public\.credit_ledger/, qr/schema studio_engine/ ],
 		"$owner: another role does not get the data", user => 'stranger');
@@ -223,6 +229,63 @@ foreach my $case ([ 'bare', 'postgres' ], [ 'owned', 'installer' ])
 	alive_ok($node, $db, "$owner: adopted");
 	is(query($node, $db, 'SELECT count(*) FROM studio_engine.lint()'), '0', "$owner: lint() finds nothing");
 }
+
+# --- jobs that come and go while the extension is away --------------------------
+
+# Whether the queue says what the tables of jobs say; nothing when it does.
+my $queue_differs = q{
+	WITH open AS (
+		SELECT 'jobs' AS system, id AS job_id, user_id, -1 - priority AS rank FROM public.jobs
+		 WHERE status NOT IN ('PENDING', 'READY', 'FAILED')
+		UNION ALL
+		SELECT 'studio_jobs', job_id, user_id, -1 - priority FROM public.studio_jobs WHERE status NOT IN ('COMPLETE', 'FAILED')),
+	queued AS (SELECT system::text, job_id, user_id, rank FROM studio_engine.queue)
+	(TABLE open EXCEPT ALL TABLE queued) UNION ALL (TABLE queued EXCEPT ALL TABLE open);};
+my $leases = q{SELECT system, job_id, attempt, lease_token, expires_at FROM studio_engine.queue WHERE state = 'leased' ORDER BY 1, 2;};
+
+foreach my $case ([ 'bare', 'postgres' ], [ 'owned', 'installer' ])
+{
+	my ($db, $owner) = @$case;
+
+	is(query($node, $db, $queue_differs), '', "$owner: the queue has the open jobs");
+	is(query($node, $db, q{SELECT string_agg(system || ' ' || state || ' ' || n, ', ' ORDER BY system, state)
+		FROM (SELECT system, state, count(*) AS n FROM studio_engine.queue GROUP BY 1, 2) q}),
+		'studio_jobs waiting 4, studio_jobs delayed 1, studio_jobs leased 1, jobs waiting 1, jobs leased 1',
+		"$owner: ... waiting, delayed and leased");
+	my $had = query($node, $db, $leases);
+
+	query($node, $db, 'DROP EXTENSION studio_engine CASCADE', user => $owner);
+	query($node, $db, q{
+		INSERT INTO public.studio_jobs (user_id, raw_audio_url, system_prompt_used, status, priority)
+			SELECT id, 'away ' || s, 'p', s, 50 FROM auth.users, unnest('{NEW,REFINING,COMPLETE,FAILED}'::text[]) s;
+		INSERT INTO public.jobs (project_id, user_id, status)
+			SELECT id, user_id, s::public.job_status FROM public.projects, unnest('{PENDING,QUEUED,PACKAGING,READY,FAILED}'::text[]) s;
+		UPDATE public.studio_jobs SET status = 'NEW' WHERE status = 'FAILED' AND priority = 1;
+		UPDATE public.studio_jobs SET priority = -7 WHERE status = 'NEW' AND priority = 1;
+		UPDATE public.studio_jobs SET priority = 9
+		 WHERE job_id IN (SELECT job_id FROM studio_engine.queue WHERE state = 'waiting' AND rank = -4);
+		UPDATE public.studio_jobs SET status = 'COMPLETE' WHERE priority = 2
+		   AND job_id = (SELECT job_id FROM studio_engine.queue WHERE state = 'waiting' AND rank = -3 ORDER BY job_id LIMIT 1);
+		DELETE FROM public.studio_jobs WHERE job_id = (SELECT job_id FROM studio_engine.queue WHERE system = 'studio_jobs' AND state = 'delayed');});
+	isnt(query($node, $db, $queue_differs), '', "$owner: without the triggers the queue falls behind");
+	sql_ok($node, $db, 'CREATE EXTENSION studio_engine', "$owner: CREATE EXTENSION adopts once more", user => $owner);
+	is(query($node, $db, $queue_differs), '', "$owner: ... and the queue has what was made, and not what ended, in between");
+	is(query($node, $db, q{SELECT count(*), count(s.job_id) + count(j.id) FROM studio_engine.attempts a
+		LEFT JOIN public.studio_jobs s ON s.job_id = a.job_id LEFT JOIN public.jobs j ON j.id = a.job_id}), '0|0',
+		"$owner: ... nor is there an attempt at a job that is gone");
+	is(query($node, $db, $leases), $had, "$owner: ... while leases stay with their workers");
+	is(query($node, $db, q{SELECT count(*), bool_and(public.heartbeat_job(job_id, lease_token) ->> 'cancel' = 'false')
+		FROM studio_engine.queue WHERE state = 'leased'}), '2|t', "$owner: ... whose heartbeats are heard");
+	is(query($node, $db, q{SELECT string_agg(job ->> 'raw_audio_url', ', ' ORDER BY job ->> 'raw_audio_url') FROM public.claim_jobs('studio_jobs', 'w', 4)}),
+		'away NEW, away NEW, away REFINING, away REFINING', "$owner: ... and new jobs are claimed");
+	is(query($node, $db, 'SELECT studio_engine.rebuild_queue()', user => $owner), '0', "$owner: rebuild_queue() has nothing to add");
+	query($node, $db, q{DELETE FROM studio_engine.queue WHERE state = 'waiting'});
+	is(query($node, $db, q{SELECT studio_engine.rebuild_queue() > 5}, user => $owner), 't', "$owner: ... but adds what somebody removed");
+	is(query($node, $db, $queue_differs), '', "$owner: ... all of it");
+	books_ok($node, $db, "$owner: after that");
+	alive_ok($node, $db, "$owner: after that");
+}
+refused_ok($node, 'owned', 'SELECT studio_engine.rebuild_queue()', '42501', [], 'nobody but the owner rebuilds the queue', user => 'stranger');
 
 # A superuser may do everything, but does not take data over by accident.
 query($node, 'owned', 'DROP EXTENSION studio_engine CASCADE', user => 'installer');

@@ -89,6 +89,10 @@ my $traps = q{
 		entries bigint DEFAULT 0, updated_at timestamptz);
 	CREATE TABLE m.credit_ledger (id uuid DEFAULT gen_random_uuid(), user_id uuid, type text, amount integer, balance_after integer, note text,
 		job_id uuid, stripe_payment_id text, entry_no bigint, idempotency_key text, expires_at timestamptz, reverses uuid);
+	CREATE TABLE m.studio_jobs (job_id uuid DEFAULT gen_random_uuid(), created_at timestamptz DEFAULT now(), status text DEFAULT 'NEW', user_id uuid,
+		raw_audio_url text, raw_transcript text, refined_text text, system_prompt_used text, processing_time_ms integer, error_details jsonb,
+		enrichment_entities jsonb, model_version text, retry_count integer DEFAULT 0, priority integer DEFAULT 0);
+	CREATE TRIGGER note BEFORE INSERT ON m.studio_jobs FOR EACH ROW EXECUTE FUNCTION m.note();
 	CREATE TABLE studio_engine.settings (name text PRIMARY KEY, value text, description text);
 	INSERT INTO studio_engine.settings VALUES ('welcome_credits', '10'), ('draft_lifetime_days', '7');
 	CREATE TABLE studio_engine.expiring_credits (entry_id uuid, user_id uuid, expires_at timestamptz, waiting boolean DEFAULT false);
@@ -115,6 +119,8 @@ foreach my $id ($victim, $nobody)
 		[ qr/may not refer to auth\.users/ ], "... and a claim for $who", user => 'intruder');
 	refused_ok($node, 'squatted', "SELECT m.grant_credits('$id', 5)", '42501',
 		[ qr/may not refer to auth\.users/ ], "... and a grant to $who", user => 'intruder');
+	refused_ok($node, 'squatted', "SELECT m.create_studio_job('$id', 'a')", '42501',
+		[ qr/may not refer to auth\.users/ ], "... and a studio job of $who", user => 'intruder');
 	refused_ok($node, 'squatted', "SELECT m.subscription_credits('$id', 5, 'in_1', NULL, '2999-01-01')", '42501',
 		[ qr/may not refer to auth\.users/ ], "... and a payment of $who", user => 'intruder');
 }
@@ -197,7 +203,7 @@ sub state_of
 	my ($db, $schema) = @_;
 	my $rows = join ' UNION ALL ', map {
 		"SELECT '$_', count(*)::text || ' ' || coalesce(md5(string_agg(x::text, ';' ORDER BY x::text)), '') FROM $schema.$_ x"
-	} qw(profiles draft_prompts projects jobs job_steps assets logs credit_accounts credit_ledger);
+	} qw(profiles draft_prompts projects jobs job_steps assets logs credit_accounts credit_ledger studio_jobs);
 
 	return query($node, $db, qq(
 		WITH ours AS (
@@ -205,10 +211,12 @@ sub state_of
 			 WHERE c.relkind = 'r' AND c.relnamespace IN ('$schema'::regnamespace, 'studio_engine'::regnamespace))
 		SELECT * FROM ($rows
 			UNION ALL SELECT 'settings', string_agg(s::text, ';' ORDER BY s.name) FROM studio_engine.settings s
+			UNION ALL SELECT 'queue', string_agg(q::text, ';' ORDER BY q.job_id) FROM studio_engine.queue q
+			UNION ALL SELECT 'attempts', string_agg(a::text, ';' ORDER BY a.job_id, a.lease_token) FROM studio_engine.attempts a
 			UNION ALL SELECT 'owner ' || c.relname, c.relowner::regrole::text FROM ours c
 			UNION ALL SELECT 'owner ' || n.nspname, n.nspowner::regrole::text FROM pg_namespace n WHERE n.nspname = 'studio_engine'
 			UNION ALL SELECT 'owner ' || t.typname, t.typowner::regrole::text FROM pg_type t
-				WHERE t.typtype = 'e' AND t.typnamespace = '$schema'::regnamespace
+				WHERE t.typtype = 'e' AND t.typnamespace IN ('$schema'::regnamespace, 'studio_engine'::regnamespace)
 			UNION ALL SELECT 'acl ' || c.relname, a.grantee::regrole || ' ' || a.privilege_type
 				FROM ours c, aclexplode(c.relacl) a
 			UNION ALL SELECT 'policy ' || c.relname, p.polname FROM ours c JOIN pg_policy p ON p.polrelid = c.oid
@@ -230,7 +238,11 @@ sub use_it
 		SELECT ensure_profile('$victim'), grant_credits('$victim', 20, 'by the owner');
 		UPDATE studio_engine.settings SET value = '3' WHERE name = 'max_active_jobs';
 		INSERT INTO projects (user_id, title, prompt_text, niche_preset) VALUES ('$victim', 'p', 'p', 'facts');
-		SELECT create_job(id, 3) FROM projects;), "$role operates what it installed", user => $role);
+		SELECT create_job(id, 3) FROM projects;
+		SELECT create_studio_job('$victim', 'audio ' || n) FROM generate_series(1, 3) n;
+		SELECT fail_studio_job(job_id, '{"code": "X"}', true, lease_token) FROM claim_jobs('studio_jobs', 'w', 1);
+		SELECT count(*) FROM claim_jobs('studio_jobs', 'w', 1, '1 day');
+		UPDATE studio_engine.queue SET due_at = '2999-01-01' WHERE state = 'delayed';), "$role operates what it installed", user => $role);
 	return;
 }
 
@@ -249,6 +261,19 @@ sub still_may
 		"$name: billing may nothing else", user => 'billing');
 	sql_ok($node, $db, qq(BEGIN; SELECT $schema.retry_job(id), $schema.fail_job(id) FROM $schema.jobs; ROLLBACK;),
 		"$name: $role operates it", user => $role);
+	sql_ok($node, $db, qq(
+		DO \$\$
+		BEGIN
+			ASSERT (SELECT count(*) FROM studio_engine.queue q, $schema.heartbeat_job(q.job_id, q.lease_token)
+					 WHERE q.state = 'leased') = 1, 'the lease goes on';
+			ASSERT (SELECT count(*) FROM $schema.claim_jobs('studio_jobs', 'x', 10)) = 1, 'one waits';
+			ASSERT $schema.release_leases('x') = 1, 'and waits again';
+			ASSERT studio_engine.rebuild_queue() = 0, 'the queue is complete';
+			RAISE EXCEPTION 'undo' USING ERRCODE = 'UNDO0';
+		EXCEPTION WHEN SQLSTATE 'UNDO0' THEN NULL;
+		END \$\$;), "$name: $role works on jobs", user => $role);
+	refused_ok($node, $db, qq(SELECT * FROM $schema.claim_jobs('jobs', 'w')), '42501', [ qr/permission denied/ ],
+		"$name: billing claims no job", user => 'billing');
 	return;
 }
 
@@ -282,7 +307,7 @@ foreach my $case ([ 'app', 'public' ], [ '50%s', 'public' ], [ 'App Owner', '"St
 	sql_ok($node, $db, "CREATE EXTENSION studio_engine SCHEMA $schema", "$name: installs", user => $role);
 	use_it($db, $role, $schema);
 	my $before = state_of($db, $schema);
-	is(() = $before =~ /^owner \S+\|"?\Q$role\E"?$/mg, 16, "$name: owns the tables, the types and the private schema");
+	is(() = $before =~ /^owner \S+\|"?\Q$role\E"?$/mg, 21, "$name: owns the tables, the types and the private schema");
 	still_may($db, $role, $schema, "$name, installed");
 	alive_ok($node, $db, $name, $schema);
 

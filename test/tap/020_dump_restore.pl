@@ -92,6 +92,47 @@ my $history = q{
 	SELECT pg_sleep(0.6);
 };
 
+# Studio jobs in every status, and jobs of both kinds in every situation of the
+# queue.  What is due at a time of chance is put off, so that copies that are
+# looked at later are in the same situation.
+$history .= q{
+	UPDATE studio_engine.settings SET value = '86400' WHERE name IN ('retry_base_seconds', 'retry_cap_seconds');
+	INSERT INTO public.studio_jobs (user_id, status, raw_audio_url, raw_transcript, refined_text, priority, error_details, enrichment_entities,
+									model_version, retry_count, processing_time_ms)
+		SELECT u.id, s, E'audio\t"' || u.email, E'line one\nline two \\N', E'\u00fc', n, '{"code": "E", "k": [1, null]}', '{"names": ["\u00e9"]}',
+			   'model', n, 2147483647
+		  FROM auth.users u, unnest('{NEW,TRANSCRIBING,ENRICHING,REFINING,COMPLETE,FAILED}'::text[]) WITH ORDINALITY x (s, n);
+	SELECT public.create_studio_job(id, 'quick', E'prompt\nof mine', 1000) FROM auth.users;
+	CREATE TEMP TABLE quick AS SELECT row_number() OVER () AS no, * FROM public.claim_jobs('studio_jobs', 'quick', 11, '1 day');
+	SELECT public.update_studio_job_status(job_id, 'TRANSCRIBING', lease_token) FROM quick;
+	SELECT public.store_transcript(job_id, 'T', lease_token), public.store_refined_text(job_id, 'R', 'model', lease_token) FROM quick WHERE no IN (1, 2);
+	SELECT public.fail_studio_job(job_id, '{"code": "E"}', false, lease_token) FROM quick WHERE no = 3;
+	SELECT public.fail_studio_job(job_id, '{"code": "E"}', true, lease_token) FROM quick WHERE no IN (4, 5);
+	SELECT public.snooze_job(job_id, lease_token, '300 days') FROM quick WHERE no = 6;
+	SELECT public.cancel_studio_job(job_id, 'no more'), public.fail_studio_job(job_id, NULL, true, lease_token) FROM quick WHERE no = 7;
+	SELECT public.release_leases('quick');
+	UPDATE studio_engine.queue SET due_at = '2999-01-01' WHERE state = 'delayed';
+	SELECT count(*) FROM public.claim_jobs('studio_jobs', E'worker \u00e9\t"1"', 4, '1 day');
+	SELECT public.cancel_studio_job(job_id, 'while it runs') FROM studio_engine.queue WHERE state = 'leased' ORDER BY job_id LIMIT 1;
+	SELECT count(*) FROM public.claim_jobs('jobs', 'camera', 6, '1 day');
+	SELECT count(public.heartbeat_job(job_id, lease_token, 4, 'at work')) FROM studio_engine.queue WHERE worker = 'camera' AND state = 'leased';
+	SELECT public.cancel_job(job_id) FROM studio_engine.queue WHERE worker = 'camera' ORDER BY job_id LIMIT 1;
+	SELECT public.fail_job(job_id, 'E1', 'It broke.', 'scripting', true, lease_token) FROM studio_engine.queue
+	 WHERE worker = 'camera' AND cancel_requested_at IS NULL ORDER BY job_id LIMIT 1;
+	UPDATE studio_engine.queue SET due_at = '2999-01-01' WHERE state = 'delayed' AND system = 'jobs';
+	UPDATE studio_engine.settings SET value = '1' WHERE name = 'fair_queue';
+	SELECT public.create_studio_job(id, 'in turn', NULL, 500) FROM auth.users, generate_series(1, 2);
+	UPDATE studio_engine.settings SET value = '0' WHERE name = 'fair_queue';
+	-- workers that went silent: one was reaped, others were not
+	SELECT count(*) FROM public.claim_jobs('studio_jobs', 'silent', 1, '1 second');
+	SELECT pg_sleep(1.1);
+	SELECT public.reap_expired_leases();
+	UPDATE studio_engine.queue SET due_at = '2999-01-01' WHERE state = 'delayed' AND due_at > now() AND due_at < '2998-01-01';
+	SELECT count(*) FROM public.claim_jobs('studio_jobs', 'silent', 3, '1 second') s, public.claim_jobs('jobs', 'silent', 2, '1 second') j;
+	SELECT pg_sleep(1.1);
+	UPDATE studio_engine.queue SET due_at = '2001-01-01' WHERE job_id = (SELECT job_id FROM quick WHERE no = 4);
+};
+
 # What the owner of a database adds to tables of ours.
 my $customs = q{
 	ALTER TABLE public.profiles ADD COLUMN nickname text DEFAULT 'none';
@@ -174,7 +215,9 @@ sub remember_source
 {
 	my ($db) = @_;
 
-	%source = (state => state_of($db), catalogue => catalogue_of($db), text => dump_text($node, $db), due => due_in($db));
+	%source = (
+		state => state_of($db), catalogue => catalogue_of($db), text => dump_text($node, $db),
+		due => due_in($db), work => work_in($db));
 	return;
 }
 
@@ -192,6 +235,48 @@ sub due_in
 		SELECT user_id, count(*), sum(amount) FROM public.credit_ledger WHERE type = 'expire' GROUP BY user_id ORDER BY user_id;
 		SELECT count(*) FROM studio_engine.expiring_credits WHERE expires_at < now();
 		SELECT * FROM public.verify_credit_ledger();
+		ROLLBACK;});
+}
+
+# What workers find when they go on where the dump was made, with the tokens
+# that they had; nothing of it stays.
+sub work_in
+{
+	my ($db) = @_;
+
+	return query($node, $db, q{
+		BEGIN;
+		CREATE TEMP TABLE lease ON COMMIT DROP AS SELECT system, job_id, lease_token, worker, expires_at > clock_timestamp() AS live,
+			cancel_requested_at IS NOT NULL AS cancelled FROM studio_engine.queue WHERE state = 'leased';
+		CREATE FUNCTION pg_temp.answer(p_call text) RETURNS text LANGUAGE plpgsql AS $$
+		DECLARE
+			v_answer text;
+		BEGIN
+			EXECUTE 'SELECT ' || p_call INTO v_answer;
+			RETURN v_answer;
+		EXCEPTION WHEN OTHERS THEN
+			RETURN SQLSTATE || ' ' || SQLERRM;
+		END $$;
+		SELECT 'heartbeat', system, live, worker, pg_temp.answer(format('public.heartbeat_job(%L, %L) ->> %L', job_id, lease_token, 'cancel')), count(*)
+		  FROM lease GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5;
+		SELECT 'no token', system, live, pg_temp.answer(CASE system WHEN 'jobs' THEN format('public.advance_job(%L, %L)', job_id, 'FAILED')
+			ELSE format('public.update_studio_job_status(%L, %L)', job_id, 'FAILED') END) AS answer
+		  FROM lease WHERE live ORDER BY job_id;
+		SELECT 'go on', job_id, pg_temp.answer(format('public.update_studio_job_status(%L, (SELECT status FROM public.studio_jobs WHERE job_id = %1$L), %L) ->> %L',
+			job_id, lease_token, 'status')) FROM lease WHERE system = 'studio_jobs' ORDER BY job_id;
+		SELECT 'go on', job_id, pg_temp.answer(format('public.advance_job(%L, %L, 5, NULL, %L) ->> %L', job_id, 'SCRIPTING', lease_token, 'status'))
+		  FROM lease WHERE system = 'jobs' ORDER BY job_id;
+		SELECT 'fail', job_id, pg_temp.answer(format('public.fail_studio_job(%L, %L, false, %L) ->> %L', job_id, '{"code": "X"}', lease_token, 'error_details'))
+		  FROM lease WHERE system = 'studio_jobs' AND worker <> 'silent' ORDER BY job_id;
+		SELECT 'complete again', pg_temp.answer(format('public.store_refined_text(%L, %L, %L, %L) ->> %L', job_id, 'R', 'model', lease_token, 'status'))
+		  FROM studio_engine.attempts WHERE outcome = 'completed' ORDER BY job_id;
+		SELECT 'reap', public.reap_expired_leases();
+		SELECT 'attempts', job_id, attempt, worker, outcome, error, started_at FROM studio_engine.attempts ORDER BY job_id, started_at;
+		SELECT 'released', public.release_leases('camera');
+		SELECT 'claim', n, job_id, attempt, job ->> 'status' FROM public.claim_jobs('studio_jobs', 'next', 1000) WITH ORDINALITY AS c (job_id, t, attempt, e, job, n);
+		SELECT 'claim', n, job_id, attempt, job ->> 'status' FROM public.claim_jobs('jobs', 'next', 1000) WITH ORDINALITY AS c (job_id, t, attempt, e, job, n);
+		SELECT 'figures', jsonb_pretty(public.get_job_statistics(s) - 'oldest_waiting_seconds' - 'throughput_per_hour') FROM unnest('{jobs,studio_jobs}'::text[]) s;
+		SELECT 'rebuilt', studio_engine.rebuild_queue();
 		ROLLBACK;});
 }
 
@@ -242,6 +327,7 @@ sub copy_ok
 	books_ok($node, $db, $name);
 	is(query($node, $db, 'SELECT count(*) FROM studio_engine.lint()'), '0', "$name: lint() finds nothing");
 	is(due_in($db), $source{due}, "$name: the same credit expires, and what holds give back");
+	same_text(work_in($db), $source{work}, "$name: workers go on with their leases, reap, and claim the same jobs in the same order");
 	alive_ok($node, $db, $name);
 	return;
 }
@@ -266,6 +352,20 @@ is(query($node, 'source', q{
 		   (SELECT count(*) > 0 FROM public.credit_accounts WHERE balance < 0)
 	  FROM studio_engine.expiring_credits}),
 	't|t|t|t|t', '... credit that expires, has expired and is held, hashes and a debt');
+is(query($node, 'source', q{
+	SELECT string_agg(DISTINCT status, ' ' ORDER BY status) FROM public.studio_jobs}),
+	'COMPLETE ENRICHING FAILED NEW REFINING TRANSCRIBING', '... studio jobs in every status');
+is(query($node, 'source', q{
+	SELECT string_agg(DISTINCT concat_ws(' ', system, state, CASE WHEN state = 'leased' THEN CASE WHEN expires_at > now() THEN 'live' ELSE 'expired' END
+		WHEN state = 'delayed' THEN CASE WHEN due_at > now() THEN 'later' ELSE 'due' END END,
+		CASE WHEN cancel_requested_at IS NOT NULL THEN 'to be cancelled' END, CASE WHEN turn > 0 THEN 'in turn' END), ', ')
+	  FROM studio_engine.queue}),
+	'jobs delayed later, jobs leased expired, jobs leased live, jobs leased live to be cancelled, jobs waiting, '
+	. 'studio_jobs delayed due, studio_jobs delayed later, studio_jobs delayed later in turn, studio_jobs leased expired in turn, '
+	. 'studio_jobs leased live, studio_jobs leased live to be cancelled, studio_jobs waiting, studio_jobs waiting in turn',
+	'... in every situation of the queue');
+is(query($node, 'source', q{SELECT string_agg(DISTINCT outcome, ' ' ORDER BY outcome) FROM studio_engine.attempts}),
+	'cancelled completed expired failed released retried snoozed', '... with attempts of every outcome');
 alive_ok($node, 'source', 'the source');
 remember_source('source');
 
@@ -414,6 +514,7 @@ query($node, 'fresh', $publish);
 client_ok('data into a fresh installation: loads', 'psql', 'fresh', @psql_strict, "$dir/data.sql");
 same_text(state_of('fresh'), $source{state}, 'data into a fresh installation: the rows of every table');
 books_ok($node, 'fresh', 'data into a fresh installation');
+same_text(work_in('fresh'), $source{work}, 'data into a fresh installation: workers go on');
 alive_ok($node, 'fresh', 'data into a fresh installation');
 
 # --- by a role that is no superuser -------------------------------------------------
@@ -513,6 +614,14 @@ sql_ok($node, 'copy', "$pretence COPY auth.users (id, email) FROM stdin;\n$accou
 	'users that an ordinary role copies in', user => 'intruder');
 is(query($node, 'copy', "SELECT count(*) FROM public.credit_ledger WHERE user_id = '$account'"), '1',
 	'... get their welcome grant');
+sql_ok($node, 'copy', "$pretence COPY public.studio_jobs (job_id, user_id, raw_audio_url) FROM stdin;\n$account\t$victim\tcopied\n\\.\n",
+	'a studio job that an ordinary role copies in', user => 'intruder');
+is(query($node, 'copy', "SELECT system, state FROM studio_engine.queue WHERE job_id = '$account'"), 'studio_jobs|waiting',
+	'... gets into the queue');
+refused_ok($node, 'copy', "$pretence UPDATE public.studio_jobs SET status = 'COMPLETE' WHERE job_id = '$account'", '23514',
+	[qr/illegal status transition/], '... and is not completed out of turn', user => 'intruder');
+sql_ok($node, 'copy', "$pretence DELETE FROM public.studio_jobs WHERE job_id = '$account'", '... nor deleted', user => 'intruder');
+is(query($node, 'copy', "SELECT count(*) FROM studio_engine.queue WHERE job_id = '$account'"), '0', '... without leaving the queue');
 books_ok($node, 'copy', 'after the attack');
 
 # SET ROLE neither gives nor takes the right: the session counts.

@@ -304,6 +304,8 @@ DECLARE
 	v_draft uuid;
 	v_job uuid;
 	v_other uuid;
+	v_studio uuid;
+	v_token uuid;
 	v_summary jsonb;
 	v_welcome integer := (SELECT value::integer FROM studio_engine.settings WHERE name = 'welcome_credits');
 	v_status text;
@@ -366,6 +368,23 @@ BEGIN
 	ASSERT SCHEMA.get_credit_summary(v_user) ->> 'balance' = v_summary ->> 'spendable', 'it is gone';
 	ASSERT NOT EXISTS (SELECT FROM SCHEMA.verify_credit_ledger()), 'the books are sound';
 
+	SET LOCAL ROLE authenticated;
+	v_studio := SCHEMA.create_studio_job(v_user, 'audio.mp3') ->> 'job_id';
+	SET LOCAL ROLE service_role;
+	UPDATE SCHEMA.studio_jobs SET priority = 2147483647 WHERE job_id = v_studio;
+	v_token := (SELECT lease_token FROM SCHEMA.claim_jobs('studio_jobs', 'alive', 1) WHERE job_id = v_studio);
+	ASSERT SCHEMA.heartbeat_job(v_studio, v_token) ->> 'cancel' = 'false', 'heartbeat';
+	PERFORM SCHEMA.update_studio_job_status(v_studio, 'TRANSCRIBING', v_token);
+	PERFORM SCHEMA.store_transcript(v_studio, 'What was said', v_token);
+	BEGIN
+		PERFORM SCHEMA.store_refined_text(v_studio, 'What is meant');
+		ASSERT false, 'a write without the lease';
+	EXCEPTION WHEN SQLSTATE 'PT409' THEN NULL;
+	END;
+	PERFORM SCHEMA.store_refined_text(v_studio, 'What is meant', 'model', v_token);
+	ASSERT (SELECT status FROM SCHEMA.studio_jobs WHERE job_id = v_studio) = 'COMPLETE', 'refinement';
+	ASSERT (SELECT outcome FROM SCHEMA.get_job_attempts(v_studio)) = 'completed', 'attempts';
+
 	SET LOCAL ROLE anon;
 	BEGIN
 		PERFORM 1 FROM SCHEMA.credit_ledger;
@@ -418,7 +437,8 @@ BEGIN
 		ASSERT v_rows = 0, v_table || ' keeps rows of a deleted user';
 		v_tables := v_tables + 1;
 	END LOOP;
-	ASSERT v_tables = 7, 'there are seven tables with a user_id, not ' || v_tables;
+	ASSERT v_tables = 9, 'there are nine tables with a user_id, not ' || v_tables;
+	ASSERT NOT EXISTS (SELECT FROM studio_engine.attempts WHERE job_id = v_studio), 'attempts at jobs of a deleted user';
 END
 $alive$;
 ROLLBACK;
@@ -433,7 +453,7 @@ sub alive_ok
 
 	$schema //= 'public';
 	$sql =~ s/\bSCHEMA\b/$schema/g;
-	sql_ok($node, $db, $sql, "$name: sign-up, draft, job, credits and guards work");
+	sql_ok($node, $db, $sql, "$name: sign-up, draft, jobs, workers, credits and guards work");
 	return;
 }
 

@@ -1,0 +1,46 @@
+-- Refinement: from a recording to text in the voice of the brand.
+-- Pitfall: the status is a text with a CHECK, as clients know it, and no enum.
+
+CREATE TABLE @extschema@.studio_jobs (
+  job_id UUID DEFAULT gen_random_uuid(),
+  created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+  status TEXT NOT NULL DEFAULT 'NEW',
+  user_id UUID NOT NULL,
+  raw_audio_url TEXT NOT NULL,
+  raw_transcript TEXT,
+  refined_text TEXT,
+  system_prompt_used TEXT NOT NULL,
+  processing_time_ms INTEGER,
+  error_details JSONB,
+  enrichment_entities JSONB,
+  model_version TEXT,
+  retry_count INTEGER NOT NULL DEFAULT 0,
+  priority INTEGER NOT NULL DEFAULT 0,
+  CONSTRAINT studio_jobs_pkey PRIMARY KEY (job_id),
+  CONSTRAINT studio_jobs_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users (id) ON DELETE CASCADE,
+  CONSTRAINT studio_jobs_status_check CHECK (status IN (
+    'NEW', 'TRANSCRIBING', 'ENRICHING', 'REFINING', 'COMPLETE', 'FAILED'
+  ))
+);
+CREATE INDEX idx_studio_jobs_user_id ON @extschema@.studio_jobs (user_id);
+CREATE INDEX idx_studio_jobs_status ON @extschema@.studio_jobs (status);
+CREATE INDEX idx_studio_jobs_created_at ON @extschema@.studio_jobs (created_at DESC);
+CREATE INDEX idx_studio_jobs_user_active ON @extschema@.studio_jobs (user_id) WHERE status NOT IN ('COMPLETE', 'FAILED');
+
+ALTER TABLE @extschema@.studio_jobs ENABLE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE @extschema@.studio_jobs IS 'Recordings on their way to text in the voice of the brand';
+COMMENT ON COLUMN @extschema@.studio_jobs.job_id IS 'Identifier';
+COMMENT ON COLUMN @extschema@.studio_jobs.created_at IS 'When the job was accepted';
+COMMENT ON COLUMN @extschema@.studio_jobs.status IS 'NEW, TRANSCRIBING, ENRICHING, REFINING, COMPLETE or FAILED; changed only along workflow_transitions()';
+COMMENT ON COLUMN @extschema@.studio_jobs.user_id IS 'Owner';
+COMMENT ON COLUMN @extschema@.studio_jobs.raw_audio_url IS 'Path or address of the recording';
+COMMENT ON COLUMN @extschema@.studio_jobs.raw_transcript IS 'What was said, as transcribed';
+COMMENT ON COLUMN @extschema@.studio_jobs.refined_text IS 'The finished text';
+COMMENT ON COLUMN @extschema@.studio_jobs.system_prompt_used IS 'Prompt of the language model; NULL on INSERT means setting default_system_prompt';
+COMMENT ON COLUMN @extschema@.studio_jobs.processing_time_ms IS 'Milliseconds from created_at to COMPLETE, at most 2147483647; kept by a trigger';
+COMMENT ON COLUMN @extschema@.studio_jobs.error_details IS 'Why the job failed; error_details ->> ''code'' is CANCELLED when it was cancelled';
+COMMENT ON COLUMN @extschema@.studio_jobs.enrichment_entities IS 'What the enrichment found in the transcript';
+COMMENT ON COLUMN @extschema@.studio_jobs.model_version IS 'Model that refined the text';
+COMMENT ON COLUMN @extschema@.studio_jobs.retry_count IS 'How often the job was tried again; kept by the worker functions';
+COMMENT ON COLUMN @extschema@.studio_jobs.priority IS 'Jobs of higher priority are claimed first; users may go up to setting max_user_priority';

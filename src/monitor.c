@@ -1,0 +1,173 @@
+/*
+ * monitor.c
+ *	  What people want to know about jobs: figures, and the attempts at one.
+ *
+ * Pitfall: counting is reading.  Figures over all users read all rows; they are
+ * for a dashboard that asks now and then, not for every page.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "caller.h"
+#include "checks.h"
+#include "queue.h"
+
+PG_FUNCTION_INFO_V1(get_job_statistics);
+PG_FUNCTION_INFO_V1(get_job_attempts);
+
+#define MAX_WINDOW_SECONDS (36525 * INT64CONST(86400))
+
+static Statement select_queue_figures = {
+	.text = "SELECT pg_catalog.jsonb_build_object("
+	"   'waiting', pg_catalog.count(*) FILTER (WHERE q.state = 'waiting'),"
+	"   'delayed', pg_catalog.count(*) FILTER (WHERE q.state = 'delayed'),"
+	"   'leased', pg_catalog.count(*) FILTER (WHERE q.state = 'leased'),"
+	"   'oldest_waiting_seconds', CASE WHEN pg_catalog.bool_or(q.state = 'waiting') THEN"
+	"      pg_catalog.floor(GREATEST(0, EXTRACT(epoch FROM pg_catalog.clock_timestamp()"
+	"        - pg_catalog.min(q.due_at) FILTER (WHERE q.state = 'waiting' AND pg_catalog.isfinite(q.due_at)))))::pg_catalog.int8 END)"
+	"  FROM studio_engine.queue q"
+	" WHERE q.system = $1::studio_engine.job_system AND ($2 IS NULL OR q.user_id = $2)",
+	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
+};
+static Statement merge_figures = {
+	.text = "SELECT pg_catalog.jsonb_build_object('system', $1) || $2 || $3",
+	.nargs = 3,.argtypes = {TEXTOID, JSONBOID, JSONBOID}
+};
+
+/* a job of the user, or of any */
+static Statement find_job = {
+	.by_index = true,
+	.text = "SELECT 1 FROM @extschema@.studio_jobs j WHERE j.job_id = $1 AND ($2 IS NULL OR j.user_id = $2)"
+	" UNION ALL"
+	" SELECT 1 FROM @extschema@.jobs j WHERE j.id = $1 AND ($2 IS NULL OR j.user_id = $2)",
+	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
+};
+static Statement select_attempts = {
+	.by_index = true,
+	.text = "SELECT a.system::pg_catalog.text, a.attempt, CASE WHEN $2 IS NULL THEN a.worker END,"
+	"       a.started_at, a.ended_at, a.outcome, a.error"
+	"  FROM studio_engine.attempts a"
+	" WHERE a.job_id = $1"
+	"   AND (a.system = 'studio_jobs' AND EXISTS (SELECT 1 FROM @extschema@.studio_jobs j"
+	"          WHERE j.job_id = $1 AND ($2 IS NULL OR j.user_id = $2))"
+	"     OR a.system = 'jobs' AND EXISTS (SELECT 1 FROM @extschema@.jobs j"
+	"          WHERE j.id = $1 AND ($2 IS NULL OR j.user_id = $2)))"
+	" ORDER BY a.started_at, a.ended_at",
+	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
+};
+
+/* Whose figures?  NULL for those of all. */
+static const pg_uuid_t *
+statistics_user(FunctionCallInfo fcinfo, Caller *caller)
+{
+	if (PG_ARGISNULL(1))
+		return caller->service ? NULL : &caller->uid;
+	caller_require_self(caller, PG_GETARG_UUID_P(1));
+	return PG_GETARG_UUID_P(1);
+}
+
+static Datum
+figures_of_queue(const QueueSystem *system, const pg_uuid_t *user_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_text(&args, system->name);
+	argument_uuid(&args, user_id);
+	statement_read(&select_queue_figures, &args);
+	return result_jsonb(1);
+}
+
+static Datum
+figures_of_jobs(const QueueSystem *system, const pg_uuid_t *user_id, const TimestampTz *since)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, user_id);
+	argument_time(&args, since);
+	statement_read(system->statistics, &args);
+	return result_jsonb(1);
+}
+
+/* The beginning of the window that ends now; false when there is none. */
+static bool
+window_start(FunctionCallInfo fcinfo, int argno, TimestampTz *since)
+{
+	TimestampTz now = GetCurrentTransactionStartTimestamp();
+
+	if (PG_ARGISNULL(argno))
+		return false;
+	*since = now - (check_until(fcinfo, argno, "p_window", now, 1, MAX_WINDOW_SECONDS) - now);
+	return true;
+}
+
+/*
+ * get_job_statistics(p_system text, p_user_id uuid, p_window interval) returns
+ * jsonb
+ */
+Datum
+get_job_statistics(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	const QueueSystem *system;
+	const pg_uuid_t *user_id;
+	TimestampTz since;
+	bool		windowed;
+	Datum		result;
+
+	caller_enter_user(&caller);
+	user_id = statistics_user(fcinfo, &caller);
+	system = queue_check_name(fcinfo, 0, "p_system");
+	windowed = window_start(fcinfo, 2, &since);
+
+	argument_text(&args, system->name);
+	argument_add(&args, figures_of_jobs(system, user_id, windowed ? &since : NULL), false);
+	argument_add(&args, figures_of_queue(system, user_id), false);
+	statement_read(&merge_figures, &args);
+	result = result_jsonb(1);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
+}
+
+static void
+put_attempt(HeapTuple row, TupleDesc desc, void *arg)
+{
+	ReturnSetInfo *rsinfo = arg;
+	Datum		values[7];
+	bool		nulls[7];
+
+	for (int i = 0; i < (int) lengthof(values); i++)
+		values[i] = SPI_getbinval(row, desc, i + 1, &nulls[i]);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/*
+ * get_job_attempts(p_job_id uuid) returns setof (system, attempt, worker,
+ * started_at, ended_at, outcome, error)
+ */
+Datum
+get_job_attempts(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	pg_uuid_t	job_id;
+
+	InitMaterializedSRF(fcinfo, 0);
+	caller_enter_user(&caller);
+	job_id = check_uuid(fcinfo, 0, "p_job_id");
+	argument_uuid(&args, &job_id);
+	argument_uuid(&args, caller.service ? NULL : &caller.uid);
+	if (statement_read(&find_job, &args) == 0)
+		refuse_unknown(&caller, "job", &job_id);
+	statement_read_each(&select_attempts, &args, put_attempt, fcinfo->resultinfo);
+	caller_leave(&caller);
+
+	return (Datum) 0;
+}
