@@ -102,7 +102,9 @@ window_start(FunctionCallInfo fcinfo, int argno, TimestampTz *since)
 
 	if (PG_ARGISNULL(argno))
 		return false;
-	*since = now - (check_until(fcinfo, argno, "p_window", now, 1, MAX_WINDOW_SECONDS) - now);
+	(void) check_until(fcinfo, argno, "p_window", now, 1, MAX_WINDOW_SECONDS);
+	*since = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval,
+													 TimestampTzGetDatum(now), PG_GETARG_DATUM(argno)));
 	return true;
 }
 

@@ -18,6 +18,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/async.h"
 #include "executor/instrument.h"
@@ -46,6 +47,8 @@ PG_FUNCTION_INFO_V1(claim_jobs);
 /* looks that read fewer pages than this, for each row found, are cheap */
 #define CHEAP_LOOK_PAGES 50
 #define LOOK_SHARE 20
+/* no look rests for more than LOOK_SHARE times this */
+#define MAX_LOOK_COST_US (100 * 1000)
 
 /* a place in the order of the waiting list */
 typedef struct Place
@@ -66,6 +69,7 @@ typedef struct Pace
 /* a look that is being taken */
 typedef struct Look
 {
+	bool		planned;		/* only the look itself reads pages */
 	TimestampTz began;
 	int64		pages;
 } Look;
@@ -161,13 +165,15 @@ static Statement claim = {
 	" leased AS ("
 	"   UPDATE studio_engine.queue q"
 	"      SET state = 'leased', attempt = q.attempt + 1, lease_token = pg_catalog.gen_random_uuid(),"
-	"          worker = $7, claimed_at = $8, expires_at = $9, due_at = $9, since = q.due_at"
+	"          worker = $7, claimed_at = pg_catalog.clock_timestamp(), since = q.due_at,"
+	"          due_at = pg_catalog.clock_timestamp() + $8 * interval '1 microsecond',"
+	"          expires_at = pg_catalog.clock_timestamp() + $8 * interval '1 microsecond'"
 	"     FROM picked p WHERE q.job_id = p.job_id AND q.system = $1::studio_engine.job_system"
-	"   RETURNING q.job_id, q.lease_token, q.attempt, p.rank, p.turn, p.due_at)"
-	" SELECT l.job_id, l.lease_token, l.attempt, l.rank, l.turn, l.due_at"
+	"   RETURNING q.job_id, q.lease_token, q.attempt, p.rank, p.turn, p.due_at, q.expires_at)"
+	" SELECT l.job_id, l.lease_token, l.attempt, l.rank, l.turn, l.due_at, l.expires_at"
 	"   FROM leased l ORDER BY l.rank, l.turn, l.due_at, l.job_id",
-	.nargs = 9,.argtypes = {TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, UUIDOID, INT4OID,
-	TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
+	.nargs = 8,.argtypes = {TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, UUIDOID, INT4OID,
+	TEXTOID, INT8OID}
 };
 
 /* The system of a name; NULL where there is none. */
@@ -207,20 +213,41 @@ lookout_of(const QueueSystem *system)
  * Jobs come and go
  * ------------------------------------------------------------------------ */
 
+/* when this session last notified, and when its transaction did */
+static TimestampTz notified_at = 0;
+static TimestampTz notifying_at = 0;
+
+/* What was rolled back has notified nobody. */
+static void
+note_notified(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_COMMIT && notifying_at != 0)
+		notified_at = notifying_at;
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
+		notifying_at = 0;
+}
+
 /* Wake those who listen, at most once in a while. */
 static void
 announce(const QueueSystem *system)
 {
-	static TimestampTz last = 0;
+	static bool watching = false;
 	int32		interval = setting_int32("notify_interval_ms", 0);
-	TimestampTz now;
+	TimestampTz now,
+				last;
 
 	if (interval == 0)
 		return;
+	if (!watching)
+	{
+		RegisterXactCallback(note_notified, NULL);
+		watching = true;
+	}
 	now = GetCurrentTimestamp();
+	last = Max(notified_at, notifying_at);
 	if (now >= last && !TimestampDifferenceExceeds(last, now, interval))
 		return;
-	last = now;
+	notifying_at = now;
 	Async_Notify("studio_engine", system->name);
 }
 
@@ -456,19 +483,22 @@ note_look(Pace *pace, const Look *look, uint64 found)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	int64		pages = pages_read() - look->pages;
+	bool		cheap = !look->planned || pages < CHEAP_LOOK_PAGES * (int64) (found + 1);
 
 	pace->looked_at = now;
-	pace->cost = pages < CHEAP_LOOK_PAGES * (int64) (found + 1) ? 0 :
-		Min(now - look->began, USECS_PER_SEC);
+	pace->cost = cheap ? 0 : Min(now - look->began, MAX_LOOK_COST_US);
 }
 
 static Look
-begin_look(void)
+begin_look(const Statement *statement)
 {
-	return (Look)
-	{
-		.began = GetCurrentTimestamp(),.pages = pages_read()
+	Look		look = {
+		.planned = statement_is_planned(statement),
+		.began = GetCurrentTimestamp(),
+		.pages = pages_read()
 	};
+
+	return look;
 }
 
 /* What was delayed until now is waiting from now on. */
@@ -476,7 +506,7 @@ static void
 promote_due(const QueueSystem *system, Lookout *lookout, int32 limit)
 {
 	Arguments	args = NO_ARGUMENTS;
-	Look		look = begin_look();
+	Look		look = begin_look(&promote);
 	uint64		found;
 
 	if (!may_look(&lookout->delayed, look.began))
@@ -494,8 +524,7 @@ typedef struct Claim
 	const QueueSystem *system;
 	const char *worker;
 	int32		limit;
-	TimestampTz now;
-	TimestampTz expires_at;
+	int64		lease;			/* microseconds */
 } Claim;
 
 static uint64
@@ -510,8 +539,7 @@ claim_from(const Claim *asked, const Place *place)
 	argument_uuid(&args, &place->job_id);
 	argument_int32(&args, asked->limit);
 	argument_text(&args, asked->worker);
-	argument_time(&args, &asked->now);
-	argument_time(&args, &asked->expires_at);
+	argument_add(&args, Int64GetDatum(asked->lease), false);
 	return statement_run(&claim, &args);
 }
 
@@ -533,7 +561,7 @@ remember_place(Lookout *lookout)
 static uint64
 claim_nearby(const Claim *asked, Lookout *lookout)
 {
-	Look		look = begin_look();
+	Look		look = begin_look(&claim);
 	uint64		found;
 
 	if (!lookout->found || !may_look(&lookout->nearby, look.began))
@@ -554,7 +582,7 @@ claim_first(const Claim *asked)
 	uint64		found;
 
 	promote_due(asked->system, lookout, asked->limit);
-	look = begin_look();
+	look = begin_look(&claim);
 	if (may_look(&lookout->waiting, look.began))
 	{
 		found = claim_from(asked, &first_place);
@@ -573,6 +601,7 @@ typedef struct Claimed
 	pg_uuid_t	job_id;
 	pg_uuid_t	token;
 	int32		attempt;
+	TimestampTz expires_at;
 } Claimed;
 
 static Claimed *
@@ -589,6 +618,7 @@ copy_claimed(uint64 found)
 		claimed[i].job_id = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
 		claimed[i].token = *DatumGetUUIDP(SPI_getbinval(row, desc, 2, &isnull));
 		claimed[i].attempt = DatumGetInt32(SPI_getbinval(row, desc, 3, &isnull));
+		claimed[i].expires_at = DatumGetTimestampTz(SPI_getbinval(row, desc, 7, &isnull));
 	}
 	return claimed;
 }
@@ -605,7 +635,7 @@ put_claimed(ReturnSetInfo *rsinfo, const Claim *asked, const Claimed *claimed)
 	values[0] = UUIDPGetDatum(&claimed->job_id);
 	values[1] = UUIDPGetDatum(&claimed->token);
 	values[2] = Int32GetDatum(claimed->attempt);
-	values[3] = TimestampTzGetDatum(asked->expires_at);
+	values[3] = TimestampTzGetDatum(claimed->expires_at);
 	nulls[4] = statement_run(asked->system->select_job, &args) == 0;
 	if (!nulls[4])
 		values[4] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &nulls[4]);
@@ -622,6 +652,7 @@ claim_jobs(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	Caller		caller;
+	TimestampTz now;
 	Claim		asked;
 	Claimed    *claimed;
 	uint64		found;
@@ -631,8 +662,8 @@ claim_jobs(PG_FUNCTION_ARGS)
 	asked.system = queue_check_name(fcinfo, 0, "p_system");
 	asked.worker = check_text(fcinfo, 1, "p_worker", 1, MAX_WORKER_LENGTH);
 	asked.limit = check_int32(fcinfo, 2, "p_limit", 1, MAX_CLAIM);
-	asked.now = GetCurrentTimestamp();
-	asked.expires_at = lease_end(fcinfo, 3, asked.now);
+	now = GetCurrentTimestamp();
+	asked.lease = lease_end(fcinfo, 3, now) - now;
 
 	found = claim_first(&asked);
 	claimed = copy_claimed(found);

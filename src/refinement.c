@@ -117,8 +117,8 @@ static Statement is_same_text = {
 static Statement end_studio_job = {
 	.by_index = true,
 	.text = "UPDATE @extschema@.studio_jobs"
-	"   SET status = 'FAILED', error_details = COALESCE($2, pg_catalog.jsonb_strip_nulls("
-	"         pg_catalog.jsonb_build_object('code', $3, 'message', $4)))"
+	"   SET status = 'FAILED', error_details = COALESCE($2, NULLIF(pg_catalog.jsonb_strip_nulls("
+	"         pg_catalog.jsonb_build_object('code', $3, 'message', $4)), '{}'), error_details)"
 	" WHERE job_id = $1",
 	.nargs = 4,.argtypes = {UUIDOID, JSONBOID, TEXTOID, TEXTOID}
 };

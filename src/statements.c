@@ -157,12 +157,23 @@ close_other_ways(void)
 	return level;
 }
 
+/*
+ * Will a statement that is by_index run without being planned first?
+ */
+bool
+statement_is_planned(const Statement *statement)
+{
+	return statement->plan != NULL && statement->planned &&
+		statement->generation == relations_generation() &&
+		SPI_plan_is_valid(statement->plan);
+}
+
 /* Execute the plan with the settings that it is to be made with. */
 static int
 execute_plan(Statement *statement, const Arguments *args, bool read_only)
 {
 	SPIPlanPtr	plan = kept_plan(statement);
-	bool		replan = statement->by_index && !(statement->planned && SPI_plan_is_valid(plan));
+	bool		replan = statement->by_index && !statement_is_planned(statement);
 	int			level = replan ? close_other_ways() : 0;
 	int			rc = SPI_execute_plan(plan, (Datum *) args->values, args->nulls, read_only, 0);
 

@@ -53,6 +53,8 @@ extern uint64 statement_run(Statement *statement, const Arguments *args);
 extern uint64 statement_read(Statement *statement, const Arguments *args);
 extern uint64 statement_look(Statement *statement, const Arguments *args);
 
+extern bool statement_is_planned(const Statement *statement);
+
 typedef void (*RowFunction) (HeapTuple row, TupleDesc desc, void *arg);
 
 extern void statement_run_each(Statement *statement, const Arguments *args, RowFunction function, void *arg);

@@ -158,9 +158,8 @@ static Statement finish_job = {
 };
 static Statement differs_from_finished = {
 	.by_index = true,
-	.text = "SELECT $2 IS DISTINCT FROM COALESCE(j.output_url, $2)"
-	"    OR $3 IS DISTINCT FROM COALESCE(j.cost_credits_final, $3)"
-	"  FROM @extschema@.jobs j WHERE j.id = $1 AND ($2 IS NOT NULL OR $3 IS NOT NULL)",
+	.text = "SELECT COALESCE($2 <> j.output_url, false) OR COALESCE($3 <> j.cost_credits_final, false)"
+	"  FROM @extschema@.jobs j WHERE j.id = $1",
 	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, INT4OID}
 };
 static Statement end_job = {
@@ -396,7 +395,8 @@ check_step_names(Datum steps)
 }
 
 /*
- * create_job_steps(p_job_id uuid, p_steps jsonb) returns integer
+ * create_job_steps(p_job_id uuid, p_steps jsonb, p_lease_token uuid) returns
+ * integer
  */
 Datum
 create_job_steps(PG_FUNCTION_ARGS)
@@ -404,6 +404,7 @@ create_job_steps(PG_FUNCTION_ARGS)
 	Caller		caller;
 	pg_uuid_t	job_id;
 	Job			job;
+	Lease		lease;
 	uint64		added;
 
 	caller_enter_service(&caller);
@@ -412,6 +413,7 @@ create_job_steps(PG_FUNCTION_ARGS)
 		check_step_names(PG_GETARG_DATUM(1));
 
 	job_lock_or_refuse(&caller, &job_id, &job);
+	lease_require_work(lease_check(&video_queue, &job_id, fcinfo, 2, &lease), &lease);
 	added = PG_ARGISNULL(1) ? add_default_steps(&job_id) : add_steps(&job_id, PG_GETARG_DATUM(1));
 	caller_leave(&caller);
 

@@ -58,7 +58,7 @@ suite_tap() {
 
 # The longest of them, with as many operations as SOAK_OPERATIONS says; on request only.
 suite_soak() {
-	prove_tap test/tap/050_model.pl
+	prove_tap test/tap/050_model.pl test/tap/070_workers.pl
 }
 
 # These make clusters of their own, below TMPDIR and TESTDATADIR.

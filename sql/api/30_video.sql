@@ -12,11 +12,11 @@ CREATE FUNCTION @extschema@.create_job(p_project_id uuid, p_cost_credits integer
 COMMENT ON FUNCTION @extschema@.create_job(uuid, integer, integer) IS
 'Makes a job of project p_project_id with its steps and a hold of p_cost_credits (positive), and queues it; or does nothing. Of two jobs workers get the one with the higher p_priority first. Returns the id of the job. Services only, since the caller sets the price; 22004, 22023, PT404 no such project, PT402 not enough credits, PT429 too many active jobs (setting max_active_jobs).';
 
-CREATE FUNCTION @extschema@.create_job_steps(p_job_id uuid, p_steps jsonb DEFAULT NULL) RETURNS integer
+CREATE FUNCTION @extschema@.create_job_steps(p_job_id uuid, p_steps jsonb DEFAULT NULL, p_lease_token uuid DEFAULT NULL) RETURNS integer
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_job_steps'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION @extschema@.create_job_steps(uuid, jsonb) IS
-'Adds the steps of a job that are not there yet. p_steps: a JSON array of 1 to 100 different names of 1 to 100 characters, in order; NULL: one step per stage, in lower case, without scripting where the project brings its own transcript. Returns how many were added. Services only; 22004, 22023, PT404.';
+COMMENT ON FUNCTION @extschema@.create_job_steps(uuid, jsonb, uuid) IS
+'Adds the steps of a job that are not there yet. p_steps: a JSON array of 1 to 100 different names of 1 to 100 characters, in order; NULL: one step per stage, in lower case, without scripting where the project brings its own transcript. Returns how many were added. Services only; 22004, 22023, PT404, PT409 lease lost or missing.';
 
 CREATE FUNCTION @extschema@.update_job_step(
     p_job_id uuid, p_step_name text, p_state text, p_progress_pct integer DEFAULT NULL,

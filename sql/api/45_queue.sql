@@ -30,7 +30,7 @@ CREATE FUNCTION @extschema@.heartbeat_job(p_job_id uuid, p_lease_token uuid, p_p
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'heartbeat_job'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.heartbeat_job(uuid, uuid, integer, text, interval) IS
-'Prolongs a lease to p_lease from now (NULL: setting lease_seconds). Returns cancel, true when somebody wants the job to be cancelled and the worker should fail it, and lease_expires_at. Progress in percent and message go into the row of a video job, at most once in progress_interval_ms and never backwards; without them, and for studio jobs, only a narrow private row is written. Call it in a transaction of its own. Services only; 22004, 22023, PT409 lease lost or expired.';
+'Prolongs a lease to p_lease from now (NULL: setting lease_seconds). Returns cancel, true when somebody wants the job to be cancelled and the worker should fail it, and lease_expires_at. Progress in percent and message (at most 1000 characters) go into the row of a video job, at most once in progress_interval_ms and never backwards; without them, and for studio jobs, only a narrow private row is written. Call it in a transaction of its own. Services only; 22004, 22023, PT409 lease lost or expired.';
 
 CREATE FUNCTION @extschema@.snooze_job(p_job_id uuid, p_lease_token uuid, p_for interval)
   RETURNS timestamptz
@@ -67,7 +67,7 @@ CREATE FUNCTION @extschema@.get_job_statistics(p_system text, p_user_id uuid DEF
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'get_job_statistics'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.get_job_statistics(text, uuid, interval) IS
-'Figures about the jobs of a table (p_system: studio_jobs, jobs) as a JSON object: count_by_status; completed and failed; average_ms, p50_ms, p95_ms from created_at to the end of completed jobs, in milliseconds; throughput_per_hour, completed jobs an hour; waiting, delayed, leased and oldest_waiting_seconds of the queue; recent_failures, the 10 newest. All but count_by_status and the queue look at the jobs made within p_window (NULL: ever; throughput: the last 24 hours). p_user_id NULL: the caller, or for a service all users. Reads all jobs in question. The user or a service; 22004, 22023, 42501 not yours.';
+'Figures about the jobs of a table (p_system: studio_jobs, jobs) as a JSON object: count_by_status; completed and failed; average_ms, p50_ms, p95_ms from created_at to the end of completed jobs, in milliseconds; throughput_per_hour, jobs that were completed within p_window (NULL: the last 24 hours), an hour; waiting, delayed, leased and oldest_waiting_seconds of the queue; recent_failures, the 10 newest. All but count_by_status, throughput and the queue look at the jobs made within p_window (NULL: ever). p_user_id NULL: the caller, or for a service all users. Reads all jobs in question. The user or a service; 22004, 22023, 42501 not yours.';
 
 CREATE FUNCTION studio_engine.open_jobs(
     OUT system text, OUT job_id uuid, OUT user_id uuid, OUT priority integer, OUT created_at timestamptz)

@@ -19,7 +19,7 @@ CREATE FUNCTION @extschema@.create_studio_job(p_user_id uuid, p_raw_audio_url te
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_studio_job'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.create_studio_job(uuid, text, text, integer) IS
-'Makes a studio job with status NEW for a recording (p_raw_audio_url: 1 to 8192 characters). p_system_prompt: prompt of the language model, NULL takes setting default_system_prompt. p_priority: the higher, the sooner; users at most setting max_user_priority. Returns the job. The user or a service; 22004, 22023, 42501 not yours, PT404 no such user, PT429 too many active jobs (setting max_active_jobs).';
+'Makes a studio job with status NEW for a recording (p_raw_audio_url: 1 to 8192 characters). p_system_prompt: prompt of the language model, 1 to 1000000 characters; NULL takes setting default_system_prompt. p_priority: the higher, the sooner; users at most setting max_user_priority. Returns the job. The user or a service; 22004, 22023, 42501 not yours, PT404 no such user, PT429 too many active jobs (setting max_active_jobs).';
 
 CREATE FUNCTION @extschema@.update_studio_job_status(p_job_id uuid, p_status text, p_lease_token uuid DEFAULT NULL)
   RETURNS jsonb
@@ -47,7 +47,7 @@ CREATE FUNCTION @extschema@.store_refined_text(p_job_id uuid, p_text text, p_mod
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'store_refined_text'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.store_refined_text(uuid, text, text, uuid) IS
-'Stores the finished text, and the model where p_model_version is given, and moves the job to COMPLETE, which sets processing_time_ms. Again with the same text: the same answer; with another: PT409. Returns the job. Services only; 22004, 22023, PT404, PT409, 23514 as update_studio_job_status().';
+'Stores the finished text, and the model where p_model_version (1 to 1000000 characters) is given, and moves the job to COMPLETE, which sets processing_time_ms. Again with the same text: the same answer; with another: PT409. Returns the job. Services only; 22004, 22023, PT404, PT409, 23514 as update_studio_job_status().';
 
 CREATE FUNCTION @extschema@.fail_studio_job(p_job_id uuid, p_error jsonb, p_retryable boolean DEFAULT false, p_lease_token uuid DEFAULT NULL)
   RETURNS jsonb

@@ -66,7 +66,7 @@ BEGIN
     @extschema@.verify_credit_ledger(uuid),
     @extschema@.cleanup_expired_drafts(integer),
     @extschema@.create_job(uuid, integer, integer),
-    @extschema@.create_job_steps(uuid, jsonb),
+    @extschema@.create_job_steps(uuid, jsonb, uuid),
     @extschema@.update_job_step(uuid, text, text, integer, text, text, uuid),
     @extschema@.advance_job(uuid, text, integer, text, uuid),
     @extschema@.complete_job(uuid, text, jsonb, integer, uuid),

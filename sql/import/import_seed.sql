@@ -737,6 +737,7 @@ BEGIN
 	WHILE public.sweep_stale_holds(100000) > 0 LOOP
 		NULL;
 	END LOOP;
+	PERFORM studio_engine.rebuild_queue();
 END
 $sweep$;
 

@@ -219,7 +219,7 @@ INSERT INTO expected_function VALUES
 	('public.cleanup_expired_drafts(p_limit integer DEFAULT 1000)', 'integer', 'v'),
 	('public.complete_job(p_job_id uuid, p_output_url text DEFAULT NULL::text, p_manifest jsonb DEFAULT NULL::jsonb, p_final_cost integer DEFAULT NULL::integer, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
 	('public.create_job(p_project_id uuid, p_cost_credits integer, p_priority integer DEFAULT 0)', 'uuid', 'v'),
-	('public.create_job_steps(p_job_id uuid, p_steps jsonb DEFAULT NULL::jsonb)', 'integer', 'v'),
+	('public.create_job_steps(p_job_id uuid, p_steps jsonb DEFAULT NULL::jsonb, p_lease_token uuid DEFAULT NULL::uuid)', 'integer', 'v'),
 	('public.create_studio_job(p_user_id uuid, p_raw_audio_url text, p_system_prompt text DEFAULT NULL::text, p_priority integer DEFAULT 0)', 'jsonb', 'v'),
 	('public.ensure_profile(p_user_id uuid)', 'jsonb', 'v'),
 	('public.expire_credits(p_limit integer DEFAULT 1000)', 'integer', 'v'),

@@ -115,7 +115,7 @@ $history .= q{
 	SELECT count(*) FROM public.claim_jobs('studio_jobs', E'worker \u00e9\t"1"', 4, '1 day');
 	SELECT public.cancel_studio_job(job_id, 'while it runs') FROM studio_engine.queue WHERE state = 'leased' ORDER BY job_id LIMIT 1;
 	SELECT count(*) FROM public.claim_jobs('jobs', 'camera', 6, '1 day');
-	SELECT count(public.heartbeat_job(job_id, lease_token, 4, 'at work')) FROM studio_engine.queue WHERE worker = 'camera' AND state = 'leased';
+	SELECT count(public.heartbeat_job(job_id, lease_token, 4, 'at work', '1 day')) FROM studio_engine.queue WHERE worker = 'camera' AND state = 'leased';
 	SELECT public.cancel_job(job_id) FROM studio_engine.queue WHERE worker = 'camera' ORDER BY job_id LIMIT 1;
 	SELECT public.fail_job(job_id, 'E1', 'It broke.', 'scripting', true, lease_token) FROM studio_engine.queue
 	 WHERE worker = 'camera' AND cancel_requested_at IS NULL ORDER BY job_id LIMIT 1;
