@@ -213,3 +213,34 @@ stamp_studio_job(RowEdit *edit, HeapTuple old, int from, int to)
 	if (from == STUDIO_FAILED)
 		stamp_studio_retry(edit);
 }
+
+/* failed > pending: a new attempt begins. */
+static void
+stamp_run_retry(RowEdit *edit)
+{
+	row_set_null(edit, "started_at");
+	row_set_null(edit, "completed_at");
+	row_set_null(edit, "error_message");
+}
+
+void
+stamp_run(RowEdit *edit, HeapTuple old, int from, int to)
+{
+	if (old == NULL || from == to)
+		return;
+
+	switch ((RunStatus) to)
+	{
+		case RUN_PENDING:
+			stamp_run_retry(edit);
+			break;
+		case RUN_RUNNING:
+			stamp_time(edit, old, "started_at");
+			break;
+		case RUN_COMPLETED:
+		case RUN_FAILED:
+		case RUN_CANCELLED:
+			stamp_time(edit, old, "completed_at");
+			break;
+	}
+}

@@ -43,7 +43,13 @@ BEGIN
     @extschema@.claim_draft_prompt(text, uuid),
     @extschema@.cancel_job(uuid, text),
     @extschema@.retry_job(uuid),
-    @extschema@.get_dashboard(uuid, integer)
+    @extschema@.get_dashboard(uuid, integer),
+    pipeline.create_job(text, jsonb, uuid),
+    pipeline.get_job(text),
+    pipeline.cancel_job(text),
+    pipeline.retry_job(text),
+    pipeline.events_since(text, bigint, integer),
+    pipeline.get_prompt(text)
     TO authenticated, service_role;
 
   GRANT EXECUTE ON FUNCTION
@@ -67,7 +73,12 @@ BEGIN
     @extschema@.complete_job(uuid, text, jsonb, integer),
     @extschema@.fail_job(uuid, text, text, text),
     @extschema@.record_asset(uuid, text, text, text, bigint, text, jsonb),
-    @extschema@.log_job(uuid, text, text, text, jsonb)
+    @extschema@.log_job(uuid, text, text, text, jsonb),
+    pipeline.set_job_status(text, text, text),
+    pipeline.record_event(text, text, text, jsonb),
+    pipeline.register_artifact(text, text, text, jsonb, bigint, text, text),
+    pipeline.upsert_prompt(text, text, text, text),
+    pipeline.delete_old_events(interval, integer)
     TO service_role;
 END
 $grants$;

@@ -87,7 +87,11 @@ LANGUAGE sql SECURITY DEFINER AS $$
   SELECT md5(concat(
     (SELECT string_agg(l.xmin::text || l::text, ';' ORDER BY l.user_id, l.entry_no) FROM public.credit_ledger l),
     (SELECT string_agg(a.xmin::text || a::text, ';' ORDER BY a.user_id) FROM public.credit_accounts a),
-    (SELECT string_agg(j.xmin::text || j::text, ';' ORDER BY j.id) FROM public.jobs j)))
+    (SELECT string_agg(j.xmin::text || j::text, ';' ORDER BY j.id) FROM public.jobs j),
+    (SELECT string_agg(j.xmin::text || j::text, ';' ORDER BY j.run_id) FROM pipeline.jobs j),
+    (SELECT string_agg(e.xmin::text || e::text, ';' ORDER BY e.run_id, e.seq) FROM pipeline.job_events e),
+    (SELECT string_agg(a.xmin::text || a::text, ';' ORDER BY a.id) FROM pipeline.artifacts a),
+    (SELECT string_agg(p.xmin::text || p::text, ';' ORDER BY p.id) FROM pipeline.prompts p)))
 $$;
 
 -- The value or the error of a query, and whether it wrote anything.
@@ -196,6 +200,8 @@ CREATE FUNCTION t.clean() RETURNS TABLE (what text, rows bigint)
 LANGUAGE sql AS $$
   DELETE FROM auth.users;
   DELETE FROM public.draft_prompts;
+  DELETE FROM pipeline.jobs;
+  DELETE FROM pipeline.prompts;
   SELECT * FROM (
     SELECT 'profiles', count(*) FROM public.profiles UNION ALL
     SELECT 'draft_prompts', count(*) FROM public.draft_prompts UNION ALL
@@ -207,7 +213,9 @@ LANGUAGE sql AS $$
     SELECT 'credit_accounts', count(*) FROM public.credit_accounts UNION ALL
     SELECT 'credit_ledger', count(*) FROM public.credit_ledger UNION ALL
     SELECT 'expiring_credits', count(*) FROM studio_engine.expiring_credits UNION ALL
-    SELECT 'ledger_hashes', count(*) FROM studio_engine.ledger_hashes) AS left_behind (what, rows)
+    SELECT 'ledger_hashes', count(*) FROM studio_engine.ledger_hashes UNION ALL
+    SELECT 'pipeline.job_events', count(*) FROM pipeline.job_events UNION ALL
+    SELECT 'pipeline.artifacts', count(*) FROM pipeline.artifacts) AS left_behind (what, rows)
    WHERE rows > 0;
 $$;
 

@@ -80,6 +80,9 @@ CREATE FUNCTION t.functions() RETURNS SETOF text
 LANGUAGE sql AS $$
   SELECT unnest(ARRAY['public.handle_new_user()', 'public.update_updated_at()', 'studio_engine.chain_entry()', 'studio_engine.close_hold_of_ended_job()',
     'studio_engine.enforce_workflow(''jobs'')', 'studio_engine.enforce_workflow(''job_steps'')',
+    'studio_engine.enforce_workflow(''pipeline.jobs'')', 'studio_engine.guard_run()', 'studio_engine.record_transition()',
+    'studio_engine.pass_owner_on()', 'studio_engine.enter_event()', 'studio_engine.count_event()', 'studio_engine.keep_event()',
+    'studio_engine.enter_artifact()', 'studio_engine.keep_artifact()',
     'studio_engine.enter_in_ledger()', 'studio_engine.guard_account()', 'studio_engine.guard_ledger()',
     'studio_engine.keep_owner_of_hold()', 'studio_engine.lock_jobs_of_project()', 'studio_engine.lock_jobs_of_user()',
     'studio_engine.note_changed_settings()',
