@@ -600,7 +600,6 @@ pipeline_register_artifact(PG_FUNCTION_ARGS)
 
 	/* the lock of the run lets two reports of one file find each other */
 	(void) run_lock_or_refuse(&caller, run_id);
-	run_touch(run_id);
 	if (statement_run(PG_ARGISNULL(6) ? &update_by_url : &update_by_checksum, &args) == 0)
 		statement_run(&insert_artifact, &args);
 	*id = result_uuid(1);

@@ -6,8 +6,9 @@
  *
  * An event is numbered under the lock of its run and becomes visible with the
  * lock's release, so numbers become visible in their order: whoever reads
- * "after n" misses nothing.  The run is written in the same transaction, so
- * that in REPEATABLE READ an older view of it fails with 40001.
+ * "after n" misses nothing.  Whoever adds an event or an artifact writes the
+ * run in the same transaction, so that in REPEATABLE READ an older view of
+ * what belongs to it fails with 40001.
  *
  * Pitfall: a number is the run's only when its event stays.  The counter moves
  * after the statement, so that a row that ON CONFLICT DO NOTHING or another
@@ -40,21 +41,23 @@ PG_FUNCTION_INFO_V1(keep_event);
 PG_FUNCTION_INFO_V1(enter_artifact);
 PG_FUNCTION_INFO_V1(keep_artifact);
 
-/* what belongs to a run: its owner, and the number of the next event */
-typedef struct Place
+/* the owner of a run, or nobody */
+typedef struct Owner
 {
-	bool		owned;
-	pg_uuid_t	owner_id;
-	int64		seq;
-} Place;
+	bool		known;
+	pg_uuid_t	id;
+} Owner;
 
 static Statement lock_run = {
 	.text = "SELECT j.status FROM pipeline.jobs j"
 	" WHERE j.run_id = $1 AND ($2 IS NULL OR j.owner_id = $2) FOR NO KEY UPDATE",
 	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
 };
+
+/* once in a transaction is enough */
 static Statement touch_run = {
-	.text = "UPDATE pipeline.jobs SET last_event_seq = last_event_seq WHERE run_id = $1",
+	.text = "UPDATE pipeline.jobs j SET last_event_seq = j.last_event_seq"
+	" WHERE j.run_id = $1 AND j.xmin <> pg_catalog.pg_current_xact_id()::pg_catalog.xid",
 	.nargs = 1,.argtypes = {TEXTOID}
 };
 static Statement select_owner = {
@@ -155,21 +158,6 @@ run_lock_or_refuse(const Caller *caller, const char *run_id)
 	return status ? flow_state(&run_flow, status) : UNKNOWN_STATE;
 }
 
-/*
- * Make what was decided under the lock of a run count, where the run is not
- * written: see job_touch().
- */
-void
-run_touch(const char *run_id)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	if (!IsolationUsesXactSnapshot())
-		return;
-	argument_text(&args, run_id);
-	keep_books(&touch_run, &args);
-}
-
 /* ------------------------------------------------------------------------
  * Triggers of pipeline.jobs
  * ------------------------------------------------------------------------ */
@@ -259,34 +247,36 @@ pass_owner_on(PG_FUNCTION_ARGS)
  * Triggers of events and artifacts
  * ------------------------------------------------------------------------ */
 
-/* Ask a statement for a run; without one, which its foreign key will say,
+/* Ask a statement for the owner of a run, and for the number of its next event
+ * where seq is given.  Of a run that is not there, as the foreign key will say,
  * there is no owner and the number is 1. */
-static Place
-ask_run(Statement *statement, const char *run_id)
+static Owner
+ask_run(Statement *statement, const char *run_id, int64 *seq)
 {
-	Place		place = {.owned = false,.seq = 1};
+	Owner		owner = {.known = false};
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
+	bool		found;
 
 	argument_text(&args, run_id);
 	caller_enter_trigger(&caller);
-	if (statement_run(statement, &args) > 0)
+	found = statement_run(statement, &args) > 0;
+	if (found && !result_isnull(1))
 	{
-		place.owned = !result_isnull(1);
-		if (place.owned)
-			place.owner_id = result_uuid(1);
-		if (statement == &lock_place)
-			place.seq = result_int64(2);
+		owner.known = true;
+		owner.id = result_uuid(1);
 	}
+	if (seq != NULL)
+		*seq = found ? result_int64(2) : 1;
 	caller_leave(&caller);
-	return place;
+	return owner;
 }
 
 static void
-set_owner(RowEdit *edit, const Place *place)
+set_owner(RowEdit *edit, const Owner *owner)
 {
-	if (place->owned)
-		row_set(edit, "owner_id", UUIDOID, UUIDPGetDatum(&place->owner_id));
+	if (owner->known)
+		row_set(edit, "owner_id", UUIDOID, UUIDPGetDatum(&owner->id));
 	else
 		row_set_null(edit, "owner_id");
 }
@@ -302,14 +292,15 @@ enter_event(PG_FUNCTION_ARGS)
 		.desc = RelationGetDescr(data->tg_relation),
 		.row = trigger_new_row(data)
 	};
-	Place		place;
+	Owner		owner;
+	int64		seq;
 
 	if (restoring())
 		return PointerGetDatum(edit.row);
 
-	place = ask_run(&lock_place, row_get_text(edit.desc, edit.row, "run_id"));
-	row_set(&edit, "seq", INT8OID, Int64GetDatum(place.seq));
-	set_owner(&edit, &place);
+	owner = ask_run(&lock_place, row_get_text(edit.desc, edit.row, "run_id"), &seq);
+	row_set(&edit, "seq", INT8OID, Int64GetDatum(seq));
+	set_owner(&edit, &owner);
 	return PointerGetDatum(row_edit_apply(&edit));
 }
 
@@ -359,9 +350,9 @@ static Datum
 keep_owner(const TriggerData *data)
 {
 	RowEdit		edit = {.desc = RelationGetDescr(data->tg_relation),.row = data->tg_newtuple};
-	Place		place = ask_run(&select_owner, row_get_text(edit.desc, edit.row, "run_id"));
+	Owner		owner = ask_run(&select_owner, row_get_text(edit.desc, edit.row, "run_id"), NULL);
 
-	set_owner(&edit, &place);
+	set_owner(&edit, &owner);
 	return PointerGetDatum(row_edit_apply(&edit));
 }
 
@@ -382,6 +373,19 @@ keep_event(PG_FUNCTION_ARGS)
 	return keep_owner(data);
 }
 
+/* Write a run that is locked and gets something new: see the top of the file. */
+static void
+write_run(const char *run_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+
+	argument_text(&args, run_id);
+	caller_enter_trigger(&caller);
+	keep_books(&touch_run, &args);
+	caller_leave(&caller);
+}
+
 /*
  * enter_artifact() returns trigger: BEFORE INSERT on pipeline.artifacts.
  */
@@ -393,13 +397,16 @@ enter_artifact(PG_FUNCTION_ARGS)
 		.desc = RelationGetDescr(data->tg_relation),
 		.row = trigger_new_row(data)
 	};
-	Place		place;
+	const char *run_id;
+	Owner		owner;
 
 	if (restoring())
 		return PointerGetDatum(edit.row);
 
-	place = ask_run(&lock_owner, row_get_text(edit.desc, edit.row, "run_id"));
-	set_owner(&edit, &place);
+	run_id = row_get_text(edit.desc, edit.row, "run_id");
+	owner = ask_run(&lock_owner, run_id, NULL);
+	write_run(run_id);
+	set_owner(&edit, &owner);
 	return PointerGetDatum(row_edit_apply(&edit));
 }
 
