@@ -75,7 +75,7 @@ BEGIN
   -- of the database. Loading a dump, he restores for whom the dump says.
   SELECT string_agg(o.what, ', ' ORDER BY o.what) INTO v_foreign
     FROM (SELECT format('schema %I', n.nspname) AS what, n.nspowner AS owner
-            FROM pg_namespace n WHERE n.nspname = 'studio_engine'
+            FROM pg_namespace n WHERE n.nspname IN ('studio_engine', 'pipeline')
           UNION ALL
           SELECT format('table %s', c.oid::regclass), c.relowner
             FROM pg_class c
@@ -144,12 +144,16 @@ BEGIN
       HINT = format('Rename the schema, or ALTER SCHEMA pipeline OWNER TO %s.', v_owner);
   END IF;
   IF v_mode = 'install' AND v_there IS NOT NULL THEN
-    SELECT string_agg(o.what, ', ' ORDER BY o.what) INTO v_inside
+    SELECT o.what INTO v_inside
       FROM (SELECT pg_describe_object('pg_class'::regclass, c.oid, 0) AS what
               FROM pg_class c WHERE c.relnamespace = to_regnamespace('pipeline') AND c.relkind <> 'i'
             UNION ALL
             SELECT pg_describe_object('pg_proc'::regclass, p.oid, 0)
-              FROM pg_proc p WHERE p.pronamespace = to_regnamespace('pipeline')) AS o
+              FROM pg_proc p WHERE p.pronamespace = to_regnamespace('pipeline')
+            UNION ALL
+            SELECT pg_describe_object('pg_type'::regclass, t.oid, 0)
+              FROM pg_type t WHERE t.typnamespace = to_regnamespace('pipeline') AND t.typtype <> 'c' AND t.typcategory <> 'A') AS o
+     ORDER BY o.what
      LIMIT 1;
     IF v_inside IS NOT NULL THEN
       RAISE EXCEPTION USING
