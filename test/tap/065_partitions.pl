@@ -43,6 +43,15 @@ sub rows_of
 		SELECT count(*), md5(string_agg(to_jsonb(l)::text, ';' ORDER BY id)) FROM public.logs l;});
 }
 
+# What pg_dump says, but for the names that 18 makes up for NOT NULL: those of
+# partitions change when they are attached again.
+sub text_of
+{
+	my ($db) = @_;
+
+	return dump_text($node, $db) =~ s/ CONSTRAINT \w+_not_null\d* NOT NULL/ NOT NULL/gr;
+}
+
 # --- while clients write ---------------------------------------------------------
 
 prepare_database($node, 'live');
@@ -107,7 +116,7 @@ alive_ok($node, 'live', 'partitioned');
 query($node, 'live', q{
 	INSERT INTO pipeline.job_events (run_id, bot_name, event_type, created_at)
 		SELECT 'run 1@example.com', 'import', n::text, now() + n * INTERVAL '1 month' FROM generate_series(0, 7) n;});
-my ($rows, $text) = (rows_of('live'), dump_text($node, 'live'));
+my ($rows, $text) = (rows_of('live'), text_of('live'));
 
 sub client_ok
 {
@@ -128,7 +137,7 @@ foreach my $jobs (1, 4)
 	query($node, 'postgres', "CREATE DATABASE copy$jobs TEMPLATE template0");
 	client_ok("$jobs jobs: loads", 'pg_restore', "copy$jobs", '--exit-on-error', "-j$jobs", "$dir/live");
 	same_text(rows_of("copy$jobs"), $rows, "$jobs jobs: the rows");
-	same_text(dump_text($node, "copy$jobs"), $text, "$jobs jobs: pg_dump says the same of the copy");
+	same_text(text_of("copy$jobs"), $text, "$jobs jobs: pg_dump says the same of the copy");
 	is(query($node, "copy$jobs", 'SELECT count(*) FROM studio_engine.lint()'), '0', "$jobs jobs: lint() finds nothing");
 	alive_ok($node, "copy$jobs", "$jobs jobs");
 	is(query($node, "copy$jobs", q{SELECT studio_engine.add_partitions('job_events', 6)}), '2', "$jobs jobs: more months");
@@ -140,7 +149,7 @@ same_text(rows_of('data'), $rows, '... with the numbers that it had');
 
 sql_ok($node, 'live', 'DROP EXTENSION studio_engine CASCADE; CREATE EXTENSION studio_engine', 'removed and installed again');
 same_text(rows_of('live'), $rows, '... the rows');
-same_text(dump_text($node, 'live'), $text, '... and everything else');
+same_text(text_of('live'), $text, '... and everything else');
 alive_ok($node, 'live', 'adopted');
 books_ok($node, 'live', 'adopted');
 
