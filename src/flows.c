@@ -74,6 +74,20 @@ static const Transition studio_transitions[] = {
 	{STUDIO_FAILED, STUDIO_NEW, RETRY},
 };
 
+const char *const run_status_names[RUN_STATUSES] = {
+	"pending", "running", "completed", "failed", "cancelled"
+};
+
+static const Transition run_transitions[] = {
+	{RUN_PENDING, RUN_RUNNING, ALWAYS},
+	{RUN_PENDING, RUN_FAILED, ALWAYS},
+	{RUN_PENDING, RUN_CANCELLED, ALWAYS},
+	{RUN_RUNNING, RUN_COMPLETED, ALWAYS},
+	{RUN_RUNNING, RUN_FAILED, ALWAYS},
+	{RUN_RUNNING, RUN_CANCELLED, ALWAYS},
+	{RUN_FAILED, RUN_PENDING, RETRY},
+};
+
 const Workflow job_flow = {
 	"jobs", "status", "id", "retry_job", "jobs_status_transition",
 	job_status_names, JOB_STATUSES,
@@ -92,7 +106,13 @@ const Workflow studio_flow = {
 	studio_transitions, lengthof(studio_transitions), stamp_studio_job
 };
 
-static const Workflow *const flows[] = {&job_flow, &step_flow, &studio_flow};
+const Workflow run_flow = {
+	"pipeline.jobs", "status", "run_id", "pipeline.retry_job", "jobs_status_transition",
+	run_status_names, RUN_STATUSES,
+	run_transitions, lengthof(run_transitions), stamp_run
+};
+
+static const Workflow *const flows[] = {&job_flow, &step_flow, &studio_flow, &run_flow};
 
 /* The flows in order; NULL after the last. */
 const Workflow *

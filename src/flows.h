@@ -52,6 +52,18 @@ typedef enum StudioStatus
 
 #define STUDIO_STATUSES (STUDIO_FAILED + 1)
 
+/* of pipeline.jobs */
+typedef enum RunStatus
+{
+	RUN_PENDING,
+	RUN_RUNNING,
+	RUN_COMPLETED,
+	RUN_FAILED,
+	RUN_CANCELLED
+} RunStatus;
+
+#define RUN_STATUSES (RUN_CANCELLED + 1)
+
 /* when a transition is legal */
 typedef enum Condition
 {
@@ -86,10 +98,12 @@ typedef struct Workflow
 extern const Workflow job_flow;
 extern const Workflow step_flow;
 extern const Workflow studio_flow;
+extern const Workflow run_flow;
 
 extern const char *const job_status_names[JOB_STATUSES];
 extern const char *const step_state_names[STEP_STATES];
 extern const char *const studio_status_names[STUDIO_STATUSES];
+extern const char *const run_status_names[RUN_STATUSES];
 
 extern const Workflow *flow_at(int position);
 extern const Workflow *flow_by_name(const char *name);

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/int.h"
 #include "executor/spi.h"
 #include "utils/datum.h"
 #include "utils/timestamp.h"
@@ -212,4 +213,35 @@ stamp_studio_job(RowEdit *edit, HeapTuple old, int from, int to)
 		stamp_processing_time(edit);
 	if (from == STUDIO_FAILED)
 		stamp_studio_retry(edit);
+}
+
+/* failed > pending: a new attempt begins. */
+static void
+stamp_run_retry(RowEdit *edit)
+{
+	row_set_null(edit, "started_at");
+	row_set_null(edit, "completed_at");
+	row_set_null(edit, "error_message");
+}
+
+void
+stamp_run(RowEdit *edit, HeapTuple old, int from, int to)
+{
+	if (old == NULL || from == to)
+		return;
+
+	switch ((RunStatus) to)
+	{
+		case RUN_PENDING:
+			stamp_run_retry(edit);
+			break;
+		case RUN_RUNNING:
+			stamp_time(edit, old, "started_at");
+			break;
+		case RUN_COMPLETED:
+		case RUN_FAILED:
+		case RUN_CANCELLED:
+			stamp_time(edit, old, "completed_at");
+			break;
+	}
 }

@@ -11,5 +11,6 @@
 extern void stamp_job(RowEdit *edit, HeapTuple old, int from, int to);
 extern void stamp_step(RowEdit *edit, HeapTuple old, int from, int to);
 extern void stamp_studio_job(RowEdit *edit, HeapTuple old, int from, int to);
+extern void stamp_run(RowEdit *edit, HeapTuple old, int from, int to);
 
 #endif							/* STUDIO_STAMPS_H */

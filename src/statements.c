@@ -286,17 +286,24 @@ statement_run_uuids(Statement *statement, const Arguments *args)
 }
 
 /*
- * The first row of the last result.  There may be none where there has to be
- * one: a trigger or rule of the tables' owner can swallow a row.
+ * There is no row where there has to be one: a trigger or rule of the tables'
+ * owner can swallow a row.
  */
+void
+refuse_lost_row(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+			 errmsg("a row of studio_engine was not stored"),
+			 errhint("Look for a trigger or rule that drops rows.")));
+}
+
+/* The first row of the last result. */
 static HeapTuple
 result_row(void)
 {
 	if (SPI_tuptable == NULL || SPI_tuptable->numvals == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-				 errmsg("a row of studio_engine was not stored"),
-				 errhint("Look for a trigger or rule that drops rows.")));
+		refuse_lost_row();
 	return SPI_tuptable->vals[0];
 }
 

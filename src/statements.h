@@ -18,6 +18,8 @@
 #include "executor/spi.h"
 #include "utils/uuid.h"
 
+#include "compat.h"
+
 #define STATEMENT_MAX_ARGS 12
 
 typedef struct Statement
@@ -61,6 +63,8 @@ extern void statement_run_each(Statement *statement, const Arguments *args, RowF
 extern void statement_read_each(Statement *statement, const Arguments *args, RowFunction function, void *arg);
 
 extern List *statement_run_uuids(Statement *statement, const Arguments *args);
+
+pg_noreturn extern void refuse_lost_row(void);
 
 extern int32 result_int32(int column);
 extern int64 result_int64(int column);

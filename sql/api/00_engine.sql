@@ -26,7 +26,7 @@ CREATE FUNCTION @extschema@.workflow_diagram(p_workflow text) RETURNS text
   LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'workflow_diagram'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.workflow_diagram(text) IS
-'The flow of a table (p_workflow: jobs, job_steps, studio_jobs) as Mermaid stateDiagram text. NULL or unknown name: 22004, 22023. Anybody may call it.';
+'The flow of a table (p_workflow: jobs, job_steps, studio_jobs, pipeline.jobs and the others that workflow_transitions() names) as Mermaid stateDiagram text. NULL or unknown name: 22004, 22023. Anybody may call it.';
 
 CREATE FUNCTION studio_engine.restoring() RETURNS boolean
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'studio_restoring'
@@ -52,7 +52,7 @@ CREATE FUNCTION studio_engine.table_names() RETURNS text[]
                'credit_accounts', 'credit_ledger', 'studio_jobs']
 $$;
 COMMENT ON FUNCTION studio_engine.table_names() IS
-'The tables of the data layer in the schema of the extension.';
+'The tables of the data layer in the schema of the extension; those in schemas studio_engine and pipeline are all ours.';
 
 -- pg_dump writes no REVOKE against the default privileges of the database that
 -- it is loaded into: where those open new tables to the API roles, a restored
@@ -71,7 +71,7 @@ BEGIN
     SELECT c.objid::regclass AS name
       FROM pg_event_trigger_ddl_commands() c
      WHERE c.object_type = 'table'
-       AND (c.schema_name = 'studio_engine'
+       AND (c.schema_name IN ('studio_engine', 'pipeline')
             OR c.schema_name = (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
                                  WHERE e.extname = 'studio_engine')
                AND (SELECT r.relname FROM pg_class r WHERE r.oid = c.objid) = ANY (studio_engine.table_names()))
@@ -119,11 +119,11 @@ CREATE FUNCTION studio_engine.lint(OUT problem text, OUT type text, OUT identity
   SELECT DISTINCT 'grant noted as initial, pg_dump would leave it out', i.type, i.identity
     FROM pg_init_privs p, LATERAL pg_identify_object(p.classoid, p.objoid, 0) i
    WHERE p.privtype = 'e'
-     AND (i.type = 'table' AND i.schema = 'studio_engine'
+     AND (i.type = 'table' AND i.schema IN ('studio_engine', 'pipeline')
           OR i.type = 'table' AND i.name = ANY (studio_engine.table_names())
              AND i.schema = (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
                               WHERE e.extname = 'studio_engine')
-          OR i.type = 'schema' AND i.identity = 'studio_engine')
+          OR i.type = 'schema' AND i.identity IN ('studio_engine', 'pipeline'))
      AND NOT EXISTS (SELECT 1 FROM members m WHERE m.classid = p.classoid AND m.objid = p.objoid)
      AND NOT EXISTS (SELECT 1 FROM pg_depend d
                       WHERE d.classid = p.classoid AND d.objid = p.objoid AND d.deptype = 'e')

@@ -48,7 +48,13 @@ BEGIN
     @extschema@.cancel_studio_job(uuid, text),
     @extschema@.retry_studio_job(uuid),
     @extschema@.get_job_attempts(uuid),
-    @extschema@.get_job_statistics(text, uuid, interval)
+    @extschema@.get_job_statistics(text, uuid, interval),
+    pipeline.create_job(text, jsonb, uuid),
+    pipeline.get_job(text),
+    pipeline.cancel_job(text),
+    pipeline.retry_job(text),
+    pipeline.events_since(text, bigint, integer),
+    pipeline.get_prompt(text)
     TO authenticated, service_role;
 
   GRANT EXECUTE ON FUNCTION
@@ -82,7 +88,12 @@ BEGIN
     @extschema@.store_transcript(uuid, text, uuid),
     @extschema@.store_enrichment(uuid, jsonb, uuid),
     @extschema@.store_refined_text(uuid, text, text, uuid),
-    @extschema@.fail_studio_job(uuid, jsonb, boolean, uuid)
+    @extschema@.fail_studio_job(uuid, jsonb, boolean, uuid),
+    pipeline.set_job_status(text, text, text),
+    pipeline.record_event(text, text, text, jsonb),
+    pipeline.register_artifact(text, text, text, jsonb, bigint, text, text),
+    pipeline.upsert_prompt(text, text, text, text),
+    pipeline.delete_old_events(interval, integer)
     TO service_role;
 END
 $grants$;

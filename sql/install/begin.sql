@@ -75,12 +75,14 @@ BEGIN
   -- of the database. Loading a dump, he restores for whom the dump says.
   SELECT string_agg(o.what, ', ' ORDER BY o.what) INTO v_foreign
     FROM (SELECT format('schema %I', n.nspname) AS what, n.nspowner AS owner
-            FROM pg_namespace n WHERE n.nspname = 'studio_engine'
+            FROM pg_namespace n WHERE n.nspname IN ('studio_engine', 'pipeline')
           UNION ALL
           SELECT format('table %s', c.oid::regclass), c.relowner
             FROM pg_class c
            WHERE v_mode = 'adopt' AND c.relkind IN ('r', 'p')
              AND (c.relnamespace = to_regnamespace('studio_engine')
+                  OR c.relnamespace = to_regnamespace('pipeline')
+                     AND c.relname = ANY (ARRAY['jobs', 'job_events', 'artifacts', 'prompts'])
                   OR c.relnamespace = v_schema
                      AND c.relname = ANY (ARRAY['profiles', 'draft_prompts', 'projects', 'jobs', 'job_steps',
                                                 'assets', 'logs', 'credit_accounts', 'credit_ledger',
@@ -116,3 +118,65 @@ BEGIN
   END IF;
 END
 $check$;
+
+-- Schema pipeline has the same owner as schema studio_engine, without exception:
+-- who owns a schema may drop the tables in it and put his own there, and our
+-- functions would write to those as the owner of the data.
+DO $pipeline$
+DECLARE
+  v_mode text := current_setting('studio_setup.mode');
+  v_owner regrole := CASE WHEN v_mode = 'install' THEN '@extowner@'::regrole
+    ELSE (SELECT n.nspowner::regrole FROM pg_namespace n WHERE n.nspname = 'studio_engine') END;
+  v_there regrole := (SELECT n.nspowner::regrole FROM pg_namespace n WHERE n.nspname = 'pipeline');
+  v_inside text;
+BEGIN
+  IF '@extschema@'::regnamespace = to_regnamespace('pipeline') THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_schema_name',
+      MESSAGE = 'studio_engine cannot be installed into schema pipeline',
+      DETAIL = 'Both schemas have a table jobs.',
+      HINT = 'Name another schema: CREATE EXTENSION studio_engine WITH SCHEMA ...';
+  END IF;
+  IF v_there <> v_owner THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'insufficient_privilege',
+      MESSAGE = 'objects of studio_engine belong to somebody else',
+      DETAIL = format('Schema pipeline belongs to %s, and must belong to %s.', v_there, v_owner),
+      HINT = format('Rename the schema, or ALTER SCHEMA pipeline OWNER TO %s.', v_owner);
+  END IF;
+  IF v_mode = 'install' AND v_there IS NOT NULL THEN
+    SELECT o.what INTO v_inside
+      FROM (SELECT pg_describe_object('pg_class'::regclass, c.oid, 0) AS what
+              FROM pg_class c WHERE c.relnamespace = to_regnamespace('pipeline') AND c.relkind <> 'i'
+            UNION ALL
+            SELECT pg_describe_object('pg_proc'::regclass, p.oid, 0)
+              FROM pg_proc p WHERE p.pronamespace = to_regnamespace('pipeline')
+            UNION ALL
+            SELECT pg_describe_object('pg_type'::regclass, t.oid, 0)
+              FROM pg_type t WHERE t.typnamespace = to_regnamespace('pipeline') AND t.typtype <> 'c' AND t.typcategory <> 'A') AS o
+     ORDER BY o.what
+     LIMIT 1;
+    IF v_inside IS NOT NULL THEN
+      RAISE EXCEPTION USING
+        ERRCODE = 'duplicate_schema',
+        MESSAGE = 'schema pipeline is there and not empty',
+        DETAIL = format('It has %s.', v_inside),
+        HINT = 'studio_engine needs this schema for itself: ALTER SCHEMA pipeline RENAME TO ..., install, and copy the rows.';
+    END IF;
+  END IF;
+  IF v_mode = 'adopt' AND to_regclass('pipeline.jobs') IS NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = 'the tables of studio_engine are not in schema pipeline',
+      DETAIL = 'Schema pipeline has no table jobs.',
+      HINT = 'Restore schema pipeline from a dump.';
+  END IF;
+  -- a dump brings it, unless it was made without it
+  IF v_there IS NULL THEN
+    CREATE SCHEMA pipeline;
+  END IF;
+  IF v_mode = 'install' THEN
+    COMMENT ON SCHEMA pipeline IS 'Runs of the pipeline of studio_engine; may be exposed by the API';
+  END IF;
+END
+$pipeline$;

@@ -5,5 +5,6 @@
 REVOKE ALL ON studio_engine.meta, studio_engine.settings, studio_engine.expiring_credits, studio_engine.ledger_hashes,
   studio_engine.queue, studio_engine.attempts, @extschema@.studio_jobs,
   @extschema@.profiles, @extschema@.draft_prompts, @extschema@.projects, @extschema@.jobs, @extschema@.job_steps,
-  @extschema@.assets, @extschema@.logs, @extschema@.credit_accounts, @extschema@.credit_ledger
+  @extschema@.assets, @extschema@.logs, @extschema@.credit_accounts, @extschema@.credit_ledger,
+  pipeline.jobs, pipeline.job_events, pipeline.artifacts, pipeline.prompts
   FROM PUBLIC, anon, authenticated, service_role;

@@ -1,13 +1,13 @@
 -- The catalogue facts that SPEC section 1 demands of every table and function, and
 -- seeds 000 and 003 to the letter: names, types, defaults, checks, indexes, policies, labels.
--- Wants a database in which schemas public and studio_engine hold nothing but ours.
+-- Wants a database in which schemas public, pipeline and studio_engine hold nothing but ours.
 -- The pitfall: expectations are literals copied from the seeds, never computed from
 -- the installation, which would agree with itself whatever it is.
 SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(136);
+SELECT plan(155);
 
 --------------------------------------------------------------------------------
 -- Helpers: comparing, and what there is to look at
@@ -40,12 +40,12 @@ $$;
 CREATE TEMPORARY VIEW our_tables AS
 	SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relrowsecurity, c.relowner
 	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-	WHERE n.nspname IN ('public', 'studio_engine') AND c.relkind IN ('r', 'p');
+	WHERE n.nspname IN ('public', 'pipeline', 'studio_engine') AND c.relkind IN ('r', 'p');
 
 CREATE TEMPORARY VIEW our_functions AS
 	SELECT p.*, n.nspname AS schema, p.oid::regprocedure::text AS signature
 	FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-	WHERE n.nspname IN ('public', 'studio_engine');
+	WHERE n.nspname IN ('public', 'pipeline', 'studio_engine');
 
 CREATE TEMPORARY VIEW our_members AS
 	SELECT d.classid, d.objid
@@ -54,7 +54,7 @@ CREATE TEMPORARY VIEW our_members AS
 
 -- A policy FOR ALL counts for each of the four commands.
 CREATE TEMPORARY VIEW our_policies AS
-	SELECT t.name AS tbl, p.polname, p.polpermissive, p.polroles, cmd.letter AS command,
+	SELECT t.oid::regclass::text AS tbl, p.polname, p.polpermissive, p.polroles, cmd.letter AS command,
 		   pg_get_expr(p.polqual, p.polrelid) AS using_text,
 		   pg_get_expr(p.polwithcheck, p.polrelid) AS check_text, p.oid, p.polrelid
 	FROM pg_policy p JOIN our_tables t ON t.oid = p.polrelid
@@ -69,12 +69,13 @@ SELECT pg_temp.same_rows(
 	$$ VALUES ('public', 'assets'), ('public', 'credit_accounts'), ('public', 'credit_ledger'),
 			  ('public', 'draft_prompts'), ('public', 'job_steps'), ('public', 'jobs'), ('public', 'logs'),
 			  ('public', 'profiles'), ('public', 'projects'), ('public', 'studio_jobs'),
+			  ('pipeline', 'artifacts'), ('pipeline', 'job_events'), ('pipeline', 'jobs'), ('pipeline', 'prompts'),
 			  ('studio_engine', 'attempts'), ('studio_engine', 'expiring_credits'), ('studio_engine', 'ledger_hashes'),
 			  ('studio_engine', 'meta'), ('studio_engine', 'queue'), ('studio_engine', 'settings') $$,
 	'these tables and no others');
 SELECT is_empty(
 	$$ SELECT c.oid::regclass, c.relkind FROM pg_class c
-	   WHERE c.relnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace)
+	   WHERE c.relnamespace IN ('public'::regnamespace, 'pipeline'::regnamespace, 'studio_engine'::regnamespace)
 		 AND c.relkind NOT IN ('r', 'i') $$,
 	'nothing but tables and indexes: no view or sequence that would need rights of its own');
 SELECT is_empty($$ SELECT oid::regclass FROM our_tables WHERE NOT relrowsecurity $$,
@@ -87,11 +88,12 @@ SELECT is_empty(
 	'every column has a comment');
 SELECT is_empty(
 	$$ SELECT ty.oid::regtype FROM pg_type ty
-	   WHERE ty.typnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace)
+	   WHERE ty.typnamespace IN ('public'::regnamespace, 'pipeline'::regnamespace, 'studio_engine'::regnamespace)
 		 AND ty.typtype IN ('e', 'd', 'r', 'm')
 		 AND obj_description(ty.oid, 'pg_type') IS NULL $$,
 	'every type has a comment');
 SELECT isnt(obj_description('studio_engine'::regnamespace, 'pg_namespace'), NULL, 'the private schema has a comment');
+SELECT isnt(obj_description('pipeline'::regnamespace, 'pg_namespace'), NULL, '... and so has schema pipeline');
 SELECT is_empty(
 	$$ SELECT t.oid::regclass FROM our_tables t
 	   WHERE NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = t.oid AND c.contype = 'p') $$,
@@ -113,8 +115,8 @@ SELECT is_empty(
 --------------------------------------------------------------------------------
 
 SELECT pg_temp.same_rows(
-	$$ SELECT tablename::text, policyname::text, cmd FROM pg_policies
-	   WHERE schemaname IN ('public', 'studio_engine') $$,
+	$$ SELECT CASE schemaname WHEN 'pipeline' THEN 'pipeline.' ELSE '' END || tablename, policyname::text, cmd FROM pg_policies
+	   WHERE schemaname IN ('public', 'pipeline', 'studio_engine') $$,
 	$$ VALUES ('assets', 'assets_select', 'SELECT'),
 			  ('credit_accounts', 'credit_accounts_select', 'SELECT'),
 			  ('credit_ledger', 'credit_select', 'SELECT'),
@@ -122,6 +124,10 @@ SELECT pg_temp.same_rows(
 			  ('job_steps', 'job_steps_select', 'SELECT'),
 			  ('jobs', 'jobs_select', 'SELECT'),
 			  ('logs', 'logs_select', 'SELECT'),
+			  ('pipeline.artifacts', 'artifacts_select', 'SELECT'),
+			  ('pipeline.job_events', 'job_events_select', 'SELECT'),
+			  ('pipeline.jobs', 'jobs_select', 'SELECT'),
+			  ('pipeline.prompts', 'prompts_select', 'SELECT'),
 			  ('profiles', 'profiles_select', 'SELECT'),
 			  ('profiles', 'profiles_update', 'UPDATE'),
 			  ('projects', 'projects_all', 'ALL'),
@@ -172,7 +178,7 @@ SELECT is_empty(
 SELECT is_empty(
 	$$ SELECT m.objid::regprocedure FROM our_members m
 	   WHERE m.classid = 'pg_proc'::regclass AND NOT EXISTS (SELECT FROM our_functions f WHERE f.oid = m.objid) $$,
-	'... and every member function is in one of the two schemas');
+	'... and every member function is in one of the three schemas');
 SELECT is_empty(
 	$$ SELECT signature, proconfig FROM our_functions
 	   WHERE ('search_path=pg_catalog, pg_temp' = ANY (proconfig)) IS NOT TRUE $$,
@@ -260,10 +266,34 @@ INSERT INTO expected_function VALUES
 	('public.verify_credit_ledger(p_user_id uuid DEFAULT NULL::uuid, OUT user_id uuid, OUT problem text, OUT expected text, OUT actual text, OUT entry_id uuid)', 'SETOF record', 's'),
 	('public.workflow_diagram(p_workflow text)', 'text', 'i'),
 	('public.workflow_transitions(OUT workflow text, OUT from_status text, OUT to_status text, OUT via text, OUT condition text)', 'SETOF record', 'i'),
+	('pipeline.cancel_job(p_run_id text)', 'jsonb', 'v'),
+	('pipeline.create_job(p_run_id text, p_project_spec jsonb, p_owner_id uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
+	('pipeline.delete_old_events(p_older_than interval, p_limit integer DEFAULT 1000)', 'integer', 'v'),
+	('pipeline.events_since(p_run_id text, p_after bigint DEFAULT 0, p_limit integer DEFAULT 100, OUT id uuid, OUT run_id text, OUT bot_name text, OUT event_type text, OUT payload jsonb, OUT owner_id uuid, OUT created_at timestamp with time zone, OUT seq bigint)', 'SETOF record', 's'),
+	('pipeline.get_job(p_run_id text)', 'jsonb', 's'),
+	('pipeline.get_prompt(p_id text)', 'jsonb', 's'),
+	('pipeline.record_event(p_run_id text, p_bot_name text, p_event_type text, p_payload jsonb DEFAULT ''{}''::jsonb)', 'bigint', 'v'),
+	('pipeline.register_artifact(p_run_id text, p_kind text, p_url text, p_meta jsonb DEFAULT ''{}''::jsonb, p_file_size bigint DEFAULT NULL::bigint, p_content_type text DEFAULT NULL::text, p_checksum text DEFAULT NULL::text)', 'uuid', 'v'),
+	('pipeline.retry_job(p_run_id text)', 'jsonb', 'v'),
+	('pipeline.set_job_status(p_run_id text, p_status text, p_error_message text DEFAULT NULL::text)', 'jsonb', 'v'),
+	('pipeline.upsert_prompt(p_id text, p_category text, p_context text, p_prompt_text text)', 'jsonb', 'v'),
+	('studio_engine.add_partitions(p_table text, p_ahead integer DEFAULT 3)', 'integer', 'v'),
 	('studio_engine.chain_entry()', 'trigger', 'v'),
 	('studio_engine.close_hold_of_ended_job()', 'trigger', 'v'),
 	('studio_engine.close_restored_table()', 'event_trigger', 'v'),
+	('studio_engine.count_event()', 'trigger', 'v'),
 	('studio_engine.default_studio_job()', 'trigger', 'v'),
+	('studio_engine.detach_partitions(p_table text, p_older_than interval, p_limit integer DEFAULT 1)', 'integer', 'v'),
+	('studio_engine.enter_artifact()', 'trigger', 'v'),
+	('studio_engine.enter_event()', 'trigger', 'v'),
+	('studio_engine.guard_run()', 'trigger', 'v'),
+	('studio_engine.keep_artifact()', 'trigger', 'v'),
+	('studio_engine.keep_event()', 'trigger', 'v'),
+	('studio_engine.partition_by_month(p_table text, p_ahead integer DEFAULT 3)', 'integer', 'v'),
+	('studio_engine.partition_obstacles(p_table text, OUT obstacle text)', 'SETOF text', 's'),
+	('studio_engine.partitionable(p_table text)', 'text', 's'),
+	('studio_engine.pass_owner_on()', 'trigger', 'v'),
+	('studio_engine.record_transition()', 'trigger', 'v'),
 	('studio_engine.enforce_workflow()', 'trigger', 'v'),
 	('studio_engine.enter_in_ledger()', 'trigger', 'v'),
 	('studio_engine.forget_queue()', 'trigger', 'v'),
@@ -281,6 +311,7 @@ INSERT INTO expected_function VALUES
 	('studio_engine.rebuild_queue()', 'integer', 'v'),
 	('studio_engine.restoring()', 'boolean', 's'),
 	('studio_engine.return_hold_of_deleted_job()', 'trigger', 'v'),
+	('studio_engine.table_belongings(p_table text, OUT step integer, OUT statement text, OUT undo text)', 'SETOF record', 's'),
 	('studio_engine.table_names()', 'text[]', 'i'),
 	('studio_engine.verify_inserted_entries()', 'trigger', 'v'),
 	('studio_engine.yield_to_restored_row()', 'trigger', 'v');
@@ -468,6 +499,83 @@ FROM (VALUES
 SELECT has_table('public', 'logs', 'there is a table logs');
 
 --------------------------------------------------------------------------------
+-- Seed 002: columns, keys, indexes
+--------------------------------------------------------------------------------
+
+CREATE TEMPORARY TABLE expected_pipeline_column (tbl text, pos integer, name text, type text, not_null boolean, default_text text);
+INSERT INTO expected_pipeline_column VALUES
+	('jobs', 1, 'run_id', 'text', true, NULL),
+	('jobs', 2, 'project_spec', 'jsonb', true, NULL),
+	('jobs', 3, 'owner_id', 'uuid', false, NULL),
+	('jobs', 4, 'status', 'text', false, '''pending''::text'),
+	('jobs', 5, 'started_at', 'timestamp with time zone', false, NULL),
+	('jobs', 6, 'completed_at', 'timestamp with time zone', false, NULL),
+	('jobs', 7, 'error_message', 'text', false, NULL),
+	('jobs', 8, 'created_at', 'timestamp with time zone', false, 'now()'),
+	('jobs', 9, 'updated_at', 'timestamp with time zone', false, 'now()'),
+	-- the counter that events are numbered with
+	('jobs', 10, 'last_event_seq', 'bigint', true, '0'),
+
+	('job_events', 1, 'id', 'uuid', true, 'gen_random_uuid()'),
+	('job_events', 2, 'run_id', 'text', true, NULL),
+	('job_events', 3, 'bot_name', 'text', true, NULL),
+	('job_events', 4, 'event_type', 'text', true, NULL),
+	('job_events', 5, 'payload', 'jsonb', false, NULL),
+	('job_events', 6, 'owner_id', 'uuid', false, NULL),
+	('job_events', 7, 'created_at', 'timestamp with time zone', false, 'now()'),
+	-- the number in the run
+	('job_events', 8, 'seq', 'bigint', true, NULL),
+
+	('artifacts', 1, 'id', 'uuid', true, 'gen_random_uuid()'),
+	('artifacts', 2, 'run_id', 'text', true, NULL),
+	('artifacts', 3, 'kind', 'text', true, NULL),
+	('artifacts', 4, 'url', 'text', false, NULL),
+	('artifacts', 5, 'meta', 'jsonb', false, NULL),
+	('artifacts', 6, 'owner_id', 'uuid', false, NULL),
+	('artifacts', 7, 'file_size', 'bigint', false, NULL),
+	('artifacts', 8, 'content_type', 'text', false, NULL),
+	('artifacts', 9, 'checksum', 'text', false, NULL),
+	('artifacts', 10, 'created_at', 'timestamp with time zone', false, 'now()'),
+
+	('prompts', 1, 'id', 'text', true, NULL),
+	('prompts', 2, 'category', 'text', true, NULL),
+	('prompts', 3, 'context', 'text', true, NULL),
+	('prompts', 4, 'prompt_text', 'text', true, NULL),
+	('prompts', 5, 'created_at', 'timestamp with time zone', false, 'now()'),
+	('prompts', 6, 'updated_at', 'timestamp with time zone', false, 'now()');
+SELECT pg_temp.same_rows(
+	format($$ SELECT a.attnum::integer, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+					 pg_get_expr(d.adbin, d.adrelid)
+			  FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+			  WHERE a.attrelid = 'pipeline.%I'::regclass AND a.attnum > 0 $$, t.name),
+	format($$ SELECT pos, name, type, not_null, default_text FROM expected_pipeline_column WHERE tbl = %L $$, t.name),
+	'pipeline.' || t.name || ': columns, types, NOT NULL and defaults of the seed in its order')
+FROM unnest('{jobs,job_events,artifacts,prompts}'::text[]) AS t (name);
+SELECT col_is_pk('pipeline', t.name, t.key, format('pipeline.%s: primary key %s', t.name, t.key))
+FROM (VALUES ('jobs'::name, 'run_id'::name), ('job_events', 'id'), ('artifacts', 'id'), ('prompts', 'id')) AS t (name, key);
+SELECT pg_temp.same_rows(
+	$$ SELECT regexp_replace(pg_get_indexdef(indexrelid), '^CREATE (UNIQUE )?INDEX (\S+) ON pipeline\.(\S+) USING ', '\2: \1\3 ')
+	   FROM pg_index JOIN pg_class c ON c.oid = indrelid WHERE c.relnamespace = 'pipeline'::regnamespace AND NOT indisprimary $$,
+	$$ VALUES
+		('idx_artifacts_checksum: UNIQUE artifacts btree (run_id, kind, checksum) WHERE (checksum IS NOT NULL)'),
+		('idx_artifacts_owner: artifacts btree (owner_id)'),
+		('idx_artifacts_run: artifacts btree (run_id)'),
+		('idx_artifacts_url: artifacts hash (url) WHERE (checksum IS NULL)'),
+		('idx_job_events_created: job_events btree (created_at)'),
+		('idx_job_events_owner: job_events btree (owner_id)'),
+		('idx_job_events_seq: UNIQUE job_events btree (run_id, seq)'),
+		('idx_jobs_created: jobs btree (created_at DESC)'),
+		('idx_jobs_owner: jobs btree (owner_id)'),
+		('idx_jobs_owner_active: jobs btree (owner_id) WHERE (status = ANY (ARRAY[''pending''::text, ''running''::text]))'),
+		('idx_jobs_status: jobs btree (status)'),
+		('idx_prompts_category: prompts btree (category)') $$,
+	'the indexes of schema pipeline');
+SELECT is(has_schema_privilege(r.role, 'pipeline', p.privilege), p.privilege = 'USAGE' AND r.may,
+		  format('%s %s %s on schema pipeline', r.role, CASE WHEN p.privilege = 'USAGE' AND r.may THEN 'has' ELSE 'has no' END, p.privilege))
+FROM (VALUES ('public', false), ('anon', false), ('authenticated', true), ('service_role', true)) AS r (role, may),
+	 unnest('{USAGE,CREATE}'::text[]) AS p (privilege);
+
+--------------------------------------------------------------------------------
 -- Seeds 003 and 000: enums, constraints, indexes, triggers
 --------------------------------------------------------------------------------
 
@@ -486,6 +594,7 @@ SELECT pg_temp.same_rows(
 	$$ VALUES
 		('assets assets_type_check', $c$CHECK ((type = ANY (ARRAY['video'::text, 'audio'::text, 'image'::text, 'captions'::text, 'manifest'::text, 'zip'::text])))$c$),
 		('credit_ledger credit_ledger_type_check', $c$CHECK ((type = ANY (ARRAY['purchase'::text, 'usage'::text, 'refund'::text, 'grant'::text, 'expire'::text, 'reserve'::text, 'subscription'::text])))$c$),
+		('pipeline.jobs jobs_status_check', $c$CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))$c$),
 		('jobs jobs_progress_check', $c$CHECK (((progress >= 0) AND (progress <= 100)))$c$),
 		('projects projects_niche_preset_check', $c$CHECK ((niche_preset = ANY (ARRAY['motivation'::text, 'explainer'::text, 'facts'::text, 'history'::text, 'finance'::text, 'science'::text])))$c$),
 		('projects projects_target_minutes_check', $c$CHECK (((target_minutes >= 1) AND (target_minutes <= 10)))$c$),
@@ -506,6 +615,9 @@ SELECT pg_temp.same_rows(
 		('job_steps job_steps_job_id_fkey', 'FOREIGN KEY (job_id) REFERENCES jobs(id) ON DELETE CASCADE'),
 		('jobs jobs_project_id_fkey', 'FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE'),
 		('jobs jobs_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE'),
+		('pipeline.artifacts artifacts_run_id_fkey', 'FOREIGN KEY (run_id) REFERENCES pipeline.jobs(run_id) ON DELETE CASCADE'),
+		('pipeline.job_events job_events_run_id_fkey', 'FOREIGN KEY (run_id) REFERENCES pipeline.jobs(run_id) ON DELETE CASCADE'),
+		('pipeline.jobs jobs_owner_id_fkey', 'FOREIGN KEY (owner_id) REFERENCES auth.users(id) ON DELETE CASCADE'),
 		('profiles profiles_id_fkey', 'FOREIGN KEY (id) REFERENCES auth.users(id) ON DELETE CASCADE'),
 		('projects projects_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE'),
 		('studio_jobs studio_jobs_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE'),
@@ -616,6 +728,17 @@ SELECT pg_temp.same_rows(
 		('studio_jobs tr_studio_jobs_workflow', 'studio_engine.enforce_workflow', 'O', 'BEFORE INSERT UPDATE row'),
 		('jobs tr_jobs_price', 'studio_engine.price_ended_job', 'O', 'BEFORE UPDATE row'),
 		('jobs tr_jobs_workflow', 'studio_engine.enforce_workflow', 'O', 'BEFORE INSERT UPDATE row'),
+		('pipeline.artifacts tr_artifacts_enter', 'studio_engine.enter_artifact', 'O', 'BEFORE INSERT row'),
+		('pipeline.artifacts tr_artifacts_keep', 'studio_engine.keep_artifact', 'O', 'BEFORE UPDATE row'),
+		('pipeline.job_events tr_job_events_count', 'studio_engine.count_event', 'O', 'AFTER INSERT row'),
+		('pipeline.job_events tr_job_events_enter', 'studio_engine.enter_event', 'O', 'BEFORE INSERT row'),
+		('pipeline.job_events tr_job_events_keep', 'studio_engine.keep_event', 'O', 'BEFORE UPDATE row'),
+		('pipeline.jobs tr_jobs_created', 'studio_engine.record_transition', 'O', 'AFTER INSERT row'),
+		('pipeline.jobs tr_jobs_guard', 'studio_engine.guard_run', 'O', 'BEFORE INSERT UPDATE row'),
+		('pipeline.jobs tr_jobs_owner', 'studio_engine.pass_owner_on', 'O', 'AFTER UPDATE row'),
+		('pipeline.jobs tr_jobs_transition', 'studio_engine.record_transition', 'O', 'AFTER UPDATE row'),
+		('pipeline.jobs tr_jobs_workflow', 'studio_engine.enforce_workflow', 'O', 'BEFORE INSERT UPDATE row'),
+		('pipeline.prompts tr_prompts_updated', 'update_updated_at', 'O', 'BEFORE UPDATE row'),
 		('profiles tr_profiles_updated', 'update_updated_at', 'O', 'BEFORE UPDATE row'),
 		('projects tr_projects_lock_jobs', 'studio_engine.lock_jobs_of_project', 'O', 'BEFORE DELETE row'),
 		('projects tr_projects_updated', 'update_updated_at', 'O', 'BEFORE UPDATE row'),
@@ -629,7 +752,8 @@ SELECT pg_temp.same_rows(
 	   WHERE NOT t.tgisinternal AND t.tgnargs > 0 AND t.tgrelid IN (SELECT oid FROM our_tables) $$,
 	$$ SELECT t, n.prefix || t || n.suffix, t || '\000' FROM unnest('{jobs,studio_jobs}'::text[]) AS t,
 			  (VALUES ('tr_', '_workflow'), ('00_', '_queue'), ('00_', '_queue_update'), ('00_', '_queue_truncate')) AS n (prefix, suffix)
-	   UNION ALL VALUES ('job_steps', 'tr_job_steps_workflow', 'job_steps\000') $$,
+	   UNION ALL VALUES ('job_steps', 'tr_job_steps_workflow', 'job_steps\000'),
+						('pipeline.jobs', 'tr_jobs_workflow', 'pipeline.jobs\000') $$,
 	'... and their arguments, each its own table');
 -- Foreign keys are triggers too; those of one event fire in the order of names.
 SELECT is((SELECT array_agg(f.tgname ORDER BY f.tgname COLLATE "C")
@@ -650,7 +774,7 @@ FROM unnest('{public,anon,authenticated,service_role}'::text[]) AS r (role),
 	 unnest('{USAGE,CREATE}'::text[]) AS p (privilege);
 SELECT pg_temp.same_rows(
 	$$ SELECT name, value FROM studio_engine.settings $$,
-	$$ VALUES ('draft_lifetime_days', '7'), ('ledger_hash_chain', '0'), ('max_active_jobs', '5'), ('welcome_credits', '10'),
+	$$ VALUES ('draft_lifetime_days', '7'), ('ledger_hash_chain', '0'), ('max_active_jobs', '5'), ('max_active_runs', '5'), ('welcome_credits', '10'),
 			  ('lease_seconds', '60'), ('max_attempts', '3'), ('retry_base_seconds', '5'), ('retry_cap_seconds', '3600'),
 			  ('progress_interval_ms', '1000'), ('fair_queue', '0'), ('notify_interval_ms', '0'), ('max_user_priority', '100'),
 			  ('default_system_prompt', 'Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are.') $$,
@@ -662,7 +786,7 @@ SELECT is_empty('SELECT name FROM studio_engine.settings WHERE description IS NU
 --------------------------------------------------------------------------------
 
 DROP EXTENSION studio_engine CASCADE;
-DROP SCHEMA studio_engine CASCADE;
+DROP SCHEMA studio_engine, pipeline CASCADE;
 DROP TABLE public.assets, public.logs, public.job_steps, public.credit_ledger, public.credit_accounts,
 	public.jobs, public.projects, public.draft_prompts, public.profiles, public.studio_jobs;
 DROP TYPE public.job_status, public.step_status;
@@ -679,13 +803,15 @@ RESET ROLE;
 
 SELECT is_empty($$ SELECT oid::regclass FROM our_tables WHERE relowner <> 'catalogue_installer'::regrole $$,
 				'installed by a lesser role: the tables are its own');
-SELECT is((SELECT count(*)::integer FROM our_tables), 16, '... all sixteen');
+SELECT is((SELECT count(*)::integer FROM our_tables), 20, '... all twenty');
 SELECT is_empty(
 	$$ SELECT oid::regtype FROM pg_type
 	   WHERE typnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace) AND typtype = 'e' AND typowner <> 'catalogue_installer'::regrole $$,
 	'... the types as well');
 SELECT is((SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'studio_engine'), 'catalogue_installer',
 		  '... and the private schema');
+SELECT is((SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'pipeline'), 'catalogue_installer',
+		  '... and schema pipeline');
 SELECT is_empty($$ SELECT signature FROM our_functions WHERE NOT (SELECT rolsuper FROM pg_roles WHERE oid = proowner) $$,
 				'... but the functions still belong to a superuser');
 SELECT is_empty(

@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(1198);
+SELECT plan(1433);
 
 --------------------------------------------------------------------------------
 -- People, and something of Alice's for every function to work on
@@ -34,6 +34,8 @@ VALUES ('20000000-0000-4000-8000-000000000003', '20000000-0000-4000-8000-0000000
 SELECT reserve_credits(:'alice', '20000000-0000-4000-8000-000000000003', 2), settle_credits('20000000-0000-4000-8000-000000000003') \g /dev/null
 SELECT purchase_credits(:'alice', 8, 'pi_of_alice'), reverse_purchase('pi_of_alice', 3) \g /dev/null
 SELECT save_draft_prompt('rights-session-token', 'A film about rights') \g /dev/null
+SELECT pipeline.create_job('rights-run', '{"title": "T"}', :'alice'), pipeline.create_job('rights-failed', '{}', :'alice'),
+	   pipeline.set_job_status('rights-failed', 'failed', 'It broke'), pipeline.upsert_prompt('rights-prompt', 'C', 'X', 'T') \g /dev/null
 
 -- Studio jobs: one in each situation, one of them in the hands of a worker.
 INSERT INTO studio_jobs (job_id, user_id, status, raw_audio_url)
@@ -62,7 +64,10 @@ INSERT INTO known VALUES
 	('{enriching}',    '20000000-0000-4000-8000-000000000013', :'unknown'),
 	('{broken}',       '20000000-0000-4000-8000-000000000014', :'unknown'),
 	('{leased}',       '20000000-0000-4000-8000-000000000015', :'unknown'),
-	('{token}',        :'token', :'unknown');
+	('{token}',        :'token', :'unknown'),
+	('{run}', 'rights-run', 'rights-nowhere'),
+	('{failedrun}', 'rights-failed', 'rights-nowhere'),
+	('{prompt}', 'rights-prompt', 'rights-nowhere');
 
 --------------------------------------------------------------------------------
 -- Helpers
@@ -103,10 +108,15 @@ END $$;
 CREATE FUNCTION pg_temp.outcome(p_role text, p_sub text, p_statement text) RETURNS text
 LANGUAGE sql AS $$ SELECT pg_temp.answer(p_role, p_sub, p_statement) ->> 'state' $$;
 
+-- The name of a case is that of a function of the extension's schema, or has a schema.
+CREATE FUNCTION pg_temp.qualified(p_name text) RETURNS text LANGUAGE sql AS $$
+	SELECT CASE WHEN p_name LIKE '%.%' THEN p_name ELSE 'public.' || p_name END
+$$;
+
 -- The call of a case; with p_position that one argument is replaced.
 CREATE FUNCTION pg_temp.call(p_function text, p_args text[], p_position integer DEFAULT NULL, p_value text DEFAULT NULL)
 RETURNS text LANGUAGE sql AS $$
-	SELECT format('SELECT public.%I(%s)', p_function,
+	SELECT format('SELECT %s(%s)', pg_temp.qualified(p_function),
 		(SELECT string_agg(CASE WHEN n = p_position THEN p_value ELSE arg END, ', ' ORDER BY n)
 		 FROM unnest(p_args) WITH ORDINALITY AS a (arg, n)));
 $$;
@@ -172,7 +182,7 @@ INSERT INTO function_case VALUES
 ('verify_credit_ledger', ARRAY['''{user}'''],     '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('cleanup_expired_drafts', ARRAY['10'],           '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('create_job', ARRAY['''{project}''', '2', '7'],  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('create_job_steps', ARRAY['''{pending}''', '''["one", "two"]'''],
+('create_job_steps', ARRAY['''{pending}''', '''["one", "two"]''', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('update_job_step', ARRAY['''{queued}''', '''scripting''', '''started''', '10', '''Writing''', '''None''', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
@@ -206,19 +216,39 @@ INSERT INTO function_case VALUES
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('fail_studio_job', ARRAY['''{studio}''', '''{"code": "X"}''', 'false', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+-- the pipeline
+('pipeline.create_job', ARRAY['''{run}''', '''{"title": "T"}''', '''{user}'''],
+                                                  '42501', 'ok', '42501', '42501', 'ok', '42501', 'PT404'),
+('pipeline.get_job', ARRAY['''{run}'''],          '42501', 'ok', '42501', '42501', 'ok', '42501', 'PT404'),
+('pipeline.cancel_job', ARRAY['''{run}'''],       '42501', 'ok', '42501', '42501', 'ok', '42501', 'PT404'),
+('pipeline.retry_job', ARRAY['''{failedrun}'''],  '42501', 'ok', '42501', '42501', 'ok', '42501', 'PT404'),
+('pipeline.events_since', ARRAY['''{run}''', '0', '10'],
+                                                  '42501', 'ok', '42501', '42501', 'ok', '42501', 'PT404'),
+('pipeline.get_prompt', ARRAY['''{prompt}'''],    '42501', 'ok', 'ok', '42501', 'ok', '42501', 'PT404'),
+('pipeline.set_job_status', ARRAY['''{run}''', '''failed''', '''It broke'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('pipeline.record_event', ARRAY['''{run}''', '''bot''', '''started''', '''{"a": 1}'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('pipeline.register_artifact', ARRAY['''{run}''', '''zip''', '''https://example.test/zip''', '''{}''', '99', '''application/zip''', '''sum'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('pipeline.upsert_prompt', ARRAY['''{prompt}''', '''C''', '''X''', '''T2'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
+('pipeline.delete_old_events', ARRAY['''1 year''', '10'],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 -- trigger functions: nobody, not even services
 ('handle_new_user', '{}',                         '42501', '42501', '42501', '42501', '42501', '42501', '42501'),
 ('update_updated_at', '{}',                       '42501', '42501', '42501', '42501', '42501', '42501', '42501');
 
 SELECT is(
-	(SELECT array_agg(p.proname::text ORDER BY p.proname::text COLLATE "C")
+	(SELECT array_agg(x.name ORDER BY x.name COLLATE "C")
 	 FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
 	 JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND e.extname = 'studio_engine'
-	 WHERE p.pronamespace = e.extnamespace),
+	 CROSS JOIN LATERAL (SELECT CASE WHEN p.pronamespace = e.extnamespace THEN '' ELSE 'pipeline.' END || p.proname) AS x (name)
+	 WHERE p.pronamespace IN (e.extnamespace, 'pipeline'::regnamespace)),
 	(SELECT array_agg(name ORDER BY name COLLATE "C") FROM function_case),
 	'every function of the extension has its cases, and every case its function');
 SELECT is_empty(
-	$$ SELECT c.name FROM function_case c JOIN pg_proc p ON p.proname = c.name AND p.pronamespace = 'public'::regnamespace
+	$$ SELECT c.name FROM function_case c JOIN pg_proc p ON p.oid = pg_temp.qualified(c.name)::regproc
 	   WHERE cardinality(c.args) <> p.pronargs $$,
 	'every case gives all arguments');
 
@@ -317,6 +347,7 @@ INSERT INTO lease_case (job, token, path, statement, without) VALUES
 	(:'film', :'film_token', '{}', 'SELECT heartbeat_job(%s, %s, 99, ''Nearly'')', '22004'),
 	(:'film', :'film_token', '{}', 'SELECT snooze_job(%s, %s, ''1 hour'')', '22004'),
 	(:'film', :'film_token', '{}', 'SELECT advance_job(%s, ''PACKAGING'', 99, NULL, %s)', 'PT409'),
+	(:'film', :'film_token', '{}', 'SELECT create_job_steps(%s, ''["one"]'', %s)', 'PT409'),
 	(:'film', :'film_token', '{}', 'SELECT update_job_step(%s, ''scripting'', ''started'', NULL, NULL, NULL, %s)', 'PT409'),
 	(:'film', :'film_token', '{}', 'SELECT record_asset(%s, ''video'', ''u'', ''p'', NULL, NULL, NULL, %s)', 'PT409'),
 	(:'film', :'film_token', '{}', 'SELECT complete_job(%s, NULL, NULL, NULL, %s)', 'PT409'),
@@ -360,7 +391,8 @@ ROLLBACK TO leases;
 --------------------------------------------------------------------------------
 
 SAVEPOINT grants;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO PUBLIC, anon, authenticated, service_role;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, pipeline TO PUBLIC, anon, authenticated, service_role;
+GRANT USAGE ON SCHEMA pipeline TO anon;
 SELECT is(pg_temp.outcome(role, sub, pg_temp.resolve(pg_temp.call(name, args), nowhere)), expected,
 		  format('EXECUTE for all: %s: %s: %s', name, caller, expected))
 FROM asked WHERE expected = '42501' AND name NOT IN ('handle_new_user', 'update_updated_at') ORDER BY name, n;
@@ -404,7 +436,7 @@ SELECT is_empty(
 SELECT isnt_empty($$ SELECT FROM pg_proc WHERE pronamespace = 'studio_engine'::regnamespace $$, '... and there are some');
 SELECT is_empty(
 	$$ SELECT p.oid::regprocedure FROM pg_proc p
-	   WHERE p.pronamespace = 'public'::regnamespace AND has_function_privilege('public', p.oid, 'EXECUTE') $$,
+	   WHERE p.pronamespace IN ('public'::regnamespace, 'pipeline'::regnamespace) AND has_function_privilege('public', p.oid, 'EXECUTE') $$,
 	'nothing comes through PUBLIC');
 SELECT is(pg_temp.outcome(role, NULL, statement), '42501', format('%s: %s', role, statement))
 FROM unnest('{anon,authenticated,service_role}'::text[]) AS r (role),
@@ -433,9 +465,20 @@ FROM (VALUES
 					 'workflow_diagram workflow_transitions'),
 	('supabase_auth_admin', NULL),
 	('authenticator', NULL)) AS r (role, expected);
+SELECT is(
+	(SELECT string_agg(p.proname, ' ' ORDER BY p.proname::text COLLATE "C") FROM pg_proc p
+	 WHERE p.pronamespace = 'pipeline'::regnamespace AND has_function_privilege(r.role, p.oid, 'EXECUTE')),
+	r.expected, r.role || ' may execute of schema pipeline: ' || COALESCE(r.expected, 'nothing'))
+FROM (VALUES
+	('anon', NULL),
+	('authenticated', 'cancel_job create_job events_since get_job get_prompt retry_job'),
+	('service_role', 'cancel_job create_job delete_old_events events_since get_job get_prompt record_event register_artifact '
+					 'retry_job set_job_status upsert_prompt'),
+	('supabase_auth_admin', NULL),
+	('authenticator', NULL)) AS r (role, expected);
 SELECT is_empty(
 	$$ SELECT p.oid::regprocedure, a.grantee::regrole FROM pg_proc p, LATERAL aclexplode(p.proacl) AS a
-	   WHERE p.pronamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace)
+	   WHERE p.pronamespace IN ('public'::regnamespace, 'pipeline'::regnamespace, 'studio_engine'::regnamespace)
 		 AND a.is_grantable AND a.grantee IN ('anon'::regrole, 'authenticated'::regrole, 'service_role'::regrole) $$,
 	'no API role may pass its right on');
 
@@ -468,18 +511,21 @@ INSERT INTO optional VALUES
 	('cancel_job', 'p_reason'),
 	('record_asset', 'p_size_bytes'), ('record_asset', 'p_mime_type'), ('record_asset', 'p_metadata'),
 	('log_job', 'p_step_name'), ('log_job', 'p_metadata'),
-	('advance_job', 'p_lease_token'), ('update_job_step', 'p_lease_token'), ('complete_job', 'p_lease_token'),
+	('create_job_steps', 'p_lease_token'), ('advance_job', 'p_lease_token'), ('update_job_step', 'p_lease_token'), ('complete_job', 'p_lease_token'),
 	('fail_job', 'p_lease_token'), ('record_asset', 'p_lease_token'), ('log_job', 'p_lease_token'),
 	('claim_jobs', 'p_lease'), ('heartbeat_job', 'p_progress'), ('heartbeat_job', 'p_status_message'), ('heartbeat_job', 'p_lease'),
 	('get_job_statistics', 'p_user_id'), ('get_job_statistics', 'p_window'),
 	('create_studio_job', 'p_system_prompt'), ('cancel_studio_job', 'p_reason'),
 	('update_studio_job_status', 'p_lease_token'), ('store_transcript', 'p_lease_token'), ('store_enrichment', 'p_lease_token'),
 	('store_refined_text', 'p_model_version'), ('store_refined_text', 'p_lease_token'),
-	('fail_studio_job', 'p_error'), ('fail_studio_job', 'p_lease_token');
+	('fail_studio_job', 'p_error'), ('fail_studio_job', 'p_lease_token'),
+	('pipeline.create_job', 'p_run_id'), ('pipeline.create_job', 'p_owner_id'), ('pipeline.set_job_status', 'p_error_message'),
+	('pipeline.record_event', 'p_payload'), ('pipeline.register_artifact', 'p_meta'), ('pipeline.register_artifact', 'p_file_size'),
+	('pipeline.register_artifact', 'p_content_type'), ('pipeline.register_artifact', 'p_checksum');
 
 CREATE TEMPORARY VIEW argument AS
 	SELECT c.name, c.args, a.arg, a.n::integer AS n, format_type(t.oid, NULL) AS type
-	FROM function_case c JOIN pg_proc p ON p.proname = c.name AND p.pronamespace = 'public'::regnamespace,
+	FROM function_case c JOIN pg_proc p ON p.oid = pg_temp.qualified(c.name)::regproc,
 		 LATERAL unnest(p.proargnames[1:p.pronargs], p.proargtypes::oid[]) WITH ORDINALITY AS a (arg, typeid, n)
 	JOIN pg_type t ON t.oid = a.typeid
 	WHERE p.pronargs > 0;
@@ -604,6 +650,61 @@ INSERT INTO bad_value (name, arg, value, expected, label) VALUES
 	('record_asset', 'p_size_bytes', '9223372036854775807', 'ok', 'the largest bigint'),
 	('log_job', 'p_level', '''fatal''', '22023', 'unknown'),
 	('log_job', 'p_message', 'repeat(''x'', 1000000)', 'ok', 'a megabyte'),
+	('pipeline.create_job', 'p_run_id', '''''', '22023', 'empty'),
+	('pipeline.create_job', 'p_run_id', 'repeat(''ä'', 255)', 'ok', '255 characters of two bytes'),
+	('pipeline.create_job', 'p_run_id', 'repeat(''x'', 256)', '22023', '256 characters'),
+	('pipeline.create_job', 'p_run_id', '''{failedrun}''', 'PT409', 'is there with other content'),
+	('pipeline.create_job', 'p_project_spec', '''{"title": "U"}''', 'PT409', 'other content'),
+	('pipeline.create_job', 'p_project_spec', 'jsonb_build_object(''x'', repeat(''x'', 1048577))', '22023', 'more than a megabyte'),
+	('pipeline.create_job', 'p_owner_id', '''20000000-0000-4000-8000-00000000000b''', 'PT409', 'another owner'),
+	('pipeline.get_job', 'p_run_id', 'repeat(''x'', 1000000)', '22023', 'a megabyte'),
+	('pipeline.get_job', 'p_run_id', '''rights-RUN''', 'PT404', 'another case'),
+	('pipeline.set_job_status', 'p_status', '''FAILED''', '22023', 'another case'),
+	('pipeline.set_job_status', 'p_status', '''''', '22023', 'empty'),
+	('pipeline.set_job_status', 'p_status', '''completed''', '23514', 'not the next'),
+	('pipeline.set_job_status', 'p_error_message', 'repeat(''ä'', 1000000)', 'ok', 'two megabytes'),
+	('pipeline.cancel_job', 'p_run_id', '''{failedrun}''', '23514', 'has failed'),
+	('pipeline.retry_job', 'p_run_id', '''{run}''', 'ok', 'is pending already'),
+	('pipeline.record_event', 'p_bot_name', '''''', '22023', 'empty'),
+	('pipeline.record_event', 'p_bot_name', 'repeat(''x'', 256)', '22023', '256 characters'),
+	('pipeline.record_event', 'p_event_type', '''''', '22023', 'empty'),
+	('pipeline.record_event', 'p_event_type', 'repeat(''ü'', 255)', 'ok', '255 characters of two bytes'),
+	('pipeline.record_event', 'p_payload', '''[1, null]''', 'ok', 'an array'),
+	('pipeline.record_event', 'p_payload', 'jsonb_build_object(''x'', repeat(''x'', 1000000))', 'ok', 'a million characters'),
+	('pipeline.record_event', 'p_payload', 'jsonb_build_object(''x'', repeat(''x'', 1048577))', '22023', 'more than a megabyte'),
+	('pipeline.events_since', 'p_after', '-1', '22023', '-1'),
+	('pipeline.events_since', 'p_after', '9223372036854775807', 'ok', 'the largest bigint'),
+	('pipeline.events_since', 'p_limit', '0', '22023', '0'),
+	('pipeline.events_since', 'p_limit', '1000', 'ok', '1000'),
+	('pipeline.events_since', 'p_limit', '1001', '22023', '1001'),
+	('pipeline.register_artifact', 'p_kind', '''''', '22023', 'empty'),
+	('pipeline.register_artifact', 'p_kind', 'repeat(''x'', 101)', '22023', '101 characters'),
+	('pipeline.register_artifact', 'p_url', '''''', '22023', 'empty'),
+	('pipeline.register_artifact', 'p_url', 'repeat(''x'', 1000000)', 'ok', 'a megabyte'),
+	('pipeline.register_artifact', 'p_meta', '''[]''', '22023', 'an array'),
+	('pipeline.register_artifact', 'p_meta', '''null''', '22023', 'a JSON null'),
+	('pipeline.register_artifact', 'p_meta', 'jsonb_build_object(''x'', repeat(''x'', 1048577))', '22023', 'more than a megabyte'),
+	('pipeline.register_artifact', 'p_file_size', '-1', '22023', '-1'),
+	('pipeline.register_artifact', 'p_file_size', '9223372036854775807', 'ok', 'the largest bigint'),
+	('pipeline.register_artifact', 'p_content_type', '''''', '22023', 'empty'),
+	('pipeline.register_artifact', 'p_content_type', 'repeat(''x'', 256)', '22023', '256 characters'),
+	('pipeline.register_artifact', 'p_checksum', '''''', '22023', 'empty'),
+	('pipeline.register_artifact', 'p_checksum', 'repeat(''ä'', 255)', 'ok', '255 characters of two bytes'),
+	('pipeline.register_artifact', 'p_checksum', 'repeat(''x'', 256)', '22023', '256 characters'),
+	('pipeline.upsert_prompt', 'p_id', '''''', '22023', 'empty'),
+	('pipeline.upsert_prompt', 'p_id', 'repeat(''x'', 256)', '22023', '256 characters'),
+	('pipeline.upsert_prompt', 'p_category', 'repeat(''x'', 256)', '22023', '256 characters'),
+	('pipeline.upsert_prompt', 'p_context', '''''', '22023', 'empty'),
+	('pipeline.upsert_prompt', 'p_prompt_text', '''''', '22023', 'empty'),
+	('pipeline.upsert_prompt', 'p_prompt_text', 'repeat(''ü'', 1000000)', 'ok', 'two megabytes'),
+	('pipeline.get_prompt', 'p_id', 'repeat(''x'', 256)', '22023', '256 characters'),
+	('pipeline.delete_old_events', 'p_older_than', '''0''', '22023', 'nothing'),
+	('pipeline.delete_old_events', 'p_older_than', '''-1 day''', '22023', 'the future'),
+	('pipeline.delete_old_events', 'p_older_than', '''1000 years''', 'ok', '1000 years'),
+	('pipeline.delete_old_events', 'p_older_than', '''100000000 years''', '22023', 'more than there is'),
+	('pipeline.delete_old_events', 'p_limit', '0', '22023', '0'),
+	('pipeline.delete_old_events', 'p_limit', '100000', 'ok', '100000'),
+	('pipeline.delete_old_events', 'p_limit', '100001', '22023', '100001'),
 	('claim_draft_prompt', 'p_session_token', 'repeat(''x'', 1000000)', 'ok', 'a megabyte, which is no draft''s'),
 	('get_draft_prompt', 'p_session_token', '''rights-nobodys-token''', 'ok', 'unknown, which is NULL');
 INSERT INTO bad_value (name, arg, value, expected, label)
@@ -688,6 +789,8 @@ SELECT is_empty(
 	'messages are constant ASCII text, and details do not repeat what was passed');
 
 -- Nothing of all this stayed.
+SELECT is((SELECT string_agg(format('%s %s %s', run_id, status, last_event_seq), ', ' ORDER BY run_id) FROM pipeline.jobs),
+		  'rights-failed failed 2, rights-run pending 1', 'runs are as they were');
 SELECT is((SELECT count(*)::integer FROM credit_ledger WHERE user_id = :'alice'), 10,
 		  'the ledger has what the set-up made and nothing else');
 SELECT is(get_credit_balance(:'alice'), 9, '... and so has the account');

@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(688);
+SELECT plan(812);
 
 --------------------------------------------------------------------------------
 -- People and rows: one row of Alice's in every table, and Bob who has none of them
@@ -34,6 +34,8 @@ VALUES ('30000000-0000-4000-8000-000000000005', '30000000-0000-4000-8000-0000000
 INSERT INTO draft_prompts (id, session_token, user_id, prompt_text)
 VALUES ('30000000-0000-4000-8000-000000000007', 'tables-claimed-token', :'alice', 'Claimed'),
 	   ('30000000-0000-4000-8000-000000000008', 'tables-unclaimed-token', NULL, 'Unclaimed');
+SELECT pipeline.create_job('tables-run', '{}', :'alice'), pipeline.register_artifact('tables-run', 'zip', 'https://example.test/zip'),
+	   pipeline.upsert_prompt('tables-prompt', 'C', 'X', 'T') \g /dev/null
 INSERT INTO studio_jobs (job_id, user_id, raw_audio_url)
 VALUES ('30000000-0000-4000-8000-000000000009', :'alice', 'https://example.test/a'),
 	   ('30000000-0000-4000-8000-0000000000b9', :'bob', 'https://example.test/b');
@@ -154,6 +156,35 @@ INSERT INTO table_case VALUES
 ('credit_ledger', 'DELETE', $$DELETE FROM credit_ledger WHERE user_id = '{alice}'$$, '42501', '42501', '42501', '42501', '42501', '42501'),
 ('credit_ledger', 'TRUNCATE', $$TRUNCATE credit_ledger$$, '42501', '42501', '42501', '42501', '42501', '42501'),
 
+('pipeline.jobs', 'SELECT', $$SELECT * FROM pipeline.jobs WHERE run_id = 'tables-run'$$, '42501', '1', '0', '0', '1', '1'),
+('pipeline.jobs', 'INSERT', $$INSERT INTO pipeline.jobs (run_id, project_spec, owner_id) VALUES ('tables-new', '{}', '{alice}')$$,
+	'42501', '42501', '42501', '42501', '1', '1'),
+('pipeline.jobs', 'UPDATE', $$UPDATE pipeline.jobs SET error_message = 'X' WHERE run_id = 'tables-run'$$, '42501', '42501', '42501', '42501', '1', '1'),
+('pipeline.jobs', 'DELETE', $$DELETE FROM pipeline.jobs WHERE run_id = 'tables-run'$$, '42501', '42501', '42501', '42501', '1', '1'),
+('pipeline.jobs', 'TRUNCATE', $$TRUNCATE pipeline.jobs$$, '42501', '42501', '42501', '42501', '0A000', '0A000'),
+
+('pipeline.job_events', 'SELECT', $$SELECT * FROM pipeline.job_events WHERE run_id = 'tables-run'$$, '42501', '1', '0', '0', '1', '1'),
+('pipeline.job_events', 'INSERT', $$INSERT INTO pipeline.job_events (run_id, bot_name, event_type) VALUES ('tables-run', 'X', 'X')$$,
+	'42501', '42501', '42501', '42501', '1', '1'),
+('pipeline.job_events', 'UPDATE', $$UPDATE pipeline.job_events SET payload = 'null' WHERE run_id = 'tables-run'$$,
+	'42501', '42501', '42501', '42501', '1', '1'),
+('pipeline.job_events', 'DELETE', $$DELETE FROM pipeline.job_events WHERE run_id = 'tables-run'$$, '42501', '42501', '42501', '42501', '1', '1'),
+('pipeline.job_events', 'TRUNCATE', $$TRUNCATE pipeline.job_events$$, '42501', '42501', '42501', '42501', '0', '0'),
+
+('pipeline.artifacts', 'SELECT', $$SELECT * FROM pipeline.artifacts WHERE run_id = 'tables-run'$$, '42501', '1', '0', '0', '1', '1'),
+('pipeline.artifacts', 'INSERT', $$INSERT INTO pipeline.artifacts (run_id, kind) VALUES ('tables-run', 'X')$$,
+	'42501', '42501', '42501', '42501', '1', '1'),
+('pipeline.artifacts', 'UPDATE', $$UPDATE pipeline.artifacts SET url = 'X' WHERE run_id = 'tables-run'$$, '42501', '42501', '42501', '42501', '1', '1'),
+('pipeline.artifacts', 'DELETE', $$DELETE FROM pipeline.artifacts WHERE run_id = 'tables-run'$$, '42501', '42501', '42501', '42501', '1', '1'),
+('pipeline.artifacts', 'TRUNCATE', $$TRUNCATE pipeline.artifacts$$, '42501', '42501', '42501', '42501', '0', '0'),
+
+('pipeline.prompts', 'SELECT', $$SELECT * FROM pipeline.prompts WHERE id = 'tables-prompt'$$, '42501', '1', '1', '0', '1', '1'),
+('pipeline.prompts', 'INSERT', $$INSERT INTO pipeline.prompts VALUES ('X', 'X', 'X', 'X')$$, '42501', '42501', '42501', '42501', '1', '1'),
+('pipeline.prompts', 'UPDATE', $$UPDATE pipeline.prompts SET prompt_text = 'X' WHERE id = 'tables-prompt'$$,
+	'42501', '42501', '42501', '42501', '1', '1'),
+('pipeline.prompts', 'DELETE', $$DELETE FROM pipeline.prompts WHERE id = 'tables-prompt'$$, '42501', '42501', '42501', '42501', '1', '1'),
+('pipeline.prompts', 'TRUNCATE', $$TRUNCATE pipeline.prompts$$, '42501', '42501', '42501', '42501', '0', '0'),
+
 ('meta', 'SELECT', $$SELECT * FROM studio_engine.meta WHERE name = 'schema_version'$$, '42501', '42501', '42501', '42501', '42501', '1'),
 ('meta', 'INSERT', $$INSERT INTO studio_engine.meta VALUES ('X', 'X')$$, '42501', '42501', '42501', '42501', '42501', '1'),
 ('meta', 'UPDATE', $$UPDATE studio_engine.meta SET value = 'X' WHERE name = 'schema_version'$$, '42501', '42501', '42501', '42501', '42501', '1'),
@@ -210,9 +241,10 @@ INSERT INTO table_case VALUES
 	'42501', '42501', '42501', '42501', '42501', '0');
 
 SELECT is(
-	(SELECT string_agg(c.relname || ' ' || cmd, ', ' ORDER BY c.relname::text COLLATE "C", cmd)
-	 FROM pg_class c, unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE}'::text[]) AS cmd
-	 WHERE c.relnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')),
+	(SELECT string_agg(x.name || ' ' || cmd, ', ' ORDER BY x.name COLLATE "C", cmd)
+	 FROM pg_class c, unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE}'::text[]) AS cmd,
+		  LATERAL (SELECT CASE WHEN c.relnamespace = 'pipeline'::regnamespace THEN 'pipeline.' ELSE '' END || c.relname) AS x (name)
+	 WHERE c.relnamespace IN ('public'::regnamespace, 'pipeline'::regnamespace, 'studio_engine'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')),
 	(SELECT string_agg(tbl || ' ' || command, ', ' ORDER BY tbl COLLATE "C", command) FROM table_case),
 	'every table has its cases for every command, and every case its table');
 
@@ -239,7 +271,9 @@ ORDER BY tbl, command, n;
 
 SELECT is(pg_temp.as_alice('SELECT id FROM ' || tbl), rows, format('a user sees %s row of %s', rows, tbl))
 FROM (VALUES ('profiles', '1'), ('projects', '1'), ('jobs', '1'), ('job_steps', '1'), ('assets', '1'),
-			 ('logs', '1'), ('draft_prompts', '1'), ('credit_ledger', '1')) AS t (tbl, rows);
+			 ('logs', '1'), ('draft_prompts', '1'), ('credit_ledger', '1'), ('pipeline.job_events', '1'),
+			 ('pipeline.artifacts', '1'), ('pipeline.prompts', '1')) AS t (tbl, rows);
+SELECT is(pg_temp.as_alice('SELECT run_id FROM pipeline.jobs'), '1', 'a user sees 1 row of pipeline.jobs');
 SELECT is(pg_temp.as_alice('SELECT user_id FROM credit_accounts'), '1', 'a user sees 1 row of credit_accounts');
 SELECT is(pg_temp.as_alice('SELECT job_id FROM studio_jobs'), '1', 'a user sees 1 row of studio_jobs');
 SELECT is(pg_temp.as_alice('UPDATE studio_jobs SET status = ''TRANSCRIBING'''), '1', 'an UPDATE without WHERE touches the user''s studio jobs only');
@@ -253,14 +287,14 @@ SELECT is(pg_temp.as_alice('UPDATE profiles SET display_name = ''X'''), '1', '..
 
 -- All that anon and authenticated may do, column by column: this and no more.
 SELECT is(
-	(SELECT string_agg(format('%s %s %s(%s)', r.role, p.privilege, c.relname, cols.list), E'\n'
-					   ORDER BY format('%s %s %s', r.role, p.privilege, c.relname) COLLATE "C")
+	(SELECT string_agg(format('%s %s %s(%s)', r.role, p.privilege, c.oid::regclass, cols.list), E'\n'
+					   ORDER BY format('%s %s %s', r.role, p.privilege, c.oid::regclass) COLLATE "C")
 	 FROM pg_class c, unnest('{public,anon,authenticated}'::text[]) AS r (role),
 		  unnest('{SELECT,INSERT,UPDATE,REFERENCES}'::text[]) AS p (privilege),
 		  LATERAL (SELECT string_agg(a.attname, ', ' ORDER BY a.attnum) FROM pg_attribute a
 				   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 					 AND has_column_privilege(r.role, c.oid, a.attnum, p.privilege)) AS cols (list)
-	 WHERE c.relnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace) AND c.relkind IN ('r', 'p', 'v')
+	 WHERE c.relnamespace IN ('public'::regnamespace, 'pipeline'::regnamespace, 'studio_engine'::regnamespace) AND c.relkind IN ('r', 'p', 'v')
 	   AND cols.list IS NOT NULL),
 	'authenticated INSERT projects(user_id, title, prompt_text, niche_preset, target_minutes, voice_profile_id, transcript_mode, transcript_text, settings)
 authenticated INSERT studio_jobs(status, user_id, raw_audio_url, raw_transcript, refined_text, system_prompt_used, error_details, enrichment_entities, model_version, priority)
@@ -271,6 +305,10 @@ authenticated SELECT draft_prompts(id, user_id, prompt_text, template_id, option
 authenticated SELECT job_steps(id, job_id, step_name, step_order, state, progress_pct, status_message, error_message, logs_url, artifacts_json, started_at, finished_at)
 authenticated SELECT jobs(id, project_id, user_id, status, progress, status_message, cost_credits_reserved, cost_credits_final, failed_step, error_code, error_message, output_url, manifest_json, created_at, started_at, finished_at, priority)
 authenticated SELECT logs(id, job_id, level, step_name, message, metadata_json, created_at)
+authenticated SELECT pipeline.artifacts(id, run_id, kind, url, meta, owner_id, file_size, content_type, checksum, created_at)
+authenticated SELECT pipeline.job_events(id, run_id, bot_name, event_type, payload, owner_id, created_at, seq)
+authenticated SELECT pipeline.jobs(run_id, project_spec, owner_id, status, started_at, completed_at, error_message, created_at, updated_at, last_event_seq)
+authenticated SELECT pipeline.prompts(id, category, context, prompt_text, created_at, updated_at)
 authenticated SELECT profiles(id, display_name, avatar_url, notification_prefs, stripe_customer_id, created_at, updated_at)
 authenticated SELECT projects(id, user_id, title, prompt_text, niche_preset, target_minutes, voice_profile_id, transcript_mode, transcript_text, settings, created_at, updated_at)
 authenticated SELECT studio_jobs(job_id, created_at, status, user_id, raw_audio_url, raw_transcript, refined_text, system_prompt_used, processing_time_ms, error_details, enrichment_entities, model_version, retry_count, priority)
@@ -289,7 +327,7 @@ SELECT is(
 SELECT is_empty(
 	$$ SELECT c.relname, p.privilege
 	   FROM pg_class c, unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS p (privilege)
-	   WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
+	   WHERE c.relnamespace IN ('public'::regnamespace, 'pipeline'::regnamespace) AND c.relkind = 'r'
 		 AND c.relname NOT IN ('credit_accounts', 'credit_ledger')
 		 AND has_table_privilege('service_role', c.oid, p.privilege) <> (p.privilege <> 'TRIGGER') $$,
 	'service_role: everything with all others, but no triggers, which would run as the owner');
@@ -297,7 +335,7 @@ SELECT is_empty(
 	$$ SELECT c.relname, r.role, p.privilege
 	   FROM pg_class c, unnest('{public,anon,authenticated}'::text[]) AS r (role),
 			unnest('{TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS p (privilege)
-	   WHERE c.relnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace) AND c.relkind = 'r'
+	   WHERE c.relnamespace IN ('public'::regnamespace, 'pipeline'::regnamespace, 'studio_engine'::regnamespace) AND c.relkind = 'r'
 		 AND has_table_privilege(r.role, c.oid, p.privilege) $$,
 	'users may not TRUNCATE, refer to or put triggers on any table');
 

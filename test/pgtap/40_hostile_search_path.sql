@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(353);
+SELECT plan(395);
 
 \set user_one '40000000-0000-4000-8000-00000000000a'
 \set user_two '40000000-0000-4000-8000-00000000000b'
@@ -33,7 +33,8 @@ FROM (VALUES ('profiles', 'public'), ('draft_prompts', 'public'), ('projects', '
 			 ('job_steps', 'public'), ('assets', 'public'), ('logs', 'public'), ('credit_accounts', 'public'),
 			 ('credit_ledger', 'public'), ('settings', 'studio_engine'), ('meta', 'studio_engine'),
 			 ('expiring_credits', 'studio_engine'), ('ledger_hashes', 'studio_engine'), ('studio_jobs', 'public'),
-			 ('queue', 'studio_engine'), ('attempts', 'studio_engine')) AS t (name, schema) \gexec
+			 ('queue', 'studio_engine'), ('attempts', 'studio_engine'),
+			 ('job_events', 'pipeline'), ('artifacts', 'pipeline'), ('prompts', 'pipeline')) AS t (name, schema) \gexec
 CREATE TABLE evil.users (id pg_catalog.uuid, raw_user_meta_data pg_catalog.jsonb);
 CREATE TEMPORARY TABLE users (id pg_catalog.uuid, raw_user_meta_data pg_catalog.jsonb);
 
@@ -41,7 +42,7 @@ CREATE TEMPORARY TABLE trap_table AS
 	SELECT c.oid, c.oid::regclass::text AS name FROM pg_class c
 	WHERE c.relkind = 'r' AND (c.relnamespace = 'evil'::regnamespace OR c.relnamespace = pg_my_temp_schema() AND c.relname !~ '^_');
 DELETE FROM trap_table WHERE oid = 'trap_table'::regclass;
-SELECT format($$INSERT INTO %1$s.settings VALUES ('welcome_credits', '999', ''), ('max_active_jobs', '0', ''), ('draft_lifetime_days', '0', ''), ('ledger_hash_chain', '0', ''),
+SELECT format($$INSERT INTO %1$s.settings VALUES ('welcome_credits', '999', ''), ('max_active_jobs', '0', ''), ('draft_lifetime_days', '0', ''), ('ledger_hash_chain', '0', ''), ('max_active_runs', '1', ''),
 					('lease_seconds', '0', ''), ('max_attempts', '1', ''), ('retry_base_seconds', '9999', ''), ('retry_cap_seconds', '9999', ''),
 					('max_user_priority', '-100', ''), ('default_system_prompt', 'Evil', ''), ('fair_queue', '1', ''), ('progress_interval_ms', '99999', '');
 				INSERT INTO %1$s.credit_accounts (user_id, balance) VALUES (%2$L, 1000000), (%3$L, 1000000);
@@ -109,7 +110,7 @@ BEGIN
 		('statement_timestamp()', 'timestamptz'), ('gen_random_uuid()', 'uuid'), ('uid()', 'uuid'), ('role()', 'text'),
 		('to_jsonb(anyelement)', 'jsonb'), ('jsonb_build_object(VARIADIC text[])', 'jsonb'), ('jsonb_typeof(jsonb)', 'text'),
 		('jsonb_array_elements(jsonb)', 'SETOF jsonb'), ('jsonb_array_elements_text(jsonb)', 'SETOF text'),
-		('length(text)', 'integer'), ('lower(text)', 'text'), ('hashtextextended(text, bigint)', 'bigint'),
+		('length(text)', 'integer'), ('left(text, integer)', 'text'), ('create_job(text, jsonb)', 'jsonb'), ('events_since(text)', 'jsonb'), ('lower(text)', 'text'), ('hashtextextended(text, bigint)', 'bigint'),
 		('hashtext(text)', 'integer'), ('pg_advisory_xact_lock(bigint)', 'void'), ('make_interval(days integer)', 'interval'),
 		('current_setting(text)', 'text'), ('current_setting(text, boolean)', 'text'), ('set_config(text, text, boolean)', 'text'),
 		('sha256(bytea)', 'bytea'), ('convert_to(text, name)', 'bytea'), ('encode(bytea, text)', 'text'),
@@ -375,6 +376,28 @@ INSERT INTO story (role, statement, expected) VALUES
 	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.get_job_statistics('jobs'), 'count_by_status', 'FAILED')$$, '3'),
 	('postgres', $$SELECT studio_engine.rebuild_queue()$$, '0'),
 	('postgres', $$TRUNCATE public.studio_jobs; SELECT pg_catalog.count(*) FROM studio_engine.attempts WHERE system OPERATOR(pg_catalog.=) 'studio_jobs'$$, '0'),
+	-- a run of the pipeline
+	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(pipeline.create_job('run {u}', '{"a": 1}'), 'owner_id')$$, '{u}'),
+	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(pipeline.create_job('run {u}', '{"a": 1}'), 'status')$$, 'pending'),
+	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(pipeline.create_job(NULL, '{"a": 2}'), 'status')$$, 'pending'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(pipeline.set_job_status('run {u}', 'running'), 'status')$$, 'running'),
+	('service_role', $$SELECT pipeline.record_event('run {u}', 'bot', 'began', '{}')$$, '3'),
+	('service_role', $$INSERT INTO pipeline.job_events (run_id, bot_name, event_type) VALUES ('run {u}', 'b', 'e') RETURNING seq$$, '4'),
+	('service_role', $$UPDATE pipeline.job_events SET payload = '{}' WHERE run_id OPERATOR(pg_catalog.=) 'run {u}' AND seq OPERATOR(pg_catalog.=) 4 RETURNING owner_id$$, '{u}'),
+	('service_role', $$SELECT pipeline.register_artifact('run {u}', 'zip', 'U', '{"a": 1}', 1, 'T', 'S') IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT pipeline.register_artifact('run {u}', 'zip', 'V', '{"b": 1}', 1, 'T', 'S') IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT pipeline.register_artifact('run {u}', 'zip', 'W') IS NOT NULL$$, 'true'),
+	('service_role', $$UPDATE pipeline.artifacts SET kind = 'file' WHERE run_id OPERATOR(pg_catalog.=) 'run {u}' AND url OPERATOR(pg_catalog.=) 'W' RETURNING owner_id$$, '{u}'),
+	('service_role', $$UPDATE pipeline.jobs SET owner_id = NULL WHERE run_id OPERATOR(pg_catalog.=) 'run {u}' RETURNING last_event_seq$$, '4'),
+	('service_role', $$UPDATE pipeline.jobs SET owner_id = '{u}' WHERE run_id OPERATOR(pg_catalog.=) 'run {u}' RETURNING last_event_seq$$, '4'),
+	('service_role', $$UPDATE pipeline.jobs SET status = 'failed', error_message = 'M' WHERE run_id OPERATOR(pg_catalog.=) 'run {u}' RETURNING status$$, 'failed'),
+	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(pipeline.retry_job('run {u}'), 'status')$$, 'pending'),
+	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(pipeline.cancel_job('run {u}'), 'last_event_seq')$$, '7'),
+	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(pipeline.get_job('run {u}'), 'status')$$, 'cancelled'),
+	('authenticated', $$SELECT event_type FROM pipeline.events_since('run {u}', 2, 1)$$, 'began'),
+	('service_role', $$SELECT pipeline.delete_old_events('1 year')$$, '0'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(pipeline.upsert_prompt('P', 'C', 'X', 'T {u}'), 'context')$$, 'X'),
+	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(pipeline.get_prompt('P'), 'prompt_text')$$, 'T {u}'),
 	-- the end, with a hold open
 	('service_role', $$SELECT public.create_job('{p}', 8) IS NOT NULL$$, 'true'),
 	('authenticated', $$SELECT public.get_credit_balance('{u}')$$, '32'),
@@ -421,7 +444,7 @@ BEGIN
 	END LOOP;
 END $tell$;
 
-SELECT is(answer, expected, format('%s, path %s: %s', role, path, statement)) FROM told ORDER BY path, n;
+SELECT is(answer, replace(expected, '{u}', (SELECT p.sub FROM path p WHERE p.path = told.path)), format('%s, path %s: %s', role, path, statement)) FROM told ORDER BY path, n;
 SELECT is((SELECT count(*)::integer FROM told), 2 * (SELECT count(*)::integer FROM story), 'the story was told to the end, twice');
 
 --------------------------------------------------------------------------------
@@ -454,7 +477,8 @@ FROM path ORDER BY n;
 SELECT is_empty('SELECT user_id FROM public.credit_accounts UNION ALL SELECT user_id FROM public.credit_ledger'
 				' UNION ALL SELECT user_id FROM studio_engine.expiring_credits UNION ALL SELECT user_id FROM studio_engine.ledger_hashes'
 				' UNION ALL SELECT user_id FROM public.studio_jobs UNION ALL SELECT user_id FROM studio_engine.queue UNION ALL SELECT job_id FROM studio_engine.attempts'
-				' UNION ALL SELECT id FROM public.profiles UNION ALL SELECT user_id FROM public.draft_prompts',
+				' UNION ALL SELECT id FROM public.profiles UNION ALL SELECT user_id FROM public.draft_prompts'
+				' UNION ALL SELECT owner_id FROM pipeline.jobs UNION ALL SELECT owner_id FROM pipeline.job_events UNION ALL SELECT owner_id FROM pipeline.artifacts',
 				'... and leaves nothing');
 SELECT is(pg_temp.trips(), 0::bigint, '... nor did a trap snap');
 SELECT is(pg_temp.decoys(), (SELECT rows FROM decoys_before), '... and the hostile tables are as they were');

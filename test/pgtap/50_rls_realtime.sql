@@ -6,7 +6,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(196);
+SELECT plan(236);
 
 \set alice '50000000-0000-4000-8000-00000000000a'
 
@@ -19,9 +19,13 @@ SELECT record_asset(:'job', 'video', 'https://example.test/', 'films/1') \g /dev
 INSERT INTO studio_jobs (job_id, user_id, raw_audio_url) VALUES ('50000000-0000-4000-8000-000000000002', :'alice', 'a');
 INSERT INTO draft_prompts (session_token, user_id, prompt_text) VALUES ('realtime-claimed', :'alice', 'Claimed'), ('realtime-unclaimed', NULL, 'Free');
 
+SELECT pipeline.create_job('realtime-run', '{}', :'alice'), pipeline.register_artifact('realtime-run', 'zip', 'X'),
+	   pipeline.upsert_prompt('realtime-prompt', 'C', 'X', 'T') \g /dev/null
+
 CREATE TEMPORARY TABLE readable (tbl text, col text);
 INSERT INTO readable VALUES ('profiles', 'id'), ('draft_prompts', 'id'), ('projects', 'id'), ('jobs', 'id'), ('job_steps', 'id'),
-	('assets', 'id'), ('logs', 'id'), ('credit_accounts', 'user_id'), ('credit_ledger', 'id'), ('studio_jobs', 'job_id');
+	('assets', 'id'), ('logs', 'id'), ('credit_accounts', 'user_id'), ('credit_ledger', 'id'), ('studio_jobs', 'job_id'),
+	('pipeline.jobs', 'run_id'), ('pipeline.job_events', 'id'), ('pipeline.artifacts', 'id'), ('pipeline.prompts', 'id');
 
 -- Rows, or the SQLSTATE, with claims given as they are; NULL leaves the setting empty.
 CREATE FUNCTION pg_temp.outcome(p_claims text, p_statement text) RETURNS text
@@ -52,7 +56,7 @@ INSERT INTO claim (claims, label) VALUES
 	('{"SUB": "50000000-0000-4000-8000-00000000000a"}', 'sub in capitals'),
 	('{"claims": {"sub": "50000000-0000-4000-8000-00000000000a"}}', 'sub one level down');
 
-SELECT is(pg_temp.outcome(claims, format('SELECT %I FROM %I', col, tbl)), '0', format('%s: no row of %s and no error', label, tbl))
+SELECT is(pg_temp.outcome(claims, format('SELECT %I FROM %s', col, tbl)), '0', format('%s: no row of %s and no error', label, tbl))
 FROM claim, readable ORDER BY n, tbl;
 SELECT is(pg_temp.outcome(c.claims, s.statement), s.expected, format('%s: %s: %s', c.label, s.statement, s.expected))
 FROM (SELECT * FROM claim WHERE n <= 4) AS c,
@@ -83,7 +87,7 @@ FROM (VALUES ('{"sub": ""}', 'sub empty'), ('{"sub": "service"}', 'sub a word'),
 				  'SELECT get_job_attempts(''50000000-0000-4000-8000-000000000002'')', 'SELECT cancel_studio_job(''50000000-0000-4000-8000-000000000002'')']) AS s (statement);
 
 -- A control: with the right sub every table shows a row.
-SELECT isnt(pg_temp.outcome('{"sub": "50000000-0000-4000-8000-00000000000a"}', format('SELECT %I FROM %I', col, tbl)), '0',
+SELECT isnt(pg_temp.outcome('{"sub": "50000000-0000-4000-8000-00000000000a"}', format('SELECT %I FROM %s', col, tbl)), '0',
 			'control: Alice sees a row of ' || tbl)
 FROM readable ORDER BY tbl;
 SELECT is(pg_temp.outcome('{"sub": "50000000-0000-4000-8000-00000000000a"}', 'SELECT get_credit_summary(auth.uid())'), '1',
@@ -99,7 +103,7 @@ SELECT is((SELECT count(*)::integer FROM readable WHERE NOT has_column_privilege
 -- able to read, and publishes what an owner adds to supabase_realtime.
 SELECT is_empty(
 	$$ SELECT c.relname FROM pg_class c
-	   WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND c.relreplident <> 'd' $$,
+	   WHERE c.relnamespace IN ('public'::regnamespace, 'pipeline'::regnamespace) AND c.relkind = 'r' AND c.relreplident <> 'd' $$,
 	'replica identity is the primary key everywhere: an UPDATE sends no old secrets');
 ALTER PUBLICATION supabase_realtime ADD TABLE jobs, job_steps, studio_jobs;
 SELECT is(

@@ -90,7 +90,11 @@ LANGUAGE sql SECURITY DEFINER AS $$
     (SELECT string_agg(j.xmin::text || j::text, ';' ORDER BY j.id) FROM public.jobs j),
     (SELECT string_agg(s.xmin::text || s::text, ';' ORDER BY s.job_id) FROM public.studio_jobs s),
     (SELECT string_agg(q.xmin::text || q::text, ';' ORDER BY q.job_id) FROM studio_engine.queue q),
-    (SELECT string_agg(a.xmin::text || a::text, ';' ORDER BY a.job_id, a.lease_token) FROM studio_engine.attempts a)))
+    (SELECT string_agg(a.xmin::text || a::text, ';' ORDER BY a.job_id, a.lease_token) FROM studio_engine.attempts a),
+    (SELECT string_agg(j.xmin::text || j::text, ';' ORDER BY j.run_id) FROM pipeline.jobs j),
+    (SELECT string_agg(e.xmin::text || e::text, ';' ORDER BY e.run_id, e.seq) FROM pipeline.job_events e),
+    (SELECT string_agg(a.xmin::text || a::text, ';' ORDER BY a.id) FROM pipeline.artifacts a),
+    (SELECT string_agg(p.xmin::text || p::text, ';' ORDER BY p.id) FROM pipeline.prompts p)))
 $$;
 
 -- The value or the error of a query, and whether it wrote anything.
@@ -247,6 +251,8 @@ CREATE FUNCTION t.clean() RETURNS TABLE (what text, rows bigint)
 LANGUAGE sql AS $$
   DELETE FROM auth.users;
   DELETE FROM public.draft_prompts;
+  DELETE FROM pipeline.jobs;
+  DELETE FROM pipeline.prompts;
   SELECT * FROM (
     SELECT 'profiles', count(*) FROM public.profiles UNION ALL
     SELECT 'draft_prompts', count(*) FROM public.draft_prompts UNION ALL
@@ -261,7 +267,9 @@ LANGUAGE sql AS $$
     SELECT 'credit_accounts', count(*) FROM public.credit_accounts UNION ALL
     SELECT 'credit_ledger', count(*) FROM public.credit_ledger UNION ALL
     SELECT 'expiring_credits', count(*) FROM studio_engine.expiring_credits UNION ALL
-    SELECT 'ledger_hashes', count(*) FROM studio_engine.ledger_hashes) AS left_behind (what, rows)
+    SELECT 'ledger_hashes', count(*) FROM studio_engine.ledger_hashes UNION ALL
+    SELECT 'pipeline.job_events', count(*) FROM pipeline.job_events UNION ALL
+    SELECT 'pipeline.artifacts', count(*) FROM pipeline.artifacts) AS left_behind (what, rows)
    WHERE rows > 0;
 $$;
 

@@ -141,6 +141,35 @@ SELECT expire_credits() AS expired, sweep_stale_holds() AS given_back, cleanup_e
 SELECT * FROM verify_credit_ledger();
 RESET ROLE;
 
+-- README: Pipeline
+SET ROLE authenticated;
+SELECT pipeline.create_job('run-1', '{"title": "Vasa"}') ->> 'status' AS status;
+RESET ROLE;
+
+SET ROLE service_role;
+SELECT pipeline.set_job_status('run-1', 'running') ->> 'status' AS status;
+SELECT pipeline.record_event('run-1', 'painter', 'sketched', '{"pages": 3}') AS seq;
+SELECT pipeline.register_artifact('run-1', 'zip', 'https://cdn.example.com/a.zip', p_checksum => 'sha256:1f')
+     = pipeline.register_artifact('run-1', 'zip', 'https://cdn.example.com/b.zip', p_checksum => 'sha256:1f') AS once;
+SELECT pipeline.set_job_status('run-1', 'failed', 'Out of paper') ->> 'status' AS status;
+RESET ROLE;
+
+SET ROLE authenticated;
+SELECT seq, bot_name, event_type, payload FROM pipeline.events_since('run-1', 2);
+SELECT pipeline.retry_job('run-1') ->> 'status' AS status;
+SELECT pipeline.cancel_job('run-1') ->> 'status' AS status;
+RESET ROLE;
+
+SET ROLE service_role;
+SELECT pipeline.upsert_prompt('painter.system', 'system', 'painter', 'You paint ships.') ->> 'id' AS id;
+SELECT pipeline.delete_old_events(INTERVAL '90 days') AS deleted;
+RESET ROLE;
+
+-- README: Partitions
+BEGIN;
+SELECT studio_engine.partition_by_month('job_events') AS months_ahead;
+ROLLBACK;
+
 -- README: Errors
 UPDATE jobs SET status = 'READY' WHERE id = :'third_id';
 
@@ -154,4 +183,5 @@ SELECT (SELECT count(*) FROM jobs) AS jobs, (SELECT count(*) FROM credit_ledger)
 
 -- What the examples changed for the tests that follow.
 UPDATE studio_engine.settings SET value = '10' WHERE name = 'welcome_credits';
+DELETE FROM pipeline.prompts;
 RESET request.jwt.claims;

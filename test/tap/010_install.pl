@@ -15,7 +15,7 @@ use Test::More;
 my $node = new_cluster('install');
 
 my $objects_of_engine = q{
-	SELECT (SELECT count(*) FROM pg_namespace WHERE nspname = 'studio_engine')
+	SELECT (SELECT count(*) FROM pg_namespace WHERE nspname IN ('studio_engine', 'pipeline'))
 		 + (SELECT count(*) FROM pg_extension WHERE extname = 'studio_engine')
 		 + (SELECT count(*) FROM pg_event_trigger)
 		 + (SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace)
@@ -95,18 +95,18 @@ sql_ok($node, 'owned', 'CREATE EXTENSION studio_engine', 'a role that is no supe
 is(query($node, 'owned', q{
 	SELECT string_agg(DISTINCT owner::regrole::text, ', ') || ' ' || count(*) FROM (
 		SELECT relowner FROM pg_class WHERE relkind IN ('r', 'S', 'v')
-		   AND relnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace)
+		   AND relnamespace IN ('public'::regnamespace, 'pipeline'::regnamespace, 'studio_engine'::regnamespace)
 		UNION ALL
 		SELECT typowner FROM pg_type WHERE typtype = 'e'
 		   AND typnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace)
 		UNION ALL
-		SELECT nspowner FROM pg_namespace WHERE nspname = 'studio_engine') o (owner)}),
-	'installer 21', '... and owns the tables, the types and the private schema');
+		SELECT nspowner FROM pg_namespace WHERE nspname IN ('studio_engine', 'pipeline')) o (owner)}),
+	'installer 26', '... and owns the tables, the types and the schemas');
 is(query($node, 'owned', q{SELECT extowner::regrole FROM pg_extension WHERE extname = 'studio_engine'}),
 	'installer', '... and the extension');
 is(query($node, 'owned', q{
 	SELECT count(*) > 0 AND bool_and(r.rolsuper) FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner
-	 WHERE p.pronamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace)}),
+	 WHERE p.pronamespace IN ('public'::regnamespace, 'pipeline'::regnamespace, 'studio_engine'::regnamespace)}),
 	't', '... while the code belongs to a superuser');
 is(query($node, 'owned', 'SELECT count(*) FROM public.jobs', user => 'installer'), '0', '... and reads its tables');
 alive_ok($node, 'owned', 'installed by an ordinary role');
@@ -149,6 +149,55 @@ foreach my $case ([ 'stranger', 'installer' ], [ 'postgres', 'installer' ], [ 's
 	query($node, 'postgres', 'DROP DATABASE planted');
 }
 
+# --- a schema pipeline that somebody made before ------------------------------
+
+foreach my $case ([ 'stranger', 'installer' ], [ 'postgres', 'installer' ], [ 'stranger', 'postgres' ], [ 'installer', 'postgres' ])
+{
+	my ($owner, $installer) = @$case;
+
+	database_for('planted', 'installer', 'stranger');
+	query($node, 'planted', 'CREATE SCHEMA pipeline', user => $owner);
+	refused_ok($node, 'planted', 'CREATE EXTENSION studio_engine', '42501',
+		[ qr/belong to somebody else/, qr/schema pipeline/i ],
+		"a schema pipeline of $owner is refused to $installer", user => $installer);
+	is(query($node, 'planted', q{SELECT count(*) FROM pg_namespace WHERE nspname = 'studio_engine'}), '0', '... and nothing is left behind');
+	query($node, 'postgres', 'DROP DATABASE planted');
+}
+
+# The owner of the database does not own what a superuser installs for himself.
+database_for('planted', 'installer');
+query($node, 'postgres', 'ALTER DATABASE planted OWNER TO installer');
+query($node, 'planted', 'CREATE SCHEMA pipeline', user => 'installer');
+refused_ok($node, 'planted', 'CREATE EXTENSION studio_engine', '42501',
+	[ qr/DETAIL:  Schema pipeline belongs to installer, and must belong to postgres\./, qr/HINT:  Rename the schema, or ALTER SCHEMA pipeline OWNER TO postgres\./ ],
+	'a schema pipeline of the owner of the database is refused to a superuser');
+foreach my $case ([ 'TABLE pipeline.jobs (x integer)', 'table pipeline.jobs' ], [ 'VIEW pipeline.mine AS SELECT 1', 'view pipeline.mine' ],
+	[ 'SEQUENCE pipeline.numbers', 'sequence pipeline.numbers' ],
+	[ q{FUNCTION pipeline.create_job(text) RETURNS text LANGUAGE sql AS 'SELECT $1'}, 'function pipeline.create_job(text)' ],
+	[ 'TYPE pipeline.jobs AS ENUM ()', 'type pipeline.jobs' ])
+{
+	my ($object, $named) = @$case;
+
+	query($node, 'planted', "CREATE $object", user => 'installer');
+	refused_ok($node, 'planted', 'CREATE EXTENSION studio_engine', '42P06',
+		[ qr/schema pipeline is there and not empty/, qr/DETAIL:  It has \Q$named\E/, qr/HINT: .*ALTER SCHEMA pipeline RENAME TO/ ],
+		"a schema pipeline with $named is refused", user => 'installer');
+	query($node, 'planted', 'DROP SCHEMA pipeline CASCADE; CREATE SCHEMA pipeline', user => 'installer');
+}
+refused_ok($node, 'planted', 'CREATE EXTENSION studio_engine SCHEMA pipeline', '3F000',
+	[ qr/cannot be installed into schema pipeline/ ], 'the extension does not go into schema pipeline itself', user => 'installer');
+query($node, 'planted', 'GRANT CREATE ON SCHEMA pipeline TO stranger', user => 'installer');
+sql_ok($node, 'planted', 'CREATE EXTENSION studio_engine', 'an empty schema pipeline of the installing role is taken', user => 'installer');
+alive_ok($node, 'planted', 'in a schema pipeline that was there');
+is(query($node, 'planted', 'SELECT count(*) FROM studio_engine.lint()'), '0', '... and lint() finds nothing');
+same_text(join("\n", grep { /^[^-].*SCHEMA pipeline/ } split /\n/, dump_text($node, 'planted', '--schema-only')),
+	join("\n", 'CREATE SCHEMA pipeline;', 'ALTER SCHEMA pipeline OWNER TO installer;',
+		q{COMMENT ON SCHEMA pipeline IS 'Runs of the pipeline of studio_engine; may be exposed by the API';},
+		'GRANT CREATE ON SCHEMA pipeline TO stranger;', 'GRANT USAGE ON SCHEMA pipeline TO authenticated;',
+		'GRANT USAGE ON SCHEMA pipeline TO service_role;'),
+	'... and a dump has all of its grants, ours and the one from before');
+query($node, 'postgres', 'DROP DATABASE planted');
+
 # --- another schema ----------------------------------------------------------
 
 database_for('elsewhere');
@@ -187,6 +236,8 @@ sub fill
 		SELECT public.snooze_job(job_id, lease_token, '1 hour') FROM public.claim_jobs('studio_jobs', 'sleepy', 1);
 		SELECT count(*) FROM public.claim_jobs('studio_jobs', 'a worker', 1, '1 day');
 		SELECT count(*) FROM public.claim_jobs('jobs', 'a worker', 1, '1 day');
+		SELECT pipeline.create_job('run ' || email, '{}', id), pipeline.register_artifact('run ' || email, 'zip', 'u') FROM auth.users;
+		SELECT pipeline.upsert_prompt('p', 'c', 'x', 't');
 		UPDATE studio_engine.settings SET value = '7' WHERE name = 'welcome_credits';});
 	query($node, $db, q{
 		ALTER TABLE public.profiles ADD COLUMN nickname text DEFAULT 'none';
@@ -216,7 +267,7 @@ foreach my $case ([ 'bare', 'postgres' ], [ 'owned', 'installer' ])
 	is(query($node, $db, q{SELECT count(*) FROM pg_class WHERE relrowsecurity AND relnamespace = 'public'::regnamespace}),
 		'10', "$owner: ... and row level security on");
 	refused_ok($node, $db, 'CREATE EXTENSION studio_engine', '42501',
-		[ qr/belong to somebody else/, qr/table public\.credit_ledger/, qr/schema studio_engine/ ],
+		[ qr/belong to somebody else/, qr/table public\.credit_ledger/, qr/schema studio_engine/, qr/table pipeline\.jobs/ ],
 		"$owner: another role does not get the data", user => 'stranger');
 	refused_ok($node, $db, 'CREATE SCHEMA other; CREATE EXTENSION studio_engine SCHEMA other', '55000',
 		[ qr/schema other has no table credit_ledger/i ],
@@ -294,7 +345,7 @@ refused_ok($node, 'owned', 'CREATE EXTENSION studio_engine', '42501', [qr/belong
 sql_ok($node, 'owned', 'CREATE EXTENSION studio_engine', '... whose owner still does', user => 'installer');
 is(query($node, 'owned', q{
 	SELECT string_agg(DISTINCT relowner::regrole::text, ', ') FROM pg_class
-	 WHERE relkind = 'r' AND relnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace)}),
+	 WHERE relkind = 'r' AND relnamespace IN ('public'::regnamespace, 'pipeline'::regnamespace, 'studio_engine'::regnamespace)}),
 	'installer', '... and owns every table');
 alive_ok($node, 'owned', 'adopted twice');
 

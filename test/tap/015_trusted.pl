@@ -138,7 +138,7 @@ refused_ok($node, 'squatted', 'DROP EXTENSION studio_engine; CREATE EXTENSION st
 		qr/HINT:  Install as the owner of these objects, or remove them\./ ],
 	'the rightful installer does not build on that ground');
 is(query($node, 'squatted', $triggers_on_users), '0', '... and leaves nothing');
-query($node, 'squatted', 'DROP SCHEMA studio_engine CASCADE');
+query($node, 'squatted', 'DROP SCHEMA studio_engine, pipeline CASCADE');
 sql_ok($node, 'squatted', 'CREATE EXTENSION studio_engine', '... but installs when it is cleared');
 alive_ok($node, 'squatted', 'after the intruder');
 
@@ -208,13 +208,15 @@ sub state_of
 	return query($node, $db, qq(
 		WITH ours AS (
 			SELECT c.* FROM pg_class c
-			 WHERE c.relkind = 'r' AND c.relnamespace IN ('$schema'::regnamespace, 'studio_engine'::regnamespace))
+			 WHERE c.relkind = 'r' AND c.relnamespace IN ('$schema'::regnamespace, 'pipeline'::regnamespace, 'studio_engine'::regnamespace))
 		SELECT * FROM ($rows
 			UNION ALL SELECT 'settings', string_agg(s::text, ';' ORDER BY s.name) FROM studio_engine.settings s
 			UNION ALL SELECT 'queue', string_agg(q::text, ';' ORDER BY q.job_id) FROM studio_engine.queue q
 			UNION ALL SELECT 'attempts', string_agg(a::text, ';' ORDER BY a.job_id, a.lease_token) FROM studio_engine.attempts a
+			UNION ALL SELECT 'runs', string_agg(concat(j, e, a), ';' ORDER BY j.run_id, e.seq)
+				FROM pipeline.jobs j JOIN pipeline.job_events e USING (run_id) JOIN pipeline.artifacts a USING (run_id)
 			UNION ALL SELECT 'owner ' || c.relname, c.relowner::regrole::text FROM ours c
-			UNION ALL SELECT 'owner ' || n.nspname, n.nspowner::regrole::text FROM pg_namespace n WHERE n.nspname = 'studio_engine'
+			UNION ALL SELECT 'owner ' || n.nspname, n.nspowner::regrole::text FROM pg_namespace n WHERE n.nspname IN ('studio_engine', 'pipeline')
 			UNION ALL SELECT 'owner ' || t.typname, t.typowner::regrole::text FROM pg_type t
 				WHERE t.typtype = 'e' AND t.typnamespace IN ('$schema'::regnamespace, 'studio_engine'::regnamespace)
 			UNION ALL SELECT 'acl ' || c.relname, a.grantee::regrole || ' ' || a.privilege_type
@@ -238,6 +240,7 @@ sub use_it
 		SELECT ensure_profile('$victim'), grant_credits('$victim', 20, 'by the owner');
 		UPDATE studio_engine.settings SET value = '3' WHERE name = 'max_active_jobs';
 		INSERT INTO projects (user_id, title, prompt_text, niche_preset) VALUES ('$victim', 'p', 'p', 'facts');
+		SELECT pipeline.create_job('run', '{}', '$victim'), pipeline.register_artifact('run', 'zip', 'u');
 		SELECT create_job(id, 3) FROM projects;
 		SELECT create_studio_job('$victim', 'audio ' || n) FROM generate_series(1, 3) n;
 		SELECT fail_studio_job(job_id, '{"code": "X"}', true, lease_token) FROM claim_jobs('studio_jobs', 'w', 1);
@@ -307,7 +310,7 @@ foreach my $case ([ 'app', 'public' ], [ '50%s', 'public' ], [ 'App Owner', '"St
 	sql_ok($node, $db, "CREATE EXTENSION studio_engine SCHEMA $schema", "$name: installs", user => $role);
 	use_it($db, $role, $schema);
 	my $before = state_of($db, $schema);
-	is(() = $before =~ /^owner \S+\|"?\Q$role\E"?$/mg, 21, "$name: owns the tables, the types and the private schema");
+	is(() = $before =~ /^owner \S+\|"?\Q$role\E"?$/mg, 26, "$name: owns the tables, the types and the schemas");
 	still_may($db, $role, $schema, "$name, installed");
 	alive_ok($node, $db, $name, $schema);
 

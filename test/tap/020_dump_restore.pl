@@ -86,6 +86,16 @@ my $history = q{
 	SELECT public.purchase_credits(md5('user 3')::uuid, 500, 'pay_debt');
 	INSERT INTO public.credit_ledger (user_id, type, amount) VALUES (md5('user 3')::uuid, 'usage', -500);
 	SELECT public.reverse_purchase('pay_debt');
+	-- runs in every status, one handed over, one without an owner, events that were deleted
+	SELECT pipeline.create_job('run ' || i, jsonb_build_object('title', E'T\u00e4tel\t"' || i), md5('user ' || i)::uuid) FROM generate_series(1, 8) i;
+	SELECT pipeline.create_job('run of nobody', '[]');
+	SELECT pipeline.set_job_status('run ' || i, 'running'), pipeline.record_event('run ' || i, 'bot', E'line one\nline two', '{"k": [1, null]}') FROM generate_series(1, 6) i;
+	SELECT pipeline.set_job_status('run 1', 'completed'), pipeline.set_job_status('run 2', 'failed', E'It broke\\n.'), pipeline.set_job_status('run 3', 'failed'),
+		   pipeline.retry_job('run 3'), pipeline.cancel_job('run 4');
+	SELECT pipeline.register_artifact(run_id, 'zip', 'https://example.com/z', '{"n": 1}', 5000000000, 'application/zip', md5(run_id)),
+		   pipeline.register_artifact(run_id, 'page', 'https://example.com/p') FROM pipeline.jobs;
+	UPDATE pipeline.jobs SET owner_id = md5('user 7')::uuid WHERE run_id = 'run 5';
+	SELECT pipeline.upsert_prompt('prompt ' || i, 'copy', 'home', E'Hello\t\u8239') FROM generate_series(1, 3) i;
 	-- credit that has expired and that nobody has looked at
 	INSERT INTO public.credit_ledger (user_id, type, amount, note, expires_at)
 		SELECT id, 'grant', 3, 'late', clock_timestamp() + INTERVAL '0.5 seconds' FROM auth.users;
@@ -152,9 +162,18 @@ my $customs = q{
 	COMMENT ON COLUMN public.jobs.status IS 'how far';
 	ALTER TABLE public.jobs REPLICA IDENTITY FULL;
 	ALTER TYPE public.job_status ADD VALUE 'ARCHIVED';
+	ALTER TABLE pipeline.jobs ADD COLUMN stage text DEFAULT 'none';
+	UPDATE pipeline.jobs SET stage = run_id || '!';
+	CREATE POLICY my_policy ON pipeline.job_events FOR SELECT TO reader USING (event_type = 'status_changed');
+	GRANT SELECT ON pipeline.job_events TO reader;
+	GRANT USAGE ON SCHEMA pipeline TO reader;
+	REVOKE SELECT ON pipeline.prompts FROM authenticated;
+	CREATE TABLE pipeline.my_table (run_id text REFERENCES pipeline.jobs);
+	INSERT INTO pipeline.my_table SELECT run_id FROM pipeline.jobs WHERE run_id = 'run 1';
+	GRANT SELECT ON pipeline.my_table TO reader;
 	CREATE VIEW public.my_view AS SELECT id, status, nickname FROM public.jobs JOIN public.profiles USING (id);
 };
-my $publish = 'ALTER PUBLICATION supabase_realtime ADD TABLE public.jobs, public.job_steps;';
+my $publish = 'ALTER PUBLICATION supabase_realtime ADD TABLE public.jobs, public.job_steps, pipeline.jobs, pipeline.job_events;';
 
 # Checksums of all tables; the columns by name, as their order may differ.
 sub state_of
@@ -164,7 +183,7 @@ sub state_of
 		SELECT format('SELECT %L, count(*), md5(string_agg(r, chr(10) ORDER BY r)) FROM (SELECT to_jsonb(t)::text AS r FROM %s t) x;',
 					  c.oid::regclass, c.oid::regclass)
 		  FROM pg_class c
-		 WHERE c.relkind = 'r' AND c.relnamespace::regnamespace::text IN ('public', 'studio_engine', 'auth')
+		 WHERE c.relkind = 'r' AND c.relnamespace::regnamespace::text IN ('public', 'pipeline', 'studio_engine', 'auth')
 		 ORDER BY c.oid::regclass::text});
 
 	return query($node, $db, $tables);
@@ -177,7 +196,7 @@ sub catalogue_of
 
 	return query($node, $db, q{
 	WITH t AS (SELECT oid::regclass AS name, pg_class.* FROM pg_class
-				WHERE relkind = 'r' AND (relnamespace::regnamespace::text IN ('public', 'studio_engine') OR oid = 'auth.users'::regclass))
+				WHERE relkind = 'r' AND (relnamespace::regnamespace::text IN ('public', 'pipeline', 'studio_engine') OR oid = 'auth.users'::regclass))
 	SELECT line FROM (
 		SELECT format('table %s owner %s rls %s identity %s comment %s', name, relowner::regrole, relrowsecurity,
 					  relreplident, obj_description(oid, 'pg_class')) FROM t
@@ -204,7 +223,10 @@ sub catalogue_of
 		UNION ALL
 		SELECT format('function %s %s %s', p.oid::regprocedure, a.grantee::regrole, a.privilege_type)
 		  FROM pg_proc p, aclexplode(coalesce(proacl, acldefault('f', proowner))) a
-		 WHERE pronamespace::regnamespace::text IN ('public', 'studio_engine') AND p.proname <> 'my_function'
+		 WHERE pronamespace::regnamespace::text IN ('public', 'pipeline', 'studio_engine') AND p.proname <> 'my_function'
+		UNION ALL
+		SELECT format('schema %s owner %s %s %s', n.nspname, n.nspowner::regrole, a.grantee::regrole, a.privilege_type)
+		  FROM pg_namespace n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a WHERE n.nspname IN ('pipeline', 'studio_engine')
 	) x (line) ORDER BY line;});
 }
 
@@ -464,6 +486,7 @@ sub supabase
 
 	new_database($db, %options);
 	load_stub($node, $db);
+	query($node, $db, 'ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO anon, authenticated, service_role');
 	return;
 }
 
@@ -581,9 +604,9 @@ new_database('copy');
 client_ok('a copy to attack: loads', 'pg_restore', 'copy', '--exit-on-error', "$dir/custom");
 query($node, 'copy', q{
 	CREATE ROLE intruder LOGIN BYPASSRLS;
-	GRANT USAGE ON SCHEMA studio_engine, auth TO intruder;
+	GRANT USAGE ON SCHEMA studio_engine, pipeline, auth TO intruder;
 	GRANT EXECUTE ON FUNCTION studio_engine.restoring() TO intruder;
-	GRANT ALL ON ALL TABLES IN SCHEMA public, studio_engine TO intruder;
+	GRANT ALL ON ALL TABLES IN SCHEMA public, pipeline, studio_engine TO intruder;
 	GRANT ALL ON auth.users TO intruder;
 	SELECT public.expire_credits();});
 my $victim = query($node, 'copy', q{SELECT id FROM auth.users ORDER BY email LIMIT 1});
@@ -610,6 +633,10 @@ sql_ok($node, 'copy',
 is(query($node, 'copy', $balance), $had + 5, '... with its amount and no more');
 refused_ok($node, 'copy', "$pretence UPDATE public.jobs SET status = 'READY' WHERE status = 'QUEUED'", '23514',
 	[qr/illegal status transition/], 'an ordinary role makes no illegal transition', user => 'intruder');
+sql_ok($node, 'copy', "$pretence COPY pipeline.job_events (run_id, bot_name, event_type, seq, owner_id) FROM stdin;\nrun 1\tintruder\tx\t999\t$account\n\\.\n",
+	'an event that an ordinary role copies in', user => 'intruder');
+is(query($node, 'copy', q{SELECT e.seq = j.last_event_seq AND e.owner_id = j.owner_id FROM pipeline.job_events e JOIN pipeline.jobs j USING (run_id) WHERE bot_name = 'intruder'}),
+	't', '... is numbered and owned like any other');
 sql_ok($node, 'copy', "$pretence COPY auth.users (id, email) FROM stdin;\n$account\tcopied\@example.com\n\\.\n",
 	'users that an ordinary role copies in', user => 'intruder');
 is(query($node, 'copy', "SELECT count(*) FROM public.credit_ledger WHERE user_id = '$account'"), '1',

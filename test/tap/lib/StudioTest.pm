@@ -216,6 +216,16 @@ my @invariants = (
 		UNION ALL
 		SELECT idempotency_key, count(*) FROM %1$s.credit_ledger
 		 WHERE idempotency_key IS NOT NULL GROUP BY user_id, idempotency_key HAVING count(*) > 1} ],
+	[ 'events of a run are numbered without a gap, up to the counter of the run', q{
+		SELECT j.run_id, j.last_event_seq, count(e.id), max(e.seq) /* %1$s */
+		  FROM pipeline.jobs j LEFT JOIN pipeline.job_events e USING (run_id)
+		 GROUP BY j.run_id
+		HAVING j.last_event_seq <> COALESCE(max(e.seq), 0) OR count(e.id) <> COALESCE(max(e.seq), 0)} ],
+	[ 'what belongs to a run has its owner', q{
+		SELECT j.run_id, j.owner_id, c.owner_id /* %1$s */
+		  FROM pipeline.jobs j
+		  JOIN (SELECT run_id, owner_id FROM pipeline.job_events UNION ALL SELECT run_id, owner_id FROM pipeline.artifacts) c USING (run_id)
+		 WHERE c.owner_id IS DISTINCT FROM j.owner_id} ],
 	[ 'every user has one welcome grant', q{
 		SELECT u.id, count(l.id) FROM auth.users u
 		  LEFT JOIN %1$s.credit_ledger l ON l.user_id = u.id AND l.idempotency_key = 'welcome'
@@ -385,7 +395,32 @@ BEGIN
 	ASSERT (SELECT status FROM SCHEMA.studio_jobs WHERE job_id = v_studio) = 'COMPLETE', 'refinement';
 	ASSERT (SELECT outcome FROM SCHEMA.get_job_attempts(v_studio)) = 'completed', 'attempts';
 
+	SET LOCAL ROLE authenticated;
+	PERFORM pipeline.create_job('run of a story', '{"a": 1}');
+	SET LOCAL ROLE service_role;
+	PERFORM pipeline.set_job_status('run of a story', 'running');
+	ASSERT pipeline.record_event('run of a story', 'bot', 'x') = 3, 'the third event';
+	ASSERT pipeline.register_artifact('run of a story', 'zip', 'u', '{}', 1, 't', 'c') = pipeline.register_artifact('run of a story', 'zip', 'v', p_checksum => 'c'), 'one artifact';
+	PERFORM pipeline.set_job_status('run of a story', 'failed', 'It broke.');
+	BEGIN
+		UPDATE pipeline.jobs SET status = 'completed' WHERE run_id = 'run of a story';
+		ASSERT false, 'illegal transition of a run';
+	EXCEPTION WHEN check_violation THEN NULL;
+	END;
+	PERFORM pipeline.upsert_prompt('prompt of a story', 'c', 'x', 't');
+	SET LOCAL ROLE authenticated;
+	ASSERT pipeline.retry_job('run of a story') ->> 'last_event_seq' = '5', 'retry';
+	ASSERT pipeline.cancel_job('run of a story') ->> 'status' = 'cancelled', 'cancel';
+	ASSERT (SELECT string_agg(e.seq::text, ' ') FROM pipeline.events_since('run of a story') e) = '1 2 3 4 5 6', 'events';
+	ASSERT (SELECT count(*) FROM pipeline.job_events) = 6, 'a user sees own events only';
+	ASSERT pipeline.get_prompt('prompt of a story') ->> 'prompt_text' = 't', 'prompt';
+
 	SET LOCAL ROLE anon;
+	BEGIN
+		PERFORM 1 FROM pipeline.prompts;
+		ASSERT false, 'anon reads prompts';
+	EXCEPTION WHEN insufficient_privilege THEN NULL;
+	END;
 	BEGIN
 		PERFORM 1 FROM SCHEMA.credit_ledger;
 		ASSERT false, 'anon reads the ledger';
@@ -437,6 +472,8 @@ BEGIN
 		ASSERT v_rows = 0, v_table || ' keeps rows of a deleted user';
 		v_tables := v_tables + 1;
 	END LOOP;
+	ASSERT NOT EXISTS (SELECT FROM pipeline.jobs WHERE owner_id = v_user) AND NOT EXISTS (SELECT FROM pipeline.job_events WHERE owner_id = v_user)
+	   AND NOT EXISTS (SELECT FROM pipeline.artifacts WHERE owner_id = v_user), 'runs of a deleted user';
 	ASSERT v_tables = 9, 'there are nine tables with a user_id, not ' || v_tables;
 	ASSERT NOT EXISTS (SELECT FROM studio_engine.attempts WHERE job_id = v_studio), 'attempts at jobs of a deleted user';
 END
@@ -453,7 +490,7 @@ sub alive_ok
 
 	$schema //= 'public';
 	$sql =~ s/\bSCHEMA\b/$schema/g;
-	sql_ok($node, $db, $sql, "$name: sign-up, draft, jobs, workers, credits and guards work");
+	sql_ok($node, $db, $sql, "$name: sign-up, draft, jobs, workers, credits, run and guards work");
 	return;
 }
 

@@ -1,0 +1,658 @@
+/*
+ * pipeline.c
+ *	  Runs of the pipeline: made, moved along, tried again; their events and
+ *	  artifacts; the prompts of the bots.
+ *
+ * Status changes are plain UPDATEs here too: the triggers of pipeline.jobs
+ * check the flow, stamp times and write the event of each change.
+ *
+ * Pitfall: a run id is a text that its caller chose, in one name space for all
+ * users.  A user who names somebody else's run is told no more than that.
+ *
+ * Lock order: the advisory lock of a user's runs, user, run, then its events
+ * and artifacts.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+#include "caller.h"
+#include "checks.h"
+#include "errors.h"
+#include "runs.h"
+#include "settings.h"
+#include "statements.h"
+#include "users.h"
+#include "workflow.h"
+
+PG_FUNCTION_INFO_V1(pipeline_create_job);
+PG_FUNCTION_INFO_V1(pipeline_get_job);
+PG_FUNCTION_INFO_V1(pipeline_set_job_status);
+PG_FUNCTION_INFO_V1(pipeline_cancel_job);
+PG_FUNCTION_INFO_V1(pipeline_retry_job);
+PG_FUNCTION_INFO_V1(pipeline_record_event);
+PG_FUNCTION_INFO_V1(pipeline_events_since);
+PG_FUNCTION_INFO_V1(pipeline_register_artifact);
+PG_FUNCTION_INFO_V1(pipeline_upsert_prompt);
+PG_FUNCTION_INFO_V1(pipeline_get_prompt);
+PG_FUNCTION_INFO_V1(pipeline_delete_old_events);
+
+#define MAX_NAME_LENGTH 255
+#define MAX_KIND_LENGTH 100
+#define MAX_TEXT_LENGTH 1000000
+#define MAX_JSON_SIZE (1024 * 1024)
+#define MAX_EVENTS 1000
+#define MAX_CLEANUP 100000
+#define MAX_AGE_YEARS 1000
+#define MAX_ATTEMPTS 10
+
+static Statement make_run_id = {.text = "SELECT pg_catalog.gen_random_uuid()::pg_catalog.text"};
+static Statement queue_for_runs = {
+	.text = "SELECT pg_catalog.pg_advisory_xact_lock("
+	"pg_catalog.hashtextextended('studio_engine.runs ' || $1::pg_catalog.text, 0))",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement count_active_runs = {
+	.text = "SELECT pg_catalog.count(*)::pg_catalog.int4 FROM pipeline.jobs j"
+	" WHERE j.owner_id = $1 AND j.status IN ('pending', 'running')",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement insert_run = {
+	.text = "INSERT INTO pipeline.jobs (run_id, project_spec, owner_id) VALUES ($1, $2, $3)"
+	" ON CONFLICT (run_id) DO NOTHING",
+	.nargs = 3,.argtypes = {TEXTOID, JSONBOID, UUIDOID}
+};
+
+/* no owner in the question matches any */
+static Statement compare_run = {
+	.text = "SELECT j.owner_id IS NOT DISTINCT FROM COALESCE($3, j.owner_id), j.project_spec = $2"
+	"  FROM pipeline.jobs j WHERE j.run_id = $1",
+	.nargs = 3,.argtypes = {TEXTOID, JSONBOID, UUIDOID}
+};
+static Statement select_run = {
+	.text = "SELECT pg_catalog.to_jsonb(j) FROM pipeline.jobs j"
+	" WHERE j.run_id = $1 AND ($2 IS NULL OR j.owner_id = $2)",
+	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
+};
+static Statement update_status = {
+	.text = "UPDATE pipeline.jobs j SET status = $2, error_message = COALESCE($3, j.error_message)"
+	" WHERE j.run_id = $1",
+	.nargs = 3,.argtypes = {TEXTOID, TEXTOID, TEXTOID}
+};
+static Statement insert_event = {
+	.text = "INSERT INTO pipeline.job_events (run_id, bot_name, event_type, payload)"
+	" VALUES ($1, $2, $3, $4) RETURNING seq",
+	.nargs = 4,.argtypes = {TEXTOID, TEXTOID, TEXTOID, JSONBOID}
+};
+static Statement select_events = {
+	.text = "SELECT e.id, e.run_id, e.bot_name, e.event_type, e.payload, e.owner_id, e.created_at, e.seq"
+	"  FROM pipeline.job_events e WHERE e.run_id = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3",
+	.nargs = 3,.argtypes = {TEXTOID, INT8OID, INT4OID}
+};
+
+#define NEW_FACTS \
+	" SET url = $3, file_size = COALESCE($5, a.file_size), content_type = COALESCE($6, a.content_type)," \
+	"     meta = CASE WHEN pg_catalog.jsonb_typeof(a.meta) = 'object' THEN a.meta || $4 ELSE $4 END"
+
+static Statement update_by_checksum = {
+	.text = "UPDATE pipeline.artifacts a" NEW_FACTS
+	" WHERE a.run_id = $1 AND a.kind = $2 AND a.checksum = $7 RETURNING a.id",
+	.nargs = 7,.argtypes = {TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT8OID, TEXTOID, TEXTOID}
+};
+static Statement update_by_url = {
+	.text = "UPDATE pipeline.artifacts a" NEW_FACTS
+	" WHERE $7 IS NULL"
+	"   AND a.id = (SELECT o.id FROM pipeline.artifacts o"
+	"                WHERE o.run_id = $1 AND o.kind = $2 AND o.url = $3 AND o.checksum IS NULL"
+	"                ORDER BY o.created_at, o.id LIMIT 1)"
+	" RETURNING a.id",
+	.nargs = 7,.argtypes = {TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT8OID, TEXTOID, TEXTOID}
+};
+static Statement insert_artifact = {
+	.text = "INSERT INTO pipeline.artifacts (run_id, kind, url, meta, file_size, content_type, checksum)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+	.nargs = 7,.argtypes = {TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT8OID, TEXTOID, TEXTOID}
+};
+static Statement store_prompt = {
+	.text = "INSERT INTO pipeline.prompts AS p (id, category, context, prompt_text) VALUES ($1, $2, $3, $4)"
+	" ON CONFLICT (id) DO UPDATE"
+	"   SET category = EXCLUDED.category, context = EXCLUDED.context, prompt_text = EXCLUDED.prompt_text"
+	" WHERE (p.category, p.context, p.prompt_text)"
+	"       IS DISTINCT FROM (EXCLUDED.category, EXCLUDED.context, EXCLUDED.prompt_text)",
+	.nargs = 4,.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+};
+static Statement select_prompt = {
+	.text = "SELECT pg_catalog.to_jsonb(p) FROM pipeline.prompts p WHERE p.id = $1",
+	.nargs = 1,.argtypes = {TEXTOID}
+};
+static Statement age_is_sound = {
+	.text = "SELECT $1 > '0' AND $1 <= pg_catalog.make_interval(years => $2)",
+	.nargs = 2,.argtypes = {INTERVALOID, INT4OID}
+};
+static Statement delete_old_events = {
+	.text = "DELETE FROM pipeline.job_events d"
+	" WHERE d.created_at < pg_catalog.now() - $1"
+	"   AND d.id = ANY (ARRAY(SELECT e.id FROM pipeline.job_events e"
+	"                           JOIN pipeline.jobs j ON j.run_id = e.run_id"
+	"                          WHERE e.created_at < pg_catalog.now() - $1"
+	"                            AND j.status IN ('completed', 'failed', 'cancelled')"
+	"                          ORDER BY e.created_at LIMIT $2 FOR UPDATE OF e SKIP LOCKED))",
+	.nargs = 2,.argtypes = {INTERVALOID, INT4OID}
+};
+
+/* Pass an argument of the function on to a statement, NULL or not. */
+static void
+pass_argument(Arguments *args, FunctionCallInfo fcinfo, int argno)
+{
+	argument_add(args, PG_GETARG_DATUM(argno), PG_ARGISNULL(argno));
+}
+
+static char *
+check_run_id(FunctionCallInfo fcinfo)
+{
+	return check_text(fcinfo, 0, "p_run_id", 1, MAX_NAME_LENGTH);
+}
+
+/* A JSON value of bounded size; NULL is an empty object. */
+static Datum
+check_json(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	Jsonb	   *value;
+
+	if (PG_ARGISNULL(argno))
+		return DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
+	value = PG_GETARG_JSONB_P(argno);
+	if (VARSIZE(value) > MAX_JSON_SIZE)
+		refuse_value(name, psprintf("at most %d bytes", MAX_JSON_SIZE));
+	return JsonbPGetDatum(value);
+}
+
+/* Look at a run: of a user his own only. */
+static bool
+read_run(const Caller *caller, const char *run_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_text(&args, run_id);
+	argument_uuid(&args, caller->service ? NULL : &caller->uid);
+	return statement_read(&select_run, &args) > 0;
+}
+
+/* A run that was just written. */
+static Datum
+run_as_jsonb(const char *run_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_text(&args, run_id);
+	argument_uuid(&args, NULL);
+	statement_run(&select_run, &args);
+	return result_jsonb(1);
+}
+
+/* ------------------------------------------------------------------------
+ * Making runs
+ * ------------------------------------------------------------------------ */
+
+/* Users have a limit, services have none: those who count queue up before they
+ * lock a run, and count what is there at any isolation level. */
+static void
+queue_user(const Caller *caller)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	if (caller->service)
+		return;
+	argument_uuid(&args, &caller->uid);
+	statement_run(&queue_for_runs, &args);
+}
+
+static void
+check_active_runs(const Caller *caller)
+{
+	Arguments	args = NO_ARGUMENTS;
+	int32		limit;
+
+	if (caller->service)
+		return;
+	limit = setting_int32("max_active_runs", 5);
+	argument_uuid(&args, &caller->uid);
+	if (limit == 0 || statement_look(&count_active_runs, &args) == 0 || result_int32(1) <= limit)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_STUDIO_TOO_MANY),
+			 errmsg("too many active runs"),
+			 errdetail("The limit is %d.", limit),
+			 errhint("Wait until a run has ended, or cancel one.")));
+}
+
+/* Who will own the run?  False for nobody; the user is kept from going. */
+static bool
+choose_owner(FunctionCallInfo fcinfo, const Caller *caller, pg_uuid_t *owner_id)
+{
+	if (!PG_ARGISNULL(2))
+		*owner_id = *PG_GETARG_UUID_P(2);
+	else if (!caller->service)
+		*owner_id = caller->uid;
+	else
+		return false;
+
+	caller_require_self(caller, owner_id);
+	if (!user_keep(owner_id))
+		refuse_unknown(caller, "user", owner_id);
+	return true;
+}
+
+static char *
+choose_run_id(FunctionCallInfo fcinfo)
+{
+	if (!PG_ARGISNULL(0))
+		return check_run_id(fcinfo);
+	statement_run(&make_run_id, &NO_ARGUMENTS);
+	return result_text(1);
+}
+
+/* The run is there already: is it the same?  False when it has gone since. */
+static bool
+is_same_run(const Caller *caller, const char *run_id, const Arguments *args)
+{
+	if (statement_run(&compare_run, args) == 0)
+		return false;
+	if (!result_bool(1) && !caller->service)
+		refuse();
+	if (!result_bool(1) || !result_bool(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_STUDIO_CONFLICT),
+				 errmsg("run is there already with other content"),
+				 errdetail("Run %s.", run_id)));
+	return true;
+}
+
+/* Insert a run, or find the same one; true when it was inserted.  A run that
+ * was in the way may have gone since, but not time and again. */
+static bool
+make_run(const Caller *caller, const char *run_id, const Arguments *args)
+{
+	for (int i = 0; i < MAX_ATTEMPTS; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (statement_run(&insert_run, args) > 0)
+			return true;
+		if (is_same_run(caller, run_id, args))
+			return false;
+	}
+	refuse_lost_row();
+}
+
+/*
+ * pipeline.create_job(p_run_id text, p_project_spec jsonb, p_owner_id uuid)
+ * returns jsonb
+ */
+Datum
+pipeline_create_job(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	char	   *run_id;
+	pg_uuid_t	owner_id;
+	bool		owned;
+	Datum		result;
+
+	caller_enter_user(&caller);
+	run_id = choose_run_id(fcinfo);
+	check_not_null(fcinfo, 1, "p_project_spec");
+	argument_text(&args, run_id);
+	argument_add(&args, check_json(fcinfo, 1, "p_project_spec"), false);
+
+	queue_user(&caller);
+	owned = choose_owner(fcinfo, &caller, &owner_id);
+	argument_uuid(&args, owned ? &owner_id : NULL);
+	if (make_run(&caller, run_id, &args))
+		check_active_runs(&caller);
+	result = run_as_jsonb(run_id);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
+}
+
+/*
+ * pipeline.get_job(p_run_id text) returns jsonb
+ */
+Datum
+pipeline_get_job(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+	char	   *run_id;
+	Datum		result;
+
+	caller_enter_user(&caller);
+	run_id = check_run_id(fcinfo);
+	if (!read_run(&caller, run_id))
+		refuse_unknown_text(&caller, "run", run_id);
+	result = result_jsonb(1);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
+}
+
+/* ------------------------------------------------------------------------
+ * Moving runs
+ * ------------------------------------------------------------------------ */
+
+/* Move a locked run; message is NULL where nothing is to be said. */
+static void
+move_run(const char *run_id, RunStatus from, RunStatus to, const char *message)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	if (from == to)
+		return;
+	argument_text(&args, run_id);
+	argument_text(&args, run_status_names[to]);
+	argument_text(&args, message);
+	statement_run(&update_status, &args);
+}
+
+/*
+ * pipeline.set_job_status(p_run_id text, p_status text, p_error_message text)
+ * returns jsonb
+ */
+Datum
+pipeline_set_job_status(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+	char	   *run_id;
+	char	   *message;
+	RunStatus	to;
+	Datum		result;
+
+	caller_enter_service(&caller);
+	run_id = check_run_id(fcinfo);
+	to = flow_state(&run_flow, check_word(fcinfo, 1, "p_status", run_status_names, RUN_STATUSES));
+	message = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
+
+	move_run(run_id, run_lock_or_refuse(&caller, run_id), to, message);
+	result = run_as_jsonb(run_id);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
+}
+
+/*
+ * pipeline.cancel_job(p_run_id text) returns jsonb
+ */
+Datum
+pipeline_cancel_job(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+	char	   *run_id;
+	Datum		result;
+
+	caller_enter_user(&caller);
+	run_id = check_run_id(fcinfo);
+
+	move_run(run_id, run_lock_or_refuse(&caller, run_id), RUN_CANCELLED, NULL);
+	result = run_as_jsonb(run_id);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
+}
+
+/* Begin a new attempt of a failed run. */
+static void
+requeue_run(const char *run_id)
+{
+	RetryWindow before = workflow_begin_retry(run_id);
+
+	PG_TRY();
+	{
+		move_run(run_id, RUN_FAILED, RUN_PENDING, NULL);
+	}
+	PG_FINALLY();
+	{
+		workflow_end_retry(before);
+	}
+	PG_END_TRY();
+}
+
+/*
+ * pipeline.retry_job(p_run_id text) returns jsonb
+ */
+Datum
+pipeline_retry_job(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+	char	   *run_id;
+	RunStatus	status;
+	Datum		result;
+
+	caller_enter_user(&caller);
+	run_id = check_run_id(fcinfo);
+
+	queue_user(&caller);
+	status = run_lock_or_refuse(&caller, run_id);
+	if (status != RUN_PENDING)
+	{
+		if (status != RUN_FAILED)
+			workflow_refuse(&run_flow, status, RUN_PENDING);
+		requeue_run(run_id);
+		check_active_runs(&caller);
+	}
+	result = run_as_jsonb(run_id);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
+}
+
+/* ------------------------------------------------------------------------
+ * Events
+ * ------------------------------------------------------------------------ */
+
+/*
+ * pipeline.record_event(p_run_id text, p_bot_name text, p_event_type text,
+ * p_payload jsonb) returns bigint
+ */
+Datum
+pipeline_record_event(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	char	   *run_id;
+	int64		seq;
+
+	caller_enter_service(&caller);
+	run_id = check_run_id(fcinfo);
+	argument_text(&args, run_id);
+	argument_text(&args, check_text(fcinfo, 1, "p_bot_name", 1, MAX_NAME_LENGTH));
+	argument_text(&args, check_text(fcinfo, 2, "p_event_type", 1, MAX_NAME_LENGTH));
+	argument_add(&args, check_json(fcinfo, 3, "p_payload"), false);
+
+	(void) run_lock_or_refuse(&caller, run_id);
+	statement_run(&insert_event, &args);
+	seq = result_int64(1);
+	caller_leave(&caller);
+
+	PG_RETURN_INT64(seq);
+}
+
+/* One row of events_since(). */
+static void
+put_event(HeapTuple row, TupleDesc desc, void *arg)
+{
+	ReturnSetInfo *rsinfo = arg;
+	Datum		values[8];
+	bool		nulls[8];
+
+	for (int i = 0; i < 8; i++)
+		values[i] = SPI_getbinval(row, desc, i + 1, &nulls[i]);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/*
+ * pipeline.events_since(p_run_id text, p_after bigint, p_limit integer)
+ * returns setof (id, run_id, bot_name, event_type, payload, owner_id,
+ * created_at, seq)
+ */
+Datum
+pipeline_events_since(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	char	   *run_id;
+
+	InitMaterializedSRF(fcinfo, 0);
+	caller_enter_user(&caller);
+	run_id = check_run_id(fcinfo);
+	check_not_null(fcinfo, 1, "p_after");
+	if (PG_GETARG_INT64(1) < 0)
+		refuse_value("p_after", "0 or more");
+	argument_text(&args, run_id);
+	pass_argument(&args, fcinfo, 1);
+	argument_int32(&args, check_int32(fcinfo, 2, "p_limit", 1, MAX_EVENTS));
+
+	if (!read_run(&caller, run_id))
+		refuse_unknown_text(&caller, "run", run_id);
+	statement_read_each(&select_events, &args, put_event, fcinfo->resultinfo);
+	caller_leave(&caller);
+
+	return (Datum) 0;
+}
+
+/*
+ * pipeline.delete_old_events(p_older_than interval, p_limit integer) returns
+ * integer
+ */
+Datum
+pipeline_delete_old_events(PG_FUNCTION_ARGS)
+{
+	Arguments	age = NO_ARGUMENTS;
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	uint64		deleted;
+
+	caller_enter_service(&caller);
+	check_not_null(fcinfo, 0, "p_older_than");
+	pass_argument(&age, fcinfo, 0);
+	argument_int32(&age, MAX_AGE_YEARS);
+	statement_run(&age_is_sound, &age);
+	if (!result_bool(1))
+		refuse_value("p_older_than", psprintf("more than nothing and at most %d years", MAX_AGE_YEARS));
+	pass_argument(&args, fcinfo, 0);
+	argument_int32(&args, check_int32(fcinfo, 1, "p_limit", 1, MAX_CLEANUP));
+
+	deleted = statement_run(&delete_old_events, &args);
+	caller_leave(&caller);
+
+	PG_RETURN_INT32((int32) deleted);
+}
+
+/* ------------------------------------------------------------------------
+ * Artifacts and prompts
+ * ------------------------------------------------------------------------ */
+
+/* A text of bounded length, or NULL. */
+static char *
+check_optional(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	return PG_ARGISNULL(argno) ? NULL : check_text(fcinfo, argno, name, 1, MAX_NAME_LENGTH);
+}
+
+static Datum
+check_meta(FunctionCallInfo fcinfo, int argno)
+{
+	Datum		meta = check_json(fcinfo, argno, "p_meta");
+
+	if (!JB_ROOT_IS_OBJECT(DatumGetJsonbP(meta)))
+		refuse_value("p_meta", "a JSON object");
+	return meta;
+}
+
+/*
+ * pipeline.register_artifact(p_run_id text, p_kind text, p_url text,
+ * p_meta jsonb, p_file_size bigint, p_content_type text, p_checksum text)
+ * returns uuid
+ */
+Datum
+pipeline_register_artifact(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	char	   *run_id;
+	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+
+	caller_enter_service(&caller);
+	run_id = check_run_id(fcinfo);
+	argument_text(&args, run_id);
+	argument_text(&args, check_text(fcinfo, 1, "p_kind", 1, MAX_KIND_LENGTH));
+	argument_text(&args, check_text(fcinfo, 2, "p_url", 1, MAX_TEXT_LENGTH));
+	argument_add(&args, check_meta(fcinfo, 3), false);
+	if (!PG_ARGISNULL(4) && PG_GETARG_INT64(4) < 0)
+		refuse_value("p_file_size", "0 or more");
+	pass_argument(&args, fcinfo, 4);
+	argument_text(&args, check_optional(fcinfo, 5, "p_content_type"));
+	argument_text(&args, check_optional(fcinfo, 6, "p_checksum"));
+
+	/* the lock of the run lets two reports of one file find each other */
+	(void) run_lock_or_refuse(&caller, run_id);
+	if (statement_run(PG_ARGISNULL(6) ? &update_by_url : &update_by_checksum, &args) == 0)
+		statement_run(&insert_artifact, &args);
+	*id = result_uuid(1);
+	caller_leave(&caller);
+
+	PG_RETURN_UUID_P(id);
+}
+
+/*
+ * pipeline.upsert_prompt(p_id text, p_category text, p_context text,
+ * p_prompt_text text) returns jsonb
+ */
+Datum
+pipeline_upsert_prompt(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Arguments	id = NO_ARGUMENTS;
+	Caller		caller;
+	Datum		result;
+
+	caller_enter_service(&caller);
+	argument_text(&id, check_text(fcinfo, 0, "p_id", 1, MAX_NAME_LENGTH));
+	pass_argument(&args, fcinfo, 0);
+	argument_text(&args, check_text(fcinfo, 1, "p_category", 1, MAX_NAME_LENGTH));
+	argument_text(&args, check_text(fcinfo, 2, "p_context", 1, MAX_TEXT_LENGTH));
+	argument_text(&args, check_text(fcinfo, 3, "p_prompt_text", 1, MAX_TEXT_LENGTH));
+
+	statement_run(&store_prompt, &args);
+	statement_run(&select_prompt, &id);
+	result = result_jsonb(1);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
+}
+
+/*
+ * pipeline.get_prompt(p_id text) returns jsonb
+ */
+Datum
+pipeline_get_prompt(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	char	   *id;
+	Datum		result;
+
+	caller_enter_user(&caller);
+	id = check_text(fcinfo, 0, "p_id", 1, MAX_NAME_LENGTH);
+	argument_text(&args, id);
+	if (statement_read(&select_prompt, &args) == 0)
+		refuse_unknown_text(&caller, "prompt", id);
+	result = result_jsonb(1);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
+}

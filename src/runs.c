@@ -1,0 +1,426 @@
+/*
+ * runs.c
+ *	  The row of a run of the pipeline, locked, and what triggers keep there:
+ *	  the number of its last event, the events of its changes of status, and
+ *	  the owner of everything that belongs to it.
+ *
+ * An event is numbered under the lock of its run and becomes visible with the
+ * lock's release, so numbers become visible in their order: whoever reads
+ * "after n" misses nothing.  Whoever adds an event or an artifact writes the
+ * run in the same transaction, so that in REPEATABLE READ an older view of
+ * what belongs to it fails with 40001.
+ *
+ * Pitfall: a number is the run's only when its event stays.  The counter moves
+ * after the statement, so that a row that ON CONFLICT DO NOTHING or another
+ * trigger drops leaves no gap.
+ *
+ * Lock order: the run, then its events and artifacts.  Their own UPDATE has
+ * locked them already, so it only reads the run.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "errors.h"
+#include "restore.h"
+#include "runs.h"
+#include "statements.h"
+#include "triggers.h"
+
+PG_FUNCTION_INFO_V1(guard_run);
+PG_FUNCTION_INFO_V1(record_transition);
+PG_FUNCTION_INFO_V1(pass_owner_on);
+PG_FUNCTION_INFO_V1(enter_event);
+PG_FUNCTION_INFO_V1(count_event);
+PG_FUNCTION_INFO_V1(keep_event);
+PG_FUNCTION_INFO_V1(enter_artifact);
+PG_FUNCTION_INFO_V1(keep_artifact);
+
+/* the owner of a run, or nobody */
+typedef struct Owner
+{
+	bool		known;
+	pg_uuid_t	id;
+} Owner;
+
+static Statement lock_run = {
+	.text = "SELECT j.status FROM pipeline.jobs j"
+	" WHERE j.run_id = $1 AND ($2 IS NULL OR j.owner_id = $2) FOR NO KEY UPDATE",
+	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
+};
+
+/* once in a transaction is enough */
+static Statement touch_run = {
+	.text = "UPDATE pipeline.jobs j SET last_event_seq = j.last_event_seq"
+	" WHERE j.run_id = $1 AND j.xmin <> pg_catalog.pg_current_xact_id()::pg_catalog.xid",
+	.nargs = 1,.argtypes = {TEXTOID}
+};
+static Statement select_owner = {
+	.text = "SELECT j.owner_id FROM pipeline.jobs j WHERE j.run_id = $1",
+	.nargs = 1,.argtypes = {TEXTOID}
+};
+static Statement lock_owner = {
+	.text = "SELECT j.owner_id FROM pipeline.jobs j WHERE j.run_id = $1 FOR NO KEY UPDATE",
+	.nargs = 1,.argtypes = {TEXTOID}
+};
+
+/* events above the counter are those that the running statement entered */
+static Statement lock_place = {
+	.text = "SELECT j.owner_id, 1 + COALESCE((SELECT pg_catalog.max(e.seq) FROM pipeline.job_events e"
+	"          WHERE e.run_id = j.run_id AND e.seq > j.last_event_seq), j.last_event_seq)"
+	"  FROM pipeline.jobs j WHERE j.run_id = $1 FOR NO KEY UPDATE",
+	.nargs = 1,.argtypes = {TEXTOID}
+};
+
+/* the first event of a statement counts for all of them */
+static Statement count_events = {
+	.text = "UPDATE pipeline.jobs j"
+	"   SET last_event_seq = (SELECT pg_catalog.max(e.seq) FROM pipeline.job_events e"
+	"                          WHERE e.run_id = $1 AND e.seq >= $2)"
+	" WHERE j.run_id = $1 AND j.last_event_seq < $2",
+	.nargs = 2,.argtypes = {TEXTOID, INT8OID}
+};
+static Statement insert_transition = {
+	.text = "INSERT INTO pipeline.job_events (run_id, bot_name, event_type, payload)"
+	" VALUES ($1, 'studio_engine', 'status_changed',"
+	"         pg_catalog.jsonb_build_object('from', $2, 'to', $3)"
+	"         || CASE WHEN $4 IS NULL THEN '{}'"
+	"                 ELSE pg_catalog.jsonb_build_object('error_message', pg_catalog.left($4, 10000)) END)",
+	.nargs = 4,.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+};
+static Statement own_events = {
+	.text = "UPDATE pipeline.job_events SET owner_id = $2 WHERE run_id = $1",
+	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
+};
+static Statement own_artifacts = {
+	.text = "UPDATE pipeline.artifacts SET owner_id = $2 WHERE run_id = $1",
+	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
+};
+
+/* is one of our own statements at work, which the triggers below let pass? */
+static bool keeping_books = false;
+
+static void
+keep_books(Statement *statement, const Arguments *args)
+{
+	bool		before = keeping_books;
+
+	keeping_books = true;
+	PG_TRY();
+	{
+		statement_run(statement, args);
+	}
+	PG_FINALLY();
+	{
+		keeping_books = before;
+	}
+	PG_END_TRY();
+}
+
+/* ------------------------------------------------------------------------
+ * For the functions of the pipeline
+ * ------------------------------------------------------------------------ */
+
+/*
+ * There is no row of this id, which is a text: see refuse_unknown().
+ */
+void
+refuse_unknown_text(const Caller *caller, const char *what, const char *id)
+{
+	if (!caller->service)
+		refuse();
+	ereport(ERROR,
+			(errcode(ERRCODE_STUDIO_NOT_FOUND),
+			 errmsg("not found"),
+			 errdetail("There is no %s %s.", what, id)));
+}
+
+/*
+ * Lock a run of the caller, or any run for a service.  A user never waits for
+ * the lock of a foreign run, which would tell that it exists.
+ */
+RunStatus
+run_lock_or_refuse(const Caller *caller, const char *run_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+	char	   *status;
+
+	argument_text(&args, run_id);
+	argument_uuid(&args, caller->service ? NULL : &caller->uid);
+	if (statement_run(&lock_run, &args) == 0)
+		refuse_unknown_text(caller, "run", run_id);
+	status = result_text(1);
+	return status ? flow_state(&run_flow, status) : UNKNOWN_STATE;
+}
+
+/* ------------------------------------------------------------------------
+ * Triggers of pipeline.jobs
+ * ------------------------------------------------------------------------ */
+
+/*
+ * guard_run() returns trigger: BEFORE INSERT OR UPDATE on pipeline.jobs.
+ */
+Datum
+guard_run(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_INSERT | ON_UPDATE, 0);
+	RowEdit		edit = {
+		.desc = RelationGetDescr(data->tg_relation),
+		.row = trigger_new_row(data)
+	};
+	bool		isnull;
+
+	if (restoring() || keeping_books)
+		return PointerGetDatum(edit.row);
+
+	if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
+		row_set(&edit, "last_event_seq", INT8OID, Int64GetDatum(0));
+	else
+	{
+		row_set(&edit, "last_event_seq", INT8OID,
+				row_get(edit.desc, data->tg_trigtuple, "last_event_seq", INT8OID, &isnull));
+		row_set(&edit, "updated_at", TIMESTAMPTZOID,
+				TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
+	}
+	return PointerGetDatum(row_edit_apply(&edit));
+}
+
+/*
+ * record_transition() returns trigger: AFTER INSERT OR UPDATE on pipeline.jobs.
+ */
+Datum
+record_transition(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, AFTER_ROW, ON_INSERT | ON_UPDATE, 0);
+	TupleDesc	desc = RelationGetDescr(data->tg_relation);
+	HeapTuple	row = trigger_new_row(data);
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+
+	if (restoring())
+		return PointerGetDatum(NULL);
+
+	argument_text(&args, row_get_text(desc, row, "run_id"));
+	argument_text(&args, TRIGGER_FIRED_BY_UPDATE(data->tg_event) ?
+				  row_get_label(desc, data->tg_trigtuple, "status") : NULL);
+	argument_text(&args, row_get_label(desc, row, "status"));
+	argument_text(&args, row_get_text(desc, row, "error_message"));
+	caller_enter_trigger(&caller);
+	statement_run(&insert_transition, &args);
+	caller_leave(&caller);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * pass_owner_on() returns trigger: AFTER UPDATE on pipeline.jobs.
+ */
+Datum
+pass_owner_on(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, AFTER_ROW, ON_UPDATE, 0);
+	TupleDesc	desc = RelationGetDescr(data->tg_relation);
+	HeapTuple	row = trigger_new_row(data);
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	bool		isnull;
+	Datum		owner_id;
+
+	if (restoring())
+		return PointerGetDatum(NULL);
+
+	owner_id = row_get(desc, row, "owner_id", UUIDOID, &isnull);
+	argument_text(&args, row_get_text(desc, row, "run_id"));
+	argument_add(&args, owner_id, isnull);
+	caller_enter_trigger(&caller);
+	keep_books(&own_events, &args);
+	keep_books(&own_artifacts, &args);
+	caller_leave(&caller);
+	return PointerGetDatum(NULL);
+}
+
+/* ------------------------------------------------------------------------
+ * Triggers of events and artifacts
+ * ------------------------------------------------------------------------ */
+
+/* Ask a statement for the owner of a run, and for the number of its next event
+ * where seq is given.  Of a run that is not there, as the foreign key will say,
+ * there is no owner and the number is 1. */
+static Owner
+ask_run(Statement *statement, const char *run_id, int64 *seq)
+{
+	Owner		owner = {.known = false};
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	bool		found;
+
+	argument_text(&args, run_id);
+	caller_enter_trigger(&caller);
+	found = statement_run(statement, &args) > 0;
+	if (found && !result_isnull(1))
+	{
+		owner.known = true;
+		owner.id = result_uuid(1);
+	}
+	if (seq != NULL)
+		*seq = found ? result_int64(2) : 1;
+	caller_leave(&caller);
+	return owner;
+}
+
+static void
+set_owner(RowEdit *edit, const Owner *owner)
+{
+	if (owner->known)
+		row_set(edit, "owner_id", UUIDOID, UUIDPGetDatum(&owner->id));
+	else
+		row_set_null(edit, "owner_id");
+}
+
+/*
+ * enter_event() returns trigger: BEFORE INSERT on pipeline.job_events.
+ */
+Datum
+enter_event(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_INSERT, 0);
+	RowEdit		edit = {
+		.desc = RelationGetDescr(data->tg_relation),
+		.row = trigger_new_row(data)
+	};
+	Owner		owner;
+	int64		seq;
+
+	if (restoring())
+		return PointerGetDatum(edit.row);
+
+	owner = ask_run(&lock_place, row_get_text(edit.desc, edit.row, "run_id"), &seq);
+	row_set(&edit, "seq", INT8OID, Int64GetDatum(seq));
+	set_owner(&edit, &owner);
+	return PointerGetDatum(row_edit_apply(&edit));
+}
+
+/*
+ * count_event() returns trigger: AFTER INSERT on pipeline.job_events.
+ */
+Datum
+count_event(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, AFTER_ROW, ON_INSERT, 0);
+	TupleDesc	desc = RelationGetDescr(data->tg_relation);
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	bool		isnull;
+	Datum		seq;
+
+	if (restoring())
+		return PointerGetDatum(NULL);
+
+	seq = row_get(desc, data->tg_trigtuple, "seq", INT8OID, &isnull);
+	argument_text(&args, row_get_text(desc, data->tg_trigtuple, "run_id"));
+	argument_add(&args, seq, isnull);
+	caller_enter_trigger(&caller);
+	keep_books(&count_events, &args);
+	caller_leave(&caller);
+	return PointerGetDatum(NULL);
+}
+
+/* What is where it is stays there. */
+static void
+require_same(const TriggerData *data, const char *column)
+{
+	TupleDesc	desc = RelationGetDescr(data->tg_relation);
+	const char *was = row_get_id(desc, data->tg_trigtuple, column);
+	const char *is = row_get_id(desc, data->tg_newtuple, column);
+
+	if ((was == NULL) != (is == NULL) || (was != NULL && strcmp(was, is) != 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a row cannot be moved to another place in its run or to another run"),
+				 errdetail("Column %s.", column),
+				 errhint("Insert a new row.")));
+}
+
+/* An event or artifact is written: its owner is that of its run. */
+static Datum
+keep_owner(const TriggerData *data)
+{
+	RowEdit		edit = {.desc = RelationGetDescr(data->tg_relation),.row = data->tg_newtuple};
+	Owner		owner = ask_run(&select_owner, row_get_text(edit.desc, edit.row, "run_id"), NULL);
+
+	set_owner(&edit, &owner);
+	return PointerGetDatum(row_edit_apply(&edit));
+}
+
+/*
+ * keep_event() returns trigger: BEFORE UPDATE on pipeline.job_events.
+ */
+Datum
+keep_event(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_UPDATE, 0);
+
+	if (restoring() || keeping_books)
+		return PointerGetDatum(data->tg_newtuple);
+
+	require_same(data, "run_id");
+	require_same(data, "seq");
+	require_same(data, "created_at");
+	return keep_owner(data);
+}
+
+/* Write a run that is locked and gets something new: see the top of the file. */
+static void
+write_run(const char *run_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+
+	argument_text(&args, run_id);
+	caller_enter_trigger(&caller);
+	keep_books(&touch_run, &args);
+	caller_leave(&caller);
+}
+
+/*
+ * enter_artifact() returns trigger: BEFORE INSERT on pipeline.artifacts.
+ */
+Datum
+enter_artifact(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_INSERT, 0);
+	RowEdit		edit = {
+		.desc = RelationGetDescr(data->tg_relation),
+		.row = trigger_new_row(data)
+	};
+	const char *run_id;
+	Owner		owner;
+
+	if (restoring())
+		return PointerGetDatum(edit.row);
+
+	run_id = row_get_text(edit.desc, edit.row, "run_id");
+	owner = ask_run(&lock_owner, run_id, NULL);
+	write_run(run_id);
+	set_owner(&edit, &owner);
+	return PointerGetDatum(row_edit_apply(&edit));
+}
+
+/*
+ * keep_artifact() returns trigger: BEFORE UPDATE on pipeline.artifacts.
+ */
+Datum
+keep_artifact(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_UPDATE, 0);
+
+	if (restoring() || keeping_books)
+		return PointerGetDatum(data->tg_newtuple);
+
+	require_same(data, "run_id");
+	return keep_owner(data);
+}

@@ -1,0 +1,14 @@
+/*
+ * runs.h
+ *	  The row of a run of the pipeline, locked.
+ */
+#ifndef STUDIO_RUNS_H
+#define STUDIO_RUNS_H
+
+#include "caller.h"
+#include "workflow.h"
+
+extern RunStatus run_lock_or_refuse(const Caller *caller, const char *run_id);
+pg_noreturn extern void refuse_unknown_text(const Caller *caller, const char *what, const char *id);
+
+#endif							/* STUDIO_RUNS_H */
