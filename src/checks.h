@@ -6,6 +6,7 @@
 #define STUDIO_CHECKS_H
 
 #include "fmgr.h"
+#include "utils/numeric.h"
 #include "utils/uuid.h"
 
 #include "compat.h"
@@ -16,6 +17,8 @@ extern int32 check_positive(FunctionCallInfo fcinfo, int argno, const char *name
 extern int32 check_int32(FunctionCallInfo fcinfo, int argno, const char *name, int32 min, int32 max);
 extern char *check_text(FunctionCallInfo fcinfo, int argno, const char *name, int min, int max);
 extern char *check_word(FunctionCallInfo fcinfo, int argno, const char *name, const char *const *words, int nwords);
+extern bool numeric_is_between(Numeric value, int64 min, int64 max);
+extern void check_numeric(FunctionCallInfo fcinfo, int argno, const char *name, int64 min, int64 max);
 pg_noreturn extern void refuse_value(const char *name, const char *expected);
 
 #endif							/* STUDIO_CHECKS_H */

@@ -6,5 +6,6 @@
 #define STUDIO_SETTINGS_H
 
 extern int32 setting_int32(const char *name, int32 absent);
+extern char *setting_text(const char *name, const char *absent);
 
 #endif							/* STUDIO_SETTINGS_H */

@@ -1,0 +1,355 @@
+/*
+ * companies.c
+ *	  Which company a row belongs to, and which ones a caller may see.
+ *
+ * Content has a company, and what is made from it has the same one: a trigger
+ * fills it in and refuses a contradiction, so that policies need not look
+ * further than the row.
+ *
+ * Pitfall: a child may be inserted while its parent is handed to another
+ * company.  So whoever looks at a parent locks it FOR KEY SHARE, which the
+ * foreign key does anyway and which is no hindrance to counters, and whoever
+ * hands a parent over locks it FOR UPDATE before it looks for children.
+ *
+ * Lock order: employee, content, session, asset, then what belongs to them.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+
+#include "checks.h"
+#include "companies.h"
+#include "errors.h"
+#include "restore.h"
+#include "triggers.h"
+
+PG_FUNCTION_INFO_V1(inherit_company);
+PG_FUNCTION_INFO_V1(pass_company_on);
+
+static Statement select_company = {
+	.text = "SELECT 1 FROM @extschema@.companies o WHERE o.id = $1 AND " SEEN_BY_CALLER("o.id", "$2", "$3"),
+	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDOID}
+};
+
+/* content_id and company_id of a possible parent */
+static Statement select_content = {
+	.text = "SELECT c.content_id, c.company_id FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR KEY SHARE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement select_session = {
+	.text = "SELECT s.content_id, s.company_id FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1 FOR KEY SHARE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement select_asset = {
+	.text = "SELECT a.content_id, a.company_id FROM @extschema@.mm_multimedia_assets a WHERE a.asset_id = $1 FOR KEY SHARE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement select_employee = {
+	.text = "SELECT NULL::pg_catalog.uuid, e.company_id FROM @extschema@.employees e WHERE e.id = $1 FOR KEY SHARE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+
+static Statement lock_content = {
+	.text = "SELECT 1 FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR UPDATE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement lock_session = {
+	.text = "SELECT 1 FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1 FOR UPDATE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement lock_asset = {
+	.text = "SELECT 1 FROM @extschema@.mm_multimedia_assets a WHERE a.asset_id = $1 FOR UPDATE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+
+#define HAND_OVER(table, key, condition) { \
+	.text = "UPDATE @extschema@." table " SET content_id = $2, company_id = $3" \
+	" WHERE " key " = $1 AND (content_id, company_id) IS DISTINCT FROM ($2, $3)" condition, \
+	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID} \
+}
+
+/* what has a session follows it, when it is its turn */
+static Statement of_content[] = {
+	HAND_OVER("mm_multimedia_sessions", "content_id", ""),
+	HAND_OVER("mm_multimedia_assets", "content_id", " AND session_id IS NULL"),
+	HAND_OVER("mm_audio_narrations", "content_id", " AND session_id IS NULL"),
+	HAND_OVER("mm_slide_presentations", "content_id", " AND session_id IS NULL"),
+	HAND_OVER("mm_script_generations", "content_id", " AND session_id IS NULL"),
+	HAND_OVER("mm_rendering_queue", "content_id", " AND session_id IS NULL"),
+};
+static Statement of_session[] = {
+	HAND_OVER("mm_multimedia_assets", "session_id", ""),
+	HAND_OVER("mm_audio_narrations", "session_id", ""),
+	HAND_OVER("mm_slide_presentations", "session_id", ""),
+	HAND_OVER("mm_script_generations", "session_id", ""),
+	HAND_OVER("mm_rendering_queue", "session_id", ""),
+};
+static Statement of_asset[] = {
+	HAND_OVER("mm_video_analytics", "asset_id", ""),
+};
+
+/* a kind of row that others belong to */
+typedef struct Parent
+{
+	const char *name;
+	const char *key;			/* its own column, and that of the children */
+	Statement  *select;
+	Statement  *lock;
+	Statement  *children;
+	int			nchildren;
+} Parent;
+
+static const Parent content_parent = {
+	"content", "content_id", &select_content, &lock_content, of_content, lengthof(of_content)
+};
+static const Parent session_parent = {
+	"session", "session_id", &select_session, &lock_session, of_session, lengthof(of_session)
+};
+static const Parent asset_parent = {
+	"asset", "asset_id", &select_asset, &lock_asset, of_asset, lengthof(of_asset)
+};
+static const Parent employee_parent = {
+	"employee", "employee_id", &select_employee, NULL, NULL, 0
+};
+
+static const Parent *const parents[] = {&content_parent, &session_parent, &asset_parent, &employee_parent};
+
+/* Add what SEEN_BY_CALLER() asks for. */
+void
+argument_caller(Arguments *args, const Caller *caller)
+{
+	argument_add(args, BoolGetDatum(caller->service), false);
+	argument_uuid(args, caller->known ? &caller->uid : NULL);
+}
+
+/*
+ * A company that the caller may see; NULL passes, and stands for all of them.
+ */
+void
+check_company(FunctionCallInfo fcinfo, int argno, const Caller *caller)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	if (PG_ARGISNULL(argno))
+		return;
+	argument_pass(&args, fcinfo, argno);
+	argument_caller(&args, caller);
+	if (statement_read(&select_company, &args) == 0)
+		refuse_unknown(caller, "company", PG_GETARG_UUID_P(argno));
+}
+
+/* ------------------------------------------------------------------------
+ * Children take the company of their parents
+ * ------------------------------------------------------------------------ */
+
+/* an identifier or NULL */
+typedef struct Id
+{
+	bool		known;
+	pg_uuid_t	value;
+} Id;
+
+static bool
+same_id(Id a, Id b)
+{
+	return a.known == b.known && (!a.known || uuid_equal(&a.value, &b.value));
+}
+
+static Id
+row_id(TupleDesc desc, HeapTuple row, const char *column)
+{
+	Id			id = {false};
+	bool		isnull;
+	Datum		value = row_get(desc, row, column, UUIDOID, &isnull);
+
+	if (!isnull)
+	{
+		id.known = true;
+		id.value = *DatumGetUUIDP(value);
+	}
+	return id;
+}
+
+static Id
+found_id(int column)
+{
+	Id			id = {false};
+
+	if (!result_isnull(column))
+	{
+		id.known = true;
+		id.value = result_uuid(column);
+	}
+	return id;
+}
+
+/* What the row says by itself: what an UPDATE leaves alone does not count. */
+static Id
+said_id(const RowEdit *edit, HeapTuple old, const char *column)
+{
+	if (old != NULL && !row_changed(edit, old, column, UUIDOID))
+		return (Id)
+	{
+		false
+	};
+	return row_id(edit->desc, edit->row, column);
+}
+
+/* The id must live as long as the edit. */
+static void
+set_id(RowEdit *edit, const char *column, Id *id)
+{
+	if (same_id(*id, row_id(edit->desc, edit->row, column)))
+		return;
+	if (id->known)
+		row_set(edit, column, UUIDOID, UUIDPGetDatum(&id->value));
+	else
+		row_set_null(edit, column);
+}
+
+/* what parents and children share */
+typedef struct Links
+{
+	Id			content;
+	Id			company;
+} Links;
+
+/* Look at a parent; one that is not there is left to the foreign key. */
+static bool
+find_parent(const Parent *parent, Id key, Links *links)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	if (!key.known)
+		return false;
+	argument_uuid(&args, &key.value);
+	if (statement_run(parent->select, &args) == 0)
+		return false;
+	links->content = found_id(1);
+	links->company = found_id(2);
+	return true;
+}
+
+pg_noreturn static void
+refuse_contradiction(Relation rel, const char *what, const Parent *parent)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_STUDIO_CONFLICT),
+			 errmsg("row contradicts what it belongs to"),
+			 errdetail("Table %s: the %s is not that of the %s.", RelationGetRelationName(rel), what, parent->name),
+			 errhint("Leave the column out: it is filled in.")));
+}
+
+/* What a parent says must be what the row says, where that says anything. */
+static void
+require_same(Relation rel, const Parent *parent, const char *what, Id said, Id theirs)
+{
+	if (said.known && !same_id(said, theirs))
+		refuse_contradiction(rel, what, parent);
+}
+
+/* The nearest parent that a row has; without one it is what it says it is. */
+static void
+agree_with_parents(Relation rel, const Parent *parent, const RowEdit *edit, HeapTuple old, Links *links)
+{
+	bool		found = find_parent(parent, row_id(edit->desc, edit->row, parent->key), links);
+
+	if (!found && parent == &session_parent)
+	{
+		parent = &content_parent;
+		found = find_parent(parent, row_id(edit->desc, edit->row, parent->key), links);
+	}
+	if (!found)
+		return;
+	require_same(rel, parent, "company", said_id(edit, old, "company_id"), links->company);
+	if (parent != &employee_parent)
+		require_same(rel, parent, "content", said_id(edit, old, "content_id"), links->content);
+}
+
+static const Parent *
+parent_by_name(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(parents); i++)
+	{
+		if (strcmp(parents[i]->name, name) == 0)
+			return parents[i];
+	}
+	refuse_value("the argument of the trigger", "content, session, asset or employee");
+}
+
+/* Did an UPDATE change what the row belongs to? */
+static bool
+is_relinked(const Parent *parent, const RowEdit *edit, HeapTuple old)
+{
+	return row_changed(edit, old, parent->key, UUIDOID) ||
+		row_changed(edit, old, "company_id", UUIDOID) ||
+		(parent != &employee_parent && row_changed(edit, old, "content_id", UUIDOID));
+}
+
+/*
+ * inherit_company(parent) returns trigger: BEFORE INSERT OR UPDATE.
+ */
+Datum
+inherit_company(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_INSERT | ON_UPDATE, 1);
+	const Parent *parent = parent_by_name(data->tg_trigger->tgargs[0]);
+	RowEdit		edit = {
+		.desc = RelationGetDescr(data->tg_relation),
+		.row = trigger_new_row(data)
+	};
+	HeapTuple	old = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_trigtuple : NULL;
+	bool		has_content = parent != &employee_parent;
+	Links		links;
+	Caller		caller;
+
+	if (restoring() || (old != NULL && !is_relinked(parent, &edit, old)))
+		return PointerGetDatum(edit.row);
+
+	links.company = row_id(edit.desc, edit.row, "company_id");
+	if (has_content)
+		links.content = row_id(edit.desc, edit.row, "content_id");
+	caller_enter_trigger(&caller);
+	agree_with_parents(data->tg_relation, parent, &edit, old, &links);
+	caller_leave(&caller);
+
+	set_id(&edit, "company_id", &links.company);
+	if (has_content)
+		set_id(&edit, "content_id", &links.content);
+	return PointerGetDatum(row_edit_apply(&edit));
+}
+
+/*
+ * pass_company_on(parent) returns trigger: AFTER UPDATE.
+ */
+Datum
+pass_company_on(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, AFTER_ROW, ON_UPDATE, 1);
+	const Parent *parent = parent_by_name(data->tg_trigger->tgargs[0]);
+	TupleDesc	desc = RelationGetDescr(data->tg_relation);
+	Id			key = row_id(desc, data->tg_newtuple, parent->key),
+				content = row_id(desc, data->tg_newtuple, "content_id"),
+				company = row_id(desc, data->tg_newtuple, "company_id");
+	Arguments	lock = NO_ARGUMENTS;
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+
+	if (restoring())
+		return PointerGetDatum(NULL);
+
+	argument_uuid(&lock, &key.value);
+	argument_uuid(&args, &key.value);
+	argument_uuid(&args, content.known ? &content.value : NULL);
+	argument_uuid(&args, company.known ? &company.value : NULL);
+	caller_enter_trigger(&caller);
+	if (parent->lock != NULL)
+		statement_run(parent->lock, &lock);
+	for (int i = 0; i < parent->nchildren; i++)
+		statement_run(&parent->children[i], &args);
+	caller_leave(&caller);
+	return PointerGetDatum(NULL);
+}

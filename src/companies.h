@@ -1,0 +1,21 @@
+/*
+ * companies.h
+ *	  Which company a row belongs to, and which ones a caller may see.
+ */
+#ifndef STUDIO_COMPANIES_H
+#define STUDIO_COMPANIES_H
+
+#include "caller.h"
+#include "statements.h"
+
+/*
+ * SQL: may the caller see rows of this company?  The statement has two
+ * arguments for it, which argument_caller() adds: is it a service, and its uid.
+ */
+#define SEEN_BY_CALLER(company, service, uid) \
+	"(" service " OR " company " IN (SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = " uid "))"
+
+extern void argument_caller(Arguments *args, const Caller *caller);
+extern void check_company(FunctionCallInfo fcinfo, int argno, const Caller *caller);
+
+#endif							/* STUDIO_COMPANIES_H */
