@@ -142,10 +142,14 @@ static Statement add_to_counters = {
 	" WHERE s.session_id = l.session_id",
 	.nargs = 5,.argtypes = {UUIDARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID}
 };
+
+/* after TRUNCATE, of which there are no transition tables */
 static Statement clear_counters = {
 	.text = "WITH locked AS MATERIALIZED ("
 	"  SELECT s.session_id FROM @extschema@.mm_multimedia_sessions s"
-	"   WHERE s.total_assets_generated <> 0 ORDER BY s.session_id FOR NO KEY UPDATE"
+	"   WHERE s.total_assets_generated <> 0"
+	"     AND NOT EXISTS (SELECT 1 FROM @extschema@.mm_multimedia_assets a WHERE a.session_id = s.session_id)"
+	"   ORDER BY s.session_id FOR NO KEY UPDATE"
 	") UPDATE @extschema@.mm_multimedia_sessions s"
 	"   SET total_assets_generated = 0, slides_generated = 0, audio_files_generated = 0, video_files_generated = 0"
 	"  FROM locked l WHERE s.session_id = l.session_id",

@@ -5,8 +5,9 @@
  * Words are kept beside the content, in studio_engine.content_search: for its
  * name and for each section, long ones in parts.  A trigger keeps them.
  *
- * Pitfall: a tsvector holds at most a megabyte.  A part is short enough for any
- * script, and parts overlap, so that no word or short phrase is cut in two.
+ * Pitfall: a tsvector holds at most a megabyte, and knows the places of 16383
+ * words.  A part is short enough for both in any script, and parts overlap, so
+ * that no word or short phrase is cut in two.
  *
  * Locks: none of its own.  The trigger runs under the lock of its content, and
  * refresh_content_search() takes that lock.
@@ -40,7 +41,7 @@ PG_FUNCTION_INFO_V1(refresh_content_search);
 #define RESULT_COLUMNS 5
 
 /* characters of a part, and with what the next one shares */
-#define PART "50000"
+#define PART "30000"
 #define PART_TEXT(text, part) "pg_catalog.substr(" text ", " part " * " PART " + 1, " PART " + 500)"
 
 static Statement delete_words = {
