@@ -42,6 +42,10 @@ CREATE TEMPORARY VIEW our_tables AS
 	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 	WHERE n.nspname IN ('public', 'studio_engine') AND c.relkind IN ('r', 'p');
 
+-- Seed 004 has a test of its own, 15_content_catalogue.sql.
+CREATE TEMPORARY VIEW content_tables AS
+	SELECT name FROM our_tables WHERE name ~ '^(cm|mm)_' OR name IN ('companies', 'employees', 'content_search');
+
 CREATE TEMPORARY VIEW our_functions AS
 	SELECT p.*, n.nspname AS schema, p.oid::regprocedure::text AS signature
 	FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
@@ -69,6 +73,14 @@ SELECT pg_temp.same_rows(
 	$$ VALUES ('public', 'assets'), ('public', 'credit_accounts'), ('public', 'credit_ledger'),
 			  ('public', 'draft_prompts'), ('public', 'job_steps'), ('public', 'jobs'), ('public', 'logs'),
 			  ('public', 'profiles'), ('public', 'projects'),
+			  ('public', 'companies'), ('public', 'employees'), ('public', 'cm_module_content'),
+			  ('public', 'cm_course_plans'), ('public', 'cm_research_results'),
+			  ('public', 'cm_quality_assessments'), ('public', 'cm_enhancement_sessions'),
+			  ('public', 'mm_multimedia_sessions'), ('public', 'mm_multimedia_assets'),
+			  ('public', 'mm_audio_narrations'), ('public', 'mm_slide_presentations'),
+			  ('public', 'mm_script_generations'), ('public', 'mm_video_analytics'),
+			  ('public', 'mm_rendering_queue'),
+			  ('studio_engine', 'content_search'),
 			  ('studio_engine', 'expiring_credits'), ('studio_engine', 'ledger_hashes'),
 			  ('studio_engine', 'meta'), ('studio_engine', 'settings') $$,
 	'these tables and no others');
@@ -124,7 +136,20 @@ SELECT pg_temp.same_rows(
 			  ('logs', 'logs_select', 'SELECT'),
 			  ('profiles', 'profiles_select', 'SELECT'),
 			  ('profiles', 'profiles_update', 'UPDATE'),
-			  ('projects', 'projects_all', 'ALL') $$,
+			  ('projects', 'projects_all', 'ALL'),
+			  ('companies', 'companies_select', 'SELECT'), ('employees', 'employees_select', 'SELECT'),
+			  ('cm_module_content', 'cm_module_content_select', 'SELECT'),
+			  ('cm_course_plans', 'cm_course_plans_select', 'SELECT'),
+			  ('cm_research_results', 'cm_research_results_select', 'SELECT'),
+			  ('cm_quality_assessments', 'cm_quality_assessments_select', 'SELECT'),
+			  ('cm_enhancement_sessions', 'cm_enhancement_sessions_select', 'SELECT'),
+			  ('mm_multimedia_sessions', 'mm_multimedia_sessions_select', 'SELECT'),
+			  ('mm_multimedia_assets', 'mm_multimedia_assets_select', 'SELECT'),
+			  ('mm_audio_narrations', 'mm_audio_narrations_select', 'SELECT'),
+			  ('mm_slide_presentations', 'mm_slide_presentations_select', 'SELECT'),
+			  ('mm_script_generations', 'mm_script_generations_select', 'SELECT'),
+			  ('mm_video_analytics', 'mm_video_analytics_select', 'SELECT'),
+			  ('mm_rendering_queue', 'mm_rendering_queue_select', 'SELECT') $$,
 	'these policies, those of the seed under its names');
 SELECT is_empty(
 	$$ SELECT tbl, polname FROM our_policies WHERE polroles <> ARRAY['authenticated'::regrole::oid] $$,
@@ -183,7 +208,7 @@ SELECT is_empty(
 SELECT is_empty(
 	$$ SELECT f.signature, t.oid::regtype FROM our_functions f,
 		   LATERAL unnest(COALESCE(f.proallargtypes, f.proargtypes::oid[]) || f.prorettype) AS t (oid)
-	   WHERE t.oid::regtype::text <> ALL ('{uuid,text,jsonb,integer,bigint,boolean,"timestamp with time zone",interval,record,trigger,event_trigger,text[]}'::text[]) $$,
+	   WHERE t.oid::regtype::text <> ALL ('{uuid,text,jsonb,integer,bigint,boolean,"timestamp with time zone",interval,numeric,real,record,trigger,event_trigger,text[],uuid[]}'::text[]) $$,
 	'signatures name base types only');
 SELECT is_empty(
 	$$ SELECT f.signature FROM our_functions f
@@ -232,6 +257,41 @@ INSERT INTO expected_function VALUES
 	('public.verify_credit_ledger(p_user_id uuid DEFAULT NULL::uuid, OUT user_id uuid, OUT problem text, OUT expected text, OUT actual text, OUT entry_id uuid)', 'SETOF record', 's'),
 	('public.workflow_diagram(p_workflow text)', 'text', 'i'),
 	('public.workflow_transitions(OUT workflow text, OUT from_status text, OUT to_status text, OUT via text, OUT condition text)', 'SETOF record', 'i'),
+	('public.archive_module_content(p_older_than interval, p_limit integer DEFAULT 1000)', 'integer', 'v'),
+	('public.complete_enhancement_session(p_session_id uuid, p_research_conducted boolean DEFAULT NULL::boolean, p_content_regenerated boolean DEFAULT NULL::boolean, p_status text DEFAULT ''completed''::text)', 'jsonb', 'v'),
+	('public.create_audio_narration(p_session_id uuid, p_narration_name text DEFAULT NULL::text, p_narration_type text DEFAULT ''full_module''::text, p_section_name text DEFAULT NULL::text, p_script_content text DEFAULT NULL::text, p_voice_config jsonb DEFAULT ''{}''::jsonb)', 'uuid', 'v'),
+	('public.create_course_plan(p_employee_id uuid, p_employee_name text DEFAULT NULL::text, p_session_id text DEFAULT NULL::text, p_course_structure jsonb DEFAULT ''{}''::jsonb, p_course_title text DEFAULT NULL::text, p_course_duration_weeks integer DEFAULT NULL::integer, p_total_modules integer DEFAULT NULL::integer, p_prioritized_gaps jsonb DEFAULT ''{}''::jsonb, p_research_strategy jsonb DEFAULT ''{}''::jsonb, p_learning_path jsonb DEFAULT ''{}''::jsonb, p_employee_profile jsonb DEFAULT ''{}''::jsonb)', 'uuid', 'v'),
+	('public.create_module_content(p_module_name text, p_employee_name text DEFAULT NULL::text, p_session_id text DEFAULT NULL::text, p_module_spec jsonb DEFAULT ''{}''::jsonb, p_company_id uuid DEFAULT NULL::uuid, p_research_context jsonb DEFAULT ''{}''::jsonb, p_priority_level text DEFAULT ''medium''::text)', 'uuid', 'v'),
+	('public.create_multimedia_session(p_content_id uuid, p_module_name text DEFAULT NULL::text, p_employee_name text DEFAULT NULL::text, p_session_type text DEFAULT ''full_generation''::text, p_generation_config jsonb DEFAULT ''{}''::jsonb, p_content_sections text[] DEFAULT ''{}''::text[])', 'uuid', 'v'),
+	('public.create_script_generation(p_session_id uuid, p_section_name text DEFAULT NULL::text, p_script_type text DEFAULT ''narration''::text, p_generation_config jsonb DEFAULT ''{}''::jsonb)', 'uuid', 'v'),
+	('public.create_slide_presentation(p_session_id uuid, p_presentation_name text DEFAULT NULL::text, p_presentation_type text DEFAULT ''full_module''::text, p_total_slides integer DEFAULT 0, p_slide_order jsonb DEFAULT ''[]''::jsonb, p_template_used text DEFAULT NULL::text, p_theme_config jsonb DEFAULT ''{}''::jsonb)', 'uuid', 'v'),
+	('public.enqueue_rendering(p_session_id uuid, p_render_config jsonb DEFAULT ''{}''::jsonb, p_priority integer DEFAULT 0, p_user_id uuid DEFAULT NULL::uuid)', 'uuid', 'v'),
+	('public.get_content_sections(p_content_id uuid)', 'jsonb', 's'),
+	('public.get_content_statistics(p_company_id uuid DEFAULT NULL::uuid)', 'jsonb', 's'),
+	('public.get_latest_quality_assessment(p_content_id uuid)', 'jsonb', 's'),
+	('public.get_module_content(p_content_id uuid)', 'jsonb', 's'),
+	('public.get_session_statistics(p_session_id uuid)', 'jsonb', 's'),
+	('public.record_video_view(p_asset_id uuid, p_watch_seconds numeric DEFAULT 0, p_completed boolean DEFAULT false)', 'jsonb', 'v'),
+	('public.refresh_content_search(p_limit integer DEFAULT 1000)', 'integer', 'v'),
+	('public.register_multimedia_asset(p_session_id uuid, p_content_id uuid, p_asset_type text, p_file_path text, p_asset_name text DEFAULT NULL::text, p_section_name text DEFAULT NULL::text, p_duration_seconds numeric DEFAULT NULL::numeric, p_file_size_bytes bigint DEFAULT NULL::bigint, p_mime_type text DEFAULT NULL::text, p_generation_config jsonb DEFAULT ''{}''::jsonb, p_storage_bucket text DEFAULT ''multimedia-assets''::text, p_storage_path text DEFAULT NULL::text, p_public_url text DEFAULT NULL::text)', 'uuid', 'v'),
+	('public.register_multimedia_assets(p_session_id uuid, p_assets jsonb)', 'jsonb', 'v'),
+	('public.search_module_content(p_query text, p_company_id uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 20, OUT content_id uuid, OUT module_name text, OUT section text, OUT rank real, OUT headline text)', 'SETOF record', 's'),
+	('public.start_enhancement_session(p_content_id uuid, p_quality_assessment_id uuid DEFAULT NULL::uuid, p_enhancement_type text DEFAULT ''quality_improvement''::text, p_sections_to_enhance text[] DEFAULT NULL::text[], p_sections_preserved text[] DEFAULT NULL::text[])', 'uuid', 'v'),
+	('public.store_quality_assessment(p_content_id uuid, p_overall_score numeric, p_section_scores jsonb DEFAULT ''{}''::jsonb, p_passed boolean DEFAULT NULL::boolean, p_accuracy_score numeric DEFAULT NULL::numeric, p_clarity_score numeric DEFAULT NULL::numeric, p_completeness_score numeric DEFAULT NULL::numeric, p_engagement_score numeric DEFAULT NULL::numeric, p_personalization_score numeric DEFAULT NULL::numeric, p_quality_feedback text DEFAULT NULL::text, p_requires_revision boolean DEFAULT NULL::boolean, p_sections_needing_work text[] DEFAULT ''{}''::text[], p_critical_issues text[] DEFAULT ''{}''::text[])', 'uuid', 'v'),
+	('public.store_research_results(p_plan_id uuid, p_session_id text DEFAULT NULL::text, p_research_findings jsonb DEFAULT ''{}''::jsonb, p_content_library jsonb DEFAULT ''{}''::jsonb, p_module_mappings jsonb DEFAULT ''{}''::jsonb, p_search_queries text[] DEFAULT ''{}''::text[], p_sources_analyzed text[] DEFAULT ''{}''::text[], p_total_topics integer DEFAULT NULL::integer, p_total_sources integer DEFAULT NULL::integer, p_status text DEFAULT ''completed''::text)', 'uuid', 'v'),
+	('public.update_audio_narration(p_narration_id uuid, p_status text DEFAULT NULL::text, p_total_duration_seconds numeric DEFAULT NULL::numeric, p_audio_segments jsonb DEFAULT NULL::jsonb, p_master_audio_id uuid DEFAULT NULL::uuid, p_segments_audio_ids uuid[] DEFAULT NULL::uuid[], p_script_content text DEFAULT NULL::text)', 'jsonb', 'v'),
+	('public.update_module_section(p_content_id uuid, p_section_name text, p_section_content text)', 'integer', 'v'),
+	('public.update_module_sections(p_content_id uuid, p_sections jsonb)', 'integer', 'v'),
+	('public.update_script_generation(p_script_id uuid, p_status text DEFAULT NULL::text, p_script_content text DEFAULT NULL::text, p_error_message text DEFAULT NULL::text)', 'jsonb', 'v'),
+	('public.update_session_status(p_session_id uuid, p_status text, p_progress_percentage numeric DEFAULT NULL::numeric, p_current_stage text DEFAULT NULL::text, p_error_message text DEFAULT NULL::text)', 'jsonb', 'v'),
+	('public.update_slide_presentation(p_presentation_id uuid, p_status text DEFAULT NULL::text, p_total_slides integer DEFAULT NULL::integer, p_slide_order jsonb DEFAULT NULL::jsonb, p_pdf_asset_id uuid DEFAULT NULL::uuid, p_pptx_asset_id uuid DEFAULT NULL::uuid, p_html_asset_id uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
+	('studio_engine.count_assets()', 'trigger', 'v'),
+	('studio_engine.count_script_words()', 'trigger', 'v'),
+	('studio_engine.count_section_words()', 'trigger', 'v'),
+	('studio_engine.index_content()', 'trigger', 'v'),
+	('studio_engine.inherit_company()', 'trigger', 'v'),
+	('studio_engine.keep_session_counters()', 'trigger', 'v'),
+	('studio_engine.pass_company_on()', 'trigger', 'v'),
 	('studio_engine.chain_entry()', 'trigger', 'v'),
 	('studio_engine.close_hold_of_ended_job()', 'trigger', 'v'),
 	('studio_engine.close_restored_table()', 'event_trigger', 'v'),
@@ -420,7 +480,8 @@ SELECT enum_has_labels('public', 'step_status', '{pending,started,succeeded,fail
 SELECT pg_temp.same_rows(
 	$$ SELECT c.conrelid::regclass::text || ' ' || c.conname, pg_get_constraintdef(c.oid)
 	   FROM pg_constraint c JOIN our_tables t ON t.oid = c.conrelid
-	   WHERE c.contype = 'c' AND t.name NOT IN ('credit_accounts', 'logs') $$,
+	   WHERE c.contype = 'c' AND t.name NOT IN ('credit_accounts', 'logs')
+		 AND t.name NOT IN (SELECT name FROM content_tables) $$,
 	$$ VALUES
 		('assets assets_type_check', $c$CHECK ((type = ANY (ARRAY['video'::text, 'audio'::text, 'image'::text, 'captions'::text, 'manifest'::text, 'zip'::text])))$c$),
 		('credit_ledger credit_ledger_type_check', $c$CHECK ((type = ANY (ARRAY['purchase'::text, 'usage'::text, 'refund'::text, 'grant'::text, 'expire'::text, 'reserve'::text, 'subscription'::text])))$c$),
@@ -434,7 +495,8 @@ SELECT pg_temp.same_rows(
 SELECT pg_temp.same_rows(
 	$$ SELECT c.conrelid::regclass::text || ' ' || c.conname, pg_get_constraintdef(c.oid)
 	   FROM pg_constraint c JOIN our_tables t ON t.oid = c.conrelid
-	   WHERE c.contype = 'f' AND t.name NOT IN ('credit_accounts', 'logs') $$,
+	   WHERE c.contype = 'f' AND t.name NOT IN ('credit_accounts', 'logs')
+		 AND t.name NOT IN (SELECT name FROM content_tables) $$,
 	$$ VALUES
 		('assets assets_job_id_fkey', 'FOREIGN KEY (job_id) REFERENCES jobs(id) ON DELETE CASCADE'),
 		('credit_ledger credit_ledger_job_id_fkey', 'FOREIGN KEY (job_id) REFERENCES jobs(id) ON DELETE SET NULL'),
@@ -508,7 +570,7 @@ SELECT pg_temp.same_rows(
 			  || CASE WHEN t.tgtype & 1 <> 0 THEN ' row' ELSE ' statement' END
 	   FROM pg_trigger t
 	   WHERE NOT t.tgisinternal
-		 AND (t.tgrelid = 'auth.users'::regclass OR t.tgrelid IN (SELECT oid FROM our_tables)) $$,
+		 AND (t.tgrelid = 'auth.users'::regclass OR t.tgrelid IN (SELECT oid FROM our_tables WHERE name NOT IN (SELECT name FROM content_tables))) $$,
 	$$ VALUES
 		('auth.users on_auth_user_created', 'handle_new_user', 'O', 'AFTER INSERT row'),
 		('auth.users on_auth_user_deleted', 'studio_engine.lock_jobs_of_user', 'O', 'BEFORE DELETE row'),
@@ -549,7 +611,8 @@ FROM unnest('{public,anon,authenticated,service_role}'::text[]) AS r (role),
 	 unnest('{USAGE,CREATE}'::text[]) AS p (privilege);
 SELECT pg_temp.same_rows(
 	$$ SELECT name, value FROM studio_engine.settings $$,
-	$$ VALUES ('draft_lifetime_days', '7'), ('ledger_hash_chain', '0'), ('max_active_jobs', '5'), ('welcome_credits', '10') $$,
+	$$ VALUES ('draft_lifetime_days', '7'), ('ledger_hash_chain', '0'), ('max_active_jobs', '5'), ('welcome_credits', '10'),
+			  ('quality_pass_score', '7'), ('search_configuration', 'english') $$,
 	'settings have the defaults of the specification');
 
 --------------------------------------------------------------------------------
@@ -559,7 +622,12 @@ SELECT pg_temp.same_rows(
 DROP EXTENSION studio_engine CASCADE;
 DROP SCHEMA studio_engine CASCADE;
 DROP TABLE public.assets, public.logs, public.job_steps, public.credit_ledger, public.credit_accounts,
-	public.jobs, public.projects, public.draft_prompts, public.profiles;
+	public.jobs, public.projects, public.draft_prompts, public.profiles,
+	public.companies, public.employees, public.cm_module_content, public.cm_course_plans,
+	public.cm_research_results, public.cm_quality_assessments, public.cm_enhancement_sessions,
+	public.mm_multimedia_sessions, public.mm_multimedia_assets, public.mm_audio_narrations,
+	public.mm_slide_presentations, public.mm_script_generations, public.mm_video_analytics,
+	public.mm_rendering_queue;
 DROP TYPE public.job_status, public.step_status;
 CREATE ROLE catalogue_installer;
 SELECT format('GRANT CREATE ON DATABASE %I TO catalogue_installer', current_database()) \gexec
@@ -574,7 +642,7 @@ RESET ROLE;
 
 SELECT is_empty($$ SELECT oid::regclass FROM our_tables WHERE relowner <> 'catalogue_installer'::regrole $$,
 				'installed by a lesser role: the tables are its own');
-SELECT is((SELECT count(*)::integer FROM our_tables), 13, '... all thirteen');
+SELECT is((SELECT count(*)::integer FROM our_tables), 28, '... all of them');
 SELECT is_empty(
 	$$ SELECT oid::regtype FROM pg_type
 	   WHERE typnamespace = 'public'::regnamespace AND typtype = 'e' AND typowner <> 'catalogue_installer'::regrole $$,

@@ -6,7 +6,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(123);
+SELECT plan(191);
 
 \set alice '50000000-0000-4000-8000-00000000000a'
 
@@ -18,9 +18,17 @@ SELECT log_job(:'job', 'info', 'A line') \g /dev/null
 SELECT record_asset(:'job', 'video', 'https://example.test/', 'films/1') \g /dev/null
 INSERT INTO draft_prompts (session_token, user_id, prompt_text) VALUES ('realtime-claimed', :'alice', 'Claimed'), ('realtime-unclaimed', NULL, 'Free');
 
+INSERT INTO companies (id, name) VALUES ('50000000-0000-4000-8000-0000000000c1', 'Of Alice');
+INSERT INTO employees (company_id, user_id, name) VALUES ('50000000-0000-4000-8000-0000000000c1', :'alice', 'Alice');
+SELECT create_module_content('Of Alice', p_company_id => '50000000-0000-4000-8000-0000000000c1') AS content \gset
+SELECT store_quality_assessment(:'content', 8), create_multimedia_session(:'content') AS session \gset
+SELECT register_multimedia_asset(:'session', NULL, 'video', 'v.mp4') \g /dev/null
+
 CREATE TEMPORARY TABLE readable (tbl text, col text);
 INSERT INTO readable VALUES ('profiles', 'id'), ('draft_prompts', 'id'), ('projects', 'id'), ('jobs', 'id'), ('job_steps', 'id'),
-	('assets', 'id'), ('logs', 'id'), ('credit_accounts', 'user_id'), ('credit_ledger', 'id');
+	('assets', 'id'), ('logs', 'id'), ('credit_accounts', 'user_id'), ('credit_ledger', 'id'),
+	('companies', 'id'), ('employees', 'id'), ('cm_module_content', 'content_id'), ('cm_quality_assessments', 'assessment_id'),
+	('mm_multimedia_sessions', 'session_id'), ('mm_multimedia_assets', 'asset_id');
 
 -- Rows, or the SQLSTATE, with claims given as they are; NULL leaves the setting empty.
 CREATE FUNCTION pg_temp.outcome(p_claims text, p_statement text) RETURNS text
@@ -59,6 +67,8 @@ FROM (SELECT * FROM claim WHERE n <= 4) AS c,
 			 (2, 'SELECT get_credit_balance(NULL)', '42501'),
 			 (3, 'UPDATE projects SET title = ''X''', '0'),
 			 (4, 'SELECT get_credit_summary(NULL)', '42501'),
+			 (6, 'SELECT get_content_statistics()', '42501'),
+			 (7, 'SELECT search_module_content(''alice'')', '42501'),
 			 (5, 'SELECT get_credit_summary(''50000000-0000-4000-8000-00000000000a'')', '42501')) AS s (n, statement, expected)
 ORDER BY c.n, s.n;
 
