@@ -23,6 +23,7 @@
 #include "checks.h"
 #include "companies.h"
 #include "errors.h"
+#include "relations.h"
 #include "restore.h"
 #include "triggers.h"
 
@@ -31,7 +32,11 @@ PG_FUNCTION_INFO_V1(pass_company_on);
 
 static Statement select_company = {
 	.text = "SELECT 1 FROM @extschema@.companies o WHERE o.id = $1 AND " SEEN_BY_CALLER("o.id", "$2", "$3"),
-	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDOID}
+	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDARRAYOID}
+};
+static Statement select_companies = {
+	.text = "SELECT pg_catalog.array_agg(DISTINCT e.company_id) FROM @extschema@.employees e WHERE e.user_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
 };
 
 /* content_id and company_id of a possible parent */
@@ -117,19 +122,35 @@ static const Parent employee_parent = {
 
 static const Parent *const parents[] = {&content_parent, &session_parent, &asset_parent, &employee_parent};
 
-/* Add what SEEN_BY_CALLER() asks for. */
+/*
+ * Add what SEEN_BY_CALLER() asks for.  The companies are asked for as the
+ * caller: where employees are an installation's own, its policy decides, as it
+ * does for the policies of our tables.
+ */
 void
-argument_caller(Arguments *args, const Caller *caller)
+argument_caller(Arguments *args, Caller *caller)
 {
+	Arguments	user = NO_ARGUMENTS;
+	Datum		companies = (Datum) 0;
+
 	argument_add(args, BoolGetDatum(caller->service), false);
-	argument_uuid(args, caller->known ? &caller->uid : NULL);
+	if (!caller->service)
+	{
+		argument_uuid(&user, &caller->uid);
+		caller_resume(caller);
+		statement_read(&select_companies, &user);
+		if (!result_isnull(1))
+			companies = result_jsonb(1);
+		caller_become(caller, engine_owner());
+	}
+	argument_add(args, companies, companies == (Datum) 0);
 }
 
 /*
  * A company that the caller may see; NULL passes, and stands for all of them.
  */
 void
-check_company(FunctionCallInfo fcinfo, int argno, const Caller *caller)
+check_company(FunctionCallInfo fcinfo, int argno, Caller *caller)
 {
 	Arguments	args = NO_ARGUMENTS;
 

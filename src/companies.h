@@ -10,12 +10,13 @@
 
 /*
  * SQL: may the caller see rows of this company?  The statement has two
- * arguments for it, which argument_caller() adds: is it a service, and its uid.
+ * arguments for it, which argument_caller() adds: is it a service, and the
+ * companies that it sees as a user.
  */
-#define SEEN_BY_CALLER(company, service, uid) \
-	"(" service " OR " company " IN (SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = " uid "))"
+#define SEEN_BY_CALLER(company, service, companies) \
+	"(" service " OR " company " = ANY (" companies "))"
 
-extern void argument_caller(Arguments *args, const Caller *caller);
-extern void check_company(FunctionCallInfo fcinfo, int argno, const Caller *caller);
+extern void argument_caller(Arguments *args, Caller *caller);
+extern void check_company(FunctionCallInfo fcinfo, int argno, Caller *caller);
 
 #endif							/* STUDIO_COMPANIES_H */

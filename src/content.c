@@ -99,7 +99,7 @@ static Statement update_sections = {
 static Statement select_content = {
 	.text = "SELECT pg_catalog.to_jsonb(c) FROM @extschema@.cm_module_content c"
 	" WHERE c.content_id = $1 AND " SEEN_BY_CALLER("c.company_id", "$2", "$3"),
-	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDOID}
+	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDARRAYOID}
 };
 static Statement select_sections = {
 	.text = "SELECT pg_catalog.jsonb_build_object('introduction', c.introduction, 'core_content', c.core_content,"
@@ -107,7 +107,7 @@ static Statement select_sections = {
 	"         'assessments', c.assessments)"
 	"  FROM @extschema@.cm_module_content c"
 	" WHERE c.content_id = $1 AND " SEEN_BY_CALLER("c.company_id", "$2", "$3"),
-	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDOID}
+	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDARRAYOID}
 };
 static Statement lock_content = {
 	.text = "SELECT c.status FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR NO KEY UPDATE",
@@ -139,7 +139,7 @@ static Statement select_assessment = {
 	"         WHERE a.content_id = c.content_id ORDER BY a.assessed_at DESC, a.assessment_id LIMIT 1)"
 	"  FROM @extschema@.cm_module_content c"
 	" WHERE c.content_id = $1 AND " SEEN_BY_CALLER("c.company_id", "$2", "$3"),
-	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDOID}
+	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDARRAYOID}
 };
 static Statement select_assessed = {
 	.text = "SELECT a.content_id FROM @extschema@.cm_quality_assessments a WHERE a.assessment_id = $1",
@@ -243,7 +243,7 @@ static Statement select_statistics = {
 	"  'views', (SELECT pg_catalog.jsonb_build_object('total', COALESCE(pg_catalog.sum(v.view_count), 0),"
 	"      'completed', COALESCE(pg_catalog.sum(v.completed_count), 0),"
 	"      'watch_seconds', COALESCE(pg_catalog.sum(v.watch_seconds), 0)) FROM viewed v))",
-	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDOID}
+	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDARRAYOID}
 };
 
 /* ------------------------------------------------------------------------

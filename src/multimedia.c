@@ -178,7 +178,7 @@ static Statement select_session_statistics = {
 	"            WHERE r.session_id = s.session_id GROUP BY r.status) n))"
 	"  FROM @extschema@.mm_multimedia_sessions s"
 	" WHERE s.session_id = $1 AND " SEEN_BY_CALLER("s.company_id", "$2", "$3"),
-	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDOID}
+	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDARRAYOID}
 };
 
 /* ------------------------------------------------------------------------

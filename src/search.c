@@ -78,7 +78,7 @@ static Statement search = {
 	"          JOIN @extschema@.cm_module_content c ON c.content_id = b.content_id"
 	"         ORDER BY b.rank DESC, b.content_id LIMIT $6) h"
 	" ORDER BY h.rank DESC, h.content_id",
-	.nargs = 6,.argtypes = {REGCONFIGOID, TSQUERYOID, UUIDOID, BOOLOID, UUIDOID, INT4OID}
+	.nargs = 6,.argtypes = {REGCONFIGOID, TSQUERYOID, UUIDOID, BOOLOID, UUIDARRAYOID, INT4OID}
 };
 
 /* content whose words are of another configuration, or missing */

@@ -184,11 +184,12 @@ CREATE TABLE @extschema@.cm_quality_assessments (
   CONSTRAINT cm_quality_assessments_pkey PRIMARY KEY (assessment_id),
   CONSTRAINT cm_quality_assessments_content_id_fkey FOREIGN KEY (content_id)
     REFERENCES @extschema@.cm_module_content (content_id) ON DELETE CASCADE,
-  CONSTRAINT cm_quality_assessments_scores_check CHECK (
-    overall_score BETWEEN 0 AND 10 AND accuracy_score BETWEEN 0 AND 10 AND clarity_score BETWEEN 0 AND 10
-    AND completeness_score BETWEEN 0 AND 10 AND engagement_score BETWEEN 0 AND 10
-    AND personalization_score BETWEEN 0 AND 10
-  ),
+  CONSTRAINT cm_quality_assessments_overall_score_check CHECK (overall_score BETWEEN 0 AND 10),
+  CONSTRAINT cm_quality_assessments_accuracy_score_check CHECK (accuracy_score BETWEEN 0 AND 10),
+  CONSTRAINT cm_quality_assessments_clarity_score_check CHECK (clarity_score BETWEEN 0 AND 10),
+  CONSTRAINT cm_quality_assessments_completeness_score_check CHECK (completeness_score BETWEEN 0 AND 10),
+  CONSTRAINT cm_quality_assessments_engagement_score_check CHECK (engagement_score BETWEEN 0 AND 10),
+  CONSTRAINT cm_quality_assessments_personalization_score_check CHECK (personalization_score BETWEEN 0 AND 10),
   CONSTRAINT cm_quality_assessments_sections_check CHECK (
     sections_needing_work <@ ARRAY['introduction', 'core_content', 'practical_applications', 'case_studies', 'assessments']
   )

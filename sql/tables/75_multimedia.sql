@@ -200,7 +200,7 @@ CREATE TABLE @extschema@.mm_video_analytics (
   CONSTRAINT mm_video_analytics_company_id_fkey FOREIGN KEY (company_id)
     REFERENCES @extschema@.companies (id) ON DELETE CASCADE,
   CONSTRAINT mm_video_analytics_counts_check CHECK (
-    view_count >= 0 AND completed_count BETWEEN 0 AND view_count AND watch_seconds >= 0
+    view_count >= 0 AND completed_count >= 0 AND completed_count <= view_count AND watch_seconds >= 0
   )
 ) WITH (fillfactor = 80);
 CREATE INDEX idx_mm_video_analytics_content ON @extschema@.mm_video_analytics (content_id);

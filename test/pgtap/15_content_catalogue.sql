@@ -263,7 +263,12 @@ SELECT pg_temp.same_rows(
 		('cm_module_content cm_module_content_priority_level_check', $c$CHECK ((priority_level = ANY (ARRAY['critical'::text, 'high'::text, 'medium'::text, 'low'::text])))$c$),
 		('cm_module_content cm_module_content_revision_count_check', $c$CHECK ((revision_count >= 0))$c$),
 		('cm_module_content cm_module_content_status_check', $c$CHECK ((status = ANY (ARRAY['draft'::text, 'quality_check'::text, 'approved'::text, 'revision'::text, 'failed'::text])))$c$),
-		('cm_quality_assessments cm_quality_assessments_scores_check', $c$CHECK ((((overall_score >= (0)::double precision) AND (overall_score <= (10)::double precision)) AND ((accuracy_score >= (0)::double precision) AND (accuracy_score <= (10)::double precision)) AND ((clarity_score >= (0)::double precision) AND (clarity_score <= (10)::double precision)) AND ((completeness_score >= (0)::double precision) AND (completeness_score <= (10)::double precision)) AND ((engagement_score >= (0)::double precision) AND (engagement_score <= (10)::double precision)) AND ((personalization_score >= (0)::double precision) AND (personalization_score <= (10)::double precision))))$c$),
+		('cm_quality_assessments cm_quality_assessments_overall_score_check', $c$CHECK (((overall_score >= (0)::double precision) AND (overall_score <= (10)::double precision)))$c$),
+		('cm_quality_assessments cm_quality_assessments_accuracy_score_check', $c$CHECK (((accuracy_score >= (0)::double precision) AND (accuracy_score <= (10)::double precision)))$c$),
+		('cm_quality_assessments cm_quality_assessments_clarity_score_check', $c$CHECK (((clarity_score >= (0)::double precision) AND (clarity_score <= (10)::double precision)))$c$),
+		('cm_quality_assessments cm_quality_assessments_completeness_score_check', $c$CHECK (((completeness_score >= (0)::double precision) AND (completeness_score <= (10)::double precision)))$c$),
+		('cm_quality_assessments cm_quality_assessments_engagement_score_check', $c$CHECK (((engagement_score >= (0)::double precision) AND (engagement_score <= (10)::double precision)))$c$),
+		('cm_quality_assessments cm_quality_assessments_personalization_score_check', $c$CHECK (((personalization_score >= (0)::double precision) AND (personalization_score <= (10)::double precision)))$c$),
 		('cm_quality_assessments cm_quality_assessments_sections_check', $c$CHECK ((sections_needing_work <@ ARRAY['introduction'::text, 'core_content'::text, 'practical_applications'::text, 'case_studies'::text, 'assessments'::text]))$c$),
 		('cm_research_results cm_research_results_status_check', $c$CHECK ((status = ANY (ARRAY['pending'::text, 'in_progress'::text, 'completed'::text, 'failed'::text])))$c$),
 		('cm_research_results cm_research_results_total_sources_check', $c$CHECK ((total_sources >= 0))$c$),
@@ -283,7 +288,7 @@ SELECT pg_temp.same_rows(
 		('mm_script_generations mm_script_generations_status_check', $c$CHECK ((status = ANY (ARRAY['pending'::text, 'generating'::text, 'completed'::text, 'failed'::text])))$c$),
 		('mm_slide_presentations mm_slide_presentations_status_check', $c$CHECK ((status = ANY (ARRAY['draft'::text, 'generating'::text, 'completed'::text, 'failed'::text])))$c$),
 		('mm_slide_presentations mm_slide_presentations_total_slides_check', $c$CHECK ((total_slides >= 0))$c$),
-		('mm_video_analytics mm_video_analytics_counts_check', $c$CHECK (((view_count >= 0) AND ((completed_count >= 0) AND (completed_count <= view_count)) AND (watch_seconds >= (0)::numeric)))$c$) $q$,
+		('mm_video_analytics mm_video_analytics_counts_check', $c$CHECK (((view_count >= 0) AND (completed_count >= 0) AND (completed_count <= view_count) AND (watch_seconds >= (0)::numeric)))$c$) $q$,
 	'the check constraints');
 SELECT pg_temp.same_rows(
 	$$ SELECT t.tgrelid::regclass::text || ' ' || t.tgname, t.tgfoid::regproc::text, t.tgenabled::text,

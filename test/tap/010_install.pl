@@ -100,7 +100,7 @@ is(query($node, 'owned', q{
 		SELECT typowner FROM pg_type WHERE typtype = 'e' AND typnamespace = 'public'::regnamespace
 		UNION ALL
 		SELECT nspowner FROM pg_namespace WHERE nspname = 'studio_engine') o (owner)}),
-	'installer 16', '... and owns the tables, the types and the private schema');
+	'installer 31', '... and owns the tables, the types and the private schema');
 is(query($node, 'owned', q{SELECT extowner::regrole FROM pg_extension WHERE extname = 'studio_engine'}),
 	'installer', '... and the extension');
 is(query($node, 'owned', q{
@@ -181,6 +181,9 @@ sub fill
 		SELECT public.create_job(id, 2) FROM public.projects;
 		SELECT public.cancel_job(id) FROM public.jobs WHERE cost_credits_reserved = 2;
 		SELECT public.save_draft_prompt('a token of the past', 'once');
+		INSERT INTO public.companies (id, name) VALUES (md5('c')::uuid, 'c');
+		INSERT INTO public.employees (company_id, user_id, name) SELECT md5('c')::uuid, id, 'e' FROM auth.users;
+		SELECT public.update_module_section(public.create_module_content('m', p_company_id => md5('c')::uuid), 'introduction', 'kept words');
 		UPDATE studio_engine.settings SET value = '7' WHERE name = 'welcome_credits';});
 	query($node, $db, q{
 		ALTER TABLE public.profiles ADD COLUMN nickname text DEFAULT 'none';
@@ -208,7 +211,7 @@ foreach my $case ([ 'bare', 'postgres' ], [ 'owned', 'installer' ])
 	is(query($node, $db, q{SELECT (SELECT count(*) FROM public.credit_ledger), (SELECT count(*) FROM public.jobs)}),
 		'8|4', "$owner: ... leaves the rows");
 	is(query($node, $db, q{SELECT count(*) FROM pg_class WHERE relrowsecurity AND relnamespace = 'public'::regnamespace}),
-		'9', "$owner: ... and row level security on");
+		'23', "$owner: ... and row level security on");
 	refused_ok($node, $db, 'CREATE EXTENSION studio_engine', '42501',
 		[ qr/belong to somebody else/, qr/table public\.credit_ledger/, qr/schema studio_engine/ ],
 		"$owner: another role does not get the data", user => 'stranger');

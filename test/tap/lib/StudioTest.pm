@@ -418,7 +418,7 @@ BEGIN
 		ASSERT v_rows = 0, v_table || ' keeps rows of a deleted user';
 		v_tables := v_tables + 1;
 	END LOOP;
-	ASSERT v_tables = 7, 'there are seven tables with a user_id, not ' || v_tables;
+	ASSERT v_tables = 9, 'there are nine tables with a user_id, not ' || v_tables;
 END
 $alive$;
 ROLLBACK;
