@@ -7,14 +7,17 @@
  * further than the row.
  *
  * Pitfall: a child may be inserted while its parent is handed to another
- * company.  So whoever looks at a parent locks it FOR KEY SHARE, which the
+ * company.  So whoever makes a child locks the parent FOR KEY SHARE, which the
  * foreign key does anyway and which is no hindrance to counters, and whoever
- * hands a parent over locks it FOR UPDATE before it looks for children.
+ * hands a parent over locks it FOR UPDATE before looking for children.  The
+ * lock of a child may come with an older version of the parent: what it says is
+ * read afterwards, with a new snapshot.
  *
  * Lock order: employee, content, session, asset, then what belongs to them.
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
@@ -39,21 +42,37 @@ static Statement select_companies = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
-/* content_id and company_id of a possible parent */
+/* content_id and company_id of a possible parent, after it is kept */
+static Statement keep_content = {
+	.text = "SELECT 1 FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR KEY SHARE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
 static Statement select_content = {
-	.text = "SELECT c.content_id, c.company_id FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR KEY SHARE",
+	.text = "SELECT c.content_id, c.company_id FROM @extschema@.cm_module_content c WHERE c.content_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement keep_session = {
+	.text = "SELECT 1 FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_session = {
-	.text = "SELECT s.content_id, s.company_id FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1 FOR KEY SHARE",
+	.text = "SELECT s.content_id, s.company_id FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement keep_asset = {
+	.text = "SELECT 1 FROM @extschema@.mm_multimedia_assets a WHERE a.asset_id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_asset = {
-	.text = "SELECT a.content_id, a.company_id FROM @extschema@.mm_multimedia_assets a WHERE a.asset_id = $1 FOR KEY SHARE",
+	.text = "SELECT a.content_id, a.company_id FROM @extschema@.mm_multimedia_assets a WHERE a.asset_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement keep_employee = {
+	.text = "SELECT 1 FROM @extschema@.employees e WHERE e.id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_employee = {
-	.text = "SELECT NULL::pg_catalog.uuid, e.company_id FROM @extschema@.employees e WHERE e.id = $1 FOR KEY SHARE",
+	.text = "SELECT NULL::pg_catalog.uuid, e.company_id FROM @extschema@.employees e WHERE e.id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
@@ -96,28 +115,59 @@ static Statement of_asset[] = {
 	HAND_OVER("mm_video_analytics", "asset_id", ""),
 };
 
+#define STRAYS(table, key) \
+	"SELECT 1 FROM @extschema@." table " WHERE " key " = $1 AND company_id IS DISTINCT FROM $2"
+
+/* children that another company still has */
+static Statement strays_of_content = {
+	.text = STRAYS("mm_multimedia_sessions", "content_id")
+	" UNION ALL " STRAYS("mm_multimedia_assets", "content_id")
+	" UNION ALL " STRAYS("mm_audio_narrations", "content_id")
+	" UNION ALL " STRAYS("mm_slide_presentations", "content_id")
+	" UNION ALL " STRAYS("mm_script_generations", "content_id")
+	" UNION ALL " STRAYS("mm_rendering_queue", "content_id"),
+	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
+};
+static Statement strays_of_session = {
+	.text = STRAYS("mm_multimedia_assets", "session_id")
+	" UNION ALL " STRAYS("mm_audio_narrations", "session_id")
+	" UNION ALL " STRAYS("mm_slide_presentations", "session_id")
+	" UNION ALL " STRAYS("mm_script_generations", "session_id")
+	" UNION ALL " STRAYS("mm_rendering_queue", "session_id"),
+	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
+};
+static Statement strays_of_asset = {
+	.text = STRAYS("mm_video_analytics", "asset_id"),
+	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
+};
+
 /* a kind of row that others belong to */
 typedef struct Parent
 {
 	const char *name;
 	const char *key;			/* its own column, and that of the children */
+	Statement  *keep;
 	Statement  *select;
-	Statement  *lock;
+	Statement  *lock;			/* NULL where nothing is handed over */
 	Statement  *children;
 	int			nchildren;
+	Statement  *strays;
 } Parent;
 
 static const Parent content_parent = {
-	"content", "content_id", &select_content, &lock_content, of_content, lengthof(of_content)
+	"content", "content_id", &keep_content, &select_content,
+	&lock_content, of_content, lengthof(of_content), &strays_of_content
 };
 static const Parent session_parent = {
-	"session", "session_id", &select_session, &lock_session, of_session, lengthof(of_session)
+	"session", "session_id", &keep_session, &select_session,
+	&lock_session, of_session, lengthof(of_session), &strays_of_session
 };
 static const Parent asset_parent = {
-	"asset", "asset_id", &select_asset, &lock_asset, of_asset, lengthof(of_asset)
+	"asset", "asset_id", &keep_asset, &select_asset,
+	&lock_asset, of_asset, lengthof(of_asset), &strays_of_asset
 };
 static const Parent employee_parent = {
-	"employee", "employee_id", &select_employee, NULL, NULL, 0
+	"employee", "employee_id", &keep_employee, &select_employee, NULL, NULL, 0, NULL
 };
 
 static const Parent *const parents[] = {&content_parent, &session_parent, &asset_parent, &employee_parent};
@@ -247,7 +297,7 @@ find_parent(const Parent *parent, Id key, Links *links)
 	if (!key.known)
 		return false;
 	argument_uuid(&args, &key.value);
-	if (statement_run(parent->select, &args) == 0)
+	if (statement_run(parent->keep, &args) == 0 || statement_look(parent->select, &args) == 0)
 		return false;
 	links->content = found_id(1);
 	links->company = found_id(2);
@@ -343,6 +393,40 @@ inherit_company(PG_FUNCTION_ARGS)
 	return PointerGetDatum(row_edit_apply(&edit));
 }
 
+/* An old snapshot does not show what was made since, but still before the
+ * parent was locked. */
+static void
+check_strays(const Parent *parent, const pg_uuid_t *key, const pg_uuid_t *company)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	if (!IsolationUsesXactSnapshot())
+		return;
+	argument_uuid(&args, key);
+	argument_uuid(&args, company);
+	if (statement_look(parent->strays, &args) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_STUDIO_CONFLICT),
+				 errmsg("something was made from it at the same time"),
+				 errhint("Repeat the transaction.")));
+}
+
+static void
+hand_over(const Parent *parent, const pg_uuid_t *key, const pg_uuid_t *content, const pg_uuid_t *company)
+{
+	Arguments	lock = NO_ARGUMENTS;
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&lock, key);
+	statement_run(parent->lock, &lock);
+	argument_uuid(&args, key);
+	argument_uuid(&args, content);
+	argument_uuid(&args, company);
+	for (int i = 0; i < parent->nchildren; i++)
+		statement_run(&parent->children[i], &args);
+	check_strays(parent, key, company);
+}
+
 /*
  * pass_company_on(parent) returns trigger: AFTER UPDATE.
  */
@@ -355,22 +439,13 @@ pass_company_on(PG_FUNCTION_ARGS)
 	Id			key = row_id(desc, data->tg_newtuple, parent->key),
 				content = row_id(desc, data->tg_newtuple, "content_id"),
 				company = row_id(desc, data->tg_newtuple, "company_id");
-	Arguments	lock = NO_ARGUMENTS;
-	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 
-	if (restoring())
-		return PointerGetDatum(NULL);
-
-	argument_uuid(&lock, &key.value);
-	argument_uuid(&args, &key.value);
-	argument_uuid(&args, content.known ? &content.value : NULL);
-	argument_uuid(&args, company.known ? &company.value : NULL);
-	caller_enter_trigger(&caller);
-	if (parent->lock != NULL)
-		statement_run(parent->lock, &lock);
-	for (int i = 0; i < parent->nchildren; i++)
-		statement_run(&parent->children[i], &args);
-	caller_leave(&caller);
+	if (!restoring() && parent->lock != NULL)
+	{
+		caller_enter_trigger(&caller);
+		hand_over(parent, &key.value, content.known ? &content.value : NULL, company.known ? &company.value : NULL);
+		caller_leave(&caller);
+	}
 	return PointerGetDatum(NULL);
 }

@@ -124,35 +124,44 @@ static Statement insert_assets = {
 	.nargs = 2,.argtypes = {UUIDOID, JSONBOID}
 };
 
+/*
+ * Lock first, then write with a new snapshot.  In one statement the writing
+ * would begin at the version of its snapshot, where others may already queue
+ * for the lock that we hold on the newest: a deadlock.
+ */
+static Statement lock_sessions = {
+	.text = "SELECT 1 FROM @extschema@.mm_multimedia_sessions s"
+	" WHERE s.session_id = ANY ($1) ORDER BY s.session_id FOR NO KEY UPDATE",
+	.nargs = 1,.argtypes = {UUIDARRAYOID}
+};
+
 /* arrays: sessions, then what to add to each of their counters */
 static Statement add_to_counters = {
-	.text = "WITH change AS MATERIALIZED ("
-	"  SELECT * FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
-	"                 pg_catalog.unnest($4), pg_catalog.unnest($5)) c (session_id, total, slides, audio, video)"
-	"), locked AS MATERIALIZED ("
-	"  SELECT s.session_id FROM @extschema@.mm_multimedia_sessions s"
-	"   WHERE s.session_id IN (SELECT c.session_id FROM change c)"
-	"   ORDER BY s.session_id FOR NO KEY UPDATE"
-	") UPDATE @extschema@.mm_multimedia_sessions s"
+	.text = "UPDATE @extschema@.mm_multimedia_sessions s"
 	"   SET total_assets_generated = s.total_assets_generated + c.total,"
 	"       slides_generated = s.slides_generated + c.slides,"
 	"       audio_files_generated = s.audio_files_generated + c.audio,"
 	"       video_files_generated = s.video_files_generated + c.video"
-	"  FROM locked l JOIN change c ON c.session_id = l.session_id"
-	" WHERE s.session_id = l.session_id",
+	"  FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
+	"                  pg_catalog.unnest($4), pg_catalog.unnest($5)) c (session_id, total, slides, audio, video)"
+	" WHERE s.session_id = c.session_id",
 	.nargs = 5,.argtypes = {UUIDARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID}
 };
 
 /* after TRUNCATE, of which there are no transition tables */
+#define COUNTED_WITHOUT_ASSETS \
+	"s.total_assets_generated <> 0" \
+	" AND NOT EXISTS (SELECT 1 FROM @extschema@.mm_multimedia_assets a WHERE a.session_id = s.session_id)"
+
+static Statement lock_counted_sessions = {
+	.text = "SELECT 1 FROM @extschema@.mm_multimedia_sessions s"
+	" WHERE " COUNTED_WITHOUT_ASSETS " ORDER BY s.session_id FOR NO KEY UPDATE",
+	.nargs = 0
+};
 static Statement clear_counters = {
-	.text = "WITH locked AS MATERIALIZED ("
-	"  SELECT s.session_id FROM @extschema@.mm_multimedia_sessions s"
-	"   WHERE s.total_assets_generated <> 0"
-	"     AND NOT EXISTS (SELECT 1 FROM @extschema@.mm_multimedia_assets a WHERE a.session_id = s.session_id)"
-	"   ORDER BY s.session_id FOR NO KEY UPDATE"
-	") UPDATE @extschema@.mm_multimedia_sessions s"
+	.text = "UPDATE @extschema@.mm_multimedia_sessions s"
 	"   SET total_assets_generated = 0, slides_generated = 0, audio_files_generated = 0, video_files_generated = 0"
-	"  FROM locked l WHERE s.session_id = l.session_id",
+	" WHERE " COUNTED_WITHOUT_ASSETS,
 	.nargs = 0
 };
 static Statement select_session_statistics = {
@@ -348,7 +357,10 @@ count_assets(PG_FUNCTION_ARGS)
 
 	caller_enter_trigger(&caller);
 	if (TRIGGER_FIRED_BY_TRUNCATE(data->tg_event))
+	{
+		statement_run(&lock_counted_sessions, &args);
 		write_counters(&clear_counters, &args);
+	}
 	else
 	{
 		HTAB	   *changes = create_changes();
@@ -356,7 +368,13 @@ count_assets(PG_FUNCTION_ARGS)
 		count_rows(changes, data->tg_relation, data->tg_newtable, 1);
 		count_rows(changes, data->tg_relation, data->tg_oldtable, -1);
 		if (changes_as_arguments(changes, &args))
+		{
+			Arguments	sessions = NO_ARGUMENTS;
+
+			argument_add(&sessions, args.values[0], false);
+			statement_run(&lock_sessions, &sessions);
 			write_counters(&add_to_counters, &args);
+		}
 	}
 	caller_leave(&caller);
 	return PointerGetDatum(NULL);
