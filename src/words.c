@@ -29,6 +29,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 
+#include "compat.h"
 #include "words.h"
 
 PG_FUNCTION_INFO_V1(studio_count_words);

@@ -116,7 +116,7 @@ SELECT workflow, string_agg(t.try(format('SELECT t.row_in(f, %L) FROM t.flow f W
   FROM t.flow GROUP BY workflow ORDER BY workflow;
 SELECT workflow, t.try(format('SELECT t.row_in(f, ''done'') FROM t.flow f WHERE f.workflow = %L AND f.position = 1', workflow)) AS unknown,
        t.try(format('SELECT t.row_in(f, NULL) FROM t.flow f WHERE f.workflow = %L AND f.position = 1', workflow)) AS without,
-       t.try(format('UPDATE public.%I SET status = ''done'' WHERE %I = t.id(30)', workflow, key)) AS later
+       regexp_replace(t.try(format('UPDATE public.%I SET status = ''done'' WHERE %I = t.id(30)', workflow, key)), 'from \w+ to', 'from whatever to') AS later
   FROM t.flow WHERE position = 1 ORDER BY workflow;
 -- a user, were he granted it, starts at the first state
 BEGIN;
