@@ -133,3 +133,21 @@ check_until(FunctionCallInfo fcinfo, int argno, const char *name, TimestampTz no
 		refuse_value(name, psprintf("between " INT64_FORMAT " and " INT64_FORMAT " seconds", min, max));
 	return until;
 }
+
+/* NaN is between nothing. */
+bool
+numeric_is_between(Numeric value, int64 min, int64 max)
+{
+	Datum		number = NumericGetDatum(value);
+
+	return DatumGetBool(DirectFunctionCall2(numeric_ge, number, NumericGetDatum(int64_to_numeric(min)))) &&
+		DatumGetBool(DirectFunctionCall2(numeric_le, number, NumericGetDatum(int64_to_numeric(max))));
+}
+
+/* A number from min to max; NULL passes. */
+void
+check_numeric(FunctionCallInfo fcinfo, int argno, const char *name, int64 min, int64 max)
+{
+	if (!PG_ARGISNULL(argno) && !numeric_is_between(PG_GETARG_NUMERIC(argno), min, max))
+		refuse_value(name, psprintf("between " INT64_FORMAT " and " INT64_FORMAT, min, max));
+}

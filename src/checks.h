@@ -7,6 +7,7 @@
 
 #include "datatype/timestamp.h"
 #include "fmgr.h"
+#include "utils/numeric.h"
 #include "utils/uuid.h"
 
 #include "compat.h"
@@ -18,6 +19,8 @@ extern int32 check_int32(FunctionCallInfo fcinfo, int argno, const char *name, i
 extern char *check_text(FunctionCallInfo fcinfo, int argno, const char *name, int min, int max);
 extern char *check_word(FunctionCallInfo fcinfo, int argno, const char *name, const char *const *words, int nwords);
 extern TimestampTz check_until(FunctionCallInfo fcinfo, int argno, const char *name, TimestampTz now, int64 min, int64 max);
+extern bool numeric_is_between(Numeric value, int64 min, int64 max);
+extern void check_numeric(FunctionCallInfo fcinfo, int argno, const char *name, int64 min, int64 max);
 pg_noreturn extern void refuse_value(const char *name, const char *expected);
 
 #endif							/* STUDIO_CHECKS_H */

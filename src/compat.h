@@ -18,4 +18,9 @@
 #define pg_noreturn __attribute__((noreturn))
 #endif
 
+/* from 16 on the macros for values of variable length are not in postgres.h */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 #endif							/* STUDIO_COMPAT_H */

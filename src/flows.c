@@ -88,6 +88,106 @@ static const Transition run_transitions[] = {
 	{RUN_FAILED, RUN_PENDING, RETRY},
 };
 
+static const char *const content_status_names[CONTENT_STATUSES] = {
+	"draft", "quality_check", "approved", "revision", "failed"
+};
+
+static const Transition content_transitions[] = {
+	{CONTENT_DRAFT, CONTENT_QUALITY_CHECK, ALWAYS},
+	{CONTENT_QUALITY_CHECK, CONTENT_APPROVED, ALWAYS},
+	{CONTENT_QUALITY_CHECK, CONTENT_REVISION, ALWAYS},
+	{CONTENT_QUALITY_CHECK, CONTENT_FAILED, ALWAYS},
+	{CONTENT_REVISION, CONTENT_QUALITY_CHECK, ALWAYS},
+	{CONTENT_APPROVED, CONTENT_REVISION, ALWAYS},
+	{CONTENT_FAILED, CONTENT_DRAFT, ALWAYS},
+};
+
+static const char *const plan_status_names[PLAN_STATUSES] = {
+	"draft", "active", "completed", "failed"
+};
+
+static const Transition plan_transitions[] = {
+	{PLAN_DRAFT, PLAN_ACTIVE, ALWAYS},
+	{PLAN_DRAFT, PLAN_FAILED, ALWAYS},
+	{PLAN_ACTIVE, PLAN_COMPLETED, ALWAYS},
+	{PLAN_ACTIVE, PLAN_FAILED, ALWAYS},
+	{PLAN_ACTIVE, PLAN_DRAFT, ALWAYS},
+	{PLAN_FAILED, PLAN_DRAFT, ALWAYS},
+};
+
+const char *const research_status_names[RESEARCH_STATUSES] = {
+	"pending", "in_progress", "completed", "failed"
+};
+
+static const Transition research_transitions[] = {
+	{RESEARCH_PENDING, RESEARCH_IN_PROGRESS, ALWAYS},
+	{RESEARCH_PENDING, RESEARCH_COMPLETED, ALWAYS},
+	{RESEARCH_PENDING, RESEARCH_FAILED, ALWAYS},
+	{RESEARCH_IN_PROGRESS, RESEARCH_COMPLETED, ALWAYS},
+	{RESEARCH_IN_PROGRESS, RESEARCH_FAILED, ALWAYS},
+	{RESEARCH_FAILED, RESEARCH_PENDING, ALWAYS},
+};
+
+const char *const session_status_names[SESSION_STATUSES] = {
+	"started", "processing", "completed", "failed"
+};
+
+static const Transition session_transitions[] = {
+	{SESSION_STARTED, SESSION_PROCESSING, ALWAYS},
+	{SESSION_STARTED, SESSION_COMPLETED, ALWAYS},
+	{SESSION_STARTED, SESSION_FAILED, ALWAYS},
+	{SESSION_PROCESSING, SESSION_COMPLETED, ALWAYS},
+	{SESSION_PROCESSING, SESSION_FAILED, ALWAYS},
+	{SESSION_FAILED, SESSION_STARTED, ALWAYS},
+};
+
+static const char *const asset_status_names[ASSET_STATUSES] = {
+	"generated", "processed", "failed"
+};
+
+static const Transition asset_transitions[] = {
+	{ASSET_GENERATED, ASSET_PROCESSED, ALWAYS},
+	{ASSET_GENERATED, ASSET_FAILED, ALWAYS},
+	{ASSET_PROCESSED, ASSET_FAILED, ALWAYS},
+	{ASSET_FAILED, ASSET_GENERATED, ALWAYS},
+};
+
+const char *const narration_status_names[PRODUCT_STATUSES] = {
+	"pending", "synthesizing", "completed", "failed"
+};
+
+const char *const presentation_status_names[PRODUCT_STATUSES] = {
+	"draft", "generating", "completed", "failed"
+};
+
+const char *const script_status_names[PRODUCT_STATUSES] = {
+	"pending", "generating", "completed", "failed"
+};
+
+static const Transition product_transitions[] = {
+	{PRODUCT_WAITING, PRODUCT_IN_WORK, ALWAYS},
+	{PRODUCT_WAITING, PRODUCT_COMPLETED, ALWAYS},
+	{PRODUCT_WAITING, PRODUCT_FAILED, ALWAYS},
+	{PRODUCT_IN_WORK, PRODUCT_COMPLETED, ALWAYS},
+	{PRODUCT_IN_WORK, PRODUCT_FAILED, ALWAYS},
+	{PRODUCT_FAILED, PRODUCT_WAITING, ALWAYS},
+};
+
+static const char *const render_status_names[RENDER_STATUSES] = {
+	"queued", "rendering", "completed", "failed", "cancelled"
+};
+
+static const Transition render_transitions[] = {
+	{RENDER_QUEUED, RENDER_RENDERING, ALWAYS},
+	{RENDER_QUEUED, RENDER_FAILED, ALWAYS},
+	{RENDER_QUEUED, RENDER_CANCELLED, ALWAYS},
+	{RENDER_RENDERING, RENDER_COMPLETED, ALWAYS},
+	{RENDER_RENDERING, RENDER_FAILED, ALWAYS},
+	{RENDER_RENDERING, RENDER_CANCELLED, ALWAYS},
+	{RENDER_RENDERING, RENDER_QUEUED, ALWAYS},
+	{RENDER_FAILED, RENDER_QUEUED, ALWAYS},
+};
+
 const Workflow job_flow = {
 	"jobs", "status", "id", "retry_job", "jobs_status_transition",
 	job_status_names, JOB_STATUSES,
@@ -112,7 +212,71 @@ const Workflow run_flow = {
 	run_transitions, lengthof(run_transitions), stamp_run
 };
 
-static const Workflow *const flows[] = {&job_flow, &step_flow, &studio_flow, &run_flow};
+const Workflow content_flow = {
+	"cm_module_content", "status", "content_id", NULL, "cm_module_content_status_transition",
+	content_status_names, CONTENT_STATUSES,
+	content_transitions, lengthof(content_transitions), stamp_content
+};
+
+static const Workflow plan_flow = {
+	"cm_course_plans", "status", "plan_id", NULL, "cm_course_plans_status_transition",
+	plan_status_names, PLAN_STATUSES,
+	plan_transitions, lengthof(plan_transitions), stamp_nothing
+};
+
+static const Workflow research_flow = {
+	"cm_research_results", "status", "research_id", NULL, "cm_research_results_status_transition",
+	research_status_names, RESEARCH_STATUSES,
+	research_transitions, lengthof(research_transitions), stamp_nothing
+};
+
+static const Workflow enhancement_flow = {
+	"cm_enhancement_sessions", "status", "session_id", NULL, "cm_enhancement_sessions_status_transition",
+	session_status_names, SESSION_STATUSES,
+	session_transitions, lengthof(session_transitions), stamp_enhancement
+};
+
+static const Workflow session_flow = {
+	"mm_multimedia_sessions", "status", "session_id", NULL, "mm_multimedia_sessions_status_transition",
+	session_status_names, SESSION_STATUSES,
+	session_transitions, lengthof(session_transitions), stamp_session
+};
+
+static const Workflow asset_flow = {
+	"mm_multimedia_assets", "status", "asset_id", NULL, "mm_multimedia_assets_status_transition",
+	asset_status_names, ASSET_STATUSES,
+	asset_transitions, lengthof(asset_transitions), stamp_nothing
+};
+
+static const Workflow narration_flow = {
+	"mm_audio_narrations", "status", "narration_id", NULL, "mm_audio_narrations_status_transition",
+	narration_status_names, PRODUCT_STATUSES,
+	product_transitions, lengthof(product_transitions), stamp_narration
+};
+
+static const Workflow presentation_flow = {
+	"mm_slide_presentations", "status", "presentation_id", NULL, "mm_slide_presentations_status_transition",
+	presentation_status_names, PRODUCT_STATUSES,
+	product_transitions, lengthof(product_transitions), stamp_nothing
+};
+
+static const Workflow script_flow = {
+	"mm_script_generations", "status", "script_id", NULL, "mm_script_generations_status_transition",
+	script_status_names, PRODUCT_STATUSES,
+	product_transitions, lengthof(product_transitions), stamp_script
+};
+
+static const Workflow render_flow = {
+	"mm_rendering_queue", "status", "render_id", NULL, "mm_rendering_queue_status_transition",
+	render_status_names, RENDER_STATUSES,
+	render_transitions, lengthof(render_transitions), stamp_render
+};
+
+static const Workflow *const flows[] = {
+	&job_flow, &step_flow, &studio_flow, &run_flow,
+	&content_flow, &plan_flow, &research_flow, &enhancement_flow,
+	&session_flow, &asset_flow, &narration_flow, &presentation_flow, &script_flow, &render_flow
+};
 
 /* The flows in order; NULL after the last. */
 const Workflow *

@@ -64,6 +64,85 @@ typedef enum RunStatus
 
 #define RUN_STATUSES (RUN_CANCELLED + 1)
 
+/* of cm_module_content */
+typedef enum ContentStatus
+{
+	CONTENT_DRAFT,
+	CONTENT_QUALITY_CHECK,
+	CONTENT_APPROVED,
+	CONTENT_REVISION,
+	CONTENT_FAILED
+} ContentStatus;
+
+#define CONTENT_STATUSES (CONTENT_FAILED + 1)
+
+/* of cm_course_plans */
+typedef enum PlanStatus
+{
+	PLAN_DRAFT,
+	PLAN_ACTIVE,
+	PLAN_COMPLETED,
+	PLAN_FAILED
+}			PlanStatus;
+
+#define PLAN_STATUSES (PLAN_FAILED + 1)
+
+/* of cm_research_results */
+typedef enum ResearchStatus
+{
+	RESEARCH_PENDING,
+	RESEARCH_IN_PROGRESS,
+	RESEARCH_COMPLETED,
+	RESEARCH_FAILED
+}			ResearchStatus;
+
+#define RESEARCH_STATUSES (RESEARCH_FAILED + 1)
+
+/* of mm_multimedia_sessions and cm_enhancement_sessions */
+typedef enum SessionStatus
+{
+	SESSION_STARTED,
+	SESSION_PROCESSING,
+	SESSION_COMPLETED,
+	SESSION_FAILED
+}			SessionStatus;
+
+#define SESSION_STATUSES (SESSION_FAILED + 1)
+
+/* of mm_multimedia_assets */
+typedef enum AssetStatus
+{
+	ASSET_GENERATED,
+	ASSET_PROCESSED,
+	ASSET_FAILED
+}			AssetStatus;
+
+#define ASSET_STATUSES (ASSET_FAILED + 1)
+
+/* of mm_audio_narrations, mm_slide_presentations and mm_script_generations,
+ * which have other words for the first two */
+typedef enum ProductStatus
+{
+	PRODUCT_WAITING,
+	PRODUCT_IN_WORK,
+	PRODUCT_COMPLETED,
+	PRODUCT_FAILED
+}			ProductStatus;
+
+#define PRODUCT_STATUSES (PRODUCT_FAILED + 1)
+
+/* of mm_rendering_queue */
+typedef enum RenderStatus
+{
+	RENDER_QUEUED,
+	RENDER_RENDERING,
+	RENDER_COMPLETED,
+	RENDER_FAILED,
+	RENDER_CANCELLED
+}			RenderStatus;
+
+#define RENDER_STATUSES (RENDER_CANCELLED + 1)
+
 /* when a transition is legal */
 typedef enum Condition
 {
@@ -99,11 +178,17 @@ extern const Workflow job_flow;
 extern const Workflow step_flow;
 extern const Workflow studio_flow;
 extern const Workflow run_flow;
+extern const Workflow content_flow;
 
 extern const char *const job_status_names[JOB_STATUSES];
 extern const char *const step_state_names[STEP_STATES];
 extern const char *const studio_status_names[STUDIO_STATUSES];
 extern const char *const run_status_names[RUN_STATUSES];
+extern const char *const session_status_names[SESSION_STATUSES];
+extern const char *const research_status_names[RESEARCH_STATUSES];
+extern const char *const narration_status_names[PRODUCT_STATUSES];
+extern const char *const presentation_status_names[PRODUCT_STATUSES];
+extern const char *const script_status_names[PRODUCT_STATUSES];
 
 extern const Workflow *flow_at(int position);
 extern const Workflow *flow_by_name(const char *name);

@@ -20,6 +20,7 @@
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "caller.h"
@@ -32,12 +33,17 @@
 PG_FUNCTION_INFO_V1(note_changed_settings);
 PG_FUNCTION_INFO_V1(yield_to_restored_row);
 
-#define MAX_KEPT 16
+#define MAX_KEPT 32
 
+/*
+ * Places are used again after a change: the text of a place that is not in use
+ * is still to be freed.
+ */
 typedef struct KeptSetting
 {
 	const char *name;
-	int32		value;
+	int32		value;			/* of a number */
+	char	   *text;			/* of a text, in TopMemoryContext */
 } KeptSetting;
 
 static KeptSetting kept[MAX_KEPT];
@@ -80,25 +86,78 @@ settings_changed(Datum arg, Oid relid)
 	}
 }
 
-static int32
-read_setting(const char *name, int32 absent)
+/* The value of a row, as the transaction or, if need be, others left it; NULL
+ * where there is none. */
+static char *
+read_setting(const char *name)
 {
 	Arguments	args = NO_ARGUMENTS;
-	const char *value;
-	char	   *end;
-	long		number;
 
 	argument_text(&args, name);
 	/* what is kept outlives the transaction, and so must not be of its view */
 	if (statement_look(&select_setting, &args) == 0)
-		return absent;
+		return NULL;
+	return result_text(1);
+}
 
-	value = result_text(1);
+static int32
+setting_number(const char *name, const char *value)
+{
+	char	   *end;
+	long		number;
+
 	errno = 0;
 	number = strtol(value, &end, 10);
 	if (errno != 0 || end == value || *end != '\0' || number < 0 || number > PG_INT32_MAX)
 		refuse_setting(name);
 	return (int32) number;
+}
+
+static KeptSetting *
+find_kept(const char *name)
+{
+	for (int i = 0; i < nkept; i++)
+	{
+		if (strcmp(kept[i].name, name) == 0)
+			return &kept[i];
+	}
+	return NULL;
+}
+
+/* Begin to read a setting: from now on changes are noticed. */
+static uint64
+watch_settings(void)
+{
+	static bool watching = false;
+
+	if (!watching)
+	{
+		CacheRegisterRelcacheCallback(settings_changed, (Datum) 0);
+		watching = true;
+	}
+	settings_relid = get_relname_relid("settings", get_namespace_oid("studio_engine", false));
+	return changes;
+}
+
+/* Keep what was read, unless a change came in between: that belongs to a newer
+ * value. */
+static void
+keep_setting(uint64 before, const char *name, int32 value, const char *text)
+{
+	char	   *copy = text ? MemoryContextStrdup(TopMemoryContext, text) : NULL;
+
+	if (before != changes || nkept >= MAX_KEPT)
+	{
+		if (copy != NULL)
+			pfree(copy);
+		return;
+	}
+	if (kept[nkept].text !=NULL)
+		pfree(kept[nkept].text);
+	kept[nkept].name = name;
+	kept[nkept].value = value;
+	kept[nkept].text = copy;
+	nkept++;
 }
 
 /*
@@ -108,44 +167,42 @@ read_setting(const char *name, int32 absent)
 int32
 setting_int32(const char *name, int32 absent)
 {
-	static bool watching = false;
+	KeptSetting *found = find_kept(name);
 	uint64		before;
+	char	   *text;
 	int32		value;
 
-	for (int i = 0; i < nkept; i++)
-	{
-		if (strcmp(kept[i].name, name) == 0)
-			return kept[i].value;
-	}
+	if (found != NULL)
+		return found->value;
+	before = watch_settings();
+	text = read_setting(name);
+	value = text ? setting_number(name, text) : absent;
 
-	if (!watching)
-	{
-		CacheRegisterRelcacheCallback(settings_changed, (Datum) 0);
-		watching = true;
-	}
-	settings_relid = get_relname_relid("settings", get_namespace_oid("studio_engine", false));
-	before = changes;
-	value = read_setting(name, absent);
-	/* a change that came in between belongs to a newer value */
-	if (before == changes && nkept < MAX_KEPT)
-	{
-		kept[nkept].name = name;
-		kept[nkept].value = value;
-		nkept++;
-	}
+	keep_setting(before, name, value, NULL);
 	return value;
 }
 
 /*
- * A setting that is a text.  Read every time, as none is needed often.
+ * A setting that is a text, as a copy.  A setting is either a number or a text
+ * to all of its readers.
  */
 char *
 setting_text(const char *name, const char *absent)
 {
-	Arguments	args = NO_ARGUMENTS;
+	KeptSetting *found = find_kept(name);
+	uint64		before;
+	char	   *text;
 
-	argument_text(&args, name);
-	return statement_run(&select_setting, &args) > 0 ? result_text(1) : pstrdup(absent);
+	if (found != NULL)
+		return pstrdup(found->text);
+	before = watch_settings();
+	text = read_setting(name);
+
+	if (text == NULL)
+		text = pstrdup(absent);
+
+	keep_setting(before, name, 0, text);
+	return text;
 }
 
 /*

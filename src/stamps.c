@@ -12,25 +12,13 @@
 #include "catalog/pg_type.h"
 #include "common/int.h"
 #include "executor/spi.h"
-#include "utils/datum.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
 #include "utils/timestamp.h"
 
+#include "content.h"
 #include "flows.h"
 #include "stamps.h"
-
-/* Was the column changed by the statement itself? */
-static bool
-changed(const RowEdit *edit, HeapTuple old, const char *column, Oid type)
-{
-	Form_pg_attribute att = TupleDescAttr(edit->desc, SPI_fnumber(edit->desc, column) - 1);
-	bool		was_null,
-				is_null;
-	Datum		was = row_get(edit->desc, old, column, type, &was_null);
-	Datum		is = row_get(edit->desc, edit->row, column, type, &is_null);
-
-	return was_null != is_null ||
-		(!was_null && !datumIsEqual(was, is, att->attbyval, att->attlen));
-}
 
 /* A percentage that never goes back: the largest of old, new and floor. */
 static void
@@ -54,7 +42,7 @@ stamp_progress(RowEdit *edit, HeapTuple old, const char *column, int32 floor)
 static void
 stamp_time(RowEdit *edit, HeapTuple old, const char *column)
 {
-	if (!changed(edit, old, column, TIMESTAMPTZOID))
+	if (!row_changed(edit, old, column, TIMESTAMPTZOID))
 		row_set(edit, column, TIMESTAMPTZOID, TimestampTzGetDatum(GetCurrentTimestamp()));
 }
 
@@ -140,9 +128,9 @@ stamp_job(RowEdit *edit, HeapTuple old, int from, int to)
 static void
 stamp_step_restart(RowEdit *edit, HeapTuple old)
 {
-	if (!changed(edit, old, "progress_pct", INT4OID))
+	if (!row_changed(edit, old, "progress_pct", INT4OID))
 		row_set(edit, "progress_pct", INT4OID, Int32GetDatum(0));
-	if (!changed(edit, old, "error_message", TEXTOID))
+	if (!row_changed(edit, old, "error_message", TEXTOID))
 		row_set_null(edit, "error_message");
 	row_set_null(edit, "finished_at");
 }
@@ -244,4 +232,182 @@ stamp_run(RowEdit *edit, HeapTuple old, int from, int to)
 			stamp_time(edit, old, "completed_at");
 			break;
 	}
+}
+
+/* For tables whose status changes write nothing but the status. */
+void
+stamp_nothing(RowEdit *edit, HeapTuple old, int from, int to)
+{
+}
+
+/* One more, unless the statement counts by itself. */
+static void
+stamp_count(RowEdit *edit, HeapTuple old, const char *column)
+{
+	bool		isnull;
+	int32		count = DatumGetInt32(row_get(edit->desc, edit->row, column, INT4OID, &isnull));
+
+	if (!isnull && count < PG_INT32_MAX && !row_changed(edit, old, column, INT4OID))
+		row_set(edit, column, INT4OID, Int32GetDatum(count + 1));
+}
+
+/* Cleared, unless the statement sets it. */
+static void
+stamp_clear(RowEdit *edit, HeapTuple old, const char *column, Oid type)
+{
+	if (!row_changed(edit, old, column, type))
+		row_set_null(edit, column);
+}
+
+static bool
+sections_changed(const RowEdit *edit, HeapTuple old)
+{
+	for (int i = 0; i < SECTIONS; i++)
+	{
+		if (row_text_changed(edit, old, section_names[i]))
+			return true;
+	}
+	return false;
+}
+
+/* What is approved is the text: another text has to be looked at again. */
+void
+stamp_content(RowEdit *edit, HeapTuple old, int from, int to)
+{
+	if (old == NULL)
+		return;
+	if (from == CONTENT_REVISION && to == CONTENT_QUALITY_CHECK)
+		stamp_count(edit, old, "revision_count");
+	if (from == CONTENT_APPROVED && to == CONTENT_APPROVED && sections_changed(edit, old))
+		row_set(edit, "status", TEXTOID, CStringGetTextDatum(content_flow.states[CONTENT_REVISION]));
+}
+
+void
+stamp_enhancement(RowEdit *edit, HeapTuple old, int from, int to)
+{
+	if (old == NULL || from == to)
+		return;
+	if (to == SESSION_COMPLETED)
+		stamp_time(edit, old, "completed_at");
+}
+
+/* As stamp_progress(), of a numeric; NULL counts as nothing said. */
+static void
+stamp_percentage(RowEdit *edit, HeapTuple old, const char *column, int64 floor)
+{
+	bool		was_null = true,
+				is_null;
+	Datum		is = row_get(edit->desc, edit->row, column, NUMERICOID, &is_null);
+	Datum		was = old ? row_get(edit->desc, old, column, NUMERICOID, &was_null) : (Datum) 0;
+	Datum		result = NumericGetDatum(int64_to_numeric(floor));
+
+	if (!was_null)
+		result = DirectFunctionCall2(numeric_larger, result, was);
+	if (!is_null)
+		result = DirectFunctionCall2(numeric_larger, result, is);
+	if (is_null || !DatumGetBool(DirectFunctionCall2(numeric_eq, result, is)))
+		row_set(edit, column, NUMERICOID, result);
+}
+
+/* Whole seconds from started_at to the end of the attempt. */
+static void
+stamp_duration(RowEdit *edit, TimestampTz end)
+{
+	bool		isnull;
+	Datum		started = row_get(edit->desc, edit->row, "started_at", TIMESTAMPTZOID, &isnull);
+	int64		elapsed;
+
+	if (isnull)
+		return;
+	if (pg_sub_s64_overflow(end, DatumGetTimestampTz(started), &elapsed))
+		elapsed = end < DatumGetTimestampTz(started) ? 0 : PG_INT64_MAX;
+	elapsed = Min(Max(elapsed / USECS_PER_SEC, 0), PG_INT32_MAX);
+	row_set(edit, "processing_duration_seconds", INT4OID, Int32GetDatum((int32) elapsed));
+}
+
+static void
+stamp_session_completed(RowEdit *edit, HeapTuple old)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		isnull;
+	Datum		given = row_get(edit->desc, edit->row, "completed_at", TIMESTAMPTZOID, &isnull);
+
+	if (isnull || !row_changed(edit, old, "completed_at", TIMESTAMPTZOID))
+		row_set(edit, "completed_at", TIMESTAMPTZOID, TimestampTzGetDatum(now));
+	else
+		now = DatumGetTimestampTz(given);
+	stamp_duration(edit, now);
+}
+
+/* FAILED > STARTED: a new attempt begins. */
+static void
+stamp_session_retry(RowEdit *edit, HeapTuple old)
+{
+	if (!row_changed(edit, old, "progress_percentage", NUMERICOID))
+		row_set(edit, "progress_percentage", NUMERICOID, NumericGetDatum(int64_to_numeric(0)));
+	stamp_time(edit, old, "started_at");
+	stamp_clear(edit, old, "current_stage", TEXTOID);
+	stamp_clear(edit, old, "error_message", TEXTOID);
+}
+
+void
+stamp_session(RowEdit *edit, HeapTuple old, int from, int to)
+{
+	if (from == SESSION_FAILED && to == SESSION_STARTED)
+	{
+		stamp_session_retry(edit, old);
+		return;
+	}
+	stamp_percentage(edit, old, "progress_percentage", to == SESSION_COMPLETED ? 100 : 0);
+	if (old != NULL && from != to && to == SESSION_COMPLETED)
+		stamp_session_completed(edit, old);
+}
+
+/* The flag says what the status says. */
+void
+stamp_narration(RowEdit *edit, HeapTuple old, int from, int to)
+{
+	row_set(edit, "synthesis_completed", BOOLOID, BoolGetDatum(to == PRODUCT_COMPLETED));
+}
+
+void
+stamp_script(RowEdit *edit, HeapTuple old, int from, int to)
+{
+	if (old == NULL || from == to)
+		return;
+	if (to == PRODUCT_COMPLETED)
+		stamp_time(edit, old, "completed_at");
+	if (from == PRODUCT_FAILED)
+		stamp_clear(edit, old, "error_message", TEXTOID);
+}
+
+/* Queued again: a new attempt. */
+static void
+stamp_render_again(RowEdit *edit, HeapTuple old)
+{
+	row_set(edit, "progress", INT4OID, Int32GetDatum(0));
+	stamp_count(edit, old, "retry_count");
+	row_set_null(edit, "started_at");
+	row_set_null(edit, "finished_at");
+	stamp_clear(edit, old, "error_code", TEXTOID);
+	stamp_clear(edit, old, "error_message", TEXTOID);
+}
+
+void
+stamp_render(RowEdit *edit, HeapTuple old, int from, int to)
+{
+	if (old == NULL)
+		return;
+	if (from != to && to == RENDER_QUEUED)
+	{
+		stamp_render_again(edit, old);
+		return;
+	}
+	stamp_progress(edit, old, "progress", to == RENDER_COMPLETED ? 100 : 0);
+	if (from == to)
+		return;
+	if (to == RENDER_RENDERING)
+		stamp_time(edit, old, "started_at");
+	else
+		stamp_time(edit, old, "finished_at");
 }

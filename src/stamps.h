@@ -12,5 +12,12 @@ extern void stamp_job(RowEdit *edit, HeapTuple old, int from, int to);
 extern void stamp_step(RowEdit *edit, HeapTuple old, int from, int to);
 extern void stamp_studio_job(RowEdit *edit, HeapTuple old, int from, int to);
 extern void stamp_run(RowEdit *edit, HeapTuple old, int from, int to);
+extern void stamp_content(RowEdit *edit, HeapTuple old, int from, int to);
+extern void stamp_enhancement(RowEdit *edit, HeapTuple old, int from, int to);
+extern void stamp_session(RowEdit *edit, HeapTuple old, int from, int to);
+extern void stamp_narration(RowEdit *edit, HeapTuple old, int from, int to);
+extern void stamp_script(RowEdit *edit, HeapTuple old, int from, int to);
+extern void stamp_render(RowEdit *edit, HeapTuple old, int from, int to);
+extern void stamp_nothing(RowEdit *edit, HeapTuple old, int from, int to);
 
 #endif							/* STUDIO_STAMPS_H */

@@ -60,6 +60,13 @@ argument_text(Arguments *args, const char *value)
 	argument_add(args, value ? CStringGetTextDatum(value) : (Datum) 0, value == NULL);
 }
 
+/* An argument of the function that was called, NULL or not. */
+void
+argument_pass(Arguments *args, FunctionCallInfo fcinfo, int argno)
+{
+	argument_add(args, PG_GETARG_DATUM(argno), PG_ARGISNULL(argno));
+}
+
 /* The text with our schema in the place of @extschema@. */
 static char *
 qualified_text(const char *text)
@@ -365,7 +372,7 @@ result_text(int column)
 	return SPI_getvalue(result_row(), SPI_tuptable->tupdesc, column);
 }
 
-/* A copy that outlives SPI_finish(). */
+/* A copy that outlives SPI_finish(); good for any type of variable length. */
 Datum
 result_jsonb(int column)
 {

@@ -16,11 +16,12 @@
 
 #include "datatype/timestamp.h"
 #include "executor/spi.h"
+#include "fmgr.h"
 #include "utils/uuid.h"
 
 #include "compat.h"
 
-#define STATEMENT_MAX_ARGS 12
+#define STATEMENT_MAX_ARGS 16
 
 typedef struct Statement
 {
@@ -50,6 +51,7 @@ extern void argument_uuid(Arguments *args, const pg_uuid_t *value);
 extern void argument_int32(Arguments *args, int32 value);
 extern void argument_time(Arguments *args, const TimestampTz *value);
 extern void argument_text(Arguments *args, const char *value);
+extern void argument_pass(Arguments *args, FunctionCallInfo fcinfo, int argno);
 
 extern uint64 statement_run(Statement *statement, const Arguments *args);
 extern uint64 statement_read(Statement *statement, const Arguments *args);

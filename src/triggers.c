@@ -12,6 +12,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -158,6 +159,38 @@ row_get_text(TupleDesc desc, HeapTuple row, const char *column)
 	Datum		value = row_get(desc, row, column, TEXTOID, &isnull);
 
 	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+/*
+ * Does the row that is written differ from the old one in this column, as it is
+ * stored?  Never true of a column that the statement leaves alone; a long value
+ * that is written again may count as changed.
+ */
+bool
+row_changed(const RowEdit *edit, HeapTuple old, const char *column, Oid type)
+{
+	Form_pg_attribute att = TupleDescAttr(edit->desc, column_number(edit->desc, column) - 1);
+	bool		was_null,
+				is_null;
+	Datum		was = row_get(edit->desc, old, column, type, &was_null);
+	Datum		is = row_get(edit->desc, edit->row, column, type, &is_null);
+
+	return was_null != is_null ||
+		(!was_null && !datumIsEqual(was, is, att->attbyval, att->attlen));
+}
+
+/* The same of a text, by its characters; NULL and the empty text are equal. */
+bool
+row_text_changed(const RowEdit *edit, HeapTuple old, const char *column)
+{
+	char	   *was,
+			   *is;
+
+	if (!row_changed(edit, old, column, TEXTOID))
+		return false;
+	was = row_get_text(edit->desc, old, column);
+	is = row_get_text(edit->desc, edit->row, column);
+	return strcmp(was ? was : "", is ? is : "") != 0;
 }
 
 static void

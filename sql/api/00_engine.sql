@@ -17,7 +17,7 @@ COMMENT ON FUNCTION @extschema@.update_updated_at() IS
 CREATE FUNCTION @extschema@.workflow_transitions(
     OUT workflow text, OUT from_status text, OUT to_status text, OUT via text, OUT condition text)
   RETURNS SETOF record
-  LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 40 AS 'MODULE_PATHNAME', 'workflow_transitions'
+  LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 100 AS 'MODULE_PATHNAME', 'workflow_transitions'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.workflow_transitions() IS
 'Every legal status change: the table, from, to, and in via the one function that may make it (NULL: any update may), in condition what else must hold. Anybody may call it.';
@@ -26,7 +26,7 @@ CREATE FUNCTION @extschema@.workflow_diagram(p_workflow text) RETURNS text
   LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'workflow_diagram'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.workflow_diagram(text) IS
-'The flow of a table (p_workflow: jobs, job_steps, studio_jobs, pipeline.jobs and the others that workflow_transitions() names) as Mermaid stateDiagram text. NULL or unknown name: 22004, 22023. Anybody may call it.';
+'The flow of a table (p_workflow: a name from workflow_transitions()) as Mermaid stateDiagram text. NULL or unknown name: 22004, 22023. Anybody may call it.';
 
 CREATE FUNCTION studio_engine.restoring() RETURNS boolean
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'studio_restoring'
@@ -49,7 +49,12 @@ COMMENT ON FUNCTION studio_engine.note_changed_settings() IS
 CREATE FUNCTION studio_engine.table_names() RETURNS text[]
   LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
   SELECT ARRAY['profiles', 'draft_prompts', 'projects', 'jobs', 'job_steps', 'assets', 'logs',
-               'credit_accounts', 'credit_ledger', 'studio_jobs']
+               'credit_accounts', 'credit_ledger', 'studio_jobs',
+               'companies', 'employees', 'cm_module_content', 'cm_course_plans',
+               'cm_research_results', 'cm_quality_assessments', 'cm_enhancement_sessions',
+               'mm_multimedia_sessions', 'mm_multimedia_assets', 'mm_audio_narrations',
+               'mm_slide_presentations', 'mm_script_generations',
+               'mm_video_analytics', 'mm_rendering_queue']
 $$;
 COMMENT ON FUNCTION studio_engine.table_names() IS
 'The tables of the data layer in the schema of the extension; those in schemas studio_engine and pipeline are all ours.';

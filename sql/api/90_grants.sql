@@ -54,7 +54,13 @@ BEGIN
     pipeline.cancel_job(text),
     pipeline.retry_job(text),
     pipeline.events_since(text, bigint, integer),
-    pipeline.get_prompt(text)
+    pipeline.get_prompt(text),
+    @extschema@.get_module_content(uuid),
+    @extschema@.get_content_sections(uuid),
+    @extschema@.get_latest_quality_assessment(uuid),
+    @extschema@.search_module_content(text, uuid, integer),
+    @extschema@.get_content_statistics(uuid),
+    @extschema@.get_session_statistics(uuid)
     TO authenticated, service_role;
 
   GRANT EXECUTE ON FUNCTION
@@ -93,7 +99,30 @@ BEGIN
     pipeline.record_event(text, text, text, jsonb),
     pipeline.register_artifact(text, text, text, jsonb, bigint, text, text),
     pipeline.upsert_prompt(text, text, text, text),
-    pipeline.delete_old_events(interval, integer)
+    pipeline.delete_old_events(interval, integer),
+    @extschema@.create_module_content(text, text, text, jsonb, uuid, jsonb, text),
+    @extschema@.update_module_section(uuid, text, text),
+    @extschema@.update_module_sections(uuid, jsonb),
+    @extschema@.store_quality_assessment(uuid, numeric, jsonb, boolean, numeric, numeric, numeric, numeric, numeric, text,
+                                         boolean, text[], text[]),
+    @extschema@.start_enhancement_session(uuid, uuid, text, text[], text[]),
+    @extschema@.complete_enhancement_session(uuid, boolean, boolean, text),
+    @extschema@.create_course_plan(uuid, text, text, jsonb, text, integer, integer, jsonb, jsonb, jsonb, jsonb),
+    @extschema@.store_research_results(uuid, text, jsonb, jsonb, jsonb, text[], text[], integer, integer, text),
+    @extschema@.refresh_content_search(integer),
+    @extschema@.archive_module_content(interval, integer),
+    @extschema@.create_multimedia_session(uuid, text, text, text, jsonb, text[]),
+    @extschema@.update_session_status(uuid, text, numeric, text, text),
+    @extschema@.register_multimedia_asset(uuid, uuid, text, text, text, text, numeric, bigint, text, jsonb, text, text, text),
+    @extschema@.register_multimedia_assets(uuid, jsonb),
+    @extschema@.create_audio_narration(uuid, text, text, text, text, jsonb),
+    @extschema@.update_audio_narration(uuid, text, numeric, jsonb, uuid, uuid[], text),
+    @extschema@.create_slide_presentation(uuid, text, text, integer, jsonb, text, jsonb),
+    @extschema@.update_slide_presentation(uuid, text, integer, jsonb, uuid, uuid, uuid),
+    @extschema@.create_script_generation(uuid, text, text, jsonb),
+    @extschema@.update_script_generation(uuid, text, text, text),
+    @extschema@.record_video_view(uuid, numeric, boolean),
+    @extschema@.enqueue_rendering(uuid, jsonb, integer, uuid)
     TO service_role;
 END
 $grants$;

@@ -85,8 +85,17 @@ BEGIN
                      AND c.relname = ANY (ARRAY['jobs', 'job_events', 'artifacts', 'prompts'])
                   OR c.relnamespace = v_schema
                      AND c.relname = ANY (ARRAY['profiles', 'draft_prompts', 'projects', 'jobs', 'job_steps',
-                                                'assets', 'logs', 'credit_accounts', 'credit_ledger',
-                                                'studio_jobs']))) AS o
+                                                'assets', 'logs', 'credit_accounts', 'credit_ledger', 'studio_jobs',
+                                                'companies', 'employees', 'cm_module_content', 'cm_course_plans',
+                                                'cm_research_results', 'cm_quality_assessments', 'cm_enhancement_sessions',
+                                                'mm_multimedia_sessions', 'mm_multimedia_assets', 'mm_audio_narrations',
+                                                'mm_slide_presentations', 'mm_script_generations',
+                                                'mm_video_analytics', 'mm_rendering_queue']))
+          UNION ALL
+          -- an installation's own, which ours will refer to and trust
+          SELECT format('table %s', c.oid::regclass), c.relowner
+            FROM pg_class c
+           WHERE v_mode = 'install' AND c.relnamespace = v_schema AND c.relname IN ('companies', 'employees')) AS o
    WHERE o.owner <> v_owner
      AND CASE WHEN v_superuser
               THEN o.owner <> (SELECT d.datdba FROM pg_database d WHERE d.datname = current_database())

@@ -42,6 +42,10 @@ CREATE TEMPORARY VIEW our_tables AS
 	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 	WHERE n.nspname IN ('public', 'pipeline', 'studio_engine') AND c.relkind IN ('r', 'p');
 
+-- Seed 004 has a test of its own, 15_content_catalogue.sql.
+CREATE TEMPORARY VIEW content_tables AS
+	SELECT name FROM our_tables WHERE name ~ '^(cm|mm)_' OR name IN ('companies', 'employees', 'content_search');
+
 CREATE TEMPORARY VIEW our_functions AS
 	SELECT p.*, n.nspname AS schema, p.oid::regprocedure::text AS signature
 	FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
@@ -69,8 +73,15 @@ SELECT pg_temp.same_rows(
 	$$ VALUES ('public', 'assets'), ('public', 'credit_accounts'), ('public', 'credit_ledger'),
 			  ('public', 'draft_prompts'), ('public', 'job_steps'), ('public', 'jobs'), ('public', 'logs'),
 			  ('public', 'profiles'), ('public', 'projects'), ('public', 'studio_jobs'),
+			  ('public', 'companies'), ('public', 'employees'), ('public', 'cm_module_content'),
+			  ('public', 'cm_course_plans'), ('public', 'cm_research_results'),
+			  ('public', 'cm_quality_assessments'), ('public', 'cm_enhancement_sessions'),
+			  ('public', 'mm_multimedia_sessions'), ('public', 'mm_multimedia_assets'),
+			  ('public', 'mm_audio_narrations'), ('public', 'mm_slide_presentations'),
+			  ('public', 'mm_script_generations'), ('public', 'mm_video_analytics'),
+			  ('public', 'mm_rendering_queue'),
 			  ('pipeline', 'artifacts'), ('pipeline', 'job_events'), ('pipeline', 'jobs'), ('pipeline', 'prompts'),
-			  ('studio_engine', 'attempts'), ('studio_engine', 'expiring_credits'), ('studio_engine', 'ledger_hashes'),
+			  ('studio_engine', 'attempts'), ('studio_engine', 'content_search'), ('studio_engine', 'expiring_credits'), ('studio_engine', 'ledger_hashes'),
 			  ('studio_engine', 'meta'), ('studio_engine', 'queue'), ('studio_engine', 'settings') $$,
 	'these tables and no others');
 SELECT is_empty(
@@ -133,7 +144,20 @@ SELECT pg_temp.same_rows(
 			  ('projects', 'projects_all', 'ALL'),
 			  ('studio_jobs', 'studio_jobs_insert', 'INSERT'),
 			  ('studio_jobs', 'studio_jobs_select', 'SELECT'),
-			  ('studio_jobs', 'studio_jobs_update', 'UPDATE') $$,
+			  ('studio_jobs', 'studio_jobs_update', 'UPDATE'),
+			  ('companies', 'companies_select', 'SELECT'), ('employees', 'employees_select', 'SELECT'),
+			  ('cm_module_content', 'cm_module_content_select', 'SELECT'),
+			  ('cm_course_plans', 'cm_course_plans_select', 'SELECT'),
+			  ('cm_research_results', 'cm_research_results_select', 'SELECT'),
+			  ('cm_quality_assessments', 'cm_quality_assessments_select', 'SELECT'),
+			  ('cm_enhancement_sessions', 'cm_enhancement_sessions_select', 'SELECT'),
+			  ('mm_multimedia_sessions', 'mm_multimedia_sessions_select', 'SELECT'),
+			  ('mm_multimedia_assets', 'mm_multimedia_assets_select', 'SELECT'),
+			  ('mm_audio_narrations', 'mm_audio_narrations_select', 'SELECT'),
+			  ('mm_slide_presentations', 'mm_slide_presentations_select', 'SELECT'),
+			  ('mm_script_generations', 'mm_script_generations_select', 'SELECT'),
+			  ('mm_video_analytics', 'mm_video_analytics_select', 'SELECT'),
+			  ('mm_rendering_queue', 'mm_rendering_queue_select', 'SELECT') $$,
 	'these policies, those of seed 003 under its names');
 -- Seed 000 gives its policies no names, but their conditions.
 SELECT pg_temp.same_rows(
@@ -187,8 +211,9 @@ SELECT is_empty(
 	$$ SELECT proname::text, c FROM our_functions, unnest(proconfig) AS c WHERE c NOT LIKE 'search_path=%' $$,
 	'... and nothing else');
 SELECT is_empty($$ SELECT signature FROM our_functions WHERE prosecdef $$, 'no function is SECURITY DEFINER');
-SELECT is_empty($$ SELECT signature FROM our_functions WHERE proisstrict $$,
-				'no function is STRICT: a NULL is refused by name, not answered by NULL');
+SELECT set_eq($$ SELECT signature FROM our_functions WHERE proisstrict $$,
+			  ARRAY['studio_engine.count_words(text)'],
+			  'no function is STRICT, a NULL is refused by name and not answered by NULL, but in arithmetic');
 SELECT is_empty($$ SELECT signature FROM our_functions WHERE proleakproof $$, 'no function claims to be leakproof');
 SELECT is_empty(
 	$$ SELECT signature FROM our_functions
@@ -202,7 +227,7 @@ SELECT is_empty(
 SELECT is_empty(
 	$$ SELECT f.signature, t.oid::regtype FROM our_functions f,
 		   LATERAL unnest(COALESCE(f.proallargtypes, f.proargtypes::oid[]) || f.prorettype) AS t (oid)
-	   WHERE t.oid::regtype::text <> ALL ('{uuid,text,jsonb,integer,bigint,boolean,"timestamp with time zone",interval,record,trigger,event_trigger,text[]}'::text[]) $$,
+	   WHERE t.oid::regtype::text <> ALL ('{uuid,text,jsonb,integer,bigint,boolean,"timestamp with time zone",interval,numeric,real,record,trigger,event_trigger,text[],uuid[]}'::text[]) $$,
 	'signatures name base types only');
 SELECT is_empty(
 	$$ SELECT f.signature FROM our_functions f
@@ -277,7 +302,42 @@ INSERT INTO expected_function VALUES
 	('pipeline.retry_job(p_run_id text)', 'jsonb', 'v'),
 	('pipeline.set_job_status(p_run_id text, p_status text, p_error_message text DEFAULT NULL::text)', 'jsonb', 'v'),
 	('pipeline.upsert_prompt(p_id text, p_category text, p_context text, p_prompt_text text)', 'jsonb', 'v'),
+	('public.archive_module_content(p_older_than interval, p_limit integer DEFAULT 1000)', 'integer', 'v'),
+	('public.complete_enhancement_session(p_session_id uuid, p_research_conducted boolean DEFAULT NULL::boolean, p_content_regenerated boolean DEFAULT NULL::boolean, p_status text DEFAULT ''completed''::text)', 'jsonb', 'v'),
+	('public.create_audio_narration(p_session_id uuid, p_narration_name text DEFAULT NULL::text, p_narration_type text DEFAULT ''full_module''::text, p_section_name text DEFAULT NULL::text, p_script_content text DEFAULT NULL::text, p_voice_config jsonb DEFAULT ''{}''::jsonb)', 'uuid', 'v'),
+	('public.create_course_plan(p_employee_id uuid, p_employee_name text DEFAULT NULL::text, p_session_id text DEFAULT NULL::text, p_course_structure jsonb DEFAULT ''{}''::jsonb, p_course_title text DEFAULT NULL::text, p_course_duration_weeks integer DEFAULT NULL::integer, p_total_modules integer DEFAULT NULL::integer, p_prioritized_gaps jsonb DEFAULT ''{}''::jsonb, p_research_strategy jsonb DEFAULT ''{}''::jsonb, p_learning_path jsonb DEFAULT ''{}''::jsonb, p_employee_profile jsonb DEFAULT ''{}''::jsonb)', 'uuid', 'v'),
+	('public.create_module_content(p_module_name text, p_employee_name text DEFAULT NULL::text, p_session_id text DEFAULT NULL::text, p_module_spec jsonb DEFAULT ''{}''::jsonb, p_company_id uuid DEFAULT NULL::uuid, p_research_context jsonb DEFAULT ''{}''::jsonb, p_priority_level text DEFAULT ''medium''::text)', 'uuid', 'v'),
+	('public.create_multimedia_session(p_content_id uuid, p_module_name text DEFAULT NULL::text, p_employee_name text DEFAULT NULL::text, p_session_type text DEFAULT ''full_generation''::text, p_generation_config jsonb DEFAULT ''{}''::jsonb, p_content_sections text[] DEFAULT ''{}''::text[])', 'uuid', 'v'),
+	('public.create_script_generation(p_session_id uuid, p_section_name text DEFAULT NULL::text, p_script_type text DEFAULT ''narration''::text, p_generation_config jsonb DEFAULT ''{}''::jsonb)', 'uuid', 'v'),
+	('public.create_slide_presentation(p_session_id uuid, p_presentation_name text DEFAULT NULL::text, p_presentation_type text DEFAULT ''full_module''::text, p_total_slides integer DEFAULT 0, p_slide_order jsonb DEFAULT ''[]''::jsonb, p_template_used text DEFAULT NULL::text, p_theme_config jsonb DEFAULT ''{}''::jsonb)', 'uuid', 'v'),
+	('public.enqueue_rendering(p_session_id uuid, p_render_config jsonb DEFAULT ''{}''::jsonb, p_priority integer DEFAULT 0, p_user_id uuid DEFAULT NULL::uuid)', 'uuid', 'v'),
+	('public.get_content_sections(p_content_id uuid)', 'jsonb', 's'),
+	('public.get_content_statistics(p_company_id uuid DEFAULT NULL::uuid)', 'jsonb', 's'),
+	('public.get_latest_quality_assessment(p_content_id uuid)', 'jsonb', 's'),
+	('public.get_module_content(p_content_id uuid)', 'jsonb', 's'),
+	('public.get_session_statistics(p_session_id uuid)', 'jsonb', 's'),
+	('public.record_video_view(p_asset_id uuid, p_watch_seconds numeric DEFAULT 0, p_completed boolean DEFAULT false)', 'jsonb', 'v'),
+	('public.refresh_content_search(p_limit integer DEFAULT 1000)', 'integer', 'v'),
+	('public.register_multimedia_asset(p_session_id uuid, p_content_id uuid, p_asset_type text, p_file_path text, p_asset_name text DEFAULT NULL::text, p_section_name text DEFAULT NULL::text, p_duration_seconds numeric DEFAULT NULL::numeric, p_file_size_bytes bigint DEFAULT NULL::bigint, p_mime_type text DEFAULT NULL::text, p_generation_config jsonb DEFAULT ''{}''::jsonb, p_storage_bucket text DEFAULT ''multimedia-assets''::text, p_storage_path text DEFAULT NULL::text, p_public_url text DEFAULT NULL::text)', 'uuid', 'v'),
+	('public.register_multimedia_assets(p_session_id uuid, p_assets jsonb)', 'jsonb', 'v'),
+	('public.search_module_content(p_query text, p_company_id uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 20, OUT content_id uuid, OUT module_name text, OUT section text, OUT rank real, OUT headline text)', 'SETOF record', 's'),
+	('public.start_enhancement_session(p_content_id uuid, p_quality_assessment_id uuid DEFAULT NULL::uuid, p_enhancement_type text DEFAULT ''quality_improvement''::text, p_sections_to_enhance text[] DEFAULT NULL::text[], p_sections_preserved text[] DEFAULT NULL::text[])', 'uuid', 'v'),
+	('public.store_quality_assessment(p_content_id uuid, p_overall_score numeric, p_section_scores jsonb DEFAULT ''{}''::jsonb, p_passed boolean DEFAULT NULL::boolean, p_accuracy_score numeric DEFAULT NULL::numeric, p_clarity_score numeric DEFAULT NULL::numeric, p_completeness_score numeric DEFAULT NULL::numeric, p_engagement_score numeric DEFAULT NULL::numeric, p_personalization_score numeric DEFAULT NULL::numeric, p_quality_feedback text DEFAULT NULL::text, p_requires_revision boolean DEFAULT NULL::boolean, p_sections_needing_work text[] DEFAULT ''{}''::text[], p_critical_issues text[] DEFAULT ''{}''::text[])', 'uuid', 'v'),
+	('public.store_research_results(p_plan_id uuid, p_session_id text DEFAULT NULL::text, p_research_findings jsonb DEFAULT ''{}''::jsonb, p_content_library jsonb DEFAULT ''{}''::jsonb, p_module_mappings jsonb DEFAULT ''{}''::jsonb, p_search_queries text[] DEFAULT ''{}''::text[], p_sources_analyzed text[] DEFAULT ''{}''::text[], p_total_topics integer DEFAULT NULL::integer, p_total_sources integer DEFAULT NULL::integer, p_status text DEFAULT ''completed''::text)', 'uuid', 'v'),
+	('public.update_audio_narration(p_narration_id uuid, p_status text DEFAULT NULL::text, p_total_duration_seconds numeric DEFAULT NULL::numeric, p_audio_segments jsonb DEFAULT NULL::jsonb, p_master_audio_id uuid DEFAULT NULL::uuid, p_segments_audio_ids uuid[] DEFAULT NULL::uuid[], p_script_content text DEFAULT NULL::text)', 'jsonb', 'v'),
+	('public.update_module_section(p_content_id uuid, p_section_name text, p_section_content text)', 'integer', 'v'),
+	('public.update_module_sections(p_content_id uuid, p_sections jsonb)', 'integer', 'v'),
+	('public.update_script_generation(p_script_id uuid, p_status text DEFAULT NULL::text, p_script_content text DEFAULT NULL::text, p_error_message text DEFAULT NULL::text)', 'jsonb', 'v'),
+	('public.update_session_status(p_session_id uuid, p_status text, p_progress_percentage numeric DEFAULT NULL::numeric, p_current_stage text DEFAULT NULL::text, p_error_message text DEFAULT NULL::text)', 'jsonb', 'v'),
+	('public.update_slide_presentation(p_presentation_id uuid, p_status text DEFAULT NULL::text, p_total_slides integer DEFAULT NULL::integer, p_slide_order jsonb DEFAULT NULL::jsonb, p_pdf_asset_id uuid DEFAULT NULL::uuid, p_pptx_asset_id uuid DEFAULT NULL::uuid, p_html_asset_id uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
 	('studio_engine.add_partitions(p_table text, p_ahead integer DEFAULT 3)', 'integer', 'v'),
+	('studio_engine.count_assets()', 'trigger', 'v'),
+	('studio_engine.count_script_words()', 'trigger', 'v'),
+	('studio_engine.count_section_words()', 'trigger', 'v'),
+	('studio_engine.index_content()', 'trigger', 'v'),
+	('studio_engine.inherit_company()', 'trigger', 'v'),
+	('studio_engine.keep_session_counters()', 'trigger', 'v'),
+	('studio_engine.pass_company_on()', 'trigger', 'v'),
 	('studio_engine.chain_entry()', 'trigger', 'v'),
 	('studio_engine.close_hold_of_ended_job()', 'trigger', 'v'),
 	('studio_engine.close_restored_table()', 'event_trigger', 'v'),
@@ -294,6 +354,7 @@ INSERT INTO expected_function VALUES
 	('studio_engine.partitionable(p_table text)', 'text', 's'),
 	('studio_engine.pass_owner_on()', 'trigger', 'v'),
 	('studio_engine.record_transition()', 'trigger', 'v'),
+	('studio_engine.count_words(p_text text)', 'integer', 'i'),
 	('studio_engine.enforce_workflow()', 'trigger', 'v'),
 	('studio_engine.enter_in_ledger()', 'trigger', 'v'),
 	('studio_engine.forget_queue()', 'trigger', 'v'),
@@ -590,7 +651,8 @@ SELECT enum_has_labels('studio_engine', 'queue_state', '{waiting,delayed,leased}
 SELECT pg_temp.same_rows(
 	$$ SELECT c.conrelid::regclass::text || ' ' || c.conname, pg_get_constraintdef(c.oid)
 	   FROM pg_constraint c JOIN our_tables t ON t.oid = c.conrelid
-	   WHERE c.contype = 'c' AND t.name NOT IN ('credit_accounts', 'logs', 'queue', 'attempts') $$,
+	   WHERE c.contype = 'c' AND t.name NOT IN ('credit_accounts', 'logs', 'queue', 'attempts')
+		 AND t.name NOT IN (SELECT name FROM content_tables) $$,
 	$$ VALUES
 		('assets assets_type_check', $c$CHECK ((type = ANY (ARRAY['video'::text, 'audio'::text, 'image'::text, 'captions'::text, 'manifest'::text, 'zip'::text])))$c$),
 		('credit_ledger credit_ledger_type_check', $c$CHECK ((type = ANY (ARRAY['purchase'::text, 'usage'::text, 'refund'::text, 'grant'::text, 'expire'::text, 'reserve'::text, 'subscription'::text])))$c$),
@@ -606,7 +668,8 @@ SELECT pg_temp.same_rows(
 SELECT pg_temp.same_rows(
 	$$ SELECT c.conrelid::regclass::text || ' ' || c.conname, pg_get_constraintdef(c.oid)
 	   FROM pg_constraint c JOIN our_tables t ON t.oid = c.conrelid
-	   WHERE c.contype = 'f' AND t.name NOT IN ('credit_accounts', 'logs') $$,
+	   WHERE c.contype = 'f' AND t.name NOT IN ('credit_accounts', 'logs')
+		 AND t.name NOT IN (SELECT name FROM content_tables) $$,
 	$$ VALUES
 		('assets assets_job_id_fkey', 'FOREIGN KEY (job_id) REFERENCES jobs(id) ON DELETE CASCADE'),
 		('credit_ledger credit_ledger_job_id_fkey', 'FOREIGN KEY (job_id) REFERENCES jobs(id) ON DELETE SET NULL'),
@@ -702,7 +765,7 @@ SELECT pg_temp.same_rows(
 			  || CASE WHEN t.tgtype & 1 <> 0 THEN ' row' ELSE ' statement' END
 	   FROM pg_trigger t
 	   WHERE NOT t.tgisinternal
-		 AND (t.tgrelid = 'auth.users'::regclass OR t.tgrelid IN (SELECT oid FROM our_tables)) $$,
+		 AND (t.tgrelid = 'auth.users'::regclass OR t.tgrelid IN (SELECT oid FROM our_tables WHERE name NOT IN (SELECT name FROM content_tables))) $$,
 	$$ VALUES
 		('auth.users on_auth_user_created', 'handle_new_user', 'O', 'AFTER INSERT row'),
 		('auth.users on_auth_user_deleted', 'studio_engine.lock_jobs_of_user', 'O', 'BEFORE DELETE row'),
@@ -753,8 +816,17 @@ SELECT pg_temp.same_rows(
 	$$ SELECT t, n.prefix || t || n.suffix, t || '\000' FROM unnest('{jobs,studio_jobs}'::text[]) AS t,
 			  (VALUES ('tr_', '_workflow'), ('00_', '_queue'), ('00_', '_queue_update'), ('00_', '_queue_truncate')) AS n (prefix, suffix)
 	   UNION ALL VALUES ('job_steps', 'tr_job_steps_workflow', 'job_steps\000'),
-						('pipeline.jobs', 'tr_jobs_workflow', 'pipeline.jobs\000') $$,
-	'... and their arguments, each its own table');
+						('pipeline.jobs', 'tr_jobs_workflow', 'pipeline.jobs\000')
+	   UNION ALL SELECT t, 'tr_' || t || '_workflow', t || '\000'
+				   FROM unnest('{cm_module_content,cm_course_plans,cm_research_results,cm_enhancement_sessions,mm_multimedia_sessions,
+								 mm_multimedia_assets,mm_audio_narrations,mm_slide_presentations,mm_script_generations,mm_rendering_queue}'::text[]) AS t
+	   UNION ALL SELECT t, 'tr_' || t || '_company', parent || '\000'
+				   FROM (VALUES ('cm_course_plans', 'employee'), ('mm_multimedia_sessions', 'content'), ('mm_multimedia_assets', 'session'),
+								('mm_audio_narrations', 'session'), ('mm_slide_presentations', 'session'), ('mm_script_generations', 'session'),
+								('mm_rendering_queue', 'session'), ('mm_video_analytics', 'asset')) AS c (t, parent)
+	   UNION ALL SELECT t, 'tr_' || t || '_pass_on', self || '\000'
+				   FROM (VALUES ('cm_module_content', 'content'), ('mm_multimedia_sessions', 'session'), ('mm_multimedia_assets', 'asset')) AS p (t, self) $$,
+	'... and their arguments: each its own table, or what has the company');
 -- Foreign keys are triggers too; those of one event fire in the order of names.
 SELECT is((SELECT array_agg(f.tgname ORDER BY f.tgname COLLATE "C")
 			 FROM (SELECT t.tgname::text FROM pg_trigger t
@@ -777,7 +849,8 @@ SELECT pg_temp.same_rows(
 	$$ VALUES ('draft_lifetime_days', '7'), ('ledger_hash_chain', '0'), ('max_active_jobs', '5'), ('max_active_runs', '5'), ('welcome_credits', '10'),
 			  ('lease_seconds', '60'), ('max_attempts', '3'), ('retry_base_seconds', '5'), ('retry_cap_seconds', '3600'),
 			  ('progress_interval_ms', '1000'), ('fair_queue', '0'), ('notify_interval_ms', '0'), ('max_user_priority', '100'),
-			  ('default_system_prompt', 'Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are.') $$,
+			  ('default_system_prompt', 'Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are.'),
+			  ('quality_pass_score', '7'), ('search_configuration', 'english') $$,
 	'settings have the defaults of the specification');
 SELECT is_empty('SELECT name FROM studio_engine.settings WHERE description IS NULL', 'every setting has a description');
 
@@ -788,7 +861,12 @@ SELECT is_empty('SELECT name FROM studio_engine.settings WHERE description IS NU
 DROP EXTENSION studio_engine CASCADE;
 DROP SCHEMA studio_engine, pipeline CASCADE;
 DROP TABLE public.assets, public.logs, public.job_steps, public.credit_ledger, public.credit_accounts,
-	public.jobs, public.projects, public.draft_prompts, public.profiles, public.studio_jobs;
+	public.jobs, public.projects, public.draft_prompts, public.profiles, public.studio_jobs,
+	public.companies, public.employees, public.cm_module_content, public.cm_course_plans,
+	public.cm_research_results, public.cm_quality_assessments, public.cm_enhancement_sessions,
+	public.mm_multimedia_sessions, public.mm_multimedia_assets, public.mm_audio_narrations,
+	public.mm_slide_presentations, public.mm_script_generations, public.mm_video_analytics,
+	public.mm_rendering_queue;
 DROP TYPE public.job_status, public.step_status;
 CREATE ROLE catalogue_installer;
 SELECT format('GRANT CREATE ON DATABASE %I TO catalogue_installer', current_database()) \gexec
@@ -803,7 +881,7 @@ RESET ROLE;
 
 SELECT is_empty($$ SELECT oid::regclass FROM our_tables WHERE relowner <> 'catalogue_installer'::regrole $$,
 				'installed by a lesser role: the tables are its own');
-SELECT is((SELECT count(*)::integer FROM our_tables), 20, '... all twenty');
+SELECT is((SELECT count(*)::integer FROM our_tables), 35, '... all of them');
 SELECT is_empty(
 	$$ SELECT oid::regtype FROM pg_type
 	   WHERE typnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace) AND typtype = 'e' AND typowner <> 'catalogue_installer'::regrole $$,

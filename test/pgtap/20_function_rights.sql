@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(1433);
+SELECT plan(1952);
 
 --------------------------------------------------------------------------------
 -- People, and something of Alice's for every function to work on
@@ -47,6 +47,20 @@ SELECT lease_token AS failing FROM claim_jobs('studio_jobs', 'rights', 1) \gset
 SELECT fail_studio_job('20000000-0000-4000-8000-000000000014', '{"code": "BROKEN"}', false, :'failing') \g /dev/null
 SELECT lease_token AS token FROM claim_jobs('studio_jobs', 'rights', 1, '1 hour') \gset
 
+-- content of Alice's company: draft and rejected, a session with files, and what is made in it
+INSERT INTO companies (id, name) VALUES ('20000000-0000-4000-8000-0000000000c1', 'Of Alice');
+INSERT INTO employees (id, company_id, user_id, name)
+VALUES ('20000000-0000-4000-8000-0000000000e1', '20000000-0000-4000-8000-0000000000c1', :'alice', 'Alice');
+SELECT create_module_content('A module', p_company_id => '20000000-0000-4000-8000-0000000000c1') AS content \gset
+SELECT store_quality_assessment(:'content', 2) AS assessment \gset
+SELECT start_enhancement_session(:'content') AS enhancement \gset
+SELECT create_course_plan('20000000-0000-4000-8000-0000000000e1') AS plan \gset
+SELECT create_multimedia_session(:'content') AS session \gset
+SELECT register_multimedia_asset(:'session', NULL, 'audio', 'a.mp3') AS asset \gset
+SELECT create_audio_narration(:'session') AS narration \gset
+SELECT create_slide_presentation(:'session') AS presentation \gset
+SELECT create_script_generation(:'session') AS script \gset
+
 -- What the names in the cases stand for: once with what is there, once with ids
 -- that nobody ever gave out.
 CREATE TEMPORARY TABLE known (placeholder text PRIMARY KEY, there text, nowhere text);
@@ -67,7 +81,18 @@ INSERT INTO known VALUES
 	('{token}',        :'token', :'unknown'),
 	('{run}', 'rights-run', 'rights-nowhere'),
 	('{failedrun}', 'rights-failed', 'rights-nowhere'),
-	('{prompt}', 'rights-prompt', 'rights-nowhere');
+	('{prompt}', 'rights-prompt', 'rights-nowhere'),
+	('{company}', '20000000-0000-4000-8000-0000000000c1', :'unknown'),
+	('{employee}', '20000000-0000-4000-8000-0000000000e1', :'unknown'),
+	('{content}', :'content', :'unknown'),
+	('{assessment}', :'assessment', :'unknown'),
+	('{enhancement}', :'enhancement', :'unknown'),
+	('{plan}', :'plan', :'unknown'),
+	('{session}', :'session', :'unknown'),
+	('{asset}', :'asset', :'unknown'),
+	('{narration}', :'narration', :'unknown'),
+	('{presentation}', :'presentation', :'unknown'),
+	('{script}', :'script', :'unknown');
 
 --------------------------------------------------------------------------------
 -- Helpers
@@ -235,6 +260,63 @@ INSERT INTO function_case VALUES
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('pipeline.delete_old_events', ARRAY['''1 year''', '10'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
+-- content: users of its company may read, services write
+('get_module_content', ARRAY['''{content}'''],
+                                                  '42501', 'ok', '42501', '42501', 'ok', '42501', 'PT404'),
+('get_content_sections', ARRAY['''{content}'''],
+                                                  '42501', 'ok', '42501', '42501', 'ok', '42501', 'PT404'),
+('get_latest_quality_assessment', ARRAY['''{content}'''],
+                                                  '42501', 'ok', '42501', '42501', 'ok', '42501', 'PT404'),
+('get_session_statistics', ARRAY['''{session}'''],
+                                                  '42501', 'ok', '42501', '42501', 'ok', '42501', 'PT404'),
+('get_content_statistics', ARRAY['''{company}'''],
+                                                  '42501', 'ok', '42501', '42501', 'ok', '42501', 'PT404'),
+('search_module_content', ARRAY['''module''', '''{company}''', '20'],
+                                                  '42501', 'ok', '42501', '42501', 'ok', '42501', 'PT404'),
+('create_module_content', ARRAY['''A module''', '''Alice''', '''s''', '''{}''', '''{company}''', '''{}''', '''low'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('update_module_section', ARRAY['''{content}''', '''introduction''', '''Words'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('update_module_sections', ARRAY['''{content}''', '''{"introduction": "Words"}'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('store_quality_assessment', ARRAY['''{content}''', '8', '''{"introduction": 8}''', 'true', '8', '8', '8', '8', '8', '''Good''', 'false', '''{introduction}''', '''{}'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('start_enhancement_session', ARRAY['''{content}''', '''{assessment}''', '''rewrite''', '''{introduction}''', '''{assessments}'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('complete_enhancement_session', ARRAY['''{enhancement}''', 'true', 'true', '''completed'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('create_course_plan', ARRAY['''{employee}''', '''Alice''', '''s''', '''{}''', '''A course''', '4', '3', '''{}''', '''{}''', '''{}''', '''{}'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('store_research_results', ARRAY['''{plan}''', '''s''', '''{}''', '''{}''', '''{}''', '''{q}''', '''{s}''', '1', '1', '''completed'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('refresh_content_search', ARRAY['10'],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
+('archive_module_content', ARRAY['''1 year''', '10'],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
+('create_multimedia_session', ARRAY['''{content}''', '''A module''', '''Alice''', '''full_generation''', '''{}''', '''{introduction}'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('update_session_status', ARRAY['''{session}''', '''processing''', '10', '''Voice''', '''None'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('register_multimedia_asset', ARRAY['''{session}''', '''{content}''', '''video''', '''/tmp/v.mp4''', '''v.mp4''', '''introduction''', '10', '10', '''video/mp4''', '''{}''', '''bucket''', '''video/v.mp4''', '''https://example.test/'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('register_multimedia_assets', ARRAY['''{session}''', '''[{"asset_type": "video", "file_path": "v.mp4"}]'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('create_audio_narration', ARRAY['''{session}''', '''All''', '''full_module''', '''introduction''', '''Text''', '''{}'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('update_audio_narration', ARRAY['''{narration}''', '''completed''', '10', '''[]''', '''{asset}''', '''{{asset}}''', '''Text'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('create_slide_presentation', ARRAY['''{session}''', '''Deck''', '''full_module''', '3', '''[]''', '''dark''', '''{}'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('update_slide_presentation', ARRAY['''{presentation}''', '''completed''', '3', '''[]''', '''{asset}''', '''{asset}''', '''{asset}'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('create_script_generation', ARRAY['''{session}''', '''introduction''', '''narration''', '''{}'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('update_script_generation', ARRAY['''{script}''', '''completed''', '''Text''', '''None'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('record_video_view', ARRAY['''{asset}''', '10', 'true'],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('enqueue_rendering', ARRAY['''{session}''', '''{}''', '5', '''{user}'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 -- trigger functions: nobody, not even services
 ('handle_new_user', '{}',                         '42501', '42501', '42501', '42501', '42501', '42501', '42501'),
 ('update_updated_at', '{}',                       '42501', '42501', '42501', '42501', '42501', '42501', '42501');
@@ -442,7 +524,7 @@ SELECT is(pg_temp.outcome(role, NULL, statement), '42501', format('%s: %s', role
 FROM unnest('{anon,authenticated,service_role}'::text[]) AS r (role),
 	 unnest(ARRAY['SELECT studio_engine.restoring()', 'SELECT * FROM studio_engine.lint()',
 				  'SELECT * FROM studio_engine.settings', 'SELECT * FROM studio_engine.expiring_credits',
-				  'SELECT * FROM studio_engine.ledger_hashes', 'SELECT * FROM studio_engine.queue',
+				  'SELECT * FROM studio_engine.ledger_hashes', 'SELECT * FROM studio_engine.content_search', 'SELECT * FROM studio_engine.queue',
 				  'SELECT * FROM studio_engine.attempts', 'SELECT studio_engine.rebuild_queue()']) AS s (statement);
 
 -- The functions refuse by themselves what a wrong grant lets through (above), and
@@ -453,15 +535,24 @@ SELECT is(
 	r.expected, r.role || ' may execute: ' || COALESCE(r.expected, 'nothing'))
 FROM (VALUES
 	('anon', 'get_draft_prompt save_draft_prompt workflow_diagram workflow_transitions'),
-	('authenticated', 'cancel_job cancel_studio_job claim_draft_prompt create_studio_job ensure_profile get_credit_balance get_credit_summary get_dashboard get_draft_prompt '
-					  'get_job_attempts get_job_statistics retry_job retry_studio_job save_draft_prompt workflow_diagram workflow_transitions'),
-	('service_role', 'advance_job cancel_job cancel_studio_job claim_draft_prompt claim_jobs cleanup_expired_drafts complete_job '
-					 'create_job create_job_steps create_studio_job ensure_profile expire_credits fail_job fail_studio_job '
-					 'get_credit_balance get_credit_summary get_dashboard get_draft_prompt get_job_attempts get_job_statistics '
-					 'grant_credits heartbeat_job log_job purchase_credits reap_expired_leases record_asset refund_credits '
-					 'reinstate_purchase release_credits release_leases reserve_credits retry_job retry_studio_job reverse_purchase '
-					 'save_draft_prompt settle_credits snooze_job store_enrichment store_refined_text store_transcript '
-					 'subscription_credits sweep_stale_holds update_job_step update_studio_job_status verify_credit_ledger '
+	('authenticated', 'cancel_job cancel_studio_job claim_draft_prompt create_studio_job ensure_profile get_content_sections '
+					 'get_content_statistics get_credit_balance get_credit_summary get_dashboard get_draft_prompt get_job_attempts '
+					 'get_job_statistics get_latest_quality_assessment get_module_content get_session_statistics retry_job '
+					 'retry_studio_job save_draft_prompt search_module_content workflow_diagram workflow_transitions'),
+	('service_role', 'advance_job archive_module_content cancel_job cancel_studio_job claim_draft_prompt claim_jobs '
+					 'cleanup_expired_drafts complete_enhancement_session complete_job create_audio_narration create_course_plan '
+					 'create_job create_job_steps create_module_content create_multimedia_session create_script_generation '
+					 'create_slide_presentation create_studio_job enqueue_rendering ensure_profile expire_credits fail_job '
+					 'fail_studio_job get_content_sections get_content_statistics get_credit_balance get_credit_summary '
+					 'get_dashboard get_draft_prompt get_job_attempts get_job_statistics get_latest_quality_assessment '
+					 'get_module_content get_session_statistics grant_credits heartbeat_job log_job purchase_credits '
+					 'reap_expired_leases record_asset record_video_view refresh_content_search refund_credits '
+					 'register_multimedia_asset register_multimedia_assets reinstate_purchase release_credits release_leases '
+					 'reserve_credits retry_job retry_studio_job reverse_purchase save_draft_prompt search_module_content '
+					 'settle_credits snooze_job start_enhancement_session store_enrichment store_quality_assessment '
+					 'store_refined_text store_research_results store_transcript subscription_credits sweep_stale_holds '
+					 'update_audio_narration update_job_step update_module_section update_module_sections update_script_generation '
+					 'update_session_status update_slide_presentation update_studio_job_status verify_credit_ledger '
 					 'workflow_diagram workflow_transitions'),
 	('supabase_auth_admin', NULL),
 	('authenticator', NULL)) AS r (role, expected);
@@ -510,6 +601,24 @@ INSERT INTO optional VALUES
 	('fail_job', 'p_error_code'), ('fail_job', 'p_error_message'), ('fail_job', 'p_failed_step'),
 	('cancel_job', 'p_reason'),
 	('record_asset', 'p_size_bytes'), ('record_asset', 'p_mime_type'), ('record_asset', 'p_metadata'),
+	('create_module_content', 'p_employee_name'), ('create_module_content', 'p_session_id'), ('create_module_content', 'p_module_spec'), ('create_module_content', 'p_company_id'), ('create_module_content', 'p_research_context'),
+	('store_quality_assessment', 'p_section_scores'), ('store_quality_assessment', 'p_passed'), ('store_quality_assessment', 'p_accuracy_score'), ('store_quality_assessment', 'p_clarity_score'), ('store_quality_assessment', 'p_completeness_score'), ('store_quality_assessment', 'p_engagement_score'), ('store_quality_assessment', 'p_personalization_score'), ('store_quality_assessment', 'p_quality_feedback'), ('store_quality_assessment', 'p_requires_revision'), ('store_quality_assessment', 'p_sections_needing_work'), ('store_quality_assessment', 'p_critical_issues'),
+	('start_enhancement_session', 'p_quality_assessment_id'), ('start_enhancement_session', 'p_sections_to_enhance'), ('start_enhancement_session', 'p_sections_preserved'),
+	('complete_enhancement_session', 'p_research_conducted'), ('complete_enhancement_session', 'p_content_regenerated'),
+	('create_course_plan', 'p_employee_name'), ('create_course_plan', 'p_session_id'), ('create_course_plan', 'p_course_structure'), ('create_course_plan', 'p_course_title'), ('create_course_plan', 'p_course_duration_weeks'), ('create_course_plan', 'p_total_modules'), ('create_course_plan', 'p_prioritized_gaps'), ('create_course_plan', 'p_research_strategy'), ('create_course_plan', 'p_learning_path'), ('create_course_plan', 'p_employee_profile'),
+	('store_research_results', 'p_session_id'), ('store_research_results', 'p_research_findings'), ('store_research_results', 'p_content_library'), ('store_research_results', 'p_module_mappings'), ('store_research_results', 'p_search_queries'), ('store_research_results', 'p_sources_analyzed'), ('store_research_results', 'p_total_topics'), ('store_research_results', 'p_total_sources'),
+	('search_module_content', 'p_company_id'),
+	('get_content_statistics', 'p_company_id'),
+	('create_multimedia_session', 'p_module_name'), ('create_multimedia_session', 'p_employee_name'), ('create_multimedia_session', 'p_generation_config'), ('create_multimedia_session', 'p_content_sections'),
+	('update_session_status', 'p_progress_percentage'), ('update_session_status', 'p_current_stage'), ('update_session_status', 'p_error_message'),
+	('register_multimedia_asset', 'p_content_id'), ('register_multimedia_asset', 'p_asset_name'), ('register_multimedia_asset', 'p_section_name'), ('register_multimedia_asset', 'p_duration_seconds'), ('register_multimedia_asset', 'p_file_size_bytes'), ('register_multimedia_asset', 'p_mime_type'), ('register_multimedia_asset', 'p_generation_config'), ('register_multimedia_asset', 'p_storage_path'), ('register_multimedia_asset', 'p_public_url'),
+	('create_audio_narration', 'p_narration_name'), ('create_audio_narration', 'p_section_name'), ('create_audio_narration', 'p_script_content'), ('create_audio_narration', 'p_voice_config'),
+	('update_audio_narration', 'p_status'), ('update_audio_narration', 'p_total_duration_seconds'), ('update_audio_narration', 'p_audio_segments'), ('update_audio_narration', 'p_master_audio_id'), ('update_audio_narration', 'p_segments_audio_ids'), ('update_audio_narration', 'p_script_content'),
+	('create_slide_presentation', 'p_presentation_name'), ('create_slide_presentation', 'p_slide_order'), ('create_slide_presentation', 'p_template_used'), ('create_slide_presentation', 'p_theme_config'),
+	('update_slide_presentation', 'p_status'), ('update_slide_presentation', 'p_total_slides'), ('update_slide_presentation', 'p_slide_order'), ('update_slide_presentation', 'p_pdf_asset_id'), ('update_slide_presentation', 'p_pptx_asset_id'), ('update_slide_presentation', 'p_html_asset_id'),
+	('create_script_generation', 'p_section_name'), ('create_script_generation', 'p_generation_config'),
+	('update_script_generation', 'p_status'), ('update_script_generation', 'p_script_content'), ('update_script_generation', 'p_error_message'),
+	('enqueue_rendering', 'p_render_config'), ('enqueue_rendering', 'p_user_id'),
 	('log_job', 'p_step_name'), ('log_job', 'p_metadata'),
 	('create_job_steps', 'p_lease_token'), ('advance_job', 'p_lease_token'), ('update_job_step', 'p_lease_token'), ('complete_job', 'p_lease_token'),
 	('fail_job', 'p_lease_token'), ('record_asset', 'p_lease_token'), ('log_job', 'p_lease_token'),
@@ -705,6 +814,46 @@ INSERT INTO bad_value (name, arg, value, expected, label) VALUES
 	('pipeline.delete_old_events', 'p_limit', '0', '22023', '0'),
 	('pipeline.delete_old_events', 'p_limit', '100000', 'ok', '100000'),
 	('pipeline.delete_old_events', 'p_limit', '100001', '22023', '100001'),
+	('create_module_content', 'p_module_name', '''''', '22023', 'empty'),
+	('create_module_content', 'p_module_name', 'repeat(''ä'', 1000)', 'ok', '1000 characters'),
+	('create_module_content', 'p_module_name', 'repeat(''x'', 1001)', '22023', '1001 characters'),
+	('create_module_content', 'p_priority_level', '''urgent''', '22023', 'unknown'),
+	('update_module_section', 'p_section_name', '''status''', '22023', 'another column'),
+	('update_module_section', 'p_section_content', '''''', 'ok', 'empty'),
+	('update_module_section', 'p_section_content', 'repeat(''word '', 200000)', 'ok', 'a megabyte'),
+	('update_module_sections', 'p_sections', '''{"status": "approved"}''', '22023', 'another column'),
+	('update_module_sections', 'p_sections', '''[]''', '22023', 'an array'),
+	('store_quality_assessment', 'p_overall_score', '10.1', '22023', 'too much'),
+	('store_quality_assessment', 'p_overall_score', '''NaN''', '22023', 'no number'),
+	('store_quality_assessment', 'p_section_scores', '''{"status": 1}''', '22023', 'another column'),
+	('store_quality_assessment', 'p_sections_needing_work', '''{status}''', '22023', 'another column'),
+	('start_enhancement_session', 'p_sections_to_enhance', '''{status}''', '22023', 'another column'),
+	('complete_enhancement_session', 'p_status', '''started''', '22023', 'not an end'),
+	('create_course_plan', 'p_total_modules', '-1', '22023', '-1'),
+	('store_research_results', 'p_status', '''done''', '22023', 'unknown'),
+	('search_module_content', 'p_query', '''''', '22023', 'empty'),
+	('search_module_content', 'p_query', 'repeat(''x'', 1001)', '22023', '1001 characters'),
+	('search_module_content', 'p_limit', '1001', '22023', '1001'),
+	('refresh_content_search', 'p_limit', '0', '22023', '0'),
+	('archive_module_content', 'p_older_than', '''-1 day''', '22023', 'negative'),
+	('create_multimedia_session', 'p_content_sections', '''{status}''', '22023', 'another column'),
+	('create_multimedia_session', 'p_session_type', '''''', '22023', 'empty'),
+	('update_session_status', 'p_status', '''done''', '22023', 'unknown'),
+	('update_session_status', 'p_progress_percentage', '100.5', '22023', '100.5'),
+	('register_multimedia_asset', 'p_asset_type', '''film''', '22023', 'unknown'),
+	('register_multimedia_asset', 'p_file_path', '''''', '22023', 'empty'),
+	('register_multimedia_asset', 'p_duration_seconds', '-0.1', '22023', 'negative'),
+	('register_multimedia_asset', 'p_file_size_bytes', '-1', '22023', '-1'),
+	('register_multimedia_asset', 'p_file_size_bytes', '9223372036854775807', 'ok', 'the largest bigint'),
+	('register_multimedia_asset', 'p_storage_path', '''../v.mp4''', '22023', 'above'),
+	('register_multimedia_assets', 'p_assets', '''[]''', '22023', 'empty'),
+	('update_audio_narration', 'p_status', '''done''', '22023', 'unknown'),
+	('update_audio_narration', 'p_segments_audio_ids', '''{NULL}''', '22023', 'a null in it'),
+	('create_slide_presentation', 'p_total_slides', '-1', '22023', '-1'),
+	('update_slide_presentation', 'p_status', '''pending''', '22023', 'of another table'),
+	('update_script_generation', 'p_status', '''draft''', '22023', 'of another table'),
+	('record_video_view', 'p_watch_seconds', '-1', '22023', '-1'),
+	('enqueue_rendering', 'p_priority', '2147483647', 'ok', 'the largest integer'),
 	('claim_draft_prompt', 'p_session_token', 'repeat(''x'', 1000000)', 'ok', 'a megabyte, which is no draft''s'),
 	('get_draft_prompt', 'p_session_token', '''rights-nobodys-token''', 'ok', 'unknown, which is NULL');
 INSERT INTO bad_value (name, arg, value, expected, label)

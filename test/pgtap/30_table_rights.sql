@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(812);
+SELECT plan(1262);
 
 --------------------------------------------------------------------------------
 -- People and rows: one row of Alice's in every table, and Bob who has none of them
@@ -34,6 +34,26 @@ VALUES ('30000000-0000-4000-8000-000000000005', '30000000-0000-4000-8000-0000000
 INSERT INTO draft_prompts (id, session_token, user_id, prompt_text)
 VALUES ('30000000-0000-4000-8000-000000000007', 'tables-claimed-token', :'alice', 'Claimed'),
 	   ('30000000-0000-4000-8000-000000000008', 'tables-unclaimed-token', NULL, 'Unclaimed');
+-- Alice's company has one row in every content table, Bob's has none
+INSERT INTO companies (id, name) VALUES ('30000000-0000-4000-8000-0000000000c1', 'Of Alice'), ('30000000-0000-4000-8000-0000000000c2', 'Of Bob');
+INSERT INTO employees (id, company_id, user_id, name)
+VALUES ('30000000-0000-4000-8000-0000000000e1', '30000000-0000-4000-8000-0000000000c1', :'alice', 'Alice'),
+	   ('30000000-0000-4000-8000-0000000000e2', '30000000-0000-4000-8000-0000000000c2', :'bob', 'Bob');
+INSERT INTO cm_module_content (content_id, company_id, module_name)
+VALUES ('30000000-0000-4000-8000-0000000000a1', '30000000-0000-4000-8000-0000000000c1', 'Of Alice');
+INSERT INTO cm_course_plans (plan_id, employee_id) VALUES ('30000000-0000-4000-8000-0000000000a2', '30000000-0000-4000-8000-0000000000e1');
+INSERT INTO cm_research_results (plan_id) VALUES ('30000000-0000-4000-8000-0000000000a2');
+INSERT INTO cm_quality_assessments (content_id) VALUES ('30000000-0000-4000-8000-0000000000a1');
+INSERT INTO cm_enhancement_sessions (content_id) VALUES ('30000000-0000-4000-8000-0000000000a1');
+INSERT INTO mm_multimedia_sessions (session_id, content_id)
+VALUES ('30000000-0000-4000-8000-0000000000a3', '30000000-0000-4000-8000-0000000000a1');
+INSERT INTO mm_multimedia_assets (asset_id, session_id, asset_type)
+VALUES ('30000000-0000-4000-8000-0000000000a4', '30000000-0000-4000-8000-0000000000a3', 'video');
+INSERT INTO mm_audio_narrations (session_id) VALUES ('30000000-0000-4000-8000-0000000000a3');
+INSERT INTO mm_slide_presentations (session_id) VALUES ('30000000-0000-4000-8000-0000000000a3');
+INSERT INTO mm_script_generations (session_id) VALUES ('30000000-0000-4000-8000-0000000000a3');
+INSERT INTO mm_rendering_queue (session_id) VALUES ('30000000-0000-4000-8000-0000000000a3');
+INSERT INTO mm_video_analytics (asset_id, view_date) VALUES ('30000000-0000-4000-8000-0000000000a4', '2026-01-01');
 SELECT pipeline.create_job('tables-run', '{}', :'alice'), pipeline.register_artifact('tables-run', 'zip', 'https://example.test/zip'),
 	   pipeline.upsert_prompt('tables-prompt', 'C', 'X', 'T') \g /dev/null
 INSERT INTO studio_jobs (job_id, user_id, raw_audio_url)
@@ -185,6 +205,99 @@ INSERT INTO table_case VALUES
 ('pipeline.prompts', 'DELETE', $$DELETE FROM pipeline.prompts WHERE id = 'tables-prompt'$$, '42501', '42501', '42501', '42501', '1', '1'),
 ('pipeline.prompts', 'TRUNCATE', $$TRUNCATE pipeline.prompts$$, '42501', '42501', '42501', '42501', '0', '0'),
 
+('cm_module_content', 'SELECT', $$SELECT * FROM cm_module_content$$, '42501', '1', '0', '0', '1', '1'),
+('cm_module_content', 'INSERT', $$INSERT INTO cm_module_content (module_name) VALUES ('X')$$, '42501', '42501', '42501', '42501', '1', '1'),
+('cm_module_content', 'UPDATE', $$UPDATE cm_module_content SET employee_name = 'X'$$, '42501', '42501', '42501', '42501', '1', '1'),
+('cm_module_content', 'DELETE', $$DELETE FROM cm_module_content$$, '42501', '42501', '42501', '42501', '1', '1'),
+('cm_module_content', 'TRUNCATE', $$TRUNCATE cm_module_content$$, '42501', '42501', '42501', '42501', '0A000', '0A000'),
+
+('cm_course_plans', 'SELECT', $$SELECT * FROM cm_course_plans$$, '42501', '1', '0', '0', '1', '1'),
+('cm_course_plans', 'INSERT', $$INSERT INTO cm_course_plans (employee_id) VALUES ('30000000-0000-4000-8000-0000000000e1')$$, '42501', '42501', '42501', '42501', '1', '1'),
+('cm_course_plans', 'UPDATE', $$UPDATE cm_course_plans SET updated_at = now()$$, '42501', '42501', '42501', '42501', '1', '1'),
+('cm_course_plans', 'DELETE', $$DELETE FROM cm_course_plans$$, '42501', '42501', '42501', '42501', '1', '1'),
+('cm_course_plans', 'TRUNCATE', $$TRUNCATE cm_course_plans$$, '42501', '42501', '42501', '42501', '0A000', '0A000'),
+
+('cm_research_results', 'SELECT', $$SELECT * FROM cm_research_results$$, '42501', '1', '0', '0', '1', '1'),
+('cm_research_results', 'INSERT', $$INSERT INTO cm_research_results (plan_id) VALUES ('30000000-0000-4000-8000-0000000000a2')$$, '42501', '42501', '42501', '42501', '1', '1'),
+('cm_research_results', 'UPDATE', $$UPDATE cm_research_results SET updated_at = now()$$, '42501', '42501', '42501', '42501', '1', '1'),
+('cm_research_results', 'DELETE', $$DELETE FROM cm_research_results$$, '42501', '42501', '42501', '42501', '1', '1'),
+('cm_research_results', 'TRUNCATE', $$TRUNCATE cm_research_results$$, '42501', '42501', '42501', '42501', '0', '0'),
+
+('cm_quality_assessments', 'SELECT', $$SELECT * FROM cm_quality_assessments$$, '42501', '1', '0', '0', '1', '1'),
+('cm_quality_assessments', 'INSERT', $$INSERT INTO cm_quality_assessments (content_id) VALUES ('30000000-0000-4000-8000-0000000000a1')$$, '42501', '42501', '42501', '42501', '1', '1'),
+('cm_quality_assessments', 'UPDATE', $$UPDATE cm_quality_assessments SET quality_feedback = 'X'$$, '42501', '42501', '42501', '42501', '1', '1'),
+('cm_quality_assessments', 'DELETE', $$DELETE FROM cm_quality_assessments$$, '42501', '42501', '42501', '42501', '1', '1'),
+('cm_quality_assessments', 'TRUNCATE', $$TRUNCATE cm_quality_assessments$$, '42501', '42501', '42501', '42501', '0A000', '0A000'),
+
+('cm_enhancement_sessions', 'SELECT', $$SELECT * FROM cm_enhancement_sessions$$, '42501', '1', '0', '0', '1', '1'),
+('cm_enhancement_sessions', 'INSERT', $$INSERT INTO cm_enhancement_sessions (content_id) VALUES ('30000000-0000-4000-8000-0000000000a1')$$, '42501', '42501', '42501', '42501', '1', '1'),
+('cm_enhancement_sessions', 'UPDATE', $$UPDATE cm_enhancement_sessions SET updated_at = now()$$, '42501', '42501', '42501', '42501', '1', '1'),
+('cm_enhancement_sessions', 'DELETE', $$DELETE FROM cm_enhancement_sessions$$, '42501', '42501', '42501', '42501', '1', '1'),
+('cm_enhancement_sessions', 'TRUNCATE', $$TRUNCATE cm_enhancement_sessions$$, '42501', '42501', '42501', '42501', '0', '0'),
+
+('mm_multimedia_sessions', 'SELECT', $$SELECT * FROM mm_multimedia_sessions$$, '42501', '1', '0', '0', '1', '1'),
+('mm_multimedia_sessions', 'INSERT', $$INSERT INTO mm_multimedia_sessions (content_id) VALUES ('30000000-0000-4000-8000-0000000000a1')$$, '42501', '42501', '42501', '42501', '1', '1'),
+('mm_multimedia_sessions', 'UPDATE', $$UPDATE mm_multimedia_sessions SET updated_at = now()$$, '42501', '42501', '42501', '42501', '1', '1'),
+('mm_multimedia_sessions', 'DELETE', $$DELETE FROM mm_multimedia_sessions$$, '42501', '42501', '42501', '42501', '1', '1'),
+('mm_multimedia_sessions', 'TRUNCATE', $$TRUNCATE mm_multimedia_sessions$$, '42501', '42501', '42501', '42501', '0A000', '0A000'),
+
+('mm_multimedia_assets', 'SELECT', $$SELECT * FROM mm_multimedia_assets$$, '42501', '1', '0', '0', '1', '1'),
+('mm_multimedia_assets', 'INSERT', $$INSERT INTO mm_multimedia_assets (session_id, asset_type) VALUES ('30000000-0000-4000-8000-0000000000a3', 'audio')$$, '42501', '42501', '42501', '42501', '1', '1'),
+('mm_multimedia_assets', 'UPDATE', $$UPDATE mm_multimedia_assets SET updated_at = now()$$, '42501', '42501', '42501', '42501', '1', '1'),
+('mm_multimedia_assets', 'DELETE', $$DELETE FROM mm_multimedia_assets$$, '42501', '42501', '42501', '42501', '1', '1'),
+('mm_multimedia_assets', 'TRUNCATE', $$TRUNCATE mm_multimedia_assets$$, '42501', '42501', '42501', '42501', '0A000', '0A000'),
+
+('mm_audio_narrations', 'SELECT', $$SELECT * FROM mm_audio_narrations$$, '42501', '1', '0', '0', '1', '1'),
+('mm_audio_narrations', 'INSERT', $$INSERT INTO mm_audio_narrations (session_id) VALUES ('30000000-0000-4000-8000-0000000000a3')$$, '42501', '42501', '42501', '42501', '1', '1'),
+('mm_audio_narrations', 'UPDATE', $$UPDATE mm_audio_narrations SET updated_at = now()$$, '42501', '42501', '42501', '42501', '1', '1'),
+('mm_audio_narrations', 'DELETE', $$DELETE FROM mm_audio_narrations$$, '42501', '42501', '42501', '42501', '1', '1'),
+('mm_audio_narrations', 'TRUNCATE', $$TRUNCATE mm_audio_narrations$$, '42501', '42501', '42501', '42501', '0', '0'),
+
+('mm_slide_presentations', 'SELECT', $$SELECT * FROM mm_slide_presentations$$, '42501', '1', '0', '0', '1', '1'),
+('mm_slide_presentations', 'INSERT', $$INSERT INTO mm_slide_presentations (session_id) VALUES ('30000000-0000-4000-8000-0000000000a3')$$, '42501', '42501', '42501', '42501', '1', '1'),
+('mm_slide_presentations', 'UPDATE', $$UPDATE mm_slide_presentations SET updated_at = now()$$, '42501', '42501', '42501', '42501', '1', '1'),
+('mm_slide_presentations', 'DELETE', $$DELETE FROM mm_slide_presentations$$, '42501', '42501', '42501', '42501', '1', '1'),
+('mm_slide_presentations', 'TRUNCATE', $$TRUNCATE mm_slide_presentations$$, '42501', '42501', '42501', '42501', '0', '0'),
+
+('mm_script_generations', 'SELECT', $$SELECT * FROM mm_script_generations$$, '42501', '1', '0', '0', '1', '1'),
+('mm_script_generations', 'INSERT', $$INSERT INTO mm_script_generations (session_id) VALUES ('30000000-0000-4000-8000-0000000000a3')$$, '42501', '42501', '42501', '42501', '1', '1'),
+('mm_script_generations', 'UPDATE', $$UPDATE mm_script_generations SET updated_at = now()$$, '42501', '42501', '42501', '42501', '1', '1'),
+('mm_script_generations', 'DELETE', $$DELETE FROM mm_script_generations$$, '42501', '42501', '42501', '42501', '1', '1'),
+('mm_script_generations', 'TRUNCATE', $$TRUNCATE mm_script_generations$$, '42501', '42501', '42501', '42501', '0', '0'),
+
+('mm_rendering_queue', 'SELECT', $$SELECT * FROM mm_rendering_queue$$, '42501', '1', '0', '0', '1', '1'),
+('mm_rendering_queue', 'INSERT', $$INSERT INTO mm_rendering_queue (session_id) VALUES ('30000000-0000-4000-8000-0000000000a3')$$, '42501', '42501', '42501', '42501', '1', '1'),
+('mm_rendering_queue', 'UPDATE', $$UPDATE mm_rendering_queue SET updated_at = now()$$, '42501', '42501', '42501', '42501', '1', '1'),
+('mm_rendering_queue', 'DELETE', $$DELETE FROM mm_rendering_queue$$, '42501', '42501', '42501', '42501', '1', '1'),
+('mm_rendering_queue', 'TRUNCATE', $$TRUNCATE mm_rendering_queue$$, '42501', '42501', '42501', '42501', '0', '0'),
+
+('mm_video_analytics', 'SELECT', $$SELECT * FROM mm_video_analytics$$, '42501', '1', '0', '0', '1', '1'),
+('mm_video_analytics', 'INSERT', $$INSERT INTO mm_video_analytics (asset_id, view_date) VALUES ('30000000-0000-4000-8000-0000000000a4', '2026-01-02')$$, '42501', '42501', '42501', '42501', '1', '1'),
+('mm_video_analytics', 'UPDATE', $$UPDATE mm_video_analytics SET watch_seconds = 1$$, '42501', '42501', '42501', '42501', '1', '1'),
+('mm_video_analytics', 'DELETE', $$DELETE FROM mm_video_analytics$$, '42501', '42501', '42501', '42501', '1', '1'),
+('mm_video_analytics', 'TRUNCATE', $$TRUNCATE mm_video_analytics$$, '42501', '42501', '42501', '42501', '0', '0'),
+
+('companies', 'SELECT', $$SELECT * FROM companies WHERE name = 'Of Alice'$$, '42501', '1', '0', '0', '1', '1'),
+('companies', 'INSERT', $$INSERT INTO companies (name) VALUES ('X')$$, '42501', '42501', '42501', '42501', '1', '1'),
+('companies', 'UPDATE', $$UPDATE companies SET name = 'X' WHERE name = 'Of Alice'$$, '42501', '42501', '42501', '42501', '1', '1'),
+('companies', 'DELETE', $$DELETE FROM companies WHERE name = 'Of Alice'$$, '42501', '42501', '42501', '42501', '1', '1'),
+('companies', 'TRUNCATE', $$TRUNCATE companies$$, '42501', '42501', '42501', '42501', '0A000', '0A000'),
+
+('employees', 'SELECT', $$SELECT * FROM employees WHERE user_id = '{alice}'$$, '42501', '1', '0', '0', '1', '1'),
+('employees', 'INSERT', $$INSERT INTO employees (company_id, user_id, name) VALUES ('30000000-0000-4000-8000-0000000000c1', '{bob}', 'X')$$,
+	'42501', '42501', '42501', '42501', '1', '1'),
+('employees', 'UPDATE', $$UPDATE employees SET company_id = '30000000-0000-4000-8000-0000000000c2' WHERE user_id = '{alice}'$$,
+	'42501', '42501', '42501', '42501', '1', '1'),
+('employees', 'DELETE', $$DELETE FROM employees WHERE user_id = '{alice}'$$, '42501', '42501', '42501', '42501', '1', '1'),
+('employees', 'TRUNCATE', $$TRUNCATE employees$$, '42501', '42501', '42501', '42501', '0A000', '0A000'),
+
+('content_search', 'SELECT', $$SELECT * FROM studio_engine.content_search$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('content_search', 'INSERT', $$INSERT INTO studio_engine.content_search VALUES ('30000000-0000-4000-8000-0000000000a1', 'introduction', 0, 'simple', '')$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('content_search', 'UPDATE', $$UPDATE studio_engine.content_search SET words = ''$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('content_search', 'DELETE', $$DELETE FROM studio_engine.content_search$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('content_search', 'TRUNCATE', $$TRUNCATE studio_engine.content_search$$, '42501', '42501', '42501', '42501', '42501', '0'),
+
 ('meta', 'SELECT', $$SELECT * FROM studio_engine.meta WHERE name = 'schema_version'$$, '42501', '42501', '42501', '42501', '42501', '1'),
 ('meta', 'INSERT', $$INSERT INTO studio_engine.meta VALUES ('X', 'X')$$, '42501', '42501', '42501', '42501', '42501', '1'),
 ('meta', 'UPDATE', $$UPDATE studio_engine.meta SET value = 'X' WHERE name = 'schema_version'$$, '42501', '42501', '42501', '42501', '42501', '1'),
@@ -299,12 +412,26 @@ SELECT is(
 	'authenticated INSERT projects(user_id, title, prompt_text, niche_preset, target_minutes, voice_profile_id, transcript_mode, transcript_text, settings)
 authenticated INSERT studio_jobs(status, user_id, raw_audio_url, raw_transcript, refined_text, system_prompt_used, error_details, enrichment_entities, model_version, priority)
 authenticated SELECT assets(id, job_id, type, url, storage_path, size_bytes, mime_type, metadata_json, created_at)
+authenticated SELECT cm_course_plans(plan_id, employee_id, employee_name, session_id, course_structure, prioritized_gaps, research_strategy, learning_path, employee_profile, total_modules, course_duration_weeks, course_title, status, created_at, company_id, updated_at)
+authenticated SELECT cm_enhancement_sessions(session_id, content_id, quality_assessment_id, enhancement_type, sections_to_enhance, sections_preserved, research_conducted, content_regenerated, status, created_at, completed_at, updated_at)
+authenticated SELECT cm_module_content(content_id, company_id, module_name, employee_name, session_id, introduction, core_content, practical_applications, case_studies, assessments, module_spec, research_context, total_word_count, section_word_counts, status, priority_level, revision_count, created_at, updated_at, archived_at)
+authenticated SELECT cm_quality_assessments(assessment_id, content_id, overall_score, section_scores, accuracy_score, clarity_score, completeness_score, engagement_score, personalization_score, quality_feedback, passed, requires_revision, sections_needing_work, critical_issues, assessed_at)
+authenticated SELECT cm_research_results(research_id, plan_id, session_id, research_findings, content_library, module_mappings, total_topics, total_sources, search_queries, sources_analyzed, status, created_at, updated_at)
+authenticated SELECT companies(id, name, created_at)
 authenticated SELECT credit_accounts(user_id, balance, reserved, entries, updated_at)
 authenticated SELECT credit_ledger(id, user_id, type, amount, balance_after, note, job_id, stripe_payment_id, created_at, entry_no, idempotency_key, expires_at, reverses)
 authenticated SELECT draft_prompts(id, user_id, prompt_text, template_id, options, created_at, updated_at, expires_at)
+authenticated SELECT employees(id, company_id, user_id, name, email, created_at)
 authenticated SELECT job_steps(id, job_id, step_name, step_order, state, progress_pct, status_message, error_message, logs_url, artifacts_json, started_at, finished_at)
 authenticated SELECT jobs(id, project_id, user_id, status, progress, status_message, cost_credits_reserved, cost_credits_final, failed_step, error_code, error_message, output_url, manifest_json, created_at, started_at, finished_at, priority)
 authenticated SELECT logs(id, job_id, level, step_name, message, metadata_json, created_at)
+authenticated SELECT mm_audio_narrations(narration_id, session_id, content_id, narration_name, narration_type, section_name, total_duration_seconds, audio_segments, voice_config, script_content, master_audio_id, segments_audio_ids, synthesis_completed, status, company_id, created_at, updated_at)
+authenticated SELECT mm_multimedia_assets(asset_id, session_id, content_id, company_id, asset_type, asset_name, file_path, file_size_bytes, mime_type, section_name, duration_seconds, generation_config, status, storage_bucket, storage_path, public_url, created_at, updated_at)
+authenticated SELECT mm_multimedia_sessions(session_id, content_id, company_id, session_type, module_name, employee_name, generation_config, content_sections, status, current_stage, progress_percentage, total_assets_generated, slides_generated, audio_files_generated, video_files_generated, processing_duration_seconds, started_at, completed_at, error_message, updated_at)
+authenticated SELECT mm_rendering_queue(render_id, session_id, content_id, company_id, user_id, asset_id, render_config, status, priority, progress, retry_count, error_code, error_message, created_at, updated_at, started_at, finished_at)
+authenticated SELECT mm_script_generations(script_id, session_id, content_id, company_id, section_name, script_type, script_content, word_count, generation_config, status, error_message, created_at, updated_at, completed_at)
+authenticated SELECT mm_slide_presentations(presentation_id, session_id, content_id, presentation_name, presentation_type, total_slides, slide_order, template_used, theme_config, pdf_generated, pptx_generated, html_generated, pdf_asset_id, pptx_asset_id, html_asset_id, status, company_id, created_at, updated_at)
+authenticated SELECT mm_video_analytics(analytics_id, asset_id, content_id, company_id, view_date, view_count, completed_count, watch_seconds, last_viewed_at)
 authenticated SELECT pipeline.artifacts(id, run_id, kind, url, meta, owner_id, file_size, content_type, checksum, created_at)
 authenticated SELECT pipeline.job_events(id, run_id, bot_name, event_type, payload, owner_id, created_at, seq)
 authenticated SELECT pipeline.jobs(run_id, project_spec, owner_id, status, started_at, completed_at, error_message, created_at, updated_at, last_event_seq)

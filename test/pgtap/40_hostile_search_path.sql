@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(395);
+SELECT plan(477);
 
 \set user_one '40000000-0000-4000-8000-00000000000a'
 \set user_two '40000000-0000-4000-8000-00000000000b'
@@ -32,6 +32,13 @@ SELECT format('CREATE TABLE evil.%1$I (LIKE %2$s.%1$I INCLUDING DEFAULTS); CREAT
 FROM (VALUES ('profiles', 'public'), ('draft_prompts', 'public'), ('projects', 'public'), ('jobs', 'public'),
 			 ('job_steps', 'public'), ('assets', 'public'), ('logs', 'public'), ('credit_accounts', 'public'),
 			 ('credit_ledger', 'public'), ('settings', 'studio_engine'), ('meta', 'studio_engine'),
+			 ('companies', 'public'), ('employees', 'public'), ('cm_module_content', 'public'),
+			 ('cm_course_plans', 'public'), ('cm_research_results', 'public'), ('cm_quality_assessments', 'public'),
+			 ('cm_enhancement_sessions', 'public'), ('mm_multimedia_sessions', 'public'),
+			 ('mm_multimedia_assets', 'public'), ('mm_audio_narrations', 'public'),
+			 ('mm_slide_presentations', 'public'), ('mm_script_generations', 'public'),
+			 ('mm_video_analytics', 'public'), ('mm_rendering_queue', 'public'),
+			 ('content_search', 'studio_engine'),
 			 ('expiring_credits', 'studio_engine'), ('ledger_hashes', 'studio_engine'), ('studio_jobs', 'public'),
 			 ('queue', 'studio_engine'), ('attempts', 'studio_engine'),
 			 ('job_events', 'pipeline'), ('artifacts', 'pipeline'), ('prompts', 'pipeline')) AS t (name, schema) \gexec
@@ -398,6 +405,48 @@ INSERT INTO story (role, statement, expected) VALUES
 	('service_role', $$SELECT pipeline.delete_old_events('1 year')$$, '0'),
 	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(pipeline.upsert_prompt('P', 'C', 'X', 'T {u}'), 'context')$$, 'X'),
 	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(pipeline.get_prompt('P'), 'prompt_text')$$, 'T {u}'),
+	-- content and multimedia
+	('service_role', $$INSERT INTO public.companies (id, name) VALUES ('{u}', 'C') RETURNING name$$, 'C'),
+	('service_role', $$INSERT INTO public.employees (id, company_id, user_id, name) VALUES ('{u}', '{u}', '{u}', 'E') RETURNING name$$, 'E'),
+	('service_role', $$SELECT public.create_module_content('Module', p_session_id => '{u}', p_company_id => '{u}') IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT public.update_module_section('{content}', 'introduction', 'Words of a film')$$, '4'),
+	('service_role', $$SELECT public.update_module_sections('{content}', '{"assessments": "One more"}')$$, '6'),
+	('service_role', $$UPDATE public.cm_module_content SET core_content = 'plain' WHERE content_id OPERATOR(pg_catalog.=) '{content}' RETURNING total_word_count$$, '7'),
+	('service_role', $$SELECT public.store_quality_assessment('{content}', 5.5, '{"introduction": 5}', p_sections_needing_work => '{introduction}') IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT public.start_enhancement_session('{content}') IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.complete_enhancement_session('{enhancement}'), 'status')$$, 'completed'),
+	('service_role', $$SELECT public.store_quality_assessment('{content}', 9) IS NOT NULL$$, 'true'),
+	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.get_module_content('{content}'), 'status')$$, 'approved'),
+	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.get_content_sections('{content}'), 'assessments')$$, 'One more'),
+	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.get_latest_quality_assessment('{content}'), 'overall_score')$$, '9'),
+	('authenticated', $$SELECT headline FROM public.search_module_content('films')$$, 'Words of a <b>film</b>'),
+	('service_role', $$SELECT public.refresh_content_search()$$, '0'),
+	('service_role', $$SELECT public.create_course_plan('{u}', p_course_structure => '{"modules": [1]}') IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT public.store_research_results('{plan}', p_sources_analyzed => '{a,b}') IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT total_sources FROM public.cm_research_results$$, '2'),
+	('service_role', $$SELECT public.create_multimedia_session('{content}') IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT public.register_multimedia_asset('{session}', NULL, 'audio', '/tmp/a b.mp3', p_duration_seconds => 1.5) IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT pg_catalog.jsonb_array_length(public.register_multimedia_assets('{session}', '[{"asset_type": "video", "file_path": "v.mp4"}]'))$$, '1'),
+	('service_role', $$INSERT INTO public.mm_multimedia_assets (session_id, asset_type) VALUES ('{session}', 'slide') RETURNING company_id$$, '{u}'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.update_session_status('{session}', 'completed', 50.5), 'total_assets_generated')$$, '3'),
+	('service_role', $$SELECT public.create_audio_narration('{session}') IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.update_audio_narration('{narration}', 'completed', 2.5, NULL, '{audio}', '{{audio}}'), 'synthesis_completed')$$, 'true'),
+	('service_role', $$SELECT public.create_slide_presentation('{session}') IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.update_slide_presentation('{presentation}', p_pdf_asset_id => '{audio}'), 'pdf_generated')$$, 'true'),
+	('service_role', $$SELECT public.create_script_generation('{session}') IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.update_script_generation('{script}', 'completed', 'Three short words'), 'word_count')$$, '3'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.record_video_view('{audio}', 2.5, true), 'view_count')$$, '1'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.record_video_view('{audio}', 2.5), 'watch_seconds')$$, '5.0'),
+	('service_role', $$SELECT public.enqueue_rendering('{session}') IS NOT NULL$$, 'true'),
+	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.get_session_statistics('{session}'), 'assets')$$, '3'),
+	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.get_content_statistics(), 'views', 'total')$$, '2'),
+	('service_role', $$UPDATE public.cm_module_content SET company_id = NULL WHERE content_id OPERATOR(pg_catalog.=) '{content}' RETURNING status$$, 'approved'),
+	('service_role', $$SELECT asset_id FROM public.mm_multimedia_assets WHERE company_id IS NOT NULL$$, NULL),
+	('service_role', $$DELETE FROM public.mm_multimedia_assets WHERE session_id OPERATOR(pg_catalog.=) '{session}' AND asset_type OPERATOR(pg_catalog.=) 'video' RETURNING asset_type$$, 'video'),
+	('service_role', $$SELECT slides_generated FROM public.mm_multimedia_sessions WHERE session_id OPERATOR(pg_catalog.=) '{session}'$$, '1'),
+	('service_role', $$SELECT public.archive_module_content('0')$$, '0'),
+	('service_role', $$DELETE FROM public.companies WHERE id OPERATOR(pg_catalog.=) '{u}' RETURNING name$$, 'C'),
+	('service_role', $$DELETE FROM public.cm_module_content WHERE content_id OPERATOR(pg_catalog.=) '{content}' RETURNING module_name$$, 'Module'),
 	-- the end, with a hold open
 	('service_role', $$SELECT public.create_job('{p}', 8) IS NOT NULL$$, 'true'),
 	('authenticated', $$SELECT public.get_credit_balance('{u}')$$, '32'),
@@ -411,6 +460,19 @@ DECLARE
 BEGIN
 	p_statement := replace(p_statement, '{u}', p_sub);
 	p_statement := replace(p_statement, '{p}', COALESCE((SELECT id::text FROM public.projects WHERE user_id = p_sub::uuid), 'none'));
+	IF p_statement ~ '\{[a-z]{3,}\}' THEN
+		SELECT replace(replace(replace(replace(replace(replace(replace(replace(p_statement,
+			'{content}', COALESCE(c.content_id::text, '')), '{session}', COALESCE(s.session_id::text, '')),
+			'{audio}', COALESCE((SELECT asset_id::text FROM public.mm_multimedia_assets a WHERE a.session_id = s.session_id AND asset_type = 'audio'), '')),
+			'{enhancement}', COALESCE((SELECT session_id::text FROM public.cm_enhancement_sessions e WHERE e.content_id = c.content_id), '')),
+			'{plan}', COALESCE((SELECT plan_id::text FROM public.cm_course_plans WHERE employee_id = p_sub::uuid), '')),
+			'{narration}', COALESCE((SELECT narration_id::text FROM public.mm_audio_narrations n WHERE n.session_id = s.session_id), '')),
+			'{presentation}', COALESCE((SELECT presentation_id::text FROM public.mm_slide_presentations n WHERE n.session_id = s.session_id), '')),
+			'{script}', COALESCE((SELECT script_id::text FROM public.mm_script_generations n WHERE n.session_id = s.session_id), ''))
+		  INTO p_statement
+		  FROM public.cm_module_content c LEFT JOIN public.mm_multimedia_sessions s ON s.content_id = c.content_id
+		 WHERE c.session_id = p_sub;
+	END IF;
 	FOR v_job IN SELECT id, row_number() OVER (ORDER BY c.position) AS n FROM made_job c WHERE sub = p_sub LOOP
 		p_statement := replace(p_statement, '{j' || v_job.n || '}', v_job.id::text);
 	END LOOP;
@@ -444,7 +506,7 @@ BEGIN
 	END LOOP;
 END $tell$;
 
-SELECT is(answer, replace(expected, '{u}', (SELECT p.sub FROM path p WHERE p.path = told.path)), format('%s, path %s: %s', role, path, statement)) FROM told ORDER BY path, n;
+SELECT is(answer, replace(expected, '{u}', sub), format('%s, path %s: %s', role, path, statement)) FROM told JOIN path USING (path) ORDER BY path, told.n;
 SELECT is((SELECT count(*)::integer FROM told), 2 * (SELECT count(*)::integer FROM story), 'the story was told to the end, twice');
 
 --------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(236);
+SELECT plan(304);
 
 \set alice '50000000-0000-4000-8000-00000000000a'
 
@@ -22,10 +22,18 @@ INSERT INTO draft_prompts (session_token, user_id, prompt_text) VALUES ('realtim
 SELECT pipeline.create_job('realtime-run', '{}', :'alice'), pipeline.register_artifact('realtime-run', 'zip', 'X'),
 	   pipeline.upsert_prompt('realtime-prompt', 'C', 'X', 'T') \g /dev/null
 
+INSERT INTO companies (id, name) VALUES ('50000000-0000-4000-8000-0000000000c1', 'Of Alice');
+INSERT INTO employees (company_id, user_id, name) VALUES ('50000000-0000-4000-8000-0000000000c1', :'alice', 'Alice');
+SELECT create_module_content('Of Alice', p_company_id => '50000000-0000-4000-8000-0000000000c1') AS content \gset
+SELECT store_quality_assessment(:'content', 8), create_multimedia_session(:'content') AS session \gset
+SELECT register_multimedia_asset(:'session', NULL, 'video', 'v.mp4') \g /dev/null
+
 CREATE TEMPORARY TABLE readable (tbl text, col text);
 INSERT INTO readable VALUES ('profiles', 'id'), ('draft_prompts', 'id'), ('projects', 'id'), ('jobs', 'id'), ('job_steps', 'id'),
 	('assets', 'id'), ('logs', 'id'), ('credit_accounts', 'user_id'), ('credit_ledger', 'id'), ('studio_jobs', 'job_id'),
-	('pipeline.jobs', 'run_id'), ('pipeline.job_events', 'id'), ('pipeline.artifacts', 'id'), ('pipeline.prompts', 'id');
+	('pipeline.jobs', 'run_id'), ('pipeline.job_events', 'id'), ('pipeline.artifacts', 'id'), ('pipeline.prompts', 'id'),
+	('companies', 'id'), ('employees', 'id'), ('cm_module_content', 'content_id'), ('cm_quality_assessments', 'assessment_id'),
+	('mm_multimedia_sessions', 'session_id'), ('mm_multimedia_assets', 'asset_id');
 
 -- Rows, or the SQLSTATE, with claims given as they are; NULL leaves the setting empty.
 CREATE FUNCTION pg_temp.outcome(p_claims text, p_statement text) RETURNS text
@@ -74,7 +82,9 @@ FROM (SELECT * FROM claim WHERE n <= 4) AS c,
 			 (12, 'SELECT retry_studio_job(NULL)', '42501'),
 			 (13, 'SELECT get_job_attempts(''50000000-0000-4000-8000-000000000002'')', '42501'),
 			 (14, 'SELECT get_job_statistics(''studio_jobs'')', '42501'),
-			 (15, 'SELECT get_job_statistics(''studio_jobs'', ''50000000-0000-4000-8000-00000000000a'')', '42501')) AS s (n, statement, expected)
+			 (15, 'SELECT get_job_statistics(''studio_jobs'', ''50000000-0000-4000-8000-00000000000a'')', '42501'),
+			 (16, 'SELECT get_content_statistics()', '42501'),
+			 (17, 'SELECT search_module_content(''alice'')', '42501')) AS s (n, statement, expected)
 ORDER BY c.n, s.n;
 
 SELECT is(pg_temp.outcome(claims, statement), '22P02', format('refused by auth.uid() itself: %s: %s', statement, label))

@@ -253,6 +253,8 @@ LANGUAGE sql AS $$
   DELETE FROM public.draft_prompts;
   DELETE FROM pipeline.jobs;
   DELETE FROM pipeline.prompts;
+  DELETE FROM public.companies;
+  DELETE FROM public.cm_module_content;
   SELECT * FROM (
     SELECT 'profiles', count(*) FROM public.profiles UNION ALL
     SELECT 'draft_prompts', count(*) FROM public.draft_prompts UNION ALL
@@ -266,6 +268,19 @@ LANGUAGE sql AS $$
     SELECT 'logs', count(*) FROM public.logs UNION ALL
     SELECT 'credit_accounts', count(*) FROM public.credit_accounts UNION ALL
     SELECT 'credit_ledger', count(*) FROM public.credit_ledger UNION ALL
+    SELECT 'employees', count(*) FROM public.employees UNION ALL
+    SELECT 'cm_course_plans', count(*) FROM public.cm_course_plans UNION ALL
+    SELECT 'cm_research_results', count(*) FROM public.cm_research_results UNION ALL
+    SELECT 'cm_quality_assessments', count(*) FROM public.cm_quality_assessments UNION ALL
+    SELECT 'cm_enhancement_sessions', count(*) FROM public.cm_enhancement_sessions UNION ALL
+    SELECT 'mm_multimedia_sessions', count(*) FROM public.mm_multimedia_sessions UNION ALL
+    SELECT 'mm_multimedia_assets', count(*) FROM public.mm_multimedia_assets UNION ALL
+    SELECT 'mm_audio_narrations', count(*) FROM public.mm_audio_narrations UNION ALL
+    SELECT 'mm_slide_presentations', count(*) FROM public.mm_slide_presentations UNION ALL
+    SELECT 'mm_script_generations', count(*) FROM public.mm_script_generations UNION ALL
+    SELECT 'mm_video_analytics', count(*) FROM public.mm_video_analytics UNION ALL
+    SELECT 'mm_rendering_queue', count(*) FROM public.mm_rendering_queue UNION ALL
+    SELECT 'content_search', count(*) FROM studio_engine.content_search UNION ALL
     SELECT 'expiring_credits', count(*) FROM studio_engine.expiring_credits UNION ALL
     SELECT 'ledger_hashes', count(*) FROM studio_engine.ledger_hashes UNION ALL
     SELECT 'pipeline.job_events', count(*) FROM pipeline.job_events UNION ALL

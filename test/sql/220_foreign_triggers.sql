@@ -91,7 +91,10 @@ LANGUAGE sql AS $$
     'studio_engine.limit_studio_jobs()', 'studio_engine.lock_jobs_of_project()', 'studio_engine.lock_jobs_of_user()',
     'studio_engine.note_changed_settings()',
     'studio_engine.price_ended_job()', 'studio_engine.return_hold_of_deleted_job()',
-    'studio_engine.verify_inserted_entries()', 'studio_engine.yield_to_restored_row()'])
+    'studio_engine.verify_inserted_entries()', 'studio_engine.yield_to_restored_row()',
+    'studio_engine.inherit_company(''content'')', 'studio_engine.inherit_company(''employee'')', 'studio_engine.pass_company_on(''session'')',
+    'studio_engine.count_section_words()', 'studio_engine.count_script_words()', 'studio_engine.index_content()',
+    'studio_engine.keep_session_counters()', 'studio_engine.count_assets()'])
 $$;
 CREATE FUNCTION t.all_attached() RETURNS TABLE (function text, answer text, at text)
 LANGUAGE sql AS $$
@@ -177,6 +180,7 @@ SELECT t.attached($$studio_engine.enforce_workflow('profiles')$$, 'BEFORE INSERT
 SELECT t.attached($$studio_engine.enforce_workflow('')$$, 'BEFORE UPDATE', 'ROW') AS empty;
 SELECT t.attached($$studio_engine.enforce_workflow('jobs', 'jobs')$$, 'BEFORE INSERT', 'ROW') AS too_many;
 SELECT t.attached($$public.update_updated_at('x')$$, 'BEFORE UPDATE', 'ROW') AS too_many;
+SELECT t.attached($$studio_engine.inherit_company('profiles')$$, 'BEFORE INSERT', 'ROW') AS unknown;
 -- no trigger at all, and in the place of a view
 SELECT f AS function, t.ask('SELECT ' || regexp_replace(f, '\(.*', '()')) AS called FROM t.functions() f GROUP BY 1, 2 ORDER BY 1;
 CREATE VIEW attached.v AS SELECT 1 AS id;

@@ -102,6 +102,36 @@ SELECT f.key, f.value
  WHERE f.key IN ('completed', 'count_by_status', 'delayed', 'waiting');
 RESET ROLE;
 
+-- README: Content
+SET ROLE service_role;
+INSERT INTO companies (id, name) VALUES ('c0ffee00-0000-4000-8000-000000000001', 'Vasa Museum');
+INSERT INTO employees (company_id, user_id, name)
+VALUES ('c0ffee00-0000-4000-8000-000000000001', 'a11ce000-0000-4000-8000-000000000001', 'Alice');
+
+SELECT create_module_content(
+  p_module_name => 'Why ships sink', p_employee_name => 'Alice',
+  p_company_id => 'c0ffee00-0000-4000-8000-000000000001') AS content_id \gset
+
+SELECT update_module_sections(:'content_id', '{
+  "introduction": "The Vasa sank on her maiden voyage.",
+  "core_content": "She was top-heavy: too many guns, too little ballast."}') AS words;
+SELECT store_quality_assessment(:'content_id', 8.5) IS NOT NULL AS assessed;
+SELECT status, total_word_count, section_word_counts ->> 'core_content' AS core_content FROM cm_module_content;
+
+SELECT create_multimedia_session(p_content_id => :'content_id') AS session_id \gset
+SELECT jsonb_array_length(register_multimedia_assets(:'session_id', '[
+  {"asset_type": "slide", "file_path": "/tmp/1.png", "section_name": "introduction"},
+  {"asset_type": "slide", "file_path": "/tmp/2.png", "section_name": "core_content"},
+  {"asset_type": "video", "file_path": "/tmp/vasa.mp4", "duration_seconds": 95}]')) AS registered;
+SELECT update_session_status(:'session_id', 'completed') ->> 'progress_percentage' AS progress;
+SELECT total_assets_generated, slides_generated, video_files_generated FROM mm_multimedia_sessions;
+RESET ROLE;
+
+SET ROLE authenticated;
+SELECT module_name, section, headline FROM search_module_content('gun ballast');
+SELECT get_content_statistics() #>> '{assets,by_type}' AS files;
+RESET ROLE;
+
 -- README: Credits
 SELECT entry_no, type, amount, balance_after, note FROM credit_ledger ORDER BY entry_no;
 
@@ -184,4 +214,5 @@ SELECT (SELECT count(*) FROM jobs) AS jobs, (SELECT count(*) FROM credit_ledger)
 -- What the examples changed for the tests that follow.
 UPDATE studio_engine.settings SET value = '10' WHERE name = 'welcome_credits';
 DELETE FROM pipeline.prompts;
+DELETE FROM companies;
 RESET request.jwt.claims;

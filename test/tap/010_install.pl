@@ -101,7 +101,7 @@ is(query($node, 'owned', q{
 		   AND typnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace)
 		UNION ALL
 		SELECT nspowner FROM pg_namespace WHERE nspname IN ('studio_engine', 'pipeline')) o (owner)}),
-	'installer 26', '... and owns the tables, the types and the schemas');
+	'installer 41', '... and owns the tables, the types and the schemas');
 is(query($node, 'owned', q{SELECT extowner::regrole FROM pg_extension WHERE extname = 'studio_engine'}),
 	'installer', '... and the extension');
 is(query($node, 'owned', q{
@@ -238,6 +238,9 @@ sub fill
 		SELECT count(*) FROM public.claim_jobs('jobs', 'a worker', 1, '1 day');
 		SELECT pipeline.create_job('run ' || email, '{}', id), pipeline.register_artifact('run ' || email, 'zip', 'u') FROM auth.users;
 		SELECT pipeline.upsert_prompt('p', 'c', 'x', 't');
+		INSERT INTO public.companies (id, name) VALUES (md5('c')::uuid, 'c');
+		INSERT INTO public.employees (company_id, user_id, name) SELECT md5('c')::uuid, id, 'e' FROM auth.users;
+		SELECT public.update_module_section(public.create_module_content('m', p_company_id => md5('c')::uuid), 'introduction', 'kept words');
 		UPDATE studio_engine.settings SET value = '7' WHERE name = 'welcome_credits';});
 	query($node, $db, q{
 		ALTER TABLE public.profiles ADD COLUMN nickname text DEFAULT 'none';
@@ -265,7 +268,7 @@ foreach my $case ([ 'bare', 'postgres' ], [ 'owned', 'installer' ])
 	is(query($node, $db, q{SELECT (SELECT count(*) FROM public.credit_ledger), (SELECT count(*) FROM public.jobs)}),
 		'8|4', "$owner: ... leaves the rows");
 	is(query($node, $db, q{SELECT count(*) FROM pg_class WHERE relrowsecurity AND relnamespace = 'public'::regnamespace}),
-		'10', "$owner: ... and row level security on");
+		'24', "$owner: ... and row level security on");
 	refused_ok($node, $db, 'CREATE EXTENSION studio_engine', '42501',
 		[ qr/belong to somebody else/, qr/table public\.credit_ledger/, qr/schema studio_engine/, qr/table pipeline\.jobs/ ],
 		"$owner: another role does not get the data", user => 'stranger');

@@ -143,6 +143,39 @@ $history .= q{
 	UPDATE studio_engine.queue SET due_at = '2001-01-01' WHERE job_id = (SELECT job_id FROM quick WHERE no = 4);
 };
 
+# Content and multimedia: rows in every table, in several states, one of them older than its words.
+$history .= q{
+	UPDATE studio_engine.settings SET value = '6' WHERE name = 'quality_pass_score';
+	INSERT INTO public.companies (id, name) SELECT md5('company ' || i)::uuid, E'C\u00f6mpany\t' || i FROM generate_series(1, 3) i;
+	INSERT INTO public.employees (id, company_id, user_id, name, email)
+		SELECT md5('employee ' || i)::uuid, md5('company ' || i % 3 + 1)::uuid, u.id, 'Employee ' || i, u.email
+		  FROM generate_series(1, 13) i LEFT JOIN auth.users u ON u.id = md5('user ' || i)::uuid;
+	CREATE TEMP TABLE modules AS SELECT i, public.create_module_content('Module ' || i, 'Employee', 'session ' || i,
+		p_company_id => CASE WHEN i < 7 THEN md5('company ' || i % 3 + 1)::uuid END) AS id FROM generate_series(1, 7) i;
+	SELECT public.update_module_sections(id, jsonb_build_object('introduction', E'Kept words\n\\N ' || i, 'case_studies', repeat('long words ', 10000))) FROM modules;
+	SELECT public.store_quality_assessment(id, i, p_sections_needing_work => '{introduction}', p_critical_issues => '{"a,b"}', p_passed => i > 3)
+	  FROM modules WHERE i > 1;
+	SELECT public.start_enhancement_session(id, (public.get_latest_quality_assessment(id) ->> 'assessment_id')::uuid) FROM modules WHERE i BETWEEN 2 AND 4;
+	SELECT public.complete_enhancement_session(session_id) FROM public.cm_enhancement_sessions LIMIT 1;
+	UPDATE public.cm_module_content SET status = 'quality_check' WHERE content_id = (SELECT id FROM modules WHERE i = 2);
+	SELECT public.archive_module_content('0', 1);
+	UPDATE studio_engine.settings SET value = 'simple' WHERE name = 'search_configuration';
+	SELECT public.refresh_content_search(3);
+	SELECT public.store_research_results(public.create_course_plan(id, name), p_search_queries => ARRAY['a,"b"', NULL]) FROM public.employees;
+	CREATE TEMP TABLE runs AS SELECT i, public.create_multimedia_session(id) AS id FROM modules;
+	SELECT public.register_multimedia_assets(id, (SELECT jsonb_agg(jsonb_build_object('asset_type', y, 'file_path', y || n))
+		FROM generate_series(1, runs.i) n, unnest('{video,audio,slide,document}'::text[]) y)) FROM runs;
+	SELECT public.update_session_status(id, s.status, 30.5, s.status) FROM runs JOIN (VALUES (1, 'completed'), (2, 'failed'), (3, 'processing')) s (i, status) USING (i);
+	UPDATE public.mm_multimedia_assets SET status = 'processed' WHERE asset_type = 'video';
+	SELECT public.update_audio_narration(public.create_audio_narration(id), 'completed', 1.5, '[1]',
+		p_segments_audio_ids => ARRAY(SELECT asset_id FROM public.mm_multimedia_assets a WHERE a.session_id = runs.id AND asset_type = 'audio')) FROM runs;
+	SELECT public.update_slide_presentation(public.create_slide_presentation(id, 'Deck'), 'generating') FROM runs;
+	SELECT public.update_script_generation(public.create_script_generation(id), 'completed', 'Some words') FROM runs;
+	SELECT public.record_video_view(asset_id, 2.5, true) FROM public.mm_multimedia_assets WHERE asset_type = 'video';
+	SELECT public.enqueue_rendering(id, p_user_id => md5('user 1')::uuid) FROM runs;
+	UPDATE public.mm_rendering_queue SET status = 'rendering', progress = 40 WHERE session_id = (SELECT id FROM runs WHERE i = 1);
+};
+
 # What the owner of a database adds to tables of ours.
 my $customs = q{
 	ALTER TABLE public.profiles ADD COLUMN nickname text DEFAULT 'none';
@@ -334,6 +367,47 @@ sub client_ok
 
 my @psql_strict = ('-X', '-q', '-o', '/dev/null', '-v', 'ON_ERROR_STOP=1', '-f');
 
+# What content needs besides its rows: counters that go on counting, words that are
+# found, flows and companies.  Nothing of it stays.
+sub content_ok
+{
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($db, $name) = @_;
+
+	sql_ok($node, $db, q{
+		BEGIN;
+		DO $$
+		DECLARE
+			v_run uuid := (SELECT session_id FROM public.mm_multimedia_sessions WHERE status = 'started' ORDER BY total_assets_generated DESC LIMIT 1);
+			v_content uuid := (SELECT content_id FROM public.mm_multimedia_sessions WHERE session_id = v_run);
+		BEGIN
+			ASSERT (SELECT count(*) FROM public.mm_multimedia_sessions) = 7;
+			ASSERT NOT EXISTS (SELECT FROM public.mm_multimedia_sessions s WHERE s.total_assets_generated <>
+				(SELECT count(*) FROM public.mm_multimedia_assets a WHERE a.session_id = s.session_id)), 'counters';
+			PERFORM public.register_multimedia_asset(v_run, NULL, 'video', 'more.mp4');
+			ASSERT (SELECT total_assets_generated = 29 AND video_files_generated = 8 FROM public.mm_multimedia_sessions WHERE session_id = v_run), 'counters go on';
+			ASSERT (SELECT count(*) FROM public.search_module_content('kept', p_limit => 100)) = 6, 'search';
+			ASSERT public.refresh_content_search() = 3, 'what was stale is stale';
+			ASSERT public.update_module_section(v_content, 'core_content', 'three more words') = 3, 'words';
+			ASSERT (SELECT count(*) FROM public.search_module_content('"three more"')) = 1, 'search goes on';
+			UPDATE public.cm_module_content SET company_id = md5('company 1')::uuid WHERE content_id = v_content;
+			ASSERT (SELECT bool_and(company_id = md5('company 1')::uuid) FROM public.mm_multimedia_assets WHERE session_id = v_run), 'companies';
+			BEGIN
+				UPDATE public.mm_multimedia_sessions SET status = 'started' WHERE status = 'completed';
+				RAISE EXCEPTION 'an illegal transition passed';
+			EXCEPTION WHEN check_violation THEN NULL;
+			END;
+		END $$;
+		ROLLBACK;}, "$name: content is searched, counted and guarded as before");
+	my $user = uuid_of('user 1');
+	is(query($node, $db, qq{
+		SET request.jwt.claims = '{"sub": "$user", "role": "authenticated"}';
+		SET ROLE authenticated;
+		SELECT count(*), count(DISTINCT company_id), (SELECT count(*) FROM public.mm_multimedia_assets) FROM public.cm_module_content;}),
+		'2|1|20', "$name: a user sees his company");
+	return;
+}
+
 # The copy is the source again, and alive.  Where the target was empty
 # (was_empty), the dump of the copy is the dump of the source.
 sub copy_ok
@@ -347,6 +421,7 @@ sub copy_ok
 	same_text(dump_text($node, $db), $source{text}, "$name: pg_dump says the same of the copy")
 	  if $options{was_empty};
 	books_ok($node, $db, $name);
+	content_ok($db, $name);
 	is(query($node, $db, 'SELECT count(*) FROM studio_engine.lint()'), '0', "$name: lint() finds nothing");
 	is(due_in($db), $source{due}, "$name: the same credit expires, and what holds give back");
 	same_text(work_in($db), $source{work}, "$name: workers go on with their leases, reap, and claim the same jobs in the same order");
@@ -389,6 +464,11 @@ is(query($node, 'source', q{
 is(query($node, 'source', q{SELECT string_agg(DISTINCT outcome, ' ' ORDER BY outcome) FROM studio_engine.attempts}),
 	'cancelled completed expired failed released retried snoozed', '... with attempts of every outcome');
 alive_ok($node, 'source', 'the source');
+content_ok('source', 'the source');
+is(query($node, 'source', q{
+	SELECT string_agg(c.relname, ' ') FROM pg_class c WHERE c.relkind = 'r' AND c.relname ~ '^(cm|mm)_'
+	   AND (xpath('/row/c/text()', query_to_xml(format('SELECT count(*) AS c FROM public.%I', c.relname), false, true, '')))[1]::text = '0'}),
+	'', '... and rows in all tables of content and multimedia');
 remember_source('source');
 
 my %archive = (

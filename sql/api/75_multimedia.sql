@@ -1,0 +1,134 @@
+-- Multimedia: sessions, files, narrations, slides, scripts, views, rendering.
+-- Pitfall: a call that is repeated after a lost answer registers a file again;
+-- what only sets a status or a value may be repeated.
+
+CREATE FUNCTION studio_engine.keep_session_counters() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'keep_session_counters'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION studio_engine.keep_session_counters() IS
+'Trigger, BEFORE INSERT OR UPDATE on mm_multimedia_sessions: the counters are what count_assets() makes them, whatever a statement writes.';
+
+CREATE FUNCTION studio_engine.count_assets() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'count_assets'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION studio_engine.count_assets() IS
+'Trigger, AFTER each statement on mm_multimedia_assets, with transition tables: adds to and takes from the counters of the sessions concerned, which it locks in the order of their ids.';
+
+CREATE FUNCTION @extschema@.create_multimedia_session(
+    p_content_id uuid, p_module_name text DEFAULT NULL, p_employee_name text DEFAULT NULL,
+    p_session_type text DEFAULT 'full_generation', p_generation_config jsonb DEFAULT '{}',
+    p_content_sections text[] DEFAULT '{}')
+  RETURNS uuid
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_multimedia_session'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.create_multimedia_session(uuid, text, text, text, jsonb, text[]) IS
+'Starts a multimedia session for a module, in its company. Names that are NULL are those of the module; p_content_sections: the sections to generate, empty for all. Returns its id. Services only; 22004, 22023 unknown section, PT404.';
+
+CREATE FUNCTION @extschema@.update_session_status(
+    p_session_id uuid, p_status text, p_progress_percentage numeric DEFAULT NULL,
+    p_current_stage text DEFAULT NULL, p_error_message text DEFAULT NULL)
+  RETURNS jsonb
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'update_session_status'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.update_session_status(uuid, text, numeric, text, text) IS
+'Moves a session to p_status (started, processing, completed, failed) along workflow_transitions(), with progress in percent (never backwards within an attempt), stage and error; NULL leaves a value as it is. completed sets progress 100, completed_at and processing_duration_seconds; failed > started begins a new attempt. Returns the session. Services only; 22004, 22023, PT404, 23514 illegal transition.';
+
+CREATE FUNCTION @extschema@.register_multimedia_asset(
+    p_session_id uuid, p_content_id uuid, p_asset_type text, p_file_path text, p_asset_name text DEFAULT NULL,
+    p_section_name text DEFAULT NULL, p_duration_seconds numeric DEFAULT NULL,
+    p_file_size_bytes bigint DEFAULT NULL, p_mime_type text DEFAULT NULL,
+    p_generation_config jsonb DEFAULT '{}', p_storage_bucket text DEFAULT 'multimedia-assets',
+    p_storage_path text DEFAULT NULL, p_public_url text DEFAULT NULL)
+  RETURNS uuid
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'register_multimedia_asset'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.register_multimedia_asset(uuid, uuid, text, text, text, text, numeric, bigint, text, jsonb, text, text, text) IS
+'Registers a file of a session. p_content_id: the content of the session, or NULL for it; p_asset_type: video, audio, slide, script, thumbnail, image or document; p_asset_name NULL: the file name in p_file_path; p_storage_path NULL: type/section/time_filename, with complete_module where there is no section and _ for characters that are not safe. Returns its id; each call makes a new one. Services only; 22004, 22023, PT404, PT409 the content is not that of the session.';
+
+CREATE FUNCTION @extschema@.register_multimedia_assets(p_session_id uuid, p_assets jsonb)
+  RETURNS jsonb
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'register_multimedia_assets'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.register_multimedia_assets(uuid, jsonb) IS
+'Registers 1 to 10000 files of a session, or none: p_assets is a JSON array of objects with the arguments of register_multimedia_asset() without p_ as members. All of it is checked first; DETAIL says which element, from 1, is wrong and why. Returns the ids as a JSON array in the same order. Services only; 22004, 22023, PT404.';
+
+CREATE FUNCTION @extschema@.get_session_statistics(p_session_id uuid)
+  RETURNS jsonb
+  LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'get_session_statistics'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.get_session_statistics(uuid) IS
+'Numbers of a session: status, progress, seconds, assets by type and status with bytes and seconds, narrations, presentations, scripts, renderings. Services, and users of its company; 22004, 42501 not of the caller''s companies, PT404.';
+
+CREATE FUNCTION @extschema@.create_audio_narration(
+    p_session_id uuid, p_narration_name text DEFAULT NULL, p_narration_type text DEFAULT 'full_module',
+    p_section_name text DEFAULT NULL, p_script_content text DEFAULT NULL, p_voice_config jsonb DEFAULT '{}')
+  RETURNS uuid
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_audio_narration'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.create_audio_narration(uuid, text, text, text, text, jsonb) IS
+'Makes a narration of a session, in status pending. Returns its id. Services only; 22004, 22023, PT404.';
+
+CREATE FUNCTION @extschema@.update_audio_narration(
+    p_narration_id uuid, p_status text DEFAULT NULL, p_total_duration_seconds numeric DEFAULT NULL,
+    p_audio_segments jsonb DEFAULT NULL, p_master_audio_id uuid DEFAULT NULL,
+    p_segments_audio_ids uuid[] DEFAULT NULL, p_script_content text DEFAULT NULL)
+  RETURNS jsonb
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'update_audio_narration'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.update_audio_narration(uuid, text, numeric, jsonb, uuid, uuid[], text) IS
+'Moves a narration to p_status (pending, synthesizing, completed, failed) and sets what is not NULL; files must be audio assets of the session. completed sets synthesis_completed. Returns the narration. Services only; 22004, 22023, PT404, 23514 illegal transition.';
+
+CREATE FUNCTION @extschema@.create_slide_presentation(
+    p_session_id uuid, p_presentation_name text DEFAULT NULL, p_presentation_type text DEFAULT 'full_module',
+    p_total_slides integer DEFAULT 0, p_slide_order jsonb DEFAULT '[]', p_template_used text DEFAULT NULL,
+    p_theme_config jsonb DEFAULT '{}')
+  RETURNS uuid
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_slide_presentation'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.create_slide_presentation(uuid, text, text, integer, jsonb, text, jsonb) IS
+'Makes a slide deck of a session, in status draft. p_total_slides: 0 to 100000. Returns its id. Services only; 22004, 22023, PT404.';
+
+CREATE FUNCTION @extschema@.update_slide_presentation(
+    p_presentation_id uuid, p_status text DEFAULT NULL, p_total_slides integer DEFAULT NULL,
+    p_slide_order jsonb DEFAULT NULL, p_pdf_asset_id uuid DEFAULT NULL, p_pptx_asset_id uuid DEFAULT NULL,
+    p_html_asset_id uuid DEFAULT NULL)
+  RETURNS jsonb
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'update_slide_presentation'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.update_slide_presentation(uuid, text, integer, jsonb, uuid, uuid, uuid) IS
+'Moves a slide deck to p_status (draft, generating, completed, failed) and sets what is not NULL; an exported file, which must be an asset of the session, sets the flag of its format. Returns the deck. Services only; 22004, 22023, PT404, 23514 illegal transition.';
+
+CREATE FUNCTION @extschema@.create_script_generation(
+    p_session_id uuid, p_section_name text DEFAULT NULL, p_script_type text DEFAULT 'narration',
+    p_generation_config jsonb DEFAULT '{}')
+  RETURNS uuid
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_script_generation'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.create_script_generation(uuid, text, text, jsonb) IS
+'Notes that a script is to be written for a session, in status pending. Returns its id. Services only; 22004, 22023, PT404.';
+
+CREATE FUNCTION @extschema@.update_script_generation(
+    p_script_id uuid, p_status text DEFAULT NULL, p_script_content text DEFAULT NULL,
+    p_error_message text DEFAULT NULL)
+  RETURNS jsonb
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'update_script_generation'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.update_script_generation(uuid, text, text, text) IS
+'Moves a script to p_status (pending, generating, completed, failed) and sets what is not NULL; its words are counted. Returns the script. Services only; 22004, 22023, PT404, 23514 illegal transition.';
+
+CREATE FUNCTION @extschema@.record_video_view(
+    p_asset_id uuid, p_watch_seconds numeric DEFAULT 0, p_completed boolean DEFAULT false)
+  RETURNS jsonb
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'record_video_view'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.record_video_view(uuid, numeric, boolean) IS
+'Counts a view of an asset on this day, in UTC: one more, with the seconds watched, and to the end where p_completed. Returns the row of the day. Services only; 22004, 22023 negative seconds, PT404.';
+
+CREATE FUNCTION @extschema@.enqueue_rendering(
+    p_session_id uuid, p_render_config jsonb DEFAULT '{}', p_priority integer DEFAULT 0,
+    p_user_id uuid DEFAULT NULL)
+  RETURNS uuid
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'enqueue_rendering'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.enqueue_rendering(uuid, jsonb, integer, uuid) IS
+'Puts a video of a session into the queue of the renderer, in status queued. Higher p_priority goes first; p_user_id: who asked for it. Returns its id. Services only; 22004, PT404 no such session, 23503 no such user.';

@@ -1,0 +1,166 @@
+-- Triggers, policies and grants of what is made from content.
+-- Pitfall: the counters of a session are written once per statement, whatever
+-- number of assets it brings; a trigger with transition tables serves one event.
+
+CREATE OR REPLACE TRIGGER tr_mm_multimedia_sessions_workflow
+  BEFORE INSERT OR UPDATE ON @extschema@.mm_multimedia_sessions
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.enforce_workflow('mm_multimedia_sessions');
+
+CREATE OR REPLACE TRIGGER tr_mm_multimedia_sessions_updated
+  BEFORE UPDATE ON @extschema@.mm_multimedia_sessions
+  FOR EACH ROW EXECUTE FUNCTION @extschema@.update_updated_at();
+
+CREATE OR REPLACE TRIGGER tr_mm_multimedia_sessions_company
+  BEFORE INSERT OR UPDATE ON @extschema@.mm_multimedia_sessions
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.inherit_company('content');
+
+CREATE OR REPLACE TRIGGER tr_mm_multimedia_assets_workflow
+  BEFORE INSERT OR UPDATE ON @extschema@.mm_multimedia_assets
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.enforce_workflow('mm_multimedia_assets');
+
+CREATE OR REPLACE TRIGGER tr_mm_multimedia_assets_updated
+  BEFORE UPDATE ON @extschema@.mm_multimedia_assets
+  FOR EACH ROW EXECUTE FUNCTION @extschema@.update_updated_at();
+
+CREATE OR REPLACE TRIGGER tr_mm_multimedia_assets_company
+  BEFORE INSERT OR UPDATE ON @extschema@.mm_multimedia_assets
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.inherit_company('session');
+
+CREATE OR REPLACE TRIGGER tr_mm_audio_narrations_workflow
+  BEFORE INSERT OR UPDATE ON @extschema@.mm_audio_narrations
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.enforce_workflow('mm_audio_narrations');
+
+CREATE OR REPLACE TRIGGER tr_mm_audio_narrations_updated
+  BEFORE UPDATE ON @extschema@.mm_audio_narrations
+  FOR EACH ROW EXECUTE FUNCTION @extschema@.update_updated_at();
+
+CREATE OR REPLACE TRIGGER tr_mm_audio_narrations_company
+  BEFORE INSERT OR UPDATE ON @extschema@.mm_audio_narrations
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.inherit_company('session');
+
+CREATE OR REPLACE TRIGGER tr_mm_slide_presentations_workflow
+  BEFORE INSERT OR UPDATE ON @extschema@.mm_slide_presentations
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.enforce_workflow('mm_slide_presentations');
+
+CREATE OR REPLACE TRIGGER tr_mm_slide_presentations_updated
+  BEFORE UPDATE ON @extschema@.mm_slide_presentations
+  FOR EACH ROW EXECUTE FUNCTION @extschema@.update_updated_at();
+
+CREATE OR REPLACE TRIGGER tr_mm_slide_presentations_company
+  BEFORE INSERT OR UPDATE ON @extschema@.mm_slide_presentations
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.inherit_company('session');
+
+CREATE OR REPLACE TRIGGER tr_mm_script_generations_workflow
+  BEFORE INSERT OR UPDATE ON @extschema@.mm_script_generations
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.enforce_workflow('mm_script_generations');
+
+CREATE OR REPLACE TRIGGER tr_mm_script_generations_updated
+  BEFORE UPDATE ON @extschema@.mm_script_generations
+  FOR EACH ROW EXECUTE FUNCTION @extschema@.update_updated_at();
+
+CREATE OR REPLACE TRIGGER tr_mm_script_generations_company
+  BEFORE INSERT OR UPDATE ON @extschema@.mm_script_generations
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.inherit_company('session');
+
+CREATE OR REPLACE TRIGGER tr_mm_video_analytics_company
+  BEFORE INSERT OR UPDATE ON @extschema@.mm_video_analytics
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.inherit_company('asset');
+
+CREATE OR REPLACE TRIGGER tr_mm_rendering_queue_workflow
+  BEFORE INSERT OR UPDATE ON @extschema@.mm_rendering_queue
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.enforce_workflow('mm_rendering_queue');
+
+CREATE OR REPLACE TRIGGER tr_mm_rendering_queue_updated
+  BEFORE UPDATE ON @extschema@.mm_rendering_queue
+  FOR EACH ROW EXECUTE FUNCTION @extschema@.update_updated_at();
+
+CREATE OR REPLACE TRIGGER tr_mm_rendering_queue_company
+  BEFORE INSERT OR UPDATE ON @extschema@.mm_rendering_queue
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.inherit_company('session');
+
+CREATE OR REPLACE TRIGGER tr_mm_multimedia_sessions_counters
+  BEFORE INSERT OR UPDATE ON @extschema@.mm_multimedia_sessions
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.keep_session_counters();
+
+CREATE OR REPLACE TRIGGER tr_mm_multimedia_sessions_pass_on
+  AFTER UPDATE ON @extschema@.mm_multimedia_sessions
+  FOR EACH ROW WHEN (OLD.company_id IS DISTINCT FROM NEW.company_id OR OLD.content_id IS DISTINCT FROM NEW.content_id)
+  EXECUTE FUNCTION studio_engine.pass_company_on('session');
+
+CREATE OR REPLACE TRIGGER tr_mm_multimedia_assets_pass_on
+  AFTER UPDATE ON @extschema@.mm_multimedia_assets
+  FOR EACH ROW WHEN (OLD.company_id IS DISTINCT FROM NEW.company_id OR OLD.content_id IS DISTINCT FROM NEW.content_id)
+  EXECUTE FUNCTION studio_engine.pass_company_on('asset');
+
+CREATE OR REPLACE TRIGGER tr_mm_multimedia_assets_count_inserted
+  AFTER INSERT ON @extschema@.mm_multimedia_assets
+  REFERENCING NEW TABLE AS new_assets
+  FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.count_assets();
+
+CREATE OR REPLACE TRIGGER tr_mm_multimedia_assets_count_updated
+  AFTER UPDATE ON @extschema@.mm_multimedia_assets
+  REFERENCING OLD TABLE AS old_assets NEW TABLE AS new_assets
+  FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.count_assets();
+
+CREATE OR REPLACE TRIGGER tr_mm_multimedia_assets_count_deleted
+  AFTER DELETE ON @extschema@.mm_multimedia_assets
+  REFERENCING OLD TABLE AS old_assets
+  FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.count_assets();
+
+CREATE OR REPLACE TRIGGER tr_mm_multimedia_assets_count_truncated
+  AFTER TRUNCATE ON @extschema@.mm_multimedia_assets
+  FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.count_assets();
+
+CREATE OR REPLACE TRIGGER tr_mm_script_generations_words
+  BEFORE INSERT OR UPDATE ON @extschema@.mm_script_generations
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.count_script_words();
+
+DROP POLICY IF EXISTS mm_multimedia_sessions_select ON @extschema@.mm_multimedia_sessions;
+CREATE POLICY mm_multimedia_sessions_select ON @extschema@.mm_multimedia_sessions
+  FOR SELECT TO authenticated USING (company_id IN (
+    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid())));
+
+DROP POLICY IF EXISTS mm_multimedia_assets_select ON @extschema@.mm_multimedia_assets;
+CREATE POLICY mm_multimedia_assets_select ON @extschema@.mm_multimedia_assets
+  FOR SELECT TO authenticated USING (company_id IN (
+    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid())));
+
+DROP POLICY IF EXISTS mm_audio_narrations_select ON @extschema@.mm_audio_narrations;
+CREATE POLICY mm_audio_narrations_select ON @extschema@.mm_audio_narrations
+  FOR SELECT TO authenticated USING (company_id IN (
+    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid())));
+
+DROP POLICY IF EXISTS mm_slide_presentations_select ON @extschema@.mm_slide_presentations;
+CREATE POLICY mm_slide_presentations_select ON @extschema@.mm_slide_presentations
+  FOR SELECT TO authenticated USING (company_id IN (
+    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid())));
+
+DROP POLICY IF EXISTS mm_script_generations_select ON @extschema@.mm_script_generations;
+CREATE POLICY mm_script_generations_select ON @extschema@.mm_script_generations
+  FOR SELECT TO authenticated USING (company_id IN (
+    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid())));
+
+DROP POLICY IF EXISTS mm_video_analytics_select ON @extschema@.mm_video_analytics;
+CREATE POLICY mm_video_analytics_select ON @extschema@.mm_video_analytics
+  FOR SELECT TO authenticated USING (company_id IN (
+    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid())));
+
+DROP POLICY IF EXISTS mm_rendering_queue_select ON @extschema@.mm_rendering_queue;
+CREATE POLICY mm_rendering_queue_select ON @extschema@.mm_rendering_queue
+  FOR SELECT TO authenticated USING (company_id IN (
+    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid())));
+
+GRANT SELECT ON @extschema@.mm_multimedia_sessions,
+  @extschema@.mm_multimedia_assets,
+  @extschema@.mm_audio_narrations,
+  @extschema@.mm_slide_presentations,
+  @extschema@.mm_script_generations,
+  @extschema@.mm_video_analytics,
+  @extschema@.mm_rendering_queue TO authenticated;
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES ON @extschema@.mm_multimedia_sessions,
+  @extschema@.mm_multimedia_assets,
+  @extschema@.mm_audio_narrations,
+  @extschema@.mm_slide_presentations,
+  @extschema@.mm_script_generations,
+  @extschema@.mm_video_analytics,
+  @extschema@.mm_rendering_queue TO service_role;

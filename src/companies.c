@@ -1,0 +1,451 @@
+/*
+ * companies.c
+ *	  Which company a row belongs to, and which ones a caller may see.
+ *
+ * Content has a company, and what is made from it has the same one: a trigger
+ * fills it in and refuses a contradiction, so that policies need not look
+ * further than the row.
+ *
+ * Pitfall: a child may be inserted while its parent is handed to another
+ * company.  So whoever makes a child locks the parent FOR KEY SHARE, which the
+ * foreign key does anyway and which is no hindrance to counters, and whoever
+ * hands a parent over locks it FOR UPDATE before looking for children.  The
+ * lock of a child may come with an older version of the parent: what it says is
+ * read afterwards, with a new snapshot.
+ *
+ * Lock order: employee, content, session, asset, then what belongs to them.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+
+#include "checks.h"
+#include "companies.h"
+#include "errors.h"
+#include "relations.h"
+#include "restore.h"
+#include "triggers.h"
+
+PG_FUNCTION_INFO_V1(inherit_company);
+PG_FUNCTION_INFO_V1(pass_company_on);
+
+static Statement select_company = {
+	.text = "SELECT 1 FROM @extschema@.companies o WHERE o.id = $1 AND " SEEN_BY_CALLER("o.id", "$2", "$3"),
+	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDARRAYOID}
+};
+static Statement select_companies = {
+	.text = "SELECT pg_catalog.array_agg(DISTINCT e.company_id) FROM @extschema@.employees e WHERE e.user_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+
+/* content_id and company_id of a possible parent, after it is kept */
+static Statement keep_content = {
+	.text = "SELECT 1 FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR KEY SHARE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement select_content = {
+	.text = "SELECT c.content_id, c.company_id FROM @extschema@.cm_module_content c WHERE c.content_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement keep_session = {
+	.text = "SELECT 1 FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1 FOR KEY SHARE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement select_session = {
+	.text = "SELECT s.content_id, s.company_id FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement keep_asset = {
+	.text = "SELECT 1 FROM @extschema@.mm_multimedia_assets a WHERE a.asset_id = $1 FOR KEY SHARE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement select_asset = {
+	.text = "SELECT a.content_id, a.company_id FROM @extschema@.mm_multimedia_assets a WHERE a.asset_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement keep_employee = {
+	.text = "SELECT 1 FROM @extschema@.employees e WHERE e.id = $1 FOR KEY SHARE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement select_employee = {
+	.text = "SELECT NULL::pg_catalog.uuid, e.company_id FROM @extschema@.employees e WHERE e.id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+
+static Statement lock_content = {
+	.text = "SELECT 1 FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR UPDATE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement lock_session = {
+	.text = "SELECT 1 FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1 FOR UPDATE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement lock_asset = {
+	.text = "SELECT 1 FROM @extschema@.mm_multimedia_assets a WHERE a.asset_id = $1 FOR UPDATE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+
+#define HAND_OVER(table, key, condition) { \
+	.text = "UPDATE @extschema@." table " SET content_id = $2, company_id = $3" \
+	" WHERE " key " = $1 AND (content_id, company_id) IS DISTINCT FROM ($2, $3)" condition, \
+	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID} \
+}
+
+/* what has a session follows it, when it is its turn */
+static Statement of_content[] = {
+	HAND_OVER("mm_multimedia_sessions", "content_id", ""),
+	HAND_OVER("mm_multimedia_assets", "content_id", " AND session_id IS NULL"),
+	HAND_OVER("mm_audio_narrations", "content_id", " AND session_id IS NULL"),
+	HAND_OVER("mm_slide_presentations", "content_id", " AND session_id IS NULL"),
+	HAND_OVER("mm_script_generations", "content_id", " AND session_id IS NULL"),
+	HAND_OVER("mm_rendering_queue", "content_id", " AND session_id IS NULL"),
+};
+static Statement of_session[] = {
+	HAND_OVER("mm_multimedia_assets", "session_id", ""),
+	HAND_OVER("mm_audio_narrations", "session_id", ""),
+	HAND_OVER("mm_slide_presentations", "session_id", ""),
+	HAND_OVER("mm_script_generations", "session_id", ""),
+	HAND_OVER("mm_rendering_queue", "session_id", ""),
+};
+static Statement of_asset[] = {
+	HAND_OVER("mm_video_analytics", "asset_id", ""),
+};
+
+#define STRAYS(table, key) \
+	"SELECT 1 FROM @extschema@." table " WHERE " key " = $1 AND company_id IS DISTINCT FROM $2"
+
+/* children that another company still has */
+static Statement strays_of_content = {
+	.text = STRAYS("mm_multimedia_sessions", "content_id")
+	" UNION ALL " STRAYS("mm_multimedia_assets", "content_id")
+	" UNION ALL " STRAYS("mm_audio_narrations", "content_id")
+	" UNION ALL " STRAYS("mm_slide_presentations", "content_id")
+	" UNION ALL " STRAYS("mm_script_generations", "content_id")
+	" UNION ALL " STRAYS("mm_rendering_queue", "content_id"),
+	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
+};
+static Statement strays_of_session = {
+	.text = STRAYS("mm_multimedia_assets", "session_id")
+	" UNION ALL " STRAYS("mm_audio_narrations", "session_id")
+	" UNION ALL " STRAYS("mm_slide_presentations", "session_id")
+	" UNION ALL " STRAYS("mm_script_generations", "session_id")
+	" UNION ALL " STRAYS("mm_rendering_queue", "session_id"),
+	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
+};
+static Statement strays_of_asset = {
+	.text = STRAYS("mm_video_analytics", "asset_id"),
+	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
+};
+
+/* a kind of row that others belong to */
+typedef struct Parent
+{
+	const char *name;
+	const char *key;			/* its own column, and that of the children */
+	Statement  *keep;
+	Statement  *select;
+	Statement  *lock;			/* NULL where nothing is handed over */
+	Statement  *children;
+	int			nchildren;
+	Statement  *strays;
+} Parent;
+
+static const Parent content_parent = {
+	"content", "content_id", &keep_content, &select_content,
+	&lock_content, of_content, lengthof(of_content), &strays_of_content
+};
+static const Parent session_parent = {
+	"session", "session_id", &keep_session, &select_session,
+	&lock_session, of_session, lengthof(of_session), &strays_of_session
+};
+static const Parent asset_parent = {
+	"asset", "asset_id", &keep_asset, &select_asset,
+	&lock_asset, of_asset, lengthof(of_asset), &strays_of_asset
+};
+static const Parent employee_parent = {
+	"employee", "employee_id", &keep_employee, &select_employee, NULL, NULL, 0, NULL
+};
+
+static const Parent *const parents[] = {&content_parent, &session_parent, &asset_parent, &employee_parent};
+
+/*
+ * Add what SEEN_BY_CALLER() asks for.  The companies are asked for as the
+ * caller: where employees are an installation's own, its policy decides, as it
+ * does for the policies of our tables.
+ */
+void
+argument_caller(Arguments *args, Caller *caller)
+{
+	Arguments	user = NO_ARGUMENTS;
+	Datum		companies = (Datum) 0;
+
+	argument_add(args, BoolGetDatum(caller->service), false);
+	if (!caller->service)
+	{
+		argument_uuid(&user, &caller->uid);
+		caller_resume(caller);
+		statement_read(&select_companies, &user);
+		if (!result_isnull(1))
+			companies = result_jsonb(1);
+		caller_become(caller, engine_owner());
+	}
+	argument_add(args, companies, companies == (Datum) 0);
+}
+
+/*
+ * A company that the caller may see; NULL passes, and stands for all of them.
+ */
+void
+check_company(FunctionCallInfo fcinfo, int argno, Caller *caller)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	if (PG_ARGISNULL(argno))
+		return;
+	argument_pass(&args, fcinfo, argno);
+	argument_caller(&args, caller);
+	if (statement_read(&select_company, &args) == 0)
+		refuse_unknown(caller, "company", PG_GETARG_UUID_P(argno));
+}
+
+/* ------------------------------------------------------------------------
+ * Children take the company of their parents
+ * ------------------------------------------------------------------------ */
+
+/* an identifier or NULL */
+typedef struct Id
+{
+	bool		known;
+	pg_uuid_t	value;
+} Id;
+
+static bool
+same_id(Id a, Id b)
+{
+	return a.known == b.known && (!a.known || uuid_equal(&a.value, &b.value));
+}
+
+static Id
+row_id(TupleDesc desc, HeapTuple row, const char *column)
+{
+	Id			id = {false};
+	bool		isnull;
+	Datum		value = row_get(desc, row, column, UUIDOID, &isnull);
+
+	if (!isnull)
+	{
+		id.known = true;
+		id.value = *DatumGetUUIDP(value);
+	}
+	return id;
+}
+
+static Id
+found_id(int column)
+{
+	Id			id = {false};
+
+	if (!result_isnull(column))
+	{
+		id.known = true;
+		id.value = result_uuid(column);
+	}
+	return id;
+}
+
+/* What the row says by itself: what an UPDATE leaves alone does not count. */
+static Id
+said_id(const RowEdit *edit, HeapTuple old, const char *column)
+{
+	if (old != NULL && !row_changed(edit, old, column, UUIDOID))
+		return (Id)
+	{
+		false
+	};
+	return row_id(edit->desc, edit->row, column);
+}
+
+/* The id must live as long as the edit. */
+static void
+set_id(RowEdit *edit, const char *column, Id *id)
+{
+	if (same_id(*id, row_id(edit->desc, edit->row, column)))
+		return;
+	if (id->known)
+		row_set(edit, column, UUIDOID, UUIDPGetDatum(&id->value));
+	else
+		row_set_null(edit, column);
+}
+
+/* what parents and children share */
+typedef struct Links
+{
+	Id			content;
+	Id			company;
+} Links;
+
+/* Look at a parent; one that is not there is left to the foreign key. */
+static bool
+find_parent(const Parent *parent, Id key, Links *links)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	if (!key.known)
+		return false;
+	argument_uuid(&args, &key.value);
+	if (statement_run(parent->keep, &args) == 0 || statement_look(parent->select, &args) == 0)
+		return false;
+	links->content = found_id(1);
+	links->company = found_id(2);
+	return true;
+}
+
+pg_noreturn static void
+refuse_contradiction(Relation rel, const char *what, const Parent *parent)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_STUDIO_CONFLICT),
+			 errmsg("row contradicts what it belongs to"),
+			 errdetail("Table %s: the %s is not that of the %s.", RelationGetRelationName(rel), what, parent->name),
+			 errhint("Leave the column out: it is filled in.")));
+}
+
+/* What a parent says must be what the row says, where that says anything. */
+static void
+require_same(Relation rel, const Parent *parent, const char *what, Id said, Id theirs)
+{
+	if (said.known && !same_id(said, theirs))
+		refuse_contradiction(rel, what, parent);
+}
+
+/* The nearest parent that a row has; without one it is what it says it is. */
+static void
+agree_with_parents(Relation rel, const Parent *parent, const RowEdit *edit, HeapTuple old, Links *links)
+{
+	bool		found = find_parent(parent, row_id(edit->desc, edit->row, parent->key), links);
+
+	if (!found && parent == &session_parent)
+	{
+		parent = &content_parent;
+		found = find_parent(parent, row_id(edit->desc, edit->row, parent->key), links);
+	}
+	if (!found)
+		return;
+	require_same(rel, parent, "company", said_id(edit, old, "company_id"), links->company);
+	if (parent != &employee_parent)
+		require_same(rel, parent, "content", said_id(edit, old, "content_id"), links->content);
+}
+
+static const Parent *
+parent_by_name(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(parents); i++)
+	{
+		if (strcmp(parents[i]->name, name) == 0)
+			return parents[i];
+	}
+	refuse_value("the argument of the trigger", "content, session, asset or employee");
+}
+
+/* Did an UPDATE change what the row belongs to? */
+static bool
+is_relinked(const Parent *parent, const RowEdit *edit, HeapTuple old)
+{
+	return row_changed(edit, old, parent->key, UUIDOID) ||
+		row_changed(edit, old, "company_id", UUIDOID) ||
+		(parent != &employee_parent && row_changed(edit, old, "content_id", UUIDOID));
+}
+
+/*
+ * inherit_company(parent) returns trigger: BEFORE INSERT OR UPDATE.
+ */
+Datum
+inherit_company(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_INSERT | ON_UPDATE, 1);
+	const Parent *parent = parent_by_name(data->tg_trigger->tgargs[0]);
+	RowEdit		edit = {
+		.desc = RelationGetDescr(data->tg_relation),
+		.row = trigger_new_row(data)
+	};
+	HeapTuple	old = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_trigtuple : NULL;
+	bool		has_content = parent != &employee_parent;
+	Links		links;
+	Caller		caller;
+
+	if (restoring() || (old != NULL && !is_relinked(parent, &edit, old)))
+		return PointerGetDatum(edit.row);
+
+	links.company = row_id(edit.desc, edit.row, "company_id");
+	if (has_content)
+		links.content = row_id(edit.desc, edit.row, "content_id");
+	caller_enter_trigger(&caller);
+	agree_with_parents(data->tg_relation, parent, &edit, old, &links);
+	caller_leave(&caller);
+
+	set_id(&edit, "company_id", &links.company);
+	if (has_content)
+		set_id(&edit, "content_id", &links.content);
+	return PointerGetDatum(row_edit_apply(&edit));
+}
+
+/* An old snapshot does not show what was made since, but still before the
+ * parent was locked. */
+static void
+check_strays(const Parent *parent, const pg_uuid_t *key, const pg_uuid_t *company)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	if (!IsolationUsesXactSnapshot())
+		return;
+	argument_uuid(&args, key);
+	argument_uuid(&args, company);
+	if (statement_look(parent->strays, &args) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_STUDIO_CONFLICT),
+				 errmsg("something was made from it at the same time"),
+				 errhint("Repeat the transaction.")));
+}
+
+static void
+hand_over(const Parent *parent, const pg_uuid_t *key, const pg_uuid_t *content, const pg_uuid_t *company)
+{
+	Arguments	lock = NO_ARGUMENTS;
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&lock, key);
+	statement_run(parent->lock, &lock);
+	argument_uuid(&args, key);
+	argument_uuid(&args, content);
+	argument_uuid(&args, company);
+	for (int i = 0; i < parent->nchildren; i++)
+		statement_run(&parent->children[i], &args);
+	check_strays(parent, key, company);
+}
+
+/*
+ * pass_company_on(parent) returns trigger: AFTER UPDATE.
+ */
+Datum
+pass_company_on(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, AFTER_ROW, ON_UPDATE, 1);
+	const Parent *parent = parent_by_name(data->tg_trigger->tgargs[0]);
+	TupleDesc	desc = RelationGetDescr(data->tg_relation);
+	Id			key = row_id(desc, data->tg_newtuple, parent->key),
+				content = row_id(desc, data->tg_newtuple, "content_id"),
+				company = row_id(desc, data->tg_newtuple, "company_id");
+	Caller		caller;
+
+	if (!restoring() && parent->lock != NULL)
+	{
+		caller_enter_trigger(&caller);
+		hand_over(parent, &key.value, content.known ? &content.value : NULL, company.known ? &company.value : NULL);
+		caller_leave(&caller);
+	}
+	return PointerGetDatum(NULL);
+}

@@ -1,0 +1,779 @@
+/*
+ * multimedia.c
+ *	  Sessions that make multimedia from content, and the files they made.
+ *
+ * The counters of a session are kept by triggers on its files, once for each
+ * statement and session, so that bulk loads cost no more than they have to.
+ * They add and subtract, and never count anew: a count would miss what others
+ * have not committed.
+ *
+ * Pitfall: a file name comes from the caller and becomes part of a path in the
+ * object store.  Only letters, digits, dot, dash and underscore survive, and no
+ * part of a path begins with a dot.
+ *
+ * Lock order: sessions in the order of their ids, before their files.  The
+ * triggers lock them FOR NO KEY UPDATE, which goes together with what foreign
+ * keys hold.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+#include "utils/rel.h"
+
+#include "caller.h"
+#include "checks.h"
+#include "companies.h"
+#include "content.h"
+#include "errors.h"
+#include "flows.h"
+#include "multimedia.h"
+#include "restore.h"
+#include "statements.h"
+#include "triggers.h"
+
+PG_FUNCTION_INFO_V1(keep_session_counters);
+PG_FUNCTION_INFO_V1(count_assets);
+PG_FUNCTION_INFO_V1(create_multimedia_session);
+PG_FUNCTION_INFO_V1(update_session_status);
+PG_FUNCTION_INFO_V1(register_multimedia_asset);
+PG_FUNCTION_INFO_V1(register_multimedia_assets);
+PG_FUNCTION_INFO_V1(get_session_statistics);
+
+#define MAX_BULK 10000
+#define COUNTERS 4
+
+static const char *const asset_types[] = {"video", "audio", "slide", "script", "thumbnail", "image", "document"};
+
+static const char *const counter_columns[COUNTERS] = {
+	"total_assets_generated", "slides_generated", "audio_files_generated", "video_files_generated"
+};
+
+static Statement insert_session = {
+	.text = "INSERT INTO @extschema@.mm_multimedia_sessions"
+	" (content_id, module_name, employee_name, session_type, generation_config, content_sections)"
+	" SELECT c.content_id, COALESCE($2, c.module_name), COALESCE($3, c.employee_name), $4, COALESCE($5, '{}'), COALESCE($6, '{}')"
+	"   FROM @extschema@.cm_module_content c WHERE c.content_id = $1"
+	" RETURNING session_id",
+	.nargs = 6,.argtypes = {UUIDOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID, TEXTARRAYOID}
+};
+static Statement update_session = {
+	.text = "UPDATE @extschema@.mm_multimedia_sessions s"
+	"   SET status = $2, progress_percentage = COALESCE($3, s.progress_percentage),"
+	"       current_stage = COALESCE($4, s.current_stage), error_message = COALESCE($5, s.error_message)"
+	" WHERE s.session_id = $1 RETURNING pg_catalog.to_jsonb(s)",
+	.nargs = 5,.argtypes = {UUIDOID, TEXTOID, NUMERICOID, TEXTOID, TEXTOID}
+};
+static Statement lock_session = {
+	.text = "SELECT s.content_id FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1 FOR NO KEY UPDATE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+
+/* a name that is safe as a part of a path; the end of it, where types are */
+#define SAFE_NAME(name) \
+	"pg_catalog.regexp_replace(pg_catalog.right(pg_catalog.regexp_replace(" name \
+	", '[^A-Za-z0-9._-]+', '_', 'g'), 100), '^[.]+', '_')"
+
+/* the last part of a path of any system */
+#define FILE_NAME(path) "COALESCE(NULLIF(pg_catalog.regexp_replace(" path ", E'^.*[/\\\\\\\\]', ''), ''), 'file')"
+
+#define STORAGE_PATH(type, section, name, time) \
+	type " || '/' || " SAFE_NAME("COALESCE(NULLIF(" section ", ''), 'complete_module')") \
+	" || '/' || pg_catalog.to_char((" time ") AT TIME ZONE 'UTC', 'YYYYMMDD\"T\"HH24MISSUS')" \
+	" || '_' || " SAFE_NAME(FILE_NAME(name))
+
+static Statement insert_asset = {
+	.text = "INSERT INTO @extschema@.mm_multimedia_assets"
+	" (session_id, content_id, asset_type, file_path, asset_name, section_name, duration_seconds, file_size_bytes,"
+	"  mime_type, generation_config, storage_bucket, storage_path, public_url)"
+	" VALUES ($1, $2, $3, $4, COALESCE($5, " FILE_NAME("$4") "), $6, $7, $8, $9, COALESCE($10, '{}'), $11,"
+	"   COALESCE($12, " STORAGE_PATH("$3", "$6", "COALESCE($5, $4)", "pg_catalog.clock_timestamp()") "), $13)"
+	" RETURNING asset_id",
+	.nargs = 13,.argtypes = {
+		UUIDOID, UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, NUMERICOID, INT8OID,
+		TEXTOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID
+	}
+};
+
+/* a microsecond more for each of them, so that equal names differ */
+static Statement insert_assets = {
+	.text = "WITH given AS MATERIALIZED ("
+	"  SELECT pg_catalog.gen_random_uuid() AS asset_id, e.number, e.asset"
+	"    FROM pg_catalog.jsonb_array_elements($2) WITH ORDINALITY e (asset, number)"
+	"), made AS ("
+	"  INSERT INTO @extschema@.mm_multimedia_assets"
+	"   (asset_id, session_id, asset_type, file_path, asset_name, section_name, duration_seconds, file_size_bytes,"
+	"    mime_type, generation_config, storage_bucket, storage_path, public_url)"
+	"  SELECT g.asset_id, $1, g.asset ->> 'asset_type', g.asset ->> 'file_path',"
+	"         COALESCE(g.asset ->> 'asset_name', " FILE_NAME("g.asset ->> 'file_path'") "), g.asset ->> 'section_name',"
+	"         (g.asset ->> 'duration_seconds')::pg_catalog.numeric, (g.asset ->> 'file_size_bytes')::pg_catalog.numeric::pg_catalog.int8,"
+	"         g.asset ->> 'mime_type', COALESCE(NULLIF(g.asset -> 'generation_config', 'null'), '{}'),"
+	"         COALESCE(g.asset ->> 'storage_bucket', 'multimedia-assets'),"
+	"         COALESCE(g.asset ->> 'storage_path', " STORAGE_PATH("(g.asset ->> 'asset_type')", "(g.asset ->> 'section_name')",
+																  "COALESCE(g.asset ->> 'asset_name', g.asset ->> 'file_path')",
+																  "pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => g.number / 1000000.0)") "),"
+	"         g.asset ->> 'public_url'"
+	"    FROM given g ORDER BY g.number"
+	") SELECT pg_catalog.jsonb_agg(g.asset_id ORDER BY g.number) FROM given g",
+	.nargs = 2,.argtypes = {UUIDOID, JSONBOID}
+};
+
+/*
+ * Lock first, then write with a new snapshot.  In one statement the writing
+ * would begin at the version of its snapshot, where others may already queue
+ * for the lock that we hold on the newest: a deadlock.
+ */
+static Statement lock_sessions = {
+	.text = "SELECT 1 FROM @extschema@.mm_multimedia_sessions s"
+	" WHERE s.session_id = ANY ($1) ORDER BY s.session_id FOR NO KEY UPDATE",
+	.nargs = 1,.argtypes = {UUIDARRAYOID}
+};
+
+/* arrays: sessions, then what to add to each of their counters */
+static Statement add_to_counters = {
+	.text = "UPDATE @extschema@.mm_multimedia_sessions s"
+	"   SET total_assets_generated = s.total_assets_generated + c.total,"
+	"       slides_generated = s.slides_generated + c.slides,"
+	"       audio_files_generated = s.audio_files_generated + c.audio,"
+	"       video_files_generated = s.video_files_generated + c.video"
+	"  FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
+	"                  pg_catalog.unnest($4), pg_catalog.unnest($5)) c (session_id, total, slides, audio, video)"
+	" WHERE s.session_id = c.session_id",
+	.nargs = 5,.argtypes = {UUIDARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID}
+};
+
+/* after TRUNCATE, of which there are no transition tables */
+#define COUNTED_WITHOUT_ASSETS \
+	"s.total_assets_generated <> 0" \
+	" AND NOT EXISTS (SELECT 1 FROM @extschema@.mm_multimedia_assets a WHERE a.session_id = s.session_id)"
+
+static Statement lock_counted_sessions = {
+	.text = "SELECT 1 FROM @extschema@.mm_multimedia_sessions s"
+	" WHERE " COUNTED_WITHOUT_ASSETS " ORDER BY s.session_id FOR NO KEY UPDATE",
+	.nargs = 0
+};
+static Statement clear_counters = {
+	.text = "UPDATE @extschema@.mm_multimedia_sessions s"
+	"   SET total_assets_generated = 0, slides_generated = 0, audio_files_generated = 0, video_files_generated = 0"
+	" WHERE " COUNTED_WITHOUT_ASSETS,
+	.nargs = 0
+};
+static Statement select_session_statistics = {
+	.text = "SELECT pg_catalog.jsonb_build_object("
+	"  'session_id', s.session_id, 'status', s.status, 'current_stage', s.current_stage,"
+	"  'progress_percentage', s.progress_percentage, 'processing_duration_seconds', s.processing_duration_seconds,"
+	"  'running_seconds', CASE WHEN s.status IN ('started', 'processing') THEN"
+	"     pg_catalog.floor(EXTRACT(epoch FROM pg_catalog.now() - s.started_at)) END,"
+	"  'assets', s.total_assets_generated,"
+	"  'assets_by_type', (SELECT COALESCE(pg_catalog.jsonb_object_agg(n.asset_type, n.number), '{}')"
+	"     FROM (SELECT a.asset_type, pg_catalog.count(*) AS number FROM @extschema@.mm_multimedia_assets a"
+	"            WHERE a.session_id = s.session_id GROUP BY a.asset_type) n),"
+	"  'assets_by_status', (SELECT COALESCE(pg_catalog.jsonb_object_agg(n.status, n.number), '{}')"
+	"     FROM (SELECT a.status, pg_catalog.count(*) AS number FROM @extschema@.mm_multimedia_assets a"
+	"            WHERE a.session_id = s.session_id GROUP BY a.status) n),"
+	"  'bytes', (SELECT COALESCE(pg_catalog.sum(a.file_size_bytes), 0) FROM @extschema@.mm_multimedia_assets a WHERE a.session_id = s.session_id),"
+	"  'seconds', (SELECT COALESCE(pg_catalog.sum(a.duration_seconds), 0) FROM @extschema@.mm_multimedia_assets a WHERE a.session_id = s.session_id),"
+	"  'narrations', (SELECT pg_catalog.count(*) FROM @extschema@.mm_audio_narrations n WHERE n.session_id = s.session_id),"
+	"  'presentations', (SELECT pg_catalog.count(*) FROM @extschema@.mm_slide_presentations p WHERE p.session_id = s.session_id),"
+	"  'scripts', (SELECT pg_catalog.count(*) FROM @extschema@.mm_script_generations g WHERE g.session_id = s.session_id),"
+	"  'renderings', (SELECT COALESCE(pg_catalog.jsonb_object_agg(n.status, n.number), '{}')"
+	"     FROM (SELECT r.status, pg_catalog.count(*) AS number FROM @extschema@.mm_rendering_queue r"
+	"            WHERE r.session_id = s.session_id GROUP BY r.status) n))"
+	"  FROM @extschema@.mm_multimedia_sessions s"
+	" WHERE s.session_id = $1 AND " SEEN_BY_CALLER("s.company_id", "$2", "$3"),
+	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDARRAYOID}
+};
+
+/* ------------------------------------------------------------------------
+ * Counters
+ * ------------------------------------------------------------------------ */
+
+/* what a statement changes for one session */
+typedef struct Change
+{
+	pg_uuid_t	session_id;		/* key; must be first */
+	int32		add[COUNTERS];	/* in the order of counter_columns */
+} Change;
+
+/* are the counters being kept by ourselves? */
+static bool counting = false;
+
+/* Which counter, besides the total, counts this type?  0 for none. */
+static int
+counter_of_type(const char *asset_type)
+{
+	if (strcmp(asset_type, "slide") == 0)
+		return 1;
+	if (strcmp(asset_type, "audio") == 0)
+		return 2;
+	if (strcmp(asset_type, "video") == 0)
+		return 3;
+	return 0;
+}
+
+static void
+count_asset(HTAB *changes, TupleDesc desc, HeapTuple asset, int sign)
+{
+	bool		isnull,
+				found;
+	Datum		session_id = row_get(desc, asset, "session_id", UUIDOID, &isnull);
+	Change	   *change;
+	char	   *asset_type;
+	int			counter;
+
+	if (isnull)
+		return;
+	change = hash_search(changes, DatumGetUUIDP(session_id), HASH_ENTER, &found);
+	if (!found)
+		memset(change->add, 0, sizeof(change->add));
+	change->add[0] += sign;
+
+	asset_type = row_get_text(desc, asset, "asset_type");
+	counter = counter_of_type(asset_type);
+	if (counter > 0)
+		change->add[counter] += sign;
+	pfree(asset_type);
+}
+
+/* Count the rows of a transition table; NULL is none. */
+static void
+count_rows(HTAB *changes, Relation rel, Tuplestorestate *rows, int sign)
+{
+	TupleTableSlot *slot;
+
+	if (rows == NULL)
+		return;
+	slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
+	tuplestore_rescan(rows);
+	while (tuplestore_gettupleslot(rows, true, false, slot))
+	{
+		bool		should_free;
+		HeapTuple	row = ExecFetchSlotHeapTuple(slot, false, &should_free);
+
+		count_asset(changes, RelationGetDescr(rel), row, sign);
+		if (should_free)
+			heap_freetuple(row);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+static bool
+changes_nothing(const Change *change)
+{
+	for (int i = 0; i < COUNTERS; i++)
+	{
+		if (change->add[i] != 0)
+			return false;
+	}
+	return true;
+}
+
+static Datum
+build_array(Datum *values, int n, Oid type, int length, bool by_value, char align)
+{
+	return PointerGetDatum(construct_array(values, n, type, length, by_value, align));
+}
+
+/* Add up the changes of a statement as arguments for add_to_counters; false
+ * where there are none. */
+static bool
+changes_as_arguments(HTAB *changes, Arguments *args)
+{
+	long		most = hash_get_num_entries(changes);
+	Datum	   *sessions = palloc(sizeof(Datum) * (most + 1));
+	Datum	   *adds[COUNTERS];
+	HASH_SEQ_STATUS scan;
+	Change	   *change;
+	int			n = 0;
+
+	for (int i = 0; i < COUNTERS; i++)
+		adds[i] = palloc(sizeof(Datum) * (most + 1));
+	hash_seq_init(&scan, changes);
+	while ((change = hash_seq_search(&scan)) != NULL)
+	{
+		if (changes_nothing(change))
+			continue;
+		sessions[n] = UUIDPGetDatum(&change->session_id);
+		for (int i = 0; i < COUNTERS; i++)
+			adds[i][n] = Int32GetDatum(change->add[i]);
+		n++;
+	}
+	argument_add(args, build_array(sessions, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR), false);
+	for (int i = 0; i < COUNTERS; i++)
+		argument_add(args, build_array(adds[i], n, INT4OID, sizeof(int32), true, TYPALIGN_INT), false);
+	return n > 0;
+}
+
+/* Write counters, which the trigger on sessions lets nobody else do. */
+static void
+write_counters(Statement *statement, const Arguments *args)
+{
+	bool		before = counting;
+
+	counting = true;
+	PG_TRY();
+	{
+		statement_run(statement, args);
+	}
+	PG_FINALLY();
+	{
+		counting = before;
+	}
+	PG_END_TRY();
+}
+
+static HTAB *
+create_changes(void)
+{
+	HASHCTL		control = {
+		.keysize = UUID_LEN,
+		.entrysize = sizeof(Change),
+		.hcxt = CurrentMemoryContext
+	};
+
+	return hash_create("changes of session counters", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/*
+ * count_assets() returns trigger: AFTER each statement on mm_multimedia_assets,
+ * with transition tables.
+ */
+Datum
+count_assets(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, AFTER_STATEMENT,
+									 ON_INSERT | ON_UPDATE | ON_DELETE | ON_TRUNCATE, 0);
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+
+	if (restoring())
+		return PointerGetDatum(NULL);
+
+	caller_enter_trigger(&caller);
+	if (TRIGGER_FIRED_BY_TRUNCATE(data->tg_event))
+	{
+		statement_run(&lock_counted_sessions, &args);
+		write_counters(&clear_counters, &args);
+	}
+	else
+	{
+		HTAB	   *changes = create_changes();
+
+		count_rows(changes, data->tg_relation, data->tg_newtable, 1);
+		count_rows(changes, data->tg_relation, data->tg_oldtable, -1);
+		if (changes_as_arguments(changes, &args))
+		{
+			Arguments	sessions = NO_ARGUMENTS;
+
+			argument_add(&sessions, args.values[0], false);
+			statement_run(&lock_sessions, &sessions);
+			write_counters(&add_to_counters, &args);
+		}
+	}
+	caller_leave(&caller);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * keep_session_counters() returns trigger: BEFORE INSERT OR UPDATE on
+ * mm_multimedia_sessions.  What others write into the counters is ignored: they
+ * count the files that are there.
+ */
+Datum
+keep_session_counters(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_INSERT | ON_UPDATE, 0);
+	RowEdit		edit = {
+		.desc = RelationGetDescr(data->tg_relation),
+		.row = trigger_new_row(data)
+	};
+	HeapTuple	old = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_trigtuple : NULL;
+
+	if (restoring() || (counting && old != NULL))
+		return PointerGetDatum(edit.row);
+	for (int i = 0; i < COUNTERS; i++)
+	{
+		bool		isnull = true;
+		Datum		was = old ? row_get(edit.desc, old, counter_columns[i], INT4OID, &isnull) : Int32GetDatum(0);
+
+		if (old == NULL || row_changed(&edit, old, counter_columns[i], INT4OID))
+			row_set(&edit, counter_columns[i], INT4OID, was);
+	}
+	return PointerGetDatum(row_edit_apply(&edit));
+}
+
+/* ------------------------------------------------------------------------
+ * Sessions
+ * ------------------------------------------------------------------------ */
+
+/*
+ * create_multimedia_session(p_content_id uuid, p_module_name text,
+ * p_employee_name text, p_session_type text, p_generation_config jsonb,
+ * p_content_sections text[]) returns uuid
+ */
+Datum
+create_multimedia_session(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	pg_uuid_t	content_id;
+	pg_uuid_t  *session_id = palloc(sizeof(pg_uuid_t));
+
+	caller_enter_service(&caller);
+	content_id = check_uuid(fcinfo, 0, "p_content_id");
+	check_text(fcinfo, 1, "p_module_name", 0, MAX_WORDING);
+	check_text(fcinfo, 2, "p_employee_name", 0, MAX_WORDING);
+	check_text(fcinfo, 3, "p_session_type", 1, MAX_WORDING);
+	check_sections(fcinfo, 5, "p_content_sections");
+
+	for (int i = 0; i < 6; i++)
+		argument_pass(&args, fcinfo, i);
+	if (statement_run(&insert_session, &args) == 0)
+		refuse_unknown(&caller, "content", &content_id);
+	*session_id = result_uuid(1);
+	caller_leave(&caller);
+
+	PG_RETURN_UUID_P(session_id);
+}
+
+/*
+ * update_session_status(p_session_id uuid, p_status text,
+ * p_progress_percentage numeric, p_current_stage text, p_error_message text)
+ * returns jsonb
+ */
+Datum
+update_session_status(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	pg_uuid_t	session_id;
+	Datum		result;
+
+	caller_enter_service(&caller);
+	session_id = check_uuid(fcinfo, 0, "p_session_id");
+	check_word(fcinfo, 1, "p_status", session_status_names, SESSION_STATUSES);
+	check_numeric(fcinfo, 2, "p_progress_percentage", 0, 100);
+	check_text(fcinfo, 3, "p_current_stage", 0, MAX_WORDING);
+
+	for (int i = 0; i < 5; i++)
+		argument_pass(&args, fcinfo, i);
+	if (statement_run(&update_session, &args) == 0)
+		refuse_unknown(&caller, "session", &session_id);
+	result = result_jsonb(1);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
+}
+
+/*
+ * get_session_statistics(p_session_id uuid) returns jsonb
+ */
+Datum
+get_session_statistics(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	pg_uuid_t	session_id;
+	Datum		result;
+
+	caller_enter_user(&caller);
+	session_id = check_uuid(fcinfo, 0, "p_session_id");
+	argument_uuid(&args, &session_id);
+	argument_caller(&args, &caller);
+	if (statement_read(&select_session_statistics, &args) == 0)
+		refuse_unknown(&caller, "session", &session_id);
+	result = result_jsonb(1);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
+}
+
+/* ------------------------------------------------------------------------
+ * Files
+ * ------------------------------------------------------------------------ */
+
+/* May this be a path in the object store?  It is relative and stays below. */
+static bool
+is_storage_path(const char *path, int length)
+{
+	int			start = 0;
+
+	if (length == 0 || length > MAX_PATH_LENGTH)
+		return false;
+	for (int i = 0; i <= length; i++)
+	{
+		if (i < length && path[i] == '\\')
+			return false;
+		if (i < length && path[i] != '/')
+			continue;
+		if (i == start || (i - start <= 2 && (int) strspn(path + start, ".") >= i - start))
+			return false;
+		start = i + 1;
+	}
+	return true;
+}
+
+static const char storage_path_rule[] = "a relative path whose parts are neither empty nor dots";
+
+/* Lock a session; its content, if any, as text. */
+static char *
+lock_session_or_refuse(const Caller *caller, const pg_uuid_t *session_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, session_id);
+	if (statement_run(&lock_session, &args) == 0)
+		refuse_unknown(caller, "session", session_id);
+	return result_text(1);
+}
+
+static void
+check_storage_path(FunctionCallInfo fcinfo, int argno)
+{
+	char	   *path = check_text(fcinfo, argno, "p_storage_path", 0, MAX_PATH_LENGTH);
+
+	if (path != NULL && !is_storage_path(path, strlen(path)))
+		refuse_value("p_storage_path", storage_path_rule);
+}
+
+/*
+ * register_multimedia_asset(p_session_id uuid, p_content_id uuid,
+ * p_asset_type text, p_file_path text, p_asset_name text, p_section_name text,
+ * p_duration_seconds numeric, p_file_size_bytes bigint, p_mime_type text,
+ * p_generation_config jsonb, p_storage_bucket text, p_storage_path text,
+ * p_public_url text) returns uuid
+ */
+Datum
+register_multimedia_asset(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	pg_uuid_t	session_id;
+	pg_uuid_t  *asset_id = palloc(sizeof(pg_uuid_t));
+
+	caller_enter_service(&caller);
+	session_id = check_uuid(fcinfo, 0, "p_session_id");
+	check_word(fcinfo, 2, "p_asset_type", asset_types, lengthof(asset_types));
+	check_text(fcinfo, 3, "p_file_path", 1, MAX_PATH_LENGTH);
+	check_text(fcinfo, 4, "p_asset_name", 0, MAX_WORDING);
+	check_text(fcinfo, 5, "p_section_name", 0, MAX_WORDING);
+	check_numeric(fcinfo, 6, "p_duration_seconds", 0, MAX_SECONDS);
+	if (!PG_ARGISNULL(7) && PG_GETARG_INT64(7) < 0)
+		refuse_value("p_file_size_bytes", "0 or more");
+	check_text(fcinfo, 10, "p_storage_bucket", 1, MAX_WORDING);
+	check_storage_path(fcinfo, 11);
+
+	/* first, since the counters will be written */
+	lock_session_or_refuse(&caller, &session_id);
+	for (int i = 0; i < 13; i++)
+		argument_pass(&args, fcinfo, i);
+	statement_run(&insert_asset, &args);
+	*asset_id = result_uuid(1);
+	caller_leave(&caller);
+
+	PG_RETURN_UUID_P(asset_id);
+}
+
+/* ------------------------------------------------------------------------
+ * Many files
+ * ------------------------------------------------------------------------ */
+
+/* what a member of an element has to be */
+typedef enum MemberKind
+{
+	A_TYPE,
+	A_PATH,
+	A_WORDING,
+	A_STORAGE_PATH,
+	A_DURATION,
+	A_SIZE,
+	AN_OBJECT,
+	THE_CONTENT
+} MemberKind;
+
+typedef struct Member
+{
+	const char *name;
+	bool		required;
+	MemberKind	kind;
+	const char *expected;
+} Member;
+
+static const Member members[] = {
+	{"asset_type", true, A_TYPE, "one of video, audio, slide, script, thumbnail, image, document"},
+	{"file_path", true, A_PATH, "a string of 1 to 4096 bytes"},
+	{"asset_name", false, A_WORDING, "a string of 1 to 1000 characters, or null"},
+	{"section_name", false, A_WORDING, "a string of 1 to 1000 characters, or null"},
+	{"duration_seconds", false, A_DURATION, "a number of 0 or more, or null"},
+	{"file_size_bytes", false, A_SIZE, "a whole number of 0 or more, or null"},
+	{"mime_type", false, A_WORDING, "a string of 1 to 1000 characters, or null"},
+	{"generation_config", false, AN_OBJECT, "a JSON object, or null"},
+	{"storage_bucket", false, A_WORDING, "a string of 1 to 1000 characters, or null"},
+	{"storage_path", false, A_STORAGE_PATH, storage_path_rule},
+	{"public_url", false, A_PATH, "a string of 1 to 4096 bytes, or null"},
+	{"content_id", false, THE_CONTENT, "the content of the session"},
+};
+
+static bool
+is_number_up_to(const JsonbValue *value, int64 most, bool whole)
+{
+	Numeric		number = value->val.numeric;
+
+	if (value->type != jbvNumeric)
+		return false;
+	if (whole && !DatumGetBool(DirectFunctionCall2(numeric_eq, NumericGetDatum(number),
+												   DirectFunctionCall2(numeric_trunc, NumericGetDatum(number), Int32GetDatum(0)))))
+		return false;
+	return numeric_is_between(number, 0, most);
+}
+
+static bool
+is_asset_type(const JsonbValue *value)
+{
+	for (int i = 0; i < (int) lengthof(asset_types); i++)
+	{
+		if (value->val.string.len == (int) strlen(asset_types[i]) &&
+			memcmp(value->val.string.val, asset_types[i], value->val.string.len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* content is that of the session, as text */
+static bool
+is_valid_member(const Member *member, const JsonbValue *value, const char *content)
+{
+	bool		is_string = value->type == jbvString;
+	int			length = is_string ? value->val.string.len : 0;
+
+	if (value->type == jbvNull)
+		return !member->required;
+	switch (member->kind)
+	{
+		case A_TYPE:
+			return is_string && is_asset_type(value);
+		case A_PATH:
+			return is_string && length >= 1 && length <= MAX_PATH_LENGTH;
+		case A_WORDING:
+			return is_string && length >= 1 && pg_mbstrlen_with_len(value->val.string.val, length) <= MAX_WORDING;
+		case A_STORAGE_PATH:
+			return is_string && is_storage_path(value->val.string.val, length);
+		case A_DURATION:
+			return is_number_up_to(value, MAX_SECONDS, false);
+		case A_SIZE:
+			return is_number_up_to(value, PG_INT64_MAX, true);
+		case AN_OBJECT:
+			return value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data);
+		case THE_CONTENT:
+			return is_string && content != NULL && length == (int) strlen(content) &&
+				pg_strncasecmp(value->val.string.val, content, length) == 0;
+	}
+	return false;				/* not reached */
+}
+
+pg_noreturn static void
+refuse_element(int number, const char *expected)
+{
+	refuse_value(psprintf("element %d of p_assets", number), expected);
+}
+
+static const Member *
+member_by_name(const JsonbValue *key)
+{
+	for (int i = 0; i < (int) lengthof(members); i++)
+	{
+		if (key->val.string.len == (int) strlen(members[i].name) &&
+			memcmp(key->val.string.val, members[i].name, key->val.string.len) == 0)
+			return &members[i];
+	}
+	return NULL;
+}
+
+/* A member that nobody knows is a mistake, and its value would be lost. */
+static void
+check_member_names(JsonbContainer *element, int number)
+{
+	JsonbIterator *it = JsonbIteratorInit(element);
+	JsonbValue	value;
+	JsonbIteratorToken token;
+
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY && member_by_name(&value) == NULL)
+			refuse_element(number, psprintf("without a member \"%.*s\", which is unknown",
+											pg_mbcliplen(value.val.string.val, value.val.string.len, 63),
+											value.val.string.val));
+	}
+}
+
+static void
+check_element(const JsonbValue *element, int number, const char *content)
+{
+	JsonbContainer *object;
+
+	if (element->type != jbvBinary || !JsonContainerIsObject(element->val.binary.data))
+		refuse_element(number, "a JSON object");
+	object = element->val.binary.data;
+	check_member_names(object, number);
+	for (int i = 0; i < (int) lengthof(members); i++)
+	{
+		JsonbValue	value;
+
+		if (getKeyJsonValueFromContainer(object, members[i].name, strlen(members[i].name), &value) == NULL)
+			value.type = jbvNull;
+		if (!is_valid_member(&members[i], &value, content))
+			refuse_element(number, psprintf("an asset whose %s is %s", members[i].name, members[i].expected));
+	}
+}
+
+/* All of it, before anything is written. */
+static void
+check_elements(Jsonb *assets, const char *content)
+{
+	JsonbIterator *it = JsonbIteratorInit(&assets->root);
+	JsonbValue	value;
+	JsonbIteratorToken token;
+	int			number = 0;
+
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_ELEM)
+			check_element(&value, ++number, content);
+	}
+}
+
+/*
+ * register_multimedia_assets(p_session_id uuid, p_assets jsonb) returns jsonb
+ */
+Datum
+register_multimedia_assets(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	pg_uuid_t	session_id;
+	Jsonb	   *assets;
+	Datum		ids;
+
+	caller_enter_service(&caller);
+	session_id = check_uuid(fcinfo, 0, "p_session_id");
+	check_not_null(fcinfo, 1, "p_assets");
+	assets = PG_GETARG_JSONB_P(1);
+	if (!JB_ROOT_IS_ARRAY(assets) || JB_ROOT_IS_SCALAR(assets) ||
+		JB_ROOT_COUNT(assets) < 1 || JB_ROOT_COUNT(assets) > MAX_BULK)
+		refuse_value("p_assets", psprintf("a JSON array of 1 to %d objects", MAX_BULK));
+
+	check_elements(assets, lock_session_or_refuse(&caller, &session_id));
+	argument_uuid(&args, &session_id);
+	argument_pass(&args, fcinfo, 1);
+	statement_run(&insert_assets, &args);
+	ids = result_jsonb(1);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(ids);
+}

@@ -1,0 +1,13 @@
+/*
+ * multimedia.h
+ *	  Limits of what callers say about multimedia.
+ */
+#ifndef STUDIO_MULTIMEDIA_H
+#define STUDIO_MULTIMEDIA_H
+
+/* characters of a name or a word; of a path; seconds of a file */
+#define MAX_WORDING 1000
+#define MAX_PATH_LENGTH 4096
+#define MAX_SECONDS 1000000000
+
+#endif							/* STUDIO_MULTIMEDIA_H */

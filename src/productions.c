@@ -1,0 +1,333 @@
+/*
+ * productions.c
+ *	  What is made in a multimedia session besides files: narrations, slide
+ *	  decks and scripts; the views of videos; the queue of the renderer.
+ *
+ * Pitfall: a narration or a deck names files.  They have to be of the same
+ * session, or one company could see the identifiers of another's.
+ *
+ * Lock order: session before what belongs to it, as its foreign key does.
+ *
+ * The queue of the renderer is filled here.  Claiming from it is the worker
+ * engine's.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+#include "caller.h"
+#include "checks.h"
+#include "flows.h"
+#include "multimedia.h"
+#include "statements.h"
+
+PG_FUNCTION_INFO_V1(create_audio_narration);
+PG_FUNCTION_INFO_V1(update_audio_narration);
+PG_FUNCTION_INFO_V1(create_slide_presentation);
+PG_FUNCTION_INFO_V1(update_slide_presentation);
+PG_FUNCTION_INFO_V1(create_script_generation);
+PG_FUNCTION_INFO_V1(update_script_generation);
+PG_FUNCTION_INFO_V1(record_video_view);
+PG_FUNCTION_INFO_V1(enqueue_rendering);
+
+#define MAX_SLIDES 100000
+
+#define OF_SESSION " FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1"
+
+static Statement insert_narration = {
+	.text = "INSERT INTO @extschema@.mm_audio_narrations"
+	" (session_id, narration_name, narration_type, section_name, script_content, voice_config)"
+	" SELECT s.session_id, $2, $3, $4, $5, COALESCE($6, '{}')" OF_SESSION
+	" RETURNING narration_id",
+	.nargs = 6,.argtypes = {UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID}
+};
+static Statement update_narration = {
+	.text = "UPDATE @extschema@.mm_audio_narrations n"
+	"   SET status = COALESCE($2, n.status), total_duration_seconds = COALESCE($3, n.total_duration_seconds),"
+	"       audio_segments = COALESCE($4, n.audio_segments), master_audio_id = COALESCE($5, n.master_audio_id),"
+	"       segments_audio_ids = COALESCE($6, n.segments_audio_ids), script_content = COALESCE($7, n.script_content)"
+	" WHERE n.narration_id = $1 RETURNING pg_catalog.to_jsonb(n)",
+	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, NUMERICOID, JSONBOID, UUIDOID, UUIDARRAYOID, TEXTOID}
+};
+
+/* files that are named and are not audio files of the session */
+static Statement select_strange_audio = {
+	.text = "SELECT 1 FROM @extschema@.mm_audio_narrations n, pg_catalog.unnest($3 || $2) i (asset_id)"
+	" WHERE n.narration_id = $1"
+	"   AND CASE WHEN i.asset_id IS NULL THEN EXISTS (SELECT 1 FROM pg_catalog.unnest($3) e (id) WHERE e.id IS NULL)"
+	"            ELSE NOT EXISTS (SELECT 1 FROM @extschema@.mm_multimedia_assets a"
+	"                              WHERE a.asset_id = i.asset_id AND a.session_id = n.session_id AND a.asset_type = 'audio') END",
+	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDARRAYOID}
+};
+static Statement insert_presentation = {
+	.text = "INSERT INTO @extschema@.mm_slide_presentations"
+	" (session_id, presentation_name, presentation_type, total_slides, slide_order, template_used, theme_config)"
+	" SELECT s.session_id, $2, $3, $4, COALESCE($5, '[]'), $6, COALESCE($7, '{}')" OF_SESSION
+	" RETURNING presentation_id",
+	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, TEXTOID, INT4OID, JSONBOID, TEXTOID, JSONBOID}
+};
+static Statement update_presentation = {
+	.text = "UPDATE @extschema@.mm_slide_presentations p"
+	"   SET status = COALESCE($2, p.status), total_slides = COALESCE($3, p.total_slides),"
+	"       slide_order = COALESCE($4, p.slide_order),"
+	"       pdf_asset_id = COALESCE($5, p.pdf_asset_id), pdf_generated = p.pdf_generated OR $5 IS NOT NULL,"
+	"       pptx_asset_id = COALESCE($6, p.pptx_asset_id), pptx_generated = p.pptx_generated OR $6 IS NOT NULL,"
+	"       html_asset_id = COALESCE($7, p.html_asset_id), html_generated = p.html_generated OR $7 IS NOT NULL"
+	" WHERE p.presentation_id = $1 RETURNING pg_catalog.to_jsonb(p)",
+	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, INT4OID, JSONBOID, UUIDOID, UUIDOID, UUIDOID}
+};
+static Statement select_strange_exports = {
+	.text = "SELECT 1 FROM @extschema@.mm_slide_presentations p, (VALUES ($2), ($3), ($4)) i (asset_id)"
+	" WHERE p.presentation_id = $1 AND i.asset_id IS NOT NULL"
+	"   AND NOT EXISTS (SELECT 1 FROM @extschema@.mm_multimedia_assets a"
+	"                    WHERE a.asset_id = i.asset_id AND a.session_id = p.session_id)",
+	.nargs = 4,.argtypes = {UUIDOID, UUIDOID, UUIDOID, UUIDOID}
+};
+static Statement insert_script = {
+	.text = "INSERT INTO @extschema@.mm_script_generations (session_id, section_name, script_type, generation_config)"
+	" SELECT s.session_id, $2, $3, COALESCE($4, '{}')" OF_SESSION
+	" RETURNING script_id",
+	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, TEXTOID, JSONBOID}
+};
+static Statement update_script = {
+	.text = "UPDATE @extschema@.mm_script_generations g"
+	"   SET status = COALESCE($2, g.status), script_content = COALESCE($3, g.script_content),"
+	"       error_message = COALESCE($4, g.error_message)"
+	" WHERE g.script_id = $1 RETURNING pg_catalog.to_jsonb(g)",
+	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, TEXTOID, TEXTOID}
+};
+static Statement add_view = {
+	.text = "INSERT INTO @extschema@.mm_video_analytics AS v"
+	" (asset_id, view_date, view_count, completed_count, watch_seconds, last_viewed_at)"
+	" SELECT a.asset_id, (pg_catalog.clock_timestamp() AT TIME ZONE 'UTC')::pg_catalog.date, 1, $3::pg_catalog.int4, $2,"
+	"        pg_catalog.clock_timestamp()"
+	"   FROM @extschema@.mm_multimedia_assets a WHERE a.asset_id = $1"
+	" ON CONFLICT (asset_id, view_date) DO UPDATE"
+	"    SET view_count = v.view_count + 1, completed_count = v.completed_count + EXCLUDED.completed_count,"
+	"        watch_seconds = v.watch_seconds + EXCLUDED.watch_seconds, last_viewed_at = EXCLUDED.last_viewed_at"
+	" RETURNING pg_catalog.to_jsonb(v)",
+	.nargs = 3,.argtypes = {UUIDOID, NUMERICOID, BOOLOID}
+};
+static Statement insert_rendering = {
+	.text = "INSERT INTO @extschema@.mm_rendering_queue (session_id, render_config, priority, user_id)"
+	" SELECT s.session_id, COALESCE($2, '{}'), $3, $4" OF_SESSION
+	" RETURNING render_id",
+	.nargs = 4,.argtypes = {UUIDOID, JSONBOID, INT4OID, UUIDOID}
+};
+
+/* Make something in a session, with the first arguments of the function. */
+static Datum
+make_in_session(FunctionCallInfo fcinfo, Caller *caller, Statement *statement)
+{
+	Arguments	args = NO_ARGUMENTS;
+	pg_uuid_t	session_id = check_uuid(fcinfo, 0, "p_session_id");
+	pg_uuid_t	id;
+	pg_uuid_t  *copy;
+
+	for (int i = 0; i < statement->nargs; i++)
+		argument_pass(&args, fcinfo, i);
+	if (statement_run(statement, &args) == 0)
+		refuse_unknown(caller, "session", &session_id);
+	id = result_uuid(1);
+	caller_leave(caller);
+
+	copy = palloc(sizeof(pg_uuid_t));
+	*copy = id;
+	return UUIDPGetDatum(copy);
+}
+
+/* Change one row with all arguments of the function; the row. */
+static Datum
+change_row(FunctionCallInfo fcinfo, Caller *caller, Statement *statement, const char *what)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Datum		result;
+
+	for (int i = 0; i < statement->nargs; i++)
+		argument_pass(&args, fcinfo, i);
+	if (statement_run(statement, &args) == 0)
+		refuse_unknown(caller, what, PG_GETARG_UUID_P(0));
+	result = result_jsonb(1);
+	caller_leave(caller);
+	return result;
+}
+
+/* A status, or NULL to leave it. */
+static void
+check_status(FunctionCallInfo fcinfo, const char *const *words)
+{
+	if (!PG_ARGISNULL(1))
+		check_word(fcinfo, 1, "p_status", words, PRODUCT_STATUSES);
+}
+
+/* ------------------------------------------------------------------------
+ * Narrations
+ * ------------------------------------------------------------------------ */
+
+/*
+ * create_audio_narration(p_session_id uuid, p_narration_name text,
+ * p_narration_type text, p_section_name text, p_script_content text,
+ * p_voice_config jsonb) returns uuid
+ */
+Datum
+create_audio_narration(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+
+	caller_enter_service(&caller);
+	check_text(fcinfo, 1, "p_narration_name", 0, MAX_WORDING);
+	check_text(fcinfo, 2, "p_narration_type", 1, MAX_WORDING);
+	check_text(fcinfo, 3, "p_section_name", 0, MAX_WORDING);
+	PG_RETURN_DATUM(make_in_session(fcinfo, &caller, &insert_narration));
+}
+
+static void
+check_audio_files(FunctionCallInfo fcinfo)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_pass(&args, fcinfo, 0);
+	argument_pass(&args, fcinfo, 4);
+	argument_pass(&args, fcinfo, 5);
+	if (statement_run(&select_strange_audio, &args) > 0)
+		refuse_value("p_master_audio_id and p_segments_audio_ids", "audio assets of the session");
+}
+
+/*
+ * update_audio_narration(p_narration_id uuid, p_status text,
+ * p_total_duration_seconds numeric, p_audio_segments jsonb,
+ * p_master_audio_id uuid, p_segments_audio_ids uuid[], p_script_content text)
+ * returns jsonb
+ */
+Datum
+update_audio_narration(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+
+	caller_enter_service(&caller);
+	check_not_null(fcinfo, 0, "p_narration_id");
+	check_status(fcinfo, narration_status_names);
+	check_numeric(fcinfo, 2, "p_total_duration_seconds", 0, MAX_SECONDS);
+	check_audio_files(fcinfo);
+	PG_RETURN_DATUM(change_row(fcinfo, &caller, &update_narration, "narration"));
+}
+
+/* ------------------------------------------------------------------------
+ * Slides
+ * ------------------------------------------------------------------------ */
+
+/*
+ * create_slide_presentation(p_session_id uuid, p_presentation_name text,
+ * p_presentation_type text, p_total_slides integer, p_slide_order jsonb,
+ * p_template_used text, p_theme_config jsonb) returns uuid
+ */
+Datum
+create_slide_presentation(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+
+	caller_enter_service(&caller);
+	check_text(fcinfo, 1, "p_presentation_name", 0, MAX_WORDING);
+	check_text(fcinfo, 2, "p_presentation_type", 1, MAX_WORDING);
+	check_int32(fcinfo, 3, "p_total_slides", 0, MAX_SLIDES);
+	check_text(fcinfo, 5, "p_template_used", 0, MAX_WORDING);
+	PG_RETURN_DATUM(make_in_session(fcinfo, &caller, &insert_presentation));
+}
+
+static void
+check_exports(FunctionCallInfo fcinfo)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_pass(&args, fcinfo, 0);
+	for (int i = 4; i < 7; i++)
+		argument_pass(&args, fcinfo, i);
+	if (statement_run(&select_strange_exports, &args) > 0)
+		refuse_value("p_pdf_asset_id, p_pptx_asset_id and p_html_asset_id", "assets of the session");
+}
+
+/*
+ * update_slide_presentation(p_presentation_id uuid, p_status text,
+ * p_total_slides integer, p_slide_order jsonb, p_pdf_asset_id uuid,
+ * p_pptx_asset_id uuid, p_html_asset_id uuid) returns jsonb
+ */
+Datum
+update_slide_presentation(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+
+	caller_enter_service(&caller);
+	check_not_null(fcinfo, 0, "p_presentation_id");
+	check_status(fcinfo, presentation_status_names);
+	if (!PG_ARGISNULL(2))
+		check_int32(fcinfo, 2, "p_total_slides", 0, MAX_SLIDES);
+	check_exports(fcinfo);
+	PG_RETURN_DATUM(change_row(fcinfo, &caller, &update_presentation, "presentation"));
+}
+
+/* ------------------------------------------------------------------------
+ * Scripts, views, rendering
+ * ------------------------------------------------------------------------ */
+
+/*
+ * create_script_generation(p_session_id uuid, p_section_name text,
+ * p_script_type text, p_generation_config jsonb) returns uuid
+ */
+Datum
+create_script_generation(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+
+	caller_enter_service(&caller);
+	check_text(fcinfo, 1, "p_section_name", 0, MAX_WORDING);
+	check_text(fcinfo, 2, "p_script_type", 1, MAX_WORDING);
+	PG_RETURN_DATUM(make_in_session(fcinfo, &caller, &insert_script));
+}
+
+/*
+ * update_script_generation(p_script_id uuid, p_status text,
+ * p_script_content text, p_error_message text) returns jsonb
+ */
+Datum
+update_script_generation(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+
+	caller_enter_service(&caller);
+	check_not_null(fcinfo, 0, "p_script_id");
+	check_status(fcinfo, script_status_names);
+	PG_RETURN_DATUM(change_row(fcinfo, &caller, &update_script, "script"));
+}
+
+/*
+ * record_video_view(p_asset_id uuid, p_watch_seconds numeric,
+ * p_completed boolean) returns jsonb
+ */
+Datum
+record_video_view(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+
+	caller_enter_service(&caller);
+	check_not_null(fcinfo, 0, "p_asset_id");
+	check_not_null(fcinfo, 1, "p_watch_seconds");
+	check_numeric(fcinfo, 1, "p_watch_seconds", 0, MAX_SECONDS);
+	check_not_null(fcinfo, 2, "p_completed");
+	PG_RETURN_DATUM(change_row(fcinfo, &caller, &add_view, "asset"));
+}
+
+/*
+ * enqueue_rendering(p_session_id uuid, p_render_config jsonb,
+ * p_priority integer, p_user_id uuid) returns uuid
+ */
+Datum
+enqueue_rendering(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+
+	caller_enter_service(&caller);
+	check_not_null(fcinfo, 2, "p_priority");
+	PG_RETURN_DATUM(make_in_session(fcinfo, &caller, &insert_rendering));
+}

@@ -1,0 +1,312 @@
+/*
+ * search.c
+ *	  Full-text search over the sections of content.
+ *
+ * Words are kept beside the content, in studio_engine.content_search: for its
+ * name and for each section, long ones in parts.  A trigger keeps them.
+ *
+ * Pitfall: a tsvector holds at most a megabyte, and knows the places of 16383
+ * words.  A part is short enough for both in any script, and parts overlap, so
+ * that no word or short phrase is cut in two.
+ *
+ * Locks: none of its own.  The trigger runs under the lock of its content, and
+ * refresh_content_search() takes that lock.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+#include "utils/varlena.h"
+
+#include "caller.h"
+#include "checks.h"
+#include "companies.h"
+#include "content.h"
+#include "restore.h"
+#include "settings.h"
+#include "statements.h"
+#include "triggers.h"
+
+PG_FUNCTION_INFO_V1(index_content);
+PG_FUNCTION_INFO_V1(search_module_content);
+PG_FUNCTION_INFO_V1(refresh_content_search);
+
+#define MAX_QUERY_LENGTH 1000
+#define MAX_RESULTS 1000
+#define MAX_REFRESHED 10000
+#define RESULT_COLUMNS 5
+
+/* characters of a part, and with what the next one shares */
+#define PART "30000"
+#define PART_TEXT(text, part) "pg_catalog.substr(" text ", " part " * " PART " + 1, " PART " + 500)"
+
+static Statement delete_words = {
+	.text = "DELETE FROM studio_engine.content_search s WHERE s.content_id = $1 AND s.section = $2",
+	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
+};
+static Statement insert_words = {
+	.text = "INSERT INTO studio_engine.content_search (content_id, section, part, configuration, words)"
+	" SELECT $1, $2, p.part, $4, pg_catalog.setweight("
+	"          pg_catalog.to_tsvector($5, " PART_TEXT("$3", "p.part") "),"
+	"          CASE $2 WHEN 'module_name' THEN 'A' ELSE 'D' END::pg_catalog.\"char\")"
+	"   FROM pg_catalog.generate_series(0, (pg_catalog.length($3) - 1) / " PART ") p (part)",
+	.nargs = 5,.argtypes = {UUIDOID, TEXTOID, TEXTOID, TEXTOID, REGCONFIGOID}
+};
+static Statement parse_query = {
+	.text = "SELECT pg_catalog.websearch_to_tsquery($1, $2)",
+	.nargs = 2,.argtypes = {REGCONFIGOID, TEXTOID}
+};
+static Statement search = {
+	.text = "SELECT h.content_id, h.module_name, NULLIF(h.section, 'module_name'), h.rank,"
+	"       pg_catalog.ts_headline($1, " PART_TEXT("h.content", "h.part") ", $2)"
+	"  FROM (SELECT b.*, c.module_name, CASE b.section WHEN 'introduction' THEN c.introduction"
+	"                 WHEN 'core_content' THEN c.core_content"
+	"                 WHEN 'practical_applications' THEN c.practical_applications"
+	"                 WHEN 'case_studies' THEN c.case_studies"
+	"                 WHEN 'assessments' THEN c.assessments ELSE c.module_name END AS content"
+	"          FROM (SELECT DISTINCT ON (s.content_id) s.content_id, s.section, s.part,"
+	"                       pg_catalog.ts_rank(s.words, $2) AS rank"
+	"                  FROM studio_engine.content_search s"
+	"                  JOIN @extschema@.cm_module_content o ON o.content_id = s.content_id"
+	"                 WHERE s.words @@ $2 AND ($3 IS NULL OR o.company_id = $3)"
+	"                   AND " SEEN_BY_CALLER("o.company_id", "$4", "$5")
+	"                 ORDER BY s.content_id, rank DESC, s.section, s.part) b"
+	"          JOIN @extschema@.cm_module_content c ON c.content_id = b.content_id"
+	"         ORDER BY b.rank DESC, b.content_id LIMIT $6) h"
+	" ORDER BY h.rank DESC, h.content_id",
+	.nargs = 6,.argtypes = {REGCONFIGOID, TSQUERYOID, UUIDOID, BOOLOID, UUIDARRAYOID, INT4OID}
+};
+
+/* content whose words are of another configuration, or missing */
+static Statement select_stale = {
+	.text = "SELECT c.content_id FROM @extschema@.cm_module_content c"
+	" WHERE c.archived_at IS NULL"
+	"   AND NOT EXISTS (SELECT 1 FROM studio_engine.content_search s"
+	"                    WHERE s.content_id = c.content_id AND s.section = 'module_name' AND s.configuration = $1)"
+	" LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED",
+	.nargs = 2,.argtypes = {TEXTOID, INT4OID}
+};
+static Statement select_texts = {
+	.text = "SELECT c.module_name, c.introduction, c.core_content, c.practical_applications, c.case_studies, c.assessments"
+	"  FROM @extschema@.cm_module_content c WHERE c.content_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+
+/* The columns that are searched: the name, then the sections. */
+static const char *
+searched_column(int number)
+{
+	return number == 0 ? "module_name" : section_names[number - 1];
+}
+
+#define SEARCHED_COLUMNS (SECTIONS + 1)
+
+/* The configuration that the setting names; InvalidOid for none. */
+static Oid
+search_configuration(char **name)
+{
+	List	   *names;
+
+	*name = setting_text("search_configuration", "english");
+	if (!SplitIdentifierString(pstrdup(*name), '.', &names) || names == NIL || list_length(names) > 2)
+		return InvalidOid;
+	return get_ts_config_oid(textToQualifiedNameList(cstring_to_text(*name)), true);
+}
+
+pg_noreturn static void
+refuse_configuration(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("a setting names no text search configuration"),
+			 errdetail("Setting search_configuration is \"%s\".", name),
+			 errhint("Correct it in table studio_engine.settings; \\dF in psql lists the configurations, those outside of pg_catalog need their schema.")));
+}
+
+static Oid
+require_configuration(char **name)
+{
+	Oid			configuration = search_configuration(name);
+
+	if (!OidIsValid(configuration))
+		refuse_configuration(*name);
+	return configuration;
+}
+
+/* Write the words of one column anew; NULL removes them. */
+static void
+index_column(const pg_uuid_t *content_id, const char *column, const char *content, Oid configuration, const char *name)
+{
+	Arguments	key = NO_ARGUMENTS;
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&key, content_id);
+	argument_text(&key, column);
+	statement_run(&delete_words, &key);
+	if (content == NULL || content[0] == '\0' || !OidIsValid(configuration))
+		return;
+	argument_uuid(&args, content_id);
+	argument_text(&args, column);
+	argument_text(&args, content);
+	argument_text(&args, name);
+	argument_add(&args, ObjectIdGetDatum(configuration), false);
+	statement_run(&insert_words, &args);
+}
+
+/* Has the column to be looked at again?  Archived content has no words. */
+static bool
+is_stale(const RowEdit *edit, HeapTuple old, const char *column)
+{
+	return old == NULL ||
+		row_changed(edit, old, column, TEXTOID) ||
+		row_changed(edit, old, "archived_at", TIMESTAMPTZOID);
+}
+
+static void
+index_row(const RowEdit *edit, HeapTuple old)
+{
+	pg_uuid_t	content_id = row_get_uuid(edit->desc, edit->row, "content_id");
+	bool		live;
+	char	   *name;
+	Oid			configuration = search_configuration(&name);
+
+	row_get(edit->desc, edit->row, "archived_at", TIMESTAMPTZOID, &live);
+	if (!OidIsValid(configuration))
+		ereport(WARNING,
+				(errmsg("content is not searchable: a setting names no text search configuration"),
+				 errdetail("Setting search_configuration is \"%s\".", name),
+				 errhint("Correct it in table studio_engine.settings, then call refresh_content_search().")));
+	for (int i = 0; i < SEARCHED_COLUMNS; i++)
+	{
+		const char *column = searched_column(i);
+
+		if (is_stale(edit, old, column))
+			index_column(&content_id, column, live ? row_get_text(edit->desc, edit->row, column) : NULL,
+						 configuration, name);
+	}
+}
+
+/* Is there anything to do at all? */
+static bool
+needs_index(const RowEdit *edit, HeapTuple old)
+{
+	for (int i = 0; i < SEARCHED_COLUMNS; i++)
+	{
+		if (is_stale(edit, old, searched_column(i)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * index_content() returns trigger: AFTER INSERT OR UPDATE on cm_module_content.
+ */
+Datum
+index_content(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, AFTER_ROW, ON_INSERT | ON_UPDATE, 0);
+	RowEdit		edit = {
+		.desc = RelationGetDescr(data->tg_relation),
+		.row = trigger_new_row(data)
+	};
+	HeapTuple	old = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_trigtuple : NULL;
+	Caller		caller;
+
+	if (restoring() || !needs_index(&edit, old))
+		return PointerGetDatum(NULL);
+
+	caller_enter_trigger(&caller);
+	index_row(&edit, old);
+	caller_leave(&caller);
+	return PointerGetDatum(NULL);
+}
+
+/* One row of search_module_content(). */
+static void
+put_hit(HeapTuple row, TupleDesc desc, void *arg)
+{
+	ReturnSetInfo *rsinfo = arg;
+	Datum		values[RESULT_COLUMNS];
+	bool		nulls[RESULT_COLUMNS];
+
+	for (int i = 0; i < RESULT_COLUMNS; i++)
+		values[i] = SPI_getbinval(row, desc, i + 1, &nulls[i]);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/*
+ * search_module_content(p_query text, p_company_id uuid, p_limit integer)
+ * returns setof (content_id, module_name, section, rank, headline)
+ */
+Datum
+search_module_content(PG_FUNCTION_ARGS)
+{
+	Arguments	query = NO_ARGUMENTS;
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	char	   *name;
+	Oid			configuration;
+
+	InitMaterializedSRF(fcinfo, 0);
+	caller_enter_user(&caller);
+	argument_add(&query, (Datum) 0, false);
+	argument_text(&query, check_text(fcinfo, 0, "p_query", 1, MAX_QUERY_LENGTH));
+	check_company(fcinfo, 1, &caller);
+	configuration = require_configuration(&name);
+	query.values[0] = ObjectIdGetDatum(configuration);
+
+	/* once, and not for each row: the plan may be a generic one */
+	statement_read(&parse_query, &query);
+	argument_add(&args, ObjectIdGetDatum(configuration), false);
+	argument_add(&args, result_jsonb(1), false);
+	argument_pass(&args, fcinfo, 1);
+	argument_caller(&args, &caller);
+	argument_int32(&args, check_int32(fcinfo, 2, "p_limit", 1, MAX_RESULTS));
+	statement_read_each(&search, &args, put_hit, fcinfo->resultinfo);
+	caller_leave(&caller);
+
+	return (Datum) 0;
+}
+
+static void
+refresh_content(const pg_uuid_t *content_id, Oid configuration, const char *name)
+{
+	Arguments	args = NO_ARGUMENTS;
+	char	   *texts[SEARCHED_COLUMNS];
+
+	argument_uuid(&args, content_id);
+	statement_run(&select_texts, &args);
+	for (int i = 0; i < SEARCHED_COLUMNS; i++)
+		texts[i] = result_text(i + 1);
+	for (int i = 0; i < SEARCHED_COLUMNS; i++)
+		index_column(content_id, searched_column(i), texts[i], configuration, name);
+}
+
+/*
+ * refresh_content_search(p_limit integer) returns integer
+ */
+Datum
+refresh_content_search(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	List	   *stale;
+	ListCell   *cell;
+	char	   *name;
+	Oid			configuration;
+
+	caller_enter_service(&caller);
+	configuration = require_configuration(&name);
+	argument_text(&args, name);
+	argument_int32(&args, check_int32(fcinfo, 0, "p_limit", 1, MAX_REFRESHED));
+	stale = statement_run_uuids(&select_stale, &args);
+	foreach(cell, stale)
+		refresh_content(lfirst(cell), configuration, name);
+	caller_leave(&caller);
+
+	PG_RETURN_INT32(list_length(stale));
+}
