@@ -34,57 +34,70 @@ PG_FUNCTION_INFO_V1(inherit_company);
 PG_FUNCTION_INFO_V1(pass_company_on);
 
 static Statement select_company = {
+	.by_index = true,
 	.text = "SELECT 1 FROM @extschema@.companies o WHERE o.id = $1 AND " SEEN_BY_CALLER("o.id", "$2", "$3"),
 	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDARRAYOID}
 };
 static Statement select_companies = {
+	.by_index = true,
 	.text = "SELECT pg_catalog.array_agg(DISTINCT e.company_id) FROM @extschema@.employees e WHERE e.user_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
 /* content_id and company_id of a possible parent, after it is kept */
 static Statement keep_content = {
+	.by_index = true,
 	.text = "SELECT 1 FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_content = {
+	.by_index = true,
 	.text = "SELECT c.content_id, c.company_id FROM @extschema@.cm_module_content c WHERE c.content_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement keep_session = {
+	.by_index = true,
 	.text = "SELECT 1 FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_session = {
+	.by_index = true,
 	.text = "SELECT s.content_id, s.company_id FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement keep_asset = {
+	.by_index = true,
 	.text = "SELECT 1 FROM @extschema@.mm_multimedia_assets a WHERE a.asset_id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_asset = {
+	.by_index = true,
 	.text = "SELECT a.content_id, a.company_id FROM @extschema@.mm_multimedia_assets a WHERE a.asset_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement keep_employee = {
+	.by_index = true,
 	.text = "SELECT 1 FROM @extschema@.employees e WHERE e.id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_employee = {
+	.by_index = true,
 	.text = "SELECT NULL::pg_catalog.uuid, e.company_id FROM @extschema@.employees e WHERE e.id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
 static Statement lock_content = {
+	.by_index = true,
 	.text = "SELECT 1 FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement lock_session = {
+	.by_index = true,
 	.text = "SELECT 1 FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1 FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement lock_asset = {
+	.by_index = true,
 	.text = "SELECT 1 FROM @extschema@.mm_multimedia_assets a WHERE a.asset_id = $1 FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };

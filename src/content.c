@@ -73,6 +73,7 @@ static Statement insert_content = {
 };
 
 #define UPDATE_SECTION(section) { \
+	.by_index = true, \
 	.text = "UPDATE @extschema@.cm_module_content SET " section " = $2 WHERE content_id = $1" \
 	" RETURNING COALESCE((section_word_counts ->> '" section "')::pg_catalog.int4, 0)", \
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID} \
@@ -87,6 +88,7 @@ static Statement update_section[SECTIONS] = {
 	UPDATE_SECTION("assessments"),
 };
 static Statement update_sections = {
+	.by_index = true,
 	.text = "UPDATE @extschema@.cm_module_content c"
 	"   SET introduction = COALESCE($2 ->> 'introduction', c.introduction),"
 	"       core_content = COALESCE($2 ->> 'core_content', c.core_content),"
@@ -97,11 +99,13 @@ static Statement update_sections = {
 	.nargs = 2,.argtypes = {UUIDOID, JSONBOID}
 };
 static Statement select_content = {
+	.by_index = true,
 	.text = "SELECT pg_catalog.to_jsonb(c) FROM @extschema@.cm_module_content c"
 	" WHERE c.content_id = $1 AND " SEEN_BY_CALLER("c.company_id", "$2", "$3"),
 	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDARRAYOID}
 };
 static Statement select_sections = {
+	.by_index = true,
 	.text = "SELECT pg_catalog.jsonb_build_object('introduction', c.introduction, 'core_content', c.core_content,"
 	"         'practical_applications', c.practical_applications, 'case_studies', c.case_studies,"
 	"         'assessments', c.assessments)"
@@ -110,14 +114,17 @@ static Statement select_sections = {
 	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDARRAYOID}
 };
 static Statement lock_content = {
+	.by_index = true,
 	.text = "SELECT c.status FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR NO KEY UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement keep_content = {
+	.by_index = true,
 	.text = "SELECT 1 FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement move_content = {
+	.by_index = true,
 	.text = "UPDATE @extschema@.cm_module_content SET status = $2 WHERE content_id = $1",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
@@ -135,6 +142,7 @@ static Statement insert_assessment = {
 	}
 };
 static Statement select_assessment = {
+	.by_index = true,
 	.text = "SELECT (SELECT pg_catalog.to_jsonb(a) FROM @extschema@.cm_quality_assessments a"
 	"         WHERE a.content_id = c.content_id ORDER BY a.assessed_at DESC, a.assessment_id LIMIT 1)"
 	"  FROM @extschema@.cm_module_content c"
@@ -142,12 +150,14 @@ static Statement select_assessment = {
 	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDARRAYOID}
 };
 static Statement select_assessed = {
+	.by_index = true,
 	.text = "SELECT a.content_id FROM @extschema@.cm_quality_assessments a WHERE a.assessment_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
 /* what is to be enhanced unless the caller says so, and what is left */
 static Statement insert_enhancement = {
+	.by_index = true,
 	.text = "INSERT INTO @extschema@.cm_enhancement_sessions"
 	" (content_id, quality_assessment_id, enhancement_type, sections_to_enhance, sections_preserved)"
 	" SELECT $1, $2, $3, t.sections,"
@@ -158,6 +168,7 @@ static Statement insert_enhancement = {
 	.nargs = 6,.argtypes = {UUIDOID, UUIDOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
 };
 static Statement finish_enhancement = {
+	.by_index = true,
 	.text = "UPDATE @extschema@.cm_enhancement_sessions s"
 	"   SET status = $4, research_conducted = COALESCE($2, s.research_conducted),"
 	"       content_regenerated = COALESCE($3, s.content_regenerated)"
@@ -165,6 +176,7 @@ static Statement finish_enhancement = {
 	.nargs = 4,.argtypes = {UUIDOID, BOOLOID, BOOLOID, TEXTOID}
 };
 static Statement insert_plan = {
+	.by_index = true,
 	.text = "INSERT INTO @extschema@.cm_course_plans"
 	" (employee_id, employee_name, session_id, course_structure, course_title, course_duration_weeks, total_modules,"
 	"  prioritized_gaps, research_strategy, learning_path, employee_profile)"
@@ -179,6 +191,7 @@ static Statement insert_plan = {
 	}
 };
 static Statement insert_research = {
+	.by_index = true,
 	.text = "INSERT INTO @extschema@.cm_research_results"
 	" (plan_id, session_id, research_findings, content_library, module_mappings, search_queries, sources_analyzed,"
 	"  total_topics, total_sources, status)"

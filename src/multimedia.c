@@ -56,6 +56,7 @@ static const char *const counter_columns[COUNTERS] = {
 };
 
 static Statement insert_session = {
+	.by_index = true,
 	.text = "INSERT INTO @extschema@.mm_multimedia_sessions"
 	" (content_id, module_name, employee_name, session_type, generation_config, content_sections)"
 	" SELECT c.content_id, COALESCE($2, c.module_name), COALESCE($3, c.employee_name), $4, COALESCE($5, '{}'), COALESCE($6, '{}')"
@@ -64,6 +65,7 @@ static Statement insert_session = {
 	.nargs = 6,.argtypes = {UUIDOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID, TEXTARRAYOID}
 };
 static Statement update_session = {
+	.by_index = true,
 	.text = "UPDATE @extschema@.mm_multimedia_sessions s"
 	"   SET status = $2, progress_percentage = COALESCE($3, s.progress_percentage),"
 	"       current_stage = COALESCE($4, s.current_stage), error_message = COALESCE($5, s.error_message)"
@@ -71,6 +73,7 @@ static Statement update_session = {
 	.nargs = 5,.argtypes = {UUIDOID, TEXTOID, NUMERICOID, TEXTOID, TEXTOID}
 };
 static Statement lock_session = {
+	.by_index = true,
 	.text = "SELECT s.content_id FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1 FOR NO KEY UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -137,6 +140,7 @@ static Statement lock_sessions = {
 
 /* arrays: sessions, then what to add to each of their counters */
 static Statement add_to_counters = {
+	.by_index = true,
 	.text = "UPDATE @extschema@.mm_multimedia_sessions s"
 	"   SET total_assets_generated = s.total_assets_generated + c.total,"
 	"       slides_generated = s.slides_generated + c.slides,"

@@ -59,6 +59,7 @@ static Statement queue_for_runs = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement count_active_runs = {
+	.by_index = true,
 	.text = "SELECT pg_catalog.count(*)::pg_catalog.int4 FROM pipeline.jobs j"
 	" WHERE j.owner_id = $1 AND j.status IN ('pending', 'running')",
 	.nargs = 1,.argtypes = {UUIDOID}
@@ -71,16 +72,19 @@ static Statement insert_run = {
 
 /* no owner in the question matches any */
 static Statement compare_run = {
+	.by_index = true,
 	.text = "SELECT j.owner_id IS NOT DISTINCT FROM COALESCE($3, j.owner_id), j.project_spec = $2"
 	"  FROM pipeline.jobs j WHERE j.run_id = $1",
 	.nargs = 3,.argtypes = {TEXTOID, JSONBOID, UUIDOID}
 };
 static Statement select_run = {
+	.by_index = true,
 	.text = "SELECT pg_catalog.to_jsonb(j) FROM pipeline.jobs j"
 	" WHERE j.run_id = $1 AND ($2 IS NULL OR j.owner_id = $2)",
 	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
 };
 static Statement update_status = {
+	.by_index = true,
 	.text = "UPDATE pipeline.jobs j SET status = $2, error_message = COALESCE($3, j.error_message)"
 	" WHERE j.run_id = $1",
 	.nargs = 3,.argtypes = {TEXTOID, TEXTOID, TEXTOID}
@@ -101,11 +105,13 @@ static Statement select_events = {
 	"     meta = CASE WHEN pg_catalog.jsonb_typeof(a.meta) = 'object' THEN a.meta || $4 ELSE $4 END"
 
 static Statement update_by_checksum = {
+	.by_index = true,
 	.text = "UPDATE pipeline.artifacts a" NEW_FACTS
 	" WHERE a.run_id = $1 AND a.kind = $2 AND a.checksum = $7 RETURNING a.id",
 	.nargs = 7,.argtypes = {TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT8OID, TEXTOID, TEXTOID}
 };
 static Statement update_by_url = {
+	.by_index = true,
 	.text = "UPDATE pipeline.artifacts a" NEW_FACTS
 	" WHERE $7 IS NULL"
 	"   AND a.id = (SELECT o.id FROM pipeline.artifacts o"
@@ -128,6 +134,7 @@ static Statement store_prompt = {
 	.nargs = 4,.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 };
 static Statement select_prompt = {
+	.by_index = true,
 	.text = "SELECT pg_catalog.to_jsonb(p) FROM pipeline.prompts p WHERE p.id = $1",
 	.nargs = 1,.argtypes = {TEXTOID}
 };

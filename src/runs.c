@@ -49,6 +49,7 @@ typedef struct Owner
 } Owner;
 
 static Statement lock_run = {
+	.by_index = true,
 	.text = "SELECT j.status FROM pipeline.jobs j"
 	" WHERE j.run_id = $1 AND ($2 IS NULL OR j.owner_id = $2) FOR NO KEY UPDATE",
 	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
@@ -56,21 +57,25 @@ static Statement lock_run = {
 
 /* once in a transaction is enough */
 static Statement touch_run = {
+	.by_index = true,
 	.text = "UPDATE pipeline.jobs j SET last_event_seq = j.last_event_seq"
 	" WHERE j.run_id = $1 AND j.xmin <> pg_catalog.pg_current_xact_id()::pg_catalog.xid",
 	.nargs = 1,.argtypes = {TEXTOID}
 };
 static Statement select_owner = {
+	.by_index = true,
 	.text = "SELECT j.owner_id FROM pipeline.jobs j WHERE j.run_id = $1",
 	.nargs = 1,.argtypes = {TEXTOID}
 };
 static Statement lock_owner = {
+	.by_index = true,
 	.text = "SELECT j.owner_id FROM pipeline.jobs j WHERE j.run_id = $1 FOR NO KEY UPDATE",
 	.nargs = 1,.argtypes = {TEXTOID}
 };
 
 /* events above the counter are those that the running statement entered */
 static Statement lock_place = {
+	.by_index = true,
 	.text = "SELECT j.owner_id, 1 + COALESCE((SELECT pg_catalog.max(e.seq) FROM pipeline.job_events e"
 	"          WHERE e.run_id = j.run_id AND e.seq > j.last_event_seq), j.last_event_seq)"
 	"  FROM pipeline.jobs j WHERE j.run_id = $1 FOR NO KEY UPDATE",
@@ -79,6 +84,7 @@ static Statement lock_place = {
 
 /* the first event of a statement counts for all of them */
 static Statement count_events = {
+	.by_index = true,
 	.text = "UPDATE pipeline.jobs j"
 	"   SET last_event_seq = (SELECT pg_catalog.max(e.seq) FROM pipeline.job_events e"
 	"                          WHERE e.run_id = $1 AND e.seq >= $2)"

@@ -45,6 +45,7 @@ PG_FUNCTION_INFO_V1(refresh_content_search);
 #define PART_TEXT(text, part) "pg_catalog.substr(" text ", " part " * " PART " + 1, " PART " + 500)"
 
 static Statement delete_words = {
+	.by_index = true,
 	.text = "DELETE FROM studio_engine.content_search s WHERE s.content_id = $1 AND s.section = $2",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
@@ -91,6 +92,7 @@ static Statement select_stale = {
 	.nargs = 2,.argtypes = {TEXTOID, INT4OID}
 };
 static Statement select_texts = {
+	.by_index = true,
 	.text = "SELECT c.module_name, c.introduction, c.core_content, c.practical_applications, c.case_studies, c.assessments"
 	"  FROM @extschema@.cm_module_content c WHERE c.content_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
