@@ -286,6 +286,18 @@ lease_replays(LeaseState state, const Lease *lease, const char *const *outcomes,
 }
 
 /*
+ * May a status be asked for again that ended the lease?  Refuses when the lease
+ * ended otherwise.
+ */
+bool
+lease_replays_end(LeaseState state, const Lease *lease)
+{
+	static const char *const outcomes[] = {"completed", "failed"};
+
+	return lease_replays(state, lease, outcomes, lengthof(outcomes));
+}
+
+/*
  * The end of a lease that is asked for, or that the setting gives.
  */
 TimestampTz

@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(1198);
+SELECT plan(1207);
 
 --------------------------------------------------------------------------------
 -- People, and something of Alice's for every function to work on
@@ -172,7 +172,7 @@ INSERT INTO function_case VALUES
 ('verify_credit_ledger', ARRAY['''{user}'''],     '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('cleanup_expired_drafts', ARRAY['10'],           '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('create_job', ARRAY['''{project}''', '2', '7'],  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('create_job_steps', ARRAY['''{pending}''', '''["one", "two"]'''],
+('create_job_steps', ARRAY['''{pending}''', '''["one", "two"]''', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('update_job_step', ARRAY['''{queued}''', '''scripting''', '''started''', '10', '''Writing''', '''None''', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
@@ -318,6 +318,7 @@ INSERT INTO lease_case (job, token, path, statement, without) VALUES
 	(:'film', :'film_token', '{}', 'SELECT snooze_job(%s, %s, ''1 hour'')', '22004'),
 	(:'film', :'film_token', '{}', 'SELECT advance_job(%s, ''PACKAGING'', 99, NULL, %s)', 'PT409'),
 	(:'film', :'film_token', '{}', 'SELECT update_job_step(%s, ''scripting'', ''started'', NULL, NULL, NULL, %s)', 'PT409'),
+	(:'film', :'film_token', '{}', 'SELECT create_job_steps(%s, ''["credits"]'', %s)', 'PT409'),
 	(:'film', :'film_token', '{}', 'SELECT record_asset(%s, ''video'', ''u'', ''p'', NULL, NULL, NULL, %s)', 'PT409'),
 	(:'film', :'film_token', '{}', 'SELECT complete_job(%s, NULL, NULL, NULL, %s)', 'PT409'),
 	(:'film', :'film_token', '{}', 'SELECT fail_job(%s, NULL, NULL, NULL, false, %s)', 'PT409'),
@@ -460,7 +461,7 @@ INSERT INTO optional VALUES
 	('reverse_purchase', 'p_amount'), ('reverse_purchase', 'p_note'), ('reverse_purchase', 'p_idempotency_key'),
 	('reinstate_purchase', 'p_note'), ('verify_credit_ledger', 'p_user_id'),
 	('save_draft_prompt', 'p_template_id'), ('save_draft_prompt', 'p_options'),
-	('create_job_steps', 'p_steps'),
+	('create_job_steps', 'p_steps'), ('create_job_steps', 'p_lease_token'),
 	('update_job_step', 'p_progress_pct'), ('update_job_step', 'p_status_message'), ('update_job_step', 'p_error_message'),
 	('advance_job', 'p_progress'), ('advance_job', 'p_status_message'),
 	('complete_job', 'p_output_url'), ('complete_job', 'p_manifest'), ('complete_job', 'p_final_cost'),

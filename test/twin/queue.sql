@@ -587,7 +587,8 @@ BEGIN
 	v_status := twin.lock_job_of_worker(p_job_id);
 	v_lease := twin.check_lease(p_job_id, p_lease_token);
 	-- asked again for what ended the lease
-	IF v_lease.state = 'ended' AND v_status IN ('COMPLETE', 'FAILED') AND v_status = p_status THEN
+	IF v_lease.state = 'ended' AND v_lease.outcome IN ('completed', 'failed')
+	   AND v_status IN ('COMPLETE', 'FAILED') AND v_status = p_status THEN
 		RETURN (SELECT to_jsonb(j) FROM twin.studio_jobs j WHERE j.job_id = p_job_id);
 	END IF;
 	PERFORM twin.require_work(p_job_id, v_lease);
