@@ -53,7 +53,7 @@ $(INSTALL_SQL): sql/install/begin.sql $(API) $(TABLES) $(ATTACH) $(ATTACH_AUTH) 
 $(OBJS): $(wildcard src/*.h) $(EXTENSION).control
 
 # --- two commands -------------------------------------------------------
-.PHONY: demo test soak lint indent
+.PHONY: demo test soak bench lint indent
 
 demo:
 	test/demo/run.sh
@@ -61,9 +61,13 @@ demo:
 test:
 	test/run.sh
 
-# the model of the credits against 200,000 operations; SOAK_SEED=... repeats a run
+# the model of the credits against 200,000 operations, and 200,000 jobs; SOAK_SEED=... repeats a run
 soak:
 	SOAK_OPERATIONS=$${SOAK_OPERATIONS:-200000} test/run.sh soak
+
+# figures against the PL/pgSQL twins; QUICK=1 ends within 3 minutes
+bench:
+	test/bench/run.sh
 
 lint:
 	test/run.sh lint

@@ -70,13 +70,17 @@ static Statement select_leased = {
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 
-/* expires_at is compared after waiting for the row, if need be */
+/*
+ * expires_at is compared before waiting for the row, and again after it: OFFSET
+ * keeps the second condition from being moved into the subquery.
+ */
 static Statement prolong_lease = {
 	.by_index = true,
 	.text = "UPDATE studio_engine.queue q"
 	"   SET expires_at = $3, due_at = LEAST(q.due_at, $3), shown_at = COALESCE($4, q.shown_at)"
 	"  FROM (SELECT o.job_id, o.system, o.expires_at FROM studio_engine.queue o"
-	"         WHERE o.job_id = $1 AND o.lease_token = $2 FOR UPDATE) l"
+	"         WHERE o.job_id = $1 AND o.lease_token = $2 AND o.expires_at > pg_catalog.clock_timestamp()"
+	"         OFFSET 0 FOR UPDATE) l"
 	" WHERE q.job_id = l.job_id AND q.system = l.system AND l.expires_at > pg_catalog.clock_timestamp()"
 	" RETURNING pg_catalog.jsonb_build_object('cancel', q.cancel_requested_at IS NOT NULL,"
 	"                                         'lease_expires_at', q.expires_at)",
@@ -279,6 +283,18 @@ lease_replays(LeaseState state, const Lease *lease, const char *const *outcomes,
 			return true;
 	}
 	refuse_lease(&lease->job_id);
+}
+
+/*
+ * May a status be asked for again that ended the lease?  Refuses when the lease
+ * ended otherwise.
+ */
+bool
+lease_replays_end(LeaseState state, const Lease *lease)
+{
+	static const char *const outcomes[] = {"completed", "failed"};
+
+	return lease_replays(state, lease, outcomes, lengthof(outcomes));
 }
 
 /*

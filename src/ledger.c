@@ -15,7 +15,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
@@ -214,16 +213,14 @@ update_account(Statement *statement, const Arguments *args)
 
 /*
  * Make what was decided under the lock of an account count, where nothing is
- * booked on it.  With a snapshot for the whole transaction the next one would
- * get the lock and still decide with its old view; this makes it fail (40001).
+ * booked on it.  The next one may have a snapshot for its whole transaction,
+ * get the lock, and still decide with its old view; this makes it fail (40001).
  */
 void
 ledger_touch_account(const pg_uuid_t *user_id)
 {
 	Arguments	args = NO_ARGUMENTS;
 
-	if (!IsolationUsesXactSnapshot())
-		return;
 	argument_uuid(&args, user_id);
 	update_account(&touch_account, &args);
 }

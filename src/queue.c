@@ -8,10 +8,9 @@
  *
  * Pitfall: while somebody holds an old snapshot, the rows that were claimed
  * since cannot be cleaned away, and lie before the first waiting row.  So a
- * session remembers where it last found one.  It looks from the start again
- * as long as that is cheap; where it is not, at most one twentieth of the time
- * goes into it, and jobs that came in before the remembered place wait that
- * long.
+ * session remembers where it last found one, and looks on from there when it is
+ * not cheap to look from the start: at most one twentieth of the time goes into
+ * that, and jobs that came in before the remembered place wait that long.
  *
  * Lock order: job, then its row in the queue, then the account.  Claims lock
  * rows of the queue alone, and never wait for one.
@@ -46,6 +45,8 @@ PG_FUNCTION_INFO_V1(claim_jobs);
 
 /* looks that read fewer pages than this, for each row found, are cheap */
 #define CHEAP_LOOK_PAGES 50
+/* a look in vain that read fewer is taken again at once */
+#define VAIN_LOOK_PAGES 1000
 #define LOOK_SHARE 20
 /* no look rests for more than LOOK_SHARE times this */
 #define MAX_LOOK_COST_US (100 * 1000)
@@ -77,8 +78,9 @@ typedef struct Look
 /* what this session knows about one waiting list */
 typedef struct Lookout
 {
-	Pace		waiting;
-	Pace		nearby;			/* from last_found on */
+	Pace		waiting;		/* from the start */
+	Pace		vain;			/* from the start, when that found nothing */
+	Pace		nearby;			/* from last_found, when that found nothing */
 	Pace		delayed;
 	bool		found;			/* something, at last_found */
 	Place		last_found;
@@ -479,11 +481,11 @@ pages_read(void)
  * passes for other reasons too; what it may take from now on, by the time.
  */
 static void
-note_look(Pace *pace, const Look *look, uint64 found)
+note_look(Pace *pace, const Look *look, int64 cheap_pages)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	int64		pages = pages_read() - look->pages;
-	bool		cheap = !look->planned || pages < CHEAP_LOOK_PAGES * (int64) (found + 1);
+	bool		cheap = !look->planned || pages < cheap_pages;
 
 	pace->looked_at = now;
 	pace->cost = cheap ? 0 : Min(now - look->began, MAX_LOOK_COST_US);
@@ -515,7 +517,7 @@ promote_due(const QueueSystem *system, Lookout *lookout, int32 limit)
 	argument_time(&args, &look.began);
 	argument_int32(&args, Max(limit, MIN_PROMOTED));
 	found = statement_run(&promote, &args);
-	note_look(&lookout->delayed, &look, found);
+	note_look(&lookout->delayed, &look, CHEAP_LOOK_PAGES * (int64) (found + 1));
 }
 
 /* A claim: what is asked for. */
@@ -554,10 +556,28 @@ remember_place(Lookout *lookout)
 	lookout->last_found.since = result_int64(6);
 }
 
-/*
- * Look on from where something was found last.  That is where work goes on, so
- * it rests only after it found nothing.
- */
+/* Note a look that finds nothing; one that finds something may go on at once. */
+static void
+note_vain_look(Pace *pace, const Look *look, uint64 found)
+{
+	if (found == 0)
+		note_look(pace, look, VAIN_LOOK_PAGES);
+	else
+		pace->cost = 0;
+}
+
+static uint64
+claim_from_start(const Claim *asked, Lookout *lookout)
+{
+	Look		look = begin_look(&claim);
+	uint64		found = claim_from(asked, &first_place);
+
+	note_look(&lookout->waiting, &look, CHEAP_LOOK_PAGES * (int64) (found + 1));
+	note_vain_look(&lookout->vain, &look, found);
+	return found;
+}
+
+/* Look on from where something was found last. */
 static uint64
 claim_nearby(const Claim *asked, Lookout *lookout)
 {
@@ -567,9 +587,7 @@ claim_nearby(const Claim *asked, Lookout *lookout)
 	if (!lookout->found || !may_look(&lookout->nearby, look.began))
 		return 0;
 	found = claim_from(asked, &lookout->last_found);
-	note_look(&lookout->nearby, &look, found);
-	if (found > 0)
-		lookout->nearby.cost = 0;
+	note_vain_look(&lookout->nearby, &look, found);
 	return found;
 }
 
@@ -578,18 +596,13 @@ static uint64
 claim_first(const Claim *asked)
 {
 	Lookout    *lookout = lookout_of(asked->system);
-	Look		look;
-	uint64		found;
+	uint64		found = 0;
 
 	promote_due(asked->system, lookout, asked->limit);
-	look = begin_look(&claim);
-	if (may_look(&lookout->waiting, look.began))
-	{
-		found = claim_from(asked, &first_place);
-		note_look(&lookout->waiting, &look, found);
-	}
-	else
+	if (!may_look(&lookout->waiting, GetCurrentTimestamp()))
 		found = claim_nearby(asked, lookout);
+	if (found == 0 && may_look(&lookout->vain, GetCurrentTimestamp()))
+		found = claim_from_start(asked, lookout);
 	if (found > 0)
 		remember_place(lookout);
 	return found;

@@ -81,6 +81,7 @@ extern LeaseState lease_check(const QueueSystem *system, const pg_uuid_t *job_id
 							  FunctionCallInfo fcinfo, int argno, Lease *lease);
 extern void lease_require_work(LeaseState state, const Lease *lease);
 extern bool lease_replays(LeaseState state, const Lease *lease, const char *const *outcomes, int noutcomes);
+extern bool lease_replays_end(LeaseState state, const Lease *lease);
 extern bool lease_fails(const QueueSystem *system, const pg_uuid_t *job_id,
 						FunctionCallInfo fcinfo, int retryable_argno, int token_argno, JobError *error);
 extern Datum lease_mark_cancelling(Datum job);

@@ -381,8 +381,7 @@ update_studio_job_status(PG_FUNCTION_ARGS)
 
 	lock_or_refuse(&caller, &job_id, &job);
 	state = lease_check(&refinement_queue, &job_id, fcinfo, 2, &lease);
-	/* asked again for what ended the lease? */
-	if (state != LEASE_ENDED || !flow_is_terminal(&studio_flow, job.status) || job.status != asked)
+	if (!lease_replays_end(state, &lease) || !flow_is_terminal(&studio_flow, job.status) || job.status != asked)
 	{
 		lease_require_work(state, &lease);
 		argument_uuid(&args, &job_id);

@@ -499,8 +499,7 @@ advance_job(PG_FUNCTION_ARGS)
 
 	job_lock_or_refuse(&caller, &job_id, &job);
 	state = lease_check(&video_queue, &job_id, fcinfo, 4, &lease);
-	/* asked again for what ended the lease? */
-	if (state != LEASE_ENDED || !job_has_ended(&job) || job.status != asked)
+	if (!lease_replays_end(state, &lease) || !job_has_ended(&job) || job.status != asked)
 	{
 		lease_require_work(state, &lease);
 		for (int i = 0; i < 4; i++)

@@ -594,7 +594,7 @@ INSERT INTO optional VALUES
 	('reverse_purchase', 'p_amount'), ('reverse_purchase', 'p_note'), ('reverse_purchase', 'p_idempotency_key'),
 	('reinstate_purchase', 'p_note'), ('verify_credit_ledger', 'p_user_id'),
 	('save_draft_prompt', 'p_template_id'), ('save_draft_prompt', 'p_options'),
-	('create_job_steps', 'p_steps'),
+	('create_job_steps', 'p_steps'), ('create_job_steps', 'p_lease_token'),
 	('update_job_step', 'p_progress_pct'), ('update_job_step', 'p_status_message'), ('update_job_step', 'p_error_message'),
 	('advance_job', 'p_progress'), ('advance_job', 'p_status_message'),
 	('complete_job', 'p_output_url'), ('complete_job', 'p_manifest'), ('complete_job', 'p_final_cost'),

@@ -175,6 +175,8 @@ BEGIN
 		v_outcome := farm.outcome(c);
 		v_may := coalesce(CASE v_call
 			WHEN 'complete' THEN v_outcome = 'completed'
+			-- it asks for FAILED
+			WHEN 'advance' THEN v_outcome = 'failed'
 			WHEN 'snooze' THEN v_outcome IN ('snoozed', 'cancelled')
 			ELSE v_call IN ('retry', 'fail') AND v_outcome IN ('failed', 'retried', 'cancelled') END, false);
 		IF (v_answer = 'PT409') = v_may THEN

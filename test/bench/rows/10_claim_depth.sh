@@ -1,0 +1,34 @@
+# shellcheck shell=bash disable=SC2034
+title='Claim of one job, by the number of jobs that wait'
+compared='claim_jobs() with itself, at 1,000, 100,000 and 1,000,000 waiting jobs.'
+fair='the same session does the same calls in databases that differ in the number of jobs only; the databases take
+turns; time is that of the calls, without commits; pages are all that the calls touched, counted by EXPLAIN (BUFFERS).'
+depths=(1000 100000 1000000)
+
+prepare() {
+	local depth
+	for depth in "${depths[@]}"; do
+		lasting "depth_$depth" "$depth"
+	done
+}
+
+# What was claimed is given back, and cleaned, before the next round.
+round() {
+	local depth
+	for depth in $(in_turn "$1" "${depths[@]}"); do
+		sql "depth_$depth" -c 'SET synchronous_commit = off' -c "CALL bench.claims('ours', $(choose 300 600), NULL, NULL)" |
+			samples_of "us_$depth" "pages_$depth"
+		sql "depth_$depth" -c "SELECT 1 / (release_leases('bench') > 0)::integer" -c 'VACUUM studio_engine.queue, studio_engine.attempts' >/dev/null
+	done
+}
+
+figures() {
+	figure us_1000 '1,000 waiting' us
+	figure us_100000 '100,000 waiting' us
+	figure us_1000000 '1,000,000 waiting' us
+	ratio 'time, 1,000,000 to 1,000' us_1000000 us_1000 '<= 1.2'
+	figure pages_1000 '1,000 waiting' pages
+	figure pages_100000 '100,000 waiting' pages
+	figure pages_1000000 '1,000,000 waiting' pages
+	ratio 'pages, 1,000,000 to 1,000' pages_1000000 pages_1000 '<= 1.5'
+}

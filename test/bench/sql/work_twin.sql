@@ -1,0 +1,3 @@
+-- work.sql with the twin
+SELECT job_id, lease_token FROM twin.claim_jobs('studio_jobs', 'worker') \gset
+SELECT twin.store_refined_text(:job_id, 'A text.', 'm', :lease_token);

@@ -1,0 +1,716 @@
+/*
+ * queue.sql
+ *
+ * Studio jobs and the worker engine once more in PL/pgSQL, in a schema of its
+ * own: the oracle of the tests and the baseline of the measurements.  Load it
+ * into a throwaway database that has the extension.
+ *
+ * Names, arguments, answers, SQLSTATEs, rows written, constraints and indexes
+ * are those of the extension, for p_system studio_jobs.  Left out are the checks
+ * of the caller, the limits of users, NOTIFY and dumps being loaded; so the
+ * twin has a little less to do.
+ *
+ * It is written to be fast: what a single claim, a completion and a heartbeat
+ * run are static statements whose plans do not depend on their arguments, the
+ * waiting list is a partial index, triggers have WHEN clauses, the settings are
+ * one row.
+ *
+ * The pitfall: LIMIT p_limit has no plan that is good for every p_limit, since
+ * the planner takes it for a tenth of the table.  So a claim of one job has a
+ * branch of its own, with LIMIT 1 in words.
+ *
+ * Lock order: job, then its row in the queue.
+ */
+CREATE SCHEMA IF NOT EXISTS twin;
+
+CREATE TABLE twin.queue_settings (
+	lease_seconds integer NOT NULL DEFAULT 60,
+	max_attempts integer NOT NULL DEFAULT 3,
+	retry_base_seconds integer NOT NULL DEFAULT 5,
+	retry_cap_seconds integer NOT NULL DEFAULT 3600,
+	fair_queue boolean NOT NULL DEFAULT false,
+	default_system_prompt text NOT NULL
+);
+INSERT INTO twin.queue_settings (default_system_prompt)
+SELECT value FROM studio_engine.settings WHERE name = 'default_system_prompt';
+
+CREATE TABLE twin.studio_jobs (
+	job_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+	created_at timestamptz NOT NULL DEFAULT now(),
+	status text NOT NULL DEFAULT 'NEW' CHECK (status IN (
+		'NEW', 'TRANSCRIBING', 'ENRICHING', 'REFINING', 'COMPLETE', 'FAILED'
+	)),
+	user_id uuid NOT NULL REFERENCES auth.users (id) ON DELETE CASCADE,
+	raw_audio_url text NOT NULL,
+	raw_transcript text,
+	refined_text text,
+	system_prompt_used text NOT NULL,
+	processing_time_ms integer,
+	error_details jsonb,
+	enrichment_entities jsonb,
+	model_version text,
+	retry_count integer NOT NULL DEFAULT 0,
+	priority integer NOT NULL DEFAULT 0
+);
+CREATE INDEX studio_jobs_user_id ON twin.studio_jobs (user_id);
+CREATE INDEX studio_jobs_status ON twin.studio_jobs (status);
+CREATE INDEX studio_jobs_created_at ON twin.studio_jobs (created_at DESC);
+CREATE INDEX studio_jobs_user_active ON twin.studio_jobs (user_id) WHERE status NOT IN ('COMPLETE', 'FAILED');
+
+CREATE TABLE twin.queue (
+	system studio_engine.job_system NOT NULL,
+	state studio_engine.queue_state NOT NULL DEFAULT 'waiting',
+	rank integer NOT NULL DEFAULT -1,
+	turn bigint NOT NULL DEFAULT 0,
+	due_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	job_id uuid NOT NULL,
+	user_id uuid NOT NULL,
+	attempt integer NOT NULL DEFAULT 0,
+	first_attempt integer NOT NULL DEFAULT 1,
+	lease_token uuid,
+	claimed_at timestamptz,
+	expires_at timestamptz,
+	cancel_requested_at timestamptz,
+	since timestamptz,
+	shown_at timestamptz,
+	worker text,
+	cancel_reason text,
+	PRIMARY KEY (job_id, system),
+	CHECK (CASE WHEN state = 'leased' THEN num_nulls(lease_token, worker, claimed_at, expires_at, since) = 0
+	            ELSE num_nonnulls(lease_token, worker, claimed_at, expires_at, since, cancel_requested_at) = 0 END)
+) WITH (fillfactor = 70);
+CREATE INDEX queue_waiting ON twin.queue (system, rank, turn, due_at, job_id) WHERE state = 'waiting';
+CREATE INDEX queue_turn ON twin.queue (user_id, system, rank, turn) WHERE state = 'waiting' AND turn > 0;
+CREATE INDEX queue_delayed ON twin.queue (system, due_at) WHERE state = 'delayed';
+CREATE INDEX queue_leased ON twin.queue (due_at, job_id) WHERE state = 'leased';
+CREATE INDEX queue_worker ON twin.queue (worker) WHERE state = 'leased';
+
+CREATE TABLE twin.attempts (
+	system studio_engine.job_system NOT NULL,
+	job_id uuid NOT NULL,
+	attempt integer NOT NULL,
+	lease_token uuid NOT NULL,
+	worker text NOT NULL,
+	started_at timestamptz NOT NULL,
+	ended_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	outcome text NOT NULL CHECK (outcome IN (
+		'completed', 'failed', 'retried', 'expired', 'cancelled', 'snoozed', 'released'
+	)),
+	error jsonb,
+	PRIMARY KEY (job_id, lease_token)
+);
+
+--------------------------------------------------------------------------------
+-- Refusals and checks of arguments
+--------------------------------------------------------------------------------
+
+CREATE FUNCTION twin.refuse_queue(p_sqlstate text, p_message text) RETURNS void
+LANGUAGE plpgsql SET search_path = '' AS $$
+BEGIN
+	RAISE EXCEPTION USING ERRCODE = p_sqlstate, MESSAGE = p_message;
+END
+$$;
+
+CREATE FUNCTION twin.refuse_lease(p_job_id uuid) RETURNS void
+LANGUAGE plpgsql SET search_path = '' AS $$
+BEGIN
+	RAISE EXCEPTION USING ERRCODE = 'PT409', MESSAGE = 'lease was lost or has expired', DETAIL = format('Job %s.', p_job_id);
+END
+$$;
+
+-- When a lease that is asked for, or that the setting gives, ends.
+CREATE FUNCTION twin.lease_end(p_lease interval, p_now timestamptz) RETURNS timestamptz
+LANGUAGE plpgsql SET search_path = '' AS $$
+BEGIN
+	IF p_lease IS NULL THEN
+		RETURN p_now + (SELECT greatest(s.lease_seconds, 1) FROM twin.queue_settings s) * INTERVAL '1 second';
+	END IF;
+	IF p_now + p_lease NOT BETWEEN p_now + INTERVAL '1 second' AND p_now + INTERVAL '86400 seconds' THEN
+		PERFORM twin.refuse_queue('22023', 'argument is out of bounds');
+	END IF;
+	RETURN p_now + p_lease;
+END
+$$;
+
+--------------------------------------------------------------------------------
+-- What binds every write of a job, whoever makes it
+--------------------------------------------------------------------------------
+
+CREATE FUNCTION twin.default_studio_job() RETURNS trigger
+LANGUAGE plpgsql SET search_path = '' AS $$
+BEGIN
+	NEW.system_prompt_used := (SELECT s.default_system_prompt FROM twin.queue_settings s);
+	RETURN NEW;
+END
+$$;
+
+-- Transitions, and what they write into the row.
+CREATE FUNCTION twin.enforce_studio_workflow() RETURNS trigger
+LANGUAGE plpgsql SET search_path = '' AS $$
+BEGIN
+	IF NOT (CASE OLD.status
+		WHEN 'NEW' THEN NEW.status IN ('TRANSCRIBING', 'FAILED')
+		WHEN 'TRANSCRIBING' THEN NEW.status IN ('ENRICHING', 'FAILED')
+		WHEN 'ENRICHING' THEN NEW.status IN ('REFINING', 'COMPLETE', 'FAILED')
+		WHEN 'REFINING' THEN NEW.status IN ('COMPLETE', 'FAILED')
+		WHEN 'FAILED' THEN NEW.status = 'NEW' AND current_setting('twin.retrying', true) IS NOT DISTINCT FROM NEW.job_id::text
+		ELSE false END)
+	THEN
+		RAISE EXCEPTION USING ERRCODE = '23514', MESSAGE = 'illegal status transition',
+			DETAIL = format('From %s to %s.', OLD.status, NEW.status);
+	END IF;
+	IF NEW.status = 'COMPLETE' THEN
+		NEW.processing_time_ms := least(greatest(
+			trunc(extract(epoch FROM clock_timestamp() - NEW.created_at) * 1000), 0), 2147483647);
+	ELSIF OLD.status = 'FAILED' THEN
+		NEW.error_details := NULL;
+		NEW.processing_time_ms := NULL;
+	END IF;
+	RETURN NEW;
+END
+$$;
+
+-- A job has work to do.  One that is tried again queues up at the end.
+CREATE FUNCTION twin.enter_queue(p_job twin.studio_jobs, p_again boolean) RETURNS void
+LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+	v_turn bigint := 0;
+	v_last integer;
+BEGIN
+	IF (SELECT s.fair_queue FROM twin.queue_settings s) THEN
+		v_turn := 1 + greatest(0,
+			(SELECT min(q.turn) FROM twin.queue q
+			  WHERE q.system = 'studio_jobs' AND q.state = 'waiting' AND q.rank = ~p_job.priority),
+			(SELECT max(q.turn) FROM twin.queue q
+			  WHERE q.user_id = p_job.user_id AND q.system = 'studio_jobs' AND q.state = 'waiting'
+			    AND q.rank = ~p_job.priority AND q.turn > 0));
+	END IF;
+	v_last := (SELECT coalesce(max(a.attempt), 0) FROM twin.attempts a
+	            WHERE a.job_id = p_job.job_id AND a.outcome NOT IN ('snoozed', 'released'));
+	INSERT INTO twin.queue (system, rank, turn, due_at, job_id, user_id, attempt, first_attempt)
+	VALUES ('studio_jobs', ~p_job.priority, v_turn,
+	        CASE WHEN p_again THEN clock_timestamp()
+	             ELSE least(clock_timestamp(), p_job.created_at + (clock_timestamp() - now())) END,
+	        p_job.job_id, p_job.user_id, v_last, v_last + 1)
+	ON CONFLICT (job_id, system) DO NOTHING;
+END
+$$;
+
+-- AFTER INSERT, DELETE and those UPDATEs that the queue cares about.
+CREATE FUNCTION twin.keep_queue() RETURNS trigger
+LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+	v_was_open boolean;
+	v_is_open boolean;
+BEGIN
+	IF TG_OP = 'INSERT' THEN
+		IF NEW.status NOT IN ('COMPLETE', 'FAILED') THEN
+			PERFORM twin.enter_queue(NEW, false);
+		END IF;
+		RETURN NULL;
+	END IF;
+	IF TG_OP = 'DELETE' OR OLD.job_id IS DISTINCT FROM NEW.job_id THEN
+		DELETE FROM twin.queue WHERE job_id = OLD.job_id AND system = 'studio_jobs';
+		DELETE FROM twin.attempts WHERE job_id = OLD.job_id AND system = 'studio_jobs';
+		IF TG_OP = 'UPDATE' AND NEW.status NOT IN ('COMPLETE', 'FAILED') THEN
+			PERFORM twin.enter_queue(NEW, false);
+		END IF;
+		RETURN NULL;
+	END IF;
+
+	v_was_open := OLD.status NOT IN ('COMPLETE', 'FAILED');
+	v_is_open := NEW.status NOT IN ('COMPLETE', 'FAILED');
+	IF v_was_open AND v_is_open THEN
+		IF (OLD.priority, OLD.user_id) IS DISTINCT FROM (NEW.priority, NEW.user_id) THEN
+			UPDATE twin.queue SET rank = ~NEW.priority, user_id = NEW.user_id
+			 WHERE job_id = NEW.job_id AND system = 'studio_jobs';
+		END IF;
+	ELSIF v_was_open THEN
+		WITH gone AS (
+			DELETE FROM twin.queue q WHERE q.job_id = NEW.job_id AND q.system = 'studio_jobs' RETURNING q.*
+		)
+		INSERT INTO twin.attempts (system, job_id, attempt, lease_token, worker, started_at, outcome, error)
+		SELECT g.system, g.job_id, g.attempt, g.lease_token, g.worker, g.claimed_at,
+		       CASE WHEN NEW.status = 'COMPLETE' THEN 'completed'
+		            WHEN NEW.error_details ->> 'code' = 'CANCELLED' THEN 'cancelled'
+		            ELSE 'failed' END,
+		       CASE WHEN NEW.status = 'FAILED' THEN NEW.error_details END
+		  FROM gone g WHERE g.state = 'leased';
+	ELSIF v_is_open THEN
+		PERFORM twin.enter_queue(NEW, true);
+	END IF;
+	RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER tr_defaults BEFORE INSERT ON twin.studio_jobs
+	FOR EACH ROW WHEN (NEW.system_prompt_used IS NULL) EXECUTE FUNCTION twin.default_studio_job();
+CREATE TRIGGER tr_workflow BEFORE UPDATE ON twin.studio_jobs
+	FOR EACH ROW WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION twin.enforce_studio_workflow();
+CREATE TRIGGER tr_queue AFTER INSERT OR DELETE ON twin.studio_jobs
+	FOR EACH ROW EXECUTE FUNCTION twin.keep_queue();
+CREATE TRIGGER tr_queue_update AFTER UPDATE ON twin.studio_jobs
+	FOR EACH ROW WHEN ((OLD.job_id, OLD.status, OLD.priority, OLD.user_id) IS DISTINCT FROM
+	                   (NEW.job_id, NEW.status, NEW.priority, NEW.user_id))
+	EXECUTE FUNCTION twin.keep_queue();
+
+--------------------------------------------------------------------------------
+-- Leases
+--------------------------------------------------------------------------------
+
+-- The lease with which a worker came; it is locked.  state: none (nobody has
+-- one), held, or ended, by itself before, with outcome.
+CREATE TYPE twin.lease AS (
+	state text,
+	outcome text,
+	tries integer,
+	cancelled boolean,
+	reason text
+);
+
+-- Call it with the job locked.
+CREATE FUNCTION twin.check_lease(p_job_id uuid, p_token uuid) RETURNS twin.lease
+LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+	v_row record;
+	v_found boolean;
+	v_alive boolean;
+	v_lease twin.lease;
+BEGIN
+	SELECT q.lease_token, q.expires_at, q.attempt - q.first_attempt + 1 AS tries,
+	       q.cancel_requested_at IS NOT NULL AS cancelled, q.cancel_reason
+	  INTO v_row
+	  FROM twin.queue q WHERE q.job_id = p_job_id AND q.system = 'studio_jobs' FOR UPDATE;
+	v_found := FOUND;
+	v_alive := v_found AND coalesce(v_row.expires_at > clock_timestamp(), false);
+	v_lease.state := 'none';
+	IF p_token IS NULL THEN
+		IF v_alive THEN
+			PERFORM twin.refuse_queue('PT409', 'a worker has this job');
+		END IF;
+		RETURN v_lease;
+	END IF;
+	IF v_found AND v_row.lease_token = p_token THEN
+		IF NOT v_alive THEN
+			PERFORM twin.refuse_lease(p_job_id);
+		END IF;
+		RETURN ROW('held', NULL, v_row.tries, v_row.cancelled, v_row.cancel_reason)::twin.lease;
+	END IF;
+	SELECT a.outcome INTO v_lease.outcome
+	  FROM twin.attempts a WHERE a.job_id = p_job_id AND a.lease_token = p_token;
+	IF NOT FOUND OR v_lease.outcome = 'expired' THEN
+		PERFORM twin.refuse_lease(p_job_id);
+	END IF;
+	v_lease.state := 'ended';
+	RETURN v_lease;
+END
+$$;
+
+CREATE FUNCTION twin.require_work(p_job_id uuid, p_lease twin.lease) RETURNS void
+LANGUAGE plpgsql SET search_path = '' AS $$
+BEGIN
+	IF p_lease.state = 'ended' THEN
+		PERFORM twin.refuse_lease(p_job_id);
+	ELSIF p_lease.state = 'held' AND p_lease.cancelled THEN
+		PERFORM twin.refuse_queue('PT409', 'job is to be cancelled');
+	END IF;
+END
+$$;
+
+CREATE FUNCTION twin.lock_job_of_worker(p_job_id uuid) RETURNS text
+LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+	v_status text;
+BEGIN
+	IF p_job_id IS NULL THEN
+		PERFORM twin.refuse_queue('22004', 'argument must not be null');
+	END IF;
+	SELECT j.status INTO v_status FROM twin.studio_jobs j WHERE j.job_id = p_job_id FOR NO KEY UPDATE;
+	IF NOT FOUND THEN
+		PERFORM twin.refuse_queue('PT404', 'not found');
+	END IF;
+	RETURN v_status;
+END
+$$;
+
+-- A lease ends while the job goes on.  p_due_at NULL: back to where it was.
+CREATE FUNCTION twin.end_lease(p_job_id uuid, p_outcome text, p_due_at timestamptz, p_error jsonb DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql SET search_path = '' AS $$
+BEGIN
+	INSERT INTO twin.attempts (system, job_id, attempt, lease_token, worker, started_at, outcome, error)
+	SELECT q.system, q.job_id, q.attempt, q.lease_token, q.worker, q.claimed_at, p_outcome, p_error
+	  FROM twin.queue q WHERE q.job_id = p_job_id AND q.system = 'studio_jobs' AND q.state = 'leased';
+	UPDATE twin.queue q
+	   SET state = CASE WHEN p_due_at IS NULL THEN 'waiting' ELSE 'delayed' END::studio_engine.queue_state,
+	       due_at = coalesce(p_due_at, q.since),
+	       attempt = q.attempt - CASE WHEN p_outcome IN ('retried', 'expired') THEN 0 ELSE 1 END,
+	       lease_token = NULL, worker = NULL, claimed_at = NULL, expires_at = NULL, since = NULL,
+	       cancel_requested_at = NULL, cancel_reason = NULL, shown_at = NULL
+	 WHERE q.job_id = p_job_id AND q.system = 'studio_jobs';
+END
+$$;
+
+CREATE FUNCTION twin.write_failure(p_job_id uuid, p_error jsonb) RETURNS void
+LANGUAGE sql SET search_path = '' AS $$
+	UPDATE twin.studio_jobs SET status = 'FAILED', error_details = coalesce(p_error, error_details) WHERE job_id = p_job_id;
+$$;
+
+CREATE FUNCTION twin.cancelled(p_reason text) RETURNS jsonb
+LANGUAGE sql SET search_path = '' AS $$
+	SELECT jsonb_strip_nulls(jsonb_build_object('code', 'CANCELLED', 'message', p_reason));
+$$;
+
+-- Try again later, if there are tries left.
+CREATE FUNCTION twin.try_again(p_job_id uuid, p_tries integer, p_outcome text, p_error jsonb) RETURNS boolean
+LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+	v_settings twin.queue_settings;
+BEGIN
+	SELECT * INTO v_settings FROM twin.queue_settings s;
+	IF v_settings.max_attempts <> 0 AND p_tries >= v_settings.max_attempts THEN
+		RETURN false;
+	END IF;
+	PERFORM twin.end_lease(p_job_id, p_outcome,
+		clock_timestamp() + random() * least(v_settings.retry_base_seconds * 2.0::float8 ^ least(p_tries - 1, 62),
+		                                     v_settings.retry_cap_seconds) * INTERVAL '1 second',
+		p_error);
+	UPDATE twin.studio_jobs SET retry_count = retry_count + 1 WHERE job_id = p_job_id;
+	RETURN true;
+END
+$$;
+
+CREATE FUNCTION twin.give_back(p_job_id uuid, p_lease twin.lease, p_outcome text, p_due_at timestamptz) RETURNS void
+LANGUAGE plpgsql SET search_path = '' AS $$
+BEGIN
+	IF p_lease.cancelled THEN
+		PERFORM twin.write_failure(p_job_id, twin.cancelled(p_lease.reason));
+	ELSE
+		PERFORM twin.end_lease(p_job_id, p_outcome, p_due_at);
+	END IF;
+END
+$$;
+
+--------------------------------------------------------------------------------
+-- Functions of workers
+--------------------------------------------------------------------------------
+
+CREATE FUNCTION twin.claim_jobs(
+	p_system text, p_worker text, p_limit integer DEFAULT 1, p_lease interval DEFAULT NULL,
+	OUT job_id uuid, OUT lease_token uuid, OUT attempt integer, OUT lease_expires_at timestamptz, OUT job jsonb)
+RETURNS SETOF record
+LANGUAGE plpgsql ROWS 1 SET search_path = '' AS $$
+#variable_conflict use_column
+DECLARE
+	v_now timestamptz := clock_timestamp();
+	v_token uuid;
+BEGIN
+	IF num_nulls(p_system, p_worker, p_limit) > 0 THEN
+		PERFORM twin.refuse_queue('22004', 'argument must not be null');
+	END IF;
+	IF p_system <> 'studio_jobs' OR length(p_worker) NOT BETWEEN 1 AND 200 OR p_limit NOT BETWEEN 1 AND 1000 THEN
+		PERFORM twin.refuse_queue('22023', 'argument is out of bounds');
+	END IF;
+	lease_expires_at := twin.lease_end(p_lease, v_now);
+
+	IF EXISTS (SELECT FROM twin.queue q
+	            WHERE q.system = 'studio_jobs' AND q.state = 'delayed' AND q.due_at <= v_now) THEN
+		UPDATE twin.queue q SET state = 'waiting'
+		  FROM (SELECT d.job_id FROM twin.queue d
+		         WHERE d.system = 'studio_jobs' AND d.state = 'delayed' AND d.due_at <= v_now
+		         ORDER BY d.due_at LIMIT greatest(p_limit, 100) FOR UPDATE SKIP LOCKED) d
+		 WHERE q.job_id = d.job_id AND q.system = 'studio_jobs';
+	END IF;
+
+	IF p_limit > 1 THEN
+		RETURN QUERY
+		WITH picked AS MATERIALIZED (
+			SELECT q.job_id, q.rank, q.turn, q.due_at
+			  FROM twin.queue q WHERE q.system = 'studio_jobs' AND q.state = 'waiting'
+			 ORDER BY q.rank, q.turn, q.due_at, q.job_id LIMIT p_limit FOR UPDATE SKIP LOCKED
+		), leased AS (
+			UPDATE twin.queue q
+			   SET state = 'leased', attempt = q.attempt + 1, lease_token = gen_random_uuid(),
+			       worker = p_worker, claimed_at = v_now, expires_at = lease_expires_at, due_at = lease_expires_at, since = q.due_at
+			  FROM picked p WHERE q.job_id = p.job_id AND q.system = 'studio_jobs'
+			RETURNING q.job_id, q.lease_token, q.attempt, p.rank, p.turn, p.due_at
+		)
+		SELECT l.job_id, l.lease_token, l.attempt, lease_expires_at, to_jsonb(j)
+		  FROM leased l JOIN twin.studio_jobs j ON j.job_id = l.job_id
+		 ORDER BY l.rank, l.turn, l.due_at, l.job_id;
+		RETURN;
+	END IF;
+
+	SELECT q.job_id INTO job_id
+	  FROM twin.queue q WHERE q.system = 'studio_jobs' AND q.state = 'waiting'
+	 ORDER BY q.rank, q.turn, q.due_at, q.job_id LIMIT 1 FOR UPDATE SKIP LOCKED;
+	IF NOT FOUND THEN
+		RETURN;
+	END IF;
+	UPDATE twin.queue q
+	   SET state = 'leased', attempt = q.attempt + 1, lease_token = gen_random_uuid(),
+	       worker = p_worker, claimed_at = v_now, expires_at = lease_expires_at, due_at = lease_expires_at, since = q.due_at
+	 WHERE q.job_id = claim_jobs.job_id AND q.system = 'studio_jobs'
+	RETURNING q.lease_token, q.attempt INTO lease_token, attempt;
+	SELECT to_jsonb(j) INTO job FROM twin.studio_jobs j WHERE j.job_id = claim_jobs.job_id;
+	RETURN NEXT;
+END
+$$;
+
+CREATE FUNCTION twin.heartbeat_job(
+	p_job_id uuid, p_lease_token uuid, p_progress integer DEFAULT NULL, p_status_message text DEFAULT NULL,
+	p_lease interval DEFAULT NULL) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+	v_expires_at timestamptz;
+	v_cancel boolean;
+BEGIN
+	IF num_nulls(p_job_id, p_lease_token) > 0 THEN
+		PERFORM twin.refuse_queue('22004', 'argument must not be null');
+	END IF;
+	IF p_progress NOT BETWEEN 0 AND 100 OR length(p_status_message) > 1000 THEN
+		PERFORM twin.refuse_queue('22023', 'argument is out of bounds');
+	END IF;
+	v_expires_at := twin.lease_end(p_lease, clock_timestamp());
+	UPDATE twin.queue q SET expires_at = v_expires_at, due_at = least(q.due_at, v_expires_at)
+	 WHERE q.job_id = p_job_id AND q.lease_token = p_lease_token AND q.expires_at > clock_timestamp()
+	RETURNING q.cancel_requested_at IS NOT NULL INTO v_cancel;
+	IF NOT FOUND THEN
+		PERFORM twin.refuse_lease(p_job_id);
+	END IF;
+	RETURN jsonb_build_object('cancel', v_cancel, 'lease_expires_at', v_expires_at);
+END
+$$;
+
+CREATE FUNCTION twin.snooze_job(p_job_id uuid, p_lease_token uuid, p_for interval) RETURNS timestamptz
+LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+	v_now timestamptz := clock_timestamp();
+	v_lease twin.lease;
+BEGIN
+	IF num_nulls(p_job_id, p_lease_token, p_for) > 0 THEN
+		PERFORM twin.refuse_queue('22004', 'argument must not be null');
+	END IF;
+	IF v_now + p_for NOT BETWEEN v_now AND v_now + 366 * INTERVAL '86400 seconds' THEN
+		PERFORM twin.refuse_queue('22023', 'argument is out of bounds');
+	END IF;
+	PERFORM FROM twin.studio_jobs j WHERE j.job_id = p_job_id FOR NO KEY UPDATE;
+	IF NOT FOUND THEN
+		PERFORM twin.refuse_lease(p_job_id);
+	END IF;
+	v_lease := twin.check_lease(p_job_id, p_lease_token);
+	IF v_lease.state = 'held' THEN
+		PERFORM twin.give_back(p_job_id, v_lease, 'snoozed', v_now + p_for);
+	ELSIF v_lease.outcome NOT IN ('snoozed', 'cancelled') THEN
+		PERFORM twin.refuse_lease(p_job_id);
+	END IF;
+	RETURN (SELECT q.due_at FROM twin.queue q
+	         WHERE q.job_id = p_job_id AND q.system = 'studio_jobs' AND q.state = 'delayed');
+END
+$$;
+
+CREATE FUNCTION twin.release_leases(p_worker text) RETURNS integer
+LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+	v_row record;
+	v_count integer := 0;
+BEGIN
+	IF p_worker IS NULL THEN
+		PERFORM twin.refuse_queue('22004', 'argument must not be null');
+	END IF;
+	FOR v_row IN
+		SELECT q.job_id, q.cancel_requested_at IS NOT NULL AS cancelled, q.cancel_reason AS reason
+		  FROM twin.studio_jobs j JOIN twin.queue q ON q.job_id = j.job_id AND q.system = 'studio_jobs'
+		 WHERE q.worker = p_worker AND q.state = 'leased' AND q.expires_at > clock_timestamp() ORDER BY q.job_id FOR UPDATE SKIP LOCKED
+	LOOP
+		PERFORM twin.give_back(v_row.job_id, ROW('held', NULL, NULL, v_row.cancelled, v_row.reason)::twin.lease,
+		                       'released', NULL);
+		v_count := v_count + 1;
+	END LOOP;
+	RETURN v_count;
+END
+$$;
+
+CREATE FUNCTION twin.reap_expired_leases(p_limit integer DEFAULT 1000) RETURNS integer
+LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+	v_now timestamptz := clock_timestamp();
+	v_error CONSTANT jsonb := '{"code": "LEASE_EXPIRED", "message": "The worker stopped responding."}';
+	v_row record;
+	v_count integer := 0;
+BEGIN
+	IF p_limit IS NULL THEN
+		PERFORM twin.refuse_queue('22004', 'argument must not be null');
+	END IF;
+	IF p_limit NOT BETWEEN 1 AND 10000 THEN
+		PERFORM twin.refuse_queue('22023', 'argument is out of bounds');
+	END IF;
+	FOR v_row IN
+		SELECT q.job_id, q.expires_at, q.attempt - q.first_attempt + 1 AS tries,
+		       q.cancel_requested_at IS NOT NULL AS cancelled, q.cancel_reason AS reason
+		  FROM twin.studio_jobs j JOIN twin.queue q ON q.job_id = j.job_id AND q.system = 'studio_jobs'
+		 WHERE q.state = 'leased' AND q.due_at <= v_now ORDER BY q.due_at FOR UPDATE SKIP LOCKED
+	LOOP
+		EXIT WHEN v_count = p_limit;
+		IF v_row.expires_at > clock_timestamp() THEN
+			UPDATE twin.queue SET due_at = expires_at WHERE job_id = v_row.job_id AND system = 'studio_jobs';
+			CONTINUE;
+		END IF;
+		IF v_row.cancelled THEN
+			PERFORM twin.write_failure(v_row.job_id, twin.cancelled(v_row.reason));
+		ELSIF NOT twin.try_again(v_row.job_id, v_row.tries, 'expired', v_error) THEN
+			PERFORM twin.end_lease(v_row.job_id, 'expired', clock_timestamp(), v_error);
+			PERFORM twin.write_failure(v_row.job_id, v_error);
+		END IF;
+		v_count := v_count + 1;
+	END LOOP;
+	RETURN v_count;
+END
+$$;
+
+--------------------------------------------------------------------------------
+-- Functions of studio jobs
+--------------------------------------------------------------------------------
+
+CREATE FUNCTION twin.update_studio_job_status(p_job_id uuid, p_status text, p_lease_token uuid DEFAULT NULL) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+	v_status text;
+	v_lease twin.lease;
+	v_job jsonb;
+BEGIN
+	IF p_status IS NULL THEN
+		PERFORM twin.refuse_queue('22004', 'argument must not be null');
+	END IF;
+	IF p_status NOT IN ('NEW', 'TRANSCRIBING', 'ENRICHING', 'REFINING', 'COMPLETE', 'FAILED') THEN
+		PERFORM twin.refuse_queue('22023', 'argument is out of bounds');
+	END IF;
+	v_status := twin.lock_job_of_worker(p_job_id);
+	v_lease := twin.check_lease(p_job_id, p_lease_token);
+	-- asked again for what ended the lease
+	IF v_lease.state = 'ended' AND v_lease.outcome IN ('completed', 'failed')
+	   AND v_status IN ('COMPLETE', 'FAILED') AND v_status = p_status THEN
+		RETURN (SELECT to_jsonb(j) FROM twin.studio_jobs j WHERE j.job_id = p_job_id);
+	END IF;
+	PERFORM twin.require_work(p_job_id, v_lease);
+	UPDATE twin.studio_jobs j SET status = p_status WHERE j.job_id = p_job_id RETURNING to_jsonb(j) INTO v_job;
+	RETURN v_job;
+END
+$$;
+
+CREATE FUNCTION twin.store_transcript(p_job_id uuid, p_transcript text, p_lease_token uuid DEFAULT NULL) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+	v_job jsonb;
+BEGIN
+	IF p_transcript IS NULL THEN
+		PERFORM twin.refuse_queue('22004', 'argument must not be null');
+	END IF;
+	PERFORM twin.lock_job_of_worker(p_job_id);
+	PERFORM twin.require_work(p_job_id, twin.check_lease(p_job_id, p_lease_token));
+	UPDATE twin.studio_jobs j SET status = 'ENRICHING', raw_transcript = p_transcript
+	 WHERE j.job_id = p_job_id RETURNING to_jsonb(j) INTO v_job;
+	RETURN v_job;
+END
+$$;
+
+CREATE FUNCTION twin.store_refined_text(
+	p_job_id uuid, p_text text, p_model_version text DEFAULT NULL, p_lease_token uuid DEFAULT NULL) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+	v_status text;
+	v_lease twin.lease;
+	v_job jsonb;
+BEGIN
+	IF p_text IS NULL THEN
+		PERFORM twin.refuse_queue('22004', 'argument must not be null');
+	END IF;
+	v_status := twin.lock_job_of_worker(p_job_id);
+	v_lease := twin.check_lease(p_job_id, p_lease_token);
+	IF v_lease.state = 'ended' AND v_lease.outcome <> 'completed' THEN
+		PERFORM twin.refuse_lease(p_job_id);
+	END IF;
+	IF v_lease.state = 'ended' OR v_status = 'COMPLETE' THEN
+		SELECT to_jsonb(j) INTO v_job FROM twin.studio_jobs j
+		 WHERE j.job_id = p_job_id AND j.refined_text IS NOT DISTINCT FROM p_text
+		   AND (p_model_version IS NULL OR coalesce(p_model_version = j.model_version, false));
+		IF NOT FOUND THEN
+			PERFORM twin.refuse_queue('PT409', 'job was completed differently');
+		END IF;
+		RETURN v_job;
+	END IF;
+	UPDATE twin.studio_jobs j
+	   SET status = 'COMPLETE', refined_text = p_text, model_version = coalesce(p_model_version, j.model_version)
+	 WHERE j.job_id = p_job_id RETURNING to_jsonb(j) INTO v_job;
+	RETURN v_job;
+END
+$$;
+
+CREATE FUNCTION twin.fail_studio_job(
+	p_job_id uuid, p_error jsonb, p_retryable boolean DEFAULT false, p_lease_token uuid DEFAULT NULL) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+	v_status text;
+	v_lease twin.lease;
+BEGIN
+	v_status := twin.lock_job_of_worker(p_job_id);
+	v_lease := twin.check_lease(p_job_id, p_lease_token);
+	IF p_retryable IS NULL THEN
+		PERFORM twin.refuse_queue('22004', 'argument must not be null');
+	END IF;
+	IF p_retryable AND v_lease.state = 'none' THEN
+		PERFORM twin.refuse_queue('22023', 'argument is out of bounds');
+	END IF;
+	IF v_lease.state = 'ended' AND v_lease.outcome NOT IN ('failed', 'retried', 'cancelled') THEN
+		PERFORM twin.refuse_lease(p_job_id);
+	ELSIF v_lease.state = 'held' AND v_lease.cancelled THEN
+		PERFORM twin.write_failure(p_job_id, twin.cancelled(v_lease.reason));
+	ELSIF v_lease.state <> 'ended' AND v_status <> 'FAILED' THEN
+		IF NOT p_retryable OR NOT twin.try_again(p_job_id, v_lease.tries, 'retried', p_error) THEN
+			PERFORM twin.write_failure(p_job_id, p_error);
+		END IF;
+	END IF;
+	RETURN (SELECT to_jsonb(j) FROM twin.studio_jobs j WHERE j.job_id = p_job_id);
+END
+$$;
+
+CREATE FUNCTION twin.cancel_studio_job(p_job_id uuid, p_reason text DEFAULT NULL) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+	v_status text;
+BEGIN
+	IF length(p_reason) > 1000 THEN
+		PERFORM twin.refuse_queue('22023', 'argument is out of bounds');
+	END IF;
+	v_status := twin.lock_job_of_worker(p_job_id);
+	IF v_status = 'COMPLETE' THEN
+		PERFORM twin.refuse_queue('23514', 'illegal status transition');
+	END IF;
+	UPDATE twin.queue q
+	   SET cancel_requested_at = coalesce(q.cancel_requested_at, clock_timestamp()),
+	       cancel_reason = CASE WHEN q.cancel_requested_at IS NULL THEN p_reason ELSE q.cancel_reason END
+	 WHERE q.job_id = p_job_id AND q.system = 'studio_jobs' AND q.state = 'leased' AND q.expires_at > clock_timestamp();
+	IF FOUND THEN
+		RETURN (SELECT to_jsonb(j) || '{"cancel_requested": true}' FROM twin.studio_jobs j WHERE j.job_id = p_job_id);
+	END IF;
+	IF v_status <> 'FAILED' THEN
+		PERFORM twin.write_failure(p_job_id, twin.cancelled(p_reason));
+	END IF;
+	RETURN (SELECT to_jsonb(j) FROM twin.studio_jobs j WHERE j.job_id = p_job_id);
+END
+$$;
+
+CREATE FUNCTION twin.retry_studio_job(p_job_id uuid) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+	v_status text := twin.lock_job_of_worker(p_job_id);
+BEGIN
+	IF v_status = 'FAILED' THEN
+		PERFORM set_config('twin.retrying', p_job_id::text, true);
+		UPDATE twin.studio_jobs SET status = 'NEW', retry_count = retry_count + 1 WHERE job_id = p_job_id;
+		PERFORM set_config('twin.retrying', '', true);
+	ELSIF v_status <> 'NEW' THEN
+		PERFORM twin.refuse_queue('23514', 'illegal status transition');
+	END IF;
+	RETURN (SELECT to_jsonb(j) FROM twin.studio_jobs j WHERE j.job_id = p_job_id);
+END
+$$;
