@@ -173,7 +173,7 @@ static const Transition product_transitions[] = {
 	{PRODUCT_FAILED, PRODUCT_WAITING, ALWAYS},
 };
 
-static const char *const render_status_names[RENDER_STATUSES] = {
+const char *const render_status_names[RENDER_STATUSES] = {
 	"queued", "rendering", "completed", "failed", "cancelled"
 };
 
@@ -185,7 +185,7 @@ static const Transition render_transitions[] = {
 	{RENDER_RENDERING, RENDER_FAILED, ALWAYS},
 	{RENDER_RENDERING, RENDER_CANCELLED, ALWAYS},
 	{RENDER_RENDERING, RENDER_QUEUED, ALWAYS},
-	{RENDER_FAILED, RENDER_QUEUED, ALWAYS},
+	{RENDER_FAILED, RENDER_QUEUED, RETRY},
 };
 
 const Workflow job_flow = {
@@ -266,8 +266,8 @@ static const Workflow script_flow = {
 	product_transitions, lengthof(product_transitions), stamp_script
 };
 
-static const Workflow render_flow = {
-	"mm_rendering_queue", "status", "render_id", NULL, "mm_rendering_queue_status_transition",
+const Workflow render_flow = {
+	"mm_rendering_queue", "status", "render_id", "retry_rendering", "mm_rendering_queue_status_transition",
 	render_status_names, RENDER_STATUSES,
 	render_transitions, lengthof(render_transitions), stamp_render
 };
@@ -296,9 +296,12 @@ flow_by_name(const char *name)
 	return NULL;
 }
 
+/* The state of a label, which may be NULL or none of ours. */
 int
 flow_state(const Workflow *flow, const char *state)
 {
+	if (state == NULL)
+		return UNKNOWN_STATE;
 	for (int i = 0; i < flow->nstates; i++)
 	{
 		if (strcmp(flow->states[i], state) == 0)

@@ -139,7 +139,7 @@ typedef enum RenderStatus
 	RENDER_COMPLETED,
 	RENDER_FAILED,
 	RENDER_CANCELLED
-}			RenderStatus;
+} RenderStatus;
 
 #define RENDER_STATUSES (RENDER_CANCELLED + 1)
 
@@ -177,12 +177,14 @@ typedef struct Workflow
 extern const Workflow job_flow;
 extern const Workflow step_flow;
 extern const Workflow studio_flow;
+extern const Workflow render_flow;
 extern const Workflow run_flow;
 extern const Workflow content_flow;
 
 extern const char *const job_status_names[JOB_STATUSES];
 extern const char *const step_state_names[STEP_STATES];
 extern const char *const studio_status_names[STUDIO_STATUSES];
+extern const char *const render_status_names[RENDER_STATUSES];
 extern const char *const run_status_names[RUN_STATUSES];
 extern const char *const session_status_names[SESSION_STATUSES];
 extern const char *const research_status_names[RESEARCH_STATUSES];

@@ -610,7 +610,8 @@ typedef struct FoundLease
 {
 	Lease		lease;
 	pg_uuid_t	token;
-	pg_uuid_t	user_id;
+	pg_uuid_t	user_id;		/* where the job has one, as one that costs
+								 * credits has */
 	TimestampTz due_at;
 } FoundLease;
 
@@ -619,12 +620,15 @@ collect_lease(HeapTuple row, TupleDesc desc, void *arg)
 {
 	List	  **leases = arg;
 	FoundLease *found = palloc0(sizeof(FoundLease));
+	Datum		user_id;
 	bool		isnull;
 
 	found->lease.system = queue_by_name(SPI_getvalue(row, desc, 1));
 	found->lease.job_id = *DatumGetUUIDP(SPI_getbinval(row, desc, 2, &isnull));
 	found->token = *DatumGetUUIDP(SPI_getbinval(row, desc, 3, &isnull));
-	found->user_id = *DatumGetUUIDP(SPI_getbinval(row, desc, 4, &isnull));
+	user_id = SPI_getbinval(row, desc, 4, &isnull);
+	if (!isnull)
+		found->user_id = *DatumGetUUIDP(user_id);
 	found->due_at = DatumGetTimestampTz(SPI_getbinval(row, desc, 5, &isnull));
 	*leases = lappend(*leases, found);
 }

@@ -45,7 +45,9 @@ static Statement find_job = {
 	.by_index = true,
 	.text = "SELECT 1 FROM @extschema@.studio_jobs j WHERE j.job_id = $1 AND ($2 IS NULL OR j.user_id = $2)"
 	" UNION ALL"
-	" SELECT 1 FROM @extschema@.jobs j WHERE j.id = $1 AND ($2 IS NULL OR j.user_id = $2)",
+	" SELECT 1 FROM @extschema@.jobs j WHERE j.id = $1 AND ($2 IS NULL OR j.user_id = $2)"
+	" UNION ALL"
+	" SELECT 1 FROM @extschema@.mm_rendering_queue j WHERE j.render_id = $1 AND ($2 IS NULL OR j.user_id = $2)",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement select_attempts = {
@@ -57,7 +59,9 @@ static Statement select_attempts = {
 	"   AND (a.system = 'studio_jobs' AND EXISTS (SELECT 1 FROM @extschema@.studio_jobs j"
 	"          WHERE j.job_id = $1 AND ($2 IS NULL OR j.user_id = $2))"
 	"     OR a.system = 'jobs' AND EXISTS (SELECT 1 FROM @extschema@.jobs j"
-	"          WHERE j.id = $1 AND ($2 IS NULL OR j.user_id = $2)))"
+	"          WHERE j.id = $1 AND ($2 IS NULL OR j.user_id = $2))"
+	"     OR a.system = 'mm_rendering_queue' AND EXISTS (SELECT 1 FROM @extschema@.mm_rendering_queue j"
+	"          WHERE j.render_id = $1 AND ($2 IS NULL OR j.user_id = $2)))"
 	" ORDER BY a.started_at, a.ended_at",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };

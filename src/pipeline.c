@@ -413,19 +413,9 @@ pipeline_cancel_job(PG_FUNCTION_ARGS)
 
 /* Begin a new attempt of a failed run. */
 static void
-requeue_run(const char *run_id)
+requeue_run(void *run_id)
 {
-	RetryWindow before = workflow_begin_retry(run_id);
-
-	PG_TRY();
-	{
-		move_run(run_id, RUN_FAILED, RUN_PENDING, NULL);
-	}
-	PG_FINALLY();
-	{
-		workflow_end_retry(before);
-	}
-	PG_END_TRY();
+	move_run(run_id, RUN_FAILED, RUN_PENDING, NULL);
 }
 
 /*
@@ -448,7 +438,7 @@ pipeline_retry_job(PG_FUNCTION_ARGS)
 	{
 		if (status != RUN_FAILED)
 			workflow_refuse(&run_flow, status, RUN_PENDING);
-		requeue_run(run_id);
+		workflow_retry(run_id, requeue_run, run_id);
 		check_active_runs(&caller);
 	}
 	result = run_as_jsonb(run_id);

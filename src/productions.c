@@ -8,8 +8,8 @@
  *
  * Lock order: session before what belongs to it, as its foreign key does.
  *
- * The queue of the renderer is filled here.  Claiming from it is the worker
- * engine's.
+ * The queue of the renderer is filled here; what happens in it is in
+ * rendering.c.
  */
 #include "postgres.h"
 

@@ -88,7 +88,7 @@ typedef struct Lookout
 
 static const Place first_place = {PG_INT32_MIN, PG_INT64_MIN, DT_NOBEGIN, {{0}}};
 
-static const QueueSystem *const systems[] = {&refinement_queue, &video_queue};
+static const QueueSystem *const systems[] = {&refinement_queue, &video_queue, &rendering_queue};
 static Lookout lookouts[lengthof(systems)];
 
 static Statement enter_queue = {
@@ -272,6 +272,7 @@ next_turn(const QueueSystem *system, int32 priority, const pg_uuid_t *user_id)
 typedef struct Entrant
 {
 	pg_uuid_t	job_id;
+	bool		owned;			/* by user_id; a rendering need not be */
 	pg_uuid_t	user_id;
 	int32		priority;
 	TimestampTz created_at;
@@ -281,10 +282,14 @@ static Entrant
 read_entrant(const QueueSystem *system, TupleDesc desc, HeapTuple row)
 {
 	Entrant		entrant;
+	Datum		user_id;
 	bool		isnull;
 
 	entrant.job_id = row_get_uuid(desc, row, system->flow->id_column);
-	entrant.user_id = row_get_uuid(desc, row, "user_id");
+	user_id = row_get(desc, row, "user_id", UUIDOID, &isnull);
+	entrant.owned = !isnull;
+	if (entrant.owned)
+		entrant.user_id = *DatumGetUUIDP(user_id);
 	entrant.priority = DatumGetInt32(row_get(desc, row, "priority", INT4OID, &isnull));
 	if (isnull)
 		entrant.priority = 0;
@@ -292,6 +297,19 @@ read_entrant(const QueueSystem *system, TupleDesc desc, HeapTuple row)
 	if (isnull)
 		entrant.created_at = DT_NOEND;
 	return entrant;
+}
+
+/* NULL for nobody */
+static const pg_uuid_t *
+owner_of(const Entrant *entrant)
+{
+	return entrant->owned ? &entrant->user_id : NULL;
+}
+
+static bool
+same_owner(const Entrant *was, const Entrant *is)
+{
+	return was->owned == is->owned && (!was->owned || uuid_equal(&was->user_id, &is->user_id));
 }
 
 /* A job has work to do.  One that is tried again queues up at the end. */
@@ -303,10 +321,10 @@ enter(const QueueSystem *system, const Entrant *entrant, bool again)
 
 	argument_text(&args, system->name);
 	argument_int32(&args, entrant->priority);
-	argument_add(&args, Int64GetDatum(next_turn(system, entrant->priority, &entrant->user_id)), false);
+	argument_add(&args, Int64GetDatum(next_turn(system, entrant->priority, owner_of(entrant))), false);
 	argument_time(&args, &since);
 	argument_uuid(&args, &entrant->job_id);
-	argument_uuid(&args, &entrant->user_id);
+	argument_uuid(&args, owner_of(entrant));
 	statement_run(&enter_queue, &args);
 	announce(system);
 }
@@ -347,21 +365,19 @@ follow(const QueueSystem *system, const Entrant *was, const Entrant *is)
 {
 	Arguments	args = NO_ARGUMENTS;
 
-	if (was->priority == is->priority && uuid_equal(&was->user_id, &is->user_id))
+	if (was->priority == is->priority && same_owner(was, is))
 		return;
 	argument_uuid(&args, &is->job_id);
 	argument_text(&args, system->name);
 	argument_int32(&args, is->priority);
-	argument_uuid(&args, &is->user_id);
+	argument_uuid(&args, owner_of(is));
 	statement_run(&update_queue, &args);
 }
 
 static int
 state_of(const QueueSystem *system, TupleDesc desc, HeapTuple row)
 {
-	const char *label = row_get_label(desc, row, system->flow->column);
-
-	return label ? flow_state(system->flow, label) : UNKNOWN_STATE;
+	return flow_state(system->flow, row_get_label(desc, row, system->flow->column));
 }
 
 static bool

@@ -53,6 +53,7 @@ typedef struct QueueSystem
 
 extern const QueueSystem refinement_queue;
 extern const QueueSystem video_queue;
+extern const QueueSystem rendering_queue;
 
 extern const QueueSystem *queue_by_name(const char *name);
 extern const QueueSystem *queue_check_name(FunctionCallInfo fcinfo, int argno, const char *name);

@@ -134,7 +134,7 @@ static Statement count_studio_retry = {
 };
 
 static Statement select_statistics = {
-	.text = JOB_STATISTICS("studio_jobs", "COMPLETE",
+	.text = JOB_STATISTICS("studio_jobs", "COMPLETE", "FAILED",
 						   "j.job_id AS id, j.status, j.created_at, j.processing_time_ms AS ms, j.error_details AS error,"
 						   " j.created_at + j.processing_time_ms * interval '1 millisecond' AS ended_at"),
 	.nargs = 2,.argtypes = {UUIDOID, TIMESTAMPTZOID}
@@ -561,22 +561,12 @@ keep_owner(const pg_uuid_t *job_id)
 }
 
 static void
-requeue(const pg_uuid_t *job_id)
+requeue(void *job_id)
 {
 	Arguments	args = NO_ARGUMENTS;
-	RetryWindow before;
 
 	argument_uuid(&args, job_id);
-	before = workflow_begin_retry(uuid_text(job_id));
-	PG_TRY();
-	{
-		statement_run(&requeue_studio_job, &args);
-	}
-	PG_FINALLY();
-	{
-		workflow_end_retry(before);
-	}
-	PG_END_TRY();
+	statement_run(&requeue_studio_job, &args);
 }
 
 /*
@@ -602,7 +592,7 @@ retry_studio_job(PG_FUNCTION_ARGS)
 		workflow_refuse(&studio_flow, job.status, STUDIO_NEW);
 	if (job.status == STUDIO_FAILED)
 	{
-		requeue(&job_id);
+		workflow_retry(uuid_text(&job_id), requeue, &job_id);
 		check_active(&job.user_id);
 	}
 	result = as_jsonb(&job_id);

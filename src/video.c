@@ -214,7 +214,7 @@ static Statement select_dashboard = {
 };
 
 static Statement select_statistics = {
-	.text = JOB_STATISTICS("jobs", "READY",
+	.text = JOB_STATISTICS("jobs", "READY", "FAILED",
 						   "j.id, j.status::pg_catalog.text AS status, j.created_at, j.finished_at AS ended_at,"
 						   " CASE WHEN pg_catalog.isfinite(j.created_at) AND pg_catalog.isfinite(j.finished_at)"
 						   "      THEN EXTRACT(epoch FROM j.finished_at - j.created_at)::pg_catalog.numeric * 1000 END AS ms,"
@@ -632,30 +632,35 @@ cancel_job(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
-/* Queue a failed job and start its steps over; the price of the last hold. */
-static int32
-requeue(const Job *job)
+/* a failed job on its way back into the queue, with the price of its last hold */
+typedef struct Requeued
 {
+	const Job  *job;
+	int32		price;
+} Requeued;
+
+/* Queue a failed job and start its steps over. */
+static void
+requeue(void *arg)
+{
+	Requeued   *requeued = arg;
 	Arguments	args = NO_ARGUMENTS;
-	volatile int32 price = 0;
-	RetryWindow before;
 
-	argument_uuid(&args, &job->id);
-	before = workflow_begin_retry(uuid_text(&job->id));
-	PG_TRY();
-	{
-		statement_run(&requeue_job, &args);
-		price = result_int32(1);
-		statement_run(&restart_steps, &args);
-	}
-	PG_FINALLY();
-	{
-		workflow_end_retry(before);
-	}
-	PG_END_TRY();
+	argument_uuid(&args, &requeued->job->id);
+	statement_run(&requeue_job, &args);
+	requeued->price = result_int32(1);
+	statement_run(&restart_steps, &args);
+}
 
+/* The same; returns what the new attempt costs. */
+static int32
+requeue_at_price(const Job *job)
+{
+	Requeued	requeued = {.job = job};
+
+	workflow_retry(uuid_text(&job->id), requeue, &requeued);
 	/* the column can be edited; what was taken last time cannot */
-	return Max(price, hold_last_taken(&job->id, &job->user_id));
+	return Max(requeued.price, hold_last_taken(&job->id, &job->user_id));
 }
 
 /*
@@ -676,7 +681,7 @@ retry_job(PG_FUNCTION_ARGS)
 	if (job.status != JOB_QUEUED && job.status != JOB_FAILED)
 		workflow_refuse(&job_flow, job.status, JOB_QUEUED);
 	if (job.status == JOB_FAILED)
-		pay_for_job(&job.user_id, &job_id, requeue(&job));
+		pay_for_job(&job.user_id, &job_id, requeue_at_price(&job));
 	result = job_as_jsonb(&job_id);
 	caller_leave(&caller);
 

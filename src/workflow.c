@@ -35,27 +35,28 @@ static Statement select_manual_transcript = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
-/* the row that a retry function is working on */
-static RetryWindow retry = {.row_id = NULL};
+/* the row that a retry function is working on; NULL for none */
+static const char *retried_row = NULL;
 
 /*
- * Open the transitions of the retry functions for one row, and for those that
- * belong to it.  The id must outlive the window.  Returns what was open before;
- * the caller puts it back, also on error.
+ * Do some work with the transitions of the retry functions open for one row,
+ * and for those that belong to it.
  */
-RetryWindow
-workflow_begin_retry(const char *row_id)
-{
-	RetryWindow before = retry;
-
-	retry.row_id = row_id;
-	return before;
-}
-
 void
-workflow_end_retry(RetryWindow before)
+workflow_retry(const char *row_id, void (*work) (void *arg), void *arg)
 {
-	retry = before;
+	const char *before = retried_row;
+
+	retried_row = row_id;
+	PG_TRY();
+	{
+		work(arg);
+	}
+	PG_FINALLY();
+	{
+		retried_row = before;
+	}
+	PG_END_TRY();
 }
 
 static const char *
@@ -124,11 +125,13 @@ refuse_transition(const Workflow *flow, Relation rel, const char *from, const ch
 
 /*
  * Refuse to move a row, where no UPDATE is made that the trigger would refuse.
+ * The state that it is in may be none of ours.
  */
 void
 workflow_refuse(const Workflow *flow, int from, int to)
 {
-	refuse_transition(flow, NULL, flow->states[from], flow->states[to], allowed_from(flow, from));
+	refuse_transition(flow, NULL, from == UNKNOWN_STATE ? NULL : flow->states[from], flow->states[to],
+					  allowed_from(flow, from));
 }
 
 /* Does the project of this job bring its own script? */
@@ -154,7 +157,7 @@ is_being_retried(const Workflow *flow, TupleDesc desc, HeapTuple row)
 {
 	const char *row_id = row_get_id(desc, row, flow->id_column);
 
-	return retry.row_id != NULL && row_id != NULL && strcmp(row_id, retry.row_id) == 0;
+	return retried_row != NULL && row_id != NULL && strcmp(row_id, retried_row) == 0;
 }
 
 static bool
@@ -207,7 +210,7 @@ enforce_workflow(PG_FUNCTION_ARGS)
 		refuse_value("the argument of the trigger", "the name of a workflow");
 
 	label = row_get_label(desc, edit.row, flow->column);
-	to = label ? flow_state(flow, label) : UNKNOWN_STATE;
+	to = flow_state(flow, label);
 	if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
 	{
 		from = UNKNOWN_STATE;
@@ -222,7 +225,7 @@ enforce_workflow(PG_FUNCTION_ARGS)
 			from = to;
 		else
 		{
-			from = old_label ? flow_state(flow, old_label) : UNKNOWN_STATE;
+			from = flow_state(flow, old_label);
 			if (!is_legal(flow, from, to, desc, edit.row))
 				refuse_transition(flow, data->tg_relation, old_label, label, allowed_from(flow, from));
 		}

@@ -11,13 +11,6 @@
 
 pg_noreturn extern void workflow_refuse(const Workflow *flow, int from, int to);
 
-/* the one row, if any, whose transitions of a retry function are open */
-typedef struct RetryWindow
-{
-	const char *row_id;			/* NULL: none */
-} RetryWindow;
-
-extern RetryWindow workflow_begin_retry(const char *row_id);
-extern void workflow_end_retry(RetryWindow before);
+extern void workflow_retry(const char *row_id, void (*work) (void *arg), void *arg);
 
 #endif							/* STUDIO_WORKFLOW_H */

@@ -22,7 +22,7 @@ CREATE FUNCTION @extschema@.claim_jobs(
   LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME', 'claim_jobs'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.claim_jobs(text, text, integer, interval) IS
-'Gives up to p_limit (1 to 1000) jobs of a table (p_system: studio_jobs, jobs) to a worker (p_worker: any name of 1 to 200 characters), by priority, then age; no job goes to two. Each comes with a lease token, which every write of the worker must carry, the number of the attempt, the end of the lease (p_lease: 1 second to 1 day; NULL: setting lease_seconds) and the row of the job (NULL where it is gone). The status of the job stays. Call it at READ COMMITTED and in a transaction of its own: at other levels, claims that meet end with 40001. Services only; 22004, 22023.';
+'Gives up to p_limit (1 to 1000) jobs of a table (p_system: studio_jobs, jobs, mm_rendering_queue) to a worker (p_worker: any name of 1 to 200 characters), by priority, then age; no job goes to two. Each comes with a lease token, which every write of the worker must carry, the number of the attempt, the end of the lease (p_lease: 1 second to 1 day; NULL: setting lease_seconds) and the row of the job (NULL where it is gone). The status of the job stays. Call it at READ COMMITTED and in a transaction of its own: at other levels, claims that meet end with 40001. Services only; 22004, 22023.';
 
 CREATE FUNCTION @extschema@.heartbeat_job(p_job_id uuid, p_lease_token uuid, p_progress integer DEFAULT NULL,
     p_status_message text DEFAULT NULL, p_lease interval DEFAULT NULL)
@@ -30,7 +30,7 @@ CREATE FUNCTION @extschema@.heartbeat_job(p_job_id uuid, p_lease_token uuid, p_p
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'heartbeat_job'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.heartbeat_job(uuid, uuid, integer, text, interval) IS
-'Prolongs a lease to p_lease from now (NULL: setting lease_seconds). Returns cancel, true when somebody wants the job to be cancelled and the worker should fail it, and lease_expires_at. Progress in percent and message (at most 1000 characters) go into the row of a video job, at most once in progress_interval_ms and never backwards; without them, and for studio jobs, only a narrow private row is written. Call it in a transaction of its own. Services only; 22004, 22023, PT409 lease lost or expired.';
+'Prolongs a lease to p_lease from now (NULL: setting lease_seconds). Returns cancel, true when somebody wants the job to be cancelled and the worker should fail it, and lease_expires_at. Progress in percent and message (at most 1000 characters) go into the row of a video job, progress alone into that of a rendering, at most once in progress_interval_ms and never backwards; without them, and for studio jobs, only a narrow private row is written. Call it in a transaction of its own. Services only; 22004, 22023, PT409 lease lost or expired.';
 
 CREATE FUNCTION @extschema@.snooze_job(p_job_id uuid, p_lease_token uuid, p_for interval)
   RETURNS timestamptz
@@ -60,14 +60,14 @@ CREATE FUNCTION @extschema@.get_job_attempts(p_job_id uuid,
   LANGUAGE c STABLE ROWS 5 AS 'MODULE_PATHNAME', 'get_job_attempts'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.get_job_attempts(uuid) IS
-'What came of every lease of a job (of studio_jobs or jobs), oldest first. outcome: completed, failed, retried (failed, to be tried again), expired (the worker went silent), cancelled, snoozed or released. A lease that goes on is not listed. Its owner, who does not see worker, or a service; 22004, 42501 not yours, PT404.';
+'What came of every lease of a job (of studio_jobs, jobs or mm_rendering_queue), oldest first. outcome: completed, failed, retried (failed, to be tried again), expired (the worker went silent), cancelled, snoozed or released. A lease that goes on is not listed. Its owner, who does not see worker, or a service; 22004, 42501 not yours, PT404.';
 
 CREATE FUNCTION @extschema@.get_job_statistics(p_system text, p_user_id uuid DEFAULT NULL, p_window interval DEFAULT NULL)
   RETURNS jsonb
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'get_job_statistics'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.get_job_statistics(text, uuid, interval) IS
-'Figures about the jobs of a table (p_system: studio_jobs, jobs) as a JSON object: count_by_status; completed and failed; average_ms, p50_ms, p95_ms from created_at to the end of completed jobs, in milliseconds; throughput_per_hour, jobs that were completed within p_window (NULL: the last 24 hours), an hour; waiting, delayed, leased and oldest_waiting_seconds of the queue; recent_failures, the 10 newest. All but count_by_status, throughput and the queue look at the jobs made within p_window (NULL: ever). p_user_id NULL: the caller, or for a service all users. Reads all jobs in question. The user or a service; 22004, 22023, 42501 not yours.';
+'Figures about the jobs of a table (p_system: studio_jobs, jobs, mm_rendering_queue) as a JSON object: count_by_status; completed and failed; average_ms, p50_ms, p95_ms from created_at to the end of completed jobs, in milliseconds; throughput_per_hour, jobs that were completed within p_window (NULL: the last 24 hours), an hour; waiting, delayed, leased and oldest_waiting_seconds of the queue; recent_failures, the 10 newest. All but count_by_status, throughput and the queue look at the jobs made within p_window (NULL: ever). p_user_id NULL: the caller, or for a service all users. Reads all jobs in question. The user or a service; 22004, 22023, 42501 not yours.';
 
 CREATE FUNCTION studio_engine.open_jobs(
     OUT system text, OUT job_id uuid, OUT user_id uuid, OUT priority integer, OUT created_at timestamptz)
@@ -79,7 +79,10 @@ BEGIN
       FROM @extschema@.jobs j WHERE j.status NOT IN ('PENDING', 'READY', 'FAILED')
     UNION ALL
     SELECT 'studio_jobs', j.job_id, j.user_id, j.priority, j.created_at
-      FROM @extschema@.studio_jobs j WHERE j.status NOT IN ('COMPLETE', 'FAILED');
+      FROM @extschema@.studio_jobs j WHERE j.status NOT IN ('COMPLETE', 'FAILED')
+    UNION ALL
+    SELECT 'mm_rendering_queue', r.render_id, r.user_id, r.priority, r.created_at
+      FROM @extschema@.mm_rendering_queue r WHERE r.status IN ('queued', 'rendering');
 END
 $$;
 COMMENT ON FUNCTION studio_engine.open_jobs() IS
@@ -90,7 +93,7 @@ CREATE FUNCTION studio_engine.rebuild_queue() RETURNS integer
 DECLARE
   v_added integer;
 BEGIN
-  LOCK TABLE @extschema@.jobs, @extschema@.studio_jobs IN SHARE ROW EXCLUSIVE MODE;
+  LOCK TABLE @extschema@.jobs, @extschema@.studio_jobs, @extschema@.mm_rendering_queue IN SHARE ROW EXCLUSIVE MODE;
 
   DELETE FROM studio_engine.queue q
    WHERE NOT EXISTS (SELECT 1 FROM studio_engine.open_jobs() o
@@ -98,7 +101,9 @@ BEGIN
 
   DELETE FROM studio_engine.attempts t
    WHERE NOT EXISTS (SELECT 1 FROM @extschema@.jobs j WHERE t.system = 'jobs' AND j.id = t.job_id)
-     AND NOT EXISTS (SELECT 1 FROM @extschema@.studio_jobs j WHERE t.system = 'studio_jobs' AND j.job_id = t.job_id);
+     AND NOT EXISTS (SELECT 1 FROM @extschema@.studio_jobs j WHERE t.system = 'studio_jobs' AND j.job_id = t.job_id)
+     AND NOT EXISTS (SELECT 1 FROM @extschema@.mm_rendering_queue r
+                      WHERE t.system = 'mm_rendering_queue' AND r.render_id = t.job_id);
 
   UPDATE studio_engine.queue q SET rank = ~o.priority, user_id = o.user_id
     FROM studio_engine.open_jobs() o

@@ -132,3 +132,39 @@ CREATE FUNCTION @extschema@.enqueue_rendering(
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.enqueue_rendering(uuid, jsonb, integer, uuid) IS
 'Puts a video of a session into the queue of the renderer, in status queued. Higher p_priority goes first; p_user_id: who asked for it. Returns its id. Services only; 22004, PT404 no such session, 23503 no such user.';
+
+CREATE FUNCTION @extschema@.update_rendering(p_render_id uuid, p_status text, p_progress integer DEFAULT NULL, p_lease_token uuid DEFAULT NULL)
+  RETURNS jsonb
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'update_rendering'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.update_rendering(uuid, text, integer, uuid) IS
+'Moves a rendering to p_status along workflow_transitions(), or within its status to p_progress (percent, never backwards). p_lease_token: that of claim_jobs(); NULL where no worker has the rendering. Returns it. Services only; 22004, 22023 unknown status or progress outside 0..100, PT404, PT409 lease lost or missing, or the rendering is to be cancelled, 23514 illegal transition.';
+
+CREATE FUNCTION @extschema@.complete_rendering(p_render_id uuid, p_asset_id uuid DEFAULT NULL, p_lease_token uuid DEFAULT NULL)
+  RETURNS jsonb
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'complete_rendering'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.complete_rendering(uuid, uuid, uuid) IS
+'Moves a rendering to completed, with the file of the session that was made. Again with the same file: the same answer; with another: PT409. Returns it. Services only; 22004, 22023 the file is not one of the session, PT404, PT409 lease lost or missing, 23514 illegal transition.';
+
+CREATE FUNCTION @extschema@.fail_rendering(p_render_id uuid, p_error_code text DEFAULT NULL, p_error_message text DEFAULT NULL,
+    p_retryable boolean DEFAULT false, p_lease_token uuid DEFAULT NULL)
+  RETURNS jsonb
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'fail_rendering'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.fail_rendering(uuid, text, text, boolean, uuid) IS
+'Moves a rendering to failed; with p_retryable, which needs a lease, it goes back to the queue instead, as by fail_job(), as long as attempts are left. One that failed already keeps its first error. Returns it. Services only; 22004, 22023 p_retryable without a lease, PT404, PT409 lease lost or missing, 23514 the rendering is completed.';
+
+CREATE FUNCTION @extschema@.cancel_rendering(p_render_id uuid, p_reason text DEFAULT NULL)
+  RETURNS jsonb
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'cancel_rendering'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.cancel_rendering(uuid, text) IS
+'Moves a rendering to cancelled; where a worker has it, as cancel_job() does. p_reason: at most 1000 characters. Returns it. Services only; 22004, 22023, PT404, 23514 the rendering is completed.';
+
+CREATE FUNCTION @extschema@.retry_rendering(p_render_id uuid)
+  RETURNS jsonb
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'retry_rendering'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.retry_rendering(uuid) IS
+'Moves a failed rendering back to queued and to the end of the queue, and counts it in retry_count. One that is queued already stays as it is. Returns it. Services only; 22004, PT404, 23514 the rendering did not fail.';

@@ -122,7 +122,12 @@ BEGIN
     @extschema@.create_script_generation(uuid, text, text, jsonb),
     @extschema@.update_script_generation(uuid, text, text, text),
     @extschema@.record_video_view(uuid, numeric, boolean),
-    @extschema@.enqueue_rendering(uuid, jsonb, integer, uuid)
+    @extschema@.enqueue_rendering(uuid, jsonb, integer, uuid),
+    @extschema@.update_rendering(uuid, text, integer, uuid),
+    @extschema@.complete_rendering(uuid, uuid, uuid),
+    @extschema@.fail_rendering(uuid, text, text, boolean, uuid),
+    @extschema@.cancel_rendering(uuid, text),
+    @extschema@.retry_rendering(uuid)
     TO service_role;
 END
 $grants$;

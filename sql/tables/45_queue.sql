@@ -4,7 +4,7 @@
 -- Pitfall: expires_at moves with every heartbeat and so is in no index; due_at
 -- is, and is never later: reap_expired_leases() brings it up to date.
 
-CREATE TYPE studio_engine.job_system AS ENUM ('studio_jobs', 'jobs');
+CREATE TYPE studio_engine.job_system AS ENUM ('studio_jobs', 'jobs', 'mm_rendering_queue');
 COMMENT ON TYPE studio_engine.job_system IS 'Tables whose jobs workers can claim';
 
 CREATE TYPE studio_engine.queue_state AS ENUM ('waiting', 'delayed', 'leased');
@@ -17,7 +17,7 @@ CREATE TABLE studio_engine.queue (
   turn bigint NOT NULL DEFAULT 0,
   due_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   job_id uuid NOT NULL,
-  user_id uuid NOT NULL,
+  user_id uuid,
   attempt integer NOT NULL DEFAULT 0,
   first_attempt integer NOT NULL DEFAULT 1,
   lease_token uuid,
@@ -66,7 +66,7 @@ COMMENT ON COLUMN studio_engine.queue.rank IS 'The complement of the priority (-
 COMMENT ON COLUMN studio_engine.queue.turn IS 'Place in the rounds of all users, with setting fair_queue; else 0';
 COMMENT ON COLUMN studio_engine.queue.due_at IS 'waiting: since when, the age of the job; delayed: until when, which is its age afterwards; leased: when to look whether expires_at has passed';
 COMMENT ON COLUMN studio_engine.queue.job_id IS 'The job';
-COMMENT ON COLUMN studio_engine.queue.user_id IS 'Owner of the job';
+COMMENT ON COLUMN studio_engine.queue.user_id IS 'Owner of the job; of a rendering who asked for it, if anybody';
 COMMENT ON COLUMN studio_engine.queue.attempt IS 'Number of the last attempt, 0 before the first';
 COMMENT ON COLUMN studio_engine.queue.first_attempt IS 'Number of the attempt that the count against setting max_attempts starts with';
 COMMENT ON COLUMN studio_engine.queue.lease_token IS 'Proof of the lease';

@@ -310,6 +310,11 @@ INSERT INTO expected_function VALUES
 	('public.create_multimedia_session(p_content_id uuid, p_module_name text DEFAULT NULL::text, p_employee_name text DEFAULT NULL::text, p_session_type text DEFAULT ''full_generation''::text, p_generation_config jsonb DEFAULT ''{}''::jsonb, p_content_sections text[] DEFAULT ''{}''::text[])', 'uuid', 'v'),
 	('public.create_script_generation(p_session_id uuid, p_section_name text DEFAULT NULL::text, p_script_type text DEFAULT ''narration''::text, p_generation_config jsonb DEFAULT ''{}''::jsonb)', 'uuid', 'v'),
 	('public.create_slide_presentation(p_session_id uuid, p_presentation_name text DEFAULT NULL::text, p_presentation_type text DEFAULT ''full_module''::text, p_total_slides integer DEFAULT 0, p_slide_order jsonb DEFAULT ''[]''::jsonb, p_template_used text DEFAULT NULL::text, p_theme_config jsonb DEFAULT ''{}''::jsonb)', 'uuid', 'v'),
+	('public.cancel_rendering(p_render_id uuid, p_reason text DEFAULT NULL::text)', 'jsonb', 'v'),
+	('public.complete_rendering(p_render_id uuid, p_asset_id uuid DEFAULT NULL::uuid, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
+	('public.fail_rendering(p_render_id uuid, p_error_code text DEFAULT NULL::text, p_error_message text DEFAULT NULL::text, p_retryable boolean DEFAULT false, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
+	('public.retry_rendering(p_render_id uuid)', 'jsonb', 'v'),
+	('public.update_rendering(p_render_id uuid, p_status text, p_progress integer DEFAULT NULL::integer, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
 	('public.enqueue_rendering(p_session_id uuid, p_render_config jsonb DEFAULT ''{}''::jsonb, p_priority integer DEFAULT 0, p_user_id uuid DEFAULT NULL::uuid)', 'uuid', 'v'),
 	('public.get_content_sections(p_content_id uuid)', 'jsonb', 's'),
 	('public.get_content_statistics(p_company_id uuid DEFAULT NULL::uuid)', 'jsonb', 's'),
@@ -550,7 +555,7 @@ FROM (VALUES
 		('hash', 'bytea', true) $$),
 	('queue', $$ VALUES ('system', 'studio_engine.job_system', true), ('state', 'studio_engine.queue_state', true),
 		('rank', 'integer', true), ('turn', 'bigint', true), ('due_at', 'timestamp with time zone', true),
-		('job_id', 'uuid', true), ('user_id', 'uuid', true), ('attempt', 'integer', true), ('first_attempt', 'integer', true),
+		('job_id', 'uuid', true), ('user_id', 'uuid', false), ('attempt', 'integer', true), ('first_attempt', 'integer', true),
 		('lease_token', 'uuid', false), ('claimed_at', 'timestamp with time zone', false),
 		('expires_at', 'timestamp with time zone', false), ('since', 'timestamp with time zone', false), ('cancel_requested_at', 'timestamp with time zone', false),
 		('shown_at', 'timestamp with time zone', false), ('worker', 'text', false), ('cancel_reason', 'text', false) $$),
@@ -645,7 +650,7 @@ SELECT enum_has_labels('public', 'job_status',
 	'job_status: the labels of the seed in their order');
 SELECT enum_has_labels('public', 'step_status', '{pending,started,succeeded,failed}'::name[],
 	'step_status: the labels of the seed in their order');
-SELECT enum_has_labels('studio_engine', 'job_system', '{studio_jobs,jobs}'::name[], 'job_system: the tables that have a queue');
+SELECT enum_has_labels('studio_engine', 'job_system', '{studio_jobs,jobs,mm_rendering_queue}'::name[], 'job_system: the tables that have a queue');
 SELECT enum_has_labels('studio_engine', 'queue_state', '{waiting,delayed,leased}'::name[], 'queue_state: its labels');
 
 SELECT pg_temp.same_rows(
@@ -815,6 +820,8 @@ SELECT pg_temp.same_rows(
 	   WHERE NOT t.tgisinternal AND t.tgnargs > 0 AND t.tgrelid IN (SELECT oid FROM our_tables) $$,
 	$$ SELECT t, n.prefix || t || n.suffix, t || '\000' FROM unnest('{jobs,studio_jobs}'::text[]) AS t,
 			  (VALUES ('tr_', '_workflow'), ('00_', '_queue'), ('00_', '_queue_update'), ('00_', '_queue_truncate')) AS n (prefix, suffix)
+	   UNION ALL SELECT 'mm_rendering_queue', '00_mm_rendering_queue_' || n, 'mm_rendering_queue\000'
+				   FROM unnest('{queue,queue_update,queue_truncate}'::text[]) AS n
 	   UNION ALL VALUES ('job_steps', 'tr_job_steps_workflow', 'job_steps\000'),
 						('pipeline.jobs', 'tr_jobs_workflow', 'pipeline.jobs\000')
 	   UNION ALL SELECT t, 'tr_' || t || '_workflow', t || '\000'

@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(1952);
+SELECT plan(2093);
 
 --------------------------------------------------------------------------------
 -- People, and something of Alice's for every function to work on
@@ -60,6 +60,11 @@ SELECT register_multimedia_asset(:'session', NULL, 'audio', 'a.mp3') AS asset \g
 SELECT create_audio_narration(:'session') AS narration \gset
 SELECT create_slide_presentation(:'session') AS presentation \gset
 SELECT create_script_generation(:'session') AS script \gset
+-- renderings: queued, going on, failed, and another worker's, who has the queued one of the highest priority
+SELECT enqueue_rendering(:'session', p_user_id => :'alice') AS rendering, enqueue_rendering(:'session') AS rendered,
+	   enqueue_rendering(:'session') AS failedrendering, enqueue_rendering(:'session', p_priority => 1) AS leasedrendering \gset
+SELECT update_rendering(:'rendered', 'rendering'), fail_rendering(:'failedrendering', 'BROKEN') \g /dev/null
+SELECT lease_token AS rendering_token FROM claim_jobs('mm_rendering_queue', 'rendering', 1, '1 hour') \gset
 
 -- What the names in the cases stand for: once with what is there, once with ids
 -- that nobody ever gave out.
@@ -92,7 +97,11 @@ INSERT INTO known VALUES
 	('{asset}', :'asset', :'unknown'),
 	('{narration}', :'narration', :'unknown'),
 	('{presentation}', :'presentation', :'unknown'),
-	('{script}', :'script', :'unknown');
+	('{script}', :'script', :'unknown'),
+	('{rendering}', :'rendering', :'unknown'),
+	('{rendered}', :'rendered', :'unknown'),
+	('{failedrendering}', :'failedrendering', :'unknown'),
+	('{leasedrendering}', :'leasedrendering', :'unknown');
 
 --------------------------------------------------------------------------------
 -- Helpers
@@ -317,6 +326,16 @@ INSERT INTO function_case VALUES
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('enqueue_rendering', ARRAY['''{session}''', '''{}''', '5', '''{user}'''],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('update_rendering', ARRAY['''{rendering}''', '''rendering''', '10', 'NULL'],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('complete_rendering', ARRAY['''{rendered}''', '''{asset}''', 'NULL'],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('fail_rendering', ARRAY['''{rendered}''', '''X''', '''Out of memory''', 'false', 'NULL'],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('cancel_rendering', ARRAY['''{rendering}''', '''No more'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('retry_rendering', ARRAY['''{failedrendering}'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 -- trigger functions: nobody, not even services
 ('handle_new_user', '{}',                         '42501', '42501', '42501', '42501', '42501', '42501', '42501'),
 ('update_updated_at', '{}',                       '42501', '42501', '42501', '42501', '42501', '42501', '42501');
@@ -435,6 +454,12 @@ INSERT INTO lease_case (job, token, path, statement, without) VALUES
 	(:'film', :'film_token', '{}', 'SELECT complete_job(%s, NULL, NULL, NULL, %s)', 'PT409'),
 	(:'film', :'film_token', '{}', 'SELECT fail_job(%s, NULL, NULL, NULL, false, %s)', 'PT409'),
 	(:'film', :'film_token', '{}', 'SELECT fail_job(%s, NULL, NULL, NULL, true, %s)', '22023, PT409'),
+	(:'leasedrendering', :'rendering_token', '{}', 'SELECT heartbeat_job(%s, %s, 99)', '22004'),
+	(:'leasedrendering', :'rendering_token', '{}', 'SELECT snooze_job(%s, %s, ''1 hour'')', '22004'),
+	(:'leasedrendering', :'rendering_token', '{}', 'SELECT update_rendering(%s, ''rendering'', 10, %s)', 'PT409'),
+	(:'leasedrendering', :'rendering_token', '{rendering}', 'SELECT complete_rendering(%s, NULL, %s)', 'PT409'),
+	(:'leasedrendering', :'rendering_token', '{}', 'SELECT fail_rendering(%s, NULL, NULL, false, %s)', 'PT409'),
+	(:'leasedrendering', :'rendering_token', '{}', 'SELECT fail_rendering(%s, NULL, NULL, true, %s)', '22023, PT409'),
 	-- a line in the log may come from anybody who serves the job
 	(:'film', :'film_token', '{}', 'SELECT log_job(%s, ''info'', ''A line'', NULL, NULL, %s)', 'ok');
 SELECT is_empty(
@@ -446,7 +471,8 @@ SELECT is_empty(
 -- The job is brought to where the function may be called, by plain UPDATE, which needs no token.
 CREATE FUNCTION pg_temp.with_token(p_case lease_case, p_token text) RETURNS text LANGUAGE sql AS $$
 	SELECT pg_temp.outcome('service_role', NULL, pg_temp.resolve(
-		(SELECT COALESCE(string_agg(format('UPDATE studio_jobs SET status = %L WHERE job_id = %L;', s, p_case.job), ' ' ORDER BY n), '')
+		(SELECT COALESCE(string_agg(format(CASE WHEN s = 'rendering' THEN 'UPDATE mm_rendering_queue SET status = %L WHERE render_id = %L;'
+									   ELSE 'UPDATE studio_jobs SET status = %L WHERE job_id = %L;' END, s, p_case.job), ' ' ORDER BY n), '')
 		 FROM unnest(p_case.path) WITH ORDINALITY AS p (s, n))
 		|| format(p_case.statement, quote_literal(p_case.job), quote_nullable(p_token) || '::uuid')))
 $$;
@@ -539,19 +565,20 @@ FROM (VALUES
 					 'get_content_statistics get_credit_balance get_credit_summary get_dashboard get_draft_prompt get_job_attempts '
 					 'get_job_statistics get_latest_quality_assessment get_module_content get_session_statistics retry_job '
 					 'retry_studio_job save_draft_prompt search_module_content workflow_diagram workflow_transitions'),
-	('service_role', 'advance_job archive_module_content cancel_job cancel_studio_job claim_draft_prompt claim_jobs '
-					 'cleanup_expired_drafts complete_enhancement_session complete_job create_audio_narration create_course_plan '
+	('service_role', 'advance_job archive_module_content cancel_job cancel_rendering cancel_studio_job claim_draft_prompt '
+					 'claim_jobs cleanup_expired_drafts complete_enhancement_session complete_job complete_rendering '
+					 'create_audio_narration create_course_plan '
 					 'create_job create_job_steps create_module_content create_multimedia_session create_script_generation '
 					 'create_slide_presentation create_studio_job enqueue_rendering ensure_profile expire_credits fail_job '
-					 'fail_studio_job get_content_sections get_content_statistics get_credit_balance get_credit_summary '
+					 'fail_rendering fail_studio_job get_content_sections get_content_statistics get_credit_balance get_credit_summary '
 					 'get_dashboard get_draft_prompt get_job_attempts get_job_statistics get_latest_quality_assessment '
 					 'get_module_content get_session_statistics grant_credits heartbeat_job log_job purchase_credits '
 					 'reap_expired_leases record_asset record_video_view refresh_content_search refund_credits '
 					 'register_multimedia_asset register_multimedia_assets reinstate_purchase release_credits release_leases '
-					 'reserve_credits retry_job retry_studio_job reverse_purchase save_draft_prompt search_module_content '
+					 'reserve_credits retry_job retry_rendering retry_studio_job reverse_purchase save_draft_prompt search_module_content '
 					 'settle_credits snooze_job start_enhancement_session store_enrichment store_quality_assessment '
 					 'store_refined_text store_research_results store_transcript subscription_credits sweep_stale_holds '
-					 'update_audio_narration update_job_step update_module_section update_module_sections update_script_generation '
+					 'update_audio_narration update_job_step update_module_section update_module_sections update_rendering update_script_generation '
 					 'update_session_status update_slide_presentation update_studio_job_status verify_credit_ledger '
 					 'workflow_diagram workflow_transitions'),
 	('supabase_auth_admin', NULL),
@@ -619,6 +646,10 @@ INSERT INTO optional VALUES
 	('create_script_generation', 'p_section_name'), ('create_script_generation', 'p_generation_config'),
 	('update_script_generation', 'p_status'), ('update_script_generation', 'p_script_content'), ('update_script_generation', 'p_error_message'),
 	('enqueue_rendering', 'p_render_config'), ('enqueue_rendering', 'p_user_id'),
+	('update_rendering', 'p_progress'), ('update_rendering', 'p_lease_token'),
+	('complete_rendering', 'p_asset_id'), ('complete_rendering', 'p_lease_token'),
+	('fail_rendering', 'p_error_code'), ('fail_rendering', 'p_error_message'), ('fail_rendering', 'p_lease_token'),
+	('cancel_rendering', 'p_reason'),
 	('log_job', 'p_step_name'), ('log_job', 'p_metadata'),
 	('create_job_steps', 'p_lease_token'), ('advance_job', 'p_lease_token'), ('update_job_step', 'p_lease_token'), ('complete_job', 'p_lease_token'),
 	('fail_job', 'p_lease_token'), ('record_asset', 'p_lease_token'), ('log_job', 'p_lease_token'),
@@ -854,6 +885,26 @@ INSERT INTO bad_value (name, arg, value, expected, label) VALUES
 	('update_script_generation', 'p_status', '''draft''', '22023', 'of another table'),
 	('record_video_view', 'p_watch_seconds', '-1', '22023', '-1'),
 	('enqueue_rendering', 'p_priority', '2147483647', 'ok', 'the largest integer'),
+	('enqueue_rendering', 'p_priority', '-2147483648', 'ok', 'the smallest integer'),
+	('update_rendering', 'p_status', '''RENDERING''', '22023', 'another case'),
+	('update_rendering', 'p_status', '''''', '22023', 'empty'),
+	('update_rendering', 'p_status', '''queued''', 'ok', 'what it is'),
+	('update_rendering', 'p_status', '''completed''', '23514', 'not the next'),
+	('update_rendering', 'p_progress', '-1', '22023', '-1'),
+	('update_rendering', 'p_progress', '100', 'ok', '100'),
+	('update_rendering', 'p_progress', '101', '22023', '101'),
+	('update_rendering', 'p_render_id', '''{leasedrendering}''', 'PT409', 'a worker has it'),
+	('complete_rendering', 'p_render_id', '''{rendering}''', '23514', 'queued'),
+	('complete_rendering', 'p_render_id', '''{failedrendering}''', '23514', 'failed'),
+	('complete_rendering', 'p_asset_id', '''{user}''', '22023', 'no file'),
+	('fail_rendering', 'p_retryable', 'true', '22023', 'without a lease'),
+	('fail_rendering', 'p_render_id', '''{failedrendering}''', 'ok', 'failed already'),
+	('cancel_rendering', 'p_reason', 'repeat(''ü'', 1000)', 'ok', '1000 characters of two bytes'),
+	('cancel_rendering', 'p_reason', 'repeat(''x'', 1001)', '22023', '1001 characters'),
+	('cancel_rendering', 'p_render_id', '''{leasedrendering}''', 'ok', 'in the hands of a worker'),
+	('cancel_rendering', 'p_render_id', '''{failedrendering}''', 'ok', 'failed already'),
+	('retry_rendering', 'p_render_id', '''{rendering}''', 'ok', 'queued already'),
+	('retry_rendering', 'p_render_id', '''{rendered}''', '23514', 'did not fail'),
 	('claim_draft_prompt', 'p_session_token', 'repeat(''x'', 1000000)', 'ok', 'a megabyte, which is no draft''s'),
 	('get_draft_prompt', 'p_session_token', '''rights-nobodys-token''', 'ok', 'unknown, which is NULL');
 INSERT INTO bad_value (name, arg, value, expected, label)
@@ -948,6 +999,9 @@ SELECT is((SELECT string_agg(status, ' ' ORDER BY job_id) FROM studio_jobs WHERE
 		  'the studio jobs are what they were');
 SELECT is((SELECT string_agg(state::text, ' ' ORDER BY job_id) FROM studio_engine.queue WHERE user_id = :'alice' AND system = 'studio_jobs'),
 		  'waiting waiting waiting leased', '... as is the queue');
+SELECT is((SELECT string_agg(r.status || COALESCE(' ' || q.state, ''), ', ' ORDER BY r.status, q.state)
+			 FROM mm_rendering_queue r LEFT JOIN studio_engine.queue q ON q.system = 'mm_rendering_queue' AND q.job_id = r.render_id),
+		  'failed, queued waiting, queued leased, rendering waiting', '... and the renderings');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(477);
+SELECT plan(493);
 
 \set user_one '40000000-0000-4000-8000-00000000000a'
 \set user_two '40000000-0000-4000-8000-00000000000b'
@@ -438,6 +438,14 @@ INSERT INTO story (role, statement, expected) VALUES
 	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.record_video_view('{audio}', 2.5, true), 'view_count')$$, '1'),
 	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.record_video_view('{audio}', 2.5), 'watch_seconds')$$, '5.0'),
 	('service_role', $$SELECT public.enqueue_rendering('{session}') IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(job, 'status') FROM public.claim_jobs('mm_rendering_queue', 'r')$$, 'queued'),
+	('service_role', $$SELECT public.release_leases('r')$$, '1'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.fail_rendering(render_id, 'C', 'M'), 'error_code') FROM public.mm_rendering_queue$$, 'C'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.retry_rendering(render_id), 'retry_count') FROM public.mm_rendering_queue$$, '1'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.update_rendering(render_id, 'rendering', 5), 'progress') FROM public.mm_rendering_queue$$, '5'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.complete_rendering(render_id, '{audio}'), 'status') FROM public.mm_rendering_queue$$, 'completed'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.cancel_rendering(public.enqueue_rendering('{session}'), 'R'), 'status')$$, 'cancelled'),
+	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.get_job_statistics('mm_rendering_queue'), 'completed')$$, '1'),
 	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.get_session_statistics('{session}'), 'assets')$$, '3'),
 	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.get_content_statistics(), 'views', 'total')$$, '2'),
 	('service_role', $$UPDATE public.cm_module_content SET company_id = NULL WHERE content_id OPERATOR(pg_catalog.=) '{content}' RETURNING status$$, 'approved'),

@@ -89,6 +89,7 @@ LANGUAGE sql SECURITY DEFINER AS $$
     (SELECT string_agg(a.xmin::text || a::text, ';' ORDER BY a.user_id) FROM public.credit_accounts a),
     (SELECT string_agg(j.xmin::text || j::text, ';' ORDER BY j.id) FROM public.jobs j),
     (SELECT string_agg(s.xmin::text || s::text, ';' ORDER BY s.job_id) FROM public.studio_jobs s),
+    (SELECT string_agg(r.xmin::text || r::text, ';' ORDER BY r.render_id) FROM public.mm_rendering_queue r),
     (SELECT string_agg(q.xmin::text || q::text, ';' ORDER BY q.job_id) FROM studio_engine.queue q),
     (SELECT string_agg(a.xmin::text || a::text, ';' ORDER BY a.job_id, a.lease_token) FROM studio_engine.attempts a),
     (SELECT string_agg(j.xmin::text || j::text, ';' ORDER BY j.run_id) FROM pipeline.jobs j),
@@ -176,6 +177,9 @@ LANGUAGE sql STABLE SECURITY DEFINER AS $$
     UNION ALL
     SELECT 'jobs', id, user_id, priority, status NOT IN ('PENDING', 'READY', 'FAILED')
       FROM public.jobs
+    UNION ALL
+    SELECT 'mm_rendering_queue', render_id, user_id, priority, status NOT IN ('completed', 'failed', 'cancelled')
+      FROM public.mm_rendering_queue
   ), entries AS (
     SELECT q.*, q.system::text AS of, q.state = 'leased' AS leased,
            (SELECT count(*) FROM studio_engine.attempts a
@@ -240,6 +244,11 @@ LANGUAGE sql AS $$
   INSERT INTO public.jobs (id, project_id, user_id, status)
   SELECT t.id(p_job), p.id, p.user_id, p_status::public.job_status FROM public.projects p WHERE p.id = t.id(p_project);
 $$;
+CREATE PROCEDURE t.rendering(p_user integer, p_job integer, p_status text DEFAULT 'queued', p_session integer DEFAULT NULL)
+LANGUAGE sql AS $$
+  INSERT INTO public.mm_rendering_queue (render_id, user_id, session_id, status)
+  VALUES (t.id(p_job), t.id(p_user), t.id(p_session), p_status);
+$$;
 CREATE PROCEDURE t.studio_job(p_user integer, p_job integer, p_status text DEFAULT 'NEW')
 LANGUAGE sql AS $$
   INSERT INTO public.studio_jobs (job_id, user_id, raw_audio_url, status)
@@ -255,6 +264,7 @@ LANGUAGE sql AS $$
   DELETE FROM pipeline.prompts;
   DELETE FROM public.companies;
   DELETE FROM public.cm_module_content;
+  DELETE FROM public.mm_rendering_queue WHERE session_id IS NULL;
   SELECT * FROM (
     SELECT 'profiles', count(*) FROM public.profiles UNION ALL
     SELECT 'draft_prompts', count(*) FROM public.draft_prompts UNION ALL
@@ -304,6 +314,9 @@ CALL t.studio_job(2, 34);
 CALL t.studio_job(2, 35, 'FAILED');
 CALL t.job(11, 22, 'QUEUED');
 SELECT count(*) FROM claim_jobs('studio_jobs', 'w', 2);
+CALL t.rendering(1, 51);
+CALL t.rendering(NULL, 52, 'rendering');
+CALL t.rendering(1, 53, 'cancelled');
 SELECT * FROM t.queue();
 SELECT t.try('SELECT 1/0');
 SELECT t.try('UPDATE jobs SET progress = 101');
@@ -325,7 +338,8 @@ VALUES ('jobs', t.id(41), 1, t.id(42), 'w', now(), 'failed');
 ALTER TABLE studio_engine.queue DROP CONSTRAINT queue_lease_check;
 UPDATE studio_engine.queue SET worker = NULL WHERE job_id = t.id(32);
 UPDATE studio_engine.queue SET rank = 7 WHERE job_id = t.id(33);
-UPDATE studio_engine.queue SET user_id = t.id(1) WHERE job_id = t.id(34);
+UPDATE studio_engine.queue SET user_id = t.id(1) WHERE job_id IN (t.id(34), t.id(52));
+DELETE FROM studio_engine.queue WHERE job_id = t.id(51);
 INSERT INTO studio_engine.queue (system, job_id, user_id) VALUES ('studio_jobs', t.id(35), t.id(2)), ('studio_jobs', t.id(43), t.id(2));
 SET LOCAL session_replication_role = replica;
 UPDATE jobs SET status = 'QUEUED' WHERE id = t.id(21);

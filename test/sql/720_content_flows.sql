@@ -51,7 +51,7 @@ INSERT INTO t.flow VALUES
   ('mm_rendering_queue', 'render_id', NULL, 1, 'queued',    '= x . x x'),
   ('mm_rendering_queue', 'render_id', NULL, 2, 'rendering', 'x = x x x'),
   ('mm_rendering_queue', 'render_id', NULL, 3, 'completed', '. . = . .'),
-  ('mm_rendering_queue', 'render_id', NULL, 4, 'failed',    'x . . = .'),
+  ('mm_rendering_queue', 'render_id', NULL, 4, 'failed',    '. . . = .'),
   ('mm_rendering_queue', 'render_id', NULL, 5, 'cancelled', '. . . . =');
 
 INSERT INTO cm_module_content (content_id, module_name) VALUES (t.id(1), 'm');
@@ -203,7 +203,8 @@ SELECT * FROM t.rendering;
 UPDATE mm_rendering_queue SET status = 'rendering';
 UPDATE mm_rendering_queue SET status = 'failed', error_code = 'GPU';
 SELECT * FROM t.rendering;
-UPDATE mm_rendering_queue SET status = 'queued';
+SELECT retry_rendering(t.id(1)) ->> 'status' AS status;
+SELECT * FROM t.rendering;
 UPDATE mm_rendering_queue SET status = 'rendering';
 UPDATE mm_rendering_queue SET status = 'completed';
 SELECT * FROM t.rendering;

@@ -457,7 +457,7 @@ is(query($node, 'source', q{
 		WHEN state = 'delayed' THEN CASE WHEN due_at > now() THEN 'later' ELSE 'due' END END,
 		CASE WHEN cancel_requested_at IS NOT NULL THEN 'to be cancelled' END, CASE WHEN turn > 0 THEN 'in turn' END), ', ')
 	  FROM studio_engine.queue}),
-	'jobs delayed later, jobs leased expired, jobs leased live, jobs leased live to be cancelled, jobs waiting, '
+	'jobs delayed later, jobs leased expired, jobs leased live, jobs leased live to be cancelled, jobs waiting, mm_rendering_queue waiting, '
 	. 'studio_jobs delayed due, studio_jobs delayed later, studio_jobs delayed later in turn, studio_jobs leased expired in turn, '
 	. 'studio_jobs leased live, studio_jobs leased live to be cancelled, studio_jobs waiting, studio_jobs waiting in turn',
 	'... in every situation of the queue');

@@ -1,0 +1,402 @@
+/*
+ * rendering.c
+ *	  The queue of the renderer, on the worker engine: a rendering is claimed,
+ *	  moved along, completed or failed, cancelled, tried again.
+ *
+ * Status changes are plain UPDATEs here too: the trigger of the flow checks
+ * them, and the one of the queue follows them.
+ *
+ * Pitfall: a rendering belongs to a session and not to a user.  user_id says
+ * who asked for it, and may be NULL; it counts for taking turns alone.
+ *
+ * Lock order: session, rendering, its row in the queue.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+#include "caller.h"
+#include "checks.h"
+#include "errors.h"
+#include "monitor.h"
+#include "queue.h"
+#include "triggers.h"
+#include "workflow.h"
+
+PG_FUNCTION_INFO_V1(update_rendering);
+PG_FUNCTION_INFO_V1(complete_rendering);
+PG_FUNCTION_INFO_V1(fail_rendering);
+PG_FUNCTION_INFO_V1(cancel_rendering);
+PG_FUNCTION_INFO_V1(retry_rendering);
+
+#define MAX_REASON_LENGTH 1000
+
+#define LOCK_RENDERING \
+	"SELECT r.status FROM @extschema@.mm_rendering_queue r WHERE r.render_id = $1 FOR NO KEY UPDATE"
+
+static Statement lock_rendering = {
+	.by_index = true,
+	.text = LOCK_RENDERING,
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement try_lock_rendering = {
+	.by_index = true,
+	.text = LOCK_RENDERING " SKIP LOCKED",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement select_rendering = {
+	.by_index = true,
+	.text = "SELECT pg_catalog.to_jsonb(r) FROM @extschema@.mm_rendering_queue r WHERE r.render_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement move_rendering = {
+	.by_index = true,
+	.text = "UPDATE @extschema@.mm_rendering_queue r SET status = $2, progress = COALESCE($3, r.progress)"
+	" WHERE r.render_id = $1",
+	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, INT4OID}
+};
+static Statement show_rendering = {
+	.by_index = true,
+	.text = "UPDATE @extschema@.mm_rendering_queue r SET progress = $2 WHERE r.render_id = $1 AND $2 > r.progress",
+	.nargs = 2,.argtypes = {UUIDOID, INT4OID}
+};
+static Statement finish_rendering = {
+	.by_index = true,
+	.text = "UPDATE @extschema@.mm_rendering_queue r SET status = 'completed', asset_id = COALESCE($2, r.asset_id)"
+	" WHERE r.render_id = $1",
+	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
+};
+static Statement differs_from_finished = {
+	.by_index = true,
+	.text = "SELECT COALESCE($2 IS DISTINCT FROM r.asset_id, false) AND $2 IS NOT NULL"
+	"  FROM @extschema@.mm_rendering_queue r WHERE r.render_id = $1",
+	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
+};
+
+/* the file that was made has to be one of the session */
+static Statement is_strange_asset = {
+	.by_index = true,
+	.text = "SELECT 1 FROM @extschema@.mm_rendering_queue r WHERE r.render_id = $1"
+	"   AND NOT EXISTS (SELECT 1 FROM @extschema@.mm_multimedia_assets a"
+	"                    WHERE a.asset_id = $2 AND a.session_id = r.session_id)",
+	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
+};
+static Statement end_rendering = {
+	.by_index = true,
+	.text = "UPDATE @extschema@.mm_rendering_queue r"
+	"   SET status = CASE WHEN $2 = 'CANCELLED' THEN 'cancelled' ELSE 'failed' END, error_code = $2, error_message = $3"
+	" WHERE r.render_id = $1",
+	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, TEXTOID}
+};
+static Statement requeue_rendering = {
+	.by_index = true,
+	.text = "UPDATE @extschema@.mm_rendering_queue SET status = 'queued' WHERE render_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement count_rendering_retry = {
+	.by_index = true,
+	.text = "UPDATE @extschema@.mm_rendering_queue SET retry_count = retry_count + 1 WHERE render_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement select_statistics = {
+	.text = JOB_STATISTICS("mm_rendering_queue", "completed", "failed",
+						   "j.render_id AS id, j.status, j.created_at, j.finished_at AS ended_at,"
+						   " CASE WHEN pg_catalog.isfinite(j.created_at) AND pg_catalog.isfinite(j.finished_at)"
+						   "      THEN EXTRACT(epoch FROM j.finished_at - j.created_at)::pg_catalog.numeric * 1000 END AS ms,"
+						   " pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object("
+						   "   'code', j.error_code, 'message', j.error_message)) AS error"),
+	.nargs = 2,.argtypes = {UUIDOID, TIMESTAMPTZOID}
+};
+
+/* Lock a rendering; false when there is none, or somebody has it. */
+static bool
+lock_of(Statement *statement, const pg_uuid_t *render_id, RenderStatus *status)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, render_id);
+	if (statement_run(statement, &args) == 0)
+		return false;
+	*status = flow_state(&render_flow, result_text(1));
+	return true;
+}
+
+static RenderStatus
+lock_or_refuse(const pg_uuid_t *render_id)
+{
+	RenderStatus status;
+
+	if (!lock_of(&lock_rendering, render_id, &status))
+		refuse_missing("rendering", render_id);
+	return status;
+}
+
+static Datum
+as_jsonb(const pg_uuid_t *render_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, render_id);
+	statement_run(&select_rendering, &args);
+	return result_jsonb(1);
+}
+
+/*
+ * update_rendering(p_render_id uuid, p_status text, p_progress integer,
+ * p_lease_token uuid) returns jsonb
+ */
+Datum
+update_rendering(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	pg_uuid_t	render_id;
+	Lease		lease;
+	Datum		result;
+
+	caller_enter_service(&caller);
+	render_id = check_uuid(fcinfo, 0, "p_render_id");
+	check_word(fcinfo, 1, "p_status", render_status_names, RENDER_STATUSES);
+	if (!PG_ARGISNULL(2))
+		(void) check_int32(fcinfo, 2, "p_progress", 0, 100);
+
+	(void) lock_or_refuse(&render_id);
+	lease_require_work(lease_check(&rendering_queue, &render_id, fcinfo, 3, &lease), &lease);
+	for (int i = 0; i < 3; i++)
+		argument_pass(&args, fcinfo, i);
+	statement_run(&move_rendering, &args);
+	result = as_jsonb(&render_id);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
+}
+
+static void
+check_asset(const Arguments *args)
+{
+	if (statement_run(&is_strange_asset, args) > 0)
+		refuse_value("p_asset_id", "a file of the session");
+}
+
+/* A rendering that is completed already: with this file? */
+static void
+check_same_completion(const Arguments *args, const pg_uuid_t *render_id)
+{
+	statement_run(&differs_from_finished, args);
+	if (result_bool(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_STUDIO_CONFLICT),
+				 errmsg("job was completed differently"),
+				 errdetail("Job %s.", uuid_text(render_id))));
+}
+
+/*
+ * complete_rendering(p_render_id uuid, p_asset_id uuid, p_lease_token uuid)
+ * returns jsonb
+ */
+Datum
+complete_rendering(PG_FUNCTION_ARGS)
+{
+	static const char *const outcomes[] = {"completed"};
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	pg_uuid_t	render_id;
+	RenderStatus status;
+	Lease		lease;
+	LeaseState	state;
+	Datum		result;
+
+	caller_enter_service(&caller);
+	render_id = check_uuid(fcinfo, 0, "p_render_id");
+	argument_pass(&args, fcinfo, 0);
+	argument_pass(&args, fcinfo, 1);
+
+	status = lock_or_refuse(&render_id);
+	state = lease_check(&rendering_queue, &render_id, fcinfo, 2, &lease);
+	if (lease_replays(state, &lease, outcomes, lengthof(outcomes)) || status == RENDER_COMPLETED)
+		check_same_completion(&args, &render_id);
+	else
+	{
+		if (!PG_ARGISNULL(1))
+			check_asset(&args);
+		statement_run(&finish_rendering, &args);
+	}
+	result = as_jsonb(&render_id);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
+}
+
+static void
+write_failure(const pg_uuid_t *render_id, const JobError *error)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, render_id);
+	argument_text(&args, error->code);
+	argument_text(&args, error->message);
+	statement_run(&end_rendering, &args);
+}
+
+static bool
+has_failed(RenderStatus status)
+{
+	return status == RENDER_FAILED || status == RENDER_CANCELLED;
+}
+
+/*
+ * fail_rendering(p_render_id uuid, p_error_code text, p_error_message text,
+ * p_retryable boolean, p_lease_token uuid) returns jsonb
+ */
+Datum
+fail_rendering(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+	pg_uuid_t	render_id;
+	JobError	error = {NULL};
+	RenderStatus status;
+	Datum		result;
+
+	caller_enter_service(&caller);
+	render_id = check_uuid(fcinfo, 0, "p_render_id");
+	error.code = check_text(fcinfo, 1, "p_error_code", 0, PG_INT32_MAX);
+	error.message = check_text(fcinfo, 2, "p_error_message", 0, PG_INT32_MAX);
+
+	status = lock_or_refuse(&render_id);
+	if (lease_fails(&rendering_queue, &render_id, fcinfo, 3, 4, &error) && !has_failed(status))
+		write_failure(&render_id, &error);
+	result = as_jsonb(&render_id);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
+}
+
+/*
+ * cancel_rendering(p_render_id uuid, p_reason text) returns jsonb
+ */
+Datum
+cancel_rendering(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+	pg_uuid_t	render_id;
+	JobError	error = {.code = ERROR_CANCELLED};
+	RenderStatus status;
+	bool		cancelling;
+	Datum		result;
+
+	caller_enter_service(&caller);
+	render_id = check_uuid(fcinfo, 0, "p_render_id");
+	error.message = check_text(fcinfo, 1, "p_reason", 0, MAX_REASON_LENGTH);
+
+	status = lock_or_refuse(&render_id);
+	if (status == RENDER_COMPLETED)
+		workflow_refuse(&render_flow, status, RENDER_CANCELLED);
+	cancelling = lease_request_cancel(&rendering_queue, &render_id, error.message);
+	if (!cancelling && !has_failed(status))
+		write_failure(&render_id, &error);
+	result = as_jsonb(&render_id);
+	if (cancelling)
+		result = lease_mark_cancelling(result);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
+}
+
+static void
+requeue(void *render_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, render_id);
+	statement_run(&requeue_rendering, &args);
+}
+
+/*
+ * retry_rendering(p_render_id uuid) returns jsonb
+ */
+Datum
+retry_rendering(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+	pg_uuid_t	render_id;
+	RenderStatus status;
+	Datum		result;
+
+	caller_enter_service(&caller);
+	render_id = check_uuid(fcinfo, 0, "p_render_id");
+	status = lock_or_refuse(&render_id);
+	if (status != RENDER_QUEUED && status != RENDER_FAILED)
+		workflow_refuse(&render_flow, status, RENDER_QUEUED);
+	if (status == RENDER_FAILED)
+		workflow_retry(uuid_text(&render_id), requeue, &render_id);
+	result = as_jsonb(&render_id);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
+}
+
+/* ------------------------------------------------------------------------
+ * What the queue wants to know
+ * ------------------------------------------------------------------------ */
+
+static bool
+lock_for_queue(const pg_uuid_t *render_id)
+{
+	RenderStatus status;
+
+	return lock_of(&lock_rendering, render_id, &status);
+}
+
+static bool
+try_lock_for_queue(const pg_uuid_t *render_id)
+{
+	RenderStatus status;
+
+	return lock_of(&try_lock_rendering, render_id, &status);
+}
+
+static void
+count_retry(const pg_uuid_t *render_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, render_id);
+	statement_run(&count_rendering_retry, &args);
+}
+
+/* A rendering has no message to show. */
+static void
+show_progress(const pg_uuid_t *render_id, const int32 *progress, const char *message)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	if (progress == NULL)
+		return;
+	argument_uuid(&args, render_id);
+	argument_int32(&args, *progress);
+	statement_run(&show_rendering, &args);
+}
+
+static void
+read_error(TupleDesc desc, HeapTuple row, JobError *error)
+{
+	error->code = row_get_text(desc, row, "error_code");
+	error->message = row_get_text(desc, row, "error_message");
+}
+
+const QueueSystem rendering_queue = {
+	.name = "mm_rendering_queue",
+	.flow = &render_flow,
+	.first_open = RENDER_QUEUED,
+	.succeeded = RENDER_COMPLETED,
+	.lock = lock_for_queue,
+	.try_lock = try_lock_for_queue,
+	.fail = write_failure,
+	.count_retry = count_retry,
+	.show_progress = show_progress,
+	.read_error = read_error,
+	.select_job = &select_rendering,
+	.statistics = &select_statistics
+};
