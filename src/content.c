@@ -440,16 +440,19 @@ check_by_section(FunctionCallInfo fcinfo, int argno, const char *name, bool (*is
 	return n;
 }
 
-/* Lock content; its status. */
-static ContentStatus
+/* Lock content; its status, or UNKNOWN_STATE: the owner of the tables may have
+ * let it be anything. */
+static int
 lock_content_or_refuse(const Caller *caller, const pg_uuid_t *content_id)
 {
 	Arguments	args = NO_ARGUMENTS;
+	char	   *status;
 
 	argument_uuid(&args, content_id);
 	if (statement_run(&lock_content, &args) == 0)
 		refuse_unknown(caller, "content", content_id);
-	return (ContentStatus) flow_state(&content_flow, result_text(1));
+	status = result_text(1);
+	return status ? flow_state(&content_flow, status) : UNKNOWN_STATE;
 }
 
 /* ------------------------------------------------------------------------
@@ -615,11 +618,16 @@ set_content_status(const pg_uuid_t *content_id, ContentStatus status)
 }
 
 /* Move locked content to where a verdict puts it, through quality_check where
- * it has not been there. */
+ * it has not been there.  A status that is none of ours is refused by the flow. */
 static void
-apply_verdict(const pg_uuid_t *content_id, ContentStatus from, ContentStatus verdict)
+apply_verdict(const pg_uuid_t *content_id, int from, ContentStatus verdict)
 {
-	switch (from)
+	if (from == UNKNOWN_STATE)
+	{
+		set_content_status(content_id, verdict);
+		return;
+	}
+	switch ((ContentStatus) from)
 	{
 		case CONTENT_DRAFT:
 		case CONTENT_REVISION:
@@ -628,7 +636,7 @@ apply_verdict(const pg_uuid_t *content_id, ContentStatus from, ContentStatus ver
 			break;
 		case CONTENT_QUALITY_CHECK:
 		case CONTENT_APPROVED:
-			if (from != verdict)
+			if (from != (int) verdict)
 				set_content_status(content_id, verdict);
 			break;
 		case CONTENT_FAILED:
@@ -666,7 +674,7 @@ store_quality_assessment(PG_FUNCTION_ARGS)
 	Caller		caller;
 	pg_uuid_t	content_id;
 	pg_uuid_t  *assessment_id = palloc(sizeof(pg_uuid_t));
-	ContentStatus status;
+	int			status;
 	bool		passed,
 				requires_revision;
 

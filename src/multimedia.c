@@ -204,10 +204,13 @@ typedef struct Change
 /* are the counters being kept by ourselves? */
 static bool counting = false;
 
-/* Which counter, besides the total, counts this type?  0 for none. */
+/* Which counter, besides the total, counts this type?  0 for none; the owner of
+ * the tables may have let it be NULL. */
 static int
 counter_of_type(const char *asset_type)
 {
+	if (asset_type == NULL)
+		return 0;
 	if (strcmp(asset_type, "slide") == 0)
 		return 1;
 	if (strcmp(asset_type, "audio") == 0)
@@ -238,7 +241,8 @@ count_asset(HTAB *changes, TupleDesc desc, HeapTuple asset, int sign)
 	counter = counter_of_type(asset_type);
 	if (counter > 0)
 		change->add[counter] += sign;
-	pfree(asset_type);
+	if (asset_type != NULL)
+		pfree(asset_type);
 }
 
 /* Count the rows of a transition table; NULL is none. */
