@@ -6,13 +6,13 @@ CREATE FUNCTION studio_engine.inherit_company() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'inherit_company'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.inherit_company() IS
-'Trigger, BEFORE INSERT OR UPDATE, argument: content, session, asset or employee. Fills in company_id, and content_id of what belongs to a session or an asset, from the parent, and refuses what contradicts it (PT409).';
+'Trigger, BEFORE INSERT OR UPDATE, argument: content, session, asset, employee or plan. Fills in company_id, and content_id of what belongs to a session or an asset, from the parent, and refuses what contradicts it (PT409).';
 
 CREATE FUNCTION studio_engine.pass_company_on() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'pass_company_on'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.pass_company_on() IS
-'Trigger, AFTER UPDATE, argument: content, session or asset. What belongs to a row follows it into another company.';
+'Trigger, AFTER UPDATE, argument: content, session, asset or plan. What belongs to a row follows it into another company.';
 
 CREATE FUNCTION studio_engine.count_section_words() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'count_section_words'
