@@ -9,8 +9,8 @@
  * Pitfall: a section is a column, and its name comes from the caller.  There is
  * one statement per section, so that no name ever gets into SQL.
  *
- * Lock order: content, then its assessments and sessions.  Whoever decides by
- * the status of content locks it first.
+ * Lock order: company, content, then its assessments and sessions.  Whoever
+ * decides by the status of content locks it first.
  */
 #include "postgres.h"
 
@@ -110,11 +110,13 @@ static Statement select_sections = {
 	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDARRAYOID}
 };
 static Statement lock_content = {
-	.text = "SELECT c.status FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR NO KEY UPDATE",
+	.text = "SELECT c.status, " KEEP_COMPANY("c.company_id")
+	"  FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR NO KEY UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement keep_content = {
-	.text = "SELECT 1 FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR KEY SHARE",
+	.text = "SELECT " KEEP_COMPANY("c.company_id")
+	"  FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement move_content = {
