@@ -58,6 +58,12 @@ SELECT length(core_content) > 2500000 AS megabytes, total_word_count FROM cm_mod
 SELECT module_name, section, headline FROM search_module_content('needle');
 SELECT module_name, section FROM search_module_content('word299999 OR word5');
 SELECT count(*) AS parts, max(pg_column_size(words)) < 1000000 AS bounded FROM studio_engine.content_search WHERE section = 'core_content';
+-- the time grows with the length: this is 24 megabytes, 800 parts, and letters of more than one byte
+SET statement_timeout = '20s';
+UPDATE cm_module_content SET core_content = repeat('nothing ', 2999999) || 'ünïcödé' WHERE module_name = 'c';
+RESET statement_timeout;
+SELECT module_name, section FROM search_module_content('ünïcödé');
+SELECT count(*) AS parts, max(part) AS last FROM studio_engine.content_search WHERE section = 'core_content';
 -- words are found where two parts meet, and a phrase too
 UPDATE cm_module_content SET core_content = repeat('x ', 14990) || 'straddling border phrase' || repeat(' y', 30000) WHERE module_name = 'c';
 SELECT module_name FROM search_module_content('"straddling border phrase"');
