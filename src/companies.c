@@ -13,7 +13,9 @@
  * lock of a child may come with an older version of the parent: what it says is
  * read afterwards, with a new snapshot.
  *
- * Lock order: employee, content, session, asset, then what belongs to them.
+ * Lock order: company, employee, course plan, content, session, asset, then what
+ * belongs to them.  A foreign key would lock the company of a child last; so
+ * whoever keeps a parent keeps first what that belongs to.
  */
 #include "postgres.h"
 
@@ -44,10 +46,12 @@ static Statement select_companies = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
-/* content_id and company_id of a possible parent, after it is kept */
+/* A possible parent is kept, after what it belongs to; then it says its
+ * content and its company. */
 static Statement keep_content = {
 	.by_index = true,
-	.text = "SELECT 1 FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR KEY SHARE",
+	.text = "SELECT " KEEP_COMPANY("c.company_id")
+	"  FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_content = {
@@ -57,7 +61,8 @@ static Statement select_content = {
 };
 static Statement keep_session = {
 	.by_index = true,
-	.text = "SELECT 1 FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1 FOR KEY SHARE",
+	.text = "SELECT " KEEP_COMPANY("s.company_id") ", " KEEP_CONTENT("s.content_id")
+	"  FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_session = {
@@ -67,7 +72,8 @@ static Statement select_session = {
 };
 static Statement keep_asset = {
 	.by_index = true,
-	.text = "SELECT 1 FROM @extschema@.mm_multimedia_assets a WHERE a.asset_id = $1 FOR KEY SHARE",
+	.text = "SELECT " KEEP_COMPANY("a.company_id") ", " KEEP_CONTENT("a.content_id") ", " KEEP_SESSION("a.session_id")
+	"  FROM @extschema@.mm_multimedia_assets a WHERE a.asset_id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_asset = {
@@ -77,12 +83,22 @@ static Statement select_asset = {
 };
 static Statement keep_employee = {
 	.by_index = true,
-	.text = "SELECT 1 FROM @extschema@.employees e WHERE e.id = $1 FOR KEY SHARE",
+	.text = "SELECT " KEEP_COMPANY("e.company_id") " FROM @extschema@.employees e WHERE e.id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_employee = {
 	.by_index = true,
 	.text = "SELECT NULL::pg_catalog.uuid, e.company_id FROM @extschema@.employees e WHERE e.id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement keep_plan = {
+	.by_index = true,
+	.text = "SELECT " KEEP_COMPANY("p.company_id") " FROM @extschema@.cm_course_plans p WHERE p.plan_id = $1 FOR KEY SHARE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement select_plan = {
+	.by_index = true,
+	.text = "SELECT NULL::pg_catalog.uuid, p.company_id FROM @extschema@.cm_course_plans p WHERE p.plan_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
@@ -101,6 +117,10 @@ static Statement lock_asset = {
 	.text = "SELECT 1 FROM @extschema@.mm_multimedia_assets a WHERE a.asset_id = $1 FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
+static Statement lock_plan = {
+	.text = "SELECT 1 FROM @extschema@.cm_course_plans p WHERE p.plan_id = $1 FOR UPDATE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
 
 #define HAND_OVER(table, key, condition) { \
 	.text = "UPDATE @extschema@." table " SET content_id = $2, company_id = $3" \
@@ -116,6 +136,8 @@ static Statement of_content[] = {
 	HAND_OVER("mm_slide_presentations", "content_id", " AND session_id IS NULL"),
 	HAND_OVER("mm_script_generations", "content_id", " AND session_id IS NULL"),
 	HAND_OVER("mm_rendering_queue", "content_id", " AND session_id IS NULL"),
+	HAND_OVER("cm_quality_assessments", "content_id", ""),
+	HAND_OVER("cm_enhancement_sessions", "content_id", ""),
 };
 static Statement of_session[] = {
 	HAND_OVER("mm_multimedia_assets", "session_id", ""),
@@ -127,19 +149,28 @@ static Statement of_session[] = {
 static Statement of_asset[] = {
 	HAND_OVER("mm_video_analytics", "asset_id", ""),
 };
+static Statement of_plan[] = {
+	{
+		.text = "UPDATE @extschema@.cm_research_results SET company_id = $3"
+		" WHERE plan_id = $1 AND company_id IS DISTINCT FROM $3",
+		.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID}
+	},
+};
 
 #define STRAYS(table, key) \
-	"SELECT 1 FROM @extschema@." table " WHERE " key " = $1 AND company_id IS DISTINCT FROM $2"
+	"SELECT 1 FROM @extschema@." table " WHERE " key " = $1 AND (content_id, company_id) IS DISTINCT FROM ($2, $3)"
 
-/* children that another company still has */
+/* children that still belong to something else */
 static Statement strays_of_content = {
 	.text = STRAYS("mm_multimedia_sessions", "content_id")
 	" UNION ALL " STRAYS("mm_multimedia_assets", "content_id")
 	" UNION ALL " STRAYS("mm_audio_narrations", "content_id")
 	" UNION ALL " STRAYS("mm_slide_presentations", "content_id")
 	" UNION ALL " STRAYS("mm_script_generations", "content_id")
-	" UNION ALL " STRAYS("mm_rendering_queue", "content_id"),
-	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
+	" UNION ALL " STRAYS("mm_rendering_queue", "content_id")
+	" UNION ALL " STRAYS("cm_quality_assessments", "content_id")
+	" UNION ALL " STRAYS("cm_enhancement_sessions", "content_id"),
+	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID}
 };
 static Statement strays_of_session = {
 	.text = STRAYS("mm_multimedia_assets", "session_id")
@@ -147,11 +178,15 @@ static Statement strays_of_session = {
 	" UNION ALL " STRAYS("mm_slide_presentations", "session_id")
 	" UNION ALL " STRAYS("mm_script_generations", "session_id")
 	" UNION ALL " STRAYS("mm_rendering_queue", "session_id"),
-	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
+	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID}
 };
 static Statement strays_of_asset = {
 	.text = STRAYS("mm_video_analytics", "asset_id"),
-	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
+	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID}
+};
+static Statement strays_of_plan = {
+	.text = "SELECT 1 FROM @extschema@.cm_research_results WHERE plan_id = $1 AND company_id IS DISTINCT FROM $3",
+	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID}
 };
 
 /* a kind of row that others belong to */
@@ -159,6 +194,7 @@ typedef struct Parent
 {
 	const char *name;
 	const char *key;			/* its own column, and that of the children */
+	bool		has_content;	/* does it say which, and its children? */
 	Statement  *keep;
 	Statement  *select;
 	Statement  *lock;			/* NULL where nothing is handed over */
@@ -168,22 +204,28 @@ typedef struct Parent
 } Parent;
 
 static const Parent content_parent = {
-	"content", "content_id", &keep_content, &select_content,
+	"content", "content_id", true, &keep_content, &select_content,
 	&lock_content, of_content, lengthof(of_content), &strays_of_content
 };
 static const Parent session_parent = {
-	"session", "session_id", &keep_session, &select_session,
+	"session", "session_id", true, &keep_session, &select_session,
 	&lock_session, of_session, lengthof(of_session), &strays_of_session
 };
 static const Parent asset_parent = {
-	"asset", "asset_id", &keep_asset, &select_asset,
+	"asset", "asset_id", true, &keep_asset, &select_asset,
 	&lock_asset, of_asset, lengthof(of_asset), &strays_of_asset
 };
 static const Parent employee_parent = {
-	"employee", "employee_id", &keep_employee, &select_employee, NULL, NULL, 0, NULL
+	"employee", "employee_id", false, &keep_employee, &select_employee, NULL, NULL, 0, NULL
+};
+static const Parent plan_parent = {
+	"plan", "plan_id", false, &keep_plan, &select_plan,
+	&lock_plan, of_plan, lengthof(of_plan), &strays_of_plan
 };
 
-static const Parent *const parents[] = {&content_parent, &session_parent, &asset_parent, &employee_parent};
+static const Parent *const parents[] = {
+	&content_parent, &session_parent, &asset_parent, &employee_parent, &plan_parent
+};
 
 /*
  * Add what SEEN_BY_CALLER() asks for.  The companies are asked for as the
@@ -349,7 +391,7 @@ agree_with_parents(Relation rel, const Parent *parent, const RowEdit *edit, Heap
 	if (!found)
 		return;
 	require_same(rel, parent, "company", said_id(edit, old, "company_id"), links->company);
-	if (parent != &employee_parent)
+	if (parent->has_content)
 		require_same(rel, parent, "content", said_id(edit, old, "content_id"), links->content);
 }
 
@@ -361,7 +403,7 @@ parent_by_name(const char *name)
 		if (strcmp(parents[i]->name, name) == 0)
 			return parents[i];
 	}
-	refuse_value("the argument of the trigger", "content, session, asset or employee");
+	refuse_value("the argument of the trigger", "content, session, asset, employee or plan");
 }
 
 /* Did an UPDATE change what the row belongs to? */
@@ -370,7 +412,7 @@ is_relinked(const Parent *parent, const RowEdit *edit, HeapTuple old)
 {
 	return row_changed(edit, old, parent->key, UUIDOID) ||
 		row_changed(edit, old, "company_id", UUIDOID) ||
-		(parent != &employee_parent && row_changed(edit, old, "content_id", UUIDOID));
+		(parent->has_content && row_changed(edit, old, "content_id", UUIDOID));
 }
 
 /*
@@ -386,7 +428,6 @@ inherit_company(PG_FUNCTION_ARGS)
 		.row = trigger_new_row(data)
 	};
 	HeapTuple	old = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_trigtuple : NULL;
-	bool		has_content = parent != &employee_parent;
 	Links		links;
 	Caller		caller;
 
@@ -394,14 +435,14 @@ inherit_company(PG_FUNCTION_ARGS)
 		return PointerGetDatum(edit.row);
 
 	links.company = row_id(edit.desc, edit.row, "company_id");
-	if (has_content)
+	if (parent->has_content)
 		links.content = row_id(edit.desc, edit.row, "content_id");
 	caller_enter_trigger(&caller);
 	agree_with_parents(data->tg_relation, parent, &edit, old, &links);
 	caller_leave(&caller);
 
 	set_id(&edit, "company_id", &links.company);
-	if (has_content)
+	if (parent->has_content)
 		set_id(&edit, "content_id", &links.content);
 	return PointerGetDatum(row_edit_apply(&edit));
 }
@@ -409,15 +450,9 @@ inherit_company(PG_FUNCTION_ARGS)
 /* An old snapshot does not show what was made since, but still before the
  * parent was locked. */
 static void
-check_strays(const Parent *parent, const pg_uuid_t *key, const pg_uuid_t *company)
+check_strays(const Parent *parent, const Arguments *args)
 {
-	Arguments	args = NO_ARGUMENTS;
-
-	if (!IsolationUsesXactSnapshot())
-		return;
-	argument_uuid(&args, key);
-	argument_uuid(&args, company);
-	if (statement_look(parent->strays, &args) > 0)
+	if (IsolationUsesXactSnapshot() && statement_look(parent->strays, args) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_STUDIO_CONFLICT),
 				 errmsg("something was made from it at the same time"),
@@ -437,7 +472,7 @@ hand_over(const Parent *parent, const pg_uuid_t *key, const pg_uuid_t *content, 
 	argument_uuid(&args, company);
 	for (int i = 0; i < parent->nchildren; i++)
 		statement_run(&parent->children[i], &args);
-	check_strays(parent, key, company);
+	check_strays(parent, &args);
 }
 
 /*
@@ -450,12 +485,14 @@ pass_company_on(PG_FUNCTION_ARGS)
 	const Parent *parent = parent_by_name(data->tg_trigger->tgargs[0]);
 	TupleDesc	desc = RelationGetDescr(data->tg_relation);
 	Id			key = row_id(desc, data->tg_newtuple, parent->key),
-				content = row_id(desc, data->tg_newtuple, "content_id"),
+				content = {false},
 				company = row_id(desc, data->tg_newtuple, "company_id");
 	Caller		caller;
 
-	if (!restoring() && parent->lock != NULL)
+	if (!restoring() && parent->lock != NULL && key.known)
 	{
+		if (parent->has_content)
+			content = row_id(desc, data->tg_newtuple, "content_id");
 		caller_enter_trigger(&caller);
 		hand_over(parent, &key.value, content.known ? &content.value : NULL, company.known ? &company.value : NULL);
 		caller_leave(&caller);

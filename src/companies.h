@@ -16,6 +16,18 @@
 #define SEEN_BY_CALLER(company, service, companies) \
 	"(" service " OR " company " = ANY (" companies "))"
 
+/*
+ * SQL: hold what a row belongs to, as a column before others of a SELECT that
+ * locks the row itself.  The columns are computed in their order, and before
+ * the row is locked.
+ */
+#define KEEP_COMPANY(column) \
+	"(SELECT 1 FROM @extschema@.companies k WHERE k.id = " column " FOR KEY SHARE)"
+#define KEEP_CONTENT(column) \
+	"(SELECT 1 FROM @extschema@.cm_module_content k WHERE k.content_id = " column " FOR KEY SHARE)"
+#define KEEP_SESSION(column) \
+	"(SELECT 1 FROM @extschema@.mm_multimedia_sessions k WHERE k.session_id = " column " FOR KEY SHARE)"
+
 extern void argument_caller(Arguments *args, Caller *caller);
 extern void check_company(FunctionCallInfo fcinfo, int argno, Caller *caller);
 

@@ -9,8 +9,8 @@
  * Pitfall: a section is a column, and its name comes from the caller.  There is
  * one statement per section, so that no name ever gets into SQL.
  *
- * Lock order: content, then its assessments and sessions.  Whoever decides by
- * the status of content locks it first.
+ * Lock order: company, content, then its assessments and sessions.  Whoever
+ * decides by the status of content locks it first.
  */
 #include "postgres.h"
 
@@ -115,12 +115,14 @@ static Statement select_sections = {
 };
 static Statement lock_content = {
 	.by_index = true,
-	.text = "SELECT c.status FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR NO KEY UPDATE",
+	.text = "SELECT c.status, " KEEP_COMPANY("c.company_id")
+	"  FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR NO KEY UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement keep_content = {
 	.by_index = true,
-	.text = "SELECT 1 FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR KEY SHARE",
+	.text = "SELECT " KEEP_COMPANY("c.company_id")
+	"  FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement move_content = {
@@ -453,16 +455,19 @@ check_by_section(FunctionCallInfo fcinfo, int argno, const char *name, bool (*is
 	return n;
 }
 
-/* Lock content; its status. */
-static ContentStatus
+/* Lock content; its status, or UNKNOWN_STATE: the owner of the tables may have
+ * let it be anything. */
+static int
 lock_content_or_refuse(const Caller *caller, const pg_uuid_t *content_id)
 {
 	Arguments	args = NO_ARGUMENTS;
+	char	   *status;
 
 	argument_uuid(&args, content_id);
 	if (statement_run(&lock_content, &args) == 0)
 		refuse_unknown(caller, "content", content_id);
-	return (ContentStatus) flow_state(&content_flow, result_text(1));
+	status = result_text(1);
+	return status ? flow_state(&content_flow, status) : UNKNOWN_STATE;
 }
 
 /* ------------------------------------------------------------------------
@@ -628,11 +633,16 @@ set_content_status(const pg_uuid_t *content_id, ContentStatus status)
 }
 
 /* Move locked content to where a verdict puts it, through quality_check where
- * it has not been there. */
+ * it has not been there.  A status that is none of ours is refused by the flow. */
 static void
-apply_verdict(const pg_uuid_t *content_id, ContentStatus from, ContentStatus verdict)
+apply_verdict(const pg_uuid_t *content_id, int from, ContentStatus verdict)
 {
-	switch (from)
+	if (from == UNKNOWN_STATE)
+	{
+		set_content_status(content_id, verdict);
+		return;
+	}
+	switch ((ContentStatus) from)
 	{
 		case CONTENT_DRAFT:
 		case CONTENT_REVISION:
@@ -641,7 +651,7 @@ apply_verdict(const pg_uuid_t *content_id, ContentStatus from, ContentStatus ver
 			break;
 		case CONTENT_QUALITY_CHECK:
 		case CONTENT_APPROVED:
-			if (from != verdict)
+			if (from != (int) verdict)
 				set_content_status(content_id, verdict);
 			break;
 		case CONTENT_FAILED:
@@ -679,7 +689,7 @@ store_quality_assessment(PG_FUNCTION_ARGS)
 	Caller		caller;
 	pg_uuid_t	content_id;
 	pg_uuid_t  *assessment_id = palloc(sizeof(pg_uuid_t));
-	ContentStatus status;
+	int			status;
 	bool		passed,
 				requires_revision;
 

@@ -11,9 +11,12 @@
  * object store.  Only letters, digits, dot, dash and underscore survive, and no
  * part of a path begins with a dot.
  *
- * Lock order: sessions in the order of their ids, before their files.  The
- * triggers lock them FOR NO KEY UPDATE, which goes together with what foreign
- * keys hold.
+ * Lock order: company, content, sessions in the order of their ids, then their
+ * files.  The triggers lock sessions FOR NO KEY UPDATE, which goes together with
+ * what foreign keys hold.  The functions here keep company and content first, as
+ * whoever deletes those or hands them over goes the same way.  Plain statements
+ * that begin with a session or a file may meet such a one in a deadlock, which
+ * the server ends.
  */
 #include "postgres.h"
 
@@ -74,7 +77,8 @@ static Statement update_session = {
 };
 static Statement lock_session = {
 	.by_index = true,
-	.text = "SELECT s.content_id FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1 FOR NO KEY UPDATE",
+	.text = "SELECT s.content_id, " KEEP_COMPANY("s.company_id") ", " KEEP_CONTENT("s.content_id")
+	"  FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1 FOR NO KEY UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
@@ -208,10 +212,13 @@ typedef struct Change
 /* are the counters being kept by ourselves? */
 static bool counting = false;
 
-/* Which counter, besides the total, counts this type?  0 for none. */
+/* Which counter, besides the total, counts this type?  0 for none; the owner of
+ * the tables may have let it be NULL. */
 static int
 counter_of_type(const char *asset_type)
 {
+	if (asset_type == NULL)
+		return 0;
 	if (strcmp(asset_type, "slide") == 0)
 		return 1;
 	if (strcmp(asset_type, "audio") == 0)
@@ -242,7 +249,8 @@ count_asset(HTAB *changes, TupleDesc desc, HeapTuple asset, int sign)
 	counter = counter_of_type(asset_type);
 	if (counter > 0)
 		change->add[counter] += sign;
-	pfree(asset_type);
+	if (asset_type != NULL)
+		pfree(asset_type);
 }
 
 /* Count the rows of a transition table; NULL is none. */
@@ -416,6 +424,18 @@ keep_session_counters(PG_FUNCTION_ARGS)
  * Sessions
  * ------------------------------------------------------------------------ */
 
+/* Lock a session, after what it belongs to; its content, if any, as text. */
+static char *
+lock_session_or_refuse(const Caller *caller, const pg_uuid_t *session_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, session_id);
+	if (statement_run(&lock_session, &args) == 0)
+		refuse_unknown(caller, "session", session_id);
+	return result_text(1);
+}
+
 /*
  * create_multimedia_session(p_content_id uuid, p_module_name text,
  * p_employee_name text, p_session_type text, p_generation_config jsonb,
@@ -465,10 +485,10 @@ update_session_status(PG_FUNCTION_ARGS)
 	check_numeric(fcinfo, 2, "p_progress_percentage", 0, 100);
 	check_text(fcinfo, 3, "p_current_stage", 0, MAX_WORDING);
 
+	lock_session_or_refuse(&caller, &session_id);
 	for (int i = 0; i < 5; i++)
 		argument_pass(&args, fcinfo, i);
-	if (statement_run(&update_session, &args) == 0)
-		refuse_unknown(&caller, "session", &session_id);
+	statement_run(&update_session, &args);
 	result = result_jsonb(1);
 	caller_leave(&caller);
 
@@ -524,18 +544,6 @@ is_storage_path(const char *path, int length)
 }
 
 static const char storage_path_rule[] = "a relative path whose parts are neither empty nor dots";
-
-/* Lock a session; its content, if any, as text. */
-static char *
-lock_session_or_refuse(const Caller *caller, const pg_uuid_t *session_id)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_uuid(&args, session_id);
-	if (statement_run(&lock_session, &args) == 0)
-		refuse_unknown(caller, "session", session_id);
-	return result_text(1);
-}
 
 static void
 check_storage_path(FunctionCallInfo fcinfo, int argno)

@@ -253,27 +253,38 @@ pass_owner_on(PG_FUNCTION_ARGS)
  * Triggers of events and artifacts
  * ------------------------------------------------------------------------ */
 
+/* A run that is not there now may be there when the foreign key looks, and its
+ * owner and numbers would be wrong. */
+static void
+refuse_missing_run(Relation rel, const char *run_id, const char *constraint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+			 errmsg("there is no such run"),
+			 errdetail("Run %s.", run_id),
+			 errtableconstraint(rel, constraint)));
+}
+
 /* Ask a statement for the owner of a run, and for the number of its next event
- * where seq is given.  Of a run that is not there, as the foreign key will say,
- * there is no owner and the number is 1. */
+ * where seq is given.  No run, as NOT NULL will say, has no owner and the
+ * number 1; found tells whether there is a run. */
 static Owner
-ask_run(Statement *statement, const char *run_id, int64 *seq)
+ask_run(Statement *statement, const char *run_id, int64 *seq, bool *found)
 {
 	Owner		owner = {.known = false};
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
-	bool		found;
 
 	argument_text(&args, run_id);
 	caller_enter_trigger(&caller);
-	found = statement_run(statement, &args) > 0;
-	if (found && !result_isnull(1))
+	*found = statement_run(statement, &args) > 0;
+	if (*found && !result_isnull(1))
 	{
 		owner.known = true;
 		owner.id = result_uuid(1);
 	}
 	if (seq != NULL)
-		*seq = found ? result_int64(2) : 1;
+		*seq = *found ? result_int64(2) : 1;
 	caller_leave(&caller);
 	return owner;
 }
@@ -298,13 +309,18 @@ enter_event(PG_FUNCTION_ARGS)
 		.desc = RelationGetDescr(data->tg_relation),
 		.row = trigger_new_row(data)
 	};
+	const char *run_id;
 	Owner		owner;
 	int64		seq;
+	bool		found;
 
 	if (restoring())
 		return PointerGetDatum(edit.row);
 
-	owner = ask_run(&lock_place, row_get_text(edit.desc, edit.row, "run_id"), &seq);
+	run_id = row_get_text(edit.desc, edit.row, "run_id");
+	owner = ask_run(&lock_place, run_id, &seq, &found);
+	if (run_id != NULL && !found)
+		refuse_missing_run(data->tg_relation, run_id, "job_events_run_id_fkey");
 	row_set(&edit, "seq", INT8OID, Int64GetDatum(seq));
 	set_owner(&edit, &owner);
 	return PointerGetDatum(row_edit_apply(&edit));
@@ -356,7 +372,8 @@ static Datum
 keep_owner(const TriggerData *data)
 {
 	RowEdit		edit = {.desc = RelationGetDescr(data->tg_relation),.row = data->tg_newtuple};
-	Owner		owner = ask_run(&select_owner, row_get_text(edit.desc, edit.row, "run_id"), NULL);
+	bool		found;
+	Owner		owner = ask_run(&select_owner, row_get_text(edit.desc, edit.row, "run_id"), NULL, &found);
 
 	set_owner(&edit, &owner);
 	return PointerGetDatum(row_edit_apply(&edit));
@@ -405,12 +422,15 @@ enter_artifact(PG_FUNCTION_ARGS)
 	};
 	const char *run_id;
 	Owner		owner;
+	bool		found;
 
 	if (restoring())
 		return PointerGetDatum(edit.row);
 
 	run_id = row_get_text(edit.desc, edit.row, "run_id");
-	owner = ask_run(&lock_owner, run_id, NULL);
+	owner = ask_run(&lock_owner, run_id, NULL, &found);
+	if (run_id != NULL && !found)
+		refuse_missing_run(data->tg_relation, run_id, "artifacts_run_id_fkey");
 	write_run(run_id);
 	set_owner(&edit, &owner);
 	return PointerGetDatum(row_edit_apply(&edit));

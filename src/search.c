@@ -7,7 +7,13 @@
  *
  * Pitfall: a tsvector holds at most a megabyte, and knows the places of 16383
  * words.  A part is short enough for both in any script, and parts overlap, so
- * that no word or short phrase is cut in two.
+ * that no word or short phrase is cut in two.  They are cut here and not by
+ * substr(), which would count characters from the beginning for each of them.
+ * A query is answered by one part: words meet there, and what is excluded is
+ * excluded there.
+ *
+ * Pitfall: every content that is not archived has a row for its name, even an
+ * empty one, which tells refresh_content_search() that it has been here.
  *
  * Locks: none of its own.  The trigger runs under the lock of its content, and
  * refresh_content_search() takes that lock.
@@ -18,6 +24,8 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/varlena.h"
@@ -40,9 +48,9 @@ PG_FUNCTION_INFO_V1(refresh_content_search);
 #define MAX_REFRESHED 10000
 #define RESULT_COLUMNS 5
 
-/* characters of a part, and with what the next one shares */
-#define PART "30000"
-#define PART_TEXT(text, part) "pg_catalog.substr(" text ", " part " * " PART " + 1, " PART " + 500)"
+/* characters of a part, and of what it shares with the next one */
+#define PART_LENGTH 30000
+#define PART_OVERLAP 500
 
 static Statement delete_words = {
 	.by_index = true,
@@ -51,11 +59,9 @@ static Statement delete_words = {
 };
 static Statement insert_words = {
 	.text = "INSERT INTO studio_engine.content_search (content_id, section, part, configuration, words)"
-	" SELECT $1, $2, p.part, $4, pg_catalog.setweight("
-	"          pg_catalog.to_tsvector($5, " PART_TEXT("$3", "p.part") "),"
-	"          CASE $2 WHEN 'module_name' THEN 'A' ELSE 'D' END::pg_catalog.\"char\")"
-	"   FROM pg_catalog.generate_series(0, (pg_catalog.length($3) - 1) / " PART ") p (part)",
-	.nargs = 5,.argtypes = {UUIDOID, TEXTOID, TEXTOID, TEXTOID, REGCONFIGOID}
+	" VALUES ($1, $2, $3, $4, pg_catalog.setweight(pg_catalog.to_tsvector($5, $6),"
+	"         CASE $2 WHEN 'module_name' THEN 'A' ELSE 'D' END::pg_catalog.\"char\"))",
+	.nargs = 6,.argtypes = {UUIDOID, TEXTOID, INT4OID, TEXTOID, REGCONFIGOID, TEXTOID}
 };
 static Statement parse_query = {
 	.text = "SELECT pg_catalog.websearch_to_tsquery($1, $2)",
@@ -63,7 +69,7 @@ static Statement parse_query = {
 };
 static Statement search = {
 	.text = "SELECT h.content_id, h.module_name, NULLIF(h.section, 'module_name'), h.rank,"
-	"       pg_catalog.ts_headline($1, " PART_TEXT("h.content", "h.part") ", $2)"
+	"       pg_catalog.ts_headline($1, pg_catalog.substr(h.content, h.part * $7 + 1, $7 + $8), $2)"
 	"  FROM (SELECT b.*, c.module_name, CASE b.section WHEN 'introduction' THEN c.introduction"
 	"                 WHEN 'core_content' THEN c.core_content"
 	"                 WHEN 'practical_applications' THEN c.practical_applications"
@@ -79,15 +85,17 @@ static Statement search = {
 	"          JOIN @extschema@.cm_module_content c ON c.content_id = b.content_id"
 	"         ORDER BY b.rank DESC, b.content_id LIMIT $6) h"
 	" ORDER BY h.rank DESC, h.content_id",
-	.nargs = 6,.argtypes = {REGCONFIGOID, TSQUERYOID, UUIDOID, BOOLOID, UUIDARRAYOID, INT4OID}
+	.nargs = 8,.argtypes = {REGCONFIGOID, TSQUERYOID, UUIDOID, BOOLOID, UUIDARRAYOID, INT4OID, INT4OID, INT4OID}
 };
 
 /* content whose words are of another configuration, or missing */
 static Statement select_stale = {
 	.text = "SELECT c.content_id FROM @extschema@.cm_module_content c"
 	" WHERE c.archived_at IS NULL"
-	"   AND NOT EXISTS (SELECT 1 FROM studio_engine.content_search s"
-	"                    WHERE s.content_id = c.content_id AND s.section = 'module_name' AND s.configuration = $1)"
+	"   AND (NOT EXISTS (SELECT 1 FROM studio_engine.content_search s"
+	"                     WHERE s.content_id = c.content_id AND s.section = 'module_name')"
+	"        OR EXISTS (SELECT 1 FROM studio_engine.content_search s"
+	"                    WHERE s.content_id = c.content_id AND s.configuration <> $1))"
 	" LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED",
 	.nargs = 2,.argtypes = {TEXTOID, INT4OID}
 };
@@ -139,24 +147,54 @@ require_configuration(char **name)
 	return configuration;
 }
 
+static void
+insert_part(const pg_uuid_t *content_id, const char *column, int number, const char *text, int length,
+			Oid configuration, const char *name)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Datum		part = PointerGetDatum(cstring_to_text_with_len(text, length));
+
+	argument_uuid(&args, content_id);
+	argument_text(&args, column);
+	argument_int32(&args, number);
+	argument_text(&args, name);
+	argument_add(&args, ObjectIdGetDatum(configuration), false);
+	argument_add(&args, part, false);
+	statement_run(&insert_words, &args);
+	pfree(DatumGetPointer(part));
+}
+
+/* Write the words of a text, part by part; an empty one has one empty part. */
+static void
+insert_parts(const pg_uuid_t *content_id, const char *column, const char *text, Oid configuration, const char *name)
+{
+	int			left = strlen(text);
+	int			number = 0;
+
+	do
+	{
+		int			step = pg_mbcharcliplen(text, left, PART_LENGTH);
+		int			overlap = pg_mbcharcliplen(text +step, left - step, PART_OVERLAP);
+
+		CHECK_FOR_INTERRUPTS();
+		insert_part(content_id, column, number++, text, step + overlap, configuration, name);
+		text	  +=step;
+
+		left -= step;
+	} while (left > 0);
+}
+
 /* Write the words of one column anew; NULL removes them. */
 static void
 index_column(const pg_uuid_t *content_id, const char *column, const char *content, Oid configuration, const char *name)
 {
 	Arguments	key = NO_ARGUMENTS;
-	Arguments	args = NO_ARGUMENTS;
 
 	argument_uuid(&key, content_id);
 	argument_text(&key, column);
 	statement_run(&delete_words, &key);
-	if (content == NULL || content[0] == '\0' || !OidIsValid(configuration))
-		return;
-	argument_uuid(&args, content_id);
-	argument_text(&args, column);
-	argument_text(&args, content);
-	argument_text(&args, name);
-	argument_add(&args, ObjectIdGetDatum(configuration), false);
-	statement_run(&insert_words, &args);
+	if (content != NULL && OidIsValid(configuration))
+		insert_parts(content_id, column, content, configuration, name);
 }
 
 /* Has the column to be looked at again?  Archived content has no words. */
@@ -268,6 +306,8 @@ search_module_content(PG_FUNCTION_ARGS)
 	argument_pass(&args, fcinfo, 1);
 	argument_caller(&args, &caller);
 	argument_int32(&args, check_int32(fcinfo, 2, "p_limit", 1, MAX_RESULTS));
+	argument_int32(&args, PART_LENGTH);
+	argument_int32(&args, PART_OVERLAP);
 	statement_read_each(&search, &args, put_hit, fcinfo->resultinfo);
 	caller_leave(&caller);
 

@@ -6,13 +6,13 @@ CREATE FUNCTION studio_engine.inherit_company() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'inherit_company'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.inherit_company() IS
-'Trigger, BEFORE INSERT OR UPDATE, argument: content, session, asset or employee. Fills in company_id, and content_id of what belongs to a session or an asset, from the parent, and refuses what contradicts it (PT409).';
+'Trigger, BEFORE INSERT OR UPDATE, argument: content, session, asset, employee or plan. Fills in company_id, and content_id of what belongs to a session or an asset, from the parent, and refuses what contradicts it (PT409).';
 
 CREATE FUNCTION studio_engine.pass_company_on() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'pass_company_on'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.pass_company_on() IS
-'Trigger, AFTER UPDATE, argument: content, session or asset. What belongs to a row follows it into another company.';
+'Trigger, AFTER UPDATE, argument: content, session, asset or plan. What belongs to a row follows it into another company.';
 
 CREATE FUNCTION studio_engine.count_section_words() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'count_section_words'
@@ -139,7 +139,7 @@ CREATE FUNCTION @extschema@.search_module_content(
   LANGUAGE c STABLE ROWS 20 AS 'MODULE_PATHNAME', 'search_module_content'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.search_module_content(text, uuid, integer) IS
-'Modules with p_query in their name or in one of their sections, best first, each with the section that fits best (NULL: the name), its rank and an excerpt with the words in <b>, which is not escaped for HTML. p_query as people type it: words, "a phrase", or, -without. Words must meet in one section. p_company_id NULL: all companies of the caller, for a service all. p_limit: 1 to 1000. Archived content is not found. Users see their companies; 22004, 22023, 42501 or PT404 the company, 55000 setting search_configuration names no configuration.';
+'Modules with p_query in their name or in one of their sections, best first, each with the section that fits best (NULL: the name), its rank and an excerpt with the words in <b>, which is not escaped for HTML. p_query as people type it: words, "a phrase", or, -without. Words must meet in one section, of a long one within a part of about 30000 characters; -without leaves out the part that has the word, not the module. p_company_id NULL: all companies of the caller, for a service all. p_limit: 1 to 1000. Archived content is not found. Users see their companies; 22004, 22023, 42501 or PT404 the company, 55000 setting search_configuration names no configuration.';
 
 CREATE FUNCTION @extschema@.refresh_content_search(p_limit integer DEFAULT 1000)
   RETURNS integer

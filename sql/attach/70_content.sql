@@ -1,12 +1,14 @@
 -- Triggers, policies and grants of companies, content and what belongs to it.
 -- Pitfall: a policy that asks table employees is itself under the policy of
 -- employees, which so must not ask employees: a user sees his own rows there.
+-- Companies are compared with an array: it is made once for a query, and finds
+-- rows by the index, which IN (SELECT ...) would not.
 
 IF (SELECT m.value FROM studio_engine.meta m WHERE m.name = 'companies') = 'own' THEN
   DROP POLICY IF EXISTS companies_select ON @extschema@.companies;
   CREATE POLICY companies_select ON @extschema@.companies
-    FOR SELECT TO authenticated USING (id IN (
-      SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid())));
+    FOR SELECT TO authenticated USING (id = ANY (ARRAY(
+      SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid()))));
 
   DROP POLICY IF EXISTS employees_select ON @extschema@.employees;
   CREATE POLICY employees_select ON @extschema@.employees
@@ -65,33 +67,47 @@ CREATE OR REPLACE TRIGGER tr_cm_course_plans_company
   BEFORE INSERT OR UPDATE ON @extschema@.cm_course_plans
   FOR EACH ROW EXECUTE FUNCTION studio_engine.inherit_company('employee');
 
+CREATE OR REPLACE TRIGGER tr_cm_course_plans_pass_on
+  AFTER UPDATE ON @extschema@.cm_course_plans
+  FOR EACH ROW WHEN (OLD.company_id IS DISTINCT FROM NEW.company_id)
+  EXECUTE FUNCTION studio_engine.pass_company_on('plan');
+
+CREATE OR REPLACE TRIGGER tr_cm_research_results_company
+  BEFORE INSERT OR UPDATE ON @extschema@.cm_research_results
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.inherit_company('plan');
+
+CREATE OR REPLACE TRIGGER tr_cm_quality_assessments_company
+  BEFORE INSERT OR UPDATE ON @extschema@.cm_quality_assessments
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.inherit_company('content');
+
+CREATE OR REPLACE TRIGGER tr_cm_enhancement_sessions_company
+  BEFORE INSERT OR UPDATE ON @extschema@.cm_enhancement_sessions
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.inherit_company('content');
+
 DROP POLICY IF EXISTS cm_module_content_select ON @extschema@.cm_module_content;
 CREATE POLICY cm_module_content_select ON @extschema@.cm_module_content
-  FOR SELECT TO authenticated USING (company_id IN (
-    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid())));
+  FOR SELECT TO authenticated USING (company_id = ANY (ARRAY(
+    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid()))));
 
 DROP POLICY IF EXISTS cm_course_plans_select ON @extschema@.cm_course_plans;
 CREATE POLICY cm_course_plans_select ON @extschema@.cm_course_plans
-  FOR SELECT TO authenticated USING (company_id IN (
-    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid())));
+  FOR SELECT TO authenticated USING (company_id = ANY (ARRAY(
+    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid()))));
 
 DROP POLICY IF EXISTS cm_research_results_select ON @extschema@.cm_research_results;
 CREATE POLICY cm_research_results_select ON @extschema@.cm_research_results
-  FOR SELECT TO authenticated USING (EXISTS (
-    SELECT 1 FROM @extschema@.cm_course_plans p WHERE p.plan_id = cm_research_results.plan_id AND p.company_id IN (
-      SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid()))));
+  FOR SELECT TO authenticated USING (company_id = ANY (ARRAY(
+    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid()))));
 
 DROP POLICY IF EXISTS cm_quality_assessments_select ON @extschema@.cm_quality_assessments;
 CREATE POLICY cm_quality_assessments_select ON @extschema@.cm_quality_assessments
-  FOR SELECT TO authenticated USING (EXISTS (
-    SELECT 1 FROM @extschema@.cm_module_content c WHERE c.content_id = cm_quality_assessments.content_id AND c.company_id IN (
-      SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid()))));
+  FOR SELECT TO authenticated USING (company_id = ANY (ARRAY(
+    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid()))));
 
 DROP POLICY IF EXISTS cm_enhancement_sessions_select ON @extschema@.cm_enhancement_sessions;
 CREATE POLICY cm_enhancement_sessions_select ON @extschema@.cm_enhancement_sessions
-  FOR SELECT TO authenticated USING (EXISTS (
-    SELECT 1 FROM @extschema@.cm_module_content c WHERE c.content_id = cm_enhancement_sessions.content_id AND c.company_id IN (
-      SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid()))));
+  FOR SELECT TO authenticated USING (company_id = ANY (ARRAY(
+    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid()))));
 
 GRANT SELECT ON @extschema@.cm_module_content,
   @extschema@.cm_course_plans,

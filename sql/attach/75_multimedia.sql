@@ -131,38 +131,38 @@ CREATE OR REPLACE TRIGGER tr_mm_script_generations_words
 
 DROP POLICY IF EXISTS mm_multimedia_sessions_select ON @extschema@.mm_multimedia_sessions;
 CREATE POLICY mm_multimedia_sessions_select ON @extschema@.mm_multimedia_sessions
-  FOR SELECT TO authenticated USING (company_id IN (
-    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid())));
+  FOR SELECT TO authenticated USING (company_id = ANY (ARRAY(
+    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid()))));
 
 DROP POLICY IF EXISTS mm_multimedia_assets_select ON @extschema@.mm_multimedia_assets;
 CREATE POLICY mm_multimedia_assets_select ON @extschema@.mm_multimedia_assets
-  FOR SELECT TO authenticated USING (company_id IN (
-    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid())));
+  FOR SELECT TO authenticated USING (company_id = ANY (ARRAY(
+    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid()))));
 
 DROP POLICY IF EXISTS mm_audio_narrations_select ON @extschema@.mm_audio_narrations;
 CREATE POLICY mm_audio_narrations_select ON @extschema@.mm_audio_narrations
-  FOR SELECT TO authenticated USING (company_id IN (
-    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid())));
+  FOR SELECT TO authenticated USING (company_id = ANY (ARRAY(
+    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid()))));
 
 DROP POLICY IF EXISTS mm_slide_presentations_select ON @extschema@.mm_slide_presentations;
 CREATE POLICY mm_slide_presentations_select ON @extschema@.mm_slide_presentations
-  FOR SELECT TO authenticated USING (company_id IN (
-    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid())));
+  FOR SELECT TO authenticated USING (company_id = ANY (ARRAY(
+    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid()))));
 
 DROP POLICY IF EXISTS mm_script_generations_select ON @extschema@.mm_script_generations;
 CREATE POLICY mm_script_generations_select ON @extschema@.mm_script_generations
-  FOR SELECT TO authenticated USING (company_id IN (
-    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid())));
+  FOR SELECT TO authenticated USING (company_id = ANY (ARRAY(
+    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid()))));
 
 DROP POLICY IF EXISTS mm_video_analytics_select ON @extschema@.mm_video_analytics;
 CREATE POLICY mm_video_analytics_select ON @extschema@.mm_video_analytics
-  FOR SELECT TO authenticated USING (company_id IN (
-    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid())));
+  FOR SELECT TO authenticated USING (company_id = ANY (ARRAY(
+    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid()))));
 
 DROP POLICY IF EXISTS mm_rendering_queue_select ON @extschema@.mm_rendering_queue;
 CREATE POLICY mm_rendering_queue_select ON @extschema@.mm_rendering_queue
-  FOR SELECT TO authenticated USING (company_id IN (
-    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid())));
+  FOR SELECT TO authenticated USING (company_id = ANY (ARRAY(
+    SELECT e.company_id FROM @extschema@.employees e WHERE e.user_id = (SELECT auth.uid()))));
 
 GRANT SELECT ON @extschema@.mm_multimedia_sessions,
   @extschema@.mm_multimedia_assets,

@@ -155,13 +155,16 @@ CREATE TABLE @extschema@.cm_research_results (
   status TEXT NOT NULL DEFAULT 'pending',
   created_at TIMESTAMPTZ DEFAULT NOW(),
   updated_at TIMESTAMPTZ DEFAULT NOW(),
+  company_id UUID,
   CONSTRAINT cm_research_results_pkey PRIMARY KEY (research_id),
   CONSTRAINT cm_research_results_plan_id_fkey FOREIGN KEY (plan_id) REFERENCES @extschema@.cm_course_plans (plan_id) ON DELETE CASCADE,
+  CONSTRAINT cm_research_results_company_id_fkey FOREIGN KEY (company_id) REFERENCES @extschema@.companies (id) ON DELETE CASCADE,
   CONSTRAINT cm_research_results_status_check CHECK (status IN ('pending', 'in_progress', 'completed', 'failed')),
   CONSTRAINT cm_research_results_total_topics_check CHECK (total_topics >= 0),
   CONSTRAINT cm_research_results_total_sources_check CHECK (total_sources >= 0)
 );
 CREATE INDEX idx_cm_research_results_plan ON @extschema@.cm_research_results (plan_id);
+CREATE INDEX idx_cm_research_results_company ON @extschema@.cm_research_results (company_id);
 CREATE INDEX idx_cm_research_results_session ON @extschema@.cm_research_results (session_id);
 CREATE INDEX idx_cm_research_results_status ON @extschema@.cm_research_results (status);
 
@@ -181,9 +184,11 @@ CREATE TABLE @extschema@.cm_quality_assessments (
   sections_needing_work TEXT[] DEFAULT '{}',
   critical_issues TEXT[] DEFAULT '{}',
   assessed_at TIMESTAMPTZ DEFAULT NOW(),
+  company_id UUID,
   CONSTRAINT cm_quality_assessments_pkey PRIMARY KEY (assessment_id),
   CONSTRAINT cm_quality_assessments_content_id_fkey FOREIGN KEY (content_id)
     REFERENCES @extschema@.cm_module_content (content_id) ON DELETE CASCADE,
+  CONSTRAINT cm_quality_assessments_company_id_fkey FOREIGN KEY (company_id) REFERENCES @extschema@.companies (id) ON DELETE CASCADE,
   CONSTRAINT cm_quality_assessments_overall_score_check CHECK (overall_score BETWEEN 0 AND 10),
   CONSTRAINT cm_quality_assessments_accuracy_score_check CHECK (accuracy_score BETWEEN 0 AND 10),
   CONSTRAINT cm_quality_assessments_clarity_score_check CHECK (clarity_score BETWEEN 0 AND 10),
@@ -195,6 +200,7 @@ CREATE TABLE @extschema@.cm_quality_assessments (
   )
 );
 CREATE INDEX idx_cm_quality_assessments_content ON @extschema@.cm_quality_assessments (content_id, assessed_at DESC);
+CREATE INDEX idx_cm_quality_assessments_company ON @extschema@.cm_quality_assessments (company_id);
 
 CREATE TABLE @extschema@.cm_enhancement_sessions (
   session_id UUID DEFAULT gen_random_uuid(),
@@ -209,9 +215,11 @@ CREATE TABLE @extschema@.cm_enhancement_sessions (
   created_at TIMESTAMPTZ DEFAULT NOW(),
   completed_at TIMESTAMPTZ,
   updated_at TIMESTAMPTZ DEFAULT NOW(),
+  company_id UUID,
   CONSTRAINT cm_enhancement_sessions_pkey PRIMARY KEY (session_id),
   CONSTRAINT cm_enhancement_sessions_content_id_fkey FOREIGN KEY (content_id)
     REFERENCES @extschema@.cm_module_content (content_id) ON DELETE CASCADE,
+  CONSTRAINT cm_enhancement_sessions_company_id_fkey FOREIGN KEY (company_id) REFERENCES @extschema@.companies (id) ON DELETE CASCADE,
   CONSTRAINT cm_enhancement_sessions_quality_assessment_id_fkey FOREIGN KEY (quality_assessment_id)
     REFERENCES @extschema@.cm_quality_assessments (assessment_id) ON DELETE SET NULL,
   CONSTRAINT cm_enhancement_sessions_status_check CHECK (status IN ('started', 'processing', 'completed', 'failed')),
@@ -221,6 +229,7 @@ CREATE TABLE @extschema@.cm_enhancement_sessions (
   )
 );
 CREATE INDEX idx_cm_enhancement_sessions_content ON @extschema@.cm_enhancement_sessions (content_id);
+CREATE INDEX idx_cm_enhancement_sessions_company ON @extschema@.cm_enhancement_sessions (company_id);
 CREATE INDEX idx_cm_enhancement_sessions_assessment ON @extschema@.cm_enhancement_sessions (quality_assessment_id);
 CREATE INDEX idx_cm_enhancement_sessions_status ON @extschema@.cm_enhancement_sessions (status);
 
@@ -291,7 +300,7 @@ COMMENT ON COLUMN @extschema@.cm_course_plans.updated_at IS 'When it was last ch
 
 COMMENT ON TABLE @extschema@.cm_research_results IS 'What was found out for a course plan';
 COMMENT ON COLUMN @extschema@.cm_research_results.research_id IS 'Identifier';
-COMMENT ON COLUMN @extschema@.cm_research_results.plan_id IS 'The course plan; users see what belongs to plans of their companies';
+COMMENT ON COLUMN @extschema@.cm_research_results.plan_id IS 'The course plan';
 COMMENT ON COLUMN @extschema@.cm_research_results.session_id IS 'Session of the agents, in their words';
 COMMENT ON COLUMN @extschema@.cm_research_results.research_findings IS 'The results';
 COMMENT ON COLUMN @extschema@.cm_research_results.content_library IS 'Sources worth using';
@@ -303,8 +312,9 @@ COMMENT ON COLUMN @extschema@.cm_research_results.sources_analyzed IS 'Sources t
 COMMENT ON COLUMN @extschema@.cm_research_results.status IS 'pending, in_progress, completed or failed; changed only along workflow_transitions()';
 COMMENT ON COLUMN @extschema@.cm_research_results.created_at IS 'When it was made';
 COMMENT ON COLUMN @extschema@.cm_research_results.updated_at IS 'When it was last changed; kept by a trigger';
+COMMENT ON COLUMN @extschema@.cm_research_results.company_id IS 'Company of the course plan; filled in by a trigger. NULL: seen by services only';
 
-COMMENT ON TABLE @extschema@.cm_quality_assessments IS 'Verdicts on content; users see those on content of their companies';
+COMMENT ON TABLE @extschema@.cm_quality_assessments IS 'Verdicts on content';
 COMMENT ON COLUMN @extschema@.cm_quality_assessments.assessment_id IS 'Identifier';
 COMMENT ON COLUMN @extschema@.cm_quality_assessments.content_id IS 'The content';
 COMMENT ON COLUMN @extschema@.cm_quality_assessments.overall_score IS 'Score as a whole, 0 to 10';
@@ -320,8 +330,9 @@ COMMENT ON COLUMN @extschema@.cm_quality_assessments.requires_revision IS 'Does 
 COMMENT ON COLUMN @extschema@.cm_quality_assessments.sections_needing_work IS 'Sections that must get better';
 COMMENT ON COLUMN @extschema@.cm_quality_assessments.critical_issues IS 'What must not stay';
 COMMENT ON COLUMN @extschema@.cm_quality_assessments.assessed_at IS 'When it was assessed';
+COMMENT ON COLUMN @extschema@.cm_quality_assessments.company_id IS 'Company of the content; filled in by a trigger. NULL: seen by services only';
 
-COMMENT ON TABLE @extschema@.cm_enhancement_sessions IS 'Work on content that was found wanting; users see that on content of their companies';
+COMMENT ON TABLE @extschema@.cm_enhancement_sessions IS 'Work on content that was found wanting';
 COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.session_id IS 'Identifier';
 COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.content_id IS 'The content';
 COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.quality_assessment_id IS 'The assessment that asked for it';
@@ -334,6 +345,7 @@ COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.status IS 'started, proces
 COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.created_at IS 'When it was started';
 COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.completed_at IS 'When it was completed; kept by a trigger';
 COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.updated_at IS 'When it was last changed; kept by a trigger';
+COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.company_id IS 'Company of the content; filled in by a trigger. NULL: seen by services only';
 
 COMMENT ON TABLE studio_engine.content_search IS 'Words of content that is not archived, for search_module_content(); kept by a trigger';
 COMMENT ON COLUMN studio_engine.content_search.content_id IS 'The content';

@@ -233,4 +233,13 @@ SELECT t.ask(format('SELECT create_multimedia_session(%L, p_content_sections => 
 SELECT t.ask(format('SELECT record_video_view(%L)', t.id(99))) AS unknown_asset;
 
 CALL t.as_admin();
+-- a status that the owner of the tables made possible: no verdict moves it, and none crashes
+BEGIN;
+ALTER TABLE cm_module_content ALTER COLUMN status DROP NOT NULL, DROP CONSTRAINT cm_module_content_status_check;
+SET LOCAL studio_engine.maintenance = on;
+INSERT INTO cm_module_content (content_id, module_name, status) VALUES (t.id(1), 'm', 'published'), (t.id(2), 'm', NULL);
+SET LOCAL studio_engine.maintenance = off;
+SELECT t.ask(format('SELECT store_quality_assessment(t.id(%s), %s)', n, score)) AS answer FROM generate_series(1, 2) n, unnest('{9,2}'::integer[]) score;
+SELECT count(*) AS assessments FROM cm_quality_assessments WHERE content_id IN (t.id(1), t.id(2));
+ROLLBACK;
 SELECT * FROM t.clean();

@@ -36,6 +36,9 @@ INSERT INTO mm_video_analytics (asset_id, view_date) SELECT asset_id, '2026-01-0
 SELECT t.n(content_id) AS content, t.n(company_id) AS company FROM mm_multimedia_sessions ORDER BY 1;
 SELECT t.n(asset_id) AS asset, t.n(content_id) AS content, t.n(company_id) AS company FROM mm_multimedia_assets ORDER BY 1;
 SELECT t.n(plan_id) AS plan, t.n(company_id) AS company FROM cm_course_plans ORDER BY 1;
+SELECT t.n(p.plan_id) AS plan, t.n(r.company_id) AS company FROM cm_research_results r JOIN cm_course_plans p USING (plan_id) ORDER BY 1;
+SELECT t.n(content_id) AS content, t.n(a.company_id) AS assessment, t.n(e.company_id) AS enhancement
+  FROM cm_quality_assessments a JOIN cm_enhancement_sessions e USING (content_id) ORDER BY 1;
 SELECT what, count(*), string_agg(company, ' ' ORDER BY company NULLS LAST) AS companies FROM (
   SELECT 'narrations', t.n(company_id) FROM mm_audio_narrations WHERE content_id IS NOT NULL UNION ALL
   SELECT 'presentations', t.n(company_id) FROM mm_slide_presentations WHERE content_id IS NOT NULL UNION ALL
@@ -140,6 +143,9 @@ SELECT t.try($$INSERT INTO mm_multimedia_sessions (content_id, company_id) VALUE
 SELECT t.try($$INSERT INTO mm_multimedia_assets (session_id, company_id, asset_type) VALUES (t.id(61), t.id(12), 'audio')$$) AS asset,
        t.try($$INSERT INTO mm_multimedia_assets (session_id, content_id, asset_type) VALUES (t.id(61), t.id(32), 'audio')$$) AS other_content,
        t.try($$INSERT INTO mm_multimedia_assets (content_id, company_id, asset_type) VALUES (t.id(31), t.id(12), 'audio')$$) AS without_session;
+SELECT t.try($$INSERT INTO cm_research_results (plan_id, company_id) VALUES (t.id(41), t.id(12))$$) AS results,
+       t.try($$INSERT INTO cm_quality_assessments (content_id, company_id) VALUES (t.id(31), t.id(12))$$) AS assessment,
+       t.try($$INSERT INTO cm_enhancement_sessions (content_id, company_id) VALUES (t.id(31), t.id(12))$$) AS enhancement;
 SELECT t.try($$INSERT INTO cm_course_plans (employee_id, company_id) VALUES (t.id(21), t.id(12))$$) AS plan,
        t.try($$INSERT INTO mm_video_analytics (asset_id, company_id, view_date) VALUES (t.id(71), t.id(12), '2026-01-02')$$) AS analytics;
 SELECT t.try(format('INSERT INTO %I (session_id, company_id) VALUES (t.id(61), t.id(12))', n)) AS answer
@@ -169,6 +175,8 @@ CREATE FUNCTION pg_temp.owners() RETURNS TABLE (what text, companies text) LANGU
     SELECT 'presentation', company_id FROM public.mm_slide_presentations WHERE content_id = t.id(33) UNION ALL
     SELECT 'script', company_id FROM public.mm_script_generations WHERE content_id = t.id(33) UNION ALL
     SELECT 'rendering', company_id FROM public.mm_rendering_queue WHERE content_id = t.id(33) UNION ALL
+    SELECT 'assessment', company_id FROM public.cm_quality_assessments WHERE content_id = t.id(33) UNION ALL
+    SELECT 'enhancement', company_id FROM public.cm_enhancement_sessions WHERE content_id = t.id(33) UNION ALL
     SELECT 'analytics', company_id FROM public.mm_video_analytics WHERE content_id = t.id(33)) x (what, company) GROUP BY what ORDER BY what $$;
 UPDATE cm_module_content SET company_id = t.id(12) WHERE content_id = t.id(33);
 SELECT * FROM pg_temp.owners();
@@ -185,6 +193,51 @@ UPDATE employees SET company_id = t.id(12) WHERE id = t.id(21);
 SELECT t.n(company_id) AS company FROM cm_course_plans WHERE plan_id = t.id(41);
 UPDATE cm_course_plans SET course_title = 'x' WHERE plan_id = t.id(41);
 SELECT t.n(company_id) AS company FROM cm_course_plans WHERE plan_id = t.id(41);
+-- a plan that gets another employee takes its results along
+UPDATE cm_course_plans SET employee_id = t.id(22) WHERE plan_id = t.id(45);
+SELECT t.n(p.company_id) AS plan, t.n(r.company_id) AS results FROM cm_course_plans p JOIN cm_research_results r USING (plan_id) WHERE plan_id = t.id(45);
+UPDATE cm_course_plans SET employee_id = t.id(25) WHERE plan_id = t.id(45);
+SELECT t.n(p.company_id) AS plan, t.n(r.company_id) AS results FROM cm_course_plans p JOIN cm_research_results r USING (plan_id) WHERE plan_id = t.id(45);
+
+--
+-- A user's few rows among many are found by the index of companies
+--
+
+BEGIN;
+SET LOCAL studio_engine.maintenance = on;
+INSERT INTO companies (id, name) SELECT t.id(1000 + n), 'Other' FROM generate_series(1, 100) n;
+INSERT INTO employees (company_id, name) SELECT t.id(1001 + n % 100), 'Other' FROM generate_series(1, 2000) n;
+INSERT INTO cm_module_content (company_id, module_name) SELECT t.id(1001 + n % 100), 'Other' FROM generate_series(1, 2000) n;
+INSERT INTO cm_course_plans (company_id) SELECT company_id FROM cm_module_content;
+INSERT INTO cm_research_results (company_id) SELECT company_id FROM cm_module_content;
+INSERT INTO cm_quality_assessments (company_id, content_id) SELECT company_id, content_id FROM cm_module_content;
+INSERT INTO cm_enhancement_sessions (company_id, content_id) SELECT company_id, content_id FROM cm_module_content;
+INSERT INTO mm_multimedia_sessions (company_id) SELECT company_id FROM cm_module_content;
+INSERT INTO mm_multimedia_assets (company_id, asset_type) SELECT company_id, 'video' FROM cm_module_content;
+INSERT INTO mm_audio_narrations (company_id) SELECT company_id FROM cm_module_content;
+INSERT INTO mm_slide_presentations (company_id) SELECT company_id FROM cm_module_content;
+INSERT INTO mm_script_generations (company_id) SELECT company_id FROM cm_module_content;
+INSERT INTO mm_rendering_queue (company_id) SELECT company_id FROM cm_module_content;
+INSERT INTO mm_video_analytics (company_id, asset_id, view_date) SELECT company_id, asset_id, '2026-01-01' FROM mm_multimedia_assets WHERE session_id IS NULL AND content_id IS NULL;
+ANALYZE companies, employees, cm_module_content, cm_course_plans, cm_research_results, cm_quality_assessments, cm_enhancement_sessions, mm_multimedia_sessions,
+        mm_multimedia_assets, mm_audio_narrations, mm_slide_presentations, mm_script_generations, mm_rendering_queue, mm_video_analytics;
+CREATE FUNCTION pg_temp.plan(p_table text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  v_line text;
+  v_plan text := '';
+BEGIN
+  FOR v_line IN EXECUTE format('EXPLAIN (COSTS OFF) SELECT * FROM public.%I', p_table) LOOP
+    v_plan := v_plan || v_line || E'\n';
+  END LOOP;
+  RETURN v_plan;
+END
+$$;
+CALL t.as_user(t.id(1));
+-- companies are few enough in any installation
+SELECT tbl, plan ~ CASE tbl WHEN 'employees' THEN 'idx_employees_user' ELSE format('idx_%s_company', tbl) END AS by_index, plan ~ 'Seq Scan' AS reads_all
+  FROM pg_temp.tables() tbl, pg_temp.plan(tbl) plan WHERE tbl <> 'companies';
+CALL t.as_admin();
+ROLLBACK;
 
 -- the end: an employee, content, a session, a company
 DELETE FROM employees WHERE id = t.id(22);

@@ -58,6 +58,12 @@ SELECT length(core_content) > 2500000 AS megabytes, total_word_count FROM cm_mod
 SELECT module_name, section, headline FROM search_module_content('needle');
 SELECT module_name, section FROM search_module_content('word299999 OR word5');
 SELECT count(*) AS parts, max(pg_column_size(words)) < 1000000 AS bounded FROM studio_engine.content_search WHERE section = 'core_content';
+-- the time grows with the length: this is 24 megabytes, 800 parts, and letters of more than one byte
+SET statement_timeout = '20s';
+UPDATE cm_module_content SET core_content = repeat('nothing ', 2999999) || 'ünïcödé' WHERE module_name = 'c';
+RESET statement_timeout;
+SELECT module_name, section FROM search_module_content('ünïcödé');
+SELECT count(*) AS parts, max(part) AS last FROM studio_engine.content_search WHERE section = 'core_content';
 -- words are found where two parts meet, and a phrase too
 UPDATE cm_module_content SET core_content = repeat('x ', 14990) || 'straddling border phrase' || repeat(' y', 30000) WHERE module_name = 'c';
 SELECT module_name FROM search_module_content('"straddling border phrase"');
@@ -165,6 +171,21 @@ ALTER TABLE mm_multimedia_assets DROP COLUMN gone;
 INSERT INTO mm_multimedia_assets (session_id, asset_type, mine) VALUES (t.id(1), 'video', 'x');
 SELECT * FROM t.counted WHERE session = '1';
 ALTER TABLE mm_multimedia_assets DROP COLUMN mine;
+-- a type that the owner lets be unknown counts in the total only; so it does where the trigger is on a table of his own
+BEGIN;
+ALTER TABLE mm_multimedia_assets ALTER COLUMN asset_type DROP NOT NULL;
+INSERT INTO mm_multimedia_assets (asset_id, session_id, asset_type) VALUES (t.id(95), t.id(1), NULL), (t.id(96), t.id(1), 'slide');
+SELECT * FROM t.counted WHERE session = '1';
+UPDATE mm_multimedia_assets SET asset_type = NULL WHERE asset_id = t.id(96);
+SELECT * FROM t.counted WHERE session = '1';
+DELETE FROM mm_multimedia_assets WHERE asset_type IS NULL;
+SELECT * FROM t.counted WHERE session = '1';
+CREATE TABLE t.files (session_id uuid, asset_type text);
+CREATE TRIGGER count AFTER INSERT ON t.files REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.count_assets();
+SELECT total_assets_generated AS before FROM mm_multimedia_sessions WHERE session_id = t.id(1) \gset
+INSERT INTO t.files VALUES (t.id(1), NULL), (NULL, NULL), (t.id(1), 'other');
+SELECT total_assets_generated - :before AS more FROM mm_multimedia_sessions WHERE session_id = t.id(1);
+ROLLBACK;
 
 DROP VIEW t.counted;
 DELETE FROM mm_multimedia_sessions;

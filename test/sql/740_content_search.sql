@@ -21,6 +21,11 @@ SELECT * FROM t.found('"budget is a plan"');
 SELECT * FROM t.found('cooking OR risks');
 SELECT * FROM t.found('budget -plan');
 SELECT * FROM t.found('knives');
+-- words meet, and are excluded, within a part of a section; where two parts overlap, in both
+BEGIN;
+UPDATE cm_module_content SET core_content = 'alpha ' || repeat('x ', 20000) || 'omega' WHERE content_id = t.id(3);
+SELECT q, (SELECT count(*) FROM t.found(q)) AS found FROM unnest('{alpha,omega,alpha omega,alpha -omega,omega -alpha,alpha -x}'::text[]) q;
+ROLLBACK;
 SELECT * FROM t.found('cook');
 -- one, none, and what people type
 SELECT * FROM t.found('budget', 1);
@@ -73,6 +78,20 @@ UPDATE studio_engine.settings SET value = 'english' WHERE name = 'search_configu
 SELECT refresh_content_search() AS refreshed;
 SELECT * FROM t.found('stored');
 SELECT * FROM t.found('new');
+-- a module of which one column only has been written since the change; one without a name, once; one with nothing at all
+UPDATE studio_engine.settings SET value = 'simple' WHERE name = 'search_configuration';
+UPDATE cm_module_content SET module_name = module_name || ' again' WHERE content_id = t.id(4);
+SELECT section, configuration FROM studio_engine.content_search WHERE content_id = t.id(4) ORDER BY section;
+INSERT INTO cm_module_content (content_id, module_name, introduction) VALUES (t.id(6), '', 'nameless');
+SELECT refresh_content_search() AS with_the_half, refresh_content_search() AS nothing_left;
+SELECT string_agg(DISTINCT configuration, ' ') AS configurations FROM studio_engine.content_search;
+UPDATE studio_engine.settings SET value = 'english' WHERE name = 'search_configuration';
+UPDATE cm_module_content SET introduction = introduction || ' stories' WHERE content_id = t.id(6);
+SELECT refresh_content_search() AS of_one_text, refresh_content_search() AS nothing_left;
+SELECT * FROM t.found('nameless story');
+DELETE FROM studio_engine.content_search WHERE content_id = t.id(6);
+SELECT refresh_content_search() AS lost, refresh_content_search() AS nothing_left;
+DELETE FROM cm_module_content WHERE content_id = t.id(6);
 -- without the row: the default
 BEGIN;
 DELETE FROM studio_engine.settings WHERE name = 'search_configuration';
