@@ -172,11 +172,12 @@ insert_parts(const pg_uuid_t *content_id, const char *column, const char *text, 
 	do
 	{
 		int			step = pg_mbcharcliplen(text, left, PART_LENGTH);
-		int			overlap = pg_mbcharcliplen(text + step, left - step, PART_OVERLAP);
+		int			overlap = pg_mbcharcliplen(text +step, left - step, PART_OVERLAP);
 
 		CHECK_FOR_INTERRUPTS();
 		insert_part(content_id, column, number++, text, step + overlap, configuration, name);
-		text += step;
+		text	  +=step;
+
 		left -= step;
 	} while (left > 0);
 }
