@@ -3,8 +3,11 @@
  *	  Which company a row belongs to, and which ones a caller may see.
  *
  * Content has a company, and what is made from it has the same one: a trigger
- * fills it in and refuses a contradiction, so that policies need not look
- * further than the row.
+ * fills it in from the nearest parent and refuses a contradiction, so that
+ * policies need not look further than the row.  That holds for the links named
+ * below, whoever writes.  It does not hold for others, such as the files of a
+ * narration or the assessment of an enhancement: functions check those, plain
+ * statements of services do not.
  *
  * Pitfall: a child may be inserted while its parent is handed to another
  * company.  So whoever makes a child locks the parent FOR KEY SHARE, which the

@@ -54,6 +54,7 @@ PG_FUNCTION_INFO_V1(get_content_statistics);
 
 #define MAX_NAME_LENGTH 1000
 #define MAX_ARCHIVED 100000
+#define MAX_AGE_YEARS 1000
 #define MAX_SCORE 10
 
 const char *const section_names[SECTIONS] = {
@@ -912,8 +913,9 @@ archive_module_content(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	check_not_null(fcinfo, 0, "p_older_than");
 	age = PG_GETARG_INTERVAL_P(0);
-	if (age->month < 0 || age->day < 0 || age->time < 0)
-		refuse_value("p_older_than", "not negative");
+	if (age->month < 0 || age->day < 0 || age->time < 0 ||
+		age->month > MAX_AGE_YEARS * 12 || age->day > MAX_AGE_YEARS * 366 || age->time > MAX_AGE_YEARS * 366 * USECS_PER_DAY)
+		refuse_value("p_older_than", "between 0 and 1000 years");
 	argument_pass(&args, fcinfo, 0);
 	argument_int32(&args, check_int32(fcinfo, 1, "p_limit", 1, MAX_ARCHIVED));
 	archived = statement_run(&archive_content, &args);

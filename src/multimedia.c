@@ -91,7 +91,7 @@ static Statement lock_session = {
 #define FILE_NAME(path) "COALESCE(NULLIF(pg_catalog.regexp_replace(" path ", E'^.*[/\\\\\\\\]', ''), ''), 'file')"
 
 #define STORAGE_PATH(type, section, name, time) \
-	type " || '/' || " SAFE_NAME("COALESCE(NULLIF(" section ", ''), 'complete_module')") \
+	type " || '/' || " SAFE_NAME("COALESCE(" section ", 'complete_module')") \
 	" || '/' || pg_catalog.to_char((" time ") AT TIME ZONE 'UTC', 'YYYYMMDD\"T\"HH24MISSUS')" \
 	" || '_' || " SAFE_NAME(FILE_NAME(name))
 
@@ -99,7 +99,7 @@ static Statement insert_asset = {
 	.text = "INSERT INTO @extschema@.mm_multimedia_assets"
 	" (session_id, content_id, asset_type, file_path, asset_name, section_name, duration_seconds, file_size_bytes,"
 	"  mime_type, generation_config, storage_bucket, storage_path, public_url)"
-	" VALUES ($1, $2, $3, $4, COALESCE($5, " FILE_NAME("$4") "), $6, $7, $8, $9, COALESCE($10, '{}'), $11,"
+	" VALUES ($1, $2, $3, $4, COALESCE($5, " FILE_NAME("$4") "), $6, $7, $8, $9, COALESCE($10, '{}'), COALESCE($11, 'multimedia-assets'),"
 	"   COALESCE($12, " STORAGE_PATH("$3", "$6", "COALESCE($5, $4)", "pg_catalog.clock_timestamp()") "), $13)"
 	" RETURNING asset_id",
 	.nargs = 13,.argtypes = {
@@ -519,39 +519,210 @@ get_session_statistics(PG_FUNCTION_ARGS)
 }
 
 /* ------------------------------------------------------------------------
- * Files
+ * Files.  One or many: what they are is checked by the same rules.
  * ------------------------------------------------------------------------ */
 
-/* May this be a path in the object store?  It is relative and stays below. */
+/* what is said about a file: an argument, or a member of an element */
+typedef enum MemberKind
+{
+	A_TYPE,
+	A_PATH,
+	A_WORDING,
+	A_BUCKET,
+	A_STORAGE_PATH,
+	A_DURATION,
+	A_SIZE,
+	AN_OBJECT,
+	THE_CONTENT
+} MemberKind;
+
+typedef struct Member
+{
+	const char *name;
+	int			argno;			/* of register_multimedia_asset() */
+	bool		required;
+	MemberKind	kind;
+	const char *expected;
+} Member;
+
+static const Member members[] = {
+	{"asset_type", 2, true, A_TYPE, "one of video, audio, slide, script, thumbnail, image, document"},
+	{"file_path", 3, true, A_PATH, "a string of 1 to 4096 characters"},
+	{"asset_name", 4, false, A_WORDING, "a string of 1 to 1000 characters, or null"},
+	{"section_name", 5, false, A_WORDING, "a string of 1 to 1000 characters, or null"},
+	{"duration_seconds", 6, false, A_DURATION, "a number between 0 and 1000000000, or null"},
+	{"file_size_bytes", 7, false, A_SIZE, "a whole number of 0 or more, or null"},
+	{"mime_type", 8, false, A_WORDING, "a string of 1 to 1000 characters, or null"},
+	{"generation_config", 9, false, AN_OBJECT, "a JSON object, or null"},
+	{"storage_bucket", 10, false, A_BUCKET, "a string of 1 to 1000 characters that are not dots only, without /, backslash, % and control characters, or null"},
+	{"storage_path", 11, false, A_STORAGE_PATH, "a relative path whose parts are neither empty nor dots, without backslash, % and control characters, or null"},
+	{"public_url", 12, false, A_PATH, "a string of 1 to 4096 characters, or null"},
+	{"content_id", 1, false, THE_CONTENT, "the content of the session"},
+};
+
+static bool
+has_length(const char *string, int length, int most)
+{
+	return length >= 1 && pg_mbstrlen_with_len(string, length) <= most;
+}
+
+/*
+ * May this be a part of a path in the object store?  Dots alone lead elsewhere;
+ * so may what a proxy decodes or takes for a separator.
+ */
+static bool
+is_path_part(const char *part, int length)
+{
+	bool		is_dots = true;
+
+	for (int i = 0; i < length; i++)
+	{
+		unsigned char c = part[i];
+
+		if (c < ' ' || c == 0x7f || c == '/' || c == '\\' || c == '%')
+			return false;
+		is_dots = is_dots && c == '.';
+	}
+	return !is_dots;
+}
+
+/* A path is relative and stays below. */
 static bool
 is_storage_path(const char *path, int length)
 {
 	int			start = 0;
 
-	if (length == 0 || length > MAX_PATH_LENGTH)
-		return false;
 	for (int i = 0; i <= length; i++)
 	{
-		if (i < length && path[i] == '\\')
-			return false;
 		if (i < length && path[i] != '/')
 			continue;
-		if (i == start || (i - start <= 2 && (int) strspn(path + start, ".") >= i - start))
+		if (!is_path_part(path + start, i - start))
 			return false;
 		start = i + 1;
 	}
-	return true;
+	return has_length(path, length, MAX_PATH_LENGTH);
 }
 
-static const char storage_path_rule[] = "a relative path whose parts are neither empty nor dots";
+static bool
+is_number_up_to(const JsonbValue *value, int64 most, bool whole)
+{
+	Numeric		number = value->val.numeric;
+
+	if (value->type != jbvNumeric)
+		return false;
+	if (whole && !DatumGetBool(DirectFunctionCall2(numeric_eq, NumericGetDatum(number),
+												   DirectFunctionCall2(numeric_trunc, NumericGetDatum(number), Int32GetDatum(0)))))
+		return false;
+	return numeric_is_between(number, 0, most);
+}
+
+static bool
+is_asset_type(const char *word, int length)
+{
+	for (int i = 0; i < (int) lengthof(asset_types); i++)
+	{
+		if (length == (int) strlen(asset_types[i]) && memcmp(word, asset_types[i], length) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* content is that of the session, as text */
+static bool
+is_valid_string(MemberKind kind, const char *string, int length, const char *content)
+{
+	switch (kind)
+	{
+		case A_TYPE:
+			return is_asset_type(string, length);
+		case A_PATH:
+			return has_length(string, length, MAX_PATH_LENGTH);
+		case A_WORDING:
+			return has_length(string, length, MAX_WORDING);
+		case A_BUCKET:
+			return has_length(string, length, MAX_WORDING) && is_path_part(string, length);
+		case A_STORAGE_PATH:
+			return is_storage_path(string, length);
+		case THE_CONTENT:
+			return content != NULL && length == (int) strlen(content) && pg_strncasecmp(string, content, length) == 0;
+		case A_DURATION:
+		case A_SIZE:
+		case AN_OBJECT:
+			return false;
+	}
+	return false;				/* not reached */
+}
+
+static bool
+is_valid_member(const Member *member, const JsonbValue *value, const char *content)
+{
+	if (value->type == jbvNull)
+		return !member->required;
+	if (value->type == jbvString)
+		return is_valid_string(member->kind, value->val.string.val, value->val.string.len, content);
+	if (member->kind == A_DURATION)
+		return is_number_up_to(value, MAX_SECONDS, false);
+	if (member->kind == A_SIZE)
+		return is_number_up_to(value, PG_INT64_MAX, true);
+	return member->kind == AN_OBJECT && value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data);
+}
+
+/* An argument of register_multimedia_asset() as the member it stands for. */
+static void
+argument_as_member(FunctionCallInfo fcinfo, const Member *member, JsonbValue *value)
+{
+	text	   *string;
+	Jsonb	   *object;
+
+	value->type = jbvNull;
+	if (PG_ARGISNULL(member->argno))
+		return;
+	switch (member->kind)
+	{
+		case A_TYPE:
+		case A_PATH:
+		case A_WORDING:
+		case A_BUCKET:
+		case A_STORAGE_PATH:
+			string = PG_GETARG_TEXT_PP(member->argno);
+			value->type = jbvString;
+			value->val.string.val = VARDATA_ANY(string);
+			value->val.string.len = VARSIZE_ANY_EXHDR(string);
+			break;
+		case A_DURATION:
+			value->type = jbvNumeric;
+			value->val.numeric = PG_GETARG_NUMERIC(member->argno);
+			break;
+		case A_SIZE:
+			value->type = jbvNumeric;
+			value->val.numeric = int64_to_numeric(PG_GETARG_INT64(member->argno));
+			break;
+		case AN_OBJECT:
+			object = PG_GETARG_JSONB_P(member->argno);
+			value->type = jbvBinary;
+			value->val.binary.data = &object->root;
+			value->val.binary.len = VARSIZE(object) - VARHDRSZ;
+			break;
+		case THE_CONTENT:		/* compared by the trigger */
+			break;
+	}
+}
 
 static void
-check_storage_path(FunctionCallInfo fcinfo, int argno)
+check_arguments(FunctionCallInfo fcinfo)
 {
-	char	   *path = check_text(fcinfo, argno, "p_storage_path", 0, MAX_PATH_LENGTH);
+	for (int i = 0; i < (int) lengthof(members); i++)
+	{
+		const Member *member = &members[i];
+		char	   *name = psprintf("p_%s", member->name);
+		JsonbValue	value;
 
-	if (path != NULL && !is_storage_path(path, strlen(path)))
-		refuse_value("p_storage_path", storage_path_rule);
+		if (member->required)
+			check_not_null(fcinfo, member->argno, name);
+		argument_as_member(fcinfo, member, &value);
+		if (!is_valid_member(member, &value, NULL))
+			refuse_value(name, member->expected);
+	}
 }
 
 /*
@@ -571,15 +742,7 @@ register_multimedia_asset(PG_FUNCTION_ARGS)
 
 	caller_enter_service(&caller);
 	session_id = check_uuid(fcinfo, 0, "p_session_id");
-	check_word(fcinfo, 2, "p_asset_type", asset_types, lengthof(asset_types));
-	check_text(fcinfo, 3, "p_file_path", 1, MAX_PATH_LENGTH);
-	check_text(fcinfo, 4, "p_asset_name", 0, MAX_WORDING);
-	check_text(fcinfo, 5, "p_section_name", 0, MAX_WORDING);
-	check_numeric(fcinfo, 6, "p_duration_seconds", 0, MAX_SECONDS);
-	if (!PG_ARGISNULL(7) && PG_GETARG_INT64(7) < 0)
-		refuse_value("p_file_size_bytes", "0 or more");
-	check_text(fcinfo, 10, "p_storage_bucket", 1, MAX_WORDING);
-	check_storage_path(fcinfo, 11);
+	check_arguments(fcinfo);
 
 	/* first, since the counters will be written */
 	lock_session_or_refuse(&caller, &session_id);
@@ -595,99 +758,6 @@ register_multimedia_asset(PG_FUNCTION_ARGS)
 /* ------------------------------------------------------------------------
  * Many files
  * ------------------------------------------------------------------------ */
-
-/* what a member of an element has to be */
-typedef enum MemberKind
-{
-	A_TYPE,
-	A_PATH,
-	A_WORDING,
-	A_STORAGE_PATH,
-	A_DURATION,
-	A_SIZE,
-	AN_OBJECT,
-	THE_CONTENT
-} MemberKind;
-
-typedef struct Member
-{
-	const char *name;
-	bool		required;
-	MemberKind	kind;
-	const char *expected;
-} Member;
-
-static const Member members[] = {
-	{"asset_type", true, A_TYPE, "one of video, audio, slide, script, thumbnail, image, document"},
-	{"file_path", true, A_PATH, "a string of 1 to 4096 bytes"},
-	{"asset_name", false, A_WORDING, "a string of 1 to 1000 characters, or null"},
-	{"section_name", false, A_WORDING, "a string of 1 to 1000 characters, or null"},
-	{"duration_seconds", false, A_DURATION, "a number of 0 or more, or null"},
-	{"file_size_bytes", false, A_SIZE, "a whole number of 0 or more, or null"},
-	{"mime_type", false, A_WORDING, "a string of 1 to 1000 characters, or null"},
-	{"generation_config", false, AN_OBJECT, "a JSON object, or null"},
-	{"storage_bucket", false, A_WORDING, "a string of 1 to 1000 characters, or null"},
-	{"storage_path", false, A_STORAGE_PATH, storage_path_rule},
-	{"public_url", false, A_PATH, "a string of 1 to 4096 bytes, or null"},
-	{"content_id", false, THE_CONTENT, "the content of the session"},
-};
-
-static bool
-is_number_up_to(const JsonbValue *value, int64 most, bool whole)
-{
-	Numeric		number = value->val.numeric;
-
-	if (value->type != jbvNumeric)
-		return false;
-	if (whole && !DatumGetBool(DirectFunctionCall2(numeric_eq, NumericGetDatum(number),
-												   DirectFunctionCall2(numeric_trunc, NumericGetDatum(number), Int32GetDatum(0)))))
-		return false;
-	return numeric_is_between(number, 0, most);
-}
-
-static bool
-is_asset_type(const JsonbValue *value)
-{
-	for (int i = 0; i < (int) lengthof(asset_types); i++)
-	{
-		if (value->val.string.len == (int) strlen(asset_types[i]) &&
-			memcmp(value->val.string.val, asset_types[i], value->val.string.len) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* content is that of the session, as text */
-static bool
-is_valid_member(const Member *member, const JsonbValue *value, const char *content)
-{
-	bool		is_string = value->type == jbvString;
-	int			length = is_string ? value->val.string.len : 0;
-
-	if (value->type == jbvNull)
-		return !member->required;
-	switch (member->kind)
-	{
-		case A_TYPE:
-			return is_string && is_asset_type(value);
-		case A_PATH:
-			return is_string && length >= 1 && length <= MAX_PATH_LENGTH;
-		case A_WORDING:
-			return is_string && length >= 1 && pg_mbstrlen_with_len(value->val.string.val, length) <= MAX_WORDING;
-		case A_STORAGE_PATH:
-			return is_string && is_storage_path(value->val.string.val, length);
-		case A_DURATION:
-			return is_number_up_to(value, MAX_SECONDS, false);
-		case A_SIZE:
-			return is_number_up_to(value, PG_INT64_MAX, true);
-		case AN_OBJECT:
-			return value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data);
-		case THE_CONTENT:
-			return is_string && content != NULL && length == (int) strlen(content) &&
-				pg_strncasecmp(value->val.string.val, content, length) == 0;
-	}
-	return false;				/* not reached */
-}
 
 pg_noreturn static void
 refuse_element(int number, const char *expected)

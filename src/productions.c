@@ -3,10 +3,12 @@
  *	  What is made in a multimedia session besides files: narrations, slide
  *	  decks and scripts; the views of videos; the queue of the renderer.
  *
- * Pitfall: a narration or a deck names files.  They have to be of the same
- * session, or one company could see the identifiers of another's.
+ * Pitfall: a narration or a deck names files.  The functions here see to it that
+ * they are of the same session, or one company could see the identifiers of
+ * another's.  A plain UPDATE of a service may name any file.
  *
- * Lock order: session before what belongs to it, as its foreign key does.
+ * Lock order: user, company, content, session, then what belongs to it.  The
+ * trigger inherit_company() keeps the latter before the row is made.
  *
  * The queue of the renderer is filled here; what happens in it is in
  * rendering.c.
@@ -22,6 +24,7 @@
 #include "flows.h"
 #include "multimedia.h"
 #include "statements.h"
+#include "users.h"
 
 PG_FUNCTION_INFO_V1(create_audio_narration);
 PG_FUNCTION_INFO_V1(update_audio_narration);
@@ -338,5 +341,7 @@ enqueue_rendering(PG_FUNCTION_ARGS)
 
 	caller_enter_service(&caller);
 	check_not_null(fcinfo, 2, "p_priority");
+	if (!PG_ARGISNULL(3) && !user_keep(PG_GETARG_UUID_P(3)))
+		refuse_unknown(&caller, "user", PG_GETARG_UUID_P(3));
 	PG_RETURN_DATUM(make_in_session(fcinfo, &caller, &insert_rendering));
 }

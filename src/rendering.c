@@ -153,20 +153,27 @@ update_rendering(PG_FUNCTION_ARGS)
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	render_id;
+	RenderStatus status,
+				asked;
 	Lease		lease;
+	LeaseState	state;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	render_id = check_uuid(fcinfo, 0, "p_render_id");
-	check_word(fcinfo, 1, "p_status", render_status_names, RENDER_STATUSES);
+	asked = flow_state(&render_flow, check_word(fcinfo, 1, "p_status", render_status_names, RENDER_STATUSES));
 	if (!PG_ARGISNULL(2))
 		(void) check_int32(fcinfo, 2, "p_progress", 0, 100);
 
-	(void) lock_or_refuse(&render_id);
-	lease_require_work(lease_check(&rendering_queue, &render_id, fcinfo, 3, &lease), &lease);
-	for (int i = 0; i < 3; i++)
-		argument_pass(&args, fcinfo, i);
-	statement_run(&move_rendering, &args);
+	status = lock_or_refuse(&render_id);
+	state = lease_check(&rendering_queue, &render_id, fcinfo, 3, &lease);
+	if (!lease_replays_end(state, &lease) || !flow_is_terminal(&render_flow, status) || status != asked)
+	{
+		lease_require_work(state, &lease);
+		for (int i = 0; i < 3; i++)
+			argument_pass(&args, fcinfo, i);
+		statement_run(&move_rendering, &args);
+	}
 	result = as_jsonb(&render_id);
 	caller_leave(&caller);
 
@@ -382,7 +389,11 @@ show_progress(const pg_uuid_t *render_id, const int32 *progress, const char *mes
 static void
 read_error(TupleDesc desc, HeapTuple row, JobError *error)
 {
+	const char *status = row_get_label(desc, row, "status");
+
 	error->code = row_get_text(desc, row, "error_code");
+	if (status != NULL && flow_state(&render_flow, status) == RENDER_CANCELLED)
+		error->code = ERROR_CANCELLED;
 	error->message = row_get_text(desc, row, "error_message");
 }
 

@@ -153,7 +153,7 @@ CREATE FUNCTION @extschema@.archive_module_content(p_older_than interval, p_limi
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'archive_module_content'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.archive_module_content(interval, integer) IS
-'Archives up to p_limit (1 to 100000) modules, the oldest first, that are approved or failed, have not changed for p_older_than and have no running session: sets archived_at, which takes them out of search. Nothing is deleted; archived_at = NULL brings one back. Returns how many; repeat until 0. Services only; 22004, 22023.';
+'Archives up to p_limit (1 to 100000) modules, the oldest first, that are approved or failed, have not changed for p_older_than (up to 1000 years) and have no running session: sets archived_at, which takes them out of search. Nothing is deleted; archived_at = NULL brings one back. Returns how many; repeat until 0. Services only; 22004, 22023.';
 
 CREATE FUNCTION @extschema@.get_content_statistics(p_company_id uuid DEFAULT NULL)
   RETURNS jsonb

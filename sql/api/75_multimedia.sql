@@ -31,7 +31,7 @@ CREATE FUNCTION @extschema@.update_session_status(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'update_session_status'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.update_session_status(uuid, text, numeric, text, text) IS
-'Moves a session to p_status (started, processing, completed, failed) along workflow_transitions(), with progress in percent (never backwards within an attempt), stage and error; NULL leaves a value as it is. completed sets progress 100, completed_at and processing_duration_seconds; failed > started begins a new attempt. Returns the session. Services only; 22004, 22023, PT404, 23514 illegal transition.';
+'Moves a session to p_status (started, processing, completed, failed) along workflow_transitions(), with progress in percent (never backwards within an attempt), stage and error; NULL leaves a value as it is. p_error_message may have any length, p_current_stage 1000 characters. completed sets progress 100, completed_at and processing_duration_seconds; failed > started begins a new attempt. Returns the session. Services only; 22004, 22023, PT404, 23514 illegal transition.';
 
 CREATE FUNCTION @extschema@.register_multimedia_asset(
     p_session_id uuid, p_content_id uuid, p_asset_type text, p_file_path text, p_asset_name text DEFAULT NULL,
@@ -43,14 +43,14 @@ CREATE FUNCTION @extschema@.register_multimedia_asset(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'register_multimedia_asset'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.register_multimedia_asset(uuid, uuid, text, text, text, text, numeric, bigint, text, jsonb, text, text, text) IS
-'Registers a file of a session. p_content_id: the content of the session, or NULL for it; p_asset_type: video, audio, slide, script, thumbnail, image or document; p_asset_name NULL: the file name in p_file_path; p_storage_path NULL: type/section/time_filename, with complete_module where there is no section and _ for characters that are not safe. Returns its id; each call makes a new one. Services only; 22004, 22023, PT404, PT409 the content is not that of the session.';
+'Registers a file of a session. p_content_id: the content of the session, or NULL for it; p_asset_type: video, audio, slide, script, thumbnail, image or document; p_asset_name NULL: the file name in p_file_path; p_storage_path NULL: type/section/time_filename, with complete_module where there is no section and _ for characters that are not safe. Paths and p_public_url have up to 4096 characters, other texts 1 to 1000. A given p_storage_path is relative, its parts are not empty, not dots only, and like p_storage_bucket without control characters, backslashes and %. p_generation_config: a JSON object. Returns its id; each call makes a new one. Services only; 22004, 22023, PT404, PT409 the content is not that of the session.';
 
 CREATE FUNCTION @extschema@.register_multimedia_assets(p_session_id uuid, p_assets jsonb)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'register_multimedia_assets'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.register_multimedia_assets(uuid, jsonb) IS
-'Registers 1 to 10000 files of a session, or none: p_assets is a JSON array of objects with the arguments of register_multimedia_asset() without p_ as members. All of it is checked first; DETAIL says which element, from 1, is wrong and why. Returns the ids as a JSON array in the same order. Services only; 22004, 22023, PT404.';
+'Registers 1 to 10000 files of a session, or none: p_assets is a JSON array of objects with the arguments of register_multimedia_asset() without p_ as members, under the same rules; another content than that of the session is 22023 here. All of it is checked first; DETAIL says which element, from 1, is wrong and why. Returns the ids as a JSON array in the same order. Services only; 22004, 22023, PT404.';
 
 CREATE FUNCTION @extschema@.get_session_statistics(p_session_id uuid)
   RETURNS jsonb
@@ -76,7 +76,7 @@ CREATE FUNCTION @extschema@.update_audio_narration(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'update_audio_narration'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.update_audio_narration(uuid, text, numeric, jsonb, uuid, uuid[], text) IS
-'Moves a narration to p_status (pending, synthesizing, completed, failed) and sets what is not NULL; files must be audio assets of the session. completed sets synthesis_completed. Returns the narration. Services only; 22004, 22023, PT404, 23514 illegal transition.';
+'Moves a narration to p_status (pending, synthesizing, completed, failed) and sets what is not NULL; files must be audio assets of the session. p_script_content may have any length. completed sets synthesis_completed. Returns the narration. Services only; 22004, 22023, PT404, 23514 illegal transition.';
 
 CREATE FUNCTION @extschema@.create_slide_presentation(
     p_session_id uuid, p_presentation_name text DEFAULT NULL, p_presentation_type text DEFAULT 'full_module',
@@ -114,7 +114,7 @@ CREATE FUNCTION @extschema@.update_script_generation(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'update_script_generation'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.update_script_generation(uuid, text, text, text) IS
-'Moves a script to p_status (pending, generating, completed, failed) and sets what is not NULL; its words are counted. Returns the script. Services only; 22004, 22023, PT404, 23514 illegal transition.';
+'Moves a script to p_status (pending, generating, completed, failed) and sets what is not NULL; its words are counted. Texts may have any length. Returns the script. Services only; 22004, 22023, PT404, 23514 illegal transition.';
 
 CREATE FUNCTION @extschema@.record_video_view(
     p_asset_id uuid, p_watch_seconds numeric DEFAULT 0, p_completed boolean DEFAULT false)
@@ -131,7 +131,7 @@ CREATE FUNCTION @extschema@.enqueue_rendering(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'enqueue_rendering'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.enqueue_rendering(uuid, jsonb, integer, uuid) IS
-'Puts a video of a session into the queue of the renderer, in status queued. Higher p_priority goes first; p_user_id: who asked for it. Returns its id. Services only; 22004, PT404 no such session, 23503 no such user.';
+'Puts a video of a session into the queue of the renderer, in status queued. Higher p_priority goes first; p_user_id: who asked for it. Returns its id. Services only; 22004, PT404 no such session or user.';
 
 CREATE FUNCTION @extschema@.update_rendering(p_render_id uuid, p_status text, p_progress integer DEFAULT NULL, p_lease_token uuid DEFAULT NULL)
   RETURNS jsonb

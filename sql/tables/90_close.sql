@@ -25,3 +25,5 @@ REVOKE ALL ON studio_engine.content_search,
 IF (SELECT m.value FROM studio_engine.meta m WHERE m.name = 'companies') = 'own' THEN
   REVOKE ALL ON @extschema@.companies, @extschema@.employees FROM PUBLIC, anon, authenticated, service_role;
 END IF;
+
+REVOKE ALL ON SCHEMA pipeline FROM PUBLIC, anon, authenticated, service_role;

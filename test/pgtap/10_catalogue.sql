@@ -830,9 +830,11 @@ SELECT pg_temp.same_rows(
 	   UNION ALL SELECT t, 'tr_' || t || '_company', parent || '\000'
 				   FROM (VALUES ('cm_course_plans', 'employee'), ('mm_multimedia_sessions', 'content'), ('mm_multimedia_assets', 'session'),
 								('mm_audio_narrations', 'session'), ('mm_slide_presentations', 'session'), ('mm_script_generations', 'session'),
-								('mm_rendering_queue', 'session'), ('mm_video_analytics', 'asset')) AS c (t, parent)
+								('mm_rendering_queue', 'session'), ('mm_video_analytics', 'asset'), ('cm_research_results', 'plan'),
+								('cm_quality_assessments', 'content'), ('cm_enhancement_sessions', 'content')) AS c (t, parent)
 	   UNION ALL SELECT t, 'tr_' || t || '_pass_on', self || '\000'
-				   FROM (VALUES ('cm_module_content', 'content'), ('mm_multimedia_sessions', 'session'), ('mm_multimedia_assets', 'asset')) AS p (t, self) $$,
+				   FROM (VALUES ('cm_module_content', 'content'), ('mm_multimedia_sessions', 'session'), ('mm_multimedia_assets', 'asset'),
+								('cm_course_plans', 'plan')) AS p (t, self) $$,
 	'... and their arguments: each its own table, or what has the company');
 -- Foreign keys are triggers too; those of one event fire in the order of names.
 SELECT is((SELECT array_agg(f.tgname ORDER BY f.tgname COLLATE "C")

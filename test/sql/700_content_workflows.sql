@@ -220,17 +220,36 @@ SELECT total_assets_generated FROM mm_multimedia_sessions;
 DELETE FROM mm_multimedia_assets;
 SELECT count(register_multimedia_asset(:'session_id', NULL, 'video', f, p_section_name => s)) AS registered
   FROM (VALUES ('/etc/../passwd', '..'), ('..', '.hidden'), ('a/..', '../../etc'), ('a b (1).mp4', 'core content'), ('видео.mp4', 'введение'),
-               ('/path/', ''), ('x' || repeat('y', 200) || '.mp4', NULL), (E'new\nline\ttab.mp4', 'a/b\c')) v (f, s);
+               ('/path/', '_'), ('x' || repeat('y', 200) || '.mp4', NULL), (E'new\nline\ttab.mp4', 'a/b\c')) v (f, s);
 SELECT left(file_path, 20) AS file, section_name, regexp_replace(storage_path, '[0-9]{8}T[0-9]{12}', '<time>') AS storage_path, left(asset_name, 20) AS asset_name
   FROM mm_multimedia_assets ORDER BY created_at, file_path COLLATE "C";
 SELECT p AS storage_path, t.ask(format('SELECT register_multimedia_asset(%L, NULL, ''video'', ''f'', p_storage_path => %L) IS NOT NULL', :'session_id', p)) AS answer
   FROM unnest(ARRAY['video/x.mp4', 'x', 'a/..b', '/x', 'a//b', 'a/', '../x', 'a/../b', 'a/./b', 'a/..', '.', 'a\b', '']) p;
+-- one file and many go by the same rules
+CREATE FUNCTION pg_temp.one(p_session uuid, p_member text, p_value jsonb) RETURNS text LANGUAGE sql AS $$
+  SELECT t.ask(format('SELECT public.register_multimedia_asset(p_session_id => %L, p_content_id => NULL%s) IS NOT NULL', p_session,
+    (SELECT string_agg(format(', p_%s => %L', m.key, m.value), '') FROM jsonb_each_text(jsonb_build_object('asset_type', 'video', 'file_path', 'f', p_member, p_value)) m))) $$;
+CREATE FUNCTION pg_temp.many(p_session uuid, p_member text, p_value jsonb) RETURNS text LANGUAGE sql AS $$
+  SELECT t.ask(format('SELECT public.register_multimedia_assets(%L, %L) IS NOT NULL', p_session,
+    jsonb_build_array(jsonb_build_object('asset_type', 'video', 'file_path', 'f', p_member, p_value)))) $$;
+SELECT c.member, CASE WHEN length(c.value::text) > 30 THEN left(c.value::text, 4) || '... ' || length(c.value #>> '{}') ELSE c.value::text END AS value,
+       left(o.answer, 5) AS answer, left(o.answer, 5) = left(m.answer, 5) OR (o.answer ~ '^22004' AND m.answer ~ '^22023') AS same
+  FROM (SELECT n AS member, v AS value FROM unnest('{file_path,asset_name,section_name,mime_type,public_url,storage_bucket,storage_path}'::text[]) n,
+               unnest(ARRAY['null', '""', to_jsonb(repeat('x', 1000)), to_jsonb(repeat('x', 1001)), to_jsonb(repeat('ä', 1000)), to_jsonb(repeat('ä', 4096)), to_jsonb(repeat('x', 4097))]::jsonb[]) v
+        UNION ALL SELECT 'asset_type', v FROM unnest(ARRAY['null', '""', '"audio"', '"Audio"', '"audio "']::jsonb[]) v
+        UNION ALL SELECT 'duration_seconds', v::jsonb FROM unnest('{null,0,0.5,-0.1,1000000000,1000000000.1}'::text[]) v
+        UNION ALL SELECT 'file_size_bytes', v::jsonb FROM unnest('{null,0,-1,9223372036854775807}'::text[]) v
+        UNION ALL SELECT 'generation_config', v::jsonb FROM unnest(ARRAY['null', '{}', '{"a": [1]}', '[]', '[{}]', '1']) v
+        UNION ALL SELECT n, to_jsonb(v) FROM unnest('{storage_bucket,storage_path}'::text[]) n,
+               unnest(ARRAY['a', 'a.b', 'видео', '.', '..', '...', '.a', 'a/b', 'a/...', 'a/..b', '/a', 'a/', 'a//b', 'a/../b', 'a\b', 'a%2e', 'a' || chr(1), 'a' || chr(10) || 'b', chr(127)]) v) c,
+       LATERAL pg_temp.one(:'session_id', member, value) o (answer), LATERAL pg_temp.many(:'session_id', member, value) m (answer);
 SELECT t.ask(format('SELECT register_multimedia_asset(%L, %L, ''video'', ''f'')', :'session_id', :'other_id')) AS other_content;
 SELECT t.ask(format('SELECT register_multimedia_asset(%L, NULL, ''video'', ''f'')', t.id(99))) AS unknown_session;
 SELECT t.ask(format('SELECT register_multimedia_asset(%L, NULL, %L, ''f'')', :'session_id', 'Video')) AS unknown_type;
 SELECT t.ask(format('SELECT create_multimedia_session(%L)', t.id(99))) AS unknown_content;
 SELECT t.ask(format('SELECT create_multimedia_session(%L, p_content_sections => ''{all}'')', :'content_id')) AS unknown_section;
 SELECT t.ask(format('SELECT record_video_view(%L)', t.id(99))) AS unknown_asset;
+SELECT t.ask(format('SELECT enqueue_rendering(%L, p_user_id => %L)', :'session_id', t.id(99))) AS unknown_user;
 
 CALL t.as_admin();
 -- a status that the owner of the tables made possible: no verdict moves it, and none crashes

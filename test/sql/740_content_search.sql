@@ -115,7 +115,7 @@ COMMIT;
 SELECT refresh_content_search() AS indexed;
 INSERT INTO mm_multimedia_sessions (content_id, status) VALUES (t.id(4), 'processing'), (t.id(5), 'completed');
 SELECT count(*) AS found FROM t.found('ancient');
-SELECT a AS older_than, t.ask(format('SELECT archive_module_content(%s)', a)) AS answer FROM unnest(ARRAY['NULL', '''-1 day''', '''1 month -40 days''', '''1 year'', 0', '''1 year'', NULL', '''1 year'', 100001', '''10000 years''']) a;
+SELECT a AS older_than, t.ask(format('SELECT archive_module_content(%s)', a)) AS answer FROM unnest(ARRAY['NULL', '''-1 day''', '''1 month -40 days''', '''1 year'', 0', '''1 year'', NULL', '''1 year'', 100001', '''1000 years''', '''10000 years''', '''178000000 years''', '''2147483647 days''', '''2562047788 hours''']) a;
 SELECT archive_module_content('1 year', 1) AS the_oldest;
 SELECT t.n(content_id) AS archived FROM cm_module_content WHERE archived_at IS NOT NULL;
 SELECT archive_module_content('1 year') AS the_others, archive_module_content('1 year') AS nothing_left;
