@@ -16,16 +16,18 @@
 #include "jobs.h"
 #include "settings.h"
 
+#define LOCK_JOB \
+	"SELECT j.user_id, j.status FROM @extschema@.jobs j" \
+	" WHERE j.id = $1 AND ($2 IS NULL OR j.user_id = $2) FOR NO KEY UPDATE"
+
 static Statement lock_job = {
 	.by_index = true,
-	.text = "SELECT j.user_id, j.status FROM @extschema@.jobs j"
-	" WHERE j.id = $1 AND ($2 IS NULL OR j.user_id = $2) FOR NO KEY UPDATE",
+	.text = LOCK_JOB,
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement try_lock_job = {
 	.by_index = true,
-	.text = "SELECT j.user_id, j.status FROM @extschema@.jobs j"
-	" WHERE j.id = $1 AND ($2 IS NULL OR j.user_id = $2) FOR NO KEY UPDATE SKIP LOCKED",
+	.text = LOCK_JOB " SKIP LOCKED",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement touch_job = {

@@ -153,13 +153,6 @@ static Statement delete_old_events = {
 	.nargs = 2,.argtypes = {INTERVALOID, INT4OID}
 };
 
-/* Pass an argument of the function on to a statement, NULL or not. */
-static void
-pass_argument(Arguments *args, FunctionCallInfo fcinfo, int argno)
-{
-	argument_add(args, PG_GETARG_DATUM(argno), PG_ARGISNULL(argno));
-}
-
 static char *
 check_run_id(FunctionCallInfo fcinfo)
 {
@@ -510,7 +503,7 @@ pipeline_events_since(PG_FUNCTION_ARGS)
 	if (PG_GETARG_INT64(1) < 0)
 		refuse_value("p_after", "0 or more");
 	argument_text(&args, run_id);
-	pass_argument(&args, fcinfo, 1);
+	argument_pass(&args, fcinfo, 1);
 	argument_int32(&args, check_int32(fcinfo, 2, "p_limit", 1, MAX_EVENTS));
 
 	if (!read_run(&caller, run_id))
@@ -535,12 +528,12 @@ pipeline_delete_old_events(PG_FUNCTION_ARGS)
 
 	caller_enter_service(&caller);
 	check_not_null(fcinfo, 0, "p_older_than");
-	pass_argument(&age, fcinfo, 0);
+	argument_pass(&age, fcinfo, 0);
 	argument_int32(&age, MAX_AGE_YEARS);
 	statement_run(&age_is_sound, &age);
 	if (!result_bool(1))
 		refuse_value("p_older_than", psprintf("more than nothing and at most %d years", MAX_AGE_YEARS));
-	pass_argument(&args, fcinfo, 0);
+	argument_pass(&args, fcinfo, 0);
 	argument_int32(&args, check_int32(fcinfo, 1, "p_limit", 1, MAX_CLEANUP));
 
 	deleted = statement_run(&delete_old_events, &args);
@@ -591,7 +584,7 @@ pipeline_register_artifact(PG_FUNCTION_ARGS)
 	argument_add(&args, check_meta(fcinfo, 3), false);
 	if (!PG_ARGISNULL(4) && PG_GETARG_INT64(4) < 0)
 		refuse_value("p_file_size", "0 or more");
-	pass_argument(&args, fcinfo, 4);
+	argument_pass(&args, fcinfo, 4);
 	argument_text(&args, check_optional(fcinfo, 5, "p_content_type"));
 	argument_text(&args, check_optional(fcinfo, 6, "p_checksum"));
 
@@ -619,7 +612,7 @@ pipeline_upsert_prompt(PG_FUNCTION_ARGS)
 
 	caller_enter_service(&caller);
 	argument_text(&id, check_text(fcinfo, 0, "p_id", 1, MAX_NAME_LENGTH));
-	pass_argument(&args, fcinfo, 0);
+	argument_pass(&args, fcinfo, 0);
 	argument_text(&args, check_text(fcinfo, 1, "p_category", 1, MAX_NAME_LENGTH));
 	argument_text(&args, check_text(fcinfo, 2, "p_context", 1, MAX_TEXT_LENGTH));
 	argument_text(&args, check_text(fcinfo, 3, "p_prompt_text", 1, MAX_TEXT_LENGTH));

@@ -246,13 +246,6 @@ write_failure(const pg_uuid_t *job_id, const JobError *error)
 	statement_run(&end_job, &args);
 }
 
-/* Pass an argument of the function on to a statement, NULL or not. */
-static void
-pass_argument(Arguments *args, FunctionCallInfo fcinfo, int argno)
-{
-	argument_add(args, PG_GETARG_DATUM(argno), PG_ARGISNULL(argno));
-}
-
 /*
  * lock_jobs_of_project() returns trigger: BEFORE DELETE on projects.
  */
@@ -463,7 +456,7 @@ update_job_step(PG_FUNCTION_ARGS)
 		refuse_unknown_step(&job_id);
 	lease_require_work(lease_check(&video_queue, &job_id, fcinfo, 6, &lease), &lease);
 	for (int i = 0; i < 6; i++)
-		pass_argument(&args, fcinfo, i);
+		argument_pass(&args, fcinfo, i);
 	if (statement_run(&update_step, &args) == 0)
 		refuse_unknown_step(&job_id);
 	step = result_jsonb(1);
@@ -503,7 +496,7 @@ advance_job(PG_FUNCTION_ARGS)
 	{
 		lease_require_work(state, &lease);
 		for (int i = 0; i < 4; i++)
-			pass_argument(&args, fcinfo, i);
+			argument_pass(&args, fcinfo, i);
 		statement_run(&update_job, &args);
 	}
 	result = job_as_jsonb(&job_id);
@@ -518,9 +511,9 @@ check_same_completion(FunctionCallInfo fcinfo, const pg_uuid_t *job_id)
 {
 	Arguments	args = NO_ARGUMENTS;
 
-	pass_argument(&args, fcinfo, 0);
-	pass_argument(&args, fcinfo, 1);
-	pass_argument(&args, fcinfo, 3);
+	argument_pass(&args, fcinfo, 0);
+	argument_pass(&args, fcinfo, 1);
+	argument_pass(&args, fcinfo, 3);
 	if (statement_run(&differs_from_finished, &args) > 0 && result_bool(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_STUDIO_CONFLICT),
@@ -556,7 +549,7 @@ complete_job(PG_FUNCTION_ARGS)
 	else
 	{
 		for (int i = 0; i < 4; i++)
-			pass_argument(&args, fcinfo, i);
+			argument_pass(&args, fcinfo, i);
 		statement_run(&finish_job, &args);
 	}
 	result = job_as_jsonb(&job_id);
@@ -720,7 +713,7 @@ record_asset(PG_FUNCTION_ARGS)
 	lease_require_work(lease_check(&video_queue, &job_id, fcinfo, 7, &lease), &lease);
 	job_touch(&job);
 	for (int i = 0; i < 7; i++)
-		pass_argument(&args, fcinfo, i);
+		argument_pass(&args, fcinfo, i);
 	if (statement_run(&update_asset, &args) == 0)
 		statement_run(&insert_asset, &args);
 	*asset_id = result_uuid(1);
@@ -756,7 +749,7 @@ log_job(PG_FUNCTION_ARGS)
 			refuse_lease(&job_id);
 	}
 	for (int i = 0; i < 5; i++)
-		pass_argument(&args, fcinfo, i);
+		argument_pass(&args, fcinfo, i);
 	if (statement_run(&insert_log, &args) == 0)
 		refuse_unknown(&caller, "job", &job_id);
 	*log_id = result_uuid(1);
