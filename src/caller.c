@@ -70,6 +70,14 @@ caller_resume(const Caller *caller)
 	SetUserIdAndSecContext(caller->saved_user, caller->saved_context);
 }
 
+/* Begin to run statements; what those further up found stays as it is. */
+static void
+connect_to_spi(Caller *caller)
+{
+	caller->saved_answer = result_set_aside();
+	SPI_connect();
+}
+
 /*
  * Enter a function that even an anonymous caller may use.
  */
@@ -78,7 +86,7 @@ caller_enter_anybody(Caller *caller)
 {
 	caller->service = caller_is_service();
 	caller->known = false;
-	SPI_connect();
+	connect_to_spi(caller);
 	caller_become(caller, engine_owner());
 }
 
@@ -92,7 +100,7 @@ caller_enter_service(Caller *caller)
 	if (!caller->service)
 		refuse();
 	caller->known = false;
-	SPI_connect();
+	connect_to_spi(caller);
 	caller_become(caller, engine_owner());
 }
 
@@ -105,7 +113,7 @@ caller_enter_user(Caller *caller)
 {
 	caller->service = caller_is_service();
 	caller->known = false;
-	SPI_connect();
+	connect_to_spi(caller);
 	if (!caller->service)
 	{
 		identify(caller);
@@ -123,7 +131,7 @@ caller_enter_trigger(Caller *caller)
 {
 	caller->service = true;
 	caller->known = false;
-	SPI_connect();
+	connect_to_spi(caller);
 	caller_become(caller, engine_owner());
 }
 
@@ -131,6 +139,7 @@ void
 caller_leave(Caller *caller)
 {
 	SPI_finish();
+	result_take_up(caller->saved_answer);
 	caller_resume(caller);
 }
 

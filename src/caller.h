@@ -16,6 +16,7 @@ typedef struct Caller
 	pg_uuid_t	uid;
 	Oid			saved_user;		/* to go back to */
 	int			saved_context;
+	struct Answer *saved_answer;
 } Caller;
 
 extern bool caller_is_service(void);

@@ -23,4 +23,22 @@
 #include "varatt.h"
 #endif
 
+/* from 18 on an index scan can count for EXPLAIN */
+#if PG_VERSION_NUM >= 180000
+#define compat_index_beginscan(table, index, snapshot, nkeys) \
+	index_beginscan(table, index, snapshot, NULL, nkeys, 0)
+#else
+#define compat_index_beginscan(table, index, snapshot, nkeys) \
+	index_beginscan(table, index, snapshot, nkeys, 0)
+#endif
+
+/* from 16 on an update may need entries in the summarizing indexes alone */
+#if PG_VERSION_NUM >= 160000
+#define UpdatedIndexes TU_UpdateIndexes
+#define UPDATED_INDEXES(which) ((which) != TU_None)
+#else
+#define UpdatedIndexes bool
+#define UPDATED_INDEXES(which) (which)
+#endif
+
 #endif							/* STUDIO_COMPAT_H */

@@ -19,6 +19,7 @@
 #include "checks.h"
 #include "credits.h"
 #include "ledger.h"
+#include "ledger_rows.h"
 #include "statements.h"
 
 PG_FUNCTION_INFO_V1(get_credit_balance);
@@ -27,6 +28,8 @@ PG_FUNCTION_INFO_V1(purchase_credits);
 PG_FUNCTION_INFO_V1(subscription_credits);
 
 static Statement select_balance = {
+	.by_index = true,
+	.direct = select_balance_directly,
 	.text = "SELECT a.balance FROM @extschema@.credit_accounts a WHERE a.user_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };

@@ -23,8 +23,10 @@
 #include "caller.h"
 #include "checks.h"
 #include "holds.h"
+#include "job_rows.h"
 #include "jobs.h"
 #include "ledger.h"
+#include "ledger_rows.h"
 #include "lots.h"
 #include "restore.h"
 #include "statements.h"
@@ -72,6 +74,7 @@ static Statement select_hold = {
 	"               pg_catalog.max(l.entry_no) FILTER (WHERE l.amount < 0) AS entry_no"
 	"          FROM @extschema@.credit_ledger l"
 	"         WHERE l.job_id = $1 AND l.user_id = $2 AND l.type = 'reserve') h",
+	.direct = select_hold_directly,
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement select_stale_jobs = {
@@ -96,11 +99,15 @@ static Statement select_closing = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement set_reserved = {
+	.by_index = true,
 	.text = "UPDATE @extschema@.jobs SET cost_credits_reserved = $2, cost_credits_final = NULL WHERE id = $1",
+	.direct = set_reserved_directly,
 	.nargs = 2,.argtypes = {UUIDOID, INT4OID}
 };
 static Statement set_final = {
+	.by_index = true,
 	.text = "UPDATE @extschema@.jobs SET cost_credits_final = $2 WHERE id = $1",
+	.direct = set_final_directly,
 	.nargs = 2,.argtypes = {UUIDOID, INT4OID}
 };
 
@@ -331,39 +338,75 @@ settle(const Job *job, const int32 *final_cost, Overrun overrun, bool *closed)
  * ------------------------------------------------------------------------ */
 
 /*
+ * Put into the new row of a job that has become READY or FAILED what it costs.
+ * Reads the hold without locking the account: the row of the job is locked, so
+ * nobody else can open or close it.
+ */
+void
+hold_price_ended_job(RowEdit *edit)
+{
+	pg_uuid_t	job_id = row_get_uuid(edit->desc, edit->row, "id");
+	pg_uuid_t	user_id = row_get_uuid(edit->desc, edit->row, "user_id");
+	const char *status = row_get_label(edit->desc, edit->row, "status");
+	Hold		hold = read_hold(&job_id, &user_id);
+	bool		no_price;
+
+	(void) row_get(edit->desc, edit->row, "cost_credits_final", INT4OID, &no_price);
+	if (hold.open > 0 && flow_state(&job_flow, status) == JOB_FAILED)
+		row_set(edit, "cost_credits_final", INT4OID, Int32GetDatum(0));
+	else if (hold.open > 0 && no_price)
+		row_set(edit, "cost_credits_final", INT4OID, Int32GetDatum(hold.open));
+	else if (hold.exists && no_price)
+		row_set(edit, "cost_credits_final", INT4OID, Int32GetDatum((int32) hold.charged));
+}
+
+/*
  * price_ended_job() returns trigger: BEFORE UPDATE on jobs, the status becomes
- * READY or FAILED.  Reads the hold without locking the account: the row of the
- * job is locked, so nobody else can open or close it.
+ * READY or FAILED.
  */
 Datum
 price_ended_job(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_UPDATE, 0);
-	TupleDesc	desc = RelationGetDescr(data->tg_relation);
-	RowEdit		edit = {.desc = desc,.row = data->tg_newtuple};
-	pg_uuid_t	job_id = row_get_uuid(desc, edit.row, "id");
-	pg_uuid_t	user_id = row_get_uuid(desc, edit.row, "user_id");
-	const char *status = row_get_label(desc, edit.row, "status");
-	bool		no_price;
-	Hold		hold;
+	RowEdit		edit = {.desc = RelationGetDescr(data->tg_relation),.row = data->tg_newtuple};
 	Caller		caller;
 
 	if (restoring())
 		return PointerGetDatum(edit.row);
 
 	caller_enter_trigger(&caller);
-	hold = read_hold(&job_id, &user_id);
+	hold_price_ended_job(&edit);
 	caller_leave(&caller);
-
-	(void) row_get(desc, edit.row, "cost_credits_final", INT4OID, &no_price);
-	if (hold.open > 0 && flow_state(&job_flow, status) == JOB_FAILED)
-		row_set(&edit, "cost_credits_final", INT4OID, Int32GetDatum(0));
-	else if (hold.open > 0 && no_price)
-		row_set(&edit, "cost_credits_final", INT4OID, Int32GetDatum(hold.open));
-	else if (hold.exists && no_price)
-		row_set(&edit, "cost_credits_final", INT4OID, Int32GetDatum((int32) hold.charged));
-
 	return PointerGetDatum(row_edit_apply(&edit));
+}
+
+/*
+ * Settle the hold of a job that has become READY, give back that of one that
+ * has FAILED.
+ */
+void
+hold_close_of_ended_job(TupleDesc desc, HeapTuple row)
+{
+	Job			job;
+	bool		isnull;
+	int32		price;
+	const int32 nothing = 0;
+	bool		closed = false;
+	int32		cost = 0;
+
+	job.id = row_get_uuid(desc, row, "id");
+	job.user_id = row_get_uuid(desc, row, "user_id");
+	job.status = flow_state(&job_flow, row_get_label(desc, row, "status"));
+	price = DatumGetInt32(row_get(desc, row, "cost_credits_final", INT4OID, &isnull));
+
+	if (!isnull && price < 0)
+		refuse_value("cost_credits_final", "0 or more");
+	if (job.status == JOB_READY)
+		cost = settle(&job, isnull ? NULL : &price, OVERRUN_ERROR, &closed);
+	else if (read_hold(&job.id, &job.user_id).open > 0)
+		cost = settle(&job, &nothing, OVERRUN_ERROR, &closed);
+	if (closed && (isnull || price != cost))
+		write_job_cost(&set_final, &job.id, cost);
 }
 
 /*
@@ -374,35 +417,14 @@ Datum
 close_hold_of_ended_job(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, AFTER_ROW, ON_UPDATE, 0);
-	TupleDesc	desc = RelationGetDescr(data->tg_relation);
-	HeapTuple	row = data->tg_newtuple;
-	Job			job;
 	Caller		caller;
-	bool		isnull;
-	int32		price;
-	const int32 nothing = 0;
-	bool		closed = false;
-	int32		cost = 0;
 
-	if (restoring())
-		return PointerGetDatum(NULL);
-
-	job.id = row_get_uuid(desc, row, "id");
-	job.user_id = row_get_uuid(desc, row, "user_id");
-	job.status = flow_state(&job_flow, row_get_label(desc, row, "status"));
-	price = DatumGetInt32(row_get(desc, row, "cost_credits_final", INT4OID, &isnull));
-
-	if (!isnull && price < 0)
-		refuse_value("cost_credits_final", "0 or more");
-
-	caller_enter_trigger(&caller);
-	if (job.status == JOB_READY)
-		cost = settle(&job, isnull ? NULL : &price, OVERRUN_ERROR, &closed);
-	else if (read_hold(&job.id, &job.user_id).open > 0)
-		cost = settle(&job, &nothing, OVERRUN_ERROR, &closed);
-	if (closed && (isnull || price != cost))
-		write_job_cost(&set_final, &job.id, cost);
-	caller_leave(&caller);
+	if (!restoring())
+	{
+		caller_enter_trigger(&caller);
+		hold_close_of_ended_job(RelationGetDescr(data->tg_relation), data->tg_newtuple);
+		caller_leave(&caller);
+	}
 	return PointerGetDatum(NULL);
 }
 

@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 
 #include "errors.h"
+#include "job_rows.h"
 #include "jobs.h"
 #include "settings.h"
 
@@ -23,11 +24,13 @@
 static Statement lock_job = {
 	.by_index = true,
 	.text = LOCK_JOB,
+	.direct = lock_job_directly,
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement try_lock_job = {
 	.by_index = true,
 	.text = LOCK_JOB " SKIP LOCKED",
+	.direct = try_lock_job_directly,
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement touch_job = {

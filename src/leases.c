@@ -29,6 +29,7 @@
 #include "checks.h"
 #include "errors.h"
 #include "queue.h"
+#include "queue_rows.h"
 #include "settings.h"
 #include "subtransactions.h"
 
@@ -50,11 +51,13 @@ PG_FUNCTION_INFO_V1(reap_expired_leases);
 
 static Statement lock_lease = {
 	.by_index = true,
+	.direct = lock_lease_directly,
 	.text = LOCK_LEASE,
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
 static Statement try_lock_lease = {
 	.by_index = true,
+	.direct = try_lock_lease_directly,
 	.text = LOCK_LEASE " SKIP LOCKED",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };

@@ -19,7 +19,7 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
-#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -29,6 +29,7 @@
 #include "holds.h"
 #include "jobs.h"
 #include "ledger.h"
+#include "ledger_rows.h"
 #include "lots.h"
 #include "refunds.h"
 #include "restore.h"
@@ -69,6 +70,7 @@ typedef struct Closing
 } Closing;
 
 static Statement lock_account = {
+	.direct = lock_account_directly,
 	.text = "SELECT a.balance, a.reserved,"
 	"       EXISTS (SELECT 1 FROM studio_engine.expiring_credits e"
 	"                WHERE e.user_id = a.user_id AND e.expires_at <= pg_catalog.clock_timestamp() AND NOT e.waiting),"
@@ -83,6 +85,7 @@ static Statement select_account = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement try_lock_account = {
+	.direct = try_lock_account_directly,
 	.text = "SELECT 1 FROM @extschema@.credit_accounts a WHERE a.user_id = $1 FOR NO KEY UPDATE SKIP LOCKED",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -91,6 +94,7 @@ static Statement insert_account = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement book_on_account = {
+	.direct = book_on_account_directly,
 	.text = "UPDATE @extschema@.credit_accounts a"
 	"   SET balance = a.balance + $2, reserved = a.reserved + $3,"
 	"       entries = a.entries + 1, updated_at = pg_catalog.clock_timestamp()"
@@ -108,6 +112,7 @@ static Statement touch_account = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement insert_entry = {
+	.direct = insert_entry_directly,
 	.text = "INSERT INTO @extschema@.credit_ledger"
 	" (user_id, type, amount, note, job_id, stripe_payment_id, idempotency_key, expires_at, reverses)"
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
@@ -126,7 +131,7 @@ static Statement select_account_exists = {
 static int
 trigger_depth(void)
 {
-	return DatumGetInt32(OidFunctionCall0(F_PG_TRIGGER_DEPTH));
+	return DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0));
 }
 
 /* ------------------------------------------------------------------------
@@ -285,14 +290,14 @@ refuse_lost_entry(const pg_uuid_t *user_id)
 }
 
 /*
- * Make an entry that was checked.  This is the seam for writing the row
- * without SQL: everything that moves credits comes through here.
+ * Make an entry that was checked.
  */
 pg_uuid_t
 ledger_append(const Entry *entry)
 {
 	Arguments	args = NO_ARGUMENTS;
 	int			before = own_entry_depth;
+	volatile uint64 stored = 0;
 
 	argument_uuid(&args, entry->user_id);
 	argument_text(&args, entry->type);
@@ -307,7 +312,7 @@ ledger_append(const Entry *entry)
 	own_entry_depth = trigger_depth() + 1;
 	PG_TRY();
 	{
-		statement_run(&insert_entry, &args);
+		stored = statement_run(&insert_entry, &args);
 	}
 	PG_FINALLY();
 	{
@@ -316,16 +321,20 @@ ledger_append(const Entry *entry)
 	PG_END_TRY();
 
 	/* a foreign trigger may have dropped the row or changed it after us */
-	if (SPI_processed != 1 || !result_bool(2))
+	if (stored != 1 || !result_bool(2))
 		refuse_lost_entry(entry->user_id);
 	return result_uuid(1);
 }
 
-/* Book an entry on its account: the number of the entry and the new balance. */
-static void
-book_entry(const pg_uuid_t *user_id, int32 amount, int32 reserved, int32 *balance, int64 *entry_no)
+/*
+ * Book an entry on its account, before it is stored: the number of the entry
+ * and the new balance.
+ */
+void
+ledger_book(const pg_uuid_t *user_id, const char *type, int32 amount, int32 *balance, int64 *entry_no)
 {
 	Arguments	args = NO_ARGUMENTS;
+	int32		reserved = strcmp(type, "reserve") == 0 ? -amount : 0;
 
 	argument_uuid(&args, user_id);
 	argument_int32(&args, amount);
@@ -567,7 +576,7 @@ enter_in_ledger(PG_FUNCTION_ARGS)
 	caller_enter_trigger(&caller);
 	if (!own)
 		check_plain_entry(desc, edit.row, &user_id, type, amount, &closing);
-	book_entry(&user_id, amount, strcmp(type, "reserve") == 0 ? -amount : 0, &balance, &entry_no);
+	ledger_book(&user_id, type, amount, &balance, &entry_no);
 	if (!own)
 		remember_booked_entry(&user_id, entry_no, amount);
 	watch_expiry(desc, edit.row, &user_id);

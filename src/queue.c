@@ -31,6 +31,7 @@
 #include "caller.h"
 #include "checks.h"
 #include "queue.h"
+#include "queue_rows.h"
 #include "restore.h"
 #include "settings.h"
 #include "triggers.h"
@@ -70,7 +71,7 @@ typedef struct Pace
 /* a look that is being taken */
 typedef struct Look
 {
-	bool		planned;		/* only the look itself reads pages */
+	uint64		preparations;	/* which read pages too */
 	TimestampTz began;
 	int64		pages;
 } Look;
@@ -124,6 +125,7 @@ static Statement update_queue = {
 };
 static Statement leave_queue = {
 	.by_index = true,
+	.direct = leave_queue_directly,
 	.text = "WITH gone AS (DELETE FROM studio_engine.queue q"
 	"               WHERE q.job_id = $1 AND q.system = $2::studio_engine.job_system RETURNING q.*),"
 	"     failure AS (SELECT COALESCE($4, NULLIF(pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object("
@@ -149,6 +151,7 @@ static Statement forget_system = {
 };
 static Statement promote = {
 	.by_index = true,
+	.direct = promote_directly,
 	.text = "WITH due AS MATERIALIZED ("
 	"   SELECT q.job_id FROM studio_engine.queue q"
 	"    WHERE q.system = $1::studio_engine.job_system AND q.state = 'delayed' AND q.due_at <= $2"
@@ -159,6 +162,7 @@ static Statement promote = {
 };
 static Statement claim = {
 	.by_index = true,
+	.direct = claim_directly,
 	.text = "WITH picked AS MATERIALIZED ("
 	"   SELECT q.job_id, q.rank, q.turn, q.due_at FROM studio_engine.queue q"
 	"    WHERE q.system = $1::studio_engine.job_system AND q.state = 'waiting'"
@@ -386,8 +390,11 @@ is_open(const QueueSystem *system, int state)
 	return state >= system->first_open && !flow_is_terminal(system->flow, state);
 }
 
-static void
-note_update(const QueueSystem *system, TupleDesc desc, HeapTuple old, HeapTuple new)
+/*
+ * A job was written: it may begin or cease to be one to be done.
+ */
+void
+queue_note_update(const QueueSystem *system, TupleDesc desc, HeapTuple old, HeapTuple new)
 {
 	int			from = state_of(system, desc, old);
 	int			to = state_of(system, desc, new);
@@ -417,7 +424,7 @@ note_change(const QueueSystem *system, TriggerData *data)
 	if (TRIGGER_FIRED_BY_DELETE(data->tg_event))
 		forget(system, &entrant.job_id);
 	else if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
-		note_update(system, desc, row, data->tg_newtuple);
+		queue_note_update(system, desc, row, data->tg_newtuple);
 	else if (is_open(system, state_of(system, desc, row)))
 		enter(system, &entrant, false);
 }
@@ -501,17 +508,18 @@ note_look(Pace *pace, const Look *look, int64 cheap_pages)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	int64		pages = pages_read() - look->pages;
-	bool		cheap = !look->planned || pages < cheap_pages;
+	bool		prepared = statement_preparations() != look->preparations;
+	bool		cheap = prepared || pages < cheap_pages;
 
 	pace->looked_at = now;
 	pace->cost = cheap ? 0 : Min(now - look->began, MAX_LOOK_COST_US);
 }
 
 static Look
-begin_look(const Statement *statement)
+begin_look(void)
 {
 	Look		look = {
-		.planned = statement_is_planned(statement),
+		.preparations = statement_preparations(),
 		.began = GetCurrentTimestamp(),
 		.pages = pages_read()
 	};
@@ -524,7 +532,7 @@ static void
 promote_due(const QueueSystem *system, Lookout *lookout, int32 limit)
 {
 	Arguments	args = NO_ARGUMENTS;
-	Look		look = begin_look(&promote);
+	Look		look = begin_look();
 	uint64		found;
 
 	if (!may_look(&lookout->delayed, look.began))
@@ -585,7 +593,7 @@ note_vain_look(Pace *pace, const Look *look, uint64 found)
 static uint64
 claim_from_start(const Claim *asked, Lookout *lookout)
 {
-	Look		look = begin_look(&claim);
+	Look		look = begin_look();
 	uint64		found = claim_from(asked, &first_place);
 
 	note_look(&lookout->waiting, &look, CHEAP_LOOK_PAGES * (int64) (found + 1));
@@ -597,7 +605,7 @@ claim_from_start(const Claim *asked, Lookout *lookout)
 static uint64
 claim_nearby(const Claim *asked, Lookout *lookout)
 {
-	Look		look = begin_look(&claim);
+	Look		look = begin_look();
 	uint64		found;
 
 	if (!lookout->found || !may_look(&lookout->nearby, look.began))
@@ -624,20 +632,16 @@ claim_first(const Claim *asked)
 	return found;
 }
 
-/* a job as a worker gets it */
-typedef struct Claimed
+/* The jobs that were claimed: they outlive the result that they come from. */
+static const Claimed *
+claimed_jobs(uint64 found)
 {
-	pg_uuid_t	job_id;
-	pg_uuid_t	token;
-	int32		attempt;
-	TimestampTz expires_at;
-} Claimed;
-
-static Claimed *
-copy_claimed(uint64 found)
-{
-	Claimed    *claimed = palloc(Max(found, 1) * sizeof(Claimed));
+	Claimed    *claimed = result_rows();
 	bool		isnull;
+
+	if (claimed != NULL)
+		return claimed;
+	claimed = palloc(Max(found, 1) * sizeof(Claimed));
 
 	for (uint64 i = 0; i < found; i++)
 	{
@@ -665,11 +669,12 @@ put_claimed(ReturnSetInfo *rsinfo, const Claim *asked, const Claimed *claimed)
 	values[1] = UUIDPGetDatum(&claimed->token);
 	values[2] = Int32GetDatum(claimed->attempt);
 	values[3] = TimestampTzGetDatum(claimed->expires_at);
+	/* a scope of its own frees the job */
+	SPI_connect();
 	nulls[4] = statement_run(asked->system->select_job, &args) == 0;
-	if (!nulls[4])
-		values[4] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &nulls[4]);
+	values[4] = nulls[4] ? (Datum) 0 : result_datum(1);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-	SPI_freetuptable(SPI_tuptable);
+	SPI_finish();
 }
 
 /*
@@ -683,7 +688,7 @@ claim_jobs(PG_FUNCTION_ARGS)
 	Caller		caller;
 	TimestampTz now;
 	Claim		asked;
-	Claimed    *claimed;
+	const Claimed *claimed;
 	uint64		found;
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -695,7 +700,7 @@ claim_jobs(PG_FUNCTION_ARGS)
 	asked.lease = lease_end(fcinfo, 3, now) - now;
 
 	found = claim_first(&asked);
-	claimed = copy_claimed(found);
+	claimed = claimed_jobs(found);
 	for (uint64 i = 0; i < found; i++)
 		put_claimed(rsinfo, &asked, &claimed[i]);
 	caller_leave(&caller);

@@ -58,6 +58,8 @@ extern const QueueSystem rendering_queue;
 extern const QueueSystem *queue_by_name(const char *name);
 extern const QueueSystem *queue_check_name(FunctionCallInfo fcinfo, int argno, const char *name);
 
+extern void queue_note_update(const QueueSystem *system, TupleDesc desc, HeapTuple old, HeapTuple new);
+
 /* The lease with which a worker came. */
 typedef struct Lease
 {

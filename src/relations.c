@@ -1,6 +1,7 @@
 /*
  * relations.c
- *	  Where the objects of this installation are and who owns them.
+ *	  Where the objects of this installation are and who owns them; and the one
+ *	  place that hears of changes to them.
  *
  * Pitfall: a backend outlives an installation.  DROP EXTENSION, a renamed
  * schema or a new owner must not leave stale names behind, so every change of
@@ -26,11 +27,18 @@
 
 #include "relations.h"
 
+#define MAX_WATCHES 16
+
 static uint64 generation = 1;
 static bool watching = false;
 
+/* names of another generation are not valid any more */
+static Oid	schema_oid = InvalidOid;
 static char *schema_name = NULL;	/* quoted, in TopMemoryContext */
 static uint64 schema_generation = 0;
+
+static RelationWatch *watches[MAX_WATCHES];
+static int	nwatches = 0;
 
 /* A schema changed: only mark, nobody may read catalogs here. */
 static void
@@ -53,9 +61,38 @@ relations_generation(void)
 	return generation;
 }
 
+/* A relation changed, or all may have: only mark, as above. */
+static void
+relation_changed(Datum arg, Oid relid)
+{
+	for (int i = 0; i < nwatches; i++)
+	{
+		if (relid == InvalidOid || relid == watches[i]->relid)
+			watches[i]->changes++;
+	}
+}
+
+/*
+ * From now on count the changes to a relation in watch, a static variable.
+ */
+void
+relation_watch(RelationWatch *watch, Oid relid)
+{
+	if (!watch->registered)
+	{
+		if (nwatches >= MAX_WATCHES)
+			elog(ERROR, "too many watched relations");
+		if (nwatches == 0)
+			CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+		watches[nwatches++] = watch;
+		watch->registered = true;
+	}
+	watch->relid = relid;
+}
+
 /* The schema that CREATE EXTENSION was given. */
 static Oid
-extension_namespace(void)
+find_extension_schema(void)
 {
 	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
 	ScanKeyData key;
@@ -75,19 +112,19 @@ extension_namespace(void)
 	return result;
 }
 
-/*
- * Name of the schema that holds our tables, quoted for use in SQL text.
- */
-const char *
-extension_schema_quoted(void)
+/* Find our schema, unless nothing has changed since that was done. */
+static void
+know_schema(void)
 {
 	uint64		now = relations_generation();
+	Oid			oid;
 	char	   *name;
 
 	if (schema_name != NULL && schema_generation == now)
-		return schema_name;
+		return;
 
-	name = get_namespace_name(extension_namespace());
+	oid = find_extension_schema();
+	name = get_namespace_name(oid);
 	if (name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -97,9 +134,28 @@ extension_schema_quoted(void)
 	if (schema_name != NULL)
 		pfree(schema_name);
 	schema_name = MemoryContextStrdup(TopMemoryContext, quote_identifier(name));
+	schema_oid = oid;
 	schema_generation = now;
+}
 
+/*
+ * Name of the schema that holds our tables, quoted for use in SQL text.
+ */
+const char *
+extension_schema_quoted(void)
+{
+	know_schema();
 	return schema_name;
+}
+
+/*
+ * The same schema by its OID.
+ */
+Oid
+extension_schema(void)
+{
+	know_schema();
+	return schema_oid;
 }
 
 /*

@@ -1,12 +1,24 @@
 /*
  * relations.h
- *	  Where the objects of this installation are and who owns them.
+ *	  Where the objects of this installation are and who owns them; and the one
+ *	  place that hears of changes to them.
  */
 #ifndef STUDIO_RELATIONS_H
 #define STUDIO_RELATIONS_H
 
+/* how often a relation may have changed */
+typedef struct RelationWatch
+{
+	Oid			relid;
+	uint64		changes;
+	bool		registered;
+} RelationWatch;
+
+extern void relation_watch(RelationWatch *watch, Oid relid);
+
 extern uint64 relations_generation(void);
 extern const char *extension_schema_quoted(void);
+extern Oid	extension_schema(void);
 extern Oid	engine_owner(void);
 
 #endif							/* STUDIO_RELATIONS_H */

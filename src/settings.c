@@ -25,6 +25,7 @@
 
 #include "caller.h"
 #include "compat.h"
+#include "relations.h"
 #include "restore.h"
 #include "settings.h"
 #include "statements.h"
@@ -48,8 +49,8 @@ typedef struct KeptSetting
 
 static KeptSetting kept[MAX_KEPT];
 static int	nkept = 0;
-static uint64 changes = 0;
-static Oid	settings_relid = InvalidOid;
+static uint64 kept_changes = 0; /* as of which they are kept */
+static RelationWatch settings_watch;
 
 static Statement select_setting = {
 	.text = "SELECT s.value FROM studio_engine.settings s WHERE s.name = $1",
@@ -73,17 +74,6 @@ refuse_setting(const char *name)
 			 errmsg("a setting is not a whole number of 0 or more"),
 			 errdetail("Setting %s.", name),
 			 errhint("Correct it in table studio_engine.settings.")));
-}
-
-/* The settings changed, or may have: only mark, nobody may read tables here. */
-static void
-settings_changed(Datum arg, Oid relid)
-{
-	if (relid == InvalidOid || relid == settings_relid)
-	{
-		nkept = 0;
-		changes++;
-	}
 }
 
 /* The value of a row, as the transaction or, if need be, others left it; NULL
@@ -116,6 +106,11 @@ setting_number(const char *name, const char *value)
 static KeptSetting *
 find_kept(const char *name)
 {
+	if (kept_changes != settings_watch.changes)
+	{
+		kept_changes = settings_watch.changes;
+		nkept = 0;
+	}
 	for (int i = 0; i < nkept; i++)
 	{
 		if (strcmp(kept[i].name, name) == 0)
@@ -128,15 +123,8 @@ find_kept(const char *name)
 static uint64
 watch_settings(void)
 {
-	static bool watching = false;
-
-	if (!watching)
-	{
-		CacheRegisterRelcacheCallback(settings_changed, (Datum) 0);
-		watching = true;
-	}
-	settings_relid = get_relname_relid("settings", get_namespace_oid("studio_engine", false));
-	return changes;
+	relation_watch(&settings_watch, get_relname_relid("settings", get_namespace_oid("studio_engine", false)));
+	return settings_watch.changes;
 }
 
 /* Keep what was read, unless a change came in between: that belongs to a newer
@@ -146,7 +134,7 @@ keep_setting(uint64 before, const char *name, int32 value, const char *text)
 {
 	char	   *copy = text ? MemoryContextStrdup(TopMemoryContext, text) : NULL;
 
-	if (before != changes || nkept >= MAX_KEPT)
+	if (before != settings_watch.changes || nkept >= MAX_KEPT)
 	{
 		if (copy != NULL)
 			pfree(copy);

@@ -1,6 +1,7 @@
 /*
  * statements.c
- *	  The only place that prepares SPI plans.
+ *	  The only place that prepares SPI plans, and that decides whether the
+ *	  direct function of a statement takes its place.
  *
  * Pitfall: three snapshots.  statement_run() sees everything committed so far
  * (in READ COMMITTED), which is what a function that has just waited for a
@@ -20,10 +21,18 @@
 #include "utils/timestamp.h"
 
 #include "relations.h"
+#include "rows.h"
 #include "statements.h"
+
+/* of the last statement, in memory of its SPI connection; NULL when that was
+ * SQL, and SPI_tuptable has the result */
+static Answer *last_answer = NULL;
 
 /* plans that a newer one replaced in this transaction */
 static List *retired_plans = NIL;
+
+/* of statements that are by_index */
+static uint64 plans_made = 0;
 
 void
 argument_add(Arguments *args, Datum value, bool isnull)
@@ -164,15 +173,23 @@ close_other_ways(void)
 	return level;
 }
 
-/*
- * Will a statement that is by_index run without being planned first?
- */
-bool
-statement_is_planned(const Statement *statement)
+/* Has a statement that is by_index the plan that it is to have? */
+static bool
+has_plan(const Statement *statement)
 {
 	return statement->plan != NULL && statement->planned &&
 		statement->generation == relations_generation() &&
 		SPI_plan_is_valid(statement->plan);
+}
+
+/*
+ * How often this session has made a plan or looked at a table anew, which takes
+ * longer than what it is done for.
+ */
+uint64
+statement_preparations(void)
+{
+	return plans_made + rows_tables_studied();
 }
 
 /* Execute the plan with the settings that it is to be made with. */
@@ -180,7 +197,7 @@ static int
 execute_plan(Statement *statement, const Arguments *args, bool read_only)
 {
 	SPIPlanPtr	plan = kept_plan(statement);
-	bool		replan = statement->by_index && !statement_is_planned(statement);
+	bool		replan = statement->by_index && !has_plan(statement);
 	int			level = replan ? close_other_ways() : 0;
 	int			rc = SPI_execute_plan(plan, (Datum *) args->values, args->nulls, read_only, 0);
 
@@ -188,8 +205,29 @@ execute_plan(Statement *statement, const Arguments *args, bool read_only)
 	{
 		AtEOXact_GUC(true, level);
 		statement->planned = true;
+		plans_made++;
 	}
 	return rc;
+}
+
+/*
+ * Let the direct function of a statement take its place, with the snapshot that
+ * the statement would have.
+ */
+static bool
+run_directly(Statement *statement, const Arguments *args, bool read_only, Answer *answer)
+{
+	bool		done;
+
+	if (read_only)
+		return statement->direct(args, answer);
+
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	done = statement->direct(args, answer);
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+	return done;
 }
 
 static uint64
@@ -198,6 +236,17 @@ execute(Statement *statement, const Arguments *args, bool read_only)
 	int			rc;
 
 	Assert(args->n == statement->nargs);
+	if (statement->direct != NULL && rows_allowed(read_only))
+	{
+		Answer	   *answer = palloc0(sizeof(Answer));
+
+		if (run_directly(statement, args, read_only, answer))
+		{
+			last_answer = answer;
+			return answer->found;
+		}
+	}
+	last_answer = NULL;
 	rc = execute_plan(statement, args, read_only);
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(rc));
@@ -230,6 +279,7 @@ statement_look(Statement *statement, const Arguments *args)
 {
 	int			rc;
 
+	last_answer = NULL;
 	rc = SPI_execute_snapshot(kept_plan(statement), (Datum *) args->values, args->nulls,
 							  GetLatestSnapshot(), InvalidSnapshot, true, false, 0);
 	if (rc < 0)
@@ -305,6 +355,95 @@ refuse_lost_row(void)
 			 errhint("Look for a trigger or rule that drops rows.")));
 }
 
+/* ------------------------------------------------------------------------
+ * Results
+ * ------------------------------------------------------------------------ */
+
+/*
+ * A function that is called in between has results of its own: see
+ * caller_enter_...() and caller_leave().
+ */
+Answer *
+result_set_aside(void)
+{
+	Answer	   *current = last_answer;
+
+	last_answer = NULL;
+	return current;
+}
+
+void
+result_take_up(Answer *former)
+{
+	last_answer = former;
+}
+
+static void
+add_answer(Answer *answer, Datum value, bool isnull)
+{
+	if (answer->n >= ANSWER_MAX_COLUMNS)
+		elog(ERROR, "too many columns of an answer");
+	answer->values[answer->n] = value;
+	answer->nulls[answer->n] = isnull;
+	answer->n++;
+}
+
+void
+answer_null(Answer *answer)
+{
+	add_answer(answer, (Datum) 0, true);
+}
+
+/* what a Datum points to must be in memory of this SPI connection */
+void
+answer_datum(Answer *answer, Datum value)
+{
+	add_answer(answer, value, false);
+}
+
+void
+answer_uuid(Answer *answer, pg_uuid_t value)
+{
+	pg_uuid_t  *copy = palloc(sizeof(pg_uuid_t));
+
+	*copy = value;
+	add_answer(answer, UUIDPGetDatum(copy), false);
+}
+
+void
+answer_int32(Answer *answer, int32 value)
+{
+	add_answer(answer, Int32GetDatum(value), false);
+}
+
+void
+answer_int64(Answer *answer, int64 value)
+{
+	add_answer(answer, Int64GetDatum(value), false);
+}
+
+void
+answer_bool(Answer *answer, bool value)
+{
+	add_answer(answer, BoolGetDatum(value), false);
+}
+
+/* for result_text() only; NULL for an SQL NULL */
+void
+answer_text(Answer *answer, const char *value)
+{
+	add_answer(answer, CStringGetDatum(value), value == NULL);
+}
+
+static Datum
+answer_column(int column, bool *isnull)
+{
+	if (column > last_answer->n)
+		elog(ERROR, "a result has no column %d", column);
+	*isnull = last_answer->nulls[column - 1];
+	return last_answer->values[column - 1];
+}
+
 /* The first row of the last result. */
 static HeapTuple
 result_row(void)
@@ -315,8 +454,10 @@ result_row(void)
 }
 
 static Datum
-result_datum(int column, bool *isnull)
+result_get(int column, bool *isnull)
 {
+	if (last_answer != NULL)
+		return answer_column(column, isnull);
 	return SPI_getbinval(result_row(), SPI_tuptable->tupdesc, column, isnull);
 }
 
@@ -325,7 +466,7 @@ static Datum
 result_not_null(int column)
 {
 	bool		isnull;
-	Datum		value = result_datum(column, &isnull);
+	Datum		value = result_get(column, &isnull);
 
 	if (isnull)
 		elog(ERROR, "unexpected NULL in column %d of a result", column);
@@ -337,7 +478,7 @@ result_isnull(int column)
 {
 	bool		isnull;
 
-	(void) result_datum(column, &isnull);
+	(void) result_get(column, &isnull);
 	return isnull;
 }
 
@@ -369,7 +510,18 @@ result_uuid(int column)
 char *
 result_text(int column)
 {
+	bool		isnull;
+
+	if (last_answer != NULL)
+		return DatumGetCString(answer_column(column, &isnull));
 	return SPI_getvalue(result_row(), SPI_tuptable->tupdesc, column);
+}
+
+/* Of any type; goes with the result. */
+Datum
+result_datum(int column)
+{
+	return result_not_null(column);
 }
 
 /* A copy that outlives SPI_finish(); good for any type of variable length. */
@@ -377,4 +529,11 @@ Datum
 result_jsonb(int column)
 {
 	return SPI_datumTransfer(result_not_null(column), false, -1);
+}
+
+/* What a direct function made of all rows; NULL where SQL found them. */
+void *
+result_rows(void)
+{
+	return last_answer ? last_answer->rows : NULL;
 }

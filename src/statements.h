@@ -22,19 +22,7 @@
 #include "compat.h"
 
 #define STATEMENT_MAX_ARGS 16
-
-typedef struct Statement
-{
-	const char *text;			/* fixed; @extschema@ stands for our schema */
-	bool		by_index;		/* finds its few rows by index, however many
-								 * there are */
-	int			nargs;
-	Oid			argtypes[STATEMENT_MAX_ARGS];
-	/* kept by statements.c */
-	SPIPlanPtr	plan;
-	bool		planned;
-	uint64		generation;
-} Statement;
+#define ANSWER_MAX_COLUMNS 8
 
 /* arguments of a statement or of a function: values with their null flags */
 typedef struct Arguments
@@ -45,6 +33,36 @@ typedef struct Arguments
 } Arguments;
 
 #define NO_ARGUMENTS ((Arguments) {.n = 0})
+
+/* what a direct function found: how many rows, and the columns of the first */
+typedef struct Answer
+{
+	uint64		found;
+	int			n;
+	Datum		values[ANSWER_MAX_COLUMNS];
+	bool		nulls[ANSWER_MAX_COLUMNS];
+	void	   *rows;			/* all of them, as the function likes */
+} Answer;
+
+/*
+ * Does to rows what a statement says.  False, with nothing written, where that
+ * is not possible: then the statement runs.
+ */
+typedef bool (*DirectFunction) (const Arguments *args, Answer *answer);
+
+typedef struct Statement
+{
+	const char *text;			/* fixed; @extschema@ stands for our schema */
+	DirectFunction direct;		/* NULL: there is none */
+	bool		by_index;		/* finds its few rows by index, however many
+								 * there are */
+	int			nargs;
+	Oid			argtypes[STATEMENT_MAX_ARGS];
+	/* kept by statements.c */
+	SPIPlanPtr	plan;
+	bool		planned;
+	uint64		generation;
+} Statement;
 
 extern void argument_add(Arguments *args, Datum value, bool isnull);
 extern void argument_uuid(Arguments *args, const pg_uuid_t *value);
@@ -57,7 +75,19 @@ extern uint64 statement_run(Statement *statement, const Arguments *args);
 extern uint64 statement_read(Statement *statement, const Arguments *args);
 extern uint64 statement_look(Statement *statement, const Arguments *args);
 
-extern bool statement_is_planned(const Statement *statement);
+extern uint64 statement_preparations(void);
+
+/* columns of an answer, in their order */
+extern void answer_null(Answer *answer);
+extern void answer_datum(Answer *answer, Datum value);
+extern void answer_uuid(Answer *answer, pg_uuid_t value);
+extern void answer_int32(Answer *answer, int32 value);
+extern void answer_int64(Answer *answer, int64 value);
+extern void answer_bool(Answer *answer, bool value);
+extern void answer_text(Answer *answer, const char *value);
+
+extern Answer *result_set_aside(void);
+extern void result_take_up(Answer *former);
 
 typedef void (*RowFunction) (HeapTuple row, TupleDesc desc, void *arg);
 
@@ -74,6 +104,8 @@ extern bool result_bool(int column);
 extern bool result_isnull(int column);
 extern pg_uuid_t result_uuid(int column);
 extern char *result_text(int column);
+extern Datum result_datum(int column);
 extern Datum result_jsonb(int column);
+extern void *result_rows(void);
 
 #endif							/* STUDIO_STATEMENTS_H */

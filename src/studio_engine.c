@@ -13,6 +13,7 @@
 
 #include "compat.h"
 #include "restore.h"
+#include "rows.h"
 
 STUDIO_MODULE_MAGIC;
 
@@ -26,6 +27,15 @@ _PG_init(void)
 							 "Heeded only in sessions of a superuser or of the owner of the data.",
 							 &maintenance_mode,
 							 false,
+							 PGC_USERSET,
+							 GUC_NOT_IN_SAMPLE,
+							 NULL, NULL, NULL);
+
+	DefineCustomBoolVariable("studio_engine.direct_rows",
+							 "Lets studio_engine write the rows of its hottest tables without SQL.",
+							 "Tables that were altered are written by SQL in any case.",
+							 &direct_rows,
+							 true,
 							 PGC_USERSET,
 							 GUC_NOT_IN_SAMPLE,
 							 NULL, NULL, NULL);

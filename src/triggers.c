@@ -161,6 +161,28 @@ row_get_text(TupleDesc desc, HeapTuple row, const char *column)
 	return isnull ? NULL : TextDatumGetCString(value);
 }
 
+static bool
+same_value(TupleDesc desc, HeapTuple a, HeapTuple b, int number)
+{
+	Form_pg_attribute att = TupleDescAttr(desc, number - 1);
+	bool		a_null,
+				b_null;
+	Datum		a_value = heap_getattr(a, number, desc, &a_null);
+	Datum		b_value = heap_getattr(b, number, desc, &b_null);
+
+	return a_null == b_null &&
+		(a_null || datumIsEqual(a_value, b_value, att->attbyval, att->attlen));
+}
+
+/*
+ * Have two rows the same in a column, as it is stored?
+ */
+bool
+row_same_value(TupleDesc desc, HeapTuple a, HeapTuple b, const char *column)
+{
+	return same_value(desc, a, b, column_number(desc, column));
+}
+
 /*
  * Does the row that is written differ from the old one in this column, as it is
  * stored?  Never true of a column that the statement leaves alone; a long value
@@ -169,14 +191,7 @@ row_get_text(TupleDesc desc, HeapTuple row, const char *column)
 bool
 row_changed(const RowEdit *edit, HeapTuple old, const char *column, Oid type)
 {
-	Form_pg_attribute att = TupleDescAttr(edit->desc, column_number(edit->desc, column) - 1);
-	bool		was_null,
-				is_null;
-	Datum		was = row_get(edit->desc, old, column, type, &was_null);
-	Datum		is = row_get(edit->desc, edit->row, column, type, &is_null);
-
-	return was_null != is_null ||
-		(!was_null && !datumIsEqual(was, is, att->attbyval, att->attlen));
+	return !same_value(edit->desc, old, edit->row, column_of_type(edit->desc, column, type));
 }
 
 /* The same of a text, by its characters; NULL and the empty text are equal. */

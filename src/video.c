@@ -22,6 +22,7 @@
 #include "checks.h"
 #include "errors.h"
 #include "holds.h"
+#include "job_rows.h"
 #include "jobs.h"
 #include "ledger.h"
 #include "monitor.h"
@@ -65,6 +66,7 @@ static Statement lock_project_jobs = {
 static Statement select_job = {
 	.by_index = true,
 	.text = "SELECT pg_catalog.to_jsonb(j) FROM @extschema@.jobs j WHERE j.id = $1",
+	.direct = select_job_directly,
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_project_owner = {
@@ -137,6 +139,7 @@ static Statement update_job = {
 	"   SET status = $2::@extschema@.job_status, progress = COALESCE($3, j.progress),"
 	"       status_message = COALESCE($4, j.status_message)"
 	" WHERE j.id = $1",
+	.direct = update_job_directly,
 	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, INT4OID, TEXTOID}
 };
 static Statement update_progress = {
@@ -154,6 +157,7 @@ static Statement finish_job = {
 	"       manifest_json = COALESCE($3, j.manifest_json),"
 	"       cost_credits_final = COALESCE($4, j.cost_credits_final)"
 	" WHERE j.id = $1",
+	.direct = finish_job_directly,
 	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, JSONBOID, INT4OID}
 };
 static Statement differs_from_finished = {

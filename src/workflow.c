@@ -188,6 +188,56 @@ is_legal(const Workflow *flow, int from, int to, TupleDesc desc, HeapTuple row)
 	return false;
 }
 
+/* A new row begins at the first state, or where a service says. */
+static int
+check_start(const Workflow *flow, Relation rel, HeapTuple new)
+{
+	char	   *label = row_get_label(RelationGetDescr(rel), new, flow->column);
+	int			to = flow_state(flow, label);
+
+	if (to == UNKNOWN_STATE || (to != 0 && !caller_is_service()))
+		refuse_transition(flow, rel, "the start", label, flow->states[0]);
+	return to;
+}
+
+/* The state may stay as it is, whatever it is, or change as the flow says. */
+static void
+check_move(const Workflow *flow, Relation rel, HeapTuple old, HeapTuple new, int *from, int *to)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	char	   *label = row_get_label(desc, new, flow->column);
+	char	   *old_label;
+
+	*to = *from = flow_state(flow, label);
+	if (row_same_value(desc, old, new, flow->column))
+		return;
+	old_label = row_get_label(desc, old, flow->column);
+	if (label != NULL && old_label != NULL && strcmp(label, old_label) == 0)
+		return;
+	*from = flow_state(flow, old_label);
+	if (!is_legal(flow, *from, *to, desc, new))
+		refuse_transition(flow, rel, old_label, label, allowed_from(flow, *from));
+}
+
+/*
+ * The row as it is to be stored: refuses an illegal transition, and stamps a
+ * legal one.  There is no old row of one that is inserted.
+ */
+HeapTuple
+workflow_write(const Workflow *flow, Relation rel, HeapTuple old, HeapTuple new)
+{
+	RowEdit		edit = {.desc = RelationGetDescr(rel),.row = new};
+	int			from = UNKNOWN_STATE,
+				to;
+
+	if (old == NULL)
+		to = check_start(flow, rel, new);
+	else
+		check_move(flow, rel, old, new, &from, &to);
+	flow->stamp(&edit, old, from, to);
+	return row_edit_apply(&edit);
+}
+
 /*
  * enforce_workflow(workflow) returns trigger: BEFORE INSERT OR UPDATE.
  */
@@ -196,43 +246,13 @@ enforce_workflow(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_INSERT | ON_UPDATE, 1);
 	const Workflow *flow = flow_by_name(data->tg_trigger->tgargs[0]);
-	TupleDesc	desc = RelationGetDescr(data->tg_relation);
-	RowEdit		edit = {.desc = desc,.row = trigger_new_row(data)};
-	HeapTuple	old = NULL;
-	char	   *label,
-			   *old_label = NULL;
-	int			from,
-				to;
+	HeapTuple	old = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_trigtuple : NULL;
 
 	if (restoring())
-		return PointerGetDatum(edit.row);
+		return PointerGetDatum(trigger_new_row(data));
 	if (flow == NULL)
 		refuse_value("the argument of the trigger", "the name of a workflow");
-
-	label = row_get_label(desc, edit.row, flow->column);
-	to = flow_state(flow, label);
-	if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
-	{
-		from = UNKNOWN_STATE;
-		if (to == UNKNOWN_STATE || (to != 0 && !caller_is_service()))
-			refuse_transition(flow, data->tg_relation, "the start", label, flow->states[0]);
-	}
-	else
-	{
-		old = data->tg_trigtuple;
-		old_label = row_get_label(desc, old, flow->column);
-		if (label == old_label || (label && old_label && strcmp(label, old_label) == 0))
-			from = to;
-		else
-		{
-			from = flow_state(flow, old_label);
-			if (!is_legal(flow, from, to, desc, edit.row))
-				refuse_transition(flow, data->tg_relation, old_label, label, allowed_from(flow, from));
-		}
-	}
-
-	flow->stamp(&edit, old, from, to);
-	return PointerGetDatum(row_edit_apply(&edit));
+	return PointerGetDatum(workflow_write(flow, data->tg_relation, old, trigger_new_row(data)));
 }
 
 /* One row of workflow_transitions(). */

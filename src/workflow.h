@@ -11,6 +11,8 @@
 
 pg_noreturn extern void workflow_refuse(const Workflow *flow, int from, int to);
 
+extern HeapTuple workflow_write(const Workflow *flow, Relation rel, HeapTuple old, HeapTuple new);
+
 extern void workflow_retry(const char *row_id, void (*work) (void *arg), void *arg);
 
 #endif							/* STUDIO_WORKFLOW_H */

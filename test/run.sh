@@ -1,5 +1,6 @@
 #!/bin/bash
 # Runs the tests: test/run.sh [lint|regress|isolation|pgtap|tap|soak]..., all but soak when none is named.
+# regress_sql and isolation_sql are regress and isolation once more, with studio_engine.direct_rows off.
 #
 # Builds with every warning an error and with the assertions of our own code switched on, against a private
 # copy of the server.  What a failed suite leaves is copied to test/output/.  Pitfall: a suite without a
@@ -16,7 +17,7 @@ source "$repository/test/lib/packages.sh"
 source "$repository/test/lib/server.sh"
 exec </dev/null
 
-all_suites=(lint regress isolation pgtap tap)
+all_suites=(lint regress regress_sql isolation isolation_sql pgtap tap)
 # which warnings there are is said by PG_CFLAGS in the Makefile
 flags=(-Werror -DUSE_ASSERT_CHECKING)
 
@@ -40,6 +41,20 @@ suite_isolation() {
 	as_server env PGISOLATIONTIMEOUT=60 "$pgxs/src/test/isolation/pg_isolation_regress" --bindir="$bin" \
 		--inputdir=test/isolation --outputdir=output_iso --use-existing --dbname=isolation "${names[@]}" ||
 		fail_with_diffs isolation output_iso/{regression.diffs,regression.out,results}
+}
+
+# What the direct functions do cannot be told from what the statements in their place do.
+by_statement() {
+	environment+=(PGOPTIONS='-c studio_engine.direct_rows=off')
+	"$@"
+}
+
+suite_regress_sql() {
+	by_statement suite_regress
+}
+
+suite_isolation_sql() {
+	by_statement suite_isolation
 }
 
 suite_pgtap() {

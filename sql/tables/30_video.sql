@@ -59,7 +59,7 @@ CREATE TABLE @extschema@.jobs (
   CONSTRAINT jobs_project_id_fkey FOREIGN KEY (project_id) REFERENCES @extschema@.projects (id) ON DELETE CASCADE,
   CONSTRAINT jobs_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users (id) ON DELETE CASCADE,
   CONSTRAINT jobs_progress_check CHECK (progress BETWEEN 0 AND 100)
-);
+) WITH (fillfactor = 70);
 CREATE INDEX idx_jobs_user ON @extschema@.jobs (user_id);
 CREATE INDEX idx_jobs_project ON @extschema@.jobs (project_id);
 CREATE INDEX idx_jobs_status ON @extschema@.jobs (status);

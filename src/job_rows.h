@@ -1,0 +1,18 @@
+/*
+ * job_rows.h
+ *	  What the statements on jobs do, done to rows.
+ */
+#ifndef STUDIO_JOB_ROWS_H
+#define STUDIO_JOB_ROWS_H
+
+#include "statements.h"
+
+extern bool lock_job_directly(const Arguments *args, Answer *answer);
+extern bool try_lock_job_directly(const Arguments *args, Answer *answer);
+extern bool select_job_directly(const Arguments *args, Answer *answer);
+extern bool set_reserved_directly(const Arguments *args, Answer *answer);
+extern bool set_final_directly(const Arguments *args, Answer *answer);
+extern bool update_job_directly(const Arguments *args, Answer *answer);
+extern bool finish_job_directly(const Arguments *args, Answer *answer);
+
+#endif							/* STUDIO_JOB_ROWS_H */

@@ -1,0 +1,447 @@
+/*
+ * ledger_rows.c
+ *	  What the statements on accounts and the ledger do, done to rows.
+ *
+ * Pitfall: no trigger fires here, so insert_entry_directly() books what it
+ * inserts, as the trigger of the ledger does for a statement.
+ *
+ * Lock order: job, then account.  An entry that names a job is made under the
+ * lock of that job, and every entry under that of the account, so that neither
+ * can go away before the entry is there.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "common/int.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "caller.h"
+#include "ledger.h"
+#include "ledger_rows.h"
+#include "rows.h"
+#include "settings.h"
+#include "triggers.h"
+
+/* columns of credit_accounts, in their order */
+enum AccountColumn
+{
+	ACCOUNT_USER = 1,
+	ACCOUNT_BALANCE,
+	ACCOUNT_RESERVED,
+	ACCOUNT_ENTRIES,
+	ACCOUNT_UPDATED
+};
+
+static const RowColumn account_columns[] = {
+	{"user_id", UUIDOID},
+	{"balance", INT4OID},
+	{"reserved", INT4OID},
+	{"entries", INT8OID},
+	{"updated_at", TIMESTAMPTZOID}
+};
+
+static const RowTrigger account_triggers[] = {
+	{"tr_credit_accounts_guard", "guard_account",
+	TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE, false},
+	{"tr_credit_accounts_truncate", "guard_account", TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_TRUNCATE, false}
+};
+
+/* never written */
+static const AttrNumber account_parents[] = {ACCOUNT_USER};
+
+#define BY_USER 0
+
+static RowTable accounts_table = {
+	.name = "credit_accounts",
+	.columns = account_columns,.ncolumns = lengthof(account_columns),
+	.triggers = account_triggers,.ntriggers = lengthof(account_triggers),
+	.parents = account_parents,.nparents = lengthof(account_parents),
+	.lookups = {{.name = "credit_accounts_pkey",.nkeys = 1,.columns = {ACCOUNT_USER},.equals = {F_UUID_EQ}}},
+	.updates = true
+};
+
+/* columns of credit_ledger, in their order */
+enum EntryColumn
+{
+	ENTRY_ID = 1,
+	ENTRY_USER,
+	ENTRY_TYPE,
+	ENTRY_AMOUNT,
+	ENTRY_BALANCE_AFTER,
+	ENTRY_NOTE,
+	ENTRY_JOB,
+	ENTRY_PAYMENT,
+	ENTRY_CREATED,
+	ENTRY_NO,
+	ENTRY_KEY,
+	ENTRY_EXPIRES,
+	ENTRY_REVERSES
+};
+
+#define ENTRY_COLUMNS ENTRY_REVERSES
+
+static const RowColumn entry_columns[] = {
+	{"id", UUIDOID},
+	{"user_id", UUIDOID},
+	{"type", TEXTOID},
+	{"amount", INT4OID},
+	{"balance_after", INT4OID},
+	{"note", TEXTOID},
+	{"job_id", UUIDOID},
+	{"stripe_payment_id", TEXTOID},
+	{"created_at", TIMESTAMPTZOID},
+	{"entry_no", INT8OID},
+	{"idempotency_key", TEXTOID},
+	{"expires_at", TIMESTAMPTZOID},
+	{"reverses", UUIDOID}
+};
+
+static const RowTrigger entry_triggers[] = {
+	{"tr_credit_ledger_enter", "enter_in_ledger", TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT, false},
+	{"tr_credit_ledger_verify", "verify_inserted_entries", TRIGGER_TYPE_INSERT, false},
+	{"tr_credit_ledger_chain", "chain_entry", TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT, false},
+	{"tr_credit_ledger_guard", "guard_ledger",
+	TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE, false},
+	{"tr_credit_ledger_truncate", "guard_ledger", TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_TRUNCATE, false}
+};
+
+/* locked by whoever makes the entry */
+static const AttrNumber entry_parents[] = {ENTRY_USER, ENTRY_JOB};
+
+#define BY_JOB 0
+
+static RowTable ledger_table = {
+	.name = "credit_ledger",
+	.columns = entry_columns,.ncolumns = lengthof(entry_columns),
+	.triggers = entry_triggers,.ntriggers = lengthof(entry_triggers),
+	.parents = entry_parents,.nparents = lengthof(entry_parents),
+	.lookups = {{.name = "idx_credit_job",.nkeys = 1,.columns = {ENTRY_JOB},.equals = {F_UUID_EQ}}},
+	.inserts = true
+};
+
+/* columns of studio_engine.expiring_credits, in their order */
+enum WatchColumn
+{
+	WATCH_ENTRY = 1,
+	WATCH_USER,
+	WATCH_EXPIRES,
+	WATCH_WAITING
+};
+
+static const RowColumn watch_columns[] = {
+	{"entry_id", UUIDOID},
+	{"user_id", UUIDOID},
+	{"expires_at", TIMESTAMPTZOID},
+	{"waiting", BOOLOID}
+};
+
+static const AttrNumber watch_parents[] = {WATCH_USER};
+
+static RowTable expiring_table = {
+	.schema = "studio_engine",.name = "expiring_credits",
+	.columns = watch_columns,.ncolumns = lengthof(watch_columns),
+	.parents = watch_parents,.nparents = lengthof(watch_parents),
+	.lookups = {{.name = "idx_expiring_credits_user",.nkeys = 1,.columns = {WATCH_USER},.equals = {F_UUID_EQ}}}
+};
+
+/* ------------------------------------------------------------------------
+ * Accounts
+ * ------------------------------------------------------------------------ */
+
+bool
+select_balance_directly(const Arguments *args, Answer *answer)
+{
+	Row			row;
+
+	if (!rows_open(&accounts_table, AccessShareLock, &row))
+		return false;
+	if (rows_find(&row, BY_USER, args->values))
+	{
+		answer_int32(answer, rows_int32(&row, ACCOUNT_BALANCE));
+		answer->found = 1;
+	}
+	rows_close(&row);
+	return true;
+}
+
+/* Find and lock the account of the first argument. */
+static bool
+lock_account(Row *row, const Arguments *args, LockWaitPolicy policy)
+{
+	return rows_find(row, BY_USER, args->values) &&
+		rows_lock(row, LockTupleNoKeyExclusive, policy) == ROW_LOCKED &&
+		(!row->moved || rows_match(row, BY_USER, args->values));
+}
+
+/* Has credit of this user expired, and of what jobs hold? */
+static void
+answer_due(Row *watched, const Arguments *args, Answer *answer)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		due = false,
+				due_held = false;
+	RowScan		scan;
+
+	rows_scan(watched, BY_USER, 1, args->values, &scan);
+	while (rows_next(&scan))
+	{
+		if (rows_int64(watched, WATCH_EXPIRES) > now)
+			continue;
+		if (rows_bool(watched, WATCH_WAITING))
+			due_held = true;
+		else
+			due = true;
+	}
+	rows_scan_end(&scan);
+	answer_bool(answer, due);
+	answer_bool(answer, due_held);
+}
+
+bool
+lock_account_directly(const Arguments *args, Answer *answer)
+{
+	Row			row,
+				watched;
+
+	if (!rows_open(&expiring_table, AccessShareLock, &watched))
+		return false;
+	if (!rows_open(&accounts_table, RowShareLock, &row))
+	{
+		rows_close(&watched);
+		return false;
+	}
+	if (lock_account(&row, args, LockWaitBlock))
+	{
+		answer_int32(answer, rows_int32(&row, ACCOUNT_BALANCE));
+		answer_int32(answer, rows_int32(&row, ACCOUNT_RESERVED));
+		answer_due(&watched, args, answer);
+		answer->found = 1;
+	}
+	rows_close(&row);
+	rows_close(&watched);
+	return true;
+}
+
+bool
+try_lock_account_directly(const Arguments *args, Answer *answer)
+{
+	Row			row;
+
+	if (!rows_open(&accounts_table, RowShareLock, &row))
+		return false;
+	answer->found = lock_account(&row, args, LockWaitSkip) ? 1 : 0;
+	rows_close(&row);
+	return true;
+}
+
+/* Write the locked account; false when a number would not fit. */
+static bool
+book(Row *row, int32 amount, int32 reserved, Answer *answer)
+{
+	RowEdit		edit = {.desc = RelationGetDescr(row->rel),.row = rows_tuple(row)};
+	int64		entries = rows_int64(row, ACCOUNT_ENTRIES) + 1;
+	int32		balance;
+
+	if (pg_add_s32_overflow(rows_int32(row, ACCOUNT_BALANCE), amount, &balance) ||
+		pg_add_s32_overflow(rows_int32(row, ACCOUNT_RESERVED), reserved, &reserved))
+		return false;
+
+	row_set(&edit, "balance", INT4OID, Int32GetDatum(balance));
+	row_set(&edit, "reserved", INT4OID, Int32GetDatum(reserved));
+	row_set(&edit, "entries", INT8OID, Int64GetDatum(entries));
+	row_set(&edit, "updated_at", TIMESTAMPTZOID, TimestampTzGetDatum(GetCurrentTimestamp()));
+	rows_update(row, row_edit_apply(&edit));
+	answer_int32(answer, balance);
+	answer_int64(answer, entries);
+	return true;
+}
+
+bool
+book_on_account_directly(const Arguments *args, Answer *answer)
+{
+	Row			row;
+	bool		done = true;
+
+	if (!rows_open(&accounts_table, RowExclusiveLock, &row))
+		return false;
+	answer->found = lock_account(&row, args, LockWaitBlock) ? 1 : 0;
+	if (answer->found > 0)
+		done = book(&row, DatumGetInt32(args->values[1]), DatumGetInt32(args->values[2]), answer);
+	rows_close(&row);
+	return done;
+}
+
+/* ------------------------------------------------------------------------
+ * The ledger
+ * ------------------------------------------------------------------------ */
+
+/* Where the arguments of the statement go. */
+static const AttrNumber entry_arguments[] = {
+	ENTRY_USER, ENTRY_TYPE, ENTRY_AMOUNT, ENTRY_NOTE, ENTRY_JOB, ENTRY_PAYMENT, ENTRY_KEY, ENTRY_EXPIRES, ENTRY_REVERSES
+};
+
+#define EXPIRES_ARGUMENT 7
+
+static void
+insert_entry(Row *row, const Arguments *args, pg_uuid_t *id, int32 balance, int64 entry_no)
+{
+	Datum		values[ENTRY_COLUMNS];
+	bool		nulls[ENTRY_COLUMNS] = {false};
+
+	for (int i = 0; i < (int) lengthof(entry_arguments); i++)
+	{
+		values[entry_arguments[i] - 1] = args->values[i];
+		nulls[entry_arguments[i] - 1] = args->nulls[i] == 'n';
+	}
+	values[ENTRY_ID - 1] = UUIDPGetDatum(id);
+	values[ENTRY_BALANCE_AFTER - 1] = Int32GetDatum(balance);
+	values[ENTRY_CREATED - 1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	values[ENTRY_NO - 1] = Int64GetDatum(entry_no);
+	rows_insert(row, values, nulls);
+}
+
+/*
+ * Entries that expire are put on a list, and hashed ones in a chain: the
+ * triggers of the statement do that.
+ */
+static bool
+is_plain(const Arguments *args)
+{
+	return args->nulls[EXPIRES_ARGUMENT] == 'n' && setting_int32("ledger_hash_chain", 0) == 0;
+}
+
+bool
+insert_entry_directly(const Arguments *args, Answer *answer)
+{
+	pg_uuid_t	id = *DatumGetUUIDP(DirectFunctionCall1(gen_random_uuid, (Datum) 0));
+	Row			row;
+	int32		balance;
+	int64		entry_no;
+
+	if (!is_plain(args) || !rows_open(&ledger_table, RowExclusiveLock, &row))
+		return false;
+	ledger_book(DatumGetUUIDP(args->values[0]), TextDatumGetCString(args->values[1]),
+				DatumGetInt32(args->values[2]), &balance, &entry_no);
+	insert_entry(&row, args, &id, balance, entry_no);
+	rows_close(&row);
+
+	answer_uuid(answer, id);
+	answer_bool(answer, true);
+	answer->found = 1;
+	return true;
+}
+
+/* ------------------------------------------------------------------------
+ * The hold of a job
+ * ------------------------------------------------------------------------ */
+
+/* what the entries of a job say */
+typedef struct HoldSum
+{
+	int64		open;
+	int64		charged;
+	int64		last_no;		/* of the entry that took the last hold; 0:
+								 * none */
+	int32		taken;
+	pg_uuid_t	last_id;
+	bool		used;			/* there are usage entries */
+} HoldSum;
+
+static bool
+is_of_type(Row *row, const char *type)
+{
+	bool		isnull;
+	text	   *value = DatumGetTextPP(rows_get(row, ENTRY_TYPE, &isnull));
+	size_t		length = strlen(type);
+
+	return VARSIZE_ANY_EXHDR(value) == length && memcmp(VARDATA_ANY(value), type, length) == 0;
+}
+
+static void
+add_reserve(Row *row, HoldSum *sum)
+{
+	int32		amount = rows_int32(row, ENTRY_AMOUNT);
+	int64		entry_no = rows_int64(row, ENTRY_NO);
+
+	sum->open -= amount;
+	if (amount < 0 && entry_no > sum->last_no)
+	{
+		sum->last_no = entry_no;
+		sum->taken = -amount;
+		sum->last_id = rows_uuid(row, ENTRY_ID);
+	}
+}
+
+static bool
+is_entry_of(Row *row, Datum user_id)
+{
+	pg_uuid_t	user = rows_uuid(row, ENTRY_USER);
+
+	return uuid_equal(&user, DatumGetUUIDP(user_id));
+}
+
+static void
+sum_reserves(Row *row, const Arguments *args, HoldSum *sum)
+{
+	RowScan		scan;
+
+	rows_scan(row, BY_JOB, 1, args->values, &scan);
+	while (rows_next(&scan))
+	{
+		if (!is_entry_of(row, args->values[1]))
+			continue;
+		if (is_of_type(row, "reserve"))
+			add_reserve(row, sum);
+		else if (is_of_type(row, "usage"))
+			sum->used = true;
+	}
+	rows_scan_end(&scan);
+}
+
+/* What was charged since the last hold was taken. */
+static void
+sum_usage(Row *row, const Arguments *args, HoldSum *sum)
+{
+	RowScan		scan;
+
+	rows_scan(row, BY_JOB, 1, args->values, &scan);
+	while (rows_next(&scan))
+	{
+		if (is_entry_of(row, args->values[1]) && is_of_type(row, "usage") &&
+			rows_int64(row, ENTRY_NO) > sum->last_no)
+			sum->charged -= rows_int32(row, ENTRY_AMOUNT);
+	}
+	rows_scan_end(&scan);
+}
+
+bool
+select_hold_directly(const Arguments *args, Answer *answer)
+{
+	Row			row;
+	HoldSum		sum = {.open = 0};
+
+	if (!rows_open(&ledger_table, AccessShareLock, &row))
+		return false;
+	sum_reserves(&row, args, &sum);
+	if (sum.used && sum.last_no > 0)
+		sum_usage(&row, args, &sum);
+	rows_close(&row);
+
+	if (sum.open != (int32) sum.open)
+		return false;
+	answer_int32(answer, (int32) sum.open);
+	answer_int32(answer, sum.taken);
+	if (sum.last_no > 0)
+		answer_uuid(answer, sum.last_id);
+	else
+		answer_null(answer);
+	answer_int64(answer, sum.charged);
+	answer->found = 1;
+	return true;
+}

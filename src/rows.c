@@ -1,0 +1,894 @@
+/*
+ * rows.c
+ *	  Rows of our hottest tables, read and written without SQL: index scans,
+ *	  row locks, inserts, updates and deletes as the executor does them, without
+ *	  a plan, a portal and the triggers.
+ *
+ * The triggers are ours, and the functions that come here do their work.  So
+ * this road is open only to tables that are as we installed them: our columns,
+ * our triggers and no others, plain btree indexes, no rules, no inheritance,
+ * no FORCE ROW LEVEL SECURITY.  That is decided once and again after every
+ * change of the table; else the statement runs.  Constraints are not taken on
+ * trust: they are checked for every row.
+ *
+ * Pitfall: what an executor does unasked must be asked for here.  A row is
+ * found with the active snapshot, and then somebody may have changed it: at
+ * READ COMMITTED rows_lock() goes on with the newest version, which need not be
+ * what was looked for any more (Row.moved); at the higher levels it fails with
+ * 40001.  Keys that refer to other rows are not checked: whoever writes them
+ * has locked the rows.
+ *
+ * Lock order: the caller's.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/index.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_enum.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/execPartition.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_func.h"
+#include "storage/bufmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "restore.h"
+#include "rows.h"
+
+/* how often a table is looked at anew that changes meanwhile */
+#define MAX_ATTEMPTS 3
+
+bool		direct_rows = true;
+
+static uint64 tables_studied = 0;
+
+/* an index of a table, and the rows that it holds */
+typedef struct RowIndex
+{
+	Oid			oid;
+	IndexInfo  *info;
+	ExprState  *predicate;		/* NULL: all */
+} RowIndex;
+
+/* what is known of a table that is as it was installed */
+struct RowLayout
+{
+	MemoryContext context;
+	int			nindexes;
+	RowIndex   *indexes;
+	int			lookups[ROWS_MAX_LOOKUPS];	/* positions among the indexes */
+	int			nchecks;
+	ExprState **checks;
+	ExprContext *econtext;		/* for predicates and checks */
+};
+
+/* ------------------------------------------------------------------------
+ * Is the table as it was installed?
+ * ------------------------------------------------------------------------ */
+
+static bool
+is_kind_of_table(Relation rel)
+{
+	return rel->rd_rel->relkind == RELKIND_RELATION &&
+		rel->rd_tableam == GetHeapamTableAmRoutine() &&
+		rel->rd_rules == NULL &&
+		!rel->rd_rel->relispartition &&
+		!rel->rd_rel->relhassubclass &&
+		!rel->rd_rel->relforcerowsecurity;
+}
+
+/* What the owner may do by statement, no more. */
+static bool
+owner_may_write(const RowTable *table, Relation rel)
+{
+	AclMode		needed = ACL_SELECT |
+	(table->inserts ? ACL_INSERT : 0) |
+	(table->updates ? ACL_UPDATE : 0) |
+	(table->deletes ? ACL_DELETE : 0);
+	Oid			owner = engine_owner();
+
+	return rel->rd_rel->relowner == owner &&
+		pg_class_aclmask(RelationGetRelid(rel), owner, needed, ACLMASK_ALL) == needed;
+}
+
+static bool
+has_our_columns(const RowTable *table, TupleDesc desc)
+{
+	if (desc->natts != table->ncolumns)
+		return false;
+	for (int i = 0; i < table->ncolumns; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		const RowColumn *column = &table->columns[i];
+
+		if (att->attisdropped || att->attgenerated != '\0' || att->attidentity != '\0' ||
+			strcmp(NameStr(att->attname), column->name) != 0)
+			return false;
+		if (column->type == ANYENUMOID ? !type_is_enum(att->atttypid) : att->atttypid != column->type)
+			return false;
+	}
+	return true;
+}
+
+static const RowTrigger *
+find_trigger(const RowTable *table, const char *name)
+{
+	for (int i = 0; i < table->ntriggers; i++)
+	{
+		if (strcmp(table->triggers[i].name, name) == 0)
+			return &table->triggers[i];
+	}
+	return NULL;
+}
+
+/* Is it one of ours, unchanged and switched on? */
+static bool
+is_our_trigger(const RowTable *table, const Trigger *trigger)
+{
+	const RowTrigger *ours = find_trigger(table, trigger->tgname);
+	List	   *function;
+
+	if (ours == NULL || trigger->tgenabled != TRIGGER_FIRES_ON_ORIGIN ||
+		trigger->tgtype != ours->type || trigger->tgdeferrable ||
+		ours->narrowed != (trigger->tgqual != NULL || trigger->tgnattr > 0))
+		return false;
+	function = list_make2(makeString("studio_engine"), makeString(unconstify(char *, ours->function)));
+	return LookupFuncName(function, 0, NULL, true) == trigger->tgfoid;
+}
+
+/*
+ * Triggers of foreign keys that refer to the table do nothing unless a key is
+ * changed or a row deleted; those of its own foreign keys are seen to by
+ * has_our_parents().
+ */
+static bool
+is_idle_trigger(const RowTable *table, const Trigger *trigger)
+{
+	switch (RI_FKey_trigger_type(trigger->tgfoid))
+	{
+		case RI_TRIGGER_PK:
+			return !table->deletes;
+		case RI_TRIGGER_FK:
+			return !trigger->tgdeferrable && trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN;
+		case RI_TRIGGER_NONE:
+			return false;
+	}
+	return false;
+}
+
+static bool
+has_our_triggers(const RowTable *table, const TriggerDesc *triggers)
+{
+	int			ours = 0;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (is_our_trigger(table, trigger))
+			ours++;
+		else if (!is_idle_trigger(table, trigger))
+			return false;
+	}
+	return ours == table->ntriggers;
+}
+
+static bool
+is_parent_column(const RowTable *table, AttrNumber column)
+{
+	for (int i = 0; i < table->nparents; i++)
+	{
+		if (table->parents[i] == column)
+			return true;
+	}
+	return false;
+}
+
+static bool
+has_our_parents(const RowTable *table, Relation rel)
+{
+	ListCell   *cell;
+
+	foreach(cell, RelationGetFKeyList(rel))
+	{
+		ForeignKeyCacheInfo *fkey = lfirst(cell);
+
+		if (fkey->nkeys != 1 || !is_parent_column(table, fkey->conkey[0]))
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_user_function(Oid function, void *context)
+{
+	return function >= FirstNormalObjectId;
+}
+
+/* Does an expression use functions that may be replaced under us? */
+static bool
+uses_user_functions(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (check_functions_in_node(node, is_user_function, context))
+		return true;
+	return expression_tree_walker(node, uses_user_functions, context);
+}
+
+
+static bool
+prepare_checks(RowLayout *layout, const TupleConstr *constraints)
+{
+	layout->nchecks = constraints ? constraints->num_check : 0;
+	layout->checks = palloc0((layout->nchecks + 1) * sizeof(ExprState *));
+	for (int i = 0; i < layout->nchecks; i++)
+	{
+		Expr	   *check = stringToNode(constraints->check[i].ccbin);
+
+		if (uses_user_functions((Node *) check, NULL))
+			return false;
+		layout->checks[i] = ExecInitExpr(expression_planner(check), NULL);
+	}
+	return true;
+}
+
+/* May a foreign key refer to what is unique here, beside the primary key? */
+static bool
+is_other_key(const RowTable *table, Relation index)
+{
+	return table->updates && index->rd_index->indisunique && !index->rd_index->indisprimary;
+}
+
+static bool
+prepare_index(RowIndex *place, const RowTable *table, Relation index)
+{
+	Form_pg_index form = index->rd_index;
+	List	   *predicate;
+
+	if (index->rd_rel->relam != BTREE_AM_OID || !form->indisvalid || !form->indisready ||
+		!form->indimmediate || form->indisexclusion || is_other_key(table, index))
+		return false;
+	place->oid = RelationGetRelid(index);
+	place->info = BuildIndexInfo(index);
+	predicate = place->info->ii_Predicate;
+	if (place->info->ii_Expressions != NIL || uses_user_functions((Node *) predicate, NULL))
+		return false;
+	if (predicate != NIL)
+		place->predicate = ExecInitQual((List *) expression_planner((Expr *) predicate), NULL);
+	return true;
+}
+
+static bool
+prepare_indexes(RowLayout *layout, const RowTable *table, Relation rel)
+{
+	List	   *oids = RelationGetIndexList(rel);
+	ListCell   *cell;
+	bool		good = true;
+
+	layout->indexes = palloc0((list_length(oids) + 1) * sizeof(RowIndex));
+	foreach(cell, oids)
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		good = good && prepare_index(&layout->indexes[layout->nindexes++], table, index);
+		index_close(index, AccessShareLock);
+	}
+	list_free(oids);
+	return good;
+}
+
+static bool
+is_lookup(const RowLookup *lookup, const RowIndex *index)
+{
+	char	   *name = get_rel_name(index->oid);
+
+	if (name == NULL || strcmp(name, lookup->name) != 0 ||
+		index->info->ii_NumIndexKeyAttrs != lookup->nkeys)
+		return false;
+	for (int i = 0; i < lookup->nkeys; i++)
+	{
+		if (index->info->ii_IndexAttrNumbers[i] != lookup->columns[i])
+			return false;
+	}
+	return true;
+}
+
+static bool
+find_lookup(RowLayout *layout, const RowLookup *lookup, int *place)
+{
+	for (*place = 0; *place < layout->nindexes; (*place)++)
+	{
+		if (is_lookup(lookup, &layout->indexes[*place]))
+			return true;
+	}
+	return false;
+}
+
+static bool
+find_lookups(RowLayout *layout, const RowTable *table)
+{
+	for (int i = 0; i < ROWS_MAX_LOOKUPS && table->lookups[i].name != NULL; i++)
+	{
+		if (!find_lookup(layout, &table->lookups[i], &layout->lookups[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_as_installed(const RowTable *table, Relation rel)
+{
+	return is_kind_of_table(rel) &&
+		owner_may_write(table, rel) &&
+		has_our_columns(table, RelationGetDescr(rel)) &&
+		has_our_triggers(table, rel->trigdesc) &&
+		has_our_parents(table, rel);
+}
+
+/* The layout of a table; NULL when the direct road is closed to it. */
+static RowLayout *
+make_layout(const RowTable *table, Relation rel)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "studio_engine table", ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	RowLayout  *layout = palloc0(sizeof(RowLayout));
+	bool		good;
+
+	layout->context = context;
+	layout->econtext = CreateStandaloneExprContext();
+	good = is_as_installed(table, rel) &&
+		prepare_checks(layout, RelationGetDescr(rel)->constr) &&
+		prepare_indexes(layout, table, rel) &&
+		find_lookups(layout, table);
+	MemoryContextSwitchTo(old);
+
+	if (!good)
+	{
+		MemoryContextDelete(context);
+		return NULL;
+	}
+	MemoryContextSetParent(context, CacheMemoryContext);
+	return layout;
+}
+
+/* ------------------------------------------------------------------------
+ * Opening
+ * ------------------------------------------------------------------------ */
+
+/*
+ * Is the direct road open at all?  Where statements are refused, a statement
+ * has to say so; and where triggers stand down, nobody does their work.
+ */
+bool
+rows_allowed(bool read_only)
+{
+	return direct_rows && !IsInParallelMode() &&
+		(read_only ||
+		 (!XactReadOnly && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA && !restoring()));
+}
+
+/*
+ * How often this session has looked at a table anew.
+ */
+uint64
+rows_tables_studied(void)
+{
+	return tables_studied;
+}
+
+static Oid
+find_table(const RowTable *table)
+{
+	Oid			schema = table->schema ? get_namespace_oid(table->schema, true) : extension_schema();
+
+	return OidIsValid(schema) ? get_relname_relid(table->name, schema) : InvalidOid;
+}
+
+/* Is all that is known of a table, its OID included, still so? */
+static bool
+is_known(const RowTable *table)
+{
+	return OidIsValid(table->relid) && table->generation == relations_generation() &&
+		table->changes == table->watch.changes;
+}
+
+/*
+ * Look at the table anew; it stays unknown if its name leads elsewhere by now.
+ * What was known may be in use further up, and so goes when the transaction
+ * ends.
+ */
+static void
+study(RowTable *table, Relation rel)
+{
+	Oid			relid = RelationGetRelid(rel);
+
+	tables_studied++;
+	relation_watch(&table->watch, relid);
+	table->relid = InvalidOid;
+	table->generation = relations_generation();
+	table->changes = table->watch.changes;
+	if (table->layout != NULL)
+		MemoryContextSetParent(table->layout->context, TopTransactionContext);
+	table->layout = NULL;
+	table->layout = make_layout(table, rel);
+	if (find_table(table) == relid)
+		table->relid = relid;
+}
+
+/*
+ * Open the relation, having waited for whoever changes it.  Names may change in
+ * the meantime; NULL when they do so all the time.
+ */
+static Relation
+open_relation(RowTable *table, LOCKMODE mode)
+{
+	for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++)
+	{
+		Oid			relid = is_known(table) ? table->relid : find_table(table);
+		Relation	rel = OidIsValid(relid) ? try_table_open(relid, mode) : NULL;
+
+		if (rel == NULL)
+			return NULL;
+		if (!is_known(table) || table->relid != relid)
+			study(table, rel);
+		if (is_known(table) && table->relid == relid)
+			return rel;
+		table_close(rel, NoLock);
+	}
+	return NULL;
+}
+
+/*
+ * Open a table, with the lock that its statement takes; false when it is not as
+ * it was installed.
+ */
+bool
+rows_open(RowTable *table, LOCKMODE mode, Row *row)
+{
+	row->rel = open_relation(table, mode);
+	if (row->rel == NULL)
+		return false;
+	if (table->layout == NULL)
+	{
+		table_close(row->rel, NoLock);
+		return false;
+	}
+	row->table = table;
+	row->layout = table->layout;
+	row->slot = MakeSingleTupleTableSlot(RelationGetDescr(row->rel), table_slot_callbacks(row->rel));
+	row->moved = false;
+	return true;
+}
+
+/*
+ * Close it.  The lock of the table stays until the transaction ends.
+ */
+void
+rows_close(Row *row)
+{
+	ExecDropSingleTupleTableSlot(row->slot);
+	table_close(row->rel, NoLock);
+}
+
+/* ------------------------------------------------------------------------
+ * Finding rows
+ * ------------------------------------------------------------------------ */
+
+static void
+begin_scan(Row *row, int lookup, int nkeys, ScanKey keys, RowScan *scan)
+{
+	RowIndex   *index = &row->layout->indexes[row->layout->lookups[lookup]];
+
+	scan->row = row;
+	scan->index = index_open(index->oid, AccessShareLock);
+	scan->scan = compat_index_beginscan(row->rel, scan->index, GetActiveSnapshot(), nkeys);
+	index_rescan(scan->scan, keys, nkeys, NULL, 0);
+}
+
+/*
+ * Begin to read the rows with these first keys, in the order of the index, as
+ * the active snapshot sees them.
+ */
+void
+rows_scan(Row *row, int lookup, int nkeys, const Datum *keys, RowScan *scan)
+{
+	const RowLookup *by = &row->table->lookups[lookup];
+	ScanKeyData skeys[ROWS_MAX_KEYS];
+
+	for (int i = 0; i < nkeys; i++)
+		ScanKeyInit(&skeys[i], i + 1, BTEqualStrategyNumber, by->equals[i], keys[i]);
+	begin_scan(row, lookup, nkeys, skeys, scan);
+}
+
+/*
+ * The same of rows with this first key whose other keys, as one value, are not
+ * less than these.
+ */
+void
+rows_scan_from(Row *row, int lookup, const Datum *from, RowScan *scan)
+{
+	const RowLookup *by = &row->table->lookups[lookup];
+	ScanKeyData skeys[2];
+
+	ScanKeyInit(&skeys[0], 1, BTEqualStrategyNumber, by->equals[0], from[0]);
+	for (int i = 1; i < by->nkeys; i++)
+	{
+		ScanKeyInit(&scan->members[i], i + 1, BTGreaterEqualStrategyNumber, by->compares[i], from[i]);
+		scan->members[i].sk_flags = SK_ROW_MEMBER | (i == by->nkeys - 1 ? SK_ROW_END : 0);
+	}
+	memset(&skeys[1], 0, sizeof(ScanKeyData));
+	skeys[1].sk_flags = SK_ROW_HEADER;
+	skeys[1].sk_attno = 2;
+	skeys[1].sk_strategy = BTGreaterEqualStrategyNumber;
+	skeys[1].sk_argument = PointerGetDatum(&scan->members[1]);
+	begin_scan(row, lookup, 2, skeys, scan);
+}
+
+/*
+ * The next row is at hand; false when there is none.
+ */
+bool
+rows_next(RowScan *scan)
+{
+	CHECK_FOR_INTERRUPTS();
+	scan->row->moved = false;
+	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->row->slot);
+}
+
+void
+rows_scan_end(RowScan *scan)
+{
+	index_endscan(scan->scan);
+	index_close(scan->index, AccessShareLock);
+}
+
+/*
+ * The row with these keys, all of a unique index, is at hand.
+ */
+bool
+rows_find(Row *row, int lookup, const Datum *keys)
+{
+	RowScan		scan;
+	bool		found;
+
+	rows_scan(row, lookup, row->table->lookups[lookup].nkeys, keys, &scan);
+	found = rows_next(&scan);
+	rows_scan_end(&scan);
+	return found;
+}
+
+/*
+ * Has the row at hand these keys?
+ */
+bool
+rows_match(Row *row, int lookup, const Datum *keys)
+{
+	const RowLookup *by = &row->table->lookups[lookup];
+
+	for (int i = 0; i < by->nkeys; i++)
+	{
+		bool		isnull;
+		Datum		value = rows_get(row, by->columns[i], &isnull);
+
+		if (isnull || !DatumGetBool(OidFunctionCall2(by->equals[i], value, keys[i])))
+			return false;
+	}
+	return true;
+}
+
+/* in the words of SELECT FOR UPDATE, which does not tell a DELETE either */
+pg_noreturn static void
+fail_to_serialize(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("could not serialize access due to concurrent update")));
+}
+
+/*
+ * Lock the row at hand.  Afterwards it is the newest version; the caller looks
+ * again whether that is wanted when the row has moved.
+ */
+RowLock
+rows_lock(Row *row, LockTupleMode mode, LockWaitPolicy policy)
+{
+	ItemPointerData tid = row->slot->tts_tid;
+	uint8		flags = TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS;
+	TM_FailureData failure;
+	TM_Result	result;
+
+	if (!IsolationUsesXactSnapshot())
+		flags |= TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
+	result = table_tuple_lock(row->rel, &tid, GetActiveSnapshot(), row->slot, GetCurrentCommandId(true),
+							  mode, policy, flags, &failure);
+	switch (result)
+	{
+		case TM_Ok:
+			row->moved = failure.traversed;
+			return ROW_LOCKED;
+		case TM_WouldBlock:
+			return ROW_BUSY;
+		case TM_SelfModified:
+			return ROW_GONE;
+		case TM_Updated:
+			fail_to_serialize();
+		case TM_Deleted:
+			if (IsolationUsesXactSnapshot())
+				fail_to_serialize();
+			return ROW_GONE;
+		case TM_Invisible:
+		case TM_BeingModified:
+			break;
+	}
+	elog(ERROR, "unexpected result %d of locking a row", result);
+}
+
+/* ------------------------------------------------------------------------
+ * The row at hand
+ * ------------------------------------------------------------------------ */
+
+Datum
+rows_get(Row *row, AttrNumber column, bool *isnull)
+{
+	return slot_getattr(row->slot, column, isnull);
+}
+
+/* of a column that is not null */
+static Datum
+get_not_null(Row *row, AttrNumber column)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(row->slot, column, &isnull);
+
+	if (isnull)
+		elog(ERROR, "unexpected NULL in column %d of a row", column);
+	return value;
+}
+
+bool
+rows_isnull(Row *row, AttrNumber column)
+{
+	return slot_attisnull(row->slot, column);
+}
+
+pg_uuid_t
+rows_uuid(Row *row, AttrNumber column)
+{
+	return *DatumGetUUIDP(get_not_null(row, column));
+}
+
+bool
+rows_bool(Row *row, AttrNumber column)
+{
+	return DatumGetBool(get_not_null(row, column));
+}
+
+int32
+rows_int32(Row *row, AttrNumber column)
+{
+	return DatumGetInt32(get_not_null(row, column));
+}
+
+int64
+rows_int64(Row *row, AttrNumber column)
+{
+	return DatumGetInt64(get_not_null(row, column));
+}
+
+/* the word of an enum */
+char *
+rows_label(Row *row, AttrNumber column)
+{
+	return DatumGetCString(DirectFunctionCall1(enum_out, get_not_null(row, column)));
+}
+
+/* the value of a word in an enum column */
+Datum
+rows_enum(Row *row, AttrNumber column, const char *label)
+{
+	Oid			type = TupleDescAttr(RelationGetDescr(row->rel), column - 1)->atttypid;
+	Oid			value = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+										ObjectIdGetDatum(type), CStringGetDatum(label));
+
+	if (!OidIsValid(value))
+		elog(ERROR, "there is no \"%s\" in an enum type", label);
+	return ObjectIdGetDatum(value);
+}
+
+/* the whole of it; good as long as the row is at hand */
+HeapTuple
+rows_tuple(Row *row)
+{
+	return ExecFetchSlotHeapTuple(row->slot, false, NULL);
+}
+
+/* ------------------------------------------------------------------------
+ * Writing
+ * ------------------------------------------------------------------------ */
+
+/* The executor's own words for a constraint that is violated. */
+static void
+report_constraints(Relation rel, TupleTableSlot *slot)
+{
+	EState	   *estate = CreateExecutorState();
+	ResultRelInfo *result = makeNode(ResultRelInfo);
+
+	InitResultRelInfo(result, rel, 0, NULL, 0);
+	ExecConstraints(result, slot, estate);
+	FreeExecutorState(estate);
+}
+
+static bool
+has_no_null(Relation rel, TupleTableSlot *slot)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	for (int i = 1; i <= desc->natts; i++)
+	{
+		if (TupleDescAttr(desc, i - 1)->attnotnull && slot_attisnull(slot, i))
+			return false;
+	}
+	return true;
+}
+
+static bool
+passes_checks(const RowLayout *layout)
+{
+	for (int i = 0; i < layout->nchecks; i++)
+	{
+		if (!ExecCheck(layout->checks[i], layout->econtext))
+			return false;
+	}
+	return true;
+}
+
+static void
+check_constraints(Row *row, TupleTableSlot *slot)
+{
+	row->layout->econtext->ecxt_scantuple = slot;
+	if (!has_no_null(row->rel, slot) || !passes_checks(row->layout))
+		report_constraints(row->rel, slot);
+}
+
+/* Has an update left what an index holds of the row as it was? */
+static bool
+is_same_in_index(Row *row, const IndexInfo *info, TupleTableSlot *new)
+{
+	for (int i = 0; i < info->ii_NumIndexAttrs; i++)
+	{
+		AttrNumber	column = info->ii_IndexAttrNumbers[i];
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(row->rel), column - 1);
+		bool		was_null,
+					is_null;
+		Datum		was = slot_getattr(row->slot, column, &was_null);
+		Datum		is = slot_getattr(new, column, &is_null);
+
+		if (was_null != is_null || (!was_null && !datumIsEqual(was, is, att->attbyval, att->attlen)))
+			return false;
+	}
+	return true;
+}
+
+/* Enter a stored row in one index. */
+static void
+enter_in_index(Row *row, const RowIndex *place, TupleTableSlot *slot, bool update)
+{
+	Datum		values[INDEX_MAX_KEYS];
+	bool		nulls[INDEX_MAX_KEYS];
+	Relation	index = index_open(place->oid, RowExclusiveLock);
+
+	FormIndexDatum(place->info, slot, NULL, values, nulls);
+	index_insert(index, values, nulls, &slot->tts_tid, row->rel,
+				 place->info->ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
+				 update && is_same_in_index(row, place->info, slot), place->info);
+	index_close(index, RowExclusiveLock);
+}
+
+static void
+enter_in_indexes(Row *row, TupleTableSlot *slot, bool update)
+{
+	RowLayout  *layout = row->layout;
+
+	layout->econtext->ecxt_scantuple = slot;
+	for (int i = 0; i < layout->nindexes; i++)
+	{
+		const RowIndex *index = &layout->indexes[i];
+
+		if (index->predicate == NULL || ExecQual(index->predicate, layout->econtext))
+			enter_in_index(row, index, slot, update);
+	}
+}
+
+/* A slot with a row that is to be stored, within the constraints. */
+static TupleTableSlot *
+begin_writing(Row *row, HeapTuple new)
+{
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(row->rel), &TTSOpsHeapTuple);
+
+	ExecStoreHeapTuple(new, slot, false);
+	slot->tts_tableOid = RelationGetRelid(row->rel);
+	check_constraints(row, slot);
+	return slot;
+}
+
+static void
+end_writing(Row *row, TupleTableSlot *slot)
+{
+	row->layout->econtext->ecxt_scantuple = NULL;
+	ResetExprContext(row->layout->econtext);
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+/*
+ * Insert a row; no column takes its default.
+ */
+void
+rows_insert(Row *row, Datum *values, bool *nulls)
+{
+	HeapTuple	new = heap_form_tuple(RelationGetDescr(row->rel), values, nulls);
+	TupleTableSlot *slot = begin_writing(row, new);
+
+	table_tuple_insert(row->rel, slot, GetCurrentCommandId(true), 0, NULL);
+	enter_in_indexes(row, slot, false);
+	end_writing(row, slot);
+}
+
+/* The row was locked, so that nobody can have been quicker. */
+static void
+require_written(TM_Result result)
+{
+	if (result != TM_Ok)
+		elog(ERROR, "unexpected result %d of writing a locked row", result);
+}
+
+/*
+ * Write the row at hand, which is locked.
+ */
+void
+rows_update(Row *row, HeapTuple new)
+{
+	TupleTableSlot *slot = begin_writing(row, new);
+	TM_FailureData failure;
+	LockTupleMode mode;
+	UpdatedIndexes indexes;
+
+	CheckCmdReplicaIdentity(row->rel, CMD_UPDATE);
+	require_written(table_tuple_update(row->rel, &row->slot->tts_tid, slot, GetCurrentCommandId(true),
+									   GetActiveSnapshot(), InvalidSnapshot, true, &failure, &mode, &indexes));
+	if (UPDATED_INDEXES(indexes))
+		enter_in_indexes(row, slot, true);
+	end_writing(row, slot);
+}
+
+/*
+ * Delete the row at hand, which is locked.
+ */
+void
+rows_delete(Row *row)
+{
+	TM_FailureData failure;
+
+	CheckCmdReplicaIdentity(row->rel, CMD_DELETE);
+	require_written(table_tuple_delete(row->rel, &row->slot->tts_tid, GetCurrentCommandId(true),
+									   GetActiveSnapshot(), InvalidSnapshot, true, &failure, false));
+}

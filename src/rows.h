@@ -1,0 +1,145 @@
+/*
+ * rows.h
+ *	  Rows of our hottest tables, read and written without SQL.
+ *
+ * A domain file describes its table, and beside the text of a statement gives
+ * the function that does the same to rows:
+ *
+ *		static Statement lock_job = {
+ *			.text = "SELECT ... FROM @extschema@.jobs j WHERE j.id = $1 FOR NO KEY UPDATE",
+ *			.direct = lock_job_directly,
+ *			...
+ *		};
+ *
+ * The function opens the table with rows_open() and gives up, before it has
+ * written anything, where that says no; then the statement runs.
+ */
+#ifndef STUDIO_ROWS_H
+#define STUDIO_ROWS_H
+
+#include "access/genam.h"
+#include "access/skey.h"
+#include "executor/tuptable.h"
+#include "nodes/lockoptions.h"
+#include "storage/lockdefs.h"
+#include "utils/relcache.h"
+#include "utils/uuid.h"
+
+#include "compat.h"
+#include "relations.h"
+
+#define ROWS_MAX_KEYS 5
+#define ROWS_MAX_LOOKUPS 3
+
+/* a column; of type ANYENUMOID any enum will do */
+typedef struct RowColumn
+{
+	const char *name;
+	Oid			type;
+} RowColumn;
+
+/*
+ * A trigger whose work the direct functions of the table do.  The type is made
+ * of TRIGGER_TYPE_...; it is narrowed when it has a WHEN or a list of columns.
+ */
+typedef struct RowTrigger
+{
+	const char *name;
+	const char *function;		/* in schema studio_engine */
+	int16		type;
+	bool		narrowed;
+} RowTrigger;
+
+/* an index by which rows are found, and the functions that compare its keys */
+typedef struct RowLookup
+{
+	const char *name;
+	int			nkeys;
+	AttrNumber	columns[ROWS_MAX_KEYS];
+	Oid			equals[ROWS_MAX_KEYS];
+	Oid			compares[ROWS_MAX_KEYS];	/* for rows_scan_from() only */
+} RowLookup;
+
+typedef struct RowLayout RowLayout;
+
+/* one of our tables, as it was installed */
+typedef struct RowTable
+{
+	const char *schema;			/* NULL for that of the extension */
+	const char *name;
+	const RowColumn *columns;
+	int			ncolumns;
+	const RowTrigger *triggers;
+	int			ntriggers;
+	const AttrNumber *parents;	/* columns that refer to rows which the
+								 * functions have locked, or never write */
+	int			nparents;
+	RowLookup	lookups[ROWS_MAX_LOOKUPS];
+	bool		inserts;		/* what the functions do to its rows */
+	bool		updates;
+	bool		deletes;
+	/* kept by rows.c */
+	Oid			relid;
+	uint64		generation;
+	uint64		changes;
+	RowLayout  *layout;			/* NULL: not as it was installed */
+	RelationWatch watch;
+} RowTable;
+
+/* a table that is open, and its row at hand */
+typedef struct Row
+{
+	RowTable   *table;
+	RowLayout  *layout;
+	Relation	rel;
+	TupleTableSlot *slot;
+	bool		moved;			/* somebody changed it since the snapshot */
+} Row;
+
+typedef enum RowLock
+{
+	ROW_LOCKED,
+	ROW_GONE,
+	ROW_BUSY					/* with LockWaitSkip */
+} RowLock;
+
+typedef struct RowScan
+{
+	Row		   *row;
+	Relation	index;
+	IndexScanDesc scan;
+	ScanKeyData members[ROWS_MAX_KEYS];
+} RowScan;
+
+extern bool direct_rows;		/* GUC */
+
+extern bool rows_allowed(bool read_only);
+extern uint64 rows_tables_studied(void);
+
+extern bool rows_open(RowTable *table, LOCKMODE mode, Row *row);
+extern void rows_close(Row *row);
+
+extern void rows_scan(Row *row, int lookup, int nkeys, const Datum *keys, RowScan *scan);
+extern void rows_scan_from(Row *row, int lookup, const Datum *from, RowScan *scan);
+extern bool rows_next(RowScan *scan);
+extern void rows_scan_end(RowScan *scan);
+
+extern bool rows_find(Row *row, int lookup, const Datum *keys);
+extern RowLock rows_lock(Row *row, LockTupleMode mode, LockWaitPolicy policy);
+extern bool rows_match(Row *row, int lookup, const Datum *keys);
+
+extern Datum rows_get(Row *row, AttrNumber column, bool *isnull);
+extern bool rows_isnull(Row *row, AttrNumber column);
+extern pg_uuid_t rows_uuid(Row *row, AttrNumber column);
+extern bool rows_bool(Row *row, AttrNumber column);
+extern int32 rows_int32(Row *row, AttrNumber column);
+extern int64 rows_int64(Row *row, AttrNumber column);
+extern char *rows_label(Row *row, AttrNumber column);
+extern Datum rows_enum(Row *row, AttrNumber column, const char *label);
+extern HeapTuple rows_tuple(Row *row);
+
+extern void rows_insert(Row *row, Datum *values, bool *nulls);
+extern void rows_update(Row *row, HeapTuple new);
+extern void rows_delete(Row *row);
+
+#endif							/* STUDIO_ROWS_H */
