@@ -84,7 +84,7 @@ static const AttrNumber job_parents[] = {JOB_PROJECT, JOB_USER};
 
 #define BY_ID 0
 
-static RowTable jobs_table = {
+RowTable	jobs_table = {
 	.name = "jobs",
 	.columns = job_columns,.ncolumns = lengthof(job_columns),
 	.triggers = job_triggers,.ntriggers = lengthof(job_triggers),

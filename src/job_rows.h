@@ -5,7 +5,10 @@
 #ifndef STUDIO_JOB_ROWS_H
 #define STUDIO_JOB_ROWS_H
 
+#include "rows.h"
 #include "statements.h"
+
+extern RowTable jobs_table;
 
 extern bool lock_job_directly(const Arguments *args, Answer *answer);
 extern bool try_lock_job_directly(const Arguments *args, Answer *answer);

@@ -57,7 +57,7 @@ static const AttrNumber account_parents[] = {ACCOUNT_USER};
 
 #define BY_USER 0
 
-static RowTable accounts_table = {
+RowTable	accounts_table = {
 	.name = "credit_accounts",
 	.columns = account_columns,.ncolumns = lengthof(account_columns),
 	.triggers = account_triggers,.ntriggers = lengthof(account_triggers),
@@ -116,7 +116,7 @@ static const AttrNumber entry_parents[] = {ENTRY_USER, ENTRY_JOB};
 
 #define BY_JOB 0
 
-static RowTable ledger_table = {
+RowTable	ledger_table = {
 	.name = "credit_ledger",
 	.columns = entry_columns,.ncolumns = lengthof(entry_columns),
 	.triggers = entry_triggers,.ntriggers = lengthof(entry_triggers),
@@ -143,7 +143,7 @@ static const RowColumn watch_columns[] = {
 
 static const AttrNumber watch_parents[] = {WATCH_USER};
 
-static RowTable expiring_table = {
+RowTable	expiring_table = {
 	.schema = "studio_engine",.name = "expiring_credits",
 	.columns = watch_columns,.ncolumns = lengthof(watch_columns),
 	.parents = watch_parents,.nparents = lengthof(watch_parents),

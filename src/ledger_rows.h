@@ -5,7 +5,12 @@
 #ifndef STUDIO_LEDGER_ROWS_H
 #define STUDIO_LEDGER_ROWS_H
 
+#include "rows.h"
 #include "statements.h"
+
+extern RowTable accounts_table;
+extern RowTable ledger_table;
+extern RowTable expiring_table;
 
 extern bool select_balance_directly(const Arguments *args, Answer *answer);
 extern bool lock_account_directly(const Arguments *args, Answer *answer);

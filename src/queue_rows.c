@@ -67,7 +67,7 @@ static const RowColumn queue_columns[] = {
 #define BY_PLACE 1
 #define BY_DUE 2
 
-static RowTable queue_table = {
+RowTable	queue_table = {
 	.schema = "studio_engine",.name = "queue",
 	.columns = queue_columns,.ncolumns = lengthof(queue_columns),
 	.lookups = {
@@ -113,7 +113,7 @@ static const RowColumn attempt_columns[] = {
 	{"error", JSONBOID}
 };
 
-static RowTable attempts_table = {
+RowTable	attempts_table = {
 	.schema = "studio_engine",.name = "attempts",
 	.columns = attempt_columns,.ncolumns = lengthof(attempt_columns),
 	.inserts = true

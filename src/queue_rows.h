@@ -8,6 +8,7 @@
 #include "datatype/timestamp.h"
 #include "utils/uuid.h"
 
+#include "rows.h"
 #include "statements.h"
 
 /* a job as a worker gets it */
@@ -18,6 +19,9 @@ typedef struct Claimed
 	int32		attempt;
 	TimestampTz expires_at;
 } Claimed;
+
+extern RowTable queue_table;
+extern RowTable attempts_table;
 
 extern bool promote_directly(const Arguments *args, Answer *answer);
 extern bool claim_directly(const Arguments *args, Answer *answer);

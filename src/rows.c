@@ -335,34 +335,43 @@ find_lookups(RowLayout *layout, const RowTable *table)
 	return true;
 }
 
-static bool
-is_as_installed(const RowTable *table, Relation rel)
+/* What is in the way of writing a table directly; NULL for nothing. */
+static const char *
+find_obstacle(RowLayout *layout, const RowTable *table, Relation rel)
 {
-	return is_kind_of_table(rel) &&
-		owner_may_write(table, rel) &&
-		has_our_columns(table, RelationGetDescr(rel)) &&
-		has_our_triggers(table, rel->trigdesc) &&
-		has_our_parents(table, rel);
+	if (!is_kind_of_table(rel))
+		return "not a plain table: partitions, children, rules or forced row level security";
+	if (!owner_may_write(table, rel))
+		return "another owner than the engine's, or one without the right to write";
+	if (!has_our_columns(table, RelationGetDescr(rel)))
+		return "other columns";
+	if (!has_our_triggers(table, rel->trigdesc))
+		return "other triggers";
+	if (!has_our_parents(table, rel))
+		return "other foreign keys";
+	if (!prepare_checks(layout, RelationGetDescr(rel)->constr))
+		return "a check that calls a function of a user";
+	if (!prepare_indexes(layout, table, rel))
+		return "an index that is not a plain, valid btree, or another unique one";
+	if (!find_lookups(layout, table))
+		return "an index is missing";
+	return NULL;
 }
 
 /* The layout of a table; NULL when the direct road is closed to it. */
 static RowLayout *
-make_layout(const RowTable *table, Relation rel)
+make_layout(RowTable *table, Relation rel)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "studio_engine table", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	RowLayout  *layout = palloc0(sizeof(RowLayout));
-	bool		good;
 
 	layout->context = context;
 	layout->econtext = CreateStandaloneExprContext();
-	good = is_as_installed(table, rel) &&
-		prepare_checks(layout, RelationGetDescr(rel)->constr) &&
-		prepare_indexes(layout, table, rel) &&
-		find_lookups(layout, table);
+	table->obstacle = find_obstacle(layout, table, rel);
 	MemoryContextSwitchTo(old);
 
-	if (!good)
+	if (table->obstacle != NULL)
 	{
 		MemoryContextDelete(context);
 		return NULL;
@@ -448,7 +457,10 @@ open_relation(RowTable *table, LOCKMODE mode)
 		Relation	rel = OidIsValid(relid) ? try_table_open(relid, mode) : NULL;
 
 		if (rel == NULL)
+		{
+			table->obstacle = "no such table";
 			return NULL;
+		}
 		if (!is_known(table) || table->relid != relid)
 			study(table, rel);
 		if (is_known(table) && table->relid == relid)
@@ -478,6 +490,20 @@ rows_open(RowTable *table, LOCKMODE mode, Row *row)
 	row->slot = MakeSingleTupleTableSlot(RelationGetDescr(row->rel), table_slot_callbacks(row->rel));
 	row->moved = false;
 	return true;
+}
+
+/*
+ * Why a table is written by statements; NULL when it is written directly.
+ */
+const char *
+rows_obstacle(RowTable *table)
+{
+	Row			row;
+
+	if (!rows_open(table, AccessShareLock, &row))
+		return table->obstacle;
+	rows_close(&row);
+	return NULL;
 }
 
 /*

@@ -83,6 +83,7 @@ typedef struct RowTable
 	uint64		generation;
 	uint64		changes;
 	RowLayout  *layout;			/* NULL: not as it was installed */
+	const char *obstacle;		/* why not */
 	RelationWatch watch;
 } RowTable;
 
@@ -118,6 +119,7 @@ extern uint64 rows_tables_studied(void);
 
 extern bool rows_open(RowTable *table, LOCKMODE mode, Row *row);
 extern void rows_close(Row *row);
+extern const char *rows_obstacle(RowTable *table);
 
 extern void rows_scan(Row *row, int lookup, int nkeys, const Datum *keys, RowScan *scan);
 extern void rows_scan_from(Row *row, int lookup, const Datum *from, RowScan *scan);

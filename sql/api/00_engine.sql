@@ -96,6 +96,12 @@ CREATE EVENT TRIGGER studio_engine_close_restored_table
   ON ddl_command_end WHEN TAG IN ('CREATE TABLE')
   EXECUTE FUNCTION studio_engine.close_restored_table();
 
+CREATE FUNCTION studio_engine.direct_tables(OUT table_name text, OUT obstacle text)
+  RETURNS SETOF record
+  LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'direct_tables';
+COMMENT ON FUNCTION studio_engine.direct_tables() IS
+'The tables that studio_engine writes without SQL, and why it does not where it does not: obstacle is NULL, or what was altered. Slower, not wrong. For administrators; setting studio_engine.direct_rows turns the direct road off for a session.';
+
 CREATE FUNCTION studio_engine.lint(OUT problem text, OUT type text, OUT identity text)
   RETURNS SETOF record
   LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$

@@ -362,6 +362,7 @@ INSERT INTO expected_function VALUES
 	('studio_engine.count_words(p_text text)', 'integer', 'i'),
 	('studio_engine.enforce_workflow()', 'trigger', 'v'),
 	('studio_engine.enter_in_ledger()', 'trigger', 'v'),
+	('studio_engine.direct_tables(OUT table_name text, OUT obstacle text)', 'SETOF record', 'v'),
 	('studio_engine.forget_queue()', 'trigger', 'v'),
 	('studio_engine.guard_account()', 'trigger', 'v'),
 	('studio_engine.guard_ledger()', 'trigger', 'v'),

@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(2093);
+SELECT plan(2096);
 
 --------------------------------------------------------------------------------
 -- People, and something of Alice's for every function to work on
@@ -551,7 +551,8 @@ FROM unnest('{anon,authenticated,service_role}'::text[]) AS r (role),
 	 unnest(ARRAY['SELECT studio_engine.restoring()', 'SELECT * FROM studio_engine.lint()',
 				  'SELECT * FROM studio_engine.settings', 'SELECT * FROM studio_engine.expiring_credits',
 				  'SELECT * FROM studio_engine.ledger_hashes', 'SELECT * FROM studio_engine.content_search', 'SELECT * FROM studio_engine.queue',
-				  'SELECT * FROM studio_engine.attempts', 'SELECT studio_engine.rebuild_queue()']) AS s (statement);
+				  'SELECT * FROM studio_engine.attempts', 'SELECT studio_engine.rebuild_queue()',
+				  'SELECT * FROM studio_engine.direct_tables()']) AS s (statement);
 
 -- The functions refuse by themselves what a wrong grant lets through (above), and
 -- would hide it; hence the grants are looked at as well.

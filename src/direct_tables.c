@@ -1,0 +1,45 @@
+/*
+ * direct_tables.c
+ *	  Which tables are written without SQL, and what is in the way of the others.
+ *
+ * Pitfall: it tells how the tables are, not whether studio_engine.direct_rows is
+ * on.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+
+#include "job_rows.h"
+#include "ledger_rows.h"
+#include "queue_rows.h"
+#include "rows.h"
+
+PG_FUNCTION_INFO_V1(direct_tables);
+
+static RowTable *const tables[] = {
+	&jobs_table, &accounts_table, &ledger_table, &expiring_table, &queue_table, &attempts_table
+};
+
+/*
+ * studio_engine.direct_tables() returns setof (table_name, obstacle)
+ */
+Datum
+direct_tables(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < (int) lengthof(tables); i++)
+	{
+		const char *obstacle = rows_obstacle(tables[i]);
+		Datum		values[2];
+		bool		nulls[2] = {false, obstacle == NULL};
+
+		values[0] = CStringGetTextDatum(tables[i]->name);
+		values[1] = obstacle ? CStringGetTextDatum(obstacle) : (Datum) 0;
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
