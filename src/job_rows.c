@@ -1,9 +1,9 @@
 /*
  * job_rows.c
- *	  What the statements on jobs do, done to rows.
+ *	  What the statements on jobs and studio_jobs do, done to rows.
  *
- * Pitfall: no trigger fires here, so write_job() does what the triggers of jobs
- * do, in their order.  A trigger that is added to jobs belongs there too.
+ * Pitfall: no trigger fires here, so write_job() does what the triggers of the
+ * tables do, in their order.  A trigger that is added to them belongs there too.
  *
  * Lock order: job, then its row in the queue, then the account.
  */
@@ -12,7 +12,6 @@
 #include "access/htup_details.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
-#include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -93,19 +92,90 @@ RowTable	jobs_table = {
 	.updates = true
 };
 
+/* columns of studio_jobs, in their order */
+enum StudioColumn
+{
+	STUDIO_ID = 1,
+	STUDIO_CREATED,
+	STUDIO_STATUS,
+	STUDIO_USER,
+	STUDIO_AUDIO,
+	STUDIO_TRANSCRIPT,
+	STUDIO_TEXT,
+	STUDIO_PROMPT,
+	STUDIO_TIME,
+	STUDIO_ERROR,
+	STUDIO_ENTITIES,
+	STUDIO_MODEL,
+	STUDIO_RETRIES,
+	STUDIO_PRIORITY
+};
+
+static const RowColumn studio_columns[] = {
+	{"job_id", UUIDOID},
+	{"created_at", TIMESTAMPTZOID},
+	{"status", TEXTOID},
+	{"user_id", UUIDOID},
+	{"raw_audio_url", TEXTOID},
+	{"raw_transcript", TEXTOID},
+	{"refined_text", TEXTOID},
+	{"system_prompt_used", TEXTOID},
+	{"processing_time_ms", INT4OID},
+	{"error_details", JSONBOID},
+	{"enrichment_entities", JSONBOID},
+	{"model_version", TEXTOID},
+	{"retry_count", INT4OID},
+	{"priority", INT4OID}
+};
+
+static const RowTrigger studio_triggers[] = {
+	{"tr_studio_jobs_workflow", "enforce_workflow",
+	TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE, false},
+	{"tr_studio_jobs_defaults", "default_studio_job",
+	TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE, true},
+	{"tr_studio_jobs_limit", "limit_studio_jobs", TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT, false},
+	{"00_studio_jobs_queue", "keep_queue", TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_DELETE, false},
+	{"00_studio_jobs_queue_update", "keep_queue", TRIGGER_TYPE_ROW | TRIGGER_TYPE_UPDATE, true},
+	{"00_studio_jobs_queue_truncate", "forget_queue", TRIGGER_TYPE_TRUNCATE, false}
+};
+
+/* never written */
+static const AttrNumber studio_parents[] = {STUDIO_USER};
+
+RowTable	studio_jobs_table = {
+	.name = "studio_jobs",
+	.columns = studio_columns,.ncolumns = lengthof(studio_columns),
+	.triggers = studio_triggers,.ntriggers = lengthof(studio_triggers),
+	.parents = studio_parents,.nparents = lengthof(studio_parents),
+	.lookups = {{.name = "studio_jobs_pkey",.nkeys = 1,.columns = {STUDIO_ID},.equals = {F_UUID_EQ}}},
+	.updates = true
+};
+
+/* a table of jobs */
+typedef struct JobTable
+{
+	RowTable   *table;
+	const QueueSystem *system;
+	AttrNumber	user;
+	bool		pays;			/* its jobs hold credits */
+} JobTable;
+
+static const JobTable video_jobs = {&jobs_table, &video_queue, JOB_USER, true};
+static const JobTable refinement_jobs = {&studio_jobs_table, &refinement_queue, STUDIO_USER, false};
+
 /* ------------------------------------------------------------------------
  * Finding and locking
  * ------------------------------------------------------------------------ */
 
 /* Is the job at hand one of this user, if one is asked for? */
 static bool
-is_of_user(Row *row, const Arguments *args)
+is_of_user(const JobTable *jobs, Row *row, const Arguments *args)
 {
 	pg_uuid_t	user_id;
 
 	if (args->nulls[1] == 'n')
 		return true;
-	user_id = rows_uuid(row, JOB_USER);
+	user_id = rows_uuid(row, jobs->user);
 	return uuid_equal(&user_id, DatumGetUUIDP(args->values[1]));
 }
 
@@ -117,19 +187,26 @@ lock_found(Row *row, const Arguments *args, LockWaitPolicy policy)
 		(!row->moved || rows_match(row, BY_ID, args->values));
 }
 
+static char *
+status_of(const JobTable *jobs, Row *row, HeapTuple tuple)
+{
+	return row_get_label(RelationGetDescr(row->rel), tuple, jobs->system->flow->column);
+}
+
+/* Lock a job, of a user where one is given: his id and the status. */
 static bool
-lock_job_of_user(const Arguments *args, LockWaitPolicy policy, Answer *answer)
+lock_job(const JobTable *jobs, const Arguments *args, LockWaitPolicy policy, Answer *answer)
 {
 	Row			row;
 
-	if (!rows_open(&jobs_table, RowShareLock, &row))
+	if (!rows_open(jobs->table, RowShareLock, &row))
 		return false;
 	/* a user never waits for the lock of a foreign job */
-	if (rows_find(&row, BY_ID, args->values) && is_of_user(&row, args) &&
-		lock_found(&row, args, policy) && is_of_user(&row, args))
+	if (rows_find(&row, BY_ID, args->values) && is_of_user(jobs, &row, args) &&
+		lock_found(&row, args, policy) && is_of_user(jobs, &row, args))
 	{
-		answer_uuid(answer, rows_uuid(&row, JOB_USER));
-		answer_text(answer, rows_label(&row, JOB_STATUS));
+		answer_uuid(answer, rows_uuid(&row, jobs->user));
+		answer_text(answer, status_of(jobs, &row, rows_tuple(&row)));
 		answer->found = 1;
 	}
 	rows_close(&row);
@@ -139,185 +216,258 @@ lock_job_of_user(const Arguments *args, LockWaitPolicy policy, Answer *answer)
 bool
 lock_job_directly(const Arguments *args, Answer *answer)
 {
-	return lock_job_of_user(args, LockWaitBlock, answer);
+	return lock_job(&video_jobs, args, LockWaitBlock, answer);
 }
 
 bool
 try_lock_job_directly(const Arguments *args, Answer *answer)
 {
-	return lock_job_of_user(args, LockWaitSkip, answer);
-}
-
-/* to_jsonb() of the row at hand */
-static Datum
-row_to_jsonb(Row *row)
-{
-	TupleDesc	desc = RelationGetDescr(row->rel);
-	Const	   *type = makeConst(row->rel->rd_rel->reltype, -1, InvalidOid, -1, (Datum) 0, true, false);
-	FmgrInfo	flinfo;
-
-	fmgr_info(F_TO_JSONB, &flinfo);
-	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(type),
-											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL), &flinfo);
-	return FunctionCall1(&flinfo, heap_copy_tuple_as_datum(rows_tuple(row), desc));
+	return lock_job(&video_jobs, args, LockWaitSkip, answer);
 }
 
 bool
-select_job_directly(const Arguments *args, Answer *answer)
+lock_studio_job_directly(const Arguments *args, Answer *answer)
+{
+	return lock_job(&refinement_jobs, args, LockWaitBlock, answer);
+}
+
+bool
+try_lock_studio_job_directly(const Arguments *args, Answer *answer)
+{
+	return lock_job(&refinement_jobs, args, LockWaitSkip, answer);
+}
+
+static bool
+select_job(const JobTable *jobs, const Arguments *args, Answer *answer)
 {
 	Row			row;
 
-	if (!rows_open(&jobs_table, AccessShareLock, &row))
+	if (!rows_open(jobs->table, AccessShareLock, &row))
 		return false;
 	if (rows_find(&row, BY_ID, args->values))
 	{
-		answer_datum(answer, row_to_jsonb(&row));
+		answer_datum(answer, rows_to_jsonb(&row));
 		answer->found = 1;
 	}
 	rows_close(&row);
 	return true;
 }
 
+bool
+select_job_directly(const Arguments *args, Answer *answer)
+{
+	return select_job(&video_jobs, args, answer);
+}
+
+bool
+select_studio_job_directly(const Arguments *args, Answer *answer)
+{
+	return select_job(&refinement_jobs, args, answer);
+}
+
 /* ------------------------------------------------------------------------
  * Writing
  * ------------------------------------------------------------------------ */
 
+/* an UPDATE of one job */
+typedef struct JobUpdate
+{
+	const JobTable *jobs;
+	const Arguments *args;
+	Row			row;
+	RowEdit		edit;
+} JobUpdate;
+
 /* What the BEFORE triggers make of the new row. */
 static HeapTuple
-before_update(Row *row, HeapTuple old, HeapTuple new, int from, int to)
+before_update(JobUpdate *update, HeapTuple old, HeapTuple new, bool ends)
 {
-	RowEdit		edit = {.desc = RelationGetDescr(row->rel)};
+	RowEdit		edit = {.desc = update->edit.desc};
 
-	edit.row = workflow_write(&job_flow, row->rel, old, new);
-	if (from != to && (to == JOB_READY || to == JOB_FAILED))
+	edit.row = workflow_write(update->jobs->system->flow, update->row.rel, old, new);
+	if (ends && update->jobs->pays)
 		hold_price_ended_job(&edit);
 	return row_edit_apply(&edit);
 }
 
 /* What the AFTER triggers do. */
 static void
-after_update(Row *row, HeapTuple old, HeapTuple new, int from, int to)
+after_update(JobUpdate *update, HeapTuple old, HeapTuple new, bool ends)
 {
-	TupleDesc	desc = RelationGetDescr(row->rel);
-
-	queue_note_update(&video_queue, desc, old, new);
-	if (from != to && (to == JOB_READY || to == JOB_FAILED))
-		hold_close_of_ended_job(desc, new);
-}
-
-static int
-status_of(Row *row, HeapTuple tuple)
-{
-	return flow_state(&job_flow, row_get_label(RelationGetDescr(row->rel), tuple, "status"));
+	queue_note_update(update->jobs->system, update->edit.desc, old, new);
+	if (ends && update->jobs->pays)
+		hold_close_of_ended_job(update->edit.desc, new);
 }
 
 /* Write the locked job at hand, with what its triggers do. */
 static void
-write_job(Row *row, RowEdit *edit)
+write_job(JobUpdate *update)
 {
-	HeapTuple	old = heap_copytuple(rows_tuple(row));
-	HeapTuple	new = row_edit_apply(edit);
-	int			from = status_of(row, old);
-	int			to = status_of(row, new);
+	const JobTable *jobs = update->jobs;
+	HeapTuple	old = heap_copytuple(rows_tuple(&update->row));
+	HeapTuple	new = row_edit_apply(&update->edit);
+	bool		moves = !row_same_value(update->edit.desc, old, new, jobs->system->flow->column);
+	bool		ends = moves &&
+	flow_is_terminal(jobs->system->flow, flow_state(jobs->system->flow, status_of(jobs, &update->row, new)));
 
-	new = before_update(row, old, new, from, to);
-	rows_update(row, new);
-	if (from != to)
-		after_update(row, old, new, from, to);
+	new = before_update(update, old, new, ends);
+	rows_update(&update->row, new);
+	if (moves)
+		after_update(update, old, new, ends);
 }
 
 /* Begin an UPDATE of the job of the first argument. */
 static bool
-begin_update(const Arguments *args, Row *row, RowEdit *edit, Answer *answer)
+begin_update(const JobTable *jobs, const Arguments *args, JobUpdate *update, Answer *answer)
 {
-	if (!rows_open(&jobs_table, RowExclusiveLock, row))
+	Row		   *row = &update->row;
+
+	if (!rows_open(jobs->table, RowExclusiveLock, row))
 		return false;
-	answer->found = rows_find(row, BY_ID, args->values) && lock_found(row, args, LockWaitBlock) ? 1 : 0;
-	memset(edit, 0, sizeof(RowEdit));
-	edit->desc = RelationGetDescr(row->rel);
-	if (answer->found > 0)
-		edit->row = rows_tuple(row);
+	update->jobs = jobs;
+	update->args = args;
+	update->edit = (RowEdit)
+	{
+		.desc = RelationGetDescr(row->rel)
+	};
+	if (rows_find(row, BY_ID, args->values) && lock_found(row, args, LockWaitBlock))
+	{
+		update->edit.row = rows_tuple(row);
+		answer->found = 1;
+	}
 	return true;
 }
 
-static void
-end_update(Row *row, RowEdit *edit, uint64 found)
+static bool
+end_update(JobUpdate *update, const Answer *answer)
 {
-	if (found > 0)
-		write_job(row, edit);
-	rows_close(row);
+	if (answer->found > 0)
+		write_job(update);
+	rows_close(&update->row);
+	return true;
+}
+
+/* The argument, or NULL. */
+static void
+set_argument(JobUpdate *update, const char *column, Oid type, int argno)
+{
+	if (update->args->nulls[argno] == 'n')
+		row_set_null(&update->edit, column);
+	else
+		row_set(&update->edit, column, type, update->args->values[argno]);
 }
 
 /* The argument, unless it is NULL. */
 static void
-set_given(RowEdit *edit, const char *column, Oid type, const Arguments *args, int argno)
+set_given(JobUpdate *update, const char *column, Oid type, int argno)
 {
-	if (args->nulls[argno] != 'n')
-		row_set(edit, column, type, args->values[argno]);
+	if (update->args->nulls[argno] != 'n')
+		row_set(&update->edit, column, type, update->args->values[argno]);
 }
 
 bool
 set_reserved_directly(const Arguments *args, Answer *answer)
 {
-	Row			row;
-	RowEdit		edit;
+	JobUpdate	update;
 
-	if (!begin_update(args, &row, &edit, answer))
+	if (!begin_update(&video_jobs, args, &update, answer))
 		return false;
-	row_set(&edit, "cost_credits_reserved", INT4OID, args->values[1]);
-	row_set_null(&edit, "cost_credits_final");
-	end_update(&row, &edit, answer->found);
-	return true;
+	set_argument(&update, "cost_credits_reserved", INT4OID, 1);
+	row_set_null(&update.edit, "cost_credits_final");
+	return end_update(&update, answer);
 }
 
 bool
 set_final_directly(const Arguments *args, Answer *answer)
 {
-	Row			row;
-	RowEdit		edit;
+	JobUpdate	update;
 
-	if (!begin_update(args, &row, &edit, answer))
+	if (!begin_update(&video_jobs, args, &update, answer))
 		return false;
-	row_set(&edit, "cost_credits_final", INT4OID, args->values[1]);
-	end_update(&row, &edit, answer->found);
-	return true;
+	set_argument(&update, "cost_credits_final", INT4OID, 1);
+	return end_update(&update, answer);
 }
 
+/* of jobs, whose status is of an enum type */
 static void
-set_status(Row *row, RowEdit *edit, const char *status)
+set_status(JobUpdate *update, const char *status)
 {
-	TupleDesc	desc = RelationGetDescr(row->rel);
+	Oid			type = TupleDescAttr(update->edit.desc, JOB_STATUS - 1)->atttypid;
 
-	row_set(edit, "status", TupleDescAttr(desc, JOB_STATUS - 1)->atttypid, rows_enum(row, JOB_STATUS, status));
+	row_set(&update->edit, "status", type, rows_enum(&update->row, JOB_STATUS, status));
 }
 
 bool
 update_job_directly(const Arguments *args, Answer *answer)
 {
-	Row			row;
-	RowEdit		edit;
+	JobUpdate	update;
 
-	if (!begin_update(args, &row, &edit, answer))
+	if (!begin_update(&video_jobs, args, &update, answer))
 		return false;
-	set_status(&row, &edit, TextDatumGetCString(args->values[1]));
-	set_given(&edit, "progress", INT4OID, args, 2);
-	set_given(&edit, "status_message", TEXTOID, args, 3);
-	end_update(&row, &edit, answer->found);
-	return true;
+	set_status(&update, TextDatumGetCString(args->values[1]));
+	set_given(&update, "progress", INT4OID, 2);
+	set_given(&update, "status_message", TEXTOID, 3);
+	return end_update(&update, answer);
 }
 
 bool
 finish_job_directly(const Arguments *args, Answer *answer)
 {
-	Row			row;
-	RowEdit		edit;
+	JobUpdate	update;
 
-	if (!begin_update(args, &row, &edit, answer))
+	if (!begin_update(&video_jobs, args, &update, answer))
 		return false;
-	set_status(&row, &edit, "READY");
-	set_given(&edit, "output_url", TEXTOID, args, 1);
-	set_given(&edit, "manifest_json", JSONBOID, args, 2);
-	set_given(&edit, "cost_credits_final", INT4OID, args, 3);
-	end_update(&row, &edit, answer->found);
-	return true;
+	set_status(&update, "READY");
+	set_given(&update, "output_url", TEXTOID, 1);
+	set_given(&update, "manifest_json", JSONBOID, 2);
+	set_given(&update, "cost_credits_final", INT4OID, 3);
+	return end_update(&update, answer);
+}
+
+bool
+move_studio_job_directly(const Arguments *args, Answer *answer)
+{
+	JobUpdate	update;
+
+	if (!begin_update(&refinement_jobs, args, &update, answer))
+		return false;
+	set_argument(&update, "status", TEXTOID, 1);
+	return end_update(&update, answer);
+}
+
+bool
+write_transcript_directly(const Arguments *args, Answer *answer)
+{
+	JobUpdate	update;
+
+	if (!begin_update(&refinement_jobs, args, &update, answer))
+		return false;
+	row_set(&update.edit, "status", TEXTOID, CStringGetTextDatum("ENRICHING"));
+	set_argument(&update, "raw_transcript", TEXTOID, 1);
+	return end_update(&update, answer);
+}
+
+bool
+write_entities_directly(const Arguments *args, Answer *answer)
+{
+	JobUpdate	update;
+
+	if (!begin_update(&refinement_jobs, args, &update, answer))
+		return false;
+	row_set(&update.edit, "status", TEXTOID, CStringGetTextDatum("REFINING"));
+	set_argument(&update, "enrichment_entities", JSONBOID, 1);
+	return end_update(&update, answer);
+}
+
+bool
+write_refined_text_directly(const Arguments *args, Answer *answer)
+{
+	JobUpdate	update;
+
+	if (!begin_update(&refinement_jobs, args, &update, answer))
+		return false;
+	row_set(&update.edit, "status", TEXTOID, CStringGetTextDatum("COMPLETE"));
+	set_argument(&update, "refined_text", TEXTOID, 1);
+	set_given(&update, "model_version", TEXTOID, 2);
+	return end_update(&update, answer);
 }

@@ -1,6 +1,6 @@
 /*
  * job_rows.h
- *	  What the statements on jobs do, done to rows.
+ *	  What the statements on jobs and studio_jobs do, done to rows.
  */
 #ifndef STUDIO_JOB_ROWS_H
 #define STUDIO_JOB_ROWS_H
@@ -9,6 +9,7 @@
 #include "statements.h"
 
 extern RowTable jobs_table;
+extern RowTable studio_jobs_table;
 
 extern bool lock_job_directly(const Arguments *args, Answer *answer);
 extern bool try_lock_job_directly(const Arguments *args, Answer *answer);
@@ -17,5 +18,13 @@ extern bool set_reserved_directly(const Arguments *args, Answer *answer);
 extern bool set_final_directly(const Arguments *args, Answer *answer);
 extern bool update_job_directly(const Arguments *args, Answer *answer);
 extern bool finish_job_directly(const Arguments *args, Answer *answer);
+
+extern bool lock_studio_job_directly(const Arguments *args, Answer *answer);
+extern bool try_lock_studio_job_directly(const Arguments *args, Answer *answer);
+extern bool select_studio_job_directly(const Arguments *args, Answer *answer);
+extern bool move_studio_job_directly(const Arguments *args, Answer *answer);
+extern bool write_transcript_directly(const Arguments *args, Answer *answer);
+extern bool write_entities_directly(const Arguments *args, Answer *answer);
+extern bool write_refined_text_directly(const Arguments *args, Answer *answer);
 
 #endif							/* STUDIO_JOB_ROWS_H */

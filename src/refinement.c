@@ -22,6 +22,7 @@
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
+#include "job_rows.h"
 #include "jobs.h"
 #include "ledger.h"
 #include "monitor.h"
@@ -50,11 +51,12 @@ static const char default_prompt[] =
 "Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are.";
 
 #define LOCK_STUDIO_JOB \
-	"SELECT j.status, j.user_id FROM @extschema@.studio_jobs j" \
+	"SELECT j.user_id, j.status FROM @extschema@.studio_jobs j" \
 	" WHERE j.job_id = $1 AND ($2 IS NULL OR j.user_id = $2) FOR NO KEY UPDATE"
 
 static Statement lock_studio_job = {
 	.by_index = true,
+	.direct = lock_studio_job_directly,
 	.text = LOCK_STUDIO_JOB,
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
@@ -65,11 +67,13 @@ static Statement select_studio_owner = {
 };
 static Statement try_lock_studio_job = {
 	.by_index = true,
+	.direct = try_lock_studio_job_directly,
 	.text = LOCK_STUDIO_JOB " SKIP LOCKED",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement select_studio_job = {
 	.by_index = true,
+	.direct = select_studio_job_directly,
 	.text = "SELECT pg_catalog.to_jsonb(j) FROM @extschema@.studio_jobs j WHERE j.job_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -87,21 +91,25 @@ static Statement count_active_studio_jobs = {
 };
 static Statement move_studio_job = {
 	.by_index = true,
+	.direct = move_studio_job_directly,
 	.text = "UPDATE @extschema@.studio_jobs SET status = $2 WHERE job_id = $1",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
 static Statement write_transcript = {
 	.by_index = true,
+	.direct = write_transcript_directly,
 	.text = "UPDATE @extschema@.studio_jobs SET status = 'ENRICHING', raw_transcript = $2 WHERE job_id = $1",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
 static Statement write_entities = {
 	.by_index = true,
+	.direct = write_entities_directly,
 	.text = "UPDATE @extschema@.studio_jobs SET status = 'REFINING', enrichment_entities = $2 WHERE job_id = $1",
 	.nargs = 2,.argtypes = {UUIDOID, JSONBOID}
 };
 static Statement write_refined_text = {
 	.by_index = true,
+	.direct = write_refined_text_directly,
 	.text = "UPDATE @extschema@.studio_jobs j"
 	"   SET status = 'COMPLETE', refined_text = $2, model_version = COALESCE($3, j.model_version)"
 	" WHERE j.job_id = $1",
@@ -158,8 +166,8 @@ lock_of(Statement *statement, const pg_uuid_t *job_id, const pg_uuid_t *user_id,
 	if (statement_run(statement, &args) == 0)
 		return false;
 	job->id = *job_id;
-	job->status = flow_state(&studio_flow, result_text(1));
-	job->user_id = result_uuid(2);
+	job->user_id = result_uuid(1);
+	job->status = flow_state(&studio_flow, result_text(2));
 	return true;
 }
 

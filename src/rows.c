@@ -45,6 +45,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -721,13 +722,6 @@ rows_int64(Row *row, AttrNumber column)
 	return DatumGetInt64(get_not_null(row, column));
 }
 
-/* the word of an enum */
-char *
-rows_label(Row *row, AttrNumber column)
-{
-	return DatumGetCString(DirectFunctionCall1(enum_out, get_not_null(row, column)));
-}
-
 /* the value of a word in an enum column */
 Datum
 rows_enum(Row *row, AttrNumber column, const char *label)
@@ -746,6 +740,19 @@ HeapTuple
 rows_tuple(Row *row)
 {
 	return ExecFetchSlotHeapTuple(row->slot, false, NULL);
+}
+
+/* to_jsonb() of it, which asks its caller's expression for the type */
+Datum
+rows_to_jsonb(Row *row)
+{
+	Const	   *type = makeConst(row->rel->rd_rel->reltype, -1, InvalidOid, -1, (Datum) 0, true, false);
+	FmgrInfo	flinfo;
+
+	fmgr_info(F_TO_JSONB, &flinfo);
+	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(type),
+											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL), &flinfo);
+	return FunctionCall1(&flinfo, heap_copy_tuple_as_datum(rows_tuple(row), RelationGetDescr(row->rel)));
 }
 
 /* ------------------------------------------------------------------------

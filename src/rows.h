@@ -136,9 +136,9 @@ extern pg_uuid_t rows_uuid(Row *row, AttrNumber column);
 extern bool rows_bool(Row *row, AttrNumber column);
 extern int32 rows_int32(Row *row, AttrNumber column);
 extern int64 rows_int64(Row *row, AttrNumber column);
-extern char *rows_label(Row *row, AttrNumber column);
 extern Datum rows_enum(Row *row, AttrNumber column, const char *label);
 extern HeapTuple rows_tuple(Row *row);
+extern Datum rows_to_jsonb(Row *row);
 
 extern void rows_insert(Row *row, Datum *values, bool *nulls);
 extern void rows_update(Row *row, HeapTuple new);

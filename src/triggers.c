@@ -137,11 +137,15 @@ char *
 row_get_label(TupleDesc desc, HeapTuple row, const char *column)
 {
 	int			number = column_number(desc, column);
-	Oid			type = SPI_gettypeid(desc, number);
+	Oid			type = TupleDescAttr(desc, number - 1)->atttypid;
+	bool		isnull;
+	Datum		value = heap_getattr(row, number, desc, &isnull);
 
 	if (type != TEXTOID && !type_is_enum(type))
 		refuse_column(column);
-	return SPI_getvalue(row, desc, number);
+	if (isnull)
+		return NULL;
+	return type == TEXTOID ? TextDatumGetCString(value) : DatumGetCString(DirectFunctionCall1(enum_out, value));
 }
 
 /* an identifier of any type, as text; or NULL */
