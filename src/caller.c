@@ -8,19 +8,24 @@
  * grants of the caller no longer apply, so the check stands before it.
  *
  * Pitfall: there is no clean-up after errors, on purpose.  Aborting the
- * (sub)transaction restores the user id and closes SPI.
+ * (sub)transaction restores the user id and the search path, and closes SPI.
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 
 #include "caller.h"
 #include "errors.h"
 #include "relations.h"
 #include "statements.h"
+
+/* in the spelling of the declarations */
+#define SAFE_PATH "pg_catalog, pg_temp"
 
 static Statement select_uid = {.text = "SELECT auth.uid()"};
 
@@ -70,10 +75,26 @@ caller_resume(const Caller *caller)
 	SetUserIdAndSecContext(caller->saved_user, caller->saved_context);
 }
 
+/*
+ * See to it that operators are found in pg_catalog.  Most functions have this
+ * path in their declaration; the triggers that every row passes, and that run
+ * no SQL but rarely, have not.
+ */
+static void
+pin_search_path(Caller *caller)
+{
+	caller->guc_level = 0;
+	if (strcmp(namespace_search_path, SAFE_PATH) == 0)
+		return;
+	caller->guc_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", SAFE_PATH, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
 /* Begin to run statements; what those further up found stays as it is. */
 static void
 connect_to_spi(Caller *caller)
 {
+	pin_search_path(caller);
 	caller->saved_answer = result_set_aside();
 	SPI_connect();
 }
@@ -140,6 +161,8 @@ caller_leave(Caller *caller)
 {
 	SPI_finish();
 	result_take_up(caller->saved_answer);
+	if (caller->guc_level > 0)
+		AtEOXact_GUC(true, caller->guc_level);
 	caller_resume(caller);
 }
 

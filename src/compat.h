@@ -41,4 +41,11 @@
 #define UPDATED_INDEXES(which) (which)
 #endif
 
+/* from 17 on */
+#if PG_VERSION_NUM >= 170000
+#define compat_local_transaction() (MyProc->vxid.lxid)
+#else
+#define compat_local_transaction() (MyProc->lxid)
+#endif
+
 #endif							/* STUDIO_COMPAT_H */

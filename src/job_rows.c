@@ -81,8 +81,6 @@ static const RowTrigger job_triggers[] = {
 /* never written */
 static const AttrNumber job_parents[] = {JOB_PROJECT, JOB_USER};
 
-#define BY_ID 0
-
 RowTable	jobs_table = {
 	.name = "jobs",
 	.columns = job_columns,.ncolumns = lengthof(job_columns),
@@ -184,7 +182,7 @@ static bool
 lock_found(Row *row, const Arguments *args, LockWaitPolicy policy)
 {
 	return rows_lock(row, LockTupleNoKeyExclusive, policy) == ROW_LOCKED &&
-		(!row->moved || rows_match(row, BY_ID, args->values));
+		(!row->moved || rows_match(row, args->values));
 }
 
 static char *
@@ -202,7 +200,7 @@ lock_job(const JobTable *jobs, const Arguments *args, LockWaitPolicy policy, Ans
 	if (!rows_open(jobs->table, RowShareLock, &row))
 		return false;
 	/* a user never waits for the lock of a foreign job */
-	if (rows_find(&row, BY_ID, args->values) && is_of_user(jobs, &row, args) &&
+	if (rows_find(&row, args->values) && is_of_user(jobs, &row, args) &&
 		lock_found(&row, args, policy) && is_of_user(jobs, &row, args))
 	{
 		answer_uuid(answer, rows_uuid(&row, jobs->user));
@@ -244,7 +242,7 @@ select_job(const JobTable *jobs, const Arguments *args, Answer *answer)
 
 	if (!rows_open(jobs->table, AccessShareLock, &row))
 		return false;
-	if (rows_find(&row, BY_ID, args->values))
+	if (rows_find(&row, args->values))
 	{
 		answer_datum(answer, rows_to_jsonb(&row));
 		answer->found = 1;
@@ -330,7 +328,7 @@ begin_update(const JobTable *jobs, const Arguments *args, JobUpdate *update, Ans
 	{
 		.desc = RelationGetDescr(row->rel)
 	};
-	if (rows_find(row, BY_ID, args->values) && lock_found(row, args, LockWaitBlock))
+	if (rows_find(row, args->values) && lock_found(row, args, LockWaitBlock))
 	{
 		update->edit.row = rows_tuple(row);
 		answer->found = 1;

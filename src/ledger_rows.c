@@ -55,8 +55,6 @@ static const RowTrigger account_triggers[] = {
 /* never written */
 static const AttrNumber account_parents[] = {ACCOUNT_USER};
 
-#define BY_USER 0
-
 RowTable	accounts_table = {
 	.name = "credit_accounts",
 	.columns = account_columns,.ncolumns = lengthof(account_columns),
@@ -114,7 +112,9 @@ static const RowTrigger entry_triggers[] = {
 /* locked by whoever makes the entry */
 static const AttrNumber entry_parents[] = {ENTRY_USER, ENTRY_JOB};
 
+/* these are not looked for by their ids */
 #define BY_JOB 0
+#define BY_USER 0
 
 RowTable	ledger_table = {
 	.name = "credit_ledger",
@@ -161,7 +161,7 @@ select_balance_directly(const Arguments *args, Answer *answer)
 
 	if (!rows_open(&accounts_table, AccessShareLock, &row))
 		return false;
-	if (rows_find(&row, BY_USER, args->values))
+	if (rows_find(&row, args->values))
 	{
 		answer_int32(answer, rows_int32(&row, ACCOUNT_BALANCE));
 		answer->found = 1;
@@ -174,9 +174,9 @@ select_balance_directly(const Arguments *args, Answer *answer)
 static bool
 lock_account(Row *row, const Arguments *args, LockWaitPolicy policy)
 {
-	return rows_find(row, BY_USER, args->values) &&
+	return rows_find(row, args->values) &&
 		rows_lock(row, LockTupleNoKeyExclusive, policy) == ROW_LOCKED &&
-		(!row->moved || rows_match(row, BY_USER, args->values));
+		(!row->moved || rows_match(row, args->values));
 }
 
 /* Has credit of this user expired, and of what jobs hold? */

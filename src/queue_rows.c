@@ -62,8 +62,7 @@ static const RowColumn queue_columns[] = {
 	{"cancel_reason", TEXTOID}
 };
 
-/* the lookups */
-#define BY_JOB 0
+/* the lookups but that by the key */
 #define BY_PLACE 1
 #define BY_DUE 2
 
@@ -271,9 +270,9 @@ lock_row(Row *row, const Arguments *args, LockWaitPolicy policy)
 {
 	Datum		keys[] = {args->values[0], system_of(row, args->values[1])};
 
-	return rows_find(row, BY_JOB, keys) &&
+	return rows_find(row, keys) &&
 		rows_lock(row, LockTupleExclusive, policy) == ROW_LOCKED &&
-		(!row->moved || rows_match(row, BY_JOB, keys));
+		(!row->moved || rows_match(row, keys));
 }
 
 static void

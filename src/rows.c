@@ -42,6 +42,7 @@
 #include "optimizer/optimizer.h"
 #include "parser/parse_func.h"
 #include "storage/bufmgr.h"
+#include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -77,6 +78,7 @@ struct RowLayout
 	int			nindexes;
 	RowIndex   *indexes;
 	int			lookups[ROWS_MAX_LOOKUPS];	/* positions among the indexes */
+	FmgrInfo	equals[ROWS_MAX_LOOKUPS][ROWS_MAX_KEYS];
 	int			nchecks;
 	ExprState **checks;
 	ExprContext *econtext;		/* for predicates and checks */
@@ -330,8 +332,12 @@ find_lookups(RowLayout *layout, const RowTable *table)
 {
 	for (int i = 0; i < ROWS_MAX_LOOKUPS && table->lookups[i].name != NULL; i++)
 	{
-		if (!find_lookup(layout, &table->lookups[i], &layout->lookups[i]))
+		const RowLookup *lookup = &table->lookups[i];
+
+		if (!find_lookup(layout, lookup, &layout->lookups[i]))
 			return false;
+		for (int key = 0; key < lookup->nkeys; key++)
+			fmgr_info_cxt(lookup->equals[key], &layout->equals[i][key], layout->context);
 	}
 	return true;
 }
@@ -539,11 +545,11 @@ begin_scan(Row *row, int lookup, int nkeys, ScanKey keys, RowScan *scan)
 void
 rows_scan(Row *row, int lookup, int nkeys, const Datum *keys, RowScan *scan)
 {
-	const RowLookup *by = &row->table->lookups[lookup];
 	ScanKeyData skeys[ROWS_MAX_KEYS];
 
 	for (int i = 0; i < nkeys; i++)
-		ScanKeyInit(&skeys[i], i + 1, BTEqualStrategyNumber, by->equals[i], keys[i]);
+		ScanKeyEntryInitializeWithInfo(&skeys[i], 0, i + 1, BTEqualStrategyNumber, InvalidOid, InvalidOid,
+									   &row->layout->equals[lookup][i], keys[i]);
 	begin_scan(row, lookup, nkeys, skeys, scan);
 }
 
@@ -590,40 +596,71 @@ rows_scan_end(RowScan *scan)
 }
 
 /*
- * The row with these keys, all of a unique index, is at hand.
+ * Has the row at hand this primary key?
  */
 bool
-rows_find(Row *row, int lookup, const Datum *keys)
+rows_match(Row *row, const Datum *keys)
 {
-	RowScan		scan;
-	bool		found;
-
-	rows_scan(row, lookup, row->table->lookups[lookup].nkeys, keys, &scan);
-	found = rows_next(&scan);
-	rows_scan_end(&scan);
-	return found;
-}
-
-/*
- * Has the row at hand these keys?
- */
-bool
-rows_match(Row *row, int lookup, const Datum *keys)
-{
-	const RowLookup *by = &row->table->lookups[lookup];
+	const RowLookup *by = &row->table->lookups[BY_KEY];
 
 	for (int i = 0; i < by->nkeys; i++)
 	{
 		bool		isnull;
 		Datum		value = rows_get(row, by->columns[i], &isnull);
 
-		if (isnull || !DatumGetBool(OidFunctionCall2(by->equals[i], value, keys[i])))
+		if (isnull || !DatumGetBool(FunctionCall2(&row->layout->equals[BY_KEY][i], value, keys[i])))
 			return false;
 	}
 	return true;
 }
 
-/* in the words of SELECT FOR UPDATE, which does not tell a DELETE either */
+/*
+ * Remember where the row at hand is.  Good in this subtransaction only, which
+ * holds the lock of the table: without that, the place may have been cut off.
+ */
+static void
+remember(Row *row, ItemPointer tid)
+{
+	row->table->hint.transaction = compat_local_transaction();
+	row->table->hint.subxact = GetCurrentSubTransactionId();
+	row->table->hint.tid = *tid;
+}
+
+/*
+ * Is the row where it was when it was last looked for?  A function comes back
+ * to the row that it has locked more than once.
+ */
+static bool
+find_again(Row *row, const Datum *keys)
+{
+	RowHint    *hint = &row->table->hint;
+
+	if (hint->transaction != compat_local_transaction() || hint->subxact != GetCurrentSubTransactionId())
+		return false;
+	return table_tuple_fetch_row_version(row->rel, &hint->tid, GetActiveSnapshot(), row->slot) &&
+		rows_match(row, keys);
+}
+
+/*
+ * The row with this primary key is at hand, as the active snapshot sees it.
+ */
+bool
+rows_find(Row *row, const Datum *keys)
+{
+	RowScan		scan;
+	bool		found;
+
+	row->moved = false;
+	if (find_again(row, keys))
+		return true;
+	rows_scan(row, BY_KEY, row->table->lookups[BY_KEY].nkeys, keys, &scan);
+	found = rows_next(&scan);
+	rows_scan_end(&scan);
+	if (found)
+		remember(row, &row->slot->tts_tid);
+	return found;
+}
+
 pg_noreturn static void
 fail_to_serialize(void)
 {
@@ -652,6 +689,8 @@ rows_lock(Row *row, LockTupleMode mode, LockWaitPolicy policy)
 	{
 		case TM_Ok:
 			row->moved = failure.traversed;
+			if (row->moved)
+				remember(row, &row->slot->tts_tid);
 			return ROW_LOCKED;
 		case TM_WouldBlock:
 			return ROW_BUSY;
@@ -910,6 +949,7 @@ rows_update(Row *row, HeapTuple new)
 									   GetActiveSnapshot(), InvalidSnapshot, true, &failure, &mode, &indexes));
 	if (UPDATED_INDEXES(indexes))
 		enter_in_indexes(row, slot, true);
+	remember(row, &slot->tts_tid);
 	end_writing(row, slot);
 }
 

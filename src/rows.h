@@ -21,12 +21,16 @@
 #include "access/skey.h"
 #include "executor/tuptable.h"
 #include "nodes/lockoptions.h"
+#include "storage/itemptr.h"
 #include "storage/lockdefs.h"
 #include "utils/relcache.h"
 #include "utils/uuid.h"
 
 #include "compat.h"
 #include "relations.h"
+
+/* the lookup by the primary key comes first: rows_find() */
+#define BY_KEY 0
 
 #define ROWS_MAX_KEYS 5
 #define ROWS_MAX_LOOKUPS 3
@@ -56,11 +60,19 @@ typedef struct RowLookup
 	const char *name;
 	int			nkeys;
 	AttrNumber	columns[ROWS_MAX_KEYS];
-	Oid			equals[ROWS_MAX_KEYS];
-	Oid			compares[ROWS_MAX_KEYS];	/* for rows_scan_from() only */
+	RegProcedure equals[ROWS_MAX_KEYS];
+	RegProcedure compares[ROWS_MAX_KEYS];	/* for rows_scan_from() only */
 } RowLookup;
 
 typedef struct RowLayout RowLayout;
+
+/* where a row was, in the transaction and subtransaction that looked for it */
+typedef struct RowHint
+{
+	LocalTransactionId transaction;
+	SubTransactionId subxact;
+	ItemPointerData tid;
+} RowHint;
 
 /* one of our tables, as it was installed */
 typedef struct RowTable
@@ -83,6 +95,7 @@ typedef struct RowTable
 	uint64		generation;
 	uint64		changes;
 	RowLayout  *layout;			/* NULL: not as it was installed */
+	RowHint		hint;			/* of what rows_find() found last */
 	const char *obstacle;		/* why not */
 	RelationWatch watch;
 } RowTable;
@@ -126,9 +139,9 @@ extern void rows_scan_from(Row *row, int lookup, const Datum *from, RowScan *sca
 extern bool rows_next(RowScan *scan);
 extern void rows_scan_end(RowScan *scan);
 
-extern bool rows_find(Row *row, int lookup, const Datum *keys);
+extern bool rows_find(Row *row, const Datum *keys);
+extern bool rows_match(Row *row, const Datum *keys);
 extern RowLock rows_lock(Row *row, LockTupleMode mode, LockWaitPolicy policy);
-extern bool rows_match(Row *row, int lookup, const Datum *keys);
 
 extern Datum rows_get(Row *row, AttrNumber column, bool *isnull);
 extern bool rows_isnull(Row *row, AttrNumber column);

@@ -205,8 +205,9 @@ SELECT is_empty(
 	'... and every member function is in one of the three schemas');
 SELECT is_empty(
 	$$ SELECT signature, proconfig FROM our_functions
-	   WHERE ('search_path=pg_catalog, pg_temp' = ANY (proconfig)) IS NOT TRUE $$,
-	'every function sets search_path, with the temporary schema last');
+	   WHERE ('search_path=pg_catalog, pg_temp' = ANY (proconfig)) IS NOT TRUE
+	     AND signature NOT IN ('studio_engine.enforce_workflow()', 'update_updated_at()') $$,
+	'every function sets search_path, with the temporary schema last, but two that C does without or sets by itself');
 SELECT is_empty(
 	$$ SELECT proname::text, c FROM our_functions, unnest(proconfig) AS c WHERE c NOT LIKE 'search_path=%' $$,
 	'... and nothing else');
