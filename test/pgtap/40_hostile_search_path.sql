@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(493);
+SELECT plan(495);
 
 \set user_one '40000000-0000-4000-8000-00000000000a'
 \set user_two '40000000-0000-4000-8000-00000000000b'
@@ -297,6 +297,7 @@ INSERT INTO story (role, statement, expected) VALUES
 	('anon', $$SELECT public.get_credit_balance('{u}')$$, '42501: permission denied for function get_credit_balance'),
 	('postgres', $$SELECT problem FROM studio_engine.lint()$$, NULL),
 	('postgres', $$SELECT studio_engine.restoring()$$, 'false'),
+	('postgres', $$SELECT pg_catalog.count(e.table_name) FROM public.enable_realtime() e$$, '10'),
 	-- credit that expires, payments that are taken back, and the proof
 	('postgres', $$SELECT problem FROM public.verify_credit_ledger()$$, NULL),
 	('service_role', $$SELECT public.grant_credits('{u}', 6, 'N', 'X', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => 0.1)) IS NOT NULL$$, 'true'),
