@@ -90,6 +90,8 @@ missing_packages() {
 		[ -e "$libraries/wal2json.so" ] || found+=("postgresql-$major-wal2json")
 		command -v pg_prove >/dev/null || found+=(libtap-parser-sourcehandler-pgtap-perl)
 		command -v prove >/dev/null || found+=(perl)
+		command -v node >/dev/null || found+=(nodejs)
+		command -v npm >/dev/null || found+=(npm)
 		perl -MIPC::Run -e 1 2>/dev/null || found+=(libipc-run-perl)
 		# Debian moved these from one package to the other between releases
 		[ -e "$pgxs/src/test/perl/PostgreSQL/Test/Cluster.pm" ] && [ -e "$pgxs/src/test/isolation/isolationtester" ] ||
