@@ -4,14 +4,14 @@
 -- Wants a database in which schemas public, pipeline and studio_engine hold nothing but ours.
 -- The pitfall: a rule looks at all of public and pipeline, not at members of the extension; Supabase's
 -- linter passes by members, but our tables are none.
--- Left out, since an installation cannot break them: unused_index and table_bloat (they judge use),
--- public_bucket_allows_listing (we have no storage), pg_graphql's rule for authenticated (tables are
--- there to be seen by their owners; anon has a rule below).
+-- Left out, since an installation cannot break them: unused_index, table_bloat and unused replication
+-- slots (they judge use), public_bucket_allows_listing (we have no storage), pg_graphql's rule for
+-- authenticated (tables are there to be seen by their owners; anon has a rule below).
 SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(134);
+SELECT plan(147);
 
 --------------------------------------------------------------------------------
 -- What there is to look at
@@ -143,6 +143,16 @@ CREATE TEMPORARY VIEW lint_duplicate_index AS
 	  AND pg_get_expr(a.indexprs, t.oid) IS NOT DISTINCT FROM pg_get_expr(b.indexprs, t.oid)
 	  AND (a.indisunique < b.indisunique OR a.indisunique = b.indisunique AND a.indexrelid > b.indexrelid);
 
+CREATE TEMPORARY VIEW lint_invalid_index AS
+	SELECT t.schema, t.name AS object, i.indexrelid::regclass::text AS detail
+	FROM our_table t JOIN pg_index i ON i.indrelid = t.oid
+	WHERE NOT (i.indisvalid AND i.indisready AND i.indislive);
+
+CREATE TEMPORARY VIEW lint_autovacuum_disabled AS
+	SELECT t.schema, t.name AS object, o.option_name AS detail
+	FROM our_table t, pg_options_to_table(t.reloptions) o
+	WHERE o.option_name ~ 'autovacuum_enabled$' AND NOT o.option_value::boolean;
+
 -- Row level security
 
 CREATE TEMPORARY VIEW lint_rls_disabled_in_public AS
@@ -201,6 +211,12 @@ CREATE TEMPORARY VIEW lint_rls_policy_always_true AS
 	FROM our_condition
 	WHERE polpermissive
 	  AND (text !~* '\mauth\.\w+\(|\mcurrent_setting\(|\mcurrent_user\M|\msession_user\M' OR text ~* '\mOR \(?(true|1 = 1)\M|\m(true|1 = 1)\)? OR\M');
+
+-- Nobody is let in who is nobody.
+CREATE TEMPORARY VIEW lint_rls_policy_null_auth_disjunct AS
+	SELECT schema, tbl AS object, name || ': ' || text AS detail
+	FROM our_condition
+	WHERE text ~* '\mauth\.\w+\(\)( AS \w+\))? IS (NULL|DISTINCT)|IS DISTINCT FROM \(* ?(SELECT )?auth\.';
 
 -- Users write their own user_metadata.
 CREATE TEMPORARY VIEW lint_rls_references_user_metadata AS
@@ -414,6 +430,12 @@ INSERT INTO offence (rule, statements, expected) VALUES
 		CREATE INDEX offence_too ON public.projects (user_id) WHERE title <> '''';
 		CREATE INDEX offence_three ON public.projects USING hash (user_id)', '{}'),
 
+	('invalid_index', 'UPDATE pg_index SET indisvalid = false WHERE indexrelid = ''public.idx_projects_user''::regclass',
+	 '{public.projects: public.idx_projects_user}'),
+
+	('autovacuum_disabled', 'ALTER TABLE public.jobs SET (autovacuum_enabled = off)', '{public.jobs: autovacuum_enabled}'),
+	('autovacuum_disabled', 'ALTER TABLE public.jobs SET (autovacuum_vacuum_scale_factor = 0.01)', '{}'),
+
 	('rls_disabled_in_public', 'ALTER TABLE public.jobs DISABLE ROW LEVEL SECURITY', '{public.jobs: has no row level security}'),
 	('rls_disabled_in_public', 'CREATE TABLE pipeline.offence (id integer) PARTITION BY RANGE (id)', '{pipeline.offence: has no row level security}'),
 
@@ -461,6 +483,18 @@ INSERT INTO offence (rule, statements, expected) VALUES
 	('rls_policy_always_true', 'CREATE POLICY offence ON public.jobs FOR DELETE TO authenticated USING (1 = 1 OR (SELECT auth.uid()) = user_id)',
 	 '{public.jobs: offence: ((1 = 1) OR (( SELECT auth.uid() AS uid) = user_id))}'),
 	('rls_policy_always_true', 'CREATE POLICY offence ON public.jobs AS RESTRICTIVE FOR DELETE TO authenticated USING (cost_credits_final IS NULL)', '{}'),
+
+	('rls_policy_null_auth_disjunct', 'CREATE POLICY offence ON public.jobs FOR DELETE TO authenticated
+			USING ((SELECT auth.uid()) IS NULL OR (SELECT auth.uid()) = user_id)',
+	 '{public.jobs: offence: ((( SELECT auth.uid() AS uid) IS NULL) OR (( SELECT auth.uid() AS uid) = user_id))}'),
+	('rls_policy_null_auth_disjunct', 'CREATE POLICY offence ON public.jobs FOR DELETE TO authenticated
+			USING ((SELECT auth.uid()) IS NOT DISTINCT FROM user_id)',
+	 '{public.jobs: offence: (NOT (( SELECT auth.uid() AS uid) IS DISTINCT FROM user_id))}'),
+	('rls_policy_null_auth_disjunct', 'CREATE POLICY offence ON public.jobs FOR DELETE TO authenticated
+			USING (user_id IS NOT DISTINCT FROM auth.uid())',
+	 '{public.jobs: offence: (NOT (user_id IS DISTINCT FROM auth.uid()))}'),
+	('rls_policy_null_auth_disjunct', 'CREATE POLICY offence ON public.jobs FOR DELETE TO authenticated
+			USING ((SELECT auth.uid()) IS NOT NULL)', '{}'),
 
 	('rls_references_user_metadata', 'CREATE POLICY offence ON public.jobs FOR DELETE TO authenticated
 			USING ((SELECT auth.jwt()) -> ''user_metadata'' ->> ''admin'' = ''yes'')',
