@@ -1,4 +1,5 @@
 // A stand-in for Supabase's API gateway, so that clients find PostgREST where they look for it: below /rest/v1.
+// Of Auth it has what a client asks when it is handed a session: whose the token is.
 //
 // Pitfall: PostgREST closes a connection that was idle for 30 seconds.  Ours must go first, or a request meets
 // a connection that is just being closed.
@@ -12,8 +13,10 @@ export async function startGateway(postgrest) {
   const server = http.createServer((request, response) => {
     if (request.url === PREFIX || request.url.startsWith(`${PREFIX}/`) || request.url.startsWith(`${PREFIX}?`)) {
       forward(request, response, postgrest, agent)
+    } else if (request.url === '/auth/v1/user') {
+      tellUser(request, response)
     } else {
-      answer(response, 404, 'no such service')
+      answer(response, 404, { message: 'no such service' })
     }
   })
   await new Promise((resolve, reject) => {
@@ -45,7 +48,7 @@ function forward(request, response, postgrest, agent) {
     if (response.headersSent) {
       response.destroy()
     } else {
-      answer(response, 502, `PostgREST: ${error.message}`)
+      answer(response, 502, { message: `PostgREST: ${error.message}` })
     }
   })
   response.on('close', () => onward.destroy())
@@ -60,7 +63,18 @@ function forwardedHeaders({ apikey, ...headers }) {
   return headers
 }
 
-function answer(response, status, message) {
+// Nobody is let in by this answer: PostgREST checks the token itself.
+function tellUser(request, response) {
+  const claims = (request.headers.authorization ?? '').split('.')[1] ?? ''
+  try {
+    const { sub, email, role, aud } = JSON.parse(Buffer.from(claims, 'base64url'))
+    answer(response, 200, { id: sub, email, role, aud })
+  } catch {
+    answer(response, 401, { message: 'no token' })
+  }
+}
+
+function answer(response, status, body) {
   response.writeHead(status, { 'Content-Type': 'application/json' })
-  response.end(JSON.stringify({ message }))
+  response.end(JSON.stringify(body))
 }
