@@ -24,7 +24,7 @@ ATTACH      = $(filter-out sql/attach/90_auth.sql,$(sort $(wildcard sql/attach/*
 ATTACH_AUTH = sql/attach/90_auth.sql
 DATA        = $(wildcard sql/releases/*.sql) sql/stub/supabase_stub.sql sql/import/import_seed.sql
 DATA_built  = $(INSTALL_SQL)
-EXTRA_CLEAN = .typedefs test/output
+EXTRA_CLEAN = .typedefs test/output types
 
 # demo and test install what is missing, so they must start without PGXS
 PG_CONFIG ?= pg_config
@@ -53,7 +53,7 @@ $(INSTALL_SQL): sql/install/begin.sql $(API) $(TABLES) $(ATTACH) $(ATTACH_AUTH) 
 $(OBJS): $(wildcard src/*.h) $(EXTENSION).control
 
 # --- two commands -------------------------------------------------------
-.PHONY: demo test soak bench lint indent
+.PHONY: demo test soak bench types lint indent
 
 demo:
 	test/demo/run.sh
@@ -68,6 +68,10 @@ soak:
 # figures against the PL/pgSQL twins; QUICK=1 ends within 3 minutes
 bench:
 	test/bench/run.sh
+
+# what supabase-js compiles against, for a database with nothing but this extension
+types:
+	test/rest/types/make.sh
 
 lint:
 	test/run.sh lint

@@ -1,12 +1,13 @@
 #!/bin/bash
-# Runs the tests: test/run.sh [lint|regress|isolation|pgtap|tap|soak]..., all but soak when none is named.
+# Runs the tests: test/run.sh [lint|regress|isolation|pgtap|tap|rest|soak]..., all but soak when none is named.
 # regress_sql and isolation_sql are regress and isolation once more, with studio_engine.direct_rows off.
 #
 # Builds with every warning an error and with the assertions of our own code switched on, against a private
 # copy of the server.  What a failed suite leaves is copied to test/output/.  Pitfall: a suite without a
 # single test is a failure, so that a moved directory is not taken for a passed suite.
 #
-# PG_CONFIG=... chooses the server; KEEP=1 leaves it running and says where.
+# PG_CONFIG=... chooses the server; KEEP=1 leaves it running and says where.  REST_TESTS='10 30' runs those files
+# of test/rest only.
 set -euo pipefail
 
 repository=$(cd "$(dirname "$0")/.." && pwd -P)
@@ -17,7 +18,7 @@ source "$repository/test/lib/packages.sh"
 source "$repository/test/lib/server.sh"
 exec </dev/null
 
-all_suites=(lint regress regress_sql isolation isolation_sql pgtap tap)
+all_suites=(lint regress regress_sql isolation isolation_sql pgtap tap rest)
 # which warnings there are is said by PG_CFLAGS in the Makefile
 flags=(-Werror -DUSE_ASSERT_CHECKING)
 
@@ -71,6 +72,17 @@ suite_tap() {
 	prove_tap "${tests[@]}"
 }
 
+# PostgREST and its clients.  npm runs as who called us, whose cache makes the second time fast.
+suite_rest() {
+	local log=$source/test/rest/postgrest.log
+	list_tests test/rest .test.mjs
+	choose_tests "${REST_TESTS:-}"
+	(umask 022 && cd test/rest && quietly npm ci --prefer-offline --no-progress --loglevel=error)
+	prepare_database rest
+	as_server env PGDATABASE=rest POSTGREST_LOG="$log" node test/rest/lib/stage.mjs "${tests[@]}" ||
+		{ keep_output rest "$log"; return 1; }
+}
+
 # The longest of them, with as many operations as SOAK_OPERATIONS says; on request only.
 suite_soak() {
 	prove_tap test/tap/050_model.pl test/tap/070_workers.pl
@@ -96,6 +108,22 @@ list_tests() {
 	for test in "${tests[@]}"; do
 		names+=("$(basename "$test" "$2")")
 	done
+}
+
+# Keeps those of tests whose names begin with one of the words, or all.
+choose_tests() {
+	local test word chosen=()
+	[ -n "$1" ] || return 0
+	for test in "${tests[@]}"; do
+		for word in $1; do
+			[[ $(basename "$test") == "$word"* ]] && chosen+=("$test") && break
+		done
+	done
+	if [ "${#chosen[@]}" -eq 0 ]; then
+		echo "no test begins with one of: $1" >&2
+		return 1
+	fi
+	tests=("${chosen[@]}")
 }
 
 fail_with_diffs() {

@@ -71,9 +71,10 @@ preferred_major() {
 
 # The Debian packages that hold what we cannot find, on one line.
 missing_packages() {
-	local purpose=$1 found=() share pgxs headers
+	local purpose=$1 found=() share libraries pgxs headers
 	share=$("$bindir/pg_config" --sharedir 2>/dev/null || true)
-	pgxs=$("$bindir/pg_config" --pkglibdir 2>/dev/null || true)/pgxs
+	libraries=$("$bindir/pg_config" --pkglibdir 2>/dev/null || true)
+	pgxs=$libraries/pgxs
 	headers=$("$bindir/pg_config" --includedir-server 2>/dev/null || true)
 
 	command -v make >/dev/null || found+=(make)
@@ -86,8 +87,11 @@ missing_packages() {
 		command -v pg_bsd_indent >/dev/null || found+=(pg-bsd-indent)
 		command -v objdump >/dev/null || found+=(binutils)
 		[ -e "$share/extension/pgtap.control" ] || found+=("postgresql-$major-pgtap")
+		[ -e "$libraries/wal2json.so" ] || found+=("postgresql-$major-wal2json")
 		command -v pg_prove >/dev/null || found+=(libtap-parser-sourcehandler-pgtap-perl)
 		command -v prove >/dev/null || found+=(perl)
+		command -v node >/dev/null || found+=(nodejs)
+		command -v npm >/dev/null || found+=(npm)
 		perl -MIPC::Run -e 1 2>/dev/null || found+=(libipc-run-perl)
 		# Debian moved these from one package to the other between releases
 		[ -e "$pgxs/src/test/perl/PostgreSQL/Test/Cluster.pm" ] && [ -e "$pgxs/src/test/isolation/isolationtester" ] ||

@@ -298,6 +298,7 @@ INSERT INTO story (role, statement, expected) VALUES
 	('postgres', $$SELECT problem FROM studio_engine.lint()$$, NULL),
 	('postgres', $$SELECT studio_engine.restoring()$$, 'false'),
 	('postgres', $$SELECT obstacle FROM studio_engine.direct_tables() LIMIT 1$$, NULL),
+	('postgres', $$SELECT pg_catalog.count(e.table_name) FROM public.enable_realtime() e$$, '10'),
 	-- credit that expires, payments that are taken back, and the proof
 	('postgres', $$SELECT problem FROM public.verify_credit_ledger()$$, NULL),
 	('service_role', $$SELECT public.grant_credits('{u}', 6, 'N', 'X', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => 0.1)) IS NOT NULL$$, 'true'),

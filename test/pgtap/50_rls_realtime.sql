@@ -6,7 +6,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(304);
+SELECT plan(319);
 
 \set alice '50000000-0000-4000-8000-00000000000a'
 
@@ -26,14 +26,15 @@ INSERT INTO companies (id, name) VALUES ('50000000-0000-4000-8000-0000000000c1',
 INSERT INTO employees (company_id, user_id, name) VALUES ('50000000-0000-4000-8000-0000000000c1', :'alice', 'Alice');
 SELECT create_module_content('Of Alice', p_company_id => '50000000-0000-4000-8000-0000000000c1') AS content \gset
 SELECT store_quality_assessment(:'content', 8), create_multimedia_session(:'content') AS session \gset
-SELECT register_multimedia_asset(:'session', NULL, 'video', 'v.mp4') \g /dev/null
+SELECT register_multimedia_asset(:'session', NULL, 'video', 'v.mp4'), enqueue_rendering(:'session') \g /dev/null
 
 CREATE TEMPORARY TABLE readable (tbl text, col text);
 INSERT INTO readable VALUES ('profiles', 'id'), ('draft_prompts', 'id'), ('projects', 'id'), ('jobs', 'id'), ('job_steps', 'id'),
 	('assets', 'id'), ('logs', 'id'), ('credit_accounts', 'user_id'), ('credit_ledger', 'id'), ('studio_jobs', 'job_id'),
 	('pipeline.jobs', 'run_id'), ('pipeline.job_events', 'id'), ('pipeline.artifacts', 'id'), ('pipeline.prompts', 'id'),
 	('companies', 'id'), ('employees', 'id'), ('cm_module_content', 'content_id'), ('cm_quality_assessments', 'assessment_id'),
-	('mm_multimedia_sessions', 'session_id'), ('mm_multimedia_assets', 'asset_id');
+	('mm_multimedia_sessions', 'session_id'), ('mm_multimedia_assets', 'asset_id'),
+	('mm_rendering_queue', 'render_id');
 
 -- Rows, or the SQLSTATE, with claims given as they are; NULL leaves the setting empty.
 CREATE FUNCTION pg_temp.outcome(p_claims text, p_statement text) RETURNS text
@@ -109,16 +110,42 @@ FROM unnest(ARRAY['UPDATE studio_jobs SET raw_transcript = ''X''', 'SELECT creat
 SELECT is((SELECT count(*)::integer FROM readable WHERE NOT has_column_privilege('authenticated', tbl, col, 'SELECT')), 0,
 		  'control: the columns asked for are readable');
 
--- Realtime compares old and new rows by primary key, which authenticated must be
--- able to read, and publishes what an owner adds to supabase_realtime.
+-- Realtime looks a changed row up by its primary key, as the subscriber, and sends
+-- him the columns that he may read.  080_realtime.pl shows what comes of it.
 SELECT is_empty(
 	$$ SELECT c.relname FROM pg_class c
 	   WHERE c.relnamespace IN ('public'::regnamespace, 'pipeline'::regnamespace) AND c.relkind = 'r' AND c.relreplident <> 'd' $$,
 	'replica identity is the primary key everywhere: an UPDATE sends no old secrets');
-ALTER PUBLICATION supabase_realtime ADD TABLE jobs, job_steps, studio_jobs;
+SELECT is_empty($$ SELECT tablename FROM pg_publication_tables WHERE pubname = 'supabase_realtime' $$,
+				'nothing is published by itself');
+CREATE TEMPORARY TABLE published AS
+	SELECT e.table_name::regclass AS oid, e.added FROM enable_realtime() e;
 SELECT is(
-	(SELECT string_agg(tablename, ', ' ORDER BY tablename) FROM pg_publication_tables WHERE pubname = 'supabase_realtime'),
-	'job_steps, jobs, studio_jobs', 'jobs, job_steps and studio_jobs can be published');
+	(SELECT string_agg(oid::text, ' ' ORDER BY oid::text COLLATE "C") FROM published WHERE added),
+	'assets cm_module_content credit_ledger job_steps jobs mm_multimedia_sessions mm_rendering_queue pipeline.artifacts pipeline.jobs studio_jobs',
+	'enable_realtime() publishes what clients wait on');
+SELECT is_empty(
+	$$ SELECT oid FROM published
+	   EXCEPT SELECT format('%I.%I', schemaname, tablename)::regclass::oid FROM pg_publication_tables WHERE pubname = 'supabase_realtime' $$,
+	'... which then is in the publication');
+SELECT is_empty(
+	$$ SELECT p.oid, a.attname FROM published p JOIN pg_index i ON i.indrelid = p.oid AND i.indisprimary
+	   JOIN pg_attribute a ON a.attrelid = p.oid AND a.attnum = ANY (i.indkey)
+	   WHERE a.atttypid <> 'uuid'::regtype AND (p.oid, a.attname) <> ('pipeline.jobs'::regclass, 'run_id')
+		  OR EXISTS (SELECT FROM pg_constraint f WHERE f.conrelid = p.oid AND f.contype = 'f' AND a.attnum = ANY (f.conkey))
+		  OR NOT has_column_privilege('authenticated', p.oid, a.attname, 'SELECT') $$,
+	'their keys, which a DELETE tells everybody, are random and name nothing else, and subscribers may read them');
+SELECT is_empty(
+	$$ SELECT p.oid FROM published p JOIN pg_class c ON c.oid = p.oid
+	   WHERE NOT c.relrowsecurity
+		  OR NOT EXISTS (SELECT FROM pg_policy l WHERE l.polrelid = p.oid AND l.polcmd IN ('r', '*'))
+		  OR NOT has_schema_privilege('authenticated', c.relnamespace, 'USAGE')
+		  OR NOT EXISTS (SELECT FROM readable r WHERE r.tbl::regclass = p.oid) $$,
+	'all of them have row level security and a policy, and were asked above under odd claims');
+SELECT is_empty(
+	$$ SELECT p.oid, a.attname FROM published p JOIN pg_attribute a ON a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped
+	   WHERE a.attname ~ 'token|secret|password|lease|worker' $$,
+	'no column of theirs is a secret');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -200,6 +200,9 @@ BEGIN;
 SELECT studio_engine.partition_by_month('job_events') AS months_ahead;
 ROLLBACK;
 
+-- README: Realtime
+SELECT count(*) AS published FROM enable_realtime();
+
 -- README: Errors
 UPDATE jobs SET status = 'READY' WHERE id = :'third_id';
 
