@@ -14,9 +14,8 @@ CREATE FUNCTION @extschema@.update_updated_at() RETURNS trigger
 COMMENT ON FUNCTION @extschema@.update_updated_at() IS
 'Trigger, BEFORE UPDATE: sets updated_at to the time of the transaction.';
 
-CREATE FUNCTION @extschema@.workflow_transitions(
-    OUT workflow text, OUT from_status text, OUT to_status text, OUT via text, OUT condition text)
-  RETURNS SETOF record
+CREATE FUNCTION @extschema@.workflow_transitions()
+  RETURNS TABLE (workflow text, from_status text, to_status text, via text, condition text)
   LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 100 AS 'MODULE_PATHNAME', 'workflow_transitions'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.workflow_transitions() IS

@@ -144,9 +144,8 @@ COMMENT ON FUNCTION @extschema@.get_credit_summary(uuid) IS
 'The credits of user p_user_id: balance, reserved (in holds), spendable (balance without what has expired), lifetime_purchased (reversals taken off), lifetime_granted, lifetime_used (refunds taken off), expiring_in_7_days, next_expiry. The user or a service; 22004 NULL, 42501 not yours.';
 
 CREATE FUNCTION @extschema@.verify_credit_ledger(
-    p_user_id uuid DEFAULT NULL,
-    OUT user_id uuid, OUT problem text, OUT expected text, OUT actual text, OUT entry_id uuid)
-  RETURNS SETOF record
+    p_user_id uuid DEFAULT NULL)
+  RETURNS TABLE (user_id uuid, problem text, expected text, actual text, entry_id uuid)
   LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'verify_credit_ledger'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.verify_credit_ledger(uuid) IS

@@ -16,10 +16,10 @@ COMMENT ON FUNCTION studio_engine.forget_queue() IS
 'Trigger, AFTER TRUNCATE on a table of jobs, argument: the table. Empties the queue of it.';
 
 CREATE FUNCTION @extschema@.claim_jobs(
-    p_system text, p_worker text, p_limit integer DEFAULT 1, p_lease interval DEFAULT NULL,
-    OUT job_id uuid, OUT lease_token uuid, OUT attempt integer, OUT lease_expires_at timestamptz, OUT job jsonb)
-  RETURNS SETOF record
-  LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME', 'claim_jobs'
+    p_system text, p_worker text, p_limit integer DEFAULT 1, p_lease interval DEFAULT NULL)
+  RETURNS TABLE (job_id uuid, lease_token uuid, attempt integer, lease_expires_at timestamptz,
+    job jsonb)
+  LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'claim_jobs'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.claim_jobs(text, text, integer, interval) IS
 'Gives up to p_limit (1 to 1000) jobs of a table (p_system: studio_jobs, jobs, mm_rendering_queue) to a worker (p_worker: any name of 1 to 200 characters), by priority, then age; no job goes to two. Each comes with a lease token, which every write of the worker must carry, the number of the attempt, the end of the lease (p_lease: 1 second to 1 day; NULL: setting lease_seconds) and the row of the job (NULL where it is gone). The status of the job stays. Call it at READ COMMITTED and in a transaction of its own: at other levels, claims that meet end with 40001. Services only; 22004, 22023.';
@@ -53,10 +53,9 @@ CREATE FUNCTION @extschema@.reap_expired_leases(p_limit integer DEFAULT 1000)
 COMMENT ON FUNCTION @extschema@.reap_expired_leases(integer) IS
 'Takes jobs from workers that went silent, at most p_limit (1 to 10000): they are tried again after a delay, as by fail_job(), or FAILED with error code LEASE_EXPIRED after the last attempt, or CANCELLED where that was asked for. Call it every minute or so, from a worker or from pg_cron. Jobs and accounts that somebody has locked at the moment are left for the next time; a job that cannot be written, because a trigger refuses, is warned of and left for a minute. Returns how many. Services only; 22004, 22023.';
 
-CREATE FUNCTION @extschema@.get_job_attempts(p_job_id uuid,
-    OUT system text, OUT attempt integer, OUT worker text, OUT started_at timestamptz, OUT ended_at timestamptz,
-    OUT outcome text, OUT error jsonb)
-  RETURNS SETOF record
+CREATE FUNCTION @extschema@.get_job_attempts(p_job_id uuid)
+  RETURNS TABLE (system text, attempt integer, worker text, started_at timestamptz,
+    ended_at timestamptz, outcome text, error jsonb)
   LANGUAGE c STABLE ROWS 5 AS 'MODULE_PATHNAME', 'get_job_attempts'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.get_job_attempts(uuid) IS

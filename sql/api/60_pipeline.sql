@@ -89,10 +89,9 @@ COMMENT ON FUNCTION pipeline.record_event(text, text, text, jsonb) IS
 'Writes an event of a run, whatever its status. p_bot_name, p_event_type: 1 to 255 characters; p_payload: at most 1 MB, NULL is {}. Returns its number in the run: 1, 2, 3 and so on, in the order in which events become visible. Services only; 22004, 22023, PT404.';
 
 CREATE FUNCTION pipeline.events_since(
-    p_run_id text, p_after bigint DEFAULT 0, p_limit integer DEFAULT 100,
-    OUT id uuid, OUT run_id text, OUT bot_name text, OUT event_type text, OUT payload jsonb,
-    OUT owner_id uuid, OUT created_at timestamptz, OUT seq bigint)
-  RETURNS SETOF record
+    p_run_id text, p_after bigint DEFAULT 0, p_limit integer DEFAULT 100)
+  RETURNS TABLE (id uuid, run_id text, bot_name text, event_type text, payload jsonb, owner_id uuid,
+    created_at timestamptz, seq bigint)
   LANGUAGE c STABLE ROWS 100 AS 'MODULE_PATHNAME', 'pipeline_events_since'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION pipeline.events_since(text, bigint, integer) IS

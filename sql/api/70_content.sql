@@ -133,9 +133,8 @@ COMMENT ON FUNCTION @extschema@.store_research_results(uuid, text, jsonb, jsonb,
 'Stores what was found out for a course plan. p_session_id NULL: that of the plan; p_total_sources NULL: the number of p_sources_analyzed; p_status: pending, in_progress, completed or failed. Returns the id of the results. Services only; 22004, 22023, PT404.';
 
 CREATE FUNCTION @extschema@.search_module_content(
-    p_query text, p_company_id uuid DEFAULT NULL, p_limit integer DEFAULT 20, OUT content_id uuid,
-    OUT module_name text, OUT section text, OUT rank real, OUT headline text)
-  RETURNS SETOF record
+    p_query text, p_company_id uuid DEFAULT NULL, p_limit integer DEFAULT 20)
+  RETURNS TABLE (content_id uuid, module_name text, section text, rank real, headline text)
   LANGUAGE c STABLE ROWS 20 AS 'MODULE_PATHNAME', 'search_module_content'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.search_module_content(text, uuid, integer) IS

@@ -66,7 +66,7 @@ $$;
 COMMENT ON FUNCTION studio_engine.realtime_obstacles() IS
 'What enable_realtime() refuses to build on: a table without primary key or replica identity (its UPDATEs would fail), a publication that lacks changes, or that has tables which clients must not get or which end the poll of Realtime; empty when sound.';
 
-CREATE FUNCTION @extschema@.enable_realtime(OUT table_name text, OUT added boolean) RETURNS SETOF record
+CREATE FUNCTION @extschema@.enable_realtime() RETURNS TABLE (table_name text, added boolean)
   LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   v_problems text := (SELECT string_agg(m, ' ' ORDER BY m) FROM studio_engine.realtime_rights_missing() m);

@@ -15,7 +15,6 @@ const truth = answers<boolean>()
 const number = answers<number>()
 const text = answers<string>()
 const json = answers<Json>()
-const rows = answers<Record<string, unknown>[]>()
 
 export const publicFunctions = {
   advance_job: json(supabase.rpc('advance_job', {
@@ -26,8 +25,9 @@ export const publicFunctions = {
   cancel_rendering: json(supabase.rpc('cancel_rendering', { p_render_id: id, p_reason: 'Enough' })),
   cancel_studio_job: json(supabase.rpc('cancel_studio_job', { p_job_id: id, p_reason: 'Enough' })),
   claim_draft_prompt: text(supabase.rpc('claim_draft_prompt', { p_session_token: 'token', p_user_id: id })),
-  // @ts-expect-error ROWS 1, from which the generator takes it for one row; PostgREST sends an array
-  claim_jobs: rows(supabase.rpc('claim_jobs', { p_system: 'jobs', p_worker: 'worker-1', p_limit: 100, p_lease: '1 minute' })),
+  claim_jobs: answers<{
+    attempt: number; job: Json; job_id: string; lease_expires_at: string; lease_token: string
+  }[]>()(supabase.rpc('claim_jobs', { p_system: 'jobs', p_worker: 'worker-1', p_limit: 100, p_lease: '1 minute' })),
   cleanup_expired_drafts: number(supabase.rpc('cleanup_expired_drafts', { p_limit: 100 })),
   complete_enhancement_session: json(supabase.rpc('complete_enhancement_session', {
     p_session_id: id, p_research_conducted: true, p_content_regenerated: true, p_status: 'completed'
@@ -70,7 +70,9 @@ export const publicFunctions = {
   enqueue_rendering: text(supabase.rpc('enqueue_rendering', {
     p_session_id: id, p_render_config: {}, p_priority: 1, p_user_id: id
   })),
-  enable_realtime: rows(supabase.rpc('enable_realtime')),
+  enable_realtime: answers<{
+    added: boolean; table_name: string
+  }[]>()(supabase.rpc('enable_realtime')),
   ensure_profile: json(supabase.rpc('ensure_profile', { p_user_id: id })),
   expire_credits: number(supabase.rpc('expire_credits', { p_limit: 100 })),
   fail_job: json(supabase.rpc('fail_job', {
@@ -87,7 +89,9 @@ export const publicFunctions = {
   get_credit_summary: json(supabase.rpc('get_credit_summary', { p_user_id: id })),
   get_dashboard: json(supabase.rpc('get_dashboard', { p_user_id: id, p_limit: 100 })),
   get_draft_prompt: json(supabase.rpc('get_draft_prompt', { p_session_token: 'token' })),
-  get_job_attempts: rows(supabase.rpc('get_job_attempts', { p_job_id: id })),
+  get_job_attempts: answers<{
+    attempt: number; ended_at: string; error: Json; outcome: string; started_at: string; system: string; worker: string
+  }[]>()(supabase.rpc('get_job_attempts', { p_job_id: id })),
   get_job_statistics: json(supabase.rpc('get_job_statistics', { p_system: 'jobs', p_user_id: id, p_window: '1 day' })),
   get_latest_quality_assessment: json(supabase.rpc('get_latest_quality_assessment', { p_content_id: id })),
   get_module_content: json(supabase.rpc('get_module_content', { p_content_id: id })),
@@ -135,7 +139,9 @@ export const publicFunctions = {
   save_draft_prompt: text(supabase.rpc('save_draft_prompt', {
     p_session_token: 'token', p_prompt_text: 'x', p_template_id: 'x', p_options: {}
   })),
-  search_module_content: rows(supabase.rpc('search_module_content', {
+  search_module_content: answers<{
+    content_id: string; headline: string; module_name: string; rank: number; section: string
+  }[]>()(supabase.rpc('search_module_content', {
     p_query: 'fall of Rome', p_company_id: id, p_limit: 100
   })),
   settle_credits: number(supabase.rpc('settle_credits', { p_job_id: id, p_final_cost: 1, p_overrun: 'cap' })),
@@ -194,16 +200,22 @@ export const publicFunctions = {
   update_studio_job_status: json(supabase.rpc('update_studio_job_status', {
     p_job_id: id, p_status: 'RENDERING', p_lease_token: id
   })),
-  verify_credit_ledger: rows(supabase.rpc('verify_credit_ledger', { p_user_id: id })),
+  verify_credit_ledger: answers<{
+    actual: string; entry_id: string; expected: string; problem: string; user_id: string
+  }[]>()(supabase.rpc('verify_credit_ledger', { p_user_id: id })),
   workflow_diagram: text(supabase.rpc('workflow_diagram', { p_workflow: 'jobs' })),
-  workflow_transitions: rows(supabase.rpc('workflow_transitions')),
+  workflow_transitions: answers<{
+    condition: string; from_status: string; to_status: string; via: string; workflow: string
+  }[]>()(supabase.rpc('workflow_transitions')),
 } satisfies Record<keyof Database['public']['Functions'], unknown>
 
 export const pipelineFunctions = {
   cancel_job: json(pipeline.rpc('cancel_job', { p_run_id: 'run-1' })),
   create_job: json(pipeline.rpc('create_job', { p_run_id: 'run-1', p_project_spec: {}, p_owner_id: id })),
   delete_old_events: number(pipeline.rpc('delete_old_events', { p_older_than: '30 days', p_limit: 100 })),
-  events_since: rows(pipeline.rpc('events_since', { p_run_id: 'run-1', p_after: 1, p_limit: 100 })),
+  events_since: answers<{
+    bot_name: string; created_at: string; event_type: string; id: string; owner_id: string; payload: Json; run_id: string; seq: number
+  }[]>()(pipeline.rpc('events_since', { p_run_id: 'run-1', p_after: 1, p_limit: 100 })),
   get_job: json(pipeline.rpc('get_job', { p_run_id: 'run-1' })),
   get_prompt: json(pipeline.rpc('get_prompt', { p_id: 'x' })),
   record_event: number(pipeline.rpc('record_event', {
