@@ -31,7 +31,7 @@ exec </dev/null
 
 quick=${QUICK:-0}
 rounds=${ROUNDS:-5}
-quick_seconds=160 # leaves some for the end
+quick_seconds=150 # leaves some for the end
 quiet='-c client_min_messages=warning'
 
 # ---------------------------------------------------------------------------
@@ -40,7 +40,8 @@ quiet='-c client_min_messages=warning'
 
 # run_row FILE ROWS-LEFT: with QUICK a row has its part of the time that is left, and one round at least
 run_row() {
-	local file=$1 row number start=$SECONDS until=$((SECONDS + (quick_seconds - SECONDS) / $2)) last=0 scale='' extra=0
+	local file=$1 row number start=$SECONDS until=$((SECONDS + (quick_seconds - SECONDS) / $2)) last=0
+	local title='' compared='' fair='' scale='' extra=0
 	row=$(basename "$file" .sh)
 	samples=$scratch/tmp/$row.samples table=''
 	: >"$samples"
@@ -50,7 +51,7 @@ run_row() {
 		printf '\n%s\n  left out with QUICK=1: no target depends on it\n' "$title"
 		return
 	fi
-	if [ "$quick" = 1 ] && [ $((quick_seconds - SECONDS)) -lt 5 ]; then
+	if [ "$quick" = 1 ] && [ $((quick_seconds - SECONDS)) -lt 8 ]; then
 		rounds=0
 		figures() { not_measured "$title" '' 'no time was left'; }
 	else
@@ -106,20 +107,13 @@ tune_cluster() {
 		wal_level = replica
 		shared_buffers = 1GB
 		max_wal_size = 16GB
+		min_wal_size = 2GB
 		checkpoint_timeout = 1h
 		autovacuum = off
 		jit = off
 	EOF
 	stop_cluster
 	quietly as_server "$bin/pg_ctl" -D "$data" -l "$scratch/server.log" -w start
-}
-
-# Has this build the setting?  It is there once the library is loaded.
-find_direct_rows() {
-	direct_rows=0
-	if [ -n "$(sql bench -c "LOAD 'studio_engine'" -c "SELECT current_setting('studio_engine.direct_rows', true)")" ]; then
-		direct_rows=1
-	fi
 }
 
 machine() {
@@ -139,7 +133,7 @@ write_report() {
 	mkdir -p "$report"
 	{
 		printf '# Measurements\n\n%s\n\n' "$(cat "$scratch/tmp/machine")"
-		printf 'Medians of the rounds, smallest and largest of them, and ratios of medians. Repeat it: `make bench`.\n'
+		printf 'Medians of the rounds, smallest and largest of them, and ratios of medians. Repeat it: %s.\n' '`make bench`'
 		printf 'The cluster has autovacuum off and shared_buffers of 1 GB. Processor time is that of the session, user and\n'
 		printf 'system; rates are of several clients that commit with fsync on.\n\n## Targets\n\n'
 		markdown_targets
@@ -168,7 +162,7 @@ need_packages bench
 open_scratch
 targets=$scratch/tmp/targets
 copy_server
-build_extension
+build_extension -O2
 install_peers
 start_cluster
 tune_cluster

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # What the rows of the bench are written in: databases, and ways to measure in them.
 #
 # Pitfall: what runs on a loaded machine takes longer than it costs.  So what one session does is measured
@@ -60,9 +60,10 @@ fresh() {
 	renew "$1" "jobs_$2"
 }
 
-# renew NAME TEMPLATE: a new copy, whatever was there
+# renew NAME TEMPLATE: a new copy, whatever was there.  It is as if it had been at work for a while: its pages
+# are in memory, and in the WAL since the last checkpoint, which has left files of WAL to be used again.
 renew() {
-	sql postgres -c "DROP DATABASE IF EXISTS $1 WITH (FORCE)" -c "CREATE DATABASE $1 TEMPLATE $2 STRATEGY file_copy" -c CHECKPOINT
+	sql postgres -c "DROP DATABASE IF EXISTS $1 WITH (FORCE)" -c CHECKPOINT -c "CREATE DATABASE $1 TEMPLATE $2 STRATEGY wal_log"
 }
 
 # in_turn N A B...: the words, every second time in reverse, so that no side is always the first
@@ -73,9 +74,13 @@ in_turn() {
 	if ((turn % 2)); then echo "$@"; else echo "${reversed[@]}"; fi
 }
 
-# ours_and SIDE...: these sides, and ours once more with kept plans where direct rows can be switched off
-ours_and() {
-	if [ "$direct_rows" = 1 ]; then echo ours kept "$@"; else echo ours "$@"; fi
+# Our sides, as "${ours[@]}": with kept plans once more where direct rows can be switched off.  The setting is
+# there once the library is loaded, in builds that have it.
+find_direct_rows() {
+	ours=(ours)
+	if [ -n "$(sql bench -c "LOAD 'studio_engine'" -c "SELECT current_setting('studio_engine.direct_rows', true)")" ]; then
+		ours=(ours kept)
+	fi
 }
 
 # Session settings of a side, as PGOPTIONS
@@ -95,25 +100,14 @@ as_side() {
 	environment=("${before[@]}")
 }
 
-# rate DATABASE SCRIPT CLIENTS SECONDS [OPTION]...: transactions of test/bench/sql/SCRIPT a second.  A client that
-# fails, say because nothing is left to claim, fails the run.
+# rate DATABASE SCRIPT CLIENTS EACH [OPTION]...: transactions of test/bench/sql/SCRIPT a second, for so many by each
+# client; EACH 1s is one second.  A client that fails, say because nothing is left to claim, fails the run.
 rate() {
-	local database=$1 script=$2 clients=$3 seconds=$4
+	local said database=$1 script=$2 clients=$3 length=(-t "$4")
+	[[ $4 != *s ]] || length=(-T "${4%s}")
 	shift 4
-	run_pgbench "$database" -f "$source/test/bench/sql/$script" -c "$clients" -j 2 -T "$seconds" "$@"
-}
-
-# rate_of DATABASE SCRIPT CLIENTS EACH [OPTION]...: the same for a number of transactions by each client
-rate_of() {
-	local database=$1 script=$2 clients=$3 each=$4
-	shift 4
-	run_pgbench "$database" -f "$source/test/bench/sql/$script" -c "$clients" -j 2 -t "$each" "$@"
-}
-
-run_pgbench() {
-	local said database=$1
-	shift
-	said=$(as_server pgbench -n -M prepared -d "$database" "$@" 2>&1) ||
+	said=$(as_server pgbench -n -M prepared -d "$database" -f "$source/test/bench/sql/$script" -c "$clients" -j 2 \
+		"${length[@]}" "$@" 2>&1) ||
 		{ printf '%s\n' "$said" >&2; return 1; }
 	awk '/^tps/ { print $3 }' <<<"$said"
 }
@@ -140,7 +134,7 @@ sample_all() {
 	done
 }
 
-# load_credits JOBS: database credits, 10,000 users with so many jobs each, for ours and the twin, which agree
+# load_credits JOBS: database credits, 10,000 users with so many jobs each, for ours and the twin, which must agree
 load_credits() {
 	copy_template credits
 	sql credits -f "$source/test/twin/credits.sql" -f "$source/test/bench/sql/credit_twin.sql" \

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # What becomes of the samples: lines on the terminal, a Markdown file, a list of targets, a plot.
 #
 #   figure SERIES 'label' unit                    median and spread
@@ -82,7 +82,7 @@ judge() {
 
 # Where direct rows cannot be switched off there is one figure of ours; the row says so.
 tell_direct_rows() {
-	[ "$direct_rows" = 1 ] || remark 'direct_rows: this build has no such setting; all of ours is with kept plans'
+	[ "${#ours[@]}" -gt 1 ] || remark 'direct_rows: this build has no such setting; all of ours is with kept plans'
 }
 
 remark() {

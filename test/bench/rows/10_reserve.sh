@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 title='reserve_credits, processor time of a call'
 compared='reserve_credits() with the same in PL/pgSQL (test/bench/sql/credit_twin.sql): a hold each for so many users, one
 statement in one transaction that is undone.'
@@ -14,14 +14,14 @@ prepare() {
 
 round() {
 	local side
-	for side in $(in_turn "$1" $(ours_and twin)); do
+	for side in $(in_turn "$1" "${ours[@]}" twin); do
 		as_side "$side" async credits -c "CALL bench.reservations('$side', $(choose 2000 10000), NULL)" | samples_of "us_$side"
 		sql credits -c 'VACUUM credit_ledger, credit_accounts, jobs, twin.credit_ledger, twin.credit_accounts, twin.jobs'
 	done
 }
 
 figures() {
-	figures_of us_ 'us' $(ours_and twin)
+	figures_of us_ 'us' "${ours[@]}" twin
 	tell_direct_rows
 	ratio 'ours to twin' us_ours us_twin '<= 0.40' 'reserve_credits, processor time: PL/pgSQL twin'
 }

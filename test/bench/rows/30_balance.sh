@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 title='get_credit_balance, by the length of the history'
 compared="get_credit_balance() of a user with so many entries, with itself for a user with 10, and with the function of that
 name as the seed document words it (test/twin/seed_video.sql), which sums the entries."

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 title='UPDATE of the status of many rows: what the triggers add'
 compared='the time that the triggers of the transition and of updated_at add to one UPDATE of cm_course_plans, with what the
 same two in PL/pgSQL add (test/bench/sql/update_status.sql); then all triggers of studio_jobs, the queue included, with

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 title='Claim and completion of a job'
 compared='claim_jobs() and store_refined_text() of one job, in one transaction or in two, with the same in PL/pgSQL with
 SKIP LOCKED (test/twin/queue.sql); pgbench, 4 clients, prepared statements.'
@@ -6,18 +6,17 @@ fair='both check the lease, its end and the transition, and write the same rows 
 indexes: the queue, the history of attempts, the job with its processing time; both answer with the job. The twin has
 static plans and a partial index, pins search_path as ours does, and leaves out the check of the caller, the switch of
 the role, the limits of users. In one database, in turns, always the same number of jobs.'
-jobs=$(choose 20000 100000)
-each=$(choose 800 6000) # of each client
-scale="$((4 * each)) of $jobs jobs a side and round"
+jobs=$(choose 40000 100000)
+scale="$(choose '1 second' '24,000 jobs') a side and round, of $jobs that wait"
 
 prepare() { :; }
 
-# at_once SUFFIX SERIES: all sides on a fresh copy
+# series ROUND SCRIPT SERIES: all sides, on a fresh copy
 series() {
 	local side turn=$1 script=$2 series=$3
 	fresh work "$jobs"
-	for side in $(in_turn "$turn" $(ours_and twin)); do
-		as_side "$side" rate_of work "$script$([ "$side" = twin ] && echo _twin).sql" 4 "$each" | samples_of "$series$side"
+	for side in $(in_turn "$turn" "${ours[@]}" twin); do
+		as_side "$side" rate work "$script$([ "$side" = twin ] && echo _twin).sql" 4 "$(choose 1s 6000)" | samples_of "$series$side"
 	done
 }
 
@@ -25,20 +24,20 @@ round() {
 	local side
 	series "$1" work_at_once one_
 	series "$1" work two_
-	for side in $(in_turn "$1" $(ours_and twin)); do
+	for side in $(in_turn "$1" "${ours[@]}" twin); do
 		as_side "$side" async work -c "CALL bench.work('$side', $(choose 1000 4000), NULL)" | samples_of "us_$side"
 	done
 }
 
 figures() {
 	remark 'in one transaction:'
-	figures_of one_ jobs/s $(ours_and twin)
+	figures_of one_ jobs/s "${ours[@]}" twin
 	ratio 'ours to twin' one_ours one_twin '>= 2.0' 'claim + complete, jobs/s, 4 clients: PL/pgSQL twin'
 	remark 'in two transactions:'
-	figures_of two_ jobs/s $(ours_and twin)
+	figures_of two_ jobs/s "${ours[@]}" twin
 	ratio 'ours to twin' two_ours two_twin
 	remark 'both calls, no commit, 1 session:'
-	figures_of us_ us $(ours_and twin)
+	figures_of us_ us "${ours[@]}" twin
 	ratio 'ours to twin' us_ours us_twin
 	tell_direct_rows
 }

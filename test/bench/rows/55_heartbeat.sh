@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 title='Heartbeat'
 compared='heartbeat_job() with the same in PL/pgSQL (test/twin/queue.sql); 100 leases in turn, a transaction each.'
 fair='both check the lease and its end by the clock, write one narrow row and no index, and answer with the same JSON;

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 title='Reaping 100 expired leases, by the number of jobs that wait'
 compared='reap_expired_leases() with itself, at 1,000, 100,000 and 1,000,000 waiting jobs; per lease.'
 fair='the same session does the same calls in databases that differ in the number of jobs only; the databases take

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 title='Claims while somebody holds an old snapshot'
 compared='claim_jobs() of one job, 4 clients, a commit each: after so many jobs were claimed and completed since another
 session began a REPEATABLE READ transaction that goes on, and after the same without that session.'
@@ -38,7 +38,7 @@ finish() {
 round() {
 	local side
 	for side in $(in_turn "$1" free held); do
-		rate_of "$side" claim.sql 4 "$(choose 500 2500)" | samples_of "$side"
+		rate "$side" claim.sql 4 "$(choose 500 2500)" | samples_of "$side"
 	done
 }
 
