@@ -2,6 +2,7 @@
 # Called by run.sh with `input` (tab separated: name, factor, smallest, largest, target, met) and `output`.
 # Pitfall: factors go from below 1 to hundreds, hence the logarithmic axis; a bar begins at 1 (equal).
 set terminal svg size 960,(90 + 34 * int(system(sprintf("wc -l <'%s'", input)))) font 'sans-serif,13' background '#ffffff'
+set termoption noenhanced
 set output output
 set datafile separator '\t'
 set logscale x 10

@@ -133,7 +133,7 @@ write_report() {
 	mkdir -p "$report"
 	{
 		printf '# Measurements\n\n%s\n\n' "$(cat "$scratch/tmp/machine")"
-		printf 'Medians of the rounds, smallest and largest of them, and ratios of medians. Repeat it: %s.\n' '`make bench`'
+		printf 'Medians of the rounds, smallest and largest of them, and ratios of medians. Repeat it with make bench.\n'
 		printf 'The cluster has autovacuum off and shared_buffers of 1 GB. Processor time is that of the session, user and\n'
 		printf 'system; rates are of several clients that commit with fsync on.\n\n## Targets\n\n'
 		markdown_targets
@@ -162,7 +162,7 @@ need_packages bench
 open_scratch
 targets=$scratch/tmp/targets
 copy_server
-build_extension -O2
+build_extension
 install_peers
 start_cluster
 tune_cluster

@@ -76,6 +76,7 @@ in_turn() {
 
 # Our sides, as "${ours[@]}": with kept plans once more where direct rows can be switched off.  The setting is
 # there once the library is loaded, in builds that have it.
+# shellcheck disable=SC2034
 find_direct_rows() {
 	ours=(ours)
 	if [ -n "$(sql bench -c "LOAD 'studio_engine'" -c "SELECT current_setting('studio_engine.direct_rows', true)")" ]; then

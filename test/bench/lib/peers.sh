@@ -35,7 +35,7 @@ why_no_npm() {
 }
 
 version_of() {
-	sed -n 's/^ *"version": "\(.*\)",*$/\1/p' "$source/test/bench/node_modules/$1/package.json" | head -n 1
+	sed -n 's/^ *"version": "\(.*\)",*$/\1/p' "$source/test/bench/node_modules/$1/package.json" 2>/dev/null | head -n 1 || true
 }
 
 # peers MODE DATABASE JOBS: one run of peers.mjs; prints jobs a second

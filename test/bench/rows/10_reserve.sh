@@ -6,7 +6,7 @@ fair='both lock the job and the account, look for an earlier hold and for expire
 the job, in tables with the same columns, indexes, foreign keys and guards; before the first round 100 jobs are held and
 settled by both, and every entry, account and job must be the same. The twin is written to be fast, and leaves the check
 of the caller to GRANT. Processor time of the session, user and system.'
-scale="$(choose 2,000 10,000) of 10,000 users, who have one entry each"
+scale="$(choose 5,000 10,000) of 10,000 users, who have one entry each"
 
 prepare() {
 	load_credits 2
@@ -15,7 +15,7 @@ prepare() {
 round() {
 	local side
 	for side in $(in_turn "$1" "${ours[@]}" twin); do
-		as_side "$side" async credits -c "CALL bench.reservations('$side', $(choose 2000 10000), NULL)" | samples_of "us_$side"
+		as_side "$side" async credits -c "CALL bench.reservations('$side', $(choose 5000 10000), NULL)" | samples_of "us_$side"
 		sql credits -c 'VACUUM credit_ledger, credit_accounts, jobs, twin.credit_ledger, twin.credit_accounts, twin.jobs'
 	done
 }

@@ -16,7 +16,7 @@ prepare() {
 round() {
 	local length
 	for length in $(in_turn "$1" 10 100000); do
-		sql balance -c "CALL bench.balances('public.get_credit_balance', md5('$length')::uuid, $(choose 20000 50000), NULL)" |
+		sql balance -c "CALL bench.balances('public.get_credit_balance', md5('$length')::uuid, $(choose 50000 100000), NULL)" |
 			samples_of "ours_$length"
 	done
 	sql balance -c "CALL bench.balances('seed.get_credit_balance', md5('100000')::uuid, $(choose 10 50), NULL)" | samples_of seed_100000

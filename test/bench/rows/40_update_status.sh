@@ -7,8 +7,8 @@ fair='tables of the same columns and rows, without indexes but the primary keys:
 noise would hide the triggers. The triggers check the same flow and write the same columns; those of the twin have WHEN
 clauses and static expressions. Each UPDATE is undone and its rows vacuumed; the bare one and the one with triggers are
 measured one after the other, in processor time of the session; of three (with QUICK one) the fastest counts.'
-rows=$(choose 20000 100000)
-scale="$(choose 20,000 100,000) rows"
+rows=$(choose 40000 100000)
+scale="$(choose 40,000 100,000) rows"
 
 prepare() {
 	fresh update_status "$rows"
