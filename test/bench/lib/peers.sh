@@ -12,7 +12,7 @@ install_peers() {
 	peers_missing=$(node_missing)
 	[ -z "$peers_missing" ] || return 0
 	(cd "$source/test/bench" && npm ci --ignore-scripts --no-audit --no-fund) >"$log" 2>&1 ||
-		peers_missing="npm ci failed: $(tail -n 1 "$log")"
+		peers_missing="npm ci failed: $(sed -n 's/^npm error //p' "$log" | head -n 1)"
 	chmod -R a+rX "$source/test/bench"
 }
 

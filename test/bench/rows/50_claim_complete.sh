@@ -7,7 +7,7 @@ indexes: the queue, the history of attempts, the job with its processing time; b
 static plans and a partial index, pins search_path as ours does, and leaves out the check of the caller, the switch of
 the role, the limits of users. In one database, in turns, always the same number of jobs.'
 jobs=$(choose 40000 100000)
-scale="$(choose '1 second' '24,000 jobs') a side and round, of $jobs that wait"
+scale="$(choose 1 3) s a side and round, of $jobs jobs that wait"
 
 prepare() { :; }
 
@@ -16,7 +16,7 @@ series() {
 	local side turn=$1 script=$2 series=$3
 	fresh work "$jobs"
 	for side in $(in_turn "$turn" "${ours[@]}" twin); do
-		as_side "$side" rate work "$script$([ "$side" = twin ] && echo _twin).sql" 4 "$(choose 1s 6000)" | samples_of "$series$side"
+		as_side "$side" rate work "$script$([ "$side" = twin ] && echo _twin).sql" 4 "$(choose 1s 3s)" | samples_of "$series$side"
 	done
 }
 
