@@ -65,7 +65,7 @@ test:
 soak:
 	SOAK_OPERATIONS=$${SOAK_OPERATIONS:-200000} test/run.sh soak
 
-# figures against the PL/pgSQL twins; QUICK=1 ends within 3 minutes
+# figures against twins in PL/pgSQL and other queues; QUICK=1 ends within 3 minutes
 bench:
 	test/bench/run.sh
 

@@ -8,6 +8,15 @@ CREATE SCHEMA bench;
 CREATE FUNCTION bench.us(p_since timestamptz) RETURNS double precision
 LANGUAGE sql VOLATILE AS $$ SELECT extract(epoch FROM clock_timestamp() - p_since) * 1e6 $$;
 
+-- Microseconds that the processor has worked for this session, in user and
+-- system mode: what others do meanwhile does not count.
+CREATE FUNCTION bench.cpu() RETURNS double precision
+LANGUAGE sql VOLATILE AS $$
+  SELECT coalesce(split_part(pg_read_file('/proc/self/schedstat', 0, 1000, true), ' ', 1)::double precision / 1000,
+                  (SELECT (f[12]::double precision + f[13]::double precision) * 10000
+                     FROM string_to_array(split_part(pg_read_file('/proc/self/stat', 0, 4000), ') ', 2), ' ') f))
+$$;
+
 CREATE FUNCTION bench.median(p_values double precision[]) RETURNS double precision
 LANGUAGE sql IMMUTABLE AS $$ SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY v) FROM unnest(p_values) v $$;
 
@@ -136,34 +145,5 @@ BEGIN
     COMMIT;
   END LOOP;
   us := bench.median(v_us);
-END
-$$;
-
--- Indexes but for the primary keys cost every side the same, and far more than
--- a trigger.
-CREATE PROCEDURE bench.drop_indexes()
-LANGUAGE plpgsql AS $$
-DECLARE
-  v_index regclass;
-BEGIN
-  FOR v_index IN SELECT indexrelid::regclass FROM pg_index
-                  WHERE indrelid IN ('public.studio_jobs'::regclass, 'twin.studio_jobs'::regclass) AND NOT indisprimary
-  LOOP
-    EXECUTE format('DROP INDEX %s', v_index);
-  END LOOP;
-END
-$$;
-
--- One UPDATE of the status of all jobs: milliseconds.  Undone.
-CREATE PROCEDURE bench.update_status(p_side text, p_status text, p_triggers boolean, INOUT ms double precision)
-LANGUAGE plpgsql AS $$
-DECLARE
-  v_from timestamptz;
-BEGIN
-  PERFORM set_config('session_replication_role', CASE WHEN p_triggers THEN 'origin' ELSE 'replica' END, true);
-  v_from := clock_timestamp();
-  EXECUTE format('UPDATE %I.studio_jobs SET status = %L', CASE p_side WHEN 'twin' THEN 'twin' ELSE 'public' END, p_status);
-  ms := bench.us(v_from) / 1000;
-  ROLLBACK;
 END
 $$;

@@ -1,8 +1,10 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 title='Heartbeat'
 compared='heartbeat_job() with the same in PL/pgSQL (test/twin/queue.sql); 100 leases in turn, a transaction each.'
 fair='both check the lease and its end by the clock, write one narrow row and no index, and answer with the same JSON;
 time is that of the calls, without commits.'
+scale='100,000 jobs'
+extra=1
 
 prepare() {
 	fresh heartbeat 100000
@@ -11,12 +13,11 @@ prepare() {
 round() {
 	local side
 	for side in $(in_turn "$1" ours twin); do
-		sql heartbeat -c 'SET synchronous_commit = off' -c "CALL bench.heartbeats('$side', $(choose 5000 20000), NULL)" | samples_of "us_$side"
+		async heartbeat -c "CALL bench.heartbeats('$side', 20000, NULL)" | samples_of "us_$side"
 	done
 }
 
 figures() {
-	figure us_ours 'ours' us
-	figure us_twin 'twin' us
-	ratio 'ours to twin' us_ours us_twin '<= 0.5'
+	figures_of us_ us ours twin
+	ratio 'ours to twin' us_ours us_twin
 }
