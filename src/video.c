@@ -210,7 +210,8 @@ static Statement select_dashboard = {
 	"                 'status', j.status, 'progress', j.progress,"
 	"                 'job', pg_catalog.to_jsonb(j) - 'manifest_json') AS entry"
 	"          FROM @extschema@.projects p"
-	"          LEFT JOIN LATERAL (SELECT l.* FROM @extschema@.jobs l WHERE l.project_id = p.id"
+	"          LEFT JOIN LATERAL (SELECT l.* FROM @extschema@.jobs l"
+	"                              WHERE l.project_id = p.id AND l.user_id = p.user_id"
 	"                              ORDER BY l.created_at DESC LIMIT 1) j ON true"
 	"         WHERE p.user_id = $1"
 	"         ORDER BY p.created_at DESC, p.id LIMIT $2) d",

@@ -64,7 +64,8 @@ CREATE INDEX idx_jobs_user ON @extschema@.jobs (user_id);
 CREATE INDEX idx_jobs_project ON @extschema@.jobs (project_id);
 CREATE INDEX idx_jobs_status ON @extschema@.jobs (status);
 CREATE INDEX idx_jobs_created ON @extschema@.jobs (created_at DESC);
-CREATE INDEX idx_jobs_project_created ON @extschema@.jobs (project_id, created_at DESC);
+-- the newest job of a project for its owner, whom row level security asks for
+CREATE INDEX idx_jobs_project_user_created ON @extschema@.jobs (project_id, user_id, created_at DESC);
 CREATE INDEX idx_jobs_user_active ON @extschema@.jobs (user_id) WHERE status NOT IN ('READY', 'FAILED');
 
 CREATE TABLE @extschema@.job_steps (

@@ -740,7 +740,7 @@ FROM (VALUES
 	-- counting the active jobs of one user
 	('idx_studio_jobs_user_active', 'studio_jobs (user_id) WHERE (status <> ALL (ARRAY[''COMPLETE''::text, ''FAILED''::text]))'),
 	-- the dashboard query and the ledger's rules
-	('idx_jobs_project_created', 'jobs (project_id, created_at DESC)'),
+	('idx_jobs_project_user_created', 'jobs (project_id, user_id, created_at DESC)'),
 	('idx_credit_entry_no', 'UNIQUE credit_ledger (user_id, entry_no)'),
 	('idx_credit_idempotency', 'UNIQUE credit_ledger (user_id, idempotency_key) WHERE (idempotency_key IS NOT NULL)'),
 	-- a payment is booked once; what reverses it names it again

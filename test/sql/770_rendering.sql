@@ -326,7 +326,7 @@ SELECT t.try(format('CALL t.rendering(%s, %s, %L, 11)', CASE WHEN n < 35 THEN '1
   FROM unnest('{queued,rendering,completed,failed,cancelled,queued,queued,queued}'::text[]) WITH ORDINALITY AS x (s, o), LATERAL (SELECT 29 + o) y (n);
 UPDATE mm_rendering_queue SET priority = 7 WHERE render_id = t.id(31);
 UPDATE mm_rendering_queue SET user_id = t.id(2) WHERE render_id IN (t.id(30), t.id(35));
-UPDATE mm_rendering_queue SET render_id = t.id(40), user_id = t.id(1) WHERE render_id = t.id(36);
+UPDATE mm_rendering_queue SET render_id = t.id(40), user_id = t.id(1), priority = 3 WHERE render_id = t.id(36);
 UPDATE mm_rendering_queue SET render_config = '{"fps": 60}', progress = 1 WHERE render_id = t.id(37);
 SELECT * FROM t.queued;
 CALL t.as_admin();
