@@ -10,7 +10,7 @@ import { readFile, readdir } from 'node:fs/promises'
 import { after, test } from 'node:test'
 import { anonKey, raw, serviceKey, signUp, sql } from './lib/api.mjs'
 import {
-  advance, asset, bareJob, booksAreSound, call, claim, claimedJob, course, entries, insert, profile, project, rendering,
+  advance, asset, bareJob, booksAreSound, call, claimedJob, course, entries, insert, profile, project, rendering,
   rpc, run, settledJob, studioJob, STAGES, UNKNOWN, userWith, videoJob,
 } from './lib/scenes.mjs'
 
@@ -395,8 +395,6 @@ test('409 PT409: a lease that has expired', async () => {
       hint: 'Drop the work: another worker has the job, or will have it.',
     })
   }
-  // it would be the first that the next worker gets
-  await sql('DELETE FROM jobs WHERE id = $1', [job])
 })
 
 test('409 PT409: the same key or payment with other content', async () => {
