@@ -14,7 +14,7 @@ import pg from 'pg'
 import { signUp, sql } from './lib/api.mjs'
 import { Load, privateMemory } from './lib/load.mjs'
 
-const SECONDS = Number(process.env.REST_LOAD_SECONDS ?? 60)
+const SECONDS = Number(process.env.REST_LOAD_SECONDS || 60)
 const SHORT = SECONDS < 20 && `${SECONDS} s are too short for this`
 const IN_FLIGHT = 200
 const USERS = 100
