@@ -357,7 +357,7 @@ test('the root lists what each role may use, and nothing else', async () => {
       assert.equal(answer.status, 200)
       const paths = Object.keys(answer.body.paths ?? {}).filter((path) => path !== '/').sort()
       assert.deepEqual(paths, (await usable(role, schema)).sort(), `${role}, ${schema}`)
-      assert.ok(!answer.text.includes('studio_engine'), `${role}, ${schema}`)
+      assert.doesNotMatch(answer.text, /studio_engine\.\w/, `${role}, ${schema}`)
     }
   }
 })
