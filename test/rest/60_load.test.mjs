@@ -14,7 +14,7 @@ import pg from 'pg'
 import { signUp, sql } from './lib/api.mjs'
 import { Load, privateMemory } from './lib/load.mjs'
 
-const SECONDS = Number(process.env.REST_LOAD_SECONDS ?? 60)
+const SECONDS = Number(process.env.REST_LOAD_SECONDS || 60)
 const SHORT = SECONDS < 20 && `${SECONDS} s are too short for this`
 const IN_FLIGHT = 200
 const USERS = 100
@@ -175,9 +175,9 @@ async function newProject(user) {
 }
 
 async function everyAccount() {
-  const path = '/credit_accounts?select=balance,reserved,entries&limit=200'
-  const { ok, body } = await load.call('every account', 'GET', path)
-  expect(!ok || body.every((account) => account.balance >= 0 && account.reserved >= 0), 'an account below zero')
+  const { ok, body } = await load.call('every account', 'GET', `/credit_accounts?user_id=in.(${users.map(({ id }) => id)})`)
+  expect(!ok || body.length === USERS, `every account: ${body?.length}`)
+  expect(!ok || body.every((account) => account.balance >= 0 && account.reserved >= 0), 'every account: one below zero')
 }
 
 async function cancelOne(user) {
@@ -385,7 +385,8 @@ const AUDITS = {
      GROUP BY a.user_id
     HAVING (a.balance, a.reserved, a.entries) IS DISTINCT FROM
            (coalesce(sum(l.amount), 0), coalesce(-sum(l.amount) FILTER (WHERE l.type = 'reserve'), 0), count(l.id))`,
-  'nobody is below zero': 'SELECT * FROM credit_ledger WHERE balance_after < 0',
+  'nobody was below zero': `
+    SELECT l.* FROM credit_ledger l JOIN jsonb_to_recordset($1::jsonb -> 'users') u (id uuid) ON u.id = l.user_id WHERE l.balance_after < 0`,
   'a job that has ended holds nothing': `
     SELECT j.id, j.status, sum(l.amount) FROM jobs j JOIN credit_ledger l ON l.job_id = j.id AND l.type = 'reserve'
      WHERE j.status IN ('READY', 'FAILED') GROUP BY j.id HAVING sum(l.amount) <> 0`,
@@ -424,8 +425,8 @@ const RUINS = {
   'the books are sound': `
     UPDATE credit_ledger SET balance_after = balance_after + 1
      WHERE id = (SELECT id FROM credit_ledger ORDER BY entry_no DESC LIMIT 1)`,
-  'accounts are the sums of their entries': `UPDATE credit_accounts SET balance = balance + 1 WHERE user_id = $user`,
-  'nobody is below zero': `UPDATE credit_ledger SET balance_after = -1 WHERE user_id = $user AND entry_no = 1`,
+  'accounts are the sums of their entries': `UPDATE credit_accounts SET balance = balance + 1 WHERE user_id IN ($users)`,
+  'nobody was below zero': `UPDATE credit_ledger SET balance_after = -1 WHERE user_id IN ($users) AND entry_no = 1`,
   'a job that has ended holds nothing': `
     UPDATE credit_ledger SET amount = amount - 1
      WHERE id = (SELECT l.id FROM credit_ledger l JOIN jobs j ON j.id = l.job_id
@@ -434,7 +435,7 @@ const RUINS = {
     UPDATE credit_ledger SET amount = -1000
      WHERE id = (SELECT id FROM credit_ledger WHERE type = 'reserve' AND amount < 0 LIMIT 1)`,
   'what has work to do is in the queue, and nothing else': `
-    INSERT INTO studio_engine.queue (system, job_id, user_id) VALUES ('jobs', gen_random_uuid(), $user)`,
+    INSERT INTO studio_engine.queue (system, job_id, user_id) VALUES ('jobs', gen_random_uuid(), gen_random_uuid())`,
   'no worker has a job any more': `
     INSERT INTO studio_engine.queue (system, job_id, state, lease_token, worker, claimed_at, expires_at, since)
     VALUES ('jobs', gen_random_uuid(), 'leased', gen_random_uuid(), 'load 0', now(), now(), now())`,
@@ -444,11 +445,11 @@ const RUINS = {
       FROM studio_engine.attempts WHERE outcome = 'completed' LIMIT 1`,
   'credits were booked and charged as clients were told': `
     UPDATE credit_ledger SET amount = amount + 1
-     WHERE id = (SELECT l.id FROM credit_ledger l JOIN jobs j ON j.id = l.job_id
-                  WHERE l.type = 'usage' AND j.status = 'READY' AND j.output_url LIKE 'by %' LIMIT 1)`,
-  'the jobs are those that clients made': `INSERT INTO jobs (project_id, user_id) SELECT id, user_id FROM projects WHERE user_id = $user LIMIT 1`,
+     WHERE id = (SELECT id FROM credit_ledger WHERE type = 'usage' AND user_id IN ($users) LIMIT 1)`,
+  'the jobs are those that clients made': `
+    INSERT INTO jobs (project_id, user_id) SELECT id, user_id FROM projects WHERE user_id IN ($users) LIMIT 1`,
   'the jobs that are ready are those of which workers were told': `
-    UPDATE jobs SET cost_credits_final = cost_credits_final + 1 WHERE output_url LIKE 'by %'`,
+    UPDATE jobs SET cost_credits_final = cost_credits_final + 1 WHERE status = 'READY' AND user_id IN ($users)`,
   'no session of the API is in a transaction': null,
 }
 
@@ -459,7 +460,7 @@ async function ruined(audit, ruin) {
   try {
     await client.query('SET studio_engine.maintenance = on')
     await client.query('BEGIN')
-    await client.query(ruin.replaceAll('$user', `'${users[1].id}'`))
+    await client.query(ruin.replace('$users', users.map(({ id }) => `'${id}'`).join()))
     return await found(audit, client)
   } finally {
     await client.end()
