@@ -79,7 +79,7 @@ suite_rest() {
 	choose_tests "${REST_TESTS:-}"
 	(umask 022 && cd test/rest && quietly npm ci --prefer-offline --no-progress --loglevel=error)
 	prepare_database rest
-	as_server env PGDATABASE=rest POSTGREST_LOG="$log" node test/rest/lib/stage.mjs "${tests[@]}" ||
+	as_server env PGDATABASE=rest REST_LOAD_SECONDS="${REST_LOAD_SECONDS:-}" POSTGREST_LOG="$log" node test/rest/lib/stage.mjs "${tests[@]}" ||
 		{ keep_output rest "$log"; return 1; }
 }
 
