@@ -95,8 +95,7 @@ static void
 connect_to_spi(Caller *caller)
 {
 	pin_search_path(caller);
-	caller->saved_answer = result_set_aside();
-	SPI_connect();
+	caller->saved_answer = statements_begin();
 }
 
 /*
@@ -159,8 +158,7 @@ caller_enter_trigger(Caller *caller)
 void
 caller_leave(Caller *caller)
 {
-	SPI_finish();
-	result_take_up(caller->saved_answer);
+	statements_end(caller->saved_answer);
 	if (caller->guc_level > 0)
 		AtEOXact_GUC(true, caller->guc_level);
 	caller_resume(caller);

@@ -711,6 +711,7 @@ sweep_stale_holds(PG_FUNCTION_ARGS)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
+	Answer	   *outer;
 	List	   *jobs;
 	List	   *orphans = NIL;
 	ListCell   *cell;
@@ -724,18 +725,18 @@ sweep_stale_holds(PG_FUNCTION_ARGS)
 	foreach(cell, jobs)
 	{
 		/* a scope of its own frees what it used */
-		SPI_connect();
+		outer = statements_begin();
 		count += release_stale(lfirst(cell)) ? 1 : 0;
-		SPI_finish();
+		statements_end(outer);
 	}
 
 	statement_run_each(&select_orphans, &args, collect_orphan, &orphans);
 	foreach(cell, orphans)
 	{
-		SPI_connect();
+		outer = statements_begin();
 		if (count < limit && release_orphan(lfirst(cell)))
 			count++;
-		SPI_finish();
+		statements_end(outer);
 	}
 	caller_leave(&caller);
 

@@ -68,18 +68,18 @@ static const RowColumn job_columns[] = {
 
 static const RowTrigger job_triggers[] = {
 	{"tr_jobs_workflow", "enforce_workflow",
-	TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE, false},
-	{"tr_jobs_price", "price_ended_job", TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_UPDATE, true},
-	{"tr_jobs_keep_owner", "keep_owner_of_hold", TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_UPDATE, true},
-	{"tr_jobs_close_hold", "close_hold_of_ended_job", TRIGGER_TYPE_ROW | TRIGGER_TYPE_UPDATE, true},
-	{"00_jobs_return_hold", "return_hold_of_deleted_job", TRIGGER_TYPE_ROW | TRIGGER_TYPE_DELETE, false},
-	{"00_jobs_queue", "keep_queue", TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_DELETE, false},
-	{"00_jobs_queue_update", "keep_queue", TRIGGER_TYPE_ROW | TRIGGER_TYPE_UPDATE, true},
-	{"00_jobs_queue_truncate", "forget_queue", TRIGGER_TYPE_TRUNCATE, false}
+	TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE, false, "jobs"},
+	{"tr_jobs_price", "price_ended_job", TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_UPDATE, true, NULL},
+	{"tr_jobs_keep_owner", "keep_owner_of_hold", TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_UPDATE, true, NULL},
+	{"tr_jobs_close_hold", "close_hold_of_ended_job", TRIGGER_TYPE_ROW | TRIGGER_TYPE_UPDATE, true, NULL},
+	{"00_jobs_return_hold", "return_hold_of_deleted_job", TRIGGER_TYPE_ROW | TRIGGER_TYPE_DELETE, false, NULL},
+	{"00_jobs_queue", "keep_queue", TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_DELETE, false, "jobs"},
+	{"00_jobs_queue_update", "keep_queue", TRIGGER_TYPE_ROW | TRIGGER_TYPE_UPDATE, true, "jobs"},
+	{"00_jobs_queue_truncate", "forget_queue", TRIGGER_TYPE_TRUNCATE, false, "jobs"}
 };
 
 /* never written */
-static const AttrNumber job_parents[] = {JOB_PROJECT, JOB_USER};
+static const RowParent job_parents[] = {{JOB_PROJECT, NULL}, {JOB_USER, NULL}};
 
 RowTable	jobs_table = {
 	.name = "jobs",
@@ -128,17 +128,17 @@ static const RowColumn studio_columns[] = {
 
 static const RowTrigger studio_triggers[] = {
 	{"tr_studio_jobs_workflow", "enforce_workflow",
-	TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE, false},
+	TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE, false, "studio_jobs"},
 	{"tr_studio_jobs_defaults", "default_studio_job",
-	TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE, true},
-	{"tr_studio_jobs_limit", "limit_studio_jobs", TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT, false},
-	{"00_studio_jobs_queue", "keep_queue", TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_DELETE, false},
-	{"00_studio_jobs_queue_update", "keep_queue", TRIGGER_TYPE_ROW | TRIGGER_TYPE_UPDATE, true},
-	{"00_studio_jobs_queue_truncate", "forget_queue", TRIGGER_TYPE_TRUNCATE, false}
+	TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE, true, NULL},
+	{"tr_studio_jobs_limit", "limit_studio_jobs", TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT, false, NULL},
+	{"00_studio_jobs_queue", "keep_queue", TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_DELETE, false, "studio_jobs"},
+	{"00_studio_jobs_queue_update", "keep_queue", TRIGGER_TYPE_ROW | TRIGGER_TYPE_UPDATE, true, "studio_jobs"},
+	{"00_studio_jobs_queue_truncate", "forget_queue", TRIGGER_TYPE_TRUNCATE, false, "studio_jobs"}
 };
 
 /* never written */
-static const AttrNumber studio_parents[] = {STUDIO_USER};
+static const RowParent studio_parents[] = {{STUDIO_USER, NULL}};
 
 RowTable	studio_jobs_table = {
 	.name = "studio_jobs",
@@ -280,12 +280,11 @@ typedef struct JobUpdate
 static HeapTuple
 before_update(JobUpdate *update, HeapTuple old, HeapTuple new, bool ends)
 {
-	RowEdit		edit = {.desc = update->edit.desc};
+	RowEdit		edit = {.desc = update->edit.desc,.row = new};
 
-	edit.row = workflow_write(update->jobs->system->flow, update->row.rel, old, new);
 	if (ends && update->jobs->pays)
 		hold_price_ended_job(&edit);
-	return row_edit_apply(&edit);
+	return workflow_write(update->jobs->system->flow, update->row.rel, old, row_edit_apply(&edit));
 }
 
 /* What the AFTER triggers do. */
@@ -305,8 +304,8 @@ write_job(JobUpdate *update)
 	HeapTuple	old = heap_copytuple(rows_tuple(&update->row));
 	HeapTuple	new = row_edit_apply(&update->edit);
 	bool		moves = !row_same_value(update->edit.desc, old, new, jobs->system->flow->column);
-	bool		ends = moves &&
-	flow_is_terminal(jobs->system->flow, flow_state(jobs->system->flow, status_of(jobs, &update->row, new)));
+	int			to = flow_state(jobs->system->flow, status_of(jobs, &update->row, new));
+	bool		ends = moves && to != UNKNOWN_STATE && flow_is_terminal(jobs->system->flow, to);
 
 	new = before_update(update, old, new, ends);
 	rows_update(&update->row, new);
@@ -330,6 +329,11 @@ begin_update(const JobTable *jobs, const Arguments *args, JobUpdate *update, Ans
 	};
 	if (rows_find(row, args->values) && lock_found(row, args, LockWaitBlock))
 	{
+		if (rows_unchecked(row))
+		{
+			rows_close(row);
+			return false;
+		}
 		update->edit.row = rows_tuple(row);
 		answer->found = 1;
 	}

@@ -675,6 +675,7 @@ release_leases(PG_FUNCTION_ARGS)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
+	Answer	   *outer;
 	List	   *leases = NIL;
 	ListCell   *cell;
 	int32		count = 0;
@@ -685,9 +686,9 @@ release_leases(PG_FUNCTION_ARGS)
 	statement_run_each(&select_worker_leases, &args, collect_lease, &leases);
 	foreach(cell, leases)
 	{
-		SPI_connect();
+		outer = statements_begin();
 		count += try_release(lfirst(cell)) ? 1 : 0;
-		SPI_finish();
+		statements_end(outer);
 	}
 	caller_leave(&caller);
 
@@ -738,8 +739,9 @@ reap_lease(void *arg)
 	Reaping    *reaping = arg;
 	FoundLease *found = reaping->found;
 	LeaseRow	row;
+	Answer	   *outer;
 
-	SPI_connect();
+	outer = statements_begin();
 	if (try_lock(found, &row))
 	{
 		if (is_alive(&row))
@@ -750,7 +752,7 @@ reap_lease(void *arg)
 			reaping->reaped = true;
 		}
 	}
-	SPI_finish();
+	statements_end(outer);
 }
 
 /*

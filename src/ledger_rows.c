@@ -48,12 +48,12 @@ static const RowColumn account_columns[] = {
 
 static const RowTrigger account_triggers[] = {
 	{"tr_credit_accounts_guard", "guard_account",
-	TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE, false},
-	{"tr_credit_accounts_truncate", "guard_account", TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_TRUNCATE, false}
+	TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE, false, NULL},
+	{"tr_credit_accounts_truncate", "guard_account", TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_TRUNCATE, false, NULL}
 };
 
 /* never written */
-static const AttrNumber account_parents[] = {ACCOUNT_USER};
+static const RowParent account_parents[] = {{ACCOUNT_USER, NULL}};
 
 RowTable	accounts_table = {
 	.name = "credit_accounts",
@@ -101,16 +101,18 @@ static const RowColumn entry_columns[] = {
 };
 
 static const RowTrigger entry_triggers[] = {
-	{"tr_credit_ledger_enter", "enter_in_ledger", TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT, false},
-	{"tr_credit_ledger_verify", "verify_inserted_entries", TRIGGER_TYPE_INSERT, false},
-	{"tr_credit_ledger_chain", "chain_entry", TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT, false},
+	{"tr_credit_ledger_enter", "enter_in_ledger", TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT, false, NULL},
+	{"tr_credit_ledger_verify", "verify_inserted_entries", TRIGGER_TYPE_INSERT, false, NULL},
+	{"tr_credit_ledger_chain", "chain_entry", TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT, false, NULL},
 	{"tr_credit_ledger_guard", "guard_ledger",
-	TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE, false},
-	{"tr_credit_ledger_truncate", "guard_ledger", TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_TRUNCATE, false}
+	TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE, false, NULL},
+	{"tr_credit_ledger_truncate", "guard_ledger", TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_TRUNCATE, false, NULL}
 };
 
 /* locked by whoever makes the entry */
-static const AttrNumber entry_parents[] = {ENTRY_USER, ENTRY_JOB};
+static const RowParent entry_parents[] = {{ENTRY_USER, "credit_accounts"}, {ENTRY_JOB, "jobs"}};
+
+static const RowDefault entry_defaults[] = {{ENTRY_ID, F_GEN_RANDOM_UUID}, {ENTRY_CREATED, F_NOW}};
 
 /* these are not looked for by their ids */
 #define BY_JOB 0
@@ -120,6 +122,7 @@ RowTable	ledger_table = {
 	.name = "credit_ledger",
 	.columns = entry_columns,.ncolumns = lengthof(entry_columns),
 	.triggers = entry_triggers,.ntriggers = lengthof(entry_triggers),
+	.defaults = entry_defaults,.ndefaults = lengthof(entry_defaults),
 	.parents = entry_parents,.nparents = lengthof(entry_parents),
 	.lookups = {{.name = "idx_credit_job",.nkeys = 1,.columns = {ENTRY_JOB},.equals = {F_UUID_EQ}}},
 	.inserts = true
@@ -141,7 +144,7 @@ static const RowColumn watch_columns[] = {
 	{"waiting", BOOLOID}
 };
 
-static const AttrNumber watch_parents[] = {WATCH_USER};
+static const RowParent watch_parents[] = {{WATCH_USER, NULL}};
 
 RowTable	expiring_table = {
 	.schema = "studio_engine",.name = "expiring_credits",
@@ -272,7 +275,7 @@ book_on_account_directly(const Arguments *args, Answer *answer)
 		return false;
 	answer->found = lock_account(&row, args, LockWaitBlock) ? 1 : 0;
 	if (answer->found > 0)
-		done = book(&row, DatumGetInt32(args->values[1]), DatumGetInt32(args->values[2]), answer);
+		done = !rows_unchecked(&row) && book(&row, DatumGetInt32(args->values[1]), DatumGetInt32(args->values[2]), answer);
 	rows_close(&row);
 	return done;
 }
@@ -357,10 +360,11 @@ static bool
 is_of_type(Row *row, const char *type)
 {
 	bool		isnull;
-	text	   *value = DatumGetTextPP(rows_get(row, ENTRY_TYPE, &isnull));
+	Datum		datum = rows_get(row, ENTRY_TYPE, &isnull);
+	text	   *value = isnull ? NULL : DatumGetTextPP(datum);
 	size_t		length = strlen(type);
 
-	return VARSIZE_ANY_EXHDR(value) == length && memcmp(VARDATA_ANY(value), type, length) == 0;
+	return value != NULL && VARSIZE_ANY_EXHDR(value) == length && memcmp(VARDATA_ANY(value), type, length) == 0;
 }
 
 static void

@@ -529,6 +529,7 @@ expire_credits(PG_FUNCTION_ARGS)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
+	Answer	   *outer;
 	List	   *users;
 	ListCell   *cell;
 	int			count = 0;
@@ -542,10 +543,10 @@ expire_credits(PG_FUNCTION_ARGS)
 		 * whoever has the account now sweeps it himself, or comes next time;
 		 * each in a scope of its own, which frees what it used
 		 */
-		SPI_connect();
+		outer = statements_begin();
 		if (ledger_try_lock_account(lfirst(cell)))
 			count += lots_sweep(lfirst(cell));
-		SPI_finish();
+		statements_end(outer);
 	}
 	caller_leave(&caller);
 

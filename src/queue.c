@@ -661,6 +661,7 @@ static void
 put_claimed(ReturnSetInfo *rsinfo, const Claim *asked, const Claimed *claimed)
 {
 	Arguments	args = NO_ARGUMENTS;
+	Answer	   *outer;
 	Datum		values[5];
 	bool		nulls[5] = {false, false, false, false, false};
 
@@ -670,11 +671,11 @@ put_claimed(ReturnSetInfo *rsinfo, const Claim *asked, const Claimed *claimed)
 	values[2] = Int32GetDatum(claimed->attempt);
 	values[3] = TimestampTzGetDatum(claimed->expires_at);
 	/* a scope of its own frees the job */
-	SPI_connect();
+	outer = statements_begin();
 	nulls[4] = statement_run(asked->system->select_job, &args) == 0;
 	values[4] = nulls[4] ? (Datum) 0 : result_datum(1);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-	SPI_finish();
+	statements_end(outer);
 }
 
 /*

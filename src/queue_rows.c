@@ -73,11 +73,11 @@ RowTable	queue_table = {
 		{.name = "queue_pkey",.nkeys = 2,
 			.columns = {QUEUE_JOB, QUEUE_SYSTEM},
 		.equals = {F_UUID_EQ, F_ENUM_EQ}},
-		{.name = "idx_queue_waiting",.nkeys = 5,
+		{.name = "idx_queue_waiting",.enum_column = QUEUE_STATE,.label = "waiting",.nkeys = 5,
 			.columns = {QUEUE_SYSTEM, QUEUE_RANK, QUEUE_TURN, QUEUE_DUE, QUEUE_JOB},
 			.equals = {F_ENUM_EQ, F_INT4EQ, F_INT8EQ, F_TIMESTAMPTZ_EQ, F_UUID_EQ},
 		.compares = {F_ENUM_CMP, F_BTINT4CMP, F_BTINT8CMP, F_TIMESTAMPTZ_CMP, F_UUID_CMP}},
-		{.name = "idx_queue_delayed",.nkeys = 2,
+		{.name = "idx_queue_delayed",.enum_column = QUEUE_STATE,.label = "delayed",.nkeys = 2,
 			.columns = {QUEUE_SYSTEM, QUEUE_DUE},
 		.equals = {F_ENUM_EQ, F_TIMESTAMPTZ_EQ}}
 	},
@@ -112,9 +112,12 @@ static const RowColumn attempt_columns[] = {
 	{"error", JSONBOID}
 };
 
+static const RowDefault attempt_defaults[] = {{ATTEMPT_ENDED, F_CLOCK_TIMESTAMP}};
+
 RowTable	attempts_table = {
 	.schema = "studio_engine",.name = "attempts",
 	.columns = attempt_columns,.ncolumns = lengthof(attempt_columns),
+	.defaults = attempt_defaults,.ndefaults = lengthof(attempt_defaults),
 	.inserts = true
 };
 
@@ -322,20 +325,20 @@ try_lock_lease_directly(const Arguments *args, Answer *answer)
 	return lock_lease(args, LockWaitSkip, answer);
 }
 
+/* where the first columns of an attempt come from */
+static const AttrNumber attempt_sources[] = {
+	QUEUE_SYSTEM, QUEUE_JOB, QUEUE_ATTEMPT, QUEUE_TOKEN, QUEUE_WORKER, QUEUE_CLAIMED
+};
+
 /* Enter in the history that the lease at hand has led to success. */
 static void
 record_success(Row *attempts, Row *row)
 {
 	Datum		values[ATTEMPT_COLUMNS] = {0};
 	bool		nulls[ATTEMPT_COLUMNS] = {false};
-	bool		isnull;
 
-	values[ATTEMPT_SYSTEM - 1] = rows_get(row, QUEUE_SYSTEM, &isnull);
-	values[ATTEMPT_JOB - 1] = rows_get(row, QUEUE_JOB, &isnull);
-	values[ATTEMPT_NUMBER - 1] = rows_get(row, QUEUE_ATTEMPT, &isnull);
-	values[ATTEMPT_TOKEN - 1] = rows_get(row, QUEUE_TOKEN, &isnull);
-	values[ATTEMPT_WORKER - 1] = rows_get(row, QUEUE_WORKER, &isnull);
-	values[ATTEMPT_STARTED - 1] = rows_get(row, QUEUE_CLAIMED, &isnull);
+	for (int i = 0; i < (int) lengthof(attempt_sources); i++)
+		values[i] = rows_get(row, attempt_sources[i], &nulls[i]);
 	values[ATTEMPT_ENDED - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	values[ATTEMPT_OUTCOME - 1] = CStringGetTextDatum("completed");
 	nulls[ATTEMPT_ERROR - 1] = true;

@@ -5,11 +5,10 @@
  *	  a plan, a portal and the triggers.
  *
  * The triggers are ours, and the functions that come here do their work.  So
- * this road is open only to tables that are as we installed them: our columns,
- * our triggers and no others, plain btree indexes, no rules, no inheritance,
- * no FORCE ROW LEVEL SECURITY.  That is decided once and again after every
- * change of the table; else the statement runs.  Constraints are not taken on
- * trust: they are checked for every row.
+ * this road is open only to tables that are as we installed them (layouts.c):
+ * our columns, our triggers and no others, plain btree indexes, no rules, no
+ * inheritance, no FORCE ROW LEVEL SECURITY; else the statement runs.
+ * Constraints are not taken on trust: they are checked for every row.
  *
  * Pitfall: what an executor does unasked must be asked for here.  A row is
  * found with the active snapshot, and then somebody may have changed it: at
@@ -22,370 +21,29 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/index.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_am.h"
-#include "catalog/pg_enum.h"
-#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/execPartition.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
-#include "nodes/nodeFuncs.h"
-#include "optimizer/optimizer.h"
-#include "parser/parse_func.h"
 #include "storage/bufmgr.h"
 #include "storage/proc.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 
+#include "layouts.h"
 #include "restore.h"
 #include "rows.h"
 
-/* how often a table is looked at anew that changes meanwhile */
-#define MAX_ATTEMPTS 3
-
 bool		direct_rows = true;
-
-static uint64 tables_studied = 0;
-
-/* an index of a table, and the rows that it holds */
-typedef struct RowIndex
-{
-	Oid			oid;
-	IndexInfo  *info;
-	ExprState  *predicate;		/* NULL: all */
-} RowIndex;
-
-/* what is known of a table that is as it was installed */
-struct RowLayout
-{
-	MemoryContext context;
-	int			nindexes;
-	RowIndex   *indexes;
-	int			lookups[ROWS_MAX_LOOKUPS];	/* positions among the indexes */
-	FmgrInfo	equals[ROWS_MAX_LOOKUPS][ROWS_MAX_KEYS];
-	int			nchecks;
-	ExprState **checks;
-	ExprContext *econtext;		/* for predicates and checks */
-};
-
-/* ------------------------------------------------------------------------
- * Is the table as it was installed?
- * ------------------------------------------------------------------------ */
-
-static bool
-is_kind_of_table(Relation rel)
-{
-	return rel->rd_rel->relkind == RELKIND_RELATION &&
-		rel->rd_tableam == GetHeapamTableAmRoutine() &&
-		rel->rd_rules == NULL &&
-		!rel->rd_rel->relispartition &&
-		!rel->rd_rel->relhassubclass &&
-		!rel->rd_rel->relforcerowsecurity;
-}
-
-/* What the owner may do by statement, no more. */
-static bool
-owner_may_write(const RowTable *table, Relation rel)
-{
-	AclMode		needed = ACL_SELECT |
-	(table->inserts ? ACL_INSERT : 0) |
-	(table->updates ? ACL_UPDATE : 0) |
-	(table->deletes ? ACL_DELETE : 0);
-	Oid			owner = engine_owner();
-
-	return rel->rd_rel->relowner == owner &&
-		pg_class_aclmask(RelationGetRelid(rel), owner, needed, ACLMASK_ALL) == needed;
-}
-
-static bool
-has_our_columns(const RowTable *table, TupleDesc desc)
-{
-	if (desc->natts != table->ncolumns)
-		return false;
-	for (int i = 0; i < table->ncolumns; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(desc, i);
-		const RowColumn *column = &table->columns[i];
-
-		if (att->attisdropped || att->attgenerated != '\0' || att->attidentity != '\0' ||
-			strcmp(NameStr(att->attname), column->name) != 0)
-			return false;
-		if (column->type == ANYENUMOID ? !type_is_enum(att->atttypid) : att->atttypid != column->type)
-			return false;
-	}
-	return true;
-}
-
-static const RowTrigger *
-find_trigger(const RowTable *table, const char *name)
-{
-	for (int i = 0; i < table->ntriggers; i++)
-	{
-		if (strcmp(table->triggers[i].name, name) == 0)
-			return &table->triggers[i];
-	}
-	return NULL;
-}
-
-/* Is it one of ours, unchanged and switched on? */
-static bool
-is_our_trigger(const RowTable *table, const Trigger *trigger)
-{
-	const RowTrigger *ours = find_trigger(table, trigger->tgname);
-	List	   *function;
-
-	if (ours == NULL || trigger->tgenabled != TRIGGER_FIRES_ON_ORIGIN ||
-		trigger->tgtype != ours->type || trigger->tgdeferrable ||
-		ours->narrowed != (trigger->tgqual != NULL || trigger->tgnattr > 0))
-		return false;
-	function = list_make2(makeString("studio_engine"), makeString(unconstify(char *, ours->function)));
-	return LookupFuncName(function, 0, NULL, true) == trigger->tgfoid;
-}
-
-/*
- * Triggers of foreign keys that refer to the table do nothing unless a key is
- * changed or a row deleted; those of its own foreign keys are seen to by
- * has_our_parents().
- */
-static bool
-is_idle_trigger(const RowTable *table, const Trigger *trigger)
-{
-	switch (RI_FKey_trigger_type(trigger->tgfoid))
-	{
-		case RI_TRIGGER_PK:
-			return !table->deletes;
-		case RI_TRIGGER_FK:
-			return !trigger->tgdeferrable && trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN;
-		case RI_TRIGGER_NONE:
-			return false;
-	}
-	return false;
-}
-
-static bool
-has_our_triggers(const RowTable *table, const TriggerDesc *triggers)
-{
-	int			ours = 0;
-
-	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
-	{
-		const Trigger *trigger = &triggers->triggers[i];
-
-		if (is_our_trigger(table, trigger))
-			ours++;
-		else if (!is_idle_trigger(table, trigger))
-			return false;
-	}
-	return ours == table->ntriggers;
-}
-
-static bool
-is_parent_column(const RowTable *table, AttrNumber column)
-{
-	for (int i = 0; i < table->nparents; i++)
-	{
-		if (table->parents[i] == column)
-			return true;
-	}
-	return false;
-}
-
-static bool
-has_our_parents(const RowTable *table, Relation rel)
-{
-	ListCell   *cell;
-
-	foreach(cell, RelationGetFKeyList(rel))
-	{
-		ForeignKeyCacheInfo *fkey = lfirst(cell);
-
-		if (fkey->nkeys != 1 || !is_parent_column(table, fkey->conkey[0]))
-			return false;
-	}
-	return true;
-}
-
-static bool
-is_user_function(Oid function, void *context)
-{
-	return function >= FirstNormalObjectId;
-}
-
-/* Does an expression use functions that may be replaced under us? */
-static bool
-uses_user_functions(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (check_functions_in_node(node, is_user_function, context))
-		return true;
-	return expression_tree_walker(node, uses_user_functions, context);
-}
-
-
-static bool
-prepare_checks(RowLayout *layout, const TupleConstr *constraints)
-{
-	layout->nchecks = constraints ? constraints->num_check : 0;
-	layout->checks = palloc0((layout->nchecks + 1) * sizeof(ExprState *));
-	for (int i = 0; i < layout->nchecks; i++)
-	{
-		Expr	   *check = stringToNode(constraints->check[i].ccbin);
-
-		if (uses_user_functions((Node *) check, NULL))
-			return false;
-		layout->checks[i] = ExecInitExpr(expression_planner(check), NULL);
-	}
-	return true;
-}
-
-/* May a foreign key refer to what is unique here, beside the primary key? */
-static bool
-is_other_key(const RowTable *table, Relation index)
-{
-	return table->updates && index->rd_index->indisunique && !index->rd_index->indisprimary;
-}
-
-static bool
-prepare_index(RowIndex *place, const RowTable *table, Relation index)
-{
-	Form_pg_index form = index->rd_index;
-	List	   *predicate;
-
-	if (index->rd_rel->relam != BTREE_AM_OID || !form->indisvalid || !form->indisready ||
-		!form->indimmediate || form->indisexclusion || is_other_key(table, index))
-		return false;
-	place->oid = RelationGetRelid(index);
-	place->info = BuildIndexInfo(index);
-	predicate = place->info->ii_Predicate;
-	if (place->info->ii_Expressions != NIL || uses_user_functions((Node *) predicate, NULL))
-		return false;
-	if (predicate != NIL)
-		place->predicate = ExecInitQual((List *) expression_planner((Expr *) predicate), NULL);
-	return true;
-}
-
-static bool
-prepare_indexes(RowLayout *layout, const RowTable *table, Relation rel)
-{
-	List	   *oids = RelationGetIndexList(rel);
-	ListCell   *cell;
-	bool		good = true;
-
-	layout->indexes = palloc0((list_length(oids) + 1) * sizeof(RowIndex));
-	foreach(cell, oids)
-	{
-		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
-
-		good = good && prepare_index(&layout->indexes[layout->nindexes++], table, index);
-		index_close(index, AccessShareLock);
-	}
-	list_free(oids);
-	return good;
-}
-
-static bool
-is_lookup(const RowLookup *lookup, const RowIndex *index)
-{
-	char	   *name = get_rel_name(index->oid);
-
-	if (name == NULL || strcmp(name, lookup->name) != 0 ||
-		index->info->ii_NumIndexKeyAttrs != lookup->nkeys)
-		return false;
-	for (int i = 0; i < lookup->nkeys; i++)
-	{
-		if (index->info->ii_IndexAttrNumbers[i] != lookup->columns[i])
-			return false;
-	}
-	return true;
-}
-
-static bool
-find_lookup(RowLayout *layout, const RowLookup *lookup, int *place)
-{
-	for (*place = 0; *place < layout->nindexes; (*place)++)
-	{
-		if (is_lookup(lookup, &layout->indexes[*place]))
-			return true;
-	}
-	return false;
-}
-
-static bool
-find_lookups(RowLayout *layout, const RowTable *table)
-{
-	for (int i = 0; i < ROWS_MAX_LOOKUPS && table->lookups[i].name != NULL; i++)
-	{
-		const RowLookup *lookup = &table->lookups[i];
-
-		if (!find_lookup(layout, lookup, &layout->lookups[i]))
-			return false;
-		for (int key = 0; key < lookup->nkeys; key++)
-			fmgr_info_cxt(lookup->equals[key], &layout->equals[i][key], layout->context);
-	}
-	return true;
-}
-
-/* What is in the way of writing a table directly; NULL for nothing. */
-static const char *
-find_obstacle(RowLayout *layout, const RowTable *table, Relation rel)
-{
-	if (!is_kind_of_table(rel))
-		return "not a plain table: partitions, children, rules or forced row level security";
-	if (!owner_may_write(table, rel))
-		return "another owner than the engine's, or one without the right to write";
-	if (!has_our_columns(table, RelationGetDescr(rel)))
-		return "other columns";
-	if (!has_our_triggers(table, rel->trigdesc))
-		return "other triggers";
-	if (!has_our_parents(table, rel))
-		return "other foreign keys";
-	if (!prepare_checks(layout, RelationGetDescr(rel)->constr))
-		return "a check that calls a function of a user";
-	if (!prepare_indexes(layout, table, rel))
-		return "an index that is not a plain, valid btree, or another unique one";
-	if (!find_lookups(layout, table))
-		return "an index is missing";
-	return NULL;
-}
-
-/* The layout of a table; NULL when the direct road is closed to it. */
-static RowLayout *
-make_layout(RowTable *table, Relation rel)
-{
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "studio_engine table", ALLOCSET_SMALL_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
-	RowLayout  *layout = palloc0(sizeof(RowLayout));
-
-	layout->context = context;
-	layout->econtext = CreateStandaloneExprContext();
-	table->obstacle = find_obstacle(layout, table, rel);
-	MemoryContextSwitchTo(old);
-
-	if (table->obstacle != NULL)
-	{
-		MemoryContextDelete(context);
-		return NULL;
-	}
-	MemoryContextSetParent(context, CacheMemoryContext);
-	return layout;
-}
 
 /* ------------------------------------------------------------------------
  * Opening
@@ -404,87 +62,13 @@ rows_allowed(bool read_only)
 }
 
 /*
- * How often this session has looked at a table anew.
- */
-uint64
-rows_tables_studied(void)
-{
-	return tables_studied;
-}
-
-static Oid
-find_table(const RowTable *table)
-{
-	Oid			schema = table->schema ? get_namespace_oid(table->schema, true) : extension_schema();
-
-	return OidIsValid(schema) ? get_relname_relid(table->name, schema) : InvalidOid;
-}
-
-/* Is all that is known of a table, its OID included, still so? */
-static bool
-is_known(const RowTable *table)
-{
-	return OidIsValid(table->relid) && table->generation == relations_generation() &&
-		table->changes == table->watch.changes;
-}
-
-/*
- * Look at the table anew; it stays unknown if its name leads elsewhere by now.
- * What was known may be in use further up, and so goes when the transaction
- * ends.
- */
-static void
-study(RowTable *table, Relation rel)
-{
-	Oid			relid = RelationGetRelid(rel);
-
-	tables_studied++;
-	relation_watch(&table->watch, relid);
-	table->relid = InvalidOid;
-	table->generation = relations_generation();
-	table->changes = table->watch.changes;
-	if (table->layout != NULL)
-		MemoryContextSetParent(table->layout->context, TopTransactionContext);
-	table->layout = NULL;
-	table->layout = make_layout(table, rel);
-	if (find_table(table) == relid)
-		table->relid = relid;
-}
-
-/*
- * Open the relation, having waited for whoever changes it.  Names may change in
- * the meantime; NULL when they do so all the time.
- */
-static Relation
-open_relation(RowTable *table, LOCKMODE mode)
-{
-	for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++)
-	{
-		Oid			relid = is_known(table) ? table->relid : find_table(table);
-		Relation	rel = OidIsValid(relid) ? try_table_open(relid, mode) : NULL;
-
-		if (rel == NULL)
-		{
-			table->obstacle = "no such table";
-			return NULL;
-		}
-		if (!is_known(table) || table->relid != relid)
-			study(table, rel);
-		if (is_known(table) && table->relid == relid)
-			return rel;
-		table_close(rel, NoLock);
-	}
-	return NULL;
-}
-
-/*
  * Open a table, with the lock that its statement takes; false when it is not as
  * it was installed.
  */
 bool
 rows_open(RowTable *table, LOCKMODE mode, Row *row)
 {
-	row->rel = open_relation(table, mode);
+	row->rel = layout_open_table(table, mode);
 	if (row->rel == NULL)
 		return false;
 	if (table->layout == NULL)
@@ -709,6 +293,21 @@ rows_lock(Row *row, LockTupleMode mode, LockWaitPolicy policy)
 	elog(ERROR, "unexpected result %d of locking a row", result);
 }
 
+/*
+ * Was the row at hand perhaps written by a statement that is still running
+ * further up?  Checks of its foreign keys may be outstanding then, and they
+ * pass over a row that was written again meanwhile; only a statement takes them
+ * over.
+ */
+bool
+rows_unchecked(const Row *row)
+{
+	HeapTuple	tuple = ExecFetchSlotHeapTuple(row->slot, false, NULL);
+
+	return row->table->nparents > 0 && row->rel->rd_refcnt > 1 &&
+		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
+}
+
 /* ------------------------------------------------------------------------
  * The row at hand
  * ------------------------------------------------------------------------ */
@@ -766,8 +365,7 @@ Datum
 rows_enum(Row *row, AttrNumber column, const char *label)
 {
 	Oid			type = TupleDescAttr(RelationGetDescr(row->rel), column - 1)->atttypid;
-	Oid			value = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
-										ObjectIdGetDatum(type), CStringGetDatum(label));
+	Oid			value = layout_enum_value(type, label);
 
 	if (!OidIsValid(value))
 		elog(ERROR, "there is no \"%s\" in an enum type", label);
@@ -891,13 +489,16 @@ enter_in_indexes(Row *row, TupleTableSlot *slot, bool update)
 	}
 }
 
-/* A slot with a row that is to be stored, within the constraints. */
+/*
+ * A slot with a row that is to be stored, within the constraints.  What it owns
+ * need not be copied.
+ */
 static TupleTableSlot *
-begin_writing(Row *row, HeapTuple new)
+begin_writing(Row *row, HeapTuple new, bool owned)
 {
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(row->rel), &TTSOpsHeapTuple);
 
-	ExecStoreHeapTuple(new, slot, false);
+	ExecStoreHeapTuple(new, slot, owned);
 	slot->tts_tableOid = RelationGetRelid(row->rel);
 	check_constraints(row, slot);
 	return slot;
@@ -918,7 +519,7 @@ void
 rows_insert(Row *row, Datum *values, bool *nulls)
 {
 	HeapTuple	new = heap_form_tuple(RelationGetDescr(row->rel), values, nulls);
-	TupleTableSlot *slot = begin_writing(row, new);
+	TupleTableSlot *slot = begin_writing(row, new, true);
 
 	table_tuple_insert(row->rel, slot, GetCurrentCommandId(true), 0, NULL);
 	enter_in_indexes(row, slot, false);
@@ -939,7 +540,7 @@ require_written(TM_Result result)
 void
 rows_update(Row *row, HeapTuple new)
 {
-	TupleTableSlot *slot = begin_writing(row, new);
+	TupleTableSlot *slot = begin_writing(row, new, false);
 	TM_FailureData failure;
 	LockTupleMode mode;
 	UpdatedIndexes indexes;

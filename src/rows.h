@@ -42,6 +42,24 @@ typedef struct RowColumn
 	Oid			type;
 } RowColumn;
 
+/* a column that inserts leave to its default, and the function that this calls */
+typedef struct RowDefault
+{
+	AttrNumber	column;
+	Oid			function;
+} RowDefault;
+
+/*
+ * A column that refers to the first column of another table.  The functions
+ * have locked the row there; or they never write the column, and it does not
+ * matter which table that is (NULL).
+ */
+typedef struct RowParent
+{
+	AttrNumber	column;
+	const char *table;			/* in the schema of the extension */
+} RowParent;
+
 /*
  * A trigger whose work the direct functions of the table do.  The type is made
  * of TRIGGER_TYPE_...; it is narrowed when it has a WHEN or a list of columns.
@@ -52,12 +70,18 @@ typedef struct RowTrigger
 	const char *function;		/* in schema studio_engine */
 	int16		type;
 	bool		narrowed;
+	const char *argument;		/* NULL: none */
 } RowTrigger;
 
-/* an index by which rows are found, and the functions that compare its keys */
+/*
+ * An index by which rows are found, and the functions that compare its keys.
+ * It holds all rows, or those that have a label in an enum column.
+ */
 typedef struct RowLookup
 {
 	const char *name;
+	AttrNumber	enum_column;
+	const char *label;			/* NULL: all */
 	int			nkeys;
 	AttrNumber	columns[ROWS_MAX_KEYS];
 	RegProcedure equals[ROWS_MAX_KEYS];
@@ -83,8 +107,9 @@ typedef struct RowTable
 	int			ncolumns;
 	const RowTrigger *triggers;
 	int			ntriggers;
-	const AttrNumber *parents;	/* columns that refer to rows which the
-								 * functions have locked, or never write */
+	const RowDefault *defaults;
+	int			ndefaults;
+	const RowParent *parents;
 	int			nparents;
 	RowLookup	lookups[ROWS_MAX_LOOKUPS];
 	bool		inserts;		/* what the functions do to its rows */
@@ -128,7 +153,6 @@ typedef struct RowScan
 extern bool direct_rows;		/* GUC */
 
 extern bool rows_allowed(bool read_only);
-extern uint64 rows_tables_studied(void);
 
 extern bool rows_open(RowTable *table, LOCKMODE mode, Row *row);
 extern void rows_close(Row *row);
@@ -141,6 +165,7 @@ extern void rows_scan_end(RowScan *scan);
 
 extern bool rows_find(Row *row, const Datum *keys);
 extern bool rows_match(Row *row, const Datum *keys);
+extern bool rows_unchecked(const Row *row);
 extern RowLock rows_lock(Row *row, LockTupleMode mode, LockWaitPolicy policy);
 
 extern Datum rows_get(Row *row, AttrNumber column, bool *isnull);

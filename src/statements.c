@@ -20,6 +20,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "layouts.h"
 #include "relations.h"
 #include "rows.h"
 #include "statements.h"
@@ -189,7 +190,7 @@ has_plan(const Statement *statement)
 uint64
 statement_preparations(void)
 {
-	return plans_made + rows_tables_studied();
+	return plans_made + layouts_made();
 }
 
 /* Execute the plan with the settings that it is to be made with. */
@@ -360,22 +361,25 @@ refuse_lost_row(void)
  * ------------------------------------------------------------------------ */
 
 /*
- * A function that is called in between has results of its own: see
- * caller_enter_...() and caller_leave().
+ * Begin to run statements, or to run them in a scope of its own, which frees
+ * what they used.  Results of those further up are set aside: they are to be
+ * given back to statements_end().
  */
 Answer *
-result_set_aside(void)
+statements_begin(void)
 {
-	Answer	   *current = last_answer;
+	Answer	   *outer = last_answer;
 
+	SPI_connect();
 	last_answer = NULL;
-	return current;
+	return outer;
 }
 
 void
-result_take_up(Answer *former)
+statements_end(Answer *outer)
 {
-	last_answer = former;
+	SPI_finish();
+	last_answer = outer;
 }
 
 static void
@@ -438,6 +442,8 @@ answer_text(Answer *answer, const char *value)
 static Datum
 answer_column(int column, bool *isnull)
 {
+	if (last_answer->found == 0)
+		refuse_lost_row();
 	if (column > last_answer->n)
 		elog(ERROR, "a result has no column %d", column);
 	*isnull = last_answer->nulls[column - 1];

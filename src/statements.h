@@ -86,8 +86,8 @@ extern void answer_int64(Answer *answer, int64 value);
 extern void answer_bool(Answer *answer, bool value);
 extern void answer_text(Answer *answer, const char *value);
 
-extern Answer *result_set_aside(void);
-extern void result_take_up(Answer *former);
+extern Answer *statements_begin(void);
+extern void statements_end(Answer *outer);
 
 typedef void (*RowFunction) (HeapTuple row, TupleDesc desc, void *arg);
 

@@ -1,0 +1,516 @@
+/*
+ * layouts.c
+ *	  Is a table as it was installed?  And what writing its rows takes: its
+ *	  indexes, checks, and the ways to find a row.
+ *
+ * That is decided once, and again after every change of the table or of its
+ * name.
+ *
+ * Pitfall: not everything is looked at.  What a WHEN of our triggers says is
+ * not, nor who replaces a trigger function while a session knows the table; the
+ * one takes the owner of the data, the other a superuser.
+ *
+ * Locks: the one that is asked for, on the table; it stays.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/genam.h"
+#include "access/table.h"
+#include "catalog/index.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_enum.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_func.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "layouts.h"
+
+/* how often a table is looked at anew that changes meanwhile */
+#define MAX_ATTEMPTS 3
+
+static uint64 made = 0;
+
+/* the value of a word in an enum type; InvalidOid where it has none */
+Oid
+layout_enum_value(Oid type, const char *label)
+{
+	return GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid, ObjectIdGetDatum(type), CStringGetDatum(label));
+}
+
+static bool
+is_kind_of_table(Relation rel)
+{
+	return rel->rd_rel->relkind == RELKIND_RELATION &&
+		rel->rd_tableam == GetHeapamTableAmRoutine() &&
+		rel->rd_rules == NULL &&
+		!rel->rd_rel->relispartition &&
+		!rel->rd_rel->relhassubclass &&
+		!rel->rd_rel->relforcerowsecurity;
+}
+
+/* What the owner may do by statement, no more. */
+static bool
+owner_may_write(const RowTable *table, Relation rel)
+{
+	AclMode		needed = ACL_SELECT |
+	(table->inserts ? ACL_INSERT : 0) |
+	(table->updates ? ACL_UPDATE : 0) |
+	(table->deletes ? ACL_DELETE : 0);
+	Oid			owner = engine_owner();
+
+	return rel->rd_rel->relowner == owner &&
+		pg_class_aclmask(RelationGetRelid(rel), owner, needed, ACLMASK_ALL) == needed;
+}
+
+static bool
+has_our_columns(const RowTable *table, TupleDesc desc)
+{
+	if (desc->natts != table->ncolumns)
+		return false;
+	for (int i = 0; i < table->ncolumns; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		const RowColumn *column = &table->columns[i];
+
+		if (att->attisdropped || att->attgenerated != '\0' || att->attidentity != '\0' || att->atttypmod != -1 ||
+			strcmp(NameStr(att->attname), column->name) != 0)
+			return false;
+		if (column->type == ANYENUMOID ? !type_is_enum(att->atttypid) : att->atttypid != column->type)
+			return false;
+	}
+	return true;
+}
+
+/* Is what inserts leave out filled in as the functions do it? */
+static bool
+has_our_defaults(const RowTable *table, Relation rel)
+{
+	for (int i = 0; i < table->ndefaults; i++)
+	{
+		FuncExpr   *value = (FuncExpr *) build_column_default(rel, table->defaults[i].column);
+
+		if (value == NULL || !IsA(value, FuncExpr) || value->funcid != table->defaults[i].function)
+			return false;
+	}
+	return true;
+}
+
+/* Is a trigger function the one in C that it was, and not one in its place? */
+static bool
+is_our_function(Oid function, const char *name)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	bool		isnull,
+				same;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	same = ((Form_pg_proc) GETSTRUCT(tuple))->prolang == ClanguageId &&
+		strcmp(TextDatumGetCString(SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull)), name) == 0;
+	ReleaseSysCache(tuple);
+	return same;
+}
+
+/* Has a trigger this argument, or none? */
+static bool
+has_argument(const Trigger *trigger, const char *argument)
+{
+	if (argument == NULL)
+		return trigger->tgnargs == 0;
+	return trigger->tgnargs == 1 && strcmp(trigger->tgargs[0], argument) == 0;
+}
+
+static const RowTrigger *
+find_trigger(const RowTable *table, const char *name)
+{
+	for (int i = 0; i < table->ntriggers; i++)
+	{
+		if (strcmp(table->triggers[i].name, name) == 0)
+			return &table->triggers[i];
+	}
+	return NULL;
+}
+
+/* Is it one of ours, unchanged and switched on? */
+static bool
+is_our_trigger(const RowTable *table, const Trigger *trigger)
+{
+	const RowTrigger *ours = find_trigger(table, trigger->tgname);
+	List	   *function;
+
+	if (ours == NULL || trigger->tgenabled != TRIGGER_FIRES_ON_ORIGIN ||
+		trigger->tgtype != ours->type || trigger->tgdeferrable ||
+		ours->narrowed != (trigger->tgqual != NULL || trigger->tgnattr > 0) ||
+		!has_argument(trigger, ours->argument))
+		return false;
+	function = list_make2(makeString("studio_engine"), makeString(unconstify(char *, ours->function)));
+	return LookupFuncName(function, 0, NULL, true) == trigger->tgfoid &&
+		is_our_function(trigger->tgfoid, ours->function);
+}
+
+/*
+ * Triggers of foreign keys that refer to the table do nothing unless a key is
+ * changed or a row deleted; those of its own foreign keys are seen to by
+ * has_our_parents().
+ */
+static bool
+is_idle_trigger(const RowTable *table, const Trigger *trigger)
+{
+	switch (RI_FKey_trigger_type(trigger->tgfoid))
+	{
+		case RI_TRIGGER_PK:
+			return !table->deletes;
+		case RI_TRIGGER_FK:
+			return !trigger->tgdeferrable && trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN;
+		case RI_TRIGGER_NONE:
+			return false;
+	}
+	return false;
+}
+
+static bool
+has_our_triggers(const RowTable *table, const TriggerDesc *triggers)
+{
+	int			ours = 0;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (is_our_trigger(table, trigger))
+			ours++;
+		else if (!is_idle_trigger(table, trigger))
+			return false;
+	}
+	return ours == table->ntriggers;
+}
+
+static bool
+is_our_parent(const RowTable *table, const ForeignKeyCacheInfo *fkey)
+{
+	for (int i = 0; i < table->nparents; i++)
+	{
+		const RowParent *parent = &table->parents[i];
+
+		if (parent->column == fkey->conkey[0] &&
+			(parent->table == NULL ||
+			 (fkey->confkey[0] == 1 && fkey->confrelid == get_relname_relid(parent->table, extension_schema()))))
+			return true;
+	}
+	return false;
+}
+
+static bool
+has_our_parents(const RowTable *table, Relation rel)
+{
+	ListCell   *cell;
+
+	foreach(cell, RelationGetFKeyList(rel))
+	{
+		ForeignKeyCacheInfo *fkey = lfirst(cell);
+
+		if (fkey->nkeys != 1 || !is_our_parent(table, fkey))
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_user_function(Oid function, void *context)
+{
+	return function >= FirstNormalObjectId;
+}
+
+/*
+ * Does an expression use functions that may be replaced under us, or a domain,
+ * whose checks may?
+ */
+static bool
+uses_user_functions(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, CoerceToDomain) || check_functions_in_node(node, is_user_function, context))
+		return true;
+	return expression_tree_walker(node, uses_user_functions, context);
+}
+
+static bool
+prepare_checks(RowLayout *layout, const TupleConstr *constraints)
+{
+	layout->nchecks = constraints ? constraints->num_check : 0;
+	layout->checks = palloc0((layout->nchecks + 1) * sizeof(ExprState *));
+	for (int i = 0; i < layout->nchecks; i++)
+	{
+		Expr	   *check = stringToNode(constraints->check[i].ccbin);
+
+		if (uses_user_functions((Node *) check, NULL))
+			return false;
+		layout->checks[i] = ExecInitExpr(expression_planner(check), NULL);
+	}
+	return true;
+}
+
+/* May a foreign key refer to what is unique here, beside the primary key? */
+static bool
+is_other_key(const RowTable *table, Relation index)
+{
+	return table->updates && index->rd_index->indisunique && !index->rd_index->indisprimary;
+}
+
+static bool
+prepare_index(RowIndex *place, const RowTable *table, Relation index)
+{
+	Form_pg_index form = index->rd_index;
+	List	   *predicate;
+
+	if (index->rd_rel->relam != BTREE_AM_OID || !form->indisvalid || !form->indisready ||
+		!form->indimmediate || form->indisexclusion || is_other_key(table, index))
+		return false;
+	place->oid = RelationGetRelid(index);
+	place->info = BuildIndexInfo(index);
+	predicate = place->info->ii_Predicate;
+	if (place->info->ii_Expressions != NIL || uses_user_functions((Node *) predicate, NULL))
+		return false;
+	if (predicate != NIL)
+		place->predicate = ExecInitQual((List *) expression_planner((Expr *) predicate), NULL);
+	return true;
+}
+
+static bool
+prepare_indexes(RowLayout *layout, const RowTable *table, Relation rel)
+{
+	List	   *oids = RelationGetIndexList(rel);
+	ListCell   *cell;
+	bool		good = true;
+
+	layout->indexes = palloc0((list_length(oids) + 1) * sizeof(RowIndex));
+	foreach(cell, oids)
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		good = good && prepare_index(&layout->indexes[layout->nindexes], table, index);
+		layout->nindexes++;
+		index_close(index, AccessShareLock);
+	}
+	list_free(oids);
+	return good;
+}
+
+/* Is an expression "column = label", of the enum of a lookup? */
+static bool
+is_enum_test(const OpExpr *test, const RowLookup *lookup, Oid type)
+{
+	Var		   *column = linitial(test->args);
+	Const	   *value = lsecond(test->args);
+
+	return test->opfuncid == F_ENUM_EQ &&
+		IsA(column, Var) && column->varattno == lookup->enum_column &&
+		IsA(value, Const) && !value->constisnull &&
+		DatumGetObjectId(value->constvalue) == layout_enum_value(type, lookup->label);
+}
+
+/* Does an index hold the rows that are looked for, and no others? */
+static bool
+holds_our_rows(const RowLookup *lookup, const List *predicate, TupleDesc desc)
+{
+	if (lookup->label == NULL)
+		return predicate == NIL;
+	return list_length(predicate) == 1 && IsA(linitial(predicate), OpExpr) &&
+		is_enum_test(linitial(predicate), lookup, TupleDescAttr(desc, lookup->enum_column - 1)->atttypid);
+}
+
+/* Are its keys the same, in the same order? */
+static bool
+has_our_keys(const RowLookup *lookup, Relation index)
+{
+	if (IndexRelationGetNumberOfKeyAttributes(index) != lookup->nkeys)
+		return false;
+	for (int i = 0; i < lookup->nkeys; i++)
+	{
+		Oid			type = index->rd_opcintype[i];
+		Oid			equals = get_opfamily_member(index->rd_opfamily[i], type, type, BTEqualStrategyNumber);
+
+		if (index->rd_index->indkey.values[i] != lookup->columns[i] || index->rd_indoption[i] != 0 ||
+			!OidIsValid(equals) || get_opcode(equals) != lookup->equals[i])
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_lookup(const RowLookup *lookup, const RowIndex *place, TupleDesc desc)
+{
+	Relation	index = index_open(place->oid, AccessShareLock);
+	bool		same = strcmp(RelationGetRelationName(index), lookup->name) == 0 &&
+	has_our_keys(lookup, index) && holds_our_rows(lookup, place->info->ii_Predicate, desc);
+
+	index_close(index, AccessShareLock);
+	return same;
+}
+
+static bool
+find_lookup(RowLayout *layout, const RowLookup *lookup, TupleDesc desc, int *place)
+{
+	for (*place = 0; *place < layout->nindexes; (*place)++)
+	{
+		if (is_lookup(lookup, &layout->indexes[*place], desc))
+			return true;
+	}
+	return false;
+}
+
+static bool
+find_lookups(RowLayout *layout, const RowTable *table, TupleDesc desc)
+{
+	for (int i = 0; i < ROWS_MAX_LOOKUPS && table->lookups[i].name != NULL; i++)
+	{
+		const RowLookup *lookup = &table->lookups[i];
+
+		if (!find_lookup(layout, lookup, desc, &layout->lookups[i]))
+			return false;
+		for (int key = 0; key < lookup->nkeys; key++)
+			fmgr_info_cxt(lookup->equals[key], &layout->equals[i][key], layout->context);
+	}
+	return true;
+}
+
+/* What is in the way of writing a table directly; NULL for nothing. */
+static const char *
+find_obstacle(RowLayout *layout, const RowTable *table, Relation rel)
+{
+	if (!is_kind_of_table(rel))
+		return "not a plain table: partitions, children, rules or forced row level security";
+	if (!owner_may_write(table, rel))
+		return "another owner than the engine's, or one without the right to write";
+	if (!has_our_columns(table, RelationGetDescr(rel)))
+		return "other columns";
+	if (!has_our_defaults(table, rel))
+		return "other defaults";
+	if (!has_our_triggers(table, rel->trigdesc))
+		return "other triggers";
+	if (!has_our_parents(table, rel))
+		return "other foreign keys";
+	if (!prepare_checks(layout, RelationGetDescr(rel)->constr))
+		return "a check that calls a function of a user";
+	if (!prepare_indexes(layout, table, rel))
+		return "an index that is not a plain, valid btree, or another unique one";
+	if (!find_lookups(layout, table, RelationGetDescr(rel)))
+		return "an index is missing, or made in another way";
+	return NULL;
+}
+
+/* The layout of a table; NULL when the direct road is closed to it. */
+static RowLayout *
+make_layout(RowTable *table, Relation rel)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "studio_engine table", ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	RowLayout  *layout = palloc0(sizeof(RowLayout));
+
+	layout->context = context;
+	layout->econtext = CreateStandaloneExprContext();
+	table->obstacle = find_obstacle(layout, table, rel);
+	MemoryContextSwitchTo(old);
+
+	if (table->obstacle != NULL)
+	{
+		MemoryContextDelete(context);
+		return NULL;
+	}
+	MemoryContextSetParent(context, CacheMemoryContext);
+	return layout;
+}
+
+/*
+ * How often this session has looked at a table anew.
+ */
+uint64
+layouts_made(void)
+{
+	return made;
+}
+
+static Oid
+find_table(const RowTable *table)
+{
+	Oid			schema = table->schema ? get_namespace_oid(table->schema, true) : extension_schema();
+
+	return OidIsValid(schema) ? get_relname_relid(table->name, schema) : InvalidOid;
+}
+
+/* Is all that is known of a table, its OID included, still so? */
+static bool
+is_known(const RowTable *table)
+{
+	return OidIsValid(table->relid) && table->generation == relations_generation() &&
+		table->changes == table->watch.changes;
+}
+
+/*
+ * Look at the table anew; it stays unknown if its name leads elsewhere by now.
+ * What was known may be in use further up, and so goes when the transaction
+ * ends.
+ */
+static void
+study(RowTable *table, Relation rel)
+{
+	Oid			relid = RelationGetRelid(rel);
+
+	made++;
+	relation_watch(&table->watch, relid);
+	table->relid = InvalidOid;
+	table->generation = relations_generation();
+	table->changes = table->watch.changes;
+	/* its rows may have gone to another file */
+	table->hint.transaction = InvalidLocalTransactionId;
+	if (table->layout != NULL)
+		MemoryContextSetParent(table->layout->context, TopTransactionContext);
+	table->layout = NULL;
+	table->layout = make_layout(table, rel);
+	if (find_table(table) == relid)
+		table->relid = relid;
+}
+
+/*
+ * Open the relation, having waited for whoever changes it.  Names may change in
+ * the meantime; NULL when they do so all the time.
+ */
+Relation
+layout_open_table(RowTable *table, LOCKMODE mode)
+{
+	for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++)
+	{
+		Oid			relid = is_known(table) ? table->relid : find_table(table);
+		Relation	rel = OidIsValid(relid) ? try_table_open(relid, mode) : NULL;
+
+		if (rel == NULL)
+		{
+			table->obstacle = "no such table";
+			return NULL;
+		}
+		if (!is_known(table) || table->relid != relid)
+			study(table, rel);
+		if (is_known(table) && table->relid == relid)
+			return rel;
+		table_close(rel, NoLock);
+	}
+	table->obstacle = "it changes all the time";
+	return NULL;
+}
