@@ -187,3 +187,9 @@ export async function silent(job) {
     [job],
   )
 }
+
+// Jobs of high priority, credit that lapsed and holds that are stale would meet whoever looks at everything next.
+export async function removeAll() {
+  await sql(`DELETE FROM auth.users WHERE email LIKE 'caller.%'`)
+  await sql(`DELETE FROM companies WHERE name = 'C'`)
+}
