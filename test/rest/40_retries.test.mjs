@@ -418,13 +418,19 @@ async function tearDownCounting() {
 }
 
 async function startCounting() {
-  process.env.PGRST_DB_PRE_REQUEST = `${COUNTED}.count_request`
-  process.env.PGAPPNAME = COUNTED
+  const settings = {
+    PGRST_DB_PRE_REQUEST: `${COUNTED}.count_request`,
+    // on a slow machine the last of many wait long for one of ten sessions
+    PGRST_DB_POOL_ACQUISITION_TIMEOUT: String(PATIENCE / 1000),
+    PGAPPNAME: COUNTED,
+  }
+  Object.assign(process.env, settings)
   try {
     return await startPostgrest({ jwtSecret: process.env.JWT_SECRET, log: process.env.POSTGREST_LOG })
   } finally {
-    delete process.env.PGRST_DB_PRE_REQUEST
-    delete process.env.PGAPPNAME
+    for (const name of Object.keys(settings)) {
+      delete process.env[name]
+    }
   }
 }
 
