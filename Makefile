@@ -61,7 +61,7 @@ demo:
 test:
 	test/run.sh
 
-# the model of the credits against 200,000 operations, and 200,000 jobs; SOAK_SEED=... repeats a run
+# the model of the credits against 200,000 operations, 200,000 jobs, and as many calls of one session; SOAK_SEED=... repeats a run
 soak:
 	SOAK_OPERATIONS=$${SOAK_OPERATIONS:-200000} test/run.sh soak
 

@@ -75,7 +75,7 @@ suite_tap() {
 
 # The longest of them, with as many operations as SOAK_OPERATIONS says; on request only.
 suite_soak() {
-	prove_tap test/tap/050_model.pl test/tap/070_workers.pl
+	prove_tap test/tap/050_model.pl test/tap/070_workers.pl test/tap/090_memory.pl
 }
 
 # The regress suite on a server in memcheck, or of it those scripts that VALGRIND_SCRIPTS names; on request only.
