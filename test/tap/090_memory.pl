@@ -27,7 +27,7 @@ use Time::HiRes qw(time);
 my $operations = $ENV{SOAK_OPERATIONS} || 10000;
 my $rounds_at_once = 25;    # in one transaction
 my $most_rss = 1024;        # kB
-my $most_used = 64 * 1024;  # bytes, of all contexts and of any name
+my $most_used = 32 * 1024;  # bytes, of all contexts and of any name
 my $dir = PostgreSQL::Test::Utils::tempdir();
 my $db = 'memory';
 
