@@ -53,7 +53,7 @@ $(INSTALL_SQL): sql/install/begin.sql $(API) $(TABLES) $(ATTACH) $(ATTACH_AUTH) 
 $(OBJS): $(wildcard src/*.h) $(EXTENSION).control
 
 # --- two commands -------------------------------------------------------
-.PHONY: demo test soak bench types lint indent
+.PHONY: demo test soak valgrind bench types lint indent
 
 demo:
 	test/demo/run.sh
@@ -61,9 +61,13 @@ demo:
 test:
 	test/run.sh
 
-# the model of the credits against 200,000 operations, and 200,000 jobs; SOAK_SEED=... repeats a run
+# the model of the credits against 200,000 operations, 200,000 jobs, and as many calls of one session; SOAK_SEED=... repeats a run
 soak:
 	SOAK_OPERATIONS=$${SOAK_OPERATIONS:-200000} test/run.sh soak
+
+# the regress suite on a server in valgrind's memcheck; VALGRIND_SCRIPTS='330_queue ...' for some of it
+valgrind:
+	VALGRIND_SCRIPTS="$${VALGRIND_SCRIPTS:-}" test/run.sh valgrind
 
 # figures against twins in PL/pgSQL and other queues; QUICK=1 ends within 3 minutes
 bench:

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs the tests: test/run.sh [lint|regress|isolation|pgtap|tap|rest|soak]..., all but soak when none is named.
+# Runs the tests: test/run.sh [lint|regress|isolation|pgtap|tap|rest|soak|valgrind]..., all but the last two when none is named.
 # regress_sql and isolation_sql are regress and isolation once more, with studio_engine.direct_rows off.
 #
 # Builds with every warning an error and with the assertions of our own code switched on, against a private
@@ -16,6 +16,8 @@ output=$repository/test/output
 source "$repository/test/lib/packages.sh"
 # shellcheck source=test/lib/server.sh
 source "$repository/test/lib/server.sh"
+# shellcheck source=test/lib/valgrind.sh
+source "$repository/test/lib/valgrind.sh"
 exec </dev/null
 
 all_suites=(lint regress regress_sql isolation isolation_sql pgtap tap rest)
@@ -85,7 +87,24 @@ suite_rest() {
 
 # The longest of them, with as many operations as SOAK_OPERATIONS says; on request only.
 suite_soak() {
-	prove_tap test/tap/050_model.pl test/tap/070_workers.pl
+	prove_tap test/tap/050_model.pl test/tap/070_workers.pl test/tap/090_memory.pl
+}
+
+# The regress suite on a server in memcheck, or of it those scripts that VALGRIND_SCRIPTS names; on request only.
+suite_valgrind() {
+	local differing=0 start=$SECONDS
+	list_tests test/sql .sql
+	[ -z "${VALGRIND_SCRIPTS:-}" ] || read -ra names <<<"000_setup $VALGRIND_SCRIPTS"
+	build_for_valgrind "${flags[@]}"
+	stop_cluster
+	start_valgrind
+	make_mistakes
+	as_server "$pgxs/src/test/regress/pg_regress" --bindir="$bin" --inputdir=test \
+		--dbname=contrib_regression "${names[@]}" || differing=$?
+	stop_valgrind
+	echo "${#names[@]} scripts in $((SECONDS - start)) s$([ "$differing" -eq 0 ] || echo '; some differ, see test/output/valgrind')"
+	[ "$differing" -eq 0 ] || keep_output valgrind regression.diffs regression.out results
+	tell_reports || { keep_output valgrind "$reports" "$scratch/valgrind.log"; return 1; }
 }
 
 # These make clusters of their own, below TMPDIR and TESTDATADIR.
@@ -166,8 +185,8 @@ run_suites() {
 }
 
 for suite; do
-	if [[ " ${all_suites[*]} soak " != *" $suite "* ]]; then
-		echo "test/run.sh: no such suite: $suite (there are: ${all_suites[*]} soak)" >&2
+	if [[ " ${all_suites[*]} soak valgrind " != *" $suite "* ]]; then
+		echo "test/run.sh: no such suite: $suite (there are: ${all_suites[*]} soak valgrind)" >&2
 		exit 2
 	fi
 done
