@@ -349,6 +349,27 @@ end_update(JobUpdate *update, const Answer *answer)
 	return true;
 }
 
+/* Does an edit leave its columns as they are stored? */
+static bool
+changes_nothing(const RowEdit *edit, HeapTuple new)
+{
+	for (int i = 0; i < edit->n; i++)
+	{
+		if (!row_same_value(edit->desc, edit->row, new, NameStr(TupleDescAttr(edit->desc, edit->columns[i] - 1)->attname)))
+			return false;
+	}
+	return true;
+}
+
+/* The same where a call that is repeated must not write again. */
+static bool
+end_update_once(JobUpdate *update, Answer *answer)
+{
+	if (answer->found > 0 && changes_nothing(&update->edit, row_edit_apply(&update->edit)))
+		answer->found = 0;
+	return end_update(update, answer);
+}
+
 /* The argument, or NULL. */
 static void
 set_argument(JobUpdate *update, const char *column, Oid type, int argno)
@@ -409,7 +430,7 @@ update_job_directly(const Arguments *args, Answer *answer)
 	set_status(&update, TextDatumGetCString(args->values[1]));
 	set_given(&update, "progress", INT4OID, 2);
 	set_given(&update, "status_message", TEXTOID, 3);
-	return end_update(&update, answer);
+	return end_update_once(&update, answer);
 }
 
 bool
@@ -434,7 +455,7 @@ move_studio_job_directly(const Arguments *args, Answer *answer)
 	if (!begin_update(&refinement_jobs, args, &update, answer))
 		return false;
 	set_argument(&update, "status", TEXTOID, 1);
-	return end_update(&update, answer);
+	return end_update_once(&update, answer);
 }
 
 bool

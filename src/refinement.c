@@ -92,7 +92,7 @@ static Statement count_active_studio_jobs = {
 static Statement move_studio_job = {
 	.by_index = true,
 	.direct = move_studio_job_directly,
-	.text = "UPDATE @extschema@.studio_jobs SET status = $2 WHERE job_id = $1",
+	.text = "UPDATE @extschema@.studio_jobs SET status = $2 WHERE job_id = $1 AND status <> $2",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
 static Statement write_transcript = {

@@ -54,7 +54,7 @@ static Statement select_rendering = {
 static Statement move_rendering = {
 	.by_index = true,
 	.text = "UPDATE @extschema@.mm_rendering_queue r SET status = $2, progress = COALESCE($3, r.progress)"
-	" WHERE r.render_id = $1",
+	" WHERE r.render_id = $1 AND (r.status, r.progress) IS DISTINCT FROM ($2, COALESCE($3, r.progress))",
 	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, INT4OID}
 };
 static Statement show_rendering = {

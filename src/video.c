@@ -138,7 +138,8 @@ static Statement update_job = {
 	.text = "UPDATE @extschema@.jobs j"
 	"   SET status = $2::@extschema@.job_status, progress = COALESCE($3, j.progress),"
 	"       status_message = COALESCE($4, j.status_message)"
-	" WHERE j.id = $1",
+	" WHERE j.id = $1 AND (j.status, j.progress, j.status_message) IS DISTINCT FROM"
+	"       ($2::@extschema@.job_status, COALESCE($3, j.progress), COALESCE($4, j.status_message))",
 	.direct = update_job_directly,
 	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, INT4OID, TEXTOID}
 };

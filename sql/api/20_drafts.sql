@@ -13,7 +13,7 @@ CREATE FUNCTION @extschema@.get_draft_prompt(p_session_token text) RETURNS jsonb
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'get_draft_prompt'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.get_draft_prompt(text) IS
-'The live, unclaimed draft of a session without its token, or NULL when there is none. Anybody who knows the token.';
+'The live, unclaimed draft of a session without its token, or NULL when there is none. Anybody who knows the token; 22004 NULL.';
 
 CREATE FUNCTION @extschema@.claim_draft_prompt(p_session_token text, p_user_id uuid) RETURNS uuid
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'claim_draft_prompt'
