@@ -1,4 +1,4 @@
--- 530_direct_rows.sql
+-- 050_direct_rows.sql
 --
 -- The direct road and the statements do the same, whatever was done to the
 -- tables: one story is played both ways, before and after each change of a
@@ -6,6 +6,7 @@
 -- Pitfall: both ways are played in subtransactions that are rolled back, with
 -- the road set by the test itself; what is printed of an answer is only what
 -- differs from the undisturbed story, so silence means that nothing changed.
+-- It comes early, since tests that add columns close the road for good.
 
 \set VERBOSITY terse
 \set SHOW_CONTEXT never
