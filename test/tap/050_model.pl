@@ -365,6 +365,7 @@ sub check_history
 	$model->check_end(final_state($db)) if !@{ $model->{problems} };
 	is(join("\n", @{ $model->{problems} }), '', "$name: the answers and the ledger are the model's (seed $seed)");
 	is(query($node, $db, 'SELECT * FROM public.verify_credit_ledger()'), '', "$name: the books are sound");
+	indexes_ok($node, $db, $name);
 	return $model;
 }
 

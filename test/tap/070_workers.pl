@@ -207,6 +207,7 @@ cmp_ok($said, '>', 0.9 * $many, "$said answers were acknowledged");
 audits_ok($db, farm_audits());
 ruins_ok($db, [ farm_audits() ], farm_ruins());
 books_ok($node, $db, 'after all of it');
+indexes_ok($node, $db, 'after all of it');
 
 my %count = count_all();
 note("$_: $count{$_}") foreach sort keys %count;

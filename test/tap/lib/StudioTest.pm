@@ -19,6 +19,7 @@ use Time::HiRes qw(sleep);
 our @EXPORT = qw(
   new_cluster prepare_database load_stub stub_path
   give_up run_sql query sql_ok refused_ok books_ok broken_invariants
+  indexes_ok broken_indexes
   dump_text same_text alive_ok uuid_of kill_server
 );
 
@@ -257,6 +258,40 @@ sub books_ok
 
 	ok(!@broken && $entries > 0, "$name: the invariants hold for $entries entries")
 	  or diag(join "\n", @broken);
+	return;
+}
+
+# One line per btree index of ours that is not sound or lacks a row.
+sub broken_indexes
+{
+	my ($node, $db, $schema) = @_;
+	my $indexes = query($node, $db, sprintf q{
+		CREATE SCHEMA IF NOT EXISTS index_check;
+		CREATE EXTENSION IF NOT EXISTS amcheck SCHEMA index_check;
+		SELECT i.indexrelid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
+		  JOIN pg_class r ON r.oid = i.indrelid
+		 WHERE a.amname = 'btree' AND i.indisvalid AND r.relnamespace IN ('%s'::regnamespace, 'studio_engine'::regnamespace);},
+		$schema // 'public');
+	my @broken;
+
+	foreach my $index (split /\n/, $indexes)
+	{
+		my ($status, $out, $err) = run_sql($node, $db, "SELECT index_check.bt_index_parent_check($index, true);");
+		push @broken, $err if $status != 0;
+	}
+	query($node, $db, 'SET client_min_messages = warning; DROP SCHEMA index_check CASCADE;');
+	give_up("no index was checked in $db") if $indexes eq '';
+	return @broken;
+}
+
+# Every row is in every index.
+sub indexes_ok
+{
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($node, $db, $name, $schema) = @_;
+	my @broken = broken_indexes($node, $db, $schema);
+
+	ok(!@broken, "$name: every row is in every index") or diag(join "\n", @broken);
 	return;
 }
 
