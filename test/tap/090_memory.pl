@@ -27,7 +27,7 @@ use Time::HiRes qw(time);
 my $operations = $ENV{SOAK_OPERATIONS} || 10000;
 my $rounds_at_once = 25;    # in one transaction
 my $most_rss = 1024;        # kB
-my $most_used = 32 * 1024;  # bytes, of all contexts and of any name
+my $most_used = 64 * 1024;  # bytes, of all contexts and of any name
 my $dir = PostgreSQL::Test::Utils::tempdir();
 my $db = 'memory';
 
@@ -48,21 +48,21 @@ SELECT public.refund_credits(:held, 1);
 SELECT public.grant_credits(:user_id, 3);
 SELECT memory.refused(:user_id, :held);
 SELECT public.create_job(:project, 3) AS job \gset
-SELECT lease_token AS token FROM public.claim_jobs('jobs', 'w') \gset
+SELECT memory.claim('jobs', :job) AS token \gset
 SELECT public.heartbeat_job(:job, :token);
 SELECT public.snooze_job(:job, :token, '0 seconds');
-SELECT lease_token AS token FROM public.claim_jobs('jobs', 'w') \gset
+SELECT memory.claim('jobs', :job) AS token \gset
 SELECT public.heartbeat_job(:job, :token, 5, 'five');
 SELECT public.advance_job(:job, s, NULL, NULL, :token) FROM pg_catalog.unnest('{SCRIPTING,VOICE_GEN,ALIGNMENT,VISUAL_PLAN,IMAGE_GEN,TIMELINE,RENDERING,PACKAGING}'::text[]) s;
 SELECT public.log_job(:job, 'info', 'done', NULL, NULL, :token);
 SELECT public.complete_job(:job, 'https://example.com/v', NULL, 2, :token);
 SELECT public.create_job(:project, 1) AS job \gset
-SELECT lease_token AS token FROM public.claim_jobs('jobs', 'w') \gset
+SELECT memory.claim('jobs', :job) AS token \gset
 SELECT public.cancel_job(:job, 'no more');
 SELECT public.fail_job(:job, 'E', 'm', 's', false, :token);
 SELECT public.get_dashboard(:user_id);
 INSERT INTO public.studio_jobs (user_id, raw_audio_url) VALUES (:user_id, 'a') RETURNING job_id AS studio \gset
-SELECT lease_token AS token FROM public.claim_jobs('studio_jobs', 'w') \gset
+SELECT memory.claim('studio_jobs', :studio) AS token \gset
 SELECT public.update_studio_job_status(:studio, 'TRANSCRIBING', :token);
 SELECT public.store_transcript(:studio, 'What was said', :token);
 SELECT public.store_refined_text(:studio, 'What is meant', 'm', :token);
@@ -84,6 +84,22 @@ CREATE FUNCTION memory.sample(p_mode text, p_round integer) RETURNS void LANGUAG
 		SELECT p_mode, p_round, substring(pg_read_file('/proc/self/status') FROM 'RssAnon:\s+(\d+) kB')::integer,
 			(SELECT jsonb_object_agg(name, used) FROM (SELECT name, sum(used_bytes) AS used FROM pg_backend_memory_contexts GROUP BY 1) c)
 $$;
+
+-- A claim may leave a job for later that is due only now: where dead rows lie before it, sessions look there now and then.
+CREATE FUNCTION memory.claim(p_system text, p_job uuid) RETURNS uuid LANGUAGE plpgsql AS $$
+DECLARE
+	v_claimed record;
+	v_begun timestamptz := clock_timestamp();
+BEGIN
+	LOOP
+		SELECT c.job_id, c.lease_token INTO v_claimed FROM public.claim_jobs(p_system, 'w') c;
+		IF v_claimed.job_id = p_job THEN
+			RETURN v_claimed.lease_token;
+		ELSIF v_claimed.job_id IS NOT NULL OR clock_timestamp() > v_begun + INTERVAL '1 minute' THEN
+			RAISE EXCEPTION 'claimed job % instead of %', v_claimed.job_id, p_job;
+		END IF;
+	END LOOP;
+END $$;
 
 -- Errors give back what was taken until then.
 CREATE FUNCTION memory.refused(p_user uuid, p_job uuid) RETURNS text LANGUAGE plpgsql AS $$

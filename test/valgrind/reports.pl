@@ -38,13 +38,16 @@ sub element
 	return $text;
 }
 
+# The stacks of a report one after the other: where it happened, and where its block was freed and allocated.
 sub frames
 {
 	my ($xml) = @_;
 
 	return map {
-		{ library => element('obj', $_), function => element('fn', $_), file => element('file', $_), line => element('line', $_) }
-	} $xml =~ m{<frame>(.*?)</frame>}gs;
+		/^<auxwhat>/
+		  ? { library => '', note => element('auxwhat', $_) }
+		  : { library => element('obj', $_), function => element('fn', $_), file => element('file', $_), line => element('line', $_) }
+	} $xml =~ m{(<auxwhat>.*?</auxwhat>|<frame>.*?</frame>)}gs;
 }
 
 sub frame_text
@@ -52,6 +55,7 @@ sub frame_text
 	my ($frame) = @_;
 	my $mark = $frame->{library} =~ $library ? '  *' : '   ';
 
+	return "  $frame->{note}" if exists $frame->{note};
 	return "$mark $frame->{function}" . ($frame->{file} ne '' ? " ($frame->{file}:$frame->{line})" : " in $frame->{library}");
 }
 
@@ -78,7 +82,7 @@ foreach my $file (glob "$directory/*.xml")
 
 		$count{errors}++;
 		next if !grep { $_->{library} =~ $library } @frames;
-		if (my ($mistake) = grep { /^control_/ } map { $_->{function} } @frames)
+		if (my ($mistake) = grep { /^control_/ } map { $_->{function} // '' } @frames)
 		{
 			$seen{$mistake}++;
 			next;
