@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 
 #include "job_rows.h"
+#include "layouts.h"
 #include "ledger_rows.h"
 #include "queue_rows.h"
 #include "rows.h"
@@ -33,7 +34,7 @@ direct_tables(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	for (int i = 0; i < (int) lengthof(tables); i++)
 	{
-		const char *obstacle = rows_obstacle(tables[i]);
+		const char *obstacle = layout_obstacle(tables[i]);
 		Datum		values[2];
 		bool		nulls[2] = {false, obstacle == NULL};
 

@@ -10,8 +10,8 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
+#include "executor/executor.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -19,10 +19,19 @@
 #include "caller.h"
 #include "holds.h"
 #include "job_rows.h"
+#include "ledger_rows.h"
 #include "queue.h"
+#include "queue_rows.h"
 #include "rows.h"
 #include "triggers.h"
 #include "workflow.h"
+
+#define WHEN_ENDED \
+	"WHEN (((old.status <> new.status) AND" \
+	" (new.status = ANY (ARRAY['READY'::%.job_status, 'FAILED'::%.job_status])))) "
+#define WHEN_QUEUED(id) \
+	"WHEN (((old." id " IS DISTINCT FROM new." id ") OR (old.status IS DISTINCT FROM new.status)" \
+	" OR (old.priority IS DISTINCT FROM new.priority) OR (old.user_id IS DISTINCT FROM new.user_id))) "
 
 /* columns of jobs, in their order */
 enum JobColumn
@@ -67,19 +76,35 @@ static const RowColumn job_columns[] = {
 };
 
 static const RowTrigger job_triggers[] = {
-	{"tr_jobs_workflow", "enforce_workflow",
-	TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE, false, "jobs"},
-	{"tr_jobs_price", "price_ended_job", TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_UPDATE, true, NULL},
-	{"tr_jobs_keep_owner", "keep_owner_of_hold", TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_UPDATE, true, NULL},
-	{"tr_jobs_close_hold", "close_hold_of_ended_job", TRIGGER_TYPE_ROW | TRIGGER_TYPE_UPDATE, true, NULL},
-	{"00_jobs_return_hold", "return_hold_of_deleted_job", TRIGGER_TYPE_ROW | TRIGGER_TYPE_DELETE, false, NULL},
-	{"00_jobs_queue", "keep_queue", TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_DELETE, false, "jobs"},
-	{"00_jobs_queue_update", "keep_queue", TRIGGER_TYPE_ROW | TRIGGER_TYPE_UPDATE, true, "jobs"},
-	{"00_jobs_queue_truncate", "forget_queue", TRIGGER_TYPE_TRUNCATE, false, "jobs"}
+	{"tr_jobs_workflow",
+		"BEFORE INSERT OR UPDATE ON %.jobs FOR EACH ROW "
+	"EXECUTE FUNCTION studio_engine.enforce_workflow('jobs')"},
+	{"tr_jobs_price",
+		"BEFORE UPDATE OF status ON %.jobs FOR EACH ROW " WHEN_ENDED
+	"EXECUTE FUNCTION studio_engine.price_ended_job()"},
+	{"tr_jobs_keep_owner",
+		"BEFORE UPDATE OF user_id ON %.jobs FOR EACH ROW "
+		"WHEN ((old.user_id <> new.user_id)) "
+	"EXECUTE FUNCTION studio_engine.keep_owner_of_hold()"},
+	{"tr_jobs_close_hold",
+		"AFTER UPDATE ON %.jobs FOR EACH ROW " WHEN_ENDED
+	"EXECUTE FUNCTION studio_engine.close_hold_of_ended_job()"},
+	{"00_jobs_return_hold",
+		"AFTER DELETE ON %.jobs FOR EACH ROW "
+	"EXECUTE FUNCTION studio_engine.return_hold_of_deleted_job()"},
+	{"00_jobs_queue",
+		"AFTER INSERT OR DELETE ON %.jobs FOR EACH ROW "
+	"EXECUTE FUNCTION studio_engine.keep_queue('jobs')"},
+	{"00_jobs_queue_update",
+		"AFTER UPDATE ON %.jobs FOR EACH ROW " WHEN_QUEUED("id")
+	"EXECUTE FUNCTION studio_engine.keep_queue('jobs')"},
+	{"00_jobs_queue_truncate",
+		"AFTER TRUNCATE ON %.jobs FOR EACH STATEMENT "
+	"EXECUTE FUNCTION studio_engine.forget_queue('jobs')"}
 };
 
 /* never written */
-static const RowParent job_parents[] = {{JOB_PROJECT, NULL}, {JOB_USER, NULL}};
+static const RowParent job_parents[] = {{JOB_PROJECT, NULL, "projects", "id"}, {JOB_USER, "auth", "users", "id"}};
 
 RowTable	jobs_table = {
 	.name = "jobs",
@@ -127,18 +152,28 @@ static const RowColumn studio_columns[] = {
 };
 
 static const RowTrigger studio_triggers[] = {
-	{"tr_studio_jobs_workflow", "enforce_workflow",
-	TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE, false, "studio_jobs"},
-	{"tr_studio_jobs_defaults", "default_studio_job",
-	TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE, true, NULL},
-	{"tr_studio_jobs_limit", "limit_studio_jobs", TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT, false, NULL},
-	{"00_studio_jobs_queue", "keep_queue", TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_DELETE, false, "studio_jobs"},
-	{"00_studio_jobs_queue_update", "keep_queue", TRIGGER_TYPE_ROW | TRIGGER_TYPE_UPDATE, true, "studio_jobs"},
-	{"00_studio_jobs_queue_truncate", "forget_queue", TRIGGER_TYPE_TRUNCATE, false, "studio_jobs"}
+	{"tr_studio_jobs_workflow",
+		"BEFORE INSERT OR UPDATE ON %.studio_jobs FOR EACH ROW "
+	"EXECUTE FUNCTION studio_engine.enforce_workflow('studio_jobs')"},
+	{"tr_studio_jobs_defaults",
+		"BEFORE INSERT OR UPDATE OF priority ON %.studio_jobs FOR EACH ROW "
+	"EXECUTE FUNCTION studio_engine.default_studio_job()"},
+	{"tr_studio_jobs_limit",
+		"AFTER INSERT ON %.studio_jobs FOR EACH ROW "
+	"EXECUTE FUNCTION studio_engine.limit_studio_jobs()"},
+	{"00_studio_jobs_queue",
+		"AFTER INSERT OR DELETE ON %.studio_jobs FOR EACH ROW "
+	"EXECUTE FUNCTION studio_engine.keep_queue('studio_jobs')"},
+	{"00_studio_jobs_queue_update",
+		"AFTER UPDATE ON %.studio_jobs FOR EACH ROW " WHEN_QUEUED("job_id")
+	"EXECUTE FUNCTION studio_engine.keep_queue('studio_jobs')"},
+	{"00_studio_jobs_queue_truncate",
+		"AFTER TRUNCATE ON %.studio_jobs FOR EACH STATEMENT "
+	"EXECUTE FUNCTION studio_engine.forget_queue('studio_jobs')"}
 };
 
 /* never written */
-static const RowParent studio_parents[] = {{STUDIO_USER, NULL}};
+static const RowParent studio_parents[] = {{STUDIO_USER, "auth", "users", "id"}};
 
 RowTable	studio_jobs_table = {
 	.name = "studio_jobs",
@@ -321,6 +356,8 @@ begin_update(const JobTable *jobs, const Arguments *args, JobUpdate *update, Ans
 
 	if (!rows_open(jobs->table, RowExclusiveLock, row))
 		return false;
+	/* before the work of the triggers, as the executor does */
+	CheckCmdReplicaIdentity(row->rel, CMD_UPDATE);
 	update->jobs = jobs;
 	update->args = args;
 	update->edit = (RowEdit)
@@ -338,6 +375,15 @@ begin_update(const JobTable *jobs, const Arguments *args, JobUpdate *update, Ans
 		answer->found = 1;
 	}
 	return true;
+}
+
+/* The same of a status: what its triggers write must be direct as well. */
+static bool
+begin_move(const JobTable *jobs, const Arguments *args, JobUpdate *update, Answer *answer)
+{
+	return rows_are_direct(&queue_table) && rows_are_direct(&attempts_table) &&
+		(!jobs->pays || (rows_are_direct(&ledger_table) && rows_are_direct(&accounts_table))) &&
+		begin_update(jobs, args, update, answer);
 }
 
 static bool
@@ -425,7 +471,7 @@ update_job_directly(const Arguments *args, Answer *answer)
 {
 	JobUpdate	update;
 
-	if (!begin_update(&video_jobs, args, &update, answer))
+	if (!begin_move(&video_jobs, args, &update, answer))
 		return false;
 	set_status(&update, TextDatumGetCString(args->values[1]));
 	set_given(&update, "progress", INT4OID, 2);
@@ -438,7 +484,7 @@ finish_job_directly(const Arguments *args, Answer *answer)
 {
 	JobUpdate	update;
 
-	if (!begin_update(&video_jobs, args, &update, answer))
+	if (!begin_move(&video_jobs, args, &update, answer))
 		return false;
 	set_status(&update, "READY");
 	set_given(&update, "output_url", TEXTOID, 1);
@@ -452,7 +498,7 @@ move_studio_job_directly(const Arguments *args, Answer *answer)
 {
 	JobUpdate	update;
 
-	if (!begin_update(&refinement_jobs, args, &update, answer))
+	if (!begin_move(&refinement_jobs, args, &update, answer))
 		return false;
 	set_argument(&update, "status", TEXTOID, 1);
 	return end_update_once(&update, answer);
@@ -463,7 +509,7 @@ write_transcript_directly(const Arguments *args, Answer *answer)
 {
 	JobUpdate	update;
 
-	if (!begin_update(&refinement_jobs, args, &update, answer))
+	if (!begin_move(&refinement_jobs, args, &update, answer))
 		return false;
 	row_set(&update.edit, "status", TEXTOID, CStringGetTextDatum("ENRICHING"));
 	set_argument(&update, "raw_transcript", TEXTOID, 1);
@@ -475,7 +521,7 @@ write_entities_directly(const Arguments *args, Answer *answer)
 {
 	JobUpdate	update;
 
-	if (!begin_update(&refinement_jobs, args, &update, answer))
+	if (!begin_move(&refinement_jobs, args, &update, answer))
 		return false;
 	row_set(&update.edit, "status", TEXTOID, CStringGetTextDatum("REFINING"));
 	set_argument(&update, "enrichment_entities", JSONBOID, 1);
@@ -487,7 +533,7 @@ write_refined_text_directly(const Arguments *args, Answer *answer)
 {
 	JobUpdate	update;
 
-	if (!begin_update(&refinement_jobs, args, &update, answer))
+	if (!begin_move(&refinement_jobs, args, &update, answer))
 		return false;
 	row_set(&update.edit, "status", TEXTOID, CStringGetTextDatum("COMPLETE"));
 	set_argument(&update, "refined_text", TEXTOID, 1);

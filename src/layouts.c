@@ -6,9 +6,8 @@
  * That is decided once, and again after every change of the table or of its
  * name.
  *
- * Pitfall: not everything is looked at.  What a WHEN of our triggers says is
- * not, nor who replaces a trigger function while a session knows the table; the
- * one takes the owner of the data, the other a superuser.
+ * Pitfall: not everything is looked at.  A trigger function that is replaced
+ * while a session knows the table is not noticed; that takes a superuser.
  *
  * Locks: the one that is asked for, on the table; it stays.
  */
@@ -16,7 +15,7 @@
 
 #include "access/heapam.h"
 #include "access/genam.h"
-#include "access/table.h"
+#include "access/relation.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
@@ -29,11 +28,11 @@
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
-#include "parser/parse_func.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -78,10 +77,22 @@ owner_may_write(const RowTable *table, Relation rel)
 		pg_class_aclmask(RelationGetRelid(rel), owner, needed, ACLMASK_ALL) == needed;
 }
 
+/* Have all columns after ours been dropped again? */
+static bool
+has_no_more_columns(const RowTable *table, TupleDesc desc)
+{
+	for (int i = table->ncolumns; i < desc->natts; i++)
+	{
+		if (!TupleDescAttr(desc, i)->attisdropped)
+			return false;
+	}
+	return desc->natts >= table->ncolumns;
+}
+
 static bool
 has_our_columns(const RowTable *table, TupleDesc desc)
 {
-	if (desc->natts != table->ncolumns)
+	if (!has_no_more_columns(table, desc))
 		return false;
 	for (int i = 0; i < table->ncolumns; i++)
 	{
@@ -113,27 +124,14 @@ has_our_defaults(const RowTable *table, Relation rel)
 
 /* Is a trigger function the one in C that it was, and not one in its place? */
 static bool
-is_our_function(Oid function, const char *name)
+is_in_c(Oid function)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	bool		isnull,
-				same;
+	bool		result = HeapTupleIsValid(tuple) && ((Form_pg_proc) GETSTRUCT(tuple))->prolang == ClanguageId;
 
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	same = ((Form_pg_proc) GETSTRUCT(tuple))->prolang == ClanguageId &&
-		strcmp(TextDatumGetCString(SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull)), name) == 0;
-	ReleaseSysCache(tuple);
-	return same;
-}
-
-/* Has a trigger this argument, or none? */
-static bool
-has_argument(const Trigger *trigger, const char *argument)
-{
-	if (argument == NULL)
-		return trigger->tgnargs == 0;
-	return trigger->tgnargs == 1 && strcmp(trigger->tgargs[0], argument) == 0;
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return result;
 }
 
 static const RowTrigger *
@@ -147,21 +145,41 @@ find_trigger(const RowTable *table, const char *name)
 	return NULL;
 }
 
+/* The definition of a trigger, after its name. */
+static char *
+definition_of(const Trigger *trigger)
+{
+	char	   *shown = TextDatumGetCString(DirectFunctionCall1(pg_get_triggerdef, ObjectIdGetDatum(trigger->tgoid)));
+
+	return shown + strlen("CREATE TRIGGER ") + strlen(quote_identifier(trigger->tgname)) + 1;
+}
+
+/* What it should be: our schema stands for %, which no definition has. */
+static char *
+our_definition(const RowTrigger *ours)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (const char *at = ours->definition; *at != '\0'; at++)
+	{
+		if (*at == '%')
+			appendStringInfoString(&buf, extension_schema_quoted());
+		else
+			appendStringInfoChar(&buf, *at);
+	}
+	return buf.data;
+}
+
 /* Is it one of ours, unchanged and switched on? */
 static bool
 is_our_trigger(const RowTable *table, const Trigger *trigger)
 {
-	const RowTrigger *ours = find_trigger(table, trigger->tgname);
-	List	   *function;
+	const RowTrigger *ours = trigger->tgisinternal ? NULL : find_trigger(table, trigger->tgname);
 
-	if (ours == NULL || trigger->tgenabled != TRIGGER_FIRES_ON_ORIGIN ||
-		trigger->tgtype != ours->type || trigger->tgdeferrable ||
-		ours->narrowed != (trigger->tgqual != NULL || trigger->tgnattr > 0) ||
-		!has_argument(trigger, ours->argument))
-		return false;
-	function = list_make2(makeString("studio_engine"), makeString(unconstify(char *, ours->function)));
-	return LookupFuncName(function, 0, NULL, true) == trigger->tgfoid &&
-		is_our_function(trigger->tgfoid, ours->function);
+	return ours != NULL && trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN &&
+		!OidIsValid(trigger->tgconstraint) && is_in_c(trigger->tgfoid) &&
+		strcmp(definition_of(trigger), our_definition(ours)) == 0;
 }
 
 /*
@@ -207,11 +225,11 @@ is_our_parent(const RowTable *table, const ForeignKeyCacheInfo *fkey)
 	for (int i = 0; i < table->nparents; i++)
 	{
 		const RowParent *parent = &table->parents[i];
+		Oid			schema = parent->schema ? get_namespace_oid(parent->schema, true) : extension_schema();
 
-		if (parent->column == fkey->conkey[0] &&
-			(parent->table == NULL ||
-			 (fkey->confkey[0] == 1 && fkey->confrelid == get_relname_relid(parent->table, extension_schema()))))
-			return true;
+		if (parent->column == fkey->conkey[0])
+			return fkey->confrelid == get_relname_relid(parent->table, schema) &&
+				strcmp(get_attname(fkey->confrelid, fkey->confkey[0], false), parent->key) == 0;
 	}
 	return false;
 }
@@ -340,7 +358,7 @@ holds_our_rows(const RowLookup *lookup, const List *predicate, TupleDesc desc)
 static bool
 has_our_keys(const RowLookup *lookup, Relation index)
 {
-	if (IndexRelationGetNumberOfKeyAttributes(index) != lookup->nkeys)
+	if (IndexRelationGetNumberOfKeyAttributes(index) != lookup->nkeys || index->rd_index->indcheckxmin)
 		return false;
 	for (int i = 0; i < lookup->nkeys; i++)
 	{
@@ -498,7 +516,7 @@ layout_open_table(RowTable *table, LOCKMODE mode)
 	for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++)
 	{
 		Oid			relid = is_known(table) ? table->relid : find_table(table);
-		Relation	rel = OidIsValid(relid) ? try_table_open(relid, mode) : NULL;
+		Relation	rel = OidIsValid(relid) ? try_relation_open(relid, mode) : NULL;
 
 		if (rel == NULL)
 		{
@@ -509,8 +527,32 @@ layout_open_table(RowTable *table, LOCKMODE mode)
 			study(table, rel);
 		if (is_known(table) && table->relid == relid)
 			return rel;
-		table_close(rel, NoLock);
+		relation_close(rel, NoLock);
 	}
 	table->obstacle = "it changes all the time";
 	return NULL;
+}
+
+/*
+ * Why a table is written by statements; NULL when it is written directly.
+ */
+const char *
+layout_obstacle(RowTable *table)
+{
+	Relation	rel = layout_open_table(table, AccessShareLock);
+
+	if (rel == NULL)
+		return table->obstacle;
+	relation_close(rel, NoLock);
+	return table->layout ? NULL : table->obstacle;
+}
+
+/*
+ * Could a table be opened?  Asked of what is to be written next: what a trigger
+ * writes by statement stands at another trigger depth.
+ */
+bool
+rows_are_direct(RowTable *table)
+{
+	return is_known(table) ? table->layout != NULL : layout_obstacle(table) == NULL;
 }

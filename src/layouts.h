@@ -31,6 +31,7 @@ struct RowLayout
 };
 
 extern Relation layout_open_table(RowTable *table, LOCKMODE mode);
+extern const char *layout_obstacle(RowTable *table);
 extern uint64 layouts_made(void);
 extern Oid	layout_enum_value(Oid type, const char *label);
 

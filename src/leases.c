@@ -453,14 +453,16 @@ lease_request_cancel(const QueueSystem *system, const pg_uuid_t *job_id, const c
 }
 
 /*
- * The row of a job that a worker was asked to give up, as an answer.
+ * The row of a job that a worker was asked to give up, as an answer that
+ * outlives caller_leave().
  */
 Datum
 lease_mark_cancelling(Datum job)
 {
 	static const char mark[] = "{\"cancel_requested\": true}";
+	Datum		marked = DirectFunctionCall2(jsonb_concat, job, DirectFunctionCall1(jsonb_in, CStringGetDatum(mark)));
 
-	return DirectFunctionCall2(jsonb_concat, job, DirectFunctionCall1(jsonb_in, CStringGetDatum(mark)));
+	return SPI_datumTransfer(marked, false, -1);
 }
 
 /* ------------------------------------------------------------------------

@@ -12,7 +12,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "common/int.h"
 #include "utils/builtins.h"
@@ -47,13 +46,16 @@ static const RowColumn account_columns[] = {
 };
 
 static const RowTrigger account_triggers[] = {
-	{"tr_credit_accounts_guard", "guard_account",
-	TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE, false, NULL},
-	{"tr_credit_accounts_truncate", "guard_account", TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_TRUNCATE, false, NULL}
+	{"tr_credit_accounts_guard",
+		"BEFORE INSERT OR DELETE OR UPDATE ON %.credit_accounts FOR EACH ROW "
+	"EXECUTE FUNCTION studio_engine.guard_account()"},
+	{"tr_credit_accounts_truncate",
+		"BEFORE TRUNCATE ON %.credit_accounts FOR EACH STATEMENT "
+	"EXECUTE FUNCTION studio_engine.guard_account()"}
 };
 
 /* never written */
-static const RowParent account_parents[] = {{ACCOUNT_USER, NULL}};
+static const RowParent account_parents[] = {{ACCOUNT_USER, "auth", "users", "id"}};
 
 RowTable	accounts_table = {
 	.name = "credit_accounts",
@@ -101,16 +103,25 @@ static const RowColumn entry_columns[] = {
 };
 
 static const RowTrigger entry_triggers[] = {
-	{"tr_credit_ledger_enter", "enter_in_ledger", TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT, false, NULL},
-	{"tr_credit_ledger_verify", "verify_inserted_entries", TRIGGER_TYPE_INSERT, false, NULL},
-	{"tr_credit_ledger_chain", "chain_entry", TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT, false, NULL},
-	{"tr_credit_ledger_guard", "guard_ledger",
-	TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE, false, NULL},
-	{"tr_credit_ledger_truncate", "guard_ledger", TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_TRUNCATE, false, NULL}
+	{"tr_credit_ledger_enter",
+		"BEFORE INSERT ON %.credit_ledger FOR EACH ROW "
+	"EXECUTE FUNCTION studio_engine.enter_in_ledger()"},
+	{"tr_credit_ledger_verify",
+		"AFTER INSERT ON %.credit_ledger FOR EACH STATEMENT "
+	"EXECUTE FUNCTION studio_engine.verify_inserted_entries()"},
+	{"tr_credit_ledger_chain",
+		"AFTER INSERT ON %.credit_ledger FOR EACH ROW "
+	"EXECUTE FUNCTION studio_engine.chain_entry()"},
+	{"tr_credit_ledger_guard",
+		"BEFORE DELETE OR UPDATE ON %.credit_ledger FOR EACH ROW "
+	"EXECUTE FUNCTION studio_engine.guard_ledger()"},
+	{"tr_credit_ledger_truncate",
+		"BEFORE TRUNCATE ON %.credit_ledger FOR EACH STATEMENT "
+	"EXECUTE FUNCTION studio_engine.guard_ledger()"}
 };
 
 /* locked by whoever makes the entry */
-static const RowParent entry_parents[] = {{ENTRY_USER, "credit_accounts"}, {ENTRY_JOB, "jobs"}};
+static const RowParent entry_parents[] = {{ENTRY_USER, NULL, "credit_accounts", "user_id"}, {ENTRY_JOB, NULL, "jobs", "id"}};
 
 static const RowDefault entry_defaults[] = {{ENTRY_ID, F_GEN_RANDOM_UUID}, {ENTRY_CREATED, F_NOW}};
 
@@ -144,7 +155,7 @@ static const RowColumn watch_columns[] = {
 	{"waiting", BOOLOID}
 };
 
-static const RowParent watch_parents[] = {{WATCH_USER, NULL}};
+static const RowParent watch_parents[] = {{WATCH_USER, NULL, "credit_accounts", "user_id"}};
 
 RowTable	expiring_table = {
 	.schema = "studio_engine",.name = "expiring_credits",
@@ -327,7 +338,7 @@ insert_entry_directly(const Arguments *args, Answer *answer)
 	int32		balance;
 	int64		entry_no;
 
-	if (!is_plain(args) || !rows_open(&ledger_table, RowExclusiveLock, &row))
+	if (!is_plain(args) || !rows_are_direct(&accounts_table) || !rows_open(&ledger_table, RowExclusiveLock, &row))
 		return false;
 	ledger_book(DatumGetUUIDP(args->values[0]), TextDatumGetCString(args->values[1]),
 				DatumGetInt32(args->values[2]), &balance, &entry_no);

@@ -350,12 +350,12 @@ leave(Row *row, Row *attempts, const Arguments *args, Answer *answer)
 {
 	if (!lock_row(row, args, LockWaitBlock))
 		return;
+	rows_delete(row);
 	if (is_in_state(row, "leased"))
 	{
 		record_success(attempts, row);
 		answer->found = 1;
 	}
-	rows_delete(row);
 }
 
 /*

@@ -40,7 +40,7 @@ static uint64 schema_generation = 0;
 static RelationWatch *watches[MAX_WATCHES];
 static int	nwatches = 0;
 
-/* A schema changed: only mark, nobody may read catalogs here. */
+/* A schema or a role changed: only mark, nobody may read catalogs here. */
 static void
 schema_changed(Datum arg, int cacheid, uint32 hashvalue)
 {
@@ -56,6 +56,8 @@ relations_generation(void)
 	if (!watching)
 	{
 		CacheRegisterSyscacheCallback(NAMESPACEOID, schema_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHOID, schema_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, schema_changed, (Datum) 0);
 		watching = true;
 	}
 	return generation;

@@ -21,7 +21,7 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
+#include "access/relation.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/index.h"
@@ -44,6 +44,7 @@
 #include "rows.h"
 
 bool		direct_rows = true;
+bool		rows_read_only = false;
 
 /* ------------------------------------------------------------------------
  * Opening
@@ -62,8 +63,8 @@ rows_allowed(bool read_only)
 }
 
 /*
- * Open a table, with the lock that its statement takes; false when it is not as
- * it was installed.
+ * Open a table, with the lock and the snapshot that its statement takes; false
+ * when it is not as it was installed.
  */
 bool
 rows_open(RowTable *table, LOCKMODE mode, Row *row)
@@ -73,9 +74,13 @@ rows_open(RowTable *table, LOCKMODE mode, Row *row)
 		return false;
 	if (table->layout == NULL)
 	{
-		table_close(row->rel, NoLock);
+		relation_close(row->rel, NoLock);
 		return false;
 	}
+	/* not before: whoever had the table may have written all of it anew */
+	row->pushed = !rows_read_only;
+	if (row->pushed)
+		PushActiveSnapshot(GetTransactionSnapshot());
 	row->table = table;
 	row->layout = table->layout;
 	row->slot = MakeSingleTupleTableSlot(RelationGetDescr(row->rel), table_slot_callbacks(row->rel));
@@ -84,27 +89,16 @@ rows_open(RowTable *table, LOCKMODE mode, Row *row)
 }
 
 /*
- * Why a table is written by statements; NULL when it is written directly.
- */
-const char *
-rows_obstacle(RowTable *table)
-{
-	Row			row;
-
-	if (!rows_open(table, AccessShareLock, &row))
-		return table->obstacle;
-	rows_close(&row);
-	return NULL;
-}
-
-/*
- * Close it.  The lock of the table stays until the transaction ends.
+ * Close it, before those that were opened earlier.  The lock of the table stays
+ * until the transaction ends.
  */
 void
 rows_close(Row *row)
 {
 	ExecDropSingleTupleTableSlot(row->slot);
-	table_close(row->rel, NoLock);
+	if (row->pushed)
+		PopActiveSnapshot();
+	relation_close(row->rel, NoLock);
 }
 
 /* ------------------------------------------------------------------------
@@ -512,13 +506,27 @@ end_writing(Row *row, TupleTableSlot *slot)
 	ExecDropSingleTupleTableSlot(slot);
 }
 
+/* A new row of these columns; those that were dropped are NULL. */
+static HeapTuple
+form_row(Row *row, const Datum *values, const bool *nulls)
+{
+	TupleDesc	desc = RelationGetDescr(row->rel);
+	Datum	   *all_values = palloc0(desc->natts * sizeof(Datum));
+	bool	   *all_nulls = palloc(desc->natts * sizeof(bool));
+
+	memset(all_nulls, true, desc->natts * sizeof(bool));
+	memcpy(all_values, values, row->table->ncolumns * sizeof(Datum));
+	memcpy(all_nulls, nulls, row->table->ncolumns * sizeof(bool));
+	return heap_form_tuple(desc, all_values, all_nulls);
+}
+
 /*
  * Insert a row; no column takes its default.
  */
 void
-rows_insert(Row *row, Datum *values, bool *nulls)
+rows_insert(Row *row, const Datum *values, const bool *nulls)
 {
-	HeapTuple	new = heap_form_tuple(RelationGetDescr(row->rel), values, nulls);
+	HeapTuple	new = form_row(row, values, nulls);
 	TupleTableSlot *slot = begin_writing(row, new, true);
 
 	table_tuple_insert(row->rel, slot, GetCurrentCommandId(true), 0, NULL);

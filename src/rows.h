@@ -50,27 +50,25 @@ typedef struct RowDefault
 } RowDefault;
 
 /*
- * A column that refers to the first column of another table.  The functions
- * have locked the row there; or they never write the column, and it does not
- * matter which table that is (NULL).
+ * A column that refers to the key of another table.  It is never written, or
+ * whoever writes it has locked the row there.
  */
 typedef struct RowParent
 {
 	AttrNumber	column;
-	const char *table;			/* in the schema of the extension */
+	const char *schema;			/* NULL for that of the extension */
+	const char *table;
+	const char *key;
 } RowParent;
 
 /*
- * A trigger whose work the direct functions of the table do.  The type is made
- * of TRIGGER_TYPE_...; it is narrowed when it has a WHEN or a list of columns.
+ * A trigger whose work the direct functions of the table do, as
+ * pg_get_triggerdef() shows it after its name; % is the schema of the extension.
  */
 typedef struct RowTrigger
 {
 	const char *name;
-	const char *function;		/* in schema studio_engine */
-	int16		type;
-	bool		narrowed;
-	const char *argument;		/* NULL: none */
+	const char *definition;
 } RowTrigger;
 
 /*
@@ -133,6 +131,7 @@ typedef struct Row
 	Relation	rel;
 	TupleTableSlot *slot;
 	bool		moved;			/* somebody changed it since the snapshot */
+	bool		pushed;			/* the snapshot is ours */
 } Row;
 
 typedef enum RowLock
@@ -151,12 +150,13 @@ typedef struct RowScan
 } RowScan;
 
 extern bool direct_rows;		/* GUC */
+extern bool rows_read_only;		/* rows are read with the caller's snapshot */
 
 extern bool rows_allowed(bool read_only);
 
 extern bool rows_open(RowTable *table, LOCKMODE mode, Row *row);
 extern void rows_close(Row *row);
-extern const char *rows_obstacle(RowTable *table);
+extern bool rows_are_direct(RowTable *table);
 
 extern void rows_scan(Row *row, int lookup, int nkeys, const Datum *keys, RowScan *scan);
 extern void rows_scan_from(Row *row, int lookup, const Datum *from, RowScan *scan);
@@ -178,7 +178,7 @@ extern Datum rows_enum(Row *row, AttrNumber column, const char *label);
 extern HeapTuple rows_tuple(Row *row);
 extern Datum rows_to_jsonb(Row *row);
 
-extern void rows_insert(Row *row, Datum *values, bool *nulls);
+extern void rows_insert(Row *row, const Datum *values, const bool *nulls);
 extern void rows_update(Row *row, HeapTuple new);
 extern void rows_delete(Row *row);
 

@@ -212,22 +212,22 @@ execute_plan(Statement *statement, const Arguments *args, bool read_only)
 }
 
 /*
- * Let the direct function of a statement take its place, with the snapshot that
- * the statement would have.
+ * Let the direct function of a statement take its place.  It takes a snapshot
+ * when it opens its table, or reads with that of the caller.
  */
 static bool
 run_directly(Statement *statement, const Arguments *args, bool read_only, Answer *answer)
 {
+	bool		before = rows_read_only;
 	bool		done;
 
-	if (read_only)
-		return statement->direct(args, answer);
-
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetTransactionSnapshot());
+	rows_read_only = read_only;
+	if (!read_only)
+		CommandCounterIncrement();
 	done = statement->direct(args, answer);
-	PopActiveSnapshot();
-	CommandCounterIncrement();
+	if (!read_only)
+		CommandCounterIncrement();
+	rows_read_only = before;
 	return done;
 }
 
@@ -247,8 +247,9 @@ execute(Statement *statement, const Arguments *args, bool read_only)
 			return answer->found;
 		}
 	}
-	last_answer = NULL;
 	rc = execute_plan(statement, args, read_only);
+	/* what a call in between found that failed, and was caught, is gone */
+	last_answer = NULL;
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(rc));
 	return SPI_processed;
@@ -280,9 +281,9 @@ statement_look(Statement *statement, const Arguments *args)
 {
 	int			rc;
 
-	last_answer = NULL;
 	rc = SPI_execute_snapshot(kept_plan(statement), (Datum *) args->values, args->nulls,
 							  GetLatestSnapshot(), InvalidSnapshot, true, false, 0);
+	last_answer = NULL;
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(rc));
 	return SPI_processed;

@@ -227,6 +227,10 @@ BEGIN
   IF road.closed() <> 'nothing' THEN
     RAISE INFO '  still closed: %', road.closed();
   END IF;
+  -- a claim that took long is looked from again after a rest of at most two seconds
+  IF p_what LIKE '%calls us, on studio_engine.queue' THEN
+    PERFORM pg_sleep(2.1);
+  END IF;
   CALL road.tell_roads('meanwhile', v_story[:13] || p_change || v_story[14:]);
 END
 $$;
@@ -548,7 +552,7 @@ CREATE ROLE regress_road_owner;
 CREATE FUNCTION road.give(p_to text) RETURNS text
 LANGUAGE sql AS $$
   SELECT string_agg(format('ALTER TABLE %s OWNER TO %I', x, p_to), '; ')
-    FROM unnest('{public.jobs,public.credit_accounts,public.credit_ledger,studio_engine.expiring_credits,studio_engine.queue,studio_engine.attempts}'::text[]) x
+    FROM unnest('{public.jobs,public.studio_jobs,public.credit_accounts,public.credit_ledger,studio_engine.expiring_credits,studio_engine.queue,studio_engine.attempts}'::text[]) x
 $$;
 CALL road.hazard('another owner of a table', 'ALTER TABLE public.credit_accounts OWNER TO regress_road_owner', 'ALTER TABLE public.credit_accounts OWNER TO postgres');
 -- not a superuser, so that rights count: first all are there, then one is missing

@@ -1,4 +1,4 @@
--- closed_roads.sql: the cases of 535_closed_roads.sql
+-- closed_roads.sql: the cases of 055_closed_roads.sql
 
 -- a foreign key that is checked when the statement ends is checked
 BEGIN;

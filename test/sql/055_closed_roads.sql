@@ -1,4 +1,4 @@
--- 535_closed_roads.sql
+-- 055_closed_roads.sql
 --
 -- What the direct road must not take on trust: each case is played with
 -- studio_engine.direct_rows on and off, and says the same both times; where a
