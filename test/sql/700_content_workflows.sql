@@ -33,7 +33,7 @@ SELECT register_multimedia_asset(
   p_duration_seconds => 600, p_storage_bucket => 'multimedia-assets') AS asset_id \gset
 SELECT update_session_status(p_session_id => :'session_id', p_status => 'completed', p_progress_percentage => 100) ->> 'status' AS status;
 SELECT status, progress_percentage, total_assets_generated, slides_generated, audio_files_generated, video_files_generated,
-       processing_duration_seconds, completed_at >= started_at AS in_order, company_id = '67d7bff4-1149-4f37-952e-af1841fb67fa' AS same_company
+       processing_duration_seconds - floor(extract(epoch FROM completed_at - started_at))::integer AS rest, completed_at >= started_at AS in_order, company_id = '67d7bff4-1149-4f37-952e-af1841fb67fa' AS same_company
   FROM mm_multimedia_sessions;
 SELECT asset_type, asset_name, file_path, status, storage_bucket, duration_seconds,
        regexp_replace(storage_path, '[0-9]{8}T[0-9]{12}', '<time>') AS storage_path, company_id IS NOT NULL AS has_company
