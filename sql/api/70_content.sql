@@ -40,7 +40,7 @@ CREATE FUNCTION @extschema@.create_module_content(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_module_content'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.create_module_content(text, text, text, jsonb, uuid, jsonb, text) IS
-'Makes a module in status draft. p_priority_level: critical, high, medium or low; without p_company_id services only see it. Returns its id. Services only; 22004, 22023 unknown level or a name of more than 1000 characters, PT404 no such company.';
+'Makes a module in status draft. p_priority_level: critical, high, medium or low; without p_company_id services only see it. Returns its id. Services only; 22004, 22023 unknown level, or a name or session id of more than 1000 characters, PT404 no such company.';
 
 CREATE FUNCTION @extschema@.update_module_section(p_content_id uuid, p_section_name text, p_section_content text)
   RETURNS integer
@@ -119,7 +119,7 @@ CREATE FUNCTION @extschema@.create_course_plan(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_course_plan'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.create_course_plan(uuid, text, text, jsonb, text, integer, integer, jsonb, jsonb, jsonb, jsonb) IS
-'Makes a course plan for an employee, in status draft and in the employee''s company. p_total_modules NULL: the length of array modules in p_course_structure. Returns its id. Services only; 22004, 22023 a negative number, PT404 no such employee.';
+'Makes a course plan for an employee, in status draft and in the employee''s company. p_total_modules NULL: the length of array modules in p_course_structure. Returns its id. Names, types and session ids have up to 1000 characters. Services only; 22004, 22023 a negative number, PT404 no such employee.';
 
 CREATE FUNCTION @extschema@.store_research_results(
     p_plan_id uuid, p_session_id text DEFAULT NULL, p_research_findings jsonb DEFAULT '{}',
@@ -138,7 +138,7 @@ CREATE FUNCTION @extschema@.search_module_content(
   LANGUAGE c STABLE ROWS 20 AS 'MODULE_PATHNAME', 'search_module_content'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.search_module_content(text, uuid, integer) IS
-'Modules with p_query in their name or in one of their sections, best first, each with the section that fits best (NULL: the name), its rank and an excerpt with the words in <b>, which is not escaped for HTML. p_query as people type it: words, "a phrase", or, -without. Words must meet in one section, of a long one within a part of about 30000 characters; -without leaves out the part that has the word, not the module. p_company_id NULL: all companies of the caller, for a service all. p_limit: 1 to 1000. Archived content is not found. Users see their companies; 22004, 22023, 42501 or PT404 the company, 55000 setting search_configuration names no configuration.';
+'Modules with p_query in their name or in one of their sections, best first, each with the section that fits best (NULL: the name), its rank and an excerpt with the words in <b>, which is not escaped for HTML. p_query, of up to 1000 characters, as people type it: words, "a phrase", or, -without. Words must meet in one section, of a long one within a part of about 30000 characters; -without leaves out the part that has the word, not the module. p_company_id NULL: all companies of the caller, for a service all. p_limit: 1 to 1000. Archived content is not found. Users see their companies; 22004, 22023, 42501 or PT404 the company, 55000 setting search_configuration names no configuration.';
 
 CREATE FUNCTION @extschema@.refresh_content_search(p_limit integer DEFAULT 1000)
   RETURNS integer

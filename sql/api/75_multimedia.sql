@@ -66,7 +66,7 @@ CREATE FUNCTION @extschema@.create_audio_narration(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_audio_narration'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.create_audio_narration(uuid, text, text, text, text, jsonb) IS
-'Makes a narration of a session, in status pending. Returns its id. Services only; 22004, 22023, PT404.';
+'Makes a narration of a session, in status pending. Returns its id. Names, types and session ids have up to 1000 characters. Services only; 22004, 22023, PT404.';
 
 CREATE FUNCTION @extschema@.update_audio_narration(
     p_narration_id uuid, p_status text DEFAULT NULL, p_total_duration_seconds numeric DEFAULT NULL,
@@ -86,7 +86,7 @@ CREATE FUNCTION @extschema@.create_slide_presentation(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_slide_presentation'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.create_slide_presentation(uuid, text, text, integer, jsonb, text, jsonb) IS
-'Makes a slide deck of a session, in status draft. p_total_slides: 0 to 100000. Returns its id. Services only; 22004, 22023, PT404.';
+'Makes a slide deck of a session, in status draft. p_total_slides: 0 to 100000. Returns its id. Names, types and session ids have up to 1000 characters. Services only; 22004, 22023, PT404.';
 
 CREATE FUNCTION @extschema@.update_slide_presentation(
     p_presentation_id uuid, p_status text DEFAULT NULL, p_total_slides integer DEFAULT NULL,
@@ -105,7 +105,7 @@ CREATE FUNCTION @extschema@.create_script_generation(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_script_generation'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.create_script_generation(uuid, text, text, jsonb) IS
-'Notes that a script is to be written for a session, in status pending. Returns its id. Services only; 22004, 22023, PT404.';
+'Notes that a script is to be written for a session, in status pending. Returns its id. Names, types and session ids have up to 1000 characters. Services only; 22004, 22023, PT404.';
 
 CREATE FUNCTION @extschema@.update_script_generation(
     p_script_id uuid, p_status text DEFAULT NULL, p_script_content text DEFAULT NULL,
