@@ -25,8 +25,9 @@ use Test::More;
 
 our @EXPORT = qw(
   say_trap prepare_planter kinds_of plant our_tables
-  attempt refusals as_role calls changes story sign_ups adoptions
-  log_position trapped no_escape_ok live_ok
+  attempt refusals left_behind as_role calls changes story sign_ups adoptions
+  log_position trapped none_ok no_escape_ok live_ok
+  replace_names overload_names shadow_names
 );
 
 # What a trap says, as a statement of plpgsql; kind and table are expressions.
@@ -61,7 +62,30 @@ sub prepare_planter
 		CREATE FUNCTION key_uuid(key) RETURNS uuid IMMUTABLE LANGUAGE plpgsql AS
 			$trap$ BEGIN SAY('cast of a foreign key', 'any') RETURN $1.id; END $trap$;
 		CREATE CAST (key AS uuid) WITH FUNCTION key_uuid(key) AS IMPLICIT;
-		CREATE DOMAIN flag AS boolean CHECK (fire_always('domain', 'any'));};
+		CREATE DOMAIN flag AS boolean CHECK (fire_always('domain', 'any'));
+
+		-- whatever might run later, with the rights of who comes by
+		CREATE FUNCTION leave_always(text) RETURNS boolean VOLATILE LANGUAGE plpgsql AS $trap$
+		DECLARE
+			v_statement text;
+		BEGIN
+			SAY('leaving', $1)
+			FOREACH v_statement IN ARRAY ARRAY['LISTEN trap', 'PREPARE trap AS SELECT 1', 'CREATE TEMP TABLE trap ()', 'CREATE TEMP VIEW trap_view AS SELECT 1',
+				'DECLARE trap CURSOR WITH HOLD FOR SELECT 1', 'SET ROLE PLANTER', 'SET SESSION AUTHORIZATION PLANTER', 'RESET SESSION AUTHORIZATION',
+				'RESET ROLE', 'SET search_path = of_PLANTER, pg_catalog', 'SET row_security = off', 'SET trap.left = 1', 'SET TimeZone = "Etc/GMT+11"',
+				'SET check_function_bodies = off', 'SET request.jwt.claims = "{}"', 'SET LOCAL statement_timeout = 7654321',
+				'SET LOCAL search_path = of_PLANTER, pg_catalog'] LOOP
+				BEGIN
+					EXECUTE v_statement;
+				EXCEPTION WHEN OTHERS THEN NULL;
+				END;
+			END LOOP;
+			RETURN true;
+		END $trap$;
+		-- what an immutable function may not do, the one that it calls may
+		CREATE FUNCTION leave(text) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $trap$ BEGIN RETURN of_PLANTER.leave_always($1); END $trap$;
+		CREATE FUNCTION leave() RETURNS trigger LANGUAGE plpgsql AS
+			$trap$ BEGIN PERFORM of_PLANTER.leave_always(TG_TABLE_SCHEMA || '.' || TG_TABLE_NAME); IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; RETURN NEW; END $trap$;};
 
 	$sql =~ s/SAY\(([^,]+), ([^)]+)\)/say_trap($planter, $1, $2)/ge;
 	$sql =~ s/PLANTER/$planter/g;
@@ -101,6 +125,10 @@ my %kinds = (
 	# with nothing else that closes the direct road before the indexes are opened
 	indexed => {
 		'predicate alone' => q{CREATE INDEX ON %s (%k) WHERE FIRE},
+	},
+	leaving => {
+		'leaving by trigger' => q{CREATE TRIGGER "00_leave" BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION %p.leave()},
+		'leaving by index' => q{CREATE INDEX leave_%n ON %s (%k) WHERE %p.leave('%s')},
 	},
 	ruled => {
 		'rule for insert' => q{CREATE RULE trap_insert AS ON INSERT TO %s DO ALSO SELECT FIRE_ALWAYS},
@@ -196,6 +224,22 @@ sub refusals
 	return \%refused;
 }
 
+# After "= name" two states that differ: name => both.
+sub left_behind
+{
+	my ($said) = @_;
+	my ($name, $before, %left) = ('begin');
+
+	foreach my $line (split /\n/, $said)
+	{
+		($name, $before) = ($1, undef) if $line =~ /^= (.*)/;
+		next if $line !~ /^STATE (.*)/;
+		$left{$name} = "$before\n    became $1" if defined $before && $before ne $1;
+		$before = $1;
+	}
+	return \%left;
+}
+
 my %roles = (
 	superuser => [ 'postgres', '' ],
 	owner => [ 'dev', 'SET LOCAL SESSION AUTHORIZATION dev;' ],
@@ -205,8 +249,16 @@ my %roles = (
 	auth => [ 'supabase_auth_admin', 'SET LOCAL SESSION AUTHORIZATION supabase_auth_admin; SET LOCAL search_path = auth;' ],
 );
 
+# What a session is like: nothing here is looked up by the path.
+my $state = q{SELECT pg_catalog.concat_ws(' ', 'STATE', current_user, session_user, pg_catalog.current_setting('trap.left', true),
+	(SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements), (SELECT pg_catalog.count(*) FROM pg_catalog.pg_listening_channels()),
+	(SELECT pg_catalog.count(*) FROM pg_catalog.pg_cursors WHERE is_holdable), (SELECT pg_catalog.count(*) FROM pg_catalog.pg_class
+	WHERE relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()), pg_catalog.current_setting('request.jwt.claims', true),
+	(SELECT pg_catalog.string_agg(pg_catalog.concat(name, '=', setting), ' ' ORDER BY name) FROM pg_catalog.pg_settings
+	  WHERE name OPERATOR(pg_catalog.=) ANY ('{search_path,row_security,TimeZone,check_function_bodies,statement_timeout}')));};
+
 # A statement in a transaction of its own, which is rolled back.  Options: before (what a superuser does first),
-# target (the table that the statement names), path, forget.
+# target (the table that the statement names), path, forget, state (say what the session is like before and after).
 sub as_role
 {
 	my ($round, $role, $name, $statement, %options) = @_;
@@ -217,23 +269,26 @@ sub as_role
 		$options{before} // '',
 		'SET CONSTRAINTS ALL IMMEDIATE;',
 		'SET CONSTRAINTS ALL DEFERRED;',
+		$options{state} ? 'RESET ALL; SET client_min_messages = error; DEALLOCATE ALL; CLOSE ALL;' : '',
 		$options{forget} ? q{ALTER PUBLICATION trap_forget SET (publish = 'insert');} : '',
 		$roles{$role}[1],
 		$options{path} ? "SET LOCAL search_path = $options{path};" : '',
 		"SET LOCAL application_name = '$round|$role $name|" . ($options{target} // '') . q{';},
+		$options{state} ? $state : '',
 		$statement,
+		$options{state} ? $state : '',
 		'SET CONSTRAINTS ALL IMMEDIATE;',
 		'ROLLBACK;');
 
 	return join "\n", @script, '';
 }
 
-# Every function, as a role; what was refused, by "role function".
+# Every function, as a role; what was said, each after "= role function".
 sub calls
 {
 	my ($node, $db, $role, %options) = @_;
 
-	return refusals(attempt($node, $db, join '', map { as_role($db, $role, $_->[0], $_->[1], before => $_->[2], %options) } function_calls()));
+	return attempt($node, $db, join '', map { as_role($db, $role, $_->[0], $_->[1], before => $_->[2], %options) } function_calls());
 }
 
 # Plain statements on every table, as a role.
@@ -326,6 +381,17 @@ sub is_statements_own
 	return $role eq 'user' && $trap->{kind} =~ /^(?:policy|index|predicate|statistics|exclusion|view|check of|partition)/;
 }
 
+# There are no problems; if there are, the first of them are shown.
+sub none_ok
+{
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($name, @problems) = @_;
+	my $more = @problems - 20;
+
+	ok(!@problems, $name) or diag(join "\n", splice(@problems, 0, 20), $more > 0 ? "... and $more more" : ());
+	return;
+}
+
 # None of these ran as a role of which its planter is no member.
 sub no_escape_ok
 {
@@ -337,7 +403,7 @@ sub no_escape_ok
 
 	push @{ $escaped{"$_->{doing}: $_->{kind}, planted by $_->{planter}, ran as $_->{ran}, on"} }, $_->{table}
 	  foreach grep { !$member{"$_->{planter} $_->{ran}"} && !is_statements_own($_) } @traps;
-	ok(!%escaped, $name) or diag(map { "$_ " . join(' ', @{ $escaped{$_} }) . "\n" } sort keys %escaped);
+	none_ok($name, map { "$_ " . join(' ', @{ $escaped{$_} }) } sort keys %escaped);
 	return;
 }
 
@@ -355,7 +421,113 @@ sub live_ok
 		my $any = $fired{$kind}{any} ? 1 : 0;
 		push @problems, "$kind did not fire on @silent" if !$any && @silent > $dead{$kind};
 	}
-	ok(!@problems && %dead, $name) or diag(join "\n", @problems);
+	none_ok($name, %dead ? @problems : 'nothing was asked');
+	return;
+}
+
+# A function for each of the extension's in schema FROM, of the same name and arguments, in schema TO; or with one
+# argument more, which has a default.  Whoever calls it is noted.
+sub copy_names
+{
+	my ($node, $db, $planter, $from, $to, $kind, $more) = @_;
+	my $said = attempt($node, $db, "SET application_name = 'planting'; SET SESSION AUTHORIZATION $planter;\n" . q{
+		DO $do$
+		DECLARE
+			v_function record;
+		BEGIN
+			FOR v_function IN
+				SELECT p.oid, p.proname, pg_get_function_arguments(p.oid) AS args, pg_get_function_result(p.oid) AS result,
+					CASE WHEN p.prorettype = 'trigger'::regtype THEN 'RETURN NEW;' WHEN p.proretset OR p.proallargtypes IS NOT NULL
+						OR p.prorettype = 'event_trigger'::regtype THEN 'RETURN;' ELSE 'RETURN NULL;' END AS ending
+				  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass
+				 WHERE n.nspname = 'FROM' AND d.deptype = 'e' AND (MORE = '' OR p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype))
+			LOOP
+				EXECUTE format('CREATE FUNCTION TO.%I(%s) RETURNS %s LANGUAGE plpgsql AS $t$ BEGIN %s %s END $t$', v_function.proname,
+					concat_ws(', ', nullif(v_function.args, ''), nullif(MORE, '')), v_function.result,
+					replace('SAY', 'NAME', v_function.proname), v_function.ending);
+			END LOOP;
+		END $do$;} =~ s/SAY/say_trap($planter, "'$kind'", q{'NAME'}) =~ s{'}{''}gr/er =~ s/\bFROM'/$from'/r =~ s/\bTO\./$to./r =~ s/MORE/'$more'/gr);
+
+	give_up("names were not copied: $said") if $said =~ /ERROR/;
+	return;
+}
+
+# The planter, who owns schema studio_engine, renames it to gone and puts his own in its place.
+sub replace_names
+{
+	my ($node, $db, $planter) = @_;
+
+	query($node, $db, 'ALTER SCHEMA studio_engine RENAME TO gone; CREATE SCHEMA studio_engine; GRANT USAGE ON SCHEMA studio_engine TO PUBLIC;', user => $planter);
+	copy_names($node, $db, $planter, 'gone', 'studio_engine', 'name of ours', '');
+	return;
+}
+
+# Functions that are called in the same way as ours.
+sub overload_names
+{
+	my ($node, $db, $planter) = @_;
+
+	copy_names($node, $db, $planter, $_, $_, 'overload', 'trap integer DEFAULT 1') foreach qw(studio_engine pipeline public);
+	return;
+}
+
+# In each of these schemas, functions, operators, types and casts with names of PostgreSQL's, which a path that begins there finds.
+sub shadow_names
+{
+	my ($node, $db, $planter, @schemas) = @_;
+
+	foreach my $schema (@schemas)
+	{
+		my $say = say_trap($planter, q{'shadow'}, q{'NAME'}) =~ s/'/''/gr;
+		my $said = attempt($node, $db, "SET application_name = 'planting'; SET SESSION AUTHORIZATION $planter;\n" . q{
+			DO $do$
+			DECLARE
+				v_function record;
+				v_operator record;
+				v_name text;
+			BEGIN
+				FOR v_function IN
+					SELECT p.proname, pg_get_function_identity_arguments(p.oid) AS args, pg_get_function_result(p.oid) AS result, p.proretset
+					  FROM pg_proc p
+					 WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.prokind = 'f' AND p.proallargtypes IS NULL
+					   AND p.proname IN ('now', 'clock_timestamp', 'gen_random_uuid', 'format', 'quote_ident', 'quote_literal', 'to_regclass', 'to_regrole',
+							'to_regnamespace', 'to_regprocedure', 'current_setting', 'set_config', 'current_database', 'date_trunc', 'to_char', 'make_interval',
+							'array_length', 'cardinality', 'string_to_array', 'split_part', 'replace', 'substring', 'btrim', 'lower', 'upper', 'length', 'char_length',
+							'octet_length', 'unnest', 'generate_series', 'to_jsonb', 'jsonb_typeof', 'jsonb_array_elements', 'jsonb_array_elements_text', 'jsonb_set',
+							'jsonb_strip_nulls', 'has_schema_privilege', 'has_table_privilege', 'pg_has_role', 'pg_get_expr', 'pg_get_triggerdef', 'obj_description',
+							'aclexplode', 'acldefault', 'pg_get_userbyid', 'to_tsvector', 'ts_headline', 'ts_rank', 'websearch_to_tsquery', 'setweight', 'hashtext',
+							'sha256', 'encode', 'convert_to', 'random', 'power', 'ceil', 'floor', 'round', 'abs', 'sign', 'int4', 'int8', 'text', 'numeric', 'uuid_eq', 'texteq')
+					   AND NOT EXISTS (SELECT FROM unnest(p.proargtypes) t (oid) JOIN pg_type y USING (oid) WHERE y.typtype = 'p' AND y.typname NOT LIKE 'any%' OR y.typname = 'any')
+				LOOP
+					BEGIN
+						EXECUTE format('CREATE FUNCTION SCHEMA.%I(%s) RETURNS %s LANGUAGE plpgsql AS $t$ BEGIN %s %s END $t$', v_function.proname, v_function.args,
+							v_function.result, replace('SAY', 'NAME', v_function.proname), CASE WHEN v_function.proretset THEN 'RETURN;' ELSE 'RETURN NULL;' END);
+					EXCEPTION WHEN duplicate_function OR invalid_function_definition THEN NULL;
+					END;
+				END LOOP;
+				FOR v_operator IN
+					SELECT o.oprname, o.oprleft::regtype AS a, o.oprright::regtype AS b, o.oprresult::regtype AS result, row_number() OVER () AS n
+					  FROM pg_operator o
+					 WHERE o.oprnamespace = 'pg_catalog'::regnamespace AND o.oprname IN ('=', '<>', '<', '<=', '>', '>=', '||', '+', '-', '*', '/', '->', '->>', '@>', '&&', '~', '~~', '!~', '?', '@@', '-')
+					   AND o.oprleft IN (SELECT t.oid FROM pg_type t WHERE t.typname IN ('uuid', 'text', 'int4', 'int8', 'bool', 'timestamptz', 'interval', 'jsonb', 'name', 'oid',
+							'numeric', 'date', 'anyarray', 'anyenum', 'tsvector', 'anycompatiblearray', 'anycompatible', 'anynonarray', 'float8'))
+					   AND o.oprright <> 0
+				LOOP
+					EXECUTE format('CREATE FUNCTION SCHEMA.shadow_%s(%s, %s) RETURNS %s LANGUAGE plpgsql AS $t$ BEGIN %s RETURN NULL; END $t$', v_operator.n, v_operator.a, v_operator.b,
+						v_operator.result, replace('SAY', 'NAME', v_operator.oprname));
+					EXECUTE format('CREATE OPERATOR SCHEMA.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = SCHEMA.shadow_%s)', v_operator.oprname, v_operator.a, v_operator.b, v_operator.n);
+				END LOOP;
+				CREATE FUNCTION SCHEMA.shadow_check(text) RETURNS boolean LANGUAGE plpgsql AS $t$ BEGIN SAYTYPE RETURN true; END $t$;
+				FOREACH v_name IN ARRAY ARRAY['text', 'uuid', 'jsonb', 'name', 'oid', 'regclass', 'regrole', 'regnamespace', 'regtype', 'regprocedure', 'timestamptz', 'record'] LOOP
+					EXECUTE format('CREATE DOMAIN SCHEMA.%I AS pg_catalog.text CHECK (SCHEMA.shadow_check(VALUE::pg_catalog.text))', v_name);
+				END LOOP;
+			END $do$;
+			CREATE FUNCTION SCHEMA.agg_trap(state pg_catalog.int8, v pg_catalog.text) RETURNS pg_catalog.int8 LANGUAGE plpgsql AS $t$ BEGIN SAYTYPE RETURN 1; END $t$;
+			CREATE AGGREGATE SCHEMA.count(pg_catalog.text) (SFUNC = SCHEMA.agg_trap, STYPE = pg_catalog.int8);
+			CREATE AGGREGATE SCHEMA.max(pg_catalog.text) (SFUNC = SCHEMA.agg_trap, STYPE = pg_catalog.int8);
+			} =~ s/SAYTYPE/say_trap($planter, q{'shadow'}, q{'a type or aggregate'})/ger =~ s/SAY/$say/gr =~ s/SCHEMA/$schema/gr);
+		give_up("names were not shadowed in $schema: $said") if $said =~ /ERROR/;
+	}
 	return;
 }
 
