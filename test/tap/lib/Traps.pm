@@ -53,7 +53,7 @@ sub prepare_planter
 			$trap$ BEGIN SAY($1, $2) RETURN $3::text; END $trap$;
 		CREATE FUNCTION fire_always(text, text) RETURNS boolean VOLATILE LANGUAGE plpgsql AS
 			$trap$ BEGIN SAY($1, $2) RETURN true; END $trap$;
-		CREATE FUNCTION trigger() RETURNS trigger LANGUAGE plpgsql AS
+		CREATE FUNCTION trigger() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS
 			$trap$ BEGIN SAY(TG_ARGV[0], TG_TABLE_SCHEMA || '.' || TG_TABLE_NAME) IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; RETURN NEW; END $trap$;
 		CREATE TYPE word AS ENUM ('word');
 		CREATE FUNCTION word_json(word) RETURNS json LANGUAGE plpgsql AS $trap$ BEGIN SAY('cast to json', 'any') RETURN '1'; END $trap$;
@@ -514,7 +514,7 @@ sub shadow_names
 					   AND o.oprright <> 0
 				LOOP
 					EXECUTE format('CREATE FUNCTION SCHEMA.shadow_%s(%s, %s) RETURNS %s LANGUAGE plpgsql AS $t$ BEGIN %s RETURN NULL; END $t$', v_operator.n, v_operator.a, v_operator.b,
-						v_operator.result, replace('SAY', 'NAME', v_operator.oprname));
+						v_operator.result, replace('SAY', 'NAME', replace(v_operator.oprname, '|', 'bar ')));
 					EXECUTE format('CREATE OPERATOR SCHEMA.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = SCHEMA.shadow_%s)', v_operator.oprname, v_operator.a, v_operator.b, v_operator.n);
 				END LOOP;
 				CREATE FUNCTION SCHEMA.shadow_check(text) RETURNS boolean LANGUAGE plpgsql AS $t$ BEGIN SAYTYPE RETURN true; END $t$;
