@@ -16,7 +16,8 @@ PG_CFLAGS   = -Wall -Wextra -Wno-unused-parameter
 
 # --- the install script -------------------------------------------------
 # api/ is code and belongs to the extension; tables/ and attach/ are data
-# layer: plain SQL that runs inside one plpgsql block and is released.
+# layer: plain SQL that runs inside one plpgsql block, as the owner of the data,
+# and is released.
 INSTALL_SQL = $(EXTENSION)--$(EXTVERSION).sql
 API         = $(sort $(wildcard sql/api/*.sql))
 TABLES      = $(sort $(wildcard sql/tables/*.sql))
@@ -43,8 +44,11 @@ $(INSTALL_SQL): sql/install/begin.sql $(API) $(TABLES) $(ATTACH) $(ATTACH_AUTH) 
 	{ printf '%s\n' '\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit'; \
 	  cat sql/install/begin.sql $(API); \
 	  echo 'DO $$studio$$ BEGIN'; \
+	  echo "IF $(MODE) <> 'restore' THEN PERFORM studio_engine.run_as_data_owner(\$$script\$$"; \
+	  echo 'DO $$data$$ BEGIN'; \
 	  echo "IF $(MODE) = 'install' THEN"; cat $(TABLES); echo 'END IF;'; \
-	  echo "IF $(MODE) <> 'restore' THEN"; cat $(ATTACH); echo 'END IF;'; \
+	  cat $(ATTACH); \
+	  echo 'END $$data$$ $$script$$); END IF;'; \
 	  echo "IF current_setting('studio_setup.hooks')::boolean THEN"; cat $(ATTACH_AUTH); echo 'END IF;'; \
 	  echo 'END $$studio$$;'; \
 	  cat sql/install/release.sql; } > $@

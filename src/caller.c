@@ -99,6 +99,19 @@ connect_to_spi(Caller *caller)
 }
 
 /*
+ * Enter a function that does nothing which the caller could not do, and stay
+ * the caller.
+ */
+void
+caller_enter_self(Caller *caller)
+{
+	caller->service = false;
+	caller->known = false;
+	connect_to_spi(caller);
+	GetUserIdAndSecContext(&caller->saved_user, &caller->saved_context);
+}
+
+/*
  * Enter a function that even an anonymous caller may use.
  */
 void
@@ -122,6 +135,19 @@ caller_enter_service(Caller *caller)
 	caller->known = false;
 	connect_to_spi(caller);
 	caller_become(caller, engine_owner());
+}
+
+/*
+ * Enter a function for the owner of the data, whom a superuser may act for.
+ */
+void
+caller_enter_administrator(Caller *caller)
+{
+	Oid			role = GetUserId();
+
+	if (!superuser_arg(role) && !has_privs_of_role(role, engine_owner()))
+		refuse();
+	caller_enter_service(caller);
 }
 
 /*

@@ -22,8 +22,10 @@ typedef struct Caller
 
 extern bool caller_is_service(void);
 
+extern void caller_enter_self(Caller *caller);
 extern void caller_enter_anybody(Caller *caller);
 extern void caller_enter_service(Caller *caller);
+extern void caller_enter_administrator(Caller *caller);
 extern void caller_enter_user(Caller *caller);
 extern void caller_enter_trigger(Caller *caller);
 extern void caller_leave(Caller *caller);

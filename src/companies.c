@@ -233,22 +233,26 @@ static const Parent *const parents[] = {
 /*
  * Add what SEEN_BY_CALLER() asks for.  The companies are asked for as the
  * caller: where employees are an installation's own, its policy decides, as it
- * does for the policies of our tables.
+ * does for the policies of our tables.  It may leave nothing behind that runs
+ * later.
  */
 void
 argument_caller(Arguments *args, Caller *caller)
 {
 	Arguments	user = NO_ARGUMENTS;
 	Datum		companies = (Datum) 0;
+	Caller		self;
 
 	argument_add(args, BoolGetDatum(caller->service), false);
 	if (!caller->service)
 	{
 		argument_uuid(&user, &caller->uid);
 		caller_resume(caller);
+		caller_become(&self, caller->saved_user);
 		statement_read(&select_companies, &user);
 		if (!result_isnull(1))
 			companies = result_jsonb(1);
+		caller_resume(&self);
 		caller_become(caller, engine_owner());
 	}
 	argument_add(args, companies, companies == (Datum) 0);

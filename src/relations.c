@@ -15,6 +15,7 @@
 #include "access/table.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
 #include "commands/extension.h"
@@ -176,4 +177,48 @@ engine_owner(void)
 	ReleaseSysCache(tuple);
 
 	return owner;
+}
+
+/* the tables in the schema of the extension; in the other two all are ours */
+static const char *const names[] = {
+	"profiles", "draft_prompts", "projects", "jobs", "job_steps", "assets", "logs",
+	"credit_accounts", "credit_ledger", "studio_jobs",
+	"companies", "employees", "cm_module_content", "cm_course_plans",
+	"cm_research_results", "cm_quality_assessments", "cm_enhancement_sessions",
+	"mm_multimedia_sessions", "mm_multimedia_assets", "mm_audio_narrations",
+	"mm_slide_presentations", "mm_script_generations",
+	"mm_video_analytics", "mm_rendering_queue"
+};
+
+/*
+ * The names of our tables in the schema of the extension.
+ */
+const char *const *
+relation_names(int *n)
+{
+	*n = lengthof(names);
+	return names;
+}
+
+/*
+ * Returns true if a relation has a name of ours, in a schema of ours.  Indexes
+ * do not count.
+ */
+bool
+relation_is_ours(Oid relid)
+{
+	Oid			schema = get_rel_namespace(relid);
+	char	   *name = get_rel_name(relid);
+	char		kind = get_rel_relkind(relid);
+
+	if (name == NULL || kind == RELKIND_INDEX || kind == RELKIND_PARTITIONED_INDEX)
+		return false;
+	if (schema == get_namespace_oid("studio_engine", true) || schema == get_namespace_oid("pipeline", true))
+		return true;
+	for (int i = 0; i < (int) lengthof(names) && schema == extension_schema(); i++)
+	{
+		if (strcmp(names[i], name) == 0)
+			return true;
+	}
+	return false;
 }

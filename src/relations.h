@@ -21,4 +21,7 @@ extern const char *extension_schema_quoted(void);
 extern Oid	extension_schema(void);
 extern Oid	engine_owner(void);
 
+extern const char *const *relation_names(int *n);
+extern bool relation_is_ours(Oid relid);
+
 #endif							/* STUDIO_RELATIONS_H */

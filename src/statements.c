@@ -289,6 +289,24 @@ statement_look(Statement *statement, const Arguments *args)
 	return SPI_processed;
 }
 
+/*
+ * Run SQL that is run once.  Of the install script only: what comes from a
+ * caller is a parameter, never text.
+ */
+void
+statement_run_script(const char *text)
+{
+	SPIPlanPtr	plan = SPI_prepare(text, 0, NULL);
+	int			rc;
+
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	rc = SPI_execute_plan(plan, NULL, NULL, false, 0);
+	last_answer = NULL;
+	if (rc < 0)
+		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(rc));
+}
+
 static void
 execute_each(Statement *statement, const Arguments *args, bool read_only, RowFunction function, void *arg)
 {

@@ -75,6 +75,8 @@ extern uint64 statement_run(Statement *statement, const Arguments *args);
 extern uint64 statement_read(Statement *statement, const Arguments *args);
 extern uint64 statement_look(Statement *statement, const Arguments *args);
 
+extern void statement_run_script(const char *text);
+
 extern uint64 statement_preparations(void);
 
 /* columns of an answer, in their order */

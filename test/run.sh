@@ -6,8 +6,8 @@
 # copy of the server.  What a failed suite leaves is copied to test/output/.  Pitfall: a suite without a
 # single test is a failure, so that a moved directory is not taken for a passed suite.
 #
-# PG_CONFIG=... chooses the server; KEEP=1 leaves it running and says where.  REST_TESTS='10 30' runs those files
-# of test/rest only.
+# PG_CONFIG=... chooses the server; KEEP=1 leaves it running and says where.  REST_TESTS='10 30' and
+# TAP_TESTS='010' run those files of test/rest and test/tap only.
 set -euo pipefail
 
 repository=$(cd "$(dirname "$0")/.." && pwd -P)
@@ -71,6 +71,7 @@ suite_pgtap() {
 
 suite_tap() {
 	list_tests test/tap .pl
+	choose_tests "${TAP_TESTS:-}"
 	prove_tap "${tests[@]}"
 }
 

@@ -1,6 +1,9 @@
 -- The engine room: flows, and the rules of dump and restore.
 -- Pitfall: no signature, default or body of a member may name an object of the
 -- data layer; in a restore CREATE EXTENSION comes before it.
+-- Pitfall: the owner of the data may rename our schemas and put his own in their
+-- place. What a superuser may call is in C and becomes the owner, or is BEGIN
+-- ATOMIC and bound to catalogs and members, or refuses to run as anybody else.
 
 -- These two are called for every row of large UPDATEs, and setting a path costs
 -- more than what they do; enforce_workflow() sets it where it runs SQL.
@@ -45,55 +48,32 @@ CREATE FUNCTION studio_engine.note_changed_settings() RETURNS trigger
 COMMENT ON FUNCTION studio_engine.note_changed_settings() IS
 'Trigger, AFTER any change of settings: sessions read their settings anew.';
 
+CREATE FUNCTION studio_engine.run_as_data_owner(p_script text) RETURNS void
+  LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'run_as_data_owner';
+COMMENT ON FUNCTION studio_engine.run_as_data_owner(text) IS
+'Runs a part of the install or update script of studio_engine as the owner of the data, in a security-restricted operation, so that nothing planted in the data layer runs as the superuser who runs the script. 42501 outside of such a script.';
+
 CREATE FUNCTION studio_engine.table_names() RETURNS text[]
-  LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT ARRAY['profiles', 'draft_prompts', 'projects', 'jobs', 'job_steps', 'assets', 'logs',
-               'credit_accounts', 'credit_ledger', 'studio_jobs',
-               'companies', 'employees', 'cm_module_content', 'cm_course_plans',
-               'cm_research_results', 'cm_quality_assessments', 'cm_enhancement_sessions',
-               'mm_multimedia_sessions', 'mm_multimedia_assets', 'mm_audio_narrations',
-               'mm_slide_presentations', 'mm_script_generations',
-               'mm_video_analytics', 'mm_rendering_queue']
-$$;
+  LANGUAGE c IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'table_names';
 COMMENT ON FUNCTION studio_engine.table_names() IS
 'The tables of the data layer in the schema of the extension; those in schemas studio_engine and pipeline are all ours.';
 
--- pg_dump writes no REVOKE against the default privileges of the database that
--- it is loaded into: where those open new tables to the API roles, a restored
--- credit_ledger would be open too. So a table of ours starts closed there, and
--- the GRANTs of the dump open what they say.
-CREATE FUNCTION studio_engine.close_restored_table() RETURNS event_trigger
-  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-  v_table record;
-  v_role record;
-BEGIN
-  IF current_setting('row_security')::boolean OR current_setting('check_function_bodies')::boolean THEN
-    RETURN;
-  END IF;
-  FOR v_table IN
-    SELECT c.objid::regclass AS name
-      FROM pg_event_trigger_ddl_commands() c
-     WHERE c.object_type = 'table'
-       AND (c.schema_name IN ('studio_engine', 'pipeline')
-            OR c.schema_name = (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
-                                 WHERE e.extname = 'studio_engine')
-               AND (SELECT r.relname FROM pg_class r WHERE r.oid = c.objid) = ANY (studio_engine.table_names()))
-  LOOP
-    FOR v_role IN
-      SELECT r.rolname AS name FROM pg_roles r WHERE r.rolname IN ('anon', 'authenticated', 'service_role')
-    LOOP
-      EXECUTE format('REVOKE ALL ON TABLE %s FROM %I', v_table.name, v_role.name);
-    END LOOP;
-  END LOOP;
-END
-$$;
-COMMENT ON FUNCTION studio_engine.close_restored_table() IS
-'Event trigger: while a dump is loaded, a table of the data layer starts without the rights that default privileges give to API roles.';
+-- Where default privileges open new tables to other roles, a table of ours that
+-- the script did not make would be open too: pg_dump writes no REVOKE against
+-- the default privileges of the database that its dump is loaded into, and a
+-- migration that a diff tool made has none either. So such a table starts
+-- closed, and the GRANTs that come after it open what they say.
+CREATE FUNCTION studio_engine.close_created_table() RETURNS event_trigger
+  LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'close_created_table';
+COMMENT ON FUNCTION studio_engine.close_created_table() IS
+'Event trigger: a table of the data layer that is not made by the script of the extension, but by a dump or a migration, starts without the rights that default privileges give to others than its owner. Does nothing to other tables, and needs no right of who creates them.';
 
-CREATE EVENT TRIGGER studio_engine_close_restored_table
-  ON ddl_command_end WHEN TAG IN ('CREATE TABLE')
-  EXECUTE FUNCTION studio_engine.close_restored_table();
+CREATE EVENT TRIGGER studio_engine_close_created_table
+  ON ddl_command_end
+  WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE VIEW', 'CREATE MATERIALIZED VIEW', 'CREATE FOREIGN TABLE')
+  EXECUTE FUNCTION studio_engine.close_created_table();
+-- dumps are loaded with session_replication_role = replica too
+ALTER EVENT TRIGGER studio_engine_close_created_table ENABLE ALWAYS;
 
 CREATE FUNCTION studio_engine.direct_tables(OUT table_name text, OUT obstacle text)
   RETURNS SETOF record
@@ -103,7 +83,8 @@ COMMENT ON FUNCTION studio_engine.direct_tables() IS
 
 CREATE FUNCTION studio_engine.lint(OUT problem text, OUT type text, OUT identity text)
   RETURNS SETOF record
-  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
   WITH members AS (
     SELECT d.classid, d.objid
       FROM pg_depend d
@@ -136,7 +117,7 @@ CREATE FUNCTION studio_engine.lint(OUT problem text, OUT type text, OUT identity
           OR i.type = 'schema' AND i.identity IN ('studio_engine', 'pipeline'))
      AND NOT EXISTS (SELECT 1 FROM members m WHERE m.classid = p.classoid AND m.objid = p.objoid)
      AND NOT EXISTS (SELECT 1 FROM pg_depend d
-                      WHERE d.classid = p.classoid AND d.objid = p.objoid AND d.deptype = 'e')
-$$;
+                      WHERE d.classid = p.classoid AND d.objid = p.objoid AND d.deptype = 'e');
+END;
 COMMENT ON FUNCTION studio_engine.lint() IS
 'What would be lost, or fail, in a dump and restore of this installation; empty when sound. The install script ends with it.';

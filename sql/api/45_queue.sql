@@ -73,6 +73,11 @@ CREATE FUNCTION studio_engine.open_jobs(
   RETURNS SETOF record
   LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+  IF NOT EXISTS (SELECT FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
+                  WHERE n.nspname = 'studio_engine' AND r.rolname = current_user) THEN
+    RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = 'only the owner of the data may run this',
+      HINT = 'SET ROLE to the owner of schema studio_engine.';
+  END IF;
   RETURN QUERY
     SELECT 'jobs', j.id, j.user_id, j.priority, j.created_at
       FROM @extschema@.jobs j WHERE j.status NOT IN ('PENDING', 'READY', 'FAILED')
@@ -87,11 +92,16 @@ $$;
 COMMENT ON FUNCTION studio_engine.open_jobs() IS
 'The jobs that have work to do, and so belong into studio_engine.queue. The owner of the data.';
 
-CREATE FUNCTION studio_engine.rebuild_queue() RETURNS integer
+CREATE FUNCTION studio_engine.rebuild_queue_as_owner() RETURNS integer
   LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   v_added integer;
 BEGIN
+  IF NOT EXISTS (SELECT FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
+                  WHERE n.nspname = 'studio_engine' AND r.rolname = current_user) THEN
+    RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = 'only the owner of the data may run this',
+      HINT = 'Call studio_engine.rebuild_queue().';
+  END IF;
   LOCK TABLE @extschema@.jobs, @extschema@.studio_jobs, @extschema@.mm_rendering_queue IN SHARE ROW EXCLUSIVE MODE;
 
   DELETE FROM studio_engine.queue q
@@ -121,5 +131,10 @@ BEGIN
   RETURN v_added;
 END
 $$;
+COMMENT ON FUNCTION studio_engine.rebuild_queue_as_owner() IS
+'What rebuild_queue() does once it runs as the owner of the data; refuses to run as anybody else (42501).';
+
+CREATE FUNCTION studio_engine.rebuild_queue() RETURNS integer
+  LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'rebuild_queue';
 COMMENT ON FUNCTION studio_engine.rebuild_queue() IS
 'Mends studio_engine.queue after the tables of jobs were changed with triggers off: removes what has ended, with its lease, and the attempts of jobs that are gone, corrects priorities and owners, adds what is missing, by its age and without a turn. Returns how many were added. Writers wait meanwhile. The owner of the data.';

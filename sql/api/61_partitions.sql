@@ -30,7 +30,8 @@ COMMENT ON FUNCTION studio_engine.partitionable(text) IS
 
 -- What stands in the way of a conversion, or would be lost in it.
 CREATE FUNCTION studio_engine.partition_obstacles(p_table text, OUT obstacle text) RETURNS SETOF text
-  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
   WITH t AS (SELECT to_regclass(studio_engine.partitionable(p_table)) AS oid)
   SELECT DISTINCT 'view ' || r.ev_class::regclass::text
     FROM t JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid AND d.classid = 'pg_rewrite'::regclass
@@ -53,8 +54,8 @@ CREATE FUNCTION studio_engine.partition_obstacles(p_table text, OUT obstacle tex
     FROM t JOIN pg_publication_rel p ON p.prrelid = t.oid JOIN pg_publication b ON b.oid = p.prpubid
    WHERE p.prqual IS NOT NULL OR p.prattrs IS NOT NULL
   UNION ALL
-  SELECT 'inheritance' FROM t WHERE EXISTS (SELECT FROM pg_inherits i WHERE t.oid IN (i.inhparent, i.inhrelid))
-$$;
+  SELECT 'inheritance' FROM t WHERE EXISTS (SELECT FROM pg_inherits i WHERE t.oid IN (i.inhparent, i.inhrelid));
+END;
 COMMENT ON FUNCTION studio_engine.partition_obstacles(text) IS
 'What keeps partition_by_month() from converting job_events or logs: views, rules, foreign keys to the table, unique constraints that the owner added.';
 
@@ -62,7 +63,8 @@ COMMENT ON FUNCTION studio_engine.partition_obstacles(text) IS
 -- whatever has that name later.
 CREATE FUNCTION studio_engine.table_belongings(p_table text, OUT step integer, OUT statement text, OUT undo text)
   RETURNS SETOF record
-  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
   WITH t AS (
     SELECT c.*, n.name FROM (SELECT studio_engine.partitionable(p_table)) n (name) JOIN pg_class c ON c.oid = to_regclass(n.name)
   )
@@ -107,15 +109,15 @@ CREATE FUNCTION studio_engine.table_belongings(p_table text, OUT step integer, O
    WHERE a.grantee <> t.relowner
   UNION ALL
   SELECT 4, format('ALTER PUBLICATION %I ADD TABLE %s', b.pubname, t.name), format('ALTER PUBLICATION %I DROP TABLE %%s', b.pubname)
-    FROM t JOIN pg_publication_rel p ON p.prrelid = t.oid JOIN pg_publication b ON b.oid = p.prpubid
-$$;
+    FROM t JOIN pg_publication_rel p ON p.prrelid = t.oid JOIN pg_publication b ON b.oid = p.prpubid;
+END;
 COMMENT ON FUNCTION studio_engine.table_belongings(text) IS
 'What job_events or logs has by its name (owner, indexes, foreign keys, triggers, policies, grants, publications), as statements that give it to the table of that name, and that take it from the table %s; in order of step.';
 
-CREATE FUNCTION studio_engine.add_partitions(p_table text, p_ahead integer DEFAULT 3) RETURNS integer
+CREATE FUNCTION studio_engine.add_partitions_as_owner(p_table text, p_ahead integer) RETURNS integer
   LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  v_parent text := studio_engine.partitionable(p_table);
+  v_parent text;
   v_style text := current_setting('datestyle');
   v_month timestamp;
   v_last timestamp := date_trunc('month', now() AT TIME ZONE 'UTC');
@@ -123,6 +125,12 @@ DECLARE
   v_range text;
   v_added integer := 0;
 BEGIN
+  IF NOT EXISTS (SELECT FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
+                  WHERE n.nspname = 'studio_engine' AND r.rolname = current_user) THEN
+    RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = 'only the owner of the data may run this',
+      HINT = 'Call studio_engine.add_partitions().';
+  END IF;
+  v_parent := studio_engine.partitionable(p_table);
   IF p_ahead IS NULL OR p_ahead NOT BETWEEN 0 AND 120 THEN
     RAISE EXCEPTION USING
       ERRCODE = CASE WHEN p_ahead IS NULL THEN 'null_value_not_allowed' ELSE 'invalid_parameter_value' END,
@@ -159,29 +167,38 @@ BEGIN
     EXECUTE format('CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING COMMENTS INCLUDING STORAGE INCLUDING GENERATED)',
                    v_new, v_parent);
     EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', v_new);
-    EXECUTE format('REVOKE ALL ON %s FROM PUBLIC, anon, authenticated, service_role', v_new);
     EXECUTE format('COMMENT ON TABLE %s IS %L', v_new, format('Rows of %s of month %s, UTC', v_parent, to_char(v_month, 'YYYY-MM')));
     EXECUTE format('WITH late AS (DELETE FROM studio_engine.%s_default WHERE created_at >= %L AND created_at < %L RETURNING *) INSERT INTO %s SELECT * FROM late',
                    p_table, v_month AT TIME ZONE 'UTC', (v_month + INTERVAL '1 month') AT TIME ZONE 'UTC', v_new);
     EXECUTE format('ALTER TABLE %s ATTACH PARTITION %s FOR VALUES %s', v_parent, v_new, v_range);
-    EXECUTE format('ALTER TABLE %s OWNER TO %s', v_new, (SELECT c.relowner::regrole FROM pg_class c WHERE c.oid = to_regclass(v_parent)));
     v_added := v_added + 1;
     v_month := v_month + INTERVAL '1 month';
   END LOOP;
   RETURN v_added;
 END
 $$;
+COMMENT ON FUNCTION studio_engine.add_partitions_as_owner(text, integer) IS
+'What add_partitions() does once it runs as the owner of the data; refuses to run as anybody else (42501).';
+
+CREATE FUNCTION studio_engine.add_partitions(p_table text, p_ahead integer DEFAULT 3) RETURNS integer
+  LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'add_partitions';
 COMMENT ON FUNCTION studio_engine.add_partitions(text, integer) IS
 'Adds the partitions of p_table (job_events, logs) up to p_ahead (0 to 120) months after this one, months in UTC, and moves rows there that the default partition has of them. Returns how many were added. Call it every month, or every night. The owner of the data; 22004, 22023, 55000 the table is not partitioned. Blocks changes of the table that the rows refer to until the transaction ends; one that ends with 40P01 is repeated.';
 
-CREATE FUNCTION studio_engine.detach_partitions(p_table text, p_older_than interval, p_limit integer DEFAULT 1) RETURNS integer
+CREATE FUNCTION studio_engine.detach_partitions_as_owner(p_table text, p_older_than interval, p_limit integer) RETURNS integer
   LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  v_parent text := studio_engine.partitionable(p_table);
+  v_parent text;
   v_style text := current_setting('datestyle');
   v_old regclass[];
   v_partition regclass;
 BEGIN
+  IF NOT EXISTS (SELECT FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
+                  WHERE n.nspname = 'studio_engine' AND r.rolname = current_user) THEN
+    RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = 'only the owner of the data may run this',
+      HINT = 'Call studio_engine.detach_partitions().';
+  END IF;
+  v_parent := studio_engine.partitionable(p_table);
   IF p_older_than IS NULL OR p_limit IS NULL THEN
     RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'argument must not be null',
       DETAIL = format('%s is null.', CASE WHEN p_older_than IS NULL THEN 'p_older_than' ELSE 'p_limit' END);
@@ -206,14 +223,19 @@ BEGIN
   RETURN coalesce(cardinality(v_old), 0);
 END
 $$;
+COMMENT ON FUNCTION studio_engine.detach_partitions_as_owner(text, interval, integer) IS
+'What detach_partitions() does once it runs as the owner of the data; refuses to run as anybody else (42501).';
+
+CREATE FUNCTION studio_engine.detach_partitions(p_table text, p_older_than interval, p_limit integer DEFAULT 1) RETURNS integer
+  LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'detach_partitions';
 COMMENT ON FUNCTION studio_engine.detach_partitions(text, interval, integer) IS
 'Detaches the partitions of p_table (job_events, logs) in which everything is older than p_older_than, the oldest first, at most p_limit (1 to 1000). They stay as tables in schema studio_engine, to be dumped or dropped, and their rows still go with the run or job that they refer to. Returns how many. The owner of the data; 22004, 22023. Blocks the table for a moment.';
 
-CREATE FUNCTION studio_engine.partition_by_month(p_table text, p_ahead integer DEFAULT 3) RETURNS integer
+CREATE FUNCTION studio_engine.partition_by_month_as_owner(p_table text, p_ahead integer) RETURNS integer
   LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  v_name text := studio_engine.partitionable(p_table);
-  v_schema text := split_part(v_name, '.', 1);
+  v_name text;
+  v_schema text;
   v_history text := format('studio_engine.%s_history', p_table);
   v_default text := format('studio_engine.%s_default', p_table);
   v_end timestamptz := (date_trunc('month', now() AT TIME ZONE 'UTC') + INTERVAL '1 month') AT TIME ZONE 'UTC';
@@ -222,6 +244,13 @@ DECLARE
   v_statement text;
   v_obstacles text;
 BEGIN
+  IF NOT EXISTS (SELECT FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
+                  WHERE n.nspname = 'studio_engine' AND r.rolname = current_user) THEN
+    RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = 'only the owner of the data may run this',
+      HINT = 'Call studio_engine.partition_by_month().';
+  END IF;
+  v_name := studio_engine.partitionable(p_table);
+  v_schema := split_part(v_name, '.', 1);
   IF p_ahead IS NULL OR p_ahead NOT BETWEEN 0 AND 120 THEN
     RAISE EXCEPTION USING
       ERRCODE = CASE WHEN p_ahead IS NULL THEN 'null_value_not_allowed' ELSE 'invalid_parameter_value' END,
@@ -229,7 +258,7 @@ BEGIN
       DETAIL = 'p_ahead must be between 0 and 120.';
   END IF;
   IF (SELECT c.relkind FROM pg_class c WHERE c.oid = to_regclass(v_name)) = 'p' THEN
-    RETURN studio_engine.add_partitions(p_table, p_ahead);
+    RETURN studio_engine.add_partitions_as_owner(p_table, p_ahead);
   END IF;
 
   -- first the table that the rows refer to, as whoever writes both does
@@ -274,7 +303,6 @@ BEGIN
   -- a parent comes in its place
   EXECUTE format('CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING COMMENTS INCLUDING STORAGE INCLUDING GENERATED) PARTITION BY RANGE (created_at)',
                  v_name, v_history);
-  EXECUTE format('REVOKE ALL ON %s FROM PUBLIC, anon, authenticated, service_role', v_name);
   EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %s_pkey PRIMARY KEY (id, created_at)', v_name, p_table);
   IF p_table = 'job_events' THEN
     CREATE UNIQUE INDEX idx_job_events_seq ON pipeline.job_events (run_id, seq, created_at);
@@ -285,11 +313,14 @@ BEGIN
   EXECUTE format('ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM (MINVALUE) TO (%L)', v_name, v_history, v_end);
   EXECUTE format('CREATE TABLE %s PARTITION OF %s DEFAULT', v_default, v_name);
   EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', v_default);
-  EXECUTE format('REVOKE ALL ON %s FROM PUBLIC, anon, authenticated, service_role', v_default);
   EXECUTE format('COMMENT ON TABLE %s IS %L', v_default, format('Rows of %s of months that have no partition', v_name));
-  EXECUTE format('ALTER TABLE %s OWNER TO %s', v_default, (SELECT c.relowner::regrole FROM pg_class c WHERE c.oid = to_regclass(v_name)));
-  RETURN studio_engine.add_partitions(p_table, p_ahead);
+  RETURN studio_engine.add_partitions_as_owner(p_table, p_ahead);
 END
 $$;
+COMMENT ON FUNCTION studio_engine.partition_by_month_as_owner(text, integer) IS
+'What partition_by_month() does once it runs as the owner of the data; refuses to run as anybody else (42501).';
+
+CREATE FUNCTION studio_engine.partition_by_month(p_table text, p_ahead integer DEFAULT 3) RETURNS integer
+  LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'partition_by_month';
 COMMENT ON FUNCTION studio_engine.partition_by_month(text, integer) IS
 'Converts p_table (job_events, logs) into a table that is partitioned by month of created_at, in UTC, and adds the months up to p_ahead after this one. The rows so far become one partition, without a copy. The primary key becomes (id, created_at), so ON CONFLICT (id) and references to id end. One transaction that locks the table and the one it refers to, reads all rows twice or three times and builds one or two indexes. Returns how many months were added; again: adds what is missing. The owner of the data; 22004, 22023, 0A000 a view or another object is in the way, 55000 rows without created_at or of the future.';

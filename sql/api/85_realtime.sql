@@ -8,21 +8,23 @@
 -- of a user, in its key is not published, and nothing of schema studio_engine.
 
 CREATE FUNCTION studio_engine.realtime_tables() RETURNS SETOF text
-  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
   SELECT format('%I.%I', n.nspname, t.name)
     FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace,
          unnest(ARRAY['assets', 'cm_module_content', 'credit_ledger', 'job_steps', 'jobs',
                       'mm_multimedia_sessions', 'mm_rendering_queue', 'studio_jobs']) t (name)
    WHERE e.extname = 'studio_engine'
   UNION ALL
-  VALUES ('pipeline.artifacts'), ('pipeline.jobs')
-$$;
+  VALUES ('pipeline.artifacts'), ('pipeline.jobs');
+END;
 COMMENT ON FUNCTION studio_engine.realtime_tables() IS
 'The tables that enable_realtime() publishes, with their schemas; why these and no others is told there.';
 
--- What the caller lacks; empty for a superuser.
+-- What the caller lacks, who is the owner of the data when enable_realtime() asks.
 CREATE FUNCTION studio_engine.realtime_rights_missing() RETURNS SETOF text
-  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
   SELECT format('Publication %I belongs to %s.', p.pubname, p.pubowner::regrole)
     FROM pg_publication p WHERE p.pubname = 'supabase_realtime' AND NOT pg_has_role(p.pubowner, 'USAGE')
   UNION ALL
@@ -37,14 +39,15 @@ CREATE FUNCTION studio_engine.realtime_rights_missing() RETURNS SETOF text
   SELECT DISTINCT format('Role supabase_realtime_admin may not use schema %I, which belongs to %s.', n.nspname, n.nspowner::regrole)
     FROM studio_engine.realtime_tables() t (name) JOIN pg_class c ON c.oid = to_regclass(t.name)
     JOIN pg_namespace n ON n.oid = c.relnamespace, to_regrole('supabase_realtime_admin') r (oid)
-   WHERE NOT has_schema_privilege(r.oid, n.oid, 'USAGE') AND NOT has_schema_privilege(n.oid, 'USAGE WITH GRANT OPTION')
-$$;
+   WHERE NOT has_schema_privilege(r.oid, n.oid, 'USAGE') AND NOT has_schema_privilege(n.oid, 'USAGE WITH GRANT OPTION');
+END;
 COMMENT ON FUNCTION studio_engine.realtime_rights_missing() IS
-'What keeps the caller from calling enable_realtime(): who owns the publication, the tables and the schemas instead; empty when nothing does.';
+'What keeps the caller from publishing the tables; asked as the owner of the data by enable_realtime(): who owns the publication, the tables and the schemas instead; empty when nothing does.';
 
 -- What would break writing to our tables, or Realtime, or hand out secrets.
 CREATE FUNCTION studio_engine.realtime_obstacles() RETURNS SETOF text
-  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
   SELECT format('table %s has no replica identity', t.name)
     FROM studio_engine.realtime_tables() t (name) JOIN pg_class c ON c.oid = to_regclass(t.name)
    WHERE c.relreplident = 'n'
@@ -57,27 +60,33 @@ CREATE FUNCTION studio_engine.realtime_obstacles() RETURNS SETOF text
     FROM pg_publication p WHERE p.pubname = 'supabase_realtime' AND p.puballtables
   UNION ALL
   SELECT DISTINCT format('publication supabase_realtime has table %s', coalesce(pg_partition_root(c.oid), c.oid)::regclass)
-    FROM pg_publication p JOIN pg_publication_tables t USING (pubname)
-    JOIN pg_class c ON c.oid = to_regclass(format('%I.%I', t.schemaname, t.tablename))
+    FROM pg_publication p, LATERAL pg_get_publication_tables(p.pubname) t
+    JOIN pg_class c ON c.oid = t.relid
    WHERE p.pubname = 'supabase_realtime' AND NOT p.puballtables
      AND (c.relnamespace = to_regnamespace('studio_engine')
-          OR c.relname = 'draft_prompts' AND c.relnamespace = (SELECT e.extnamespace FROM pg_extension e WHERE e.extname = 'studio_engine'))
-$$;
+          OR c.relname = 'draft_prompts' AND c.relnamespace = (SELECT e.extnamespace FROM pg_extension e WHERE e.extname = 'studio_engine'));
+END;
 COMMENT ON FUNCTION studio_engine.realtime_obstacles() IS
 'What enable_realtime() refuses to build on: a table without primary key or replica identity (its UPDATEs would fail), a publication that lacks changes, or that has tables which clients must not get or which end the poll of Realtime; empty when sound.';
 
-CREATE FUNCTION @extschema@.enable_realtime() RETURNS TABLE (table_name text, added boolean)
+CREATE FUNCTION studio_engine.enable_realtime_as_owner() RETURNS TABLE (table_name text, added boolean)
   LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  v_problems text := (SELECT string_agg(m, ' ' ORDER BY m) FROM studio_engine.realtime_rights_missing() m);
+  v_problems text;
   v_schema name;
 BEGIN
+  IF NOT EXISTS (SELECT FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
+                  WHERE n.nspname = 'studio_engine' AND r.rolname = current_user) THEN
+    RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = 'only the owner of the data may run this',
+      HINT = 'Call enable_realtime().';
+  END IF;
+  v_problems := (SELECT string_agg(m, ' ' ORDER BY m) FROM studio_engine.realtime_rights_missing() m);
   IF v_problems IS NOT NULL THEN
     RAISE EXCEPTION USING
       ERRCODE = 'insufficient_privilege',
-      MESSAGE = 'the caller may not publish the tables',
+      MESSAGE = 'the owner of the data may not publish the tables',
       DETAIL = v_problems,
-      HINT = 'Call enable_realtime() as a superuser, or as a role that owns the tables, the schemas and the publication.';
+      HINT = format('The owner of the data, %I, must own the publication, or may CREATE one in the database: ALTER PUBLICATION supabase_realtime OWNER TO %I.', current_user, current_user);
   END IF;
 
   -- of two callers the second finds what the first did; writers go on
@@ -114,9 +123,14 @@ BEGIN
   END LOOP;
 END
 $$;
+COMMENT ON FUNCTION studio_engine.enable_realtime_as_owner() IS
+'What enable_realtime() does once it runs as the owner of the data; refuses to run as anybody else (42501).';
+
+CREATE FUNCTION @extschema@.enable_realtime() RETURNS TABLE (table_name text, added boolean)
+  LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'enable_realtime';
 COMMENT ON FUNCTION @extschema@.enable_realtime() IS
 'Adds the tables that clients wait on to publication supabase_realtime, which is created if there is none, and lets supabase_realtime_admin, if there is such a role, use their schemas. Returns each table, and whether it was added or there before; may be called again at any time.
 Published: studio_jobs, jobs, job_steps, mm_multimedia_sessions, mm_rendering_queue, cm_module_content and pipeline.jobs for status and progress, assets and pipeline.artifacts for what is made, credit_ledger for the balance.
 Not published: draft_prompts and schema studio_engine (tokens, leases, settings); profiles and credit_accounts, whose key is the id of a user (each entry of credit_ledger has balance_after); pipeline.job_events and logs, whose partitions would end the poll of Realtime (each event changes last_event_seq of pipeline.jobs, and events_since() brings it); what users only change themselves. Tables of your own choice may be added beside ours.
 A subscriber gets INSERT and UPDATE of the rows that he may read, as they are then; filter by user_id, owner_id (pipeline), company_id or job_id. An UPDATE leaves out long values (from about 2 kB) that it does not change, and in a record of more than 1 MB Realtime leaves out values of more than 64 bytes: read those through the API. A DELETE goes unfiltered to everybody who listens to the table, with the primary key only; so let run_id be random.
-The owner of the data, where the publication is his too, or a superuser; 42501, 55000 the publication has tables that clients must not get, or a table has no primary key or replica identity.';
+The owner of the data, or a superuser or service that may call it; it acts as the owner of the data, who must own the publication too; 42501, 55000 the publication has tables that clients must not get, or a table has no primary key or replica identity.';

@@ -1,27 +1,28 @@
 -- Who may call what: the one list.
--- Pitfall: default privileges may have opened every function above to the API
--- roles by name, which REVOKE ... FROM PUBLIC does not take back.
+-- Pitfall: default privileges may have opened every function above to any role
+-- by name, which REVOKE ... FROM PUBLIC does not take back.
 
 DO $grants$
 DECLARE
   v_function record;
-  -- in a restore, and after DROP EXTENSION, the data may belong to another role
-  -- than the one that installs
-  v_owner text := CASE WHEN current_setting('studio_setup.mode') = 'install' THEN '@extowner@'
-    ELSE (SELECT n.nspowner::regrole::text FROM pg_namespace n WHERE n.nspname = 'studio_engine') END;
-  v_roles text := (SELECT string_agg(format(', %I', r.rolname), '' ORDER BY r.rolname) FROM pg_roles r
-                    WHERE r.rolname IN ('anon', 'authenticated', 'service_role'));
 BEGIN
   FOR v_function IN
-    SELECT d.objid::regprocedure AS name
+    SELECT p.oid::regprocedure AS name,
+           (SELECT string_agg(CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END, ', ')
+              FROM (SELECT DISTINCT a.grantee FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+                     WHERE a.grantee <> p.proowner) AS g) AS grantees
       FROM pg_depend d
+      JOIN pg_proc p ON p.oid = d.objid
      WHERE d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
        AND d.refclassid = 'pg_extension'::regclass
        AND d.refobjid = (SELECT e.oid FROM pg_extension e WHERE e.extname = 'studio_engine')
   LOOP
-    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC%s', v_function.name, v_roles);
+    IF v_function.grantees IS NOT NULL THEN
+      EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s', v_function.name, v_function.grantees);
+    END IF;
     -- the owner of the data operates it, and may pass the right on
-    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s WITH GRANT OPTION', v_function.name, v_owner);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s WITH GRANT OPTION', v_function.name,
+                   current_setting('studio_setup.owner'));
   END LOOP;
 
   -- a restore may come before the roles; it has no data to protect yet

@@ -1,6 +1,44 @@
--- The private schema stays closed to whoever calls the API.
+-- The private schema stays closed to whoever calls the API; and so does all the
+-- rest, until the files after this one open it.
+-- Pitfall: default privileges may have opened every table, type and schema to any
+-- role by name, API roles or not. Rights that the owner gives to other roles stay.
 
-REVOKE ALL ON SCHEMA studio_engine FROM PUBLIC;
+DECLARE
+  v_object record;
+BEGIN
+  FOR v_object IN
+    WITH ours AS (
+      SELECT 'TABLE' AS type, c.oid::regclass::text AS name, c.relowner AS owner, l.acl
+        FROM pg_class c, LATERAL (
+               SELECT c.relacl
+               UNION ALL
+               SELECT a.attacl FROM pg_attribute a WHERE a.attrelid = c.oid) AS l (acl)
+       WHERE c.relkind IN ('r', 'p')
+         AND (c.relnamespace IN ('studio_engine'::regnamespace, 'pipeline'::regnamespace)
+              OR c.relnamespace = '@extschema@'::regnamespace AND c.relname = ANY (studio_engine.table_names())
+                 AND (c.relname NOT IN ('companies', 'employees')
+                      OR (SELECT m.value FROM studio_engine.meta m WHERE m.name = 'companies') = 'own'))
+      UNION ALL
+      SELECT 'TYPE', t.oid::regtype::text, t.typowner, coalesce(t.typacl, acldefault('T', t.typowner))
+        FROM pg_type t
+       WHERE t.oid IN ('@extschema@.job_status'::regtype, '@extschema@.step_status'::regtype,
+                       'studio_engine.job_system'::regtype, 'studio_engine.queue_state'::regtype)
+      UNION ALL
+      SELECT 'SCHEMA', n.oid::regnamespace::text, n.nspowner, n.nspacl
+        FROM pg_namespace n
+       WHERE n.nspname IN ('studio_engine', 'pipeline')
+    )
+    SELECT o.type, o.name,
+           string_agg(DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END, ', ') AS grantees
+      FROM ours o, LATERAL aclexplode(o.acl) a
+     WHERE a.grantee <> o.owner
+       AND (a.grantee IN (0, to_regrole('anon'), to_regrole('authenticated'), to_regrole('service_role'))
+            OR a.grantee IN (SELECT b.grantee FROM pg_default_acl d, LATERAL aclexplode(d.defaclacl) b))
+     GROUP BY o.type, o.name
+  LOOP
+    EXECUTE format('REVOKE ALL ON %s %s FROM %s', v_object.type, v_object.name, v_object.grantees);
+  END LOOP;
+END;
 
 CREATE OR REPLACE TRIGGER tr_meta_yield
   BEFORE INSERT ON studio_engine.meta

@@ -1,6 +1,7 @@
 -- Triggers, policies and grants of profiles.
--- Pitfall: services get everything here and below but TRIGGER. Our functions
--- write as the owner of the tables, and so would a trigger of a service run.
+-- Pitfall: services get everything here and below but TRIGGER and REFERENCES. Our
+-- functions write as the owner of the tables, and so would a trigger of a service
+-- run; the check of a foreign key of his runs as the owner too, with his casts.
 
 CREATE OR REPLACE TRIGGER tr_profiles_updated
   BEFORE UPDATE ON @extschema@.profiles
@@ -16,4 +17,4 @@ CREATE POLICY profiles_update ON @extschema@.profiles
 
 GRANT SELECT ON @extschema@.profiles TO authenticated;
 GRANT UPDATE (display_name, avatar_url, notification_prefs) ON @extschema@.profiles TO authenticated;
-GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES ON @extschema@.profiles TO service_role;
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON @extschema@.profiles TO service_role;

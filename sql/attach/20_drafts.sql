@@ -6,4 +6,4 @@ CREATE POLICY drafts_select ON @extschema@.draft_prompts
 
 GRANT SELECT (id, user_id, prompt_text, template_id, options, created_at, updated_at, expires_at)
   ON @extschema@.draft_prompts TO authenticated;
-GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES ON @extschema@.draft_prompts TO service_role;
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON @extschema@.draft_prompts TO service_role;

@@ -83,5 +83,5 @@ GRANT INSERT (user_id, title, prompt_text, niche_preset, target_minutes, voice_p
               transcript_mode, transcript_text, settings)
   ON @extschema@.projects TO authenticated;
 GRANT SELECT ON @extschema@.jobs, @extschema@.job_steps, @extschema@.assets, @extschema@.logs TO authenticated;
-GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES ON @extschema@.projects, @extschema@.jobs, @extschema@.job_steps, @extschema@.assets, @extschema@.logs
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON @extschema@.projects, @extschema@.jobs, @extschema@.job_steps, @extschema@.assets, @extschema@.logs
   TO service_role;

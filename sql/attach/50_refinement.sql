@@ -47,4 +47,4 @@ GRANT INSERT (user_id, status, raw_audio_url, raw_transcript, refined_text, syst
       UPDATE (status, raw_audio_url, raw_transcript, refined_text, system_prompt_used, error_details,
               enrichment_entities, model_version, priority)
   ON @extschema@.studio_jobs TO authenticated;
-GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES ON @extschema@.studio_jobs TO service_role;
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON @extschema@.studio_jobs TO service_role;

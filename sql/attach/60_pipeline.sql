@@ -68,5 +68,5 @@ CREATE POLICY prompts_select ON pipeline.prompts
   FOR SELECT TO authenticated USING ((SELECT auth.uid()) IS NOT NULL);
 
 GRANT SELECT ON pipeline.jobs, pipeline.job_events, pipeline.artifacts, pipeline.prompts TO authenticated;
-GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE
   ON pipeline.jobs, pipeline.job_events, pipeline.artifacts, pipeline.prompts TO service_role;

@@ -15,7 +15,7 @@ IF (SELECT m.value FROM studio_engine.meta m WHERE m.name = 'companies') = 'own'
     FOR SELECT TO authenticated USING (user_id = (SELECT auth.uid()));
 
   GRANT SELECT ON @extschema@.companies, @extschema@.employees TO authenticated;
-  GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES ON @extschema@.companies, @extschema@.employees TO service_role;
+  GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON @extschema@.companies, @extschema@.employees TO service_role;
 END IF;
 
 CREATE OR REPLACE TRIGGER tr_cm_module_content_workflow
@@ -114,7 +114,7 @@ GRANT SELECT ON @extschema@.cm_module_content,
   @extschema@.cm_research_results,
   @extschema@.cm_quality_assessments,
   @extschema@.cm_enhancement_sessions TO authenticated;
-GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES ON @extschema@.cm_module_content,
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON @extschema@.cm_module_content,
   @extschema@.cm_course_plans,
   @extschema@.cm_research_results,
   @extschema@.cm_quality_assessments,

@@ -171,7 +171,7 @@ GRANT SELECT ON @extschema@.mm_multimedia_sessions,
   @extschema@.mm_script_generations,
   @extschema@.mm_video_analytics,
   @extschema@.mm_rendering_queue TO authenticated;
-GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES ON @extschema@.mm_multimedia_sessions,
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON @extschema@.mm_multimedia_sessions,
   @extschema@.mm_multimedia_assets,
   @extschema@.mm_audio_narrations,
   @extschema@.mm_slide_presentations,

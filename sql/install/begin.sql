@@ -9,14 +9,42 @@ SET LOCAL search_path TO pg_catalog, pg_temp;
 --   adopt    DROP EXTENSION ... CASCADE left the data: attach to it again
 --   restore  pg_dump made the schema, the extension comes next and the data
 --            last: create nothing that the dump brings
+-- studio_setup.owner is who owns the data layer, or will own it: who installs,
+-- but no superuser where the database has an owner who is none. The script runs
+-- as a superuser, and what the owner plants in the data layer must not.
 -- studio_setup.hooks tells whether to put our triggers on auth.users: what the
 -- installing role could not do by itself, it cannot do through us.
 DO $mode$
+DECLARE
+  v_installer regrole := '@extowner@';
+  v_database_owner regrole := (SELECT d.datdba FROM pg_database d WHERE d.datname = current_database());
+  v_mode text;
+  v_owner regrole;
 BEGIN
-  PERFORM set_config('studio_setup.mode', CASE
+  -- nobody renames a schema while functions are made in it, and called
+  PERFORM FROM pg_namespace n
+    WHERE n.nspname IN ('studio_engine', 'pipeline') OR n.oid = '@extschema@'::regnamespace
+      FOR UPDATE;
+  v_mode := CASE
     WHEN to_regnamespace('studio_engine') IS NULL THEN 'install'
     WHEN to_regclass('studio_engine.meta') IS NOT NULL THEN 'adopt'
-    ELSE 'restore' END, true);
+    ELSE 'restore' END;
+  IF v_mode = 'install' THEN
+    v_owner := CASE
+      WHEN (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = v_installer)
+       AND NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = v_database_owner) THEN v_database_owner
+      ELSE v_installer END;
+  ELSE
+    v_owner := (SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = 'studio_engine');
+  END IF;
+  PERFORM set_config('studio_setup.mode', v_mode, true);
+  PERFORM set_config('studio_setup.owner', v_owner::text, true);
+  -- the tables in the schema of the extension; in the two others all are ours
+  PERFORM set_config('studio_setup.tables', '{profiles, draft_prompts, projects, jobs, job_steps, assets, logs,
+    credit_accounts, credit_ledger, studio_jobs, companies, employees, cm_module_content, cm_course_plans,
+    cm_research_results, cm_quality_assessments, cm_enhancement_sessions, mm_multimedia_sessions,
+    mm_multimedia_assets, mm_audio_narrations, mm_slide_presentations, mm_script_generations,
+    mm_video_analytics, mm_rendering_queue}', true);
   PERFORM set_config('studio_setup.hooks', (
     to_regclass('auth.users') IS NOT NULL
     AND has_table_privilege('@extowner@'::regrole, to_regclass('auth.users'), 'TRIGGER')
@@ -27,12 +55,13 @@ $mode$;
 DO $check$
 DECLARE
   v_mode text := current_setting('studio_setup.mode');
-  v_owner regrole := '@extowner@';
+  v_installer regrole := '@extowner@';
+  v_owner regrole := current_setting('studio_setup.owner')::regrole;
   v_schema regnamespace := '@extschema@';
   -- pg_dump and pg_restore begin with this; check_function_bodies is always
   -- off in an extension script
   v_loading boolean := NOT current_setting('row_security')::boolean;
-  v_superuser boolean := (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = '@extowner@'::regrole);
+  v_superuser boolean := (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = v_installer);
   v_missing text;
   v_foreign text;
 BEGIN
@@ -53,27 +82,13 @@ BEGIN
         DETAIL = format('Missing: %s.', v_missing),
         HINT = 'On plain PostgreSQL run supabase_stub.sql first; it is installed beside the extension, in SHAREDIR/extension (pg_config --sharedir).';
     END IF;
-    IF NOT current_setting('studio_setup.hooks')::boolean THEN
-      RAISE EXCEPTION USING
-        ERRCODE = 'insufficient_privilege',
-        MESSAGE = 'the installing role may not put triggers and foreign keys on auth.users',
-        DETAIL = format('Role %s.', v_owner),
-        HINT = format('GRANT TRIGGER, REFERENCES ON auth.users TO %s;', v_owner);
-    END IF;
   END IF;
 
-  -- the installing role gets what is created here, so it must be allowed to
-  -- have it, and nothing of somebody else's is taken over
-  IF NOT has_schema_privilege(v_owner, v_schema, 'CREATE') THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'insufficient_privilege',
-      MESSAGE = 'the installing role may not create objects in the schema of the extension',
-      DETAIL = format('Role %s, schema %s.', v_owner, v_schema);
-  END IF;
+  -- Nothing of somebody else's is taken over.
   -- A superuser may do everything, but does not mean to give an API to whoever
   -- made a schema of our name before: he installs for himself or for the owner
   -- of the database. Loading a dump, he restores for whom the dump says.
-  SELECT string_agg(o.what, ', ' ORDER BY o.what) INTO v_foreign
+  SELECT string_agg(DISTINCT o.what, ', ' ORDER BY o.what) INTO v_foreign
     FROM (SELECT format('schema %I', n.nspname) AS what, n.nspowner AS owner
             FROM pg_namespace n WHERE n.nspname IN ('studio_engine', 'pipeline')
           UNION ALL
@@ -84,28 +99,52 @@ BEGIN
                   OR c.relnamespace = to_regnamespace('pipeline')
                      AND c.relname = ANY (ARRAY['jobs', 'job_events', 'artifacts', 'prompts'])
                   OR c.relnamespace = v_schema
-                     AND c.relname = ANY (ARRAY['profiles', 'draft_prompts', 'projects', 'jobs', 'job_steps',
-                                                'assets', 'logs', 'credit_accounts', 'credit_ledger', 'studio_jobs',
-                                                'companies', 'employees', 'cm_module_content', 'cm_course_plans',
-                                                'cm_research_results', 'cm_quality_assessments', 'cm_enhancement_sessions',
-                                                'mm_multimedia_sessions', 'mm_multimedia_assets', 'mm_audio_narrations',
-                                                'mm_slide_presentations', 'mm_script_generations',
-                                                'mm_video_analytics', 'mm_rendering_queue']))
+                     AND c.relname = ANY (current_setting('studio_setup.tables')::name[]))
           UNION ALL
           -- an installation's own, which ours will refer to and trust
           SELECT format('table %s', c.oid::regclass), c.relowner
             FROM pg_class c
-           WHERE v_mode = 'install' AND c.relnamespace = v_schema AND c.relname IN ('companies', 'employees')) AS o
-   WHERE o.owner <> v_owner
-     AND CASE WHEN v_superuser
+           WHERE v_mode = 'install' AND c.relnamespace = v_schema AND c.relname IN ('companies', 'employees')) AS o,
+         LATERAL (SELECT r.oid, r.rolsuper FROM pg_roles r
+                   WHERE r.oid = v_installer AND v_mode <> 'install' OR r.oid = v_owner AND v_mode <> 'restore') AS r
+   WHERE o.owner <> r.oid
+     AND CASE WHEN r.rolsuper
               THEN o.owner <> (SELECT d.datdba FROM pg_database d WHERE d.datname = current_database())
-              ELSE NOT pg_has_role(v_owner, o.owner, 'USAGE') END;
+              ELSE NOT pg_has_role(r.oid, o.owner, 'USAGE') END;
   IF v_foreign IS NOT NULL AND NOT (v_mode = 'restore' AND v_loading AND v_superuser) THEN
     RAISE EXCEPTION USING
       ERRCODE = 'insufficient_privilege',
       MESSAGE = 'objects of studio_engine belong to somebody else',
-      DETAIL = format('Not owned by the installing role %s: %s.', v_owner, v_foreign),
+      DETAIL = format('Not owned by the installing role %s: %s.',
+                      CASE WHEN v_mode = 'install' AND v_owner <> v_installer THEN format('%s or role %s', v_installer, v_owner)
+                           ELSE v_installer::text END, v_foreign),
       HINT = 'Install as the owner of these objects, or remove them.';
+  END IF;
+  IF v_mode <> 'restore'
+     AND (NOT current_setting('studio_setup.hooks')::boolean
+          OR NOT has_schema_privilege(v_owner, 'auth', 'USAGE')
+          OR NOT has_table_privilege(v_owner, to_regclass('auth.users'), 'TRIGGER')
+          OR NOT has_table_privilege(v_owner, to_regclass('auth.users'), 'REFERENCES')) THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'insufficient_privilege',
+      MESSAGE = CASE WHEN v_owner = v_installer THEN 'the installing role may not put triggers and foreign keys on auth.users'
+                     ELSE 'the owner of the database, who gets the data, may not put triggers and foreign keys on auth.users' END,
+      DETAIL = format('Role %s.', v_owner),
+      HINT = format('GRANT TRIGGER, REFERENCES ON auth.users TO %1$s; GRANT USAGE ON SCHEMA auth TO %1$s;', v_owner);
+  END IF;
+  -- who gets what is created here must be allowed to have it
+  IF NOT has_schema_privilege(v_installer, v_schema, 'CREATE') THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'insufficient_privilege',
+      MESSAGE = 'the installing role may not create objects in the schema of the extension',
+      DETAIL = format('Role %s, schema %s.', v_installer, v_schema);
+  END IF;
+  IF v_mode = 'install' AND NOT has_schema_privilege(v_owner, v_schema, 'CREATE') THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'insufficient_privilege',
+      MESSAGE = 'the owner of the database, who gets the data, may not create objects in the schema of the extension',
+      DETAIL = format('Role %s, schema %s.', v_owner, v_schema),
+      HINT = format('GRANT USAGE, CREATE ON SCHEMA %s TO %s;', v_schema, v_owner);
   END IF;
   IF v_mode = 'restore' AND NOT v_loading THEN
     RAISE WARNING USING
@@ -122,11 +161,52 @@ BEGIN
   END IF;
 
   IF v_mode = 'install' THEN
-    CREATE SCHEMA studio_engine;
+    EXECUTE format('CREATE SCHEMA studio_engine AUTHORIZATION %s', v_owner);
     COMMENT ON SCHEMA studio_engine IS 'Private part of studio_engine; not for API roles';
   END IF;
 END
 $check$;
+
+-- Data that a superuser owned goes to the owner of the database, as it does in
+-- a first installation.
+DO $reassign$
+DECLARE
+  v_owner regrole := current_setting('studio_setup.owner')::regrole;
+  v_database_owner regrole := (SELECT d.datdba FROM pg_database d WHERE d.datname = current_database());
+  v_object record;
+BEGIN
+  IF current_setting('studio_setup.mode') <> 'adopt'
+     OR NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = v_owner)
+     OR (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = v_database_owner) THEN
+    RETURN;
+  END IF;
+  FOR v_object IN
+    WITH tables AS (
+      SELECT c.oid
+        FROM pg_class c
+       WHERE c.relkind IN ('r', 'p')
+         AND (c.relnamespace IN (to_regnamespace('studio_engine'), to_regnamespace('pipeline'))
+              OR c.relnamespace = '@extschema@'::regnamespace
+                 AND c.relname = ANY (current_setting('studio_setup.tables')::name[])
+                 -- not those that were there before the first installation
+                 AND (c.relname NOT IN ('companies', 'employees')
+                      OR EXISTS (SELECT FROM pg_policy p
+                                  WHERE p.polrelid = c.oid AND p.polname = c.relname || '_select')))
+    )
+    SELECT 'TABLE' AS type, t.oid::regclass::text AS name FROM tables t
+    UNION ALL
+    SELECT DISTINCT 'TYPE', y.oid::regtype::text
+      FROM tables t JOIN pg_attribute a ON a.attrelid = t.oid JOIN pg_type y ON y.oid = a.atttypid
+     WHERE y.typtype = 'e' AND y.typowner = v_owner
+    UNION ALL
+    SELECT 'SCHEMA', n.oid::regnamespace::text FROM pg_namespace n
+     WHERE n.nspname IN ('studio_engine', 'pipeline')
+  LOOP
+    EXECUTE format('ALTER %s %s OWNER TO %s', v_object.type, v_object.name, v_database_owner);
+  END LOOP;
+  PERFORM set_config('studio_setup.owner', v_database_owner::text, true);
+END
+$reassign$;
 
 -- Schema pipeline has the same owner as schema studio_engine, without exception:
 -- who owns a schema may drop the tables in it and put his own there, and our
@@ -134,8 +214,7 @@ $check$;
 DO $pipeline$
 DECLARE
   v_mode text := current_setting('studio_setup.mode');
-  v_owner regrole := CASE WHEN v_mode = 'install' THEN '@extowner@'::regrole
-    ELSE (SELECT n.nspowner::regrole FROM pg_namespace n WHERE n.nspname = 'studio_engine') END;
+  v_owner regrole := current_setting('studio_setup.owner')::regrole;
   v_there regrole := (SELECT n.nspowner::regrole FROM pg_namespace n WHERE n.nspname = 'pipeline');
   v_inside text;
 BEGIN
@@ -182,7 +261,7 @@ BEGIN
   END IF;
   -- a dump brings it, unless it was made without it
   IF v_there IS NULL THEN
-    CREATE SCHEMA pipeline;
+    EXECUTE format('CREATE SCHEMA pipeline AUTHORIZATION %s', v_owner);
   END IF;
   IF v_mode = 'install' THEN
     COMMENT ON SCHEMA pipeline IS 'Runs of the pipeline of studio_engine; may be exposed by the API';

@@ -1,18 +1,12 @@
 -- Last part of the install and update scripts: the data layer leaves the
--- extension and becomes the property of the installing role, so that pg_dump
--- treats it as the user's own.
+-- extension, so that pg_dump treats it as the property of its owner.
 -- Pitfall: grants made while an object is a member are noted in pg_init_privs,
 -- and pg_dump leaves such grants out. Joining and leaving clears the note.
 
 DO $release$
 DECLARE
-  v_owner text := (SELECT n.nspowner::regrole::text FROM pg_namespace n WHERE n.nspname = 'studio_engine');
   v_object record;
 BEGIN
-  IF current_setting('studio_setup.mode') = 'install' THEN
-    v_owner := '@extowner@';
-  END IF;
-
   -- what was created now: one by one, since a table takes its types along
   LOOP
     SELECT i.type, i.identity INTO v_object
@@ -26,7 +20,6 @@ BEGIN
      LIMIT 1;
     EXIT WHEN NOT FOUND;
     EXECUTE format('ALTER EXTENSION studio_engine DROP %s %s', v_object.type, v_object.identity);
-    EXECUTE format('ALTER %s %s OWNER TO %s', v_object.type, v_object.identity, v_owner);
   END LOOP;
 
   -- what was granted now on objects that were there before

@@ -228,7 +228,7 @@ SELECT is_empty(
 SELECT is_empty(
 	$$ SELECT f.signature, t.oid::regtype FROM our_functions f,
 		   LATERAL unnest(COALESCE(f.proallargtypes, f.proargtypes::oid[]) || f.prorettype) AS t (oid)
-	   WHERE t.oid::regtype::text <> ALL ('{uuid,text,jsonb,integer,bigint,boolean,"timestamp with time zone",interval,numeric,real,record,trigger,event_trigger,text[],uuid[]}'::text[]) $$,
+	   WHERE t.oid::regtype::text <> ALL ('{uuid,text,jsonb,integer,bigint,boolean,"timestamp with time zone",interval,numeric,real,record,trigger,event_trigger,void,text[],uuid[]}'::text[]) $$,
 	'signatures name base types only');
 SELECT is_empty(
 	$$ SELECT f.signature FROM our_functions f
@@ -338,6 +338,7 @@ INSERT INTO expected_function VALUES
 	('public.update_session_status(p_session_id uuid, p_status text, p_progress_percentage numeric DEFAULT NULL::numeric, p_current_stage text DEFAULT NULL::text, p_error_message text DEFAULT NULL::text)', 'jsonb', 'v'),
 	('public.update_slide_presentation(p_presentation_id uuid, p_status text DEFAULT NULL::text, p_total_slides integer DEFAULT NULL::integer, p_slide_order jsonb DEFAULT NULL::jsonb, p_pdf_asset_id uuid DEFAULT NULL::uuid, p_pptx_asset_id uuid DEFAULT NULL::uuid, p_html_asset_id uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
 	('studio_engine.add_partitions(p_table text, p_ahead integer DEFAULT 3)', 'integer', 'v'),
+	('studio_engine.add_partitions_as_owner(p_table text, p_ahead integer)', 'integer', 'v'),
 	('studio_engine.count_assets()', 'trigger', 'v'),
 	('studio_engine.count_script_words()', 'trigger', 'v'),
 	('studio_engine.count_section_words()', 'trigger', 'v'),
@@ -347,16 +348,19 @@ INSERT INTO expected_function VALUES
 	('studio_engine.pass_company_on()', 'trigger', 'v'),
 	('studio_engine.chain_entry()', 'trigger', 'v'),
 	('studio_engine.close_hold_of_ended_job()', 'trigger', 'v'),
-	('studio_engine.close_restored_table()', 'event_trigger', 'v'),
+	('studio_engine.close_created_table()', 'event_trigger', 'v'),
 	('studio_engine.count_event()', 'trigger', 'v'),
 	('studio_engine.default_studio_job()', 'trigger', 'v'),
 	('studio_engine.detach_partitions(p_table text, p_older_than interval, p_limit integer DEFAULT 1)', 'integer', 'v'),
+	('studio_engine.detach_partitions_as_owner(p_table text, p_older_than interval, p_limit integer)', 'integer', 'v'),
+	('studio_engine.enable_realtime_as_owner()', 'TABLE(table_name text, added boolean)', 'v'),
 	('studio_engine.enter_artifact()', 'trigger', 'v'),
 	('studio_engine.enter_event()', 'trigger', 'v'),
 	('studio_engine.guard_run()', 'trigger', 'v'),
 	('studio_engine.keep_artifact()', 'trigger', 'v'),
 	('studio_engine.keep_event()', 'trigger', 'v'),
 	('studio_engine.partition_by_month(p_table text, p_ahead integer DEFAULT 3)', 'integer', 'v'),
+	('studio_engine.partition_by_month_as_owner(p_table text, p_ahead integer)', 'integer', 'v'),
 	('studio_engine.partition_obstacles(p_table text, OUT obstacle text)', 'SETOF text', 's'),
 	('studio_engine.partitionable(p_table text)', 'text', 's'),
 	('studio_engine.pass_owner_on()', 'trigger', 'v'),
@@ -378,6 +382,8 @@ INSERT INTO expected_function VALUES
 	('studio_engine.price_ended_job()', 'trigger', 'v'),
 	('studio_engine.open_jobs(OUT system text, OUT job_id uuid, OUT user_id uuid, OUT priority integer, OUT created_at timestamp with time zone)', 'SETOF record', 's'),
 	('studio_engine.rebuild_queue()', 'integer', 'v'),
+	('studio_engine.rebuild_queue_as_owner()', 'integer', 'v'),
+	('studio_engine.run_as_data_owner(p_script text)', 'void', 'v'),
 	('studio_engine.realtime_obstacles()', 'SETOF text', 's'),
 	('studio_engine.realtime_rights_missing()', 'SETOF text', 's'),
 	('studio_engine.realtime_tables()', 'SETOF text', 's'),
@@ -849,8 +855,8 @@ SELECT is((SELECT array_agg(f.tgname ORDER BY f.tgname COLLATE "C")
 					ORDER BY t.tgname COLLATE "C" LIMIT 2) AS f),
 		  '{00_jobs_queue,00_jobs_return_hold}'::text[],
 		  'a deleted job leaves the queue, then returns its hold, before foreign keys empty the ledger''s job_id');
-SELECT is((SELECT evtevent || ' ' || evtenabled::text FROM pg_event_trigger WHERE evtname = 'studio_engine_close_restored_table'),
-		  'ddl_command_end O', 'the event trigger that closes restored tables is on');
+SELECT is((SELECT evtevent || ' ' || evtenabled::text FROM pg_event_trigger WHERE evtname = 'studio_engine_close_created_table'),
+		  'ddl_command_end A', 'the event trigger that closes tables made elsewhere is on, while dumps are loaded too');
 
 --------------------------------------------------------------------------------
 -- Private schema and settings
@@ -889,6 +895,7 @@ GRANT CREATE, USAGE ON SCHEMA public TO catalogue_installer;
 SELECT throws_ok($$ DO $x$ BEGIN SET LOCAL ROLE catalogue_installer; CREATE EXTENSION studio_engine SCHEMA public; END $x$ $$,
 				 '42501', NULL, 'installed by a role without rights on auth.users: refused');
 SELECT is(to_regnamespace('studio_engine'), NULL, '... and nothing is left');
+GRANT USAGE ON SCHEMA auth TO catalogue_installer;
 GRANT TRIGGER, REFERENCES ON auth.users TO catalogue_installer;
 SET LOCAL ROLE catalogue_installer;
 CREATE EXTENSION studio_engine SCHEMA public;

@@ -78,6 +78,7 @@ SELECT format('CREATE TRIGGER snap BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
 FROM trap_table \gexec
 -- the names of our private types are needed to lay traps for them
 GRANT USAGE ON SCHEMA studio_engine TO hostile;
+GRANT USAGE ON TYPE public.job_status, public.step_status, studio_engine.job_system, studio_engine.queue_state TO hostile;
 SET LOCAL ROLE hostile;
 
 -- Every operator of the types that we use, and those of our enums.

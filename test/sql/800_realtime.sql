@@ -44,9 +44,10 @@ CALL t.as_admin();
 -- an owner of the data to whom the publication does not belong
 BEGIN;
 CREATE ROLE owner_of_data;
-GRANT USAGE ON SCHEMA studio_engine, pipeline TO owner_of_data;
-GRANT EXECUTE ON FUNCTION enable_realtime(), studio_engine.realtime_tables(), studio_engine.realtime_rights_missing(),
-  studio_engine.realtime_obstacles() TO owner_of_data;
+ALTER SCHEMA studio_engine OWNER TO owner_of_data;
+ALTER SCHEMA pipeline OWNER TO owner_of_data;
+GRANT EXECUTE ON FUNCTION enable_realtime(), studio_engine.enable_realtime_as_owner(), studio_engine.realtime_tables(),
+  studio_engine.realtime_rights_missing(), studio_engine.realtime_obstacles() TO owner_of_data;
 DO $$
 DECLARE
   v_table text;
@@ -60,6 +61,12 @@ SAVEPOINT refused;
 SELECT * FROM enable_realtime();
 ROLLBACK TO refused;
 RESET ROLE;
+-- a superuser acts as the owner
+SAVEPOINT refused;
+SELECT * FROM enable_realtime();
+ROLLBACK TO refused;
+SELECT * FROM studio_engine.enable_realtime_as_owner();
+ROLLBACK TO refused;
 DROP PUBLICATION supabase_realtime;
 SET LOCAL ROLE owner_of_data;
 SAVEPOINT refused;

@@ -33,7 +33,7 @@ sub description_of
 	my ($db) = @_;
 
 	return query($node, $db, q{
-		SELECT c.relname, c.relrowsecurity, c.relacl, obj_description(c.oid),
+		SELECT c.relname, c.relrowsecurity, coalesce(c.relacl, acldefault('r', c.relowner)), obj_description(c.oid),
 			   (SELECT string_agg(a.attname || coalesce(a.attacl::text, ''), ' ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0),
 			   (SELECT string_agg(p.polname, ' ') FROM pg_policy p WHERE p.polrelid = c.oid),
 			   (SELECT string_agg(i.indexrelid::regclass::text, ' ' ORDER BY i.indexrelid::regclass::text) FROM pg_index i WHERE i.indrelid = c.oid),

@@ -648,6 +648,11 @@ query($node, 'kept', 'ALTER TABLE projects FORCE ROW LEVEL SECURITY;');
 }
 query($node, 'kept', 'ALTER TABLE projects NO FORCE ROW LEVEL SECURITY;');
 {
+	my ($refused, undef, $why) = import_into('kept', '-1');
+	ok($refused != 0 && $why =~ /public\.projects belongs to keeper/,
+		'a superuser does not run what the owner of the tables may have put on them');
+}
+{
 	local $ENV{PGUSER} = 'keeper';
 	import_ok('kept', 'the owner of the tables, no superuser, imports an older database');
 }

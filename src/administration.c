@@ -1,0 +1,141 @@
+/*
+ * administration.c
+ *	  What administrators call, a superuser among them, to change the data
+ *	  layer.
+ *
+ * The work is done by functions in PL/pgSQL, called ..._as_owner, since it is
+ * DDL for the most part.  What stands here becomes the owner of the data, in a
+ * security-restricted operation, and calls them: triggers, defaults and index
+ * expressions that the owner wrote run with his rights, and leave nothing
+ * behind that runs with others'.
+ *
+ * Pitfall: a function named here is looked up by name in a schema that the
+ * owner may replace.  That is safe as the owner, and only as the owner.
+ *
+ * Lock order: that of the functions.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+
+#include "caller.h"
+#include "statements.h"
+
+PG_FUNCTION_INFO_V1(rebuild_queue);
+PG_FUNCTION_INFO_V1(add_partitions);
+PG_FUNCTION_INFO_V1(detach_partitions);
+PG_FUNCTION_INFO_V1(partition_by_month);
+PG_FUNCTION_INFO_V1(enable_realtime);
+
+static Statement call_rebuild_queue = {
+	.text = "SELECT studio_engine.rebuild_queue_as_owner()"
+};
+static Statement call_add_partitions = {
+	.text = "SELECT studio_engine.add_partitions_as_owner($1, $2)",
+	.nargs = 2,.argtypes = {TEXTOID, INT4OID}
+};
+static Statement call_detach_partitions = {
+	.text = "SELECT studio_engine.detach_partitions_as_owner($1, $2, $3)",
+	.nargs = 3,.argtypes = {TEXTOID, INTERVALOID, INT4OID}
+};
+static Statement call_partition_by_month = {
+	.text = "SELECT studio_engine.partition_by_month_as_owner($1, $2)",
+	.nargs = 2,.argtypes = {TEXTOID, INT4OID}
+};
+static Statement call_enable_realtime = {
+	.text = "SELECT t.table_name, t.added FROM studio_engine.enable_realtime_as_owner() AS t"
+};
+
+/* The arguments of a function, all of them, to a function of the same kind. */
+static Arguments
+same_arguments(FunctionCallInfo fcinfo, const Statement *statement)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	for (int i = 0; i < statement->nargs; i++)
+		argument_pass(&args, fcinfo, i);
+	return args;
+}
+
+/* Call a function as the owner of the data; it returns an integer. */
+static int32
+call_as_owner(FunctionCallInfo fcinfo, Statement *statement)
+{
+	Arguments	args = same_arguments(fcinfo, statement);
+	Caller		caller;
+	int32		result;
+
+	caller_enter_administrator(&caller);
+	statement_run(statement, &args);
+	result = result_int32(1);
+	caller_leave(&caller);
+
+	return result;
+}
+
+/*
+ * studio_engine.rebuild_queue() returns integer
+ */
+Datum
+rebuild_queue(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(call_as_owner(fcinfo, &call_rebuild_queue));
+}
+
+/*
+ * studio_engine.add_partitions(p_table text, p_ahead integer) returns integer
+ */
+Datum
+add_partitions(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(call_as_owner(fcinfo, &call_add_partitions));
+}
+
+/*
+ * studio_engine.detach_partitions(p_table text, p_older_than interval,
+ * p_limit integer) returns integer
+ */
+Datum
+detach_partitions(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(call_as_owner(fcinfo, &call_detach_partitions));
+}
+
+/*
+ * studio_engine.partition_by_month(p_table text, p_ahead integer) returns integer
+ */
+Datum
+partition_by_month(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(call_as_owner(fcinfo, &call_partition_by_month));
+}
+
+static void
+put_published(HeapTuple row, TupleDesc desc, void *arg)
+{
+	ReturnSetInfo *rsinfo = arg;
+	Datum		values[2];
+	bool		nulls[2];
+
+	heap_deform_tuple(row, desc, values, nulls);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/*
+ * enable_realtime() returns table (table_name text, added boolean)
+ */
+Datum
+enable_realtime(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Caller		caller;
+
+	InitMaterializedSRF(fcinfo, 0);
+	caller_enter_administrator(&caller);
+	statement_run_each(&call_enable_realtime, &NO_ARGUMENTS, put_published, rsinfo);
+	caller_leave(&caller);
+
+	return (Datum) 0;
+}

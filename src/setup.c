@@ -1,0 +1,181 @@
+/*
+ * setup.c
+ *	  What the install script and the event trigger do with the data layer.
+ *
+ * The script runs as a superuser; the data layer belongs to somebody who may
+ * be none, and who may have put code of his own into it before the script
+ * comes: triggers, defaults, index expressions, a view for a table.  So the
+ * script hands the part that touches the data layer to run_as_data_owner().
+ *
+ * Pitfall: the event trigger fires for everybody's CREATE TABLE, also for roles
+ * that may not use our schemas, and runs as them.  It therefore names nothing
+ * of ours.
+ *
+ * Locks: none of its own.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "commands/event_trigger.h"
+#include "commands/extension.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "caller.h"
+#include "checks.h"
+#include "relations.h"
+#include "statements.h"
+
+PG_FUNCTION_INFO_V1(run_as_data_owner);
+PG_FUNCTION_INFO_V1(close_created_table);
+PG_FUNCTION_INFO_V1(table_names);
+
+static Statement select_created = {
+	.text = "SELECT c.objid FROM pg_catalog.pg_event_trigger_ddl_commands() AS c "
+	"WHERE c.classid = 'pg_catalog.pg_class'::pg_catalog.regclass"
+};
+
+/* Is the script of this extension, and of no other, being run? */
+static bool
+in_our_script(void)
+{
+	return creating_extension && CurrentExtensionObject == get_extension_oid("studio_engine", true);
+}
+
+/*
+ * studio_engine.run_as_data_owner(p_script text)
+ */
+Datum
+run_as_data_owner(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+
+	if (!in_our_script())
+		refuse();
+	caller_enter_administrator(&caller);
+	check_not_null(fcinfo, 0, "p_script");
+	statement_run_script(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	caller_leave(&caller);
+
+	PG_RETURN_VOID();
+}
+
+static RoleSpec *
+role_spec(Oid role)
+{
+	RoleSpec   *spec = makeNode(RoleSpec);
+
+	spec->location = -1;
+	spec->roletype = OidIsValid(role) ? ROLESPEC_CSTRING : ROLESPEC_PUBLIC;
+	spec->rolename = OidIsValid(role) ? GetUserNameFromId(role, false) : NULL;
+	return spec;
+}
+
+/* Whoever but the owner may have a right to a relation; NIL for nobody. */
+static List *
+grantees_of(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	List	   *grantees = NIL;
+	Oid			owner;
+	Datum		acl;
+	bool		isnull;
+	Oid		   *members;
+	int			nmembers;
+
+	if (!HeapTupleIsValid(tuple))
+		return NIL;
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	acl = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relacl, &isnull);
+	nmembers = isnull ? 0 : aclmembers(DatumGetAclP(acl), &members);
+	if (!isnull)
+		grantees = lappend(grantees, role_spec(InvalidOid));
+	for (int i = 0; i < nmembers; i++)
+	{
+		if (members[i] != owner)
+			grantees = lappend(grantees, role_spec(members[i]));
+	}
+	ReleaseSysCache(tuple);
+	return grantees;
+}
+
+/* REVOKE ALL ON a relation FROM these CASCADE */
+static void
+revoke_all(Oid relid, List *grantees)
+{
+	GrantStmt  *revoke = makeNode(GrantStmt);
+
+	revoke->is_grant = false;
+	revoke->targtype = ACL_TARGET_OBJECT;
+	revoke->objtype = OBJECT_TABLE;
+	revoke->objects = list_make1(makeRangeVar(get_namespace_name(get_rel_namespace(relid)),
+											  get_rel_name(relid), -1));
+	revoke->grantees = grantees;
+	revoke->behavior = DROP_CASCADE;
+	ExecuteGrantStmt(revoke);
+}
+
+static void
+collect_oid(HeapTuple row, TupleDesc desc, void *arg)
+{
+	List	  **oids = arg;
+	bool		isnull;
+
+	*oids = lappend_oid(*oids, DatumGetObjectId(SPI_getbinval(row, desc, 1, &isnull)));
+}
+
+/*
+ * studio_engine.close_created_table() returns event_trigger: at the end of a
+ * command that may have created a table.
+ */
+Datum
+close_created_table(PG_FUNCTION_ARGS)
+{
+	List	   *created = NIL;
+	ListCell   *cell;
+	Caller		caller;
+
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function must be called as an event trigger")));
+	/* the script closes what it makes, and then opens what is meant to be */
+	if (in_our_script())
+		PG_RETURN_NULL();
+
+	caller_enter_self(&caller);
+	statement_run_each(&select_created, &NO_ARGUMENTS, collect_oid, &created);
+	foreach(cell, created)
+	{
+		Oid			relid = lfirst_oid(cell);
+		List	   *grantees = relation_is_ours(relid) ? grantees_of(relid) : NIL;
+
+		if (grantees != NIL)
+			revoke_all(relid, grantees);
+	}
+	caller_leave(&caller);
+
+	PG_RETURN_NULL();
+}
+
+/*
+ * studio_engine.table_names() returns text[]
+ */
+Datum
+table_names(PG_FUNCTION_ARGS)
+{
+	int			n;
+	const char *const *names = relation_names(&n);
+	Datum	   *values = palloc(n * sizeof(Datum));
+
+	for (int i = 0; i < n; i++)
+		values[i] = CStringGetTextDatum(names[i]);
+	PG_RETURN_ARRAYTYPE_P(construct_array(values, n, TEXTOID, -1, false, TYPALIGN_INT));
+}

@@ -1,0 +1,55 @@
+#!/bin/bash
+# Whatever is not in C stands in the list of CONTRIBUTING.md, "Who runs what", as the kind that it is.
+set -euo pipefail
+
+count=0
+failed=0
+
+check() {
+	local name=$1
+	shift
+	count=$((count + 1))
+	if "$@"; then
+		echo "ok $count - $name"
+	else
+		echo "not ok $count - $name"
+		failed=1
+	fi
+}
+
+# The functions of sql/api/ that are written in SQL or PL/pgSQL: name, language, ATOMIC or not.
+functions=$(awk '
+	/^CREATE FUNCTION / { name = $3; sub(/\(.*/, "", name); sub(/^.*\./, "", name); language = ""; atomic = "no"; guard = "no" }
+	name != "" && / LANGUAGE (sql|plpgsql)/ { language = / LANGUAGE sql/ ? "sql" : "plpgsql" }
+	name != "" && /^BEGIN ATOMIC/ { atomic = "yes" }
+	name != "" && /only the owner of the data may run this/ { guard = "yes" }
+	/^COMMENT ON FUNCTION / { if (language != "") print name, language, atomic, guard; name = ""; language = "" }
+' sql/api/*.sql)
+
+listed() {
+	sed -n '/^## Who runs what/,/^## Lock order/p' CONTRIBUTING.md | grep -qF "\`$1()\`"
+}
+is_safe() {
+	local language=$1 atomic=$2 guard=$3 name=$4
+	case $language in
+		sql) [ "$atomic" = yes ] ;;
+		plpgsql) [ "$guard" = yes ] || [ "$name" = partitionable ] ;;
+	esac
+}
+
+while read -r name language atomic guard; do
+	check "$name() is in the list of CONTRIBUTING.md" listed "$name"
+	check "$name() is bound to what it names, or refuses everybody but the owner" is_safe "$language" "$atomic" "$guard" "$name"
+done <<<"$functions"
+
+# In the install script a superuser calls no function of ours by name but these two.
+calls=$(grep -hoE '(studio_engine|pipeline|@extschema@)\.[a-z_]+ ?\(' sql/install/*.sql Makefile sql/attach/90_auth.sql | sed 's/ *($//' | sort -u | paste -sd ' ')
+check "the install script calls only what it must: $calls" \
+	test "$calls" = '@extschema@.handle_new_user studio_engine.lint studio_engine.lock_jobs_of_user studio_engine.run_as_data_owner'
+
+# Statements before the switch of roles: these files have them, by design.
+enters=$(grep -lE 'caller_enter_self|caller_resume' src/*.c | paste -sd ' ')
+check "who runs statements as somebody else than the owner: $enters" test "$enters" = 'src/caller.c src/companies.c src/setup.c src/users.c'
+
+echo "1..$count"
+exit "$failed"
