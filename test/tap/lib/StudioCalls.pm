@@ -11,7 +11,7 @@ use warnings;
 use Exporter 'import';
 use StudioTest;
 
-our @EXPORT = qw(fixture function_calls calls_left_out unused_triggers in_uuids);
+our @EXPORT = qw(fixture function_calls calls_refused_to calls_left_out unused_triggers in_uuids);
 
 # {a1} is a uuid that ends so.
 sub in_uuids
@@ -74,7 +74,7 @@ sub fixture
 	});
 }
 
-# Function => its call, and what a superuser does before.
+# Function => its arguments, what a superuser does before, and who alone may call it: the owner of the data, or nobody.
 my %calls = (
 	'workflow_transitions()' => [],
 	'workflow_diagram(text)' => [q{'jobs'}],
@@ -119,7 +119,9 @@ my %calls = (
 	'reap_expired_leases(integer)' => [ '100', q{UPDATE studio_engine.queue SET expires_at = '2001-01-01' WHERE state = 'leased';} ],
 	'get_job_attempts(uuid)' => ['{c6}'],
 	'get_job_statistics(text,uuid,interval)' => [q{'jobs', {a1}, '1 day'}],
-	'studio_engine.open_jobs()' => [],
+	'studio_engine.open_jobs()' => [ '', '', 'owner' ],
+	'studio_engine.run_as_data_owner(text)' => [ q{'DO $$ BEGIN END $$'}, '', 'nobody' ],
+	'studio_engine.rebuild_queue_as_owner()' => [ '', q{DELETE FROM studio_engine.queue WHERE state = 'waiting';}, 'owner' ],
 	'studio_engine.rebuild_queue()' => [ '', q{DELETE FROM studio_engine.queue WHERE state = 'waiting';} ],
 	'create_studio_job(uuid,text,text,integer)' => [q{{a1}, 'u', 'p', 1}],
 	'update_studio_job_status(uuid,text,uuid)' => [q{{d5}, 'TRANSCRIBING', {01}}],
@@ -147,6 +149,9 @@ my %calls = (
 	'studio_engine.table_belongings(text)' => [q{'logs'}],
 	'studio_engine.add_partitions(text,integer)' => [ q{'logs', 1}, q{SELECT studio_engine.partition_by_month('logs', 0);} ],
 	'studio_engine.detach_partitions(text,interval,integer)' => [ q{'logs', '1 second', 10}, q{SELECT studio_engine.partition_by_month('logs', 0);} ],
+	'studio_engine.add_partitions_as_owner(text,integer)' => [ q{'logs', 1}, q{SELECT studio_engine.partition_by_month('logs', 0);}, 'owner' ],
+	'studio_engine.detach_partitions_as_owner(text,interval,integer)' => [ q{'logs', '1 second', 10}, q{SELECT studio_engine.partition_by_month('logs', 0);}, 'owner' ],
+	'studio_engine.partition_by_month_as_owner(text,integer)' => [ q{'job_events', 1}, '', 'owner' ],
 	'studio_engine.partition_by_month(text,integer)' => [q{'job_events', 1}],
 	'create_module_content(text,text,text,jsonb,uuid,jsonb,text)' => [q{'m', 'e', 's', '{}', {e1}, '{}', 'high'}],
 	'update_module_section(uuid,text,text)' => [q{{f1}, 'introduction', 'other words'}],
@@ -188,6 +193,7 @@ my %calls = (
 	'studio_engine.realtime_rights_missing()' => [],
 	'studio_engine.realtime_obstacles()' => [],
 	'enable_realtime()' => [],
+	'studio_engine.enable_realtime_as_owner()' => [ '', '', 'owner' ],
 );
 
 # [ function, the call, what a superuser does before ]: those that somebody calls, in the order of their names.
@@ -200,6 +206,14 @@ sub function_calls
 
 		[ $name, 'SELECT * FROM ' . $qualified . '(' . in_uuids($args // '') . ') AS called;', in_uuids($before // '') ];
 	} sort keys %calls;
+}
+
+# The functions that are for the owner of the data alone, or for nobody, and so are refused to this role.
+sub calls_refused_to
+{
+	my ($role) = @_;
+
+	return map { /^([^(]+)\(/ } grep { ($calls{$_}[2] // $role) ne $role } sort keys %calls;
 }
 
 # The functions of the extension in this database that have no call here, or a call and are not there.

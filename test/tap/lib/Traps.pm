@@ -438,7 +438,7 @@ sub copy_names
 			FOR v_function IN
 				SELECT p.oid, p.proname, pg_get_function_arguments(p.oid) AS args, pg_get_function_result(p.oid) AS result,
 					CASE WHEN p.prorettype = 'trigger'::regtype THEN 'RETURN NEW;' WHEN p.proretset OR p.proallargtypes IS NOT NULL
-						OR p.prorettype = 'event_trigger'::regtype THEN 'RETURN;' ELSE 'RETURN NULL;' END AS ending
+						OR p.prorettype IN ('event_trigger'::regtype, 'void'::regtype) THEN 'RETURN;' ELSE 'RETURN NULL;' END AS ending
 				  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass
 				 WHERE n.nspname = 'FROM' AND d.deptype = 'e' AND (MORE = '' OR p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype))
 			LOOP
