@@ -56,9 +56,12 @@ sub way_from
 	return '' if !defined $path || !exists $body{$path}{$name};
 	return $way{$path}{$name} if exists $way{$path}{$name};
 	$way{$path}{$name} = '';
-	my $text = $body{$path}{$name};
+	return '' if $known{$name};
 
-	return '' if $known{$name} || $text =~ $enters;
+	# what stands before entering, and after leaving
+	my $text = $body{$path}{$name};
+	$text =~ s/$enters.*\bcaller_(?:leave|resume)\b//s or $text =~ s/$enters.*//s;
+
 	return $way{$path}{$name} = "$name > $1" if $text =~ /($touches)\s*\(/;
 	foreach my $called ($text =~ /\b(\w+)\s*\(/g)
 	{

@@ -25,7 +25,7 @@ use Test::More;
 
 our @EXPORT = qw(
   say_trap prepare_planter kinds_of plant our_tables
-  attempt refusals left_behind as_role calls changes story sign_ups adoptions
+  attempt refusals left_behind as_role calls changes copies story sign_ups adoptions
   log_position trapped none_ok no_escape_ok live_ok
   replace_names overload_names shadow_names
 );
@@ -300,6 +300,21 @@ sub changes
 	{
 		$sql .= as_role($db, $role, 'update', "SELECT count(*) FROM $table; UPDATE $table SET $tables{$table} = $tables{$table};", target => $table);
 		$sql .= as_role($db, $role, 'delete', "DELETE FROM $table;", target => $table);
+	}
+	return refusals(attempt($node, $db, $sql));
+}
+
+# The rows of every table go, and come again by COPY, as from a dump.
+sub copies
+{
+	my ($node, $db, %tables) = @_;
+	my $file = PostgreSQL::Test::Utils::tempdir() . '/rows';
+	my $sql = '';
+
+	foreach my $table (sort keys %tables)
+	{
+		$sql .= as_role($db, 'superuser', 'copy', "COPY $table FROM '$file';", target => $table, before => "COPY $table TO '$file'; SET LOCAL session_replication_role = replica;
+			DELETE FROM $table; SET LOCAL session_replication_role = origin; SET LOCAL row_security = off; SET LOCAL check_function_bodies = off;");
 	}
 	return refusals(attempt($node, $db, $sql));
 }
