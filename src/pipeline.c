@@ -22,6 +22,7 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+#include "advisory.h"
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
@@ -53,11 +54,6 @@ PG_FUNCTION_INFO_V1(pipeline_delete_old_events);
 #define MAX_ATTEMPTS 10
 
 static Statement make_run_id = {.text = "SELECT pg_catalog.gen_random_uuid()::pg_catalog.text"};
-static Statement queue_for_runs = {
-	.text = "SELECT pg_catalog.pg_advisory_xact_lock("
-	"pg_catalog.hashtextextended('studio_engine.runs ' || $1::pg_catalog.text, 0))",
-	.nargs = 1,.argtypes = {UUIDOID}
-};
 static Statement count_active_runs = {
 	.by_index = true,
 	.text = "SELECT pg_catalog.count(*)::pg_catalog.int4 FROM pipeline.jobs j"
@@ -205,12 +201,8 @@ run_as_jsonb(const char *run_id)
 static void
 queue_user(const Caller *caller)
 {
-	Arguments	args = NO_ARGUMENTS;
-
-	if (caller->service)
-		return;
-	argument_uuid(&args, &caller->uid);
-	statement_run(&queue_for_runs, &args);
+	if (!caller->service)
+		advisory_lock(ADVISORY_USER_RUNS, caller->uid.data, UUID_LEN);
 }
 
 static void
