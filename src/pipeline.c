@@ -7,7 +7,9 @@
  * check the flow, stamp times and write the event of each change.
  *
  * Pitfall: a run id is a text that its caller chose, in one name space for all
- * users.  A user who names somebody else's run is told no more than that.
+ * users.  A user who names somebody else's run is told no more than that; a
+ * service that meets a run of another owner than it asks for must not get it,
+ * since a user may have chosen an id that services are known to use.
  *
  * Lock order: the advisory lock of a user's runs, user, run, then its events
  * and artifacts.
@@ -66,10 +68,10 @@ static Statement insert_run = {
 	.nargs = 3,.argtypes = {TEXTOID, JSONBOID, UUIDOID}
 };
 
-/* no owner in the question matches any */
+/* the owner is content as well: no owner is another one than a user */
 static Statement compare_run = {
 	.by_index = true,
-	.text = "SELECT j.owner_id IS NOT DISTINCT FROM COALESCE($3, j.owner_id), j.project_spec = $2"
+	.text = "SELECT j.owner_id IS NOT DISTINCT FROM $3, j.project_spec = $2"
 	"  FROM pipeline.jobs j WHERE j.run_id = $1",
 	.nargs = 3,.argtypes = {TEXTOID, JSONBOID, UUIDOID}
 };
@@ -262,7 +264,8 @@ is_same_run(const Caller *caller, const char *run_id, const Arguments *args)
 		ereport(ERROR,
 				(errcode(ERRCODE_STUDIO_CONFLICT),
 				 errmsg("run is there already with other content"),
-				 errdetail("Run %s.", run_id)));
+				 errdetail("Run %s.", run_id),
+				 errhint("Take another id, or NULL for a random one.")));
 	return true;
 }
 

@@ -503,7 +503,20 @@ test('409 PT409: a run of the same id with other content', async () => {
   const args = await run(ada)
   await conflict(() => rpc('create_job', { ...args, p_project_spec: { title: 'other' } }, { schema: 'pipeline' }), {
     message: 'run is there already with other content', details: `Run ${args.p_run_id}.`,
+    hint: 'Take another id, or NULL for a random one.',
   })
+})
+
+test('409 PT409: a service gets no run of another owner than it asks for', async () => {
+  const [ada, bob] = [await signUp('Ada'), await signUp('Bob')]
+  const args = { p_run_id: randomUUID(), p_project_spec: { title: 'Vasa' } }
+  await rpc('create_job', args, { token: ada.token, schema: 'pipeline' })
+  for (const owner of [null, bob.id]) {
+    await conflict(() => rpc('create_job', { ...args, p_owner_id: owner }, { schema: 'pipeline' }), {
+      message: 'run is there already with other content', details: `Run ${args.p_run_id}.`,
+      hint: 'Take another id, or NULL for a random one.',
+    })
+  }
 })
 
 test('409 PT409: a row that contradicts its parent', async () => {
