@@ -8,6 +8,13 @@ CREATE FUNCTION studio_engine.keep_queue()
 COMMENT ON FUNCTION studio_engine.keep_queue() IS
 'Trigger, AFTER INSERT, UPDATE or DELETE on a table of jobs, argument: the table. Keeps studio_engine.queue: a job that has work to do is in it, one that has ended is not, and whoever had it has it no more.';
 
+CREATE FUNCTION studio_engine.keep_worked_on()
+  RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'keep_worked_on'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION studio_engine.keep_worked_on() IS
+'Trigger, BEFORE DELETE on a table of jobs, argument: the table. Refuses a user whom the owner lets delete jobs while a worker has the job, or it is in a stage between the first and the last (PT409); he may cancel it. Services, cascades and superusers pass.';
+
 CREATE FUNCTION studio_engine.forget_queue()
   RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'forget_queue'

@@ -418,6 +418,23 @@ test('409 PT409: the same key or payment with other content', async () => {
     `Entry ${granted}.`))
 })
 
+test('409 PT409: a project is deleted while a worker has its job', async () => {
+  const ada = await userWith(100)
+  const { job, lease } = await claimedJob(ada, 10)
+  const remove = () => raw('DELETE', `/projects?user_id=eq.${ada.id}`, { token: ada.token })
+  const refusal = {
+    message: 'a worker has this job', details: `Job ${job} of jobs.`,
+    hint: 'Cancel the job, and delete it when the worker has stopped.',
+  }
+  await conflict(remove, refusal)
+  await call('cancel_job', { p_job_id: job }, { token: ada.token })
+  await conflict(remove, refusal)
+  await call('fail_job', { p_job_id: job, p_lease_token: lease })
+  const { status } = await remove()
+  assert.equal(status, 204)
+  await booksAreSound(ada)
+})
+
 test('409 PT409: holds', async () => {
   const ada = await userWith(100)
   const job = await bareJob(ada, 'QUEUED')
