@@ -95,7 +95,7 @@ COMMENT ON FUNCTION studio_engine.open_jobs() IS
 'The jobs that have work to do, and so belong into studio_engine.queue. The owner of the data.';
 
 CREATE FUNCTION studio_engine.rebuild_queue() RETURNS integer
-  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET lock_timeout = '5s' AS $$
 DECLARE
   v_added integer;
 BEGIN
@@ -129,4 +129,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION studio_engine.rebuild_queue() IS
-'Mends studio_engine.queue after the tables of jobs were changed with triggers off: removes what has ended, with its lease, and the attempts of jobs that are gone, corrects priorities and owners, adds what is missing, by its age and without a turn. Returns how many were added. Writers wait meanwhile. The owner of the data.';
+'Mends studio_engine.queue after the tables of jobs were changed with triggers off: removes what has ended, with its lease, and the attempts of jobs that are gone, corrects priorities and owners, adds what is missing, by its age and without a turn. Returns how many were added. Writers wait meanwhile. The owner of the data; 55P03 somebody wrote to a table of jobs, and did not end, for five seconds: repeat it.';
