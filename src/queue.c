@@ -490,8 +490,18 @@ forget_queue(PG_FUNCTION_ARGS)
 static bool
 is_worked_on(const QueueSystem *system, const Doomed *job)
 {
-	return (job->state > system->first_open && !flow_is_terminal(system->flow, job->state)) ||
-		lease_is_out(system, &job->id);
+	Answer	   *outer;
+	bool		leased;
+
+	if (!is_open(system, job->state))
+		return false;
+	if (job->state > system->first_open)
+		return true;
+	/* a scope of its own frees what it used */
+	outer = statements_begin();
+	leased = lease_is_out(system, &job->id);
+	statements_end(outer);
+	return leased;
 }
 
 /*
