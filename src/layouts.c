@@ -67,10 +67,10 @@ is_kind_of_table(Relation rel)
 static bool
 owner_may_write(const RowTable *table, Relation rel)
 {
-	AclMode		needed = ACL_SELECT |
-	(table->inserts ? ACL_INSERT : 0) |
-	(table->updates ? ACL_UPDATE : 0) |
-	(table->deletes ? ACL_DELETE : 0);
+	AclMode		needed = (ACL_SELECT |
+						  (table->inserts ? ACL_INSERT : 0) |
+						  (table->updates ? ACL_UPDATE : 0) |
+						  (table->deletes ? ACL_DELETE : 0));
 	Oid			owner = engine_owner();
 
 	return rel->rd_rel->relowner == owner &&
@@ -376,8 +376,8 @@ static bool
 is_lookup(const RowLookup *lookup, const RowIndex *place, TupleDesc desc)
 {
 	Relation	index = index_open(place->oid, AccessShareLock);
-	bool		same = strcmp(RelationGetRelationName(index), lookup->name) == 0 &&
-	has_our_keys(lookup, index) && holds_our_rows(lookup, place->info->ii_Predicate, desc);
+	bool		same = (strcmp(RelationGetRelationName(index), lookup->name) == 0 &&
+						has_our_keys(lookup, index) && holds_our_rows(lookup, place->info->ii_Predicate, desc));
 
 	index_close(index, AccessShareLock);
 	return same;

@@ -14,7 +14,7 @@ only() {
 		echo "ok $count - $pattern in src/$file only"
 	else
 		echo "not ok $count - $pattern in src/$file only"
-		echo "# elsewhere: ${others:-nowhere, not even in src/$file}" | paste -sd ' '
+		echo "# elsewhere: ${others:-nowhere, not even in src/$file}" | paste -sd ' ' >&2
 		failed=1
 	fi
 }
@@ -30,7 +30,7 @@ never() {
 		echo "ok $count - no $pattern"
 	else
 		echo "not ok $count - no $pattern"
-		while read -r line; do echo "# $line"; done <<<"$where"
+		while read -r line; do echo "# $line"; done <<<"$where" >&2
 		failed=1
 	fi
 }
