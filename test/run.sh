@@ -7,7 +7,7 @@
 # single test is a failure, so that a moved directory is not taken for a passed suite.
 #
 # PG_CONFIG=... chooses the server; KEEP=1 leaves it running and says where.  REST_TESTS='10 30' runs those files
-# of test/rest only.
+# of test/rest only, TAP_TESTS those of test/tap.
 set -euo pipefail
 
 repository=$(cd "$(dirname "$0")/.." && pwd -P)
@@ -71,6 +71,7 @@ suite_pgtap() {
 
 suite_tap() {
 	list_tests test/tap .pl
+	choose_tests "${TAP_TESTS:-}"
 	prove_tap "${tests[@]}"
 }
 
@@ -109,7 +110,7 @@ suite_valgrind() {
 
 # These make clusters of their own, below TMPDIR and TESTDATADIR.
 prove_tap() {
-	as_server env SOAK_SEED="${SOAK_SEED:-}" SOAK_OPERATIONS="${SOAK_OPERATIONS:-}" \
+	as_server env SOAK_SEED="${SOAK_SEED:-}" SOAK_OPERATIONS="${SOAK_OPERATIONS:-}" CHANGES_SECONDS="${CHANGES_SECONDS:-}" \
 		TESTDIR="$source" TESTDATADIR="$source/tmp_check" TESTLOGDIR="$source/tmp_check/log" \
 		PGPORT=65432 PG_REGRESS="$pgxs/src/test/regress/pg_regress" \
 		prove -I "$pgxs/src/test/perl" -I "$source" "$@" ||
