@@ -35,6 +35,20 @@ never() {
 	fi
 }
 
+# copied PATTERN COPY: what a relcache entry may free while it is open is named only where it is copied
+copied() {
+	local pattern=$1 copy=$2 where
+	count=$((count + 1))
+	where=$(grep -nE "$pattern" src/*.[ch] | grep -vF "$copy" || true)
+	if [ -z "$where" ]; then
+		echo "ok $count - $pattern within $copy only"
+	else
+		echo "not ok $count - $pattern within $copy only"
+		while read -r line; do echo "# $line"; done <<<"$where"
+		failed=1
+	fi
+}
+
 only compat.h 'PG_VERSION_NUM'
 only statements.c 'SPI_prepare|SPI_keepplan'
 only statements.c 'SPI_execute_plan|SPI_execute_snapshot'
@@ -48,6 +62,9 @@ only layouts.c 'BuildIndexInfo'
 only advisory.c 'LockAcquire|SET_LOCKTAG_ADVISORY'
 # everybody can hold the locks of SQL's functions
 never 'pg_(try_)?advisory_' src/*.[ch] sql/*/*.sql
+copied 'trigdesc' 'CopyTriggerDesc(rel->trigdesc)'
+copied 'RelationGetFKeyList' 'copyObject(RelationGetFKeyList(rel))'
+never '\<rd_(fkeylist|indexlist|statlist|rsdesc|partkey|partdesc|options|indexprs|indpred|supportinfo|amcache)'
 never 'SPI_execute\(|SPI_exec\('
 # PostgreSQL's own answer, where our code stands in the place of its statement
 only rows.c 'errcode\(ERRCODE_T_R_SERIALIZATION_FAILURE\)'
