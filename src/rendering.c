@@ -365,7 +365,7 @@ typedef struct Parent
 } Parent;
 
 static const char *const parent_names[] = {"company", "content", "session"};
-static const Parent parents[lengthof(parent_names)] = {
+static const Parent parents[] = {
 	{"id", &lock_contents, &lock_company_sessions, &lock_company_renderings},
 	{"content_id", NULL, &lock_content_sessions, &lock_content_renderings},
 	{"session_id", NULL, NULL, &lock_session_renderings}
