@@ -281,7 +281,7 @@ BEGIN
       ERRCODE = 'object_not_in_prerequisite_state',
       MESSAGE = 'the rows of the table cannot be partitioned',
       DETAIL = format('There are %s.', v_obstacles),
-      HINT = 'Give them another created_at: SET studio_engine.maintenance = on, UPDATE, and RESET it.';
+      HINT = 'Give them another created_at: BEGIN, SET LOCAL studio_engine.maintenance = on, UPDATE, and COMMIT.';
   END IF;
 
   SELECT array_agg(b.statement ORDER BY b.step), array_agg(format(b.undo, v_history)) FILTER (WHERE b.undo IS NOT NULL)
