@@ -358,17 +358,17 @@ cancel_rendering(PG_FUNCTION_ARGS)
 /* a parent of renderings; NULL where nothing is to be locked */
 typedef struct Parent
 {
+	const char *name;
 	const char *id_column;
 	Statement  *lock_contents;
 	Statement  *lock_sessions;
 	Statement  *lock_renderings;
 } Parent;
 
-static const char *const parent_names[] = {"company", "content", "session"};
 static const Parent parents[] = {
-	{"id", &lock_contents, &lock_company_sessions, &lock_company_renderings},
-	{"content_id", NULL, &lock_content_sessions, &lock_content_renderings},
-	{"session_id", NULL, NULL, &lock_session_renderings}
+	{"company", "id", &lock_contents, &lock_company_sessions, &lock_company_renderings},
+	{"content", "content_id", NULL, &lock_content_sessions, &lock_content_renderings},
+	{"session", "session_id", NULL, NULL, &lock_session_renderings}
 };
 
 static const Parent *
@@ -376,7 +376,7 @@ parent_of_trigger(const TriggerData *data)
 {
 	for (int i = 0; i < (int) lengthof(parents); i++)
 	{
-		if (strcmp(data->tg_trigger->tgargs[0], parent_names[i]) == 0)
+		if (strcmp(data->tg_trigger->tgargs[0], parents[i].name) == 0)
 			return &parents[i];
 	}
 	refuse_value("the argument of the trigger", "company, content or session");
