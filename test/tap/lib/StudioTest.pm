@@ -17,7 +17,7 @@ use Test::More;
 use Time::HiRes qw(sleep);
 
 our @EXPORT = qw(
-  new_cluster prepare_database load_stub stub_path
+  new_cluster new_cluster_of prepare_database load_stub stub_path
   give_up run_sql query sql_ok refused_ok books_ok broken_invariants
   indexes_ok broken_indexes
   dump_text same_text alive_ok uuid_of kill_server
@@ -27,13 +27,19 @@ our @EXPORT = qw(
 # stand-in has rules for a role of that name.
 sub new_cluster
 {
-	my ($name, @settings) = @_;
+	return new_cluster_of('postgres', @_);
+}
+
+# ... or another role, as on Supabase.
+sub new_cluster_of
+{
+	my ($superuser, $name, @settings) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
 
-	$ENV{PGUSER} = 'postgres';
+	$ENV{PGUSER} = $superuser;
 	$node->init(
 		extra => [
-			'--username=postgres', '--encoding=UTF8', '--locale=C.UTF-8'
+			"--username=$superuser", '--encoding=UTF8', '--locale=C.UTF-8'
 		]);
 	$node->append_conf(
 		'postgresql.conf', join "\n",
