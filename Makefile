@@ -13,6 +13,12 @@ OBJS        = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 PGFILEDESC  = "studio_engine - back end of an AI content studio"
 PG_CPPFLAGS = -DSTUDIO_ENGINE_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS   = -Wall -Wextra -Wno-unused-parameter
+# What the server looks up by name is exported and nothing else: a library that is loaded before ours would
+# stand in for any other symbol of the same name, and ours for those of libraries that come later.  16 hides
+# the rest with -fvisibility=hidden; the headers of 15 do not mark what has to stay visible, so that a list is
+# given to the linker, by PostgreSQL's own rule for libpq, which is the same on every version and linker.
+# -Bsymbolic would keep others out of our calls, but not our names out of theirs.
+SHLIB_EXPORTS = exports.txt
 
 # --- the install script -------------------------------------------------
 # api/ is code and belongs to the extension; tables/ and attach/ are data
@@ -25,7 +31,7 @@ ATTACH      = $(filter-out sql/attach/90_auth.sql,$(sort $(wildcard sql/attach/*
 ATTACH_AUTH = sql/attach/90_auth.sql
 DATA        = $(wildcard sql/releases/*.sql) sql/stub/supabase_stub.sql sql/import/import_seed.sql
 DATA_built  = $(INSTALL_SQL)
-EXTRA_CLEAN = .typedefs test/output types
+EXTRA_CLEAN = .typedefs exports.txt exports.list test/output types
 
 # demo and test install what is missing, so they must start without PGXS
 PG_CONFIG ?= pg_config
@@ -52,6 +58,11 @@ $(INSTALL_SQL): sql/install/begin.sql $(API) $(TABLES) $(ATTACH) $(ATTACH_AUTH) 
 	  echo "IF current_setting('studio_setup.hooks')::boolean THEN"; cat $(ATTACH_AUTH); echo 'END IF;'; \
 	  echo 'END $$studio$$;'; \
 	  cat sql/install/release.sql; } > $@
+
+# the entry points; test/lint/symbols.sh compares them with the declarations in SQL
+exports.txt: $(OBJS:.o=.c) Makefile
+	{ echo Pg_magic_func; echo _PG_init; \
+	  sed -n 's/^PG_FUNCTION_INFO_V1(\(.*\));.*/\1\npg_finfo_\1/p' $(OBJS:.o=.c); } > $@
 
 # PGXS does not track headers
 $(OBJS): $(wildcard src/*.h) $(EXTENSION).control
@@ -84,11 +95,16 @@ types:
 lint:
 	test/run.sh lint
 
-# the typedef names that pg_bsd_indent needs are in our own debug information
-PGINDENT = pg_bsd_indent -bad -bap -bbb -bc -bl -cli1 -cp33 -cdb -nce -d0 -di12 \
+# Debian 12 has pg_bsd_indent 2.1.1, and the headers of PostgreSQL 16 and later come with 2.1.2.  These two leave
+# our sources alike as long as initializers of several lines stand in parentheses, see test/lint/indent.sh; others
+# may not.  The typedef names that it needs are in our own debug information.
+PG_BSD_INDENT ?= $(firstword $(wildcard $(addsuffix /pg_bsd_indent,$(subst :, ,$(PATH)) $(shell $(PG_CONFIG) --bindir 2>/dev/null))) pg_bsd_indent)
+PGINDENT = $(PG_BSD_INDENT) -bad -bap -bbb -bc -bl -cli1 -cp33 -cdb -nce -d0 -di12 \
 	-nfc1 -i4 -l79 -lp -lpl -nip -npro -sac -tpg -ts4 -U.typedefs
 
 indent: $(OBJS)
+	@$(PG_BSD_INDENT) --version | grep -q ' 2\.1\.[12] ' || \
+	  { echo 'make indent wants pg_bsd_indent 2.1.1 or 2.1.2, $(PG_BSD_INDENT) is another or not there' >&2; exit 1; }
 	objdump -Wi $(OBJS) | awk '/DW_TAG_typedef/ {t = 1; next} t && /DW_AT_name/ {sub(/.*: /, ""); print; t = 0}' | sort -u > .typedefs
 	for f in src/*.[ch]; do \
 	  $(PGINDENT) $$f $$f.tmp && sed -E 's/^([A-Za-z_][^ \t]*)[ \t]+\*$$/\1 */' $$f.tmp > $$f && rm $$f.tmp || exit 1; \

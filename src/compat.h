@@ -48,4 +48,11 @@
 #define compat_local_transaction() (MyProc->lxid)
 #endif
 
+/* before 16 the array of all parameters is guc.c's own, from then on a copy */
+#if PG_VERSION_NUM >= 160000
+#define compat_guc_variables(n) get_guc_variables(n)
+#else
+#define compat_guc_variables(n) (*(n) = GetNumConfigOptions(), get_guc_variables())
+#endif
+
 #endif							/* STUDIO_COMPAT_H */

@@ -17,6 +17,7 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
+#include "advisory.h"
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
@@ -36,10 +37,6 @@ PG_FUNCTION_INFO_V1(cleanup_expired_drafts);
 #define MAX_OPTIONS_SIZE (16 * 1024)
 #define MAX_CLEANUP 100000
 
-static Statement lock_token = {
-	.text = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('studio_engine.draft ' || $1, 0))",
-	.nargs = 1,.argtypes = {TEXTOID}
-};
 static Statement update_draft = {
 	.text = "UPDATE @extschema@.draft_prompts d"
 	"   SET prompt_text = $2, template_id = $3, options = $4, updated_at = pg_catalog.now(),"
@@ -90,15 +87,17 @@ static Statement delete_expired = {
  * back with a new snapshot.  SERIALIZABLE finds out by itself.
  */
 static void
-queue_for_token(const Arguments *token)
+queue_for_token(const char *token)
 {
+	Arguments	args = NO_ARGUMENTS;
 	uint64		seen;
 
-	statement_run(&lock_token, token);
+	advisory_lock(ADVISORY_DRAFT_TOKEN, token, strlen(token));
 	if (XactIsoLevel != XACT_REPEATABLE_READ)
 		return;
-	seen = statement_run(&select_draft, token);
-	if (statement_look(&select_draft, token) != seen)
+	argument_text(&args, token);
+	seen = statement_run(&select_draft, &args);
+	if (statement_look(&select_draft, &args) != seen)
 		ereport(ERROR,
 				(errcode(ERRCODE_STUDIO_CONFLICT),
 				 errmsg("draft was saved at the same time"),
@@ -134,20 +133,20 @@ check_token(FunctionCallInfo fcinfo, int argno)
 Datum
 save_draft_prompt(PG_FUNCTION_ARGS)
 {
-	Arguments	token = NO_ARGUMENTS;
 	Arguments	args = NO_ARGUMENTS;
 	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+	char	   *token;
 	Caller		caller;
 
 	caller_enter_anybody(&caller);
-	argument_text(&token, check_token(fcinfo, 0));
-	argument_text(&args, check_token(fcinfo, 0));
+	token = check_token(fcinfo, 0);
+	argument_text(&args, token);
 	argument_text(&args, check_text(fcinfo, 1, "p_prompt_text", 1, MAX_PROMPT_LENGTH));
 	argument_text(&args, check_text(fcinfo, 2, "p_template_id", 0, MAX_TEMPLATE_LENGTH));
 	argument_add(&args, check_options(fcinfo, 3), false);
 	argument_int32(&args, setting_int32("draft_lifetime_days", 7));
 
-	queue_for_token(&token);
+	queue_for_token(token);
 	if (statement_run(&update_draft, &args) == 0)
 		statement_run(&insert_draft, &args);
 	*id = result_uuid(1);

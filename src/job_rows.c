@@ -100,7 +100,10 @@ static const RowTrigger job_triggers[] = {
 	"EXECUTE FUNCTION studio_engine.keep_queue('jobs')"},
 	{"00_jobs_queue_truncate",
 		"AFTER TRUNCATE ON %.jobs FOR EACH STATEMENT "
-	"EXECUTE FUNCTION studio_engine.forget_queue('jobs')"}
+	"EXECUTE FUNCTION studio_engine.forget_queue('jobs')"},
+	{"tr_jobs_keep_worked_on",
+		"BEFORE DELETE ON %.jobs FOR EACH ROW "
+	"EXECUTE FUNCTION studio_engine.keep_worked_on('jobs')"}
 };
 
 /* never written */
@@ -169,7 +172,10 @@ static const RowTrigger studio_triggers[] = {
 	"EXECUTE FUNCTION studio_engine.keep_queue('studio_jobs')"},
 	{"00_studio_jobs_queue_truncate",
 		"AFTER TRUNCATE ON %.studio_jobs FOR EACH STATEMENT "
-	"EXECUTE FUNCTION studio_engine.forget_queue('studio_jobs')"}
+	"EXECUTE FUNCTION studio_engine.forget_queue('studio_jobs')"},
+	{"tr_studio_jobs_keep_worked_on",
+		"BEFORE DELETE ON %.studio_jobs FOR EACH ROW "
+	"EXECUTE FUNCTION studio_engine.keep_worked_on('studio_jobs')"}
 };
 
 /* never written */

@@ -9,6 +9,12 @@
  * Pitfall: not everything is looked at.  A trigger function that is replaced
  * while a session knows the table is not noticed; that takes a superuser.
  *
+ * Pitfall: whatever reads a catalog may hear of a change of the table, and then
+ * its relcache entry is built anew although it is open.  The entry, rd_rel and
+ * what belongs to an open index stay where they are, and a tuple descriptor
+ * stays until the transaction ends; all else is freed, triggers and foreign
+ * keys among it, and is copied before it is walked.
+ *
  * Locks: the one that is asked for, on the table; it stays.
  */
 #include "postgres.h"
@@ -67,10 +73,10 @@ is_kind_of_table(Relation rel)
 static bool
 owner_may_write(const RowTable *table, Relation rel)
 {
-	AclMode		needed = ACL_SELECT |
-	(table->inserts ? ACL_INSERT : 0) |
-	(table->updates ? ACL_UPDATE : 0) |
-	(table->deletes ? ACL_DELETE : 0);
+	AclMode		needed = (ACL_SELECT |
+						  (table->inserts ? ACL_INSERT : 0) |
+						  (table->updates ? ACL_UPDATE : 0) |
+						  (table->deletes ? ACL_DELETE : 0));
 	Oid			owner = engine_owner();
 
 	return rel->rd_rel->relowner == owner &&
@@ -203,8 +209,9 @@ is_idle_trigger(const RowTable *table, const Trigger *trigger)
 }
 
 static bool
-has_our_triggers(const RowTable *table, const TriggerDesc *triggers)
+has_our_triggers(const RowTable *table, Relation rel)
 {
+	TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
 	int			ours = 0;
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
@@ -237,9 +244,10 @@ is_our_parent(const RowTable *table, const ForeignKeyCacheInfo *fkey)
 static bool
 has_our_parents(const RowTable *table, Relation rel)
 {
+	List	   *fkeys = copyObject(RelationGetFKeyList(rel));
 	ListCell   *cell;
 
-	foreach(cell, RelationGetFKeyList(rel))
+	foreach(cell, fkeys)
 	{
 		ForeignKeyCacheInfo *fkey = lfirst(cell);
 
@@ -376,8 +384,8 @@ static bool
 is_lookup(const RowLookup *lookup, const RowIndex *place, TupleDesc desc)
 {
 	Relation	index = index_open(place->oid, AccessShareLock);
-	bool		same = strcmp(RelationGetRelationName(index), lookup->name) == 0 &&
-	has_our_keys(lookup, index) && holds_our_rows(lookup, place->info->ii_Predicate, desc);
+	bool		same = (strcmp(RelationGetRelationName(index), lookup->name) == 0 &&
+						has_our_keys(lookup, index) && holds_our_rows(lookup, place->info->ii_Predicate, desc));
 
 	index_close(index, AccessShareLock);
 	return same;
@@ -421,7 +429,7 @@ find_obstacle(RowLayout *layout, const RowTable *table, Relation rel)
 		return "other columns";
 	if (!has_our_defaults(table, rel))
 		return "other defaults";
-	if (!has_our_triggers(table, rel->trigdesc))
+	if (!has_our_triggers(table, rel))
 		return "other triggers";
 	if (!has_our_parents(table, rel))
 		return "other foreign keys";

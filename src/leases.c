@@ -433,6 +433,19 @@ give_back(const Lease *lease, const char *outcome, const TimestampTz *due_at)
 }
 
 /*
+ * Has a worker a lease, be it an expired one that nobody took away?  The answer
+ * holds until the transaction ends.  Call it with the job locked.
+ */
+bool
+lease_is_out(const QueueSystem *system, const pg_uuid_t *job_id)
+{
+	Lease		lease = {.system = system,.job_id = *job_id};
+	LeaseRow	row = {.leased = false};
+
+	return lock_row(&lock_lease, &lease, &row) && row.leased;
+}
+
+/*
  * Ask the worker that has a job to stop; false when nobody has it.  Call it
  * with the job locked.
  */

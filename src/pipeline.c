@@ -7,7 +7,9 @@
  * check the flow, stamp times and write the event of each change.
  *
  * Pitfall: a run id is a text that its caller chose, in one name space for all
- * users.  A user who names somebody else's run is told no more than that.
+ * users.  A user who names somebody else's run is told no more than that; a
+ * service that meets a run of another owner than it asks for must not get it,
+ * since a user may have chosen an id that services are known to use.
  *
  * Lock order: the advisory lock of a user's runs, user, run, then its events
  * and artifacts.
@@ -22,6 +24,7 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+#include "advisory.h"
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
@@ -53,11 +56,6 @@ PG_FUNCTION_INFO_V1(pipeline_delete_old_events);
 #define MAX_ATTEMPTS 10
 
 static Statement make_run_id = {.text = "SELECT pg_catalog.gen_random_uuid()::pg_catalog.text"};
-static Statement queue_for_runs = {
-	.text = "SELECT pg_catalog.pg_advisory_xact_lock("
-	"pg_catalog.hashtextextended('studio_engine.runs ' || $1::pg_catalog.text, 0))",
-	.nargs = 1,.argtypes = {UUIDOID}
-};
 static Statement count_active_runs = {
 	.by_index = true,
 	.text = "SELECT pg_catalog.count(*)::pg_catalog.int4 FROM pipeline.jobs j"
@@ -70,10 +68,10 @@ static Statement insert_run = {
 	.nargs = 3,.argtypes = {TEXTOID, JSONBOID, UUIDOID}
 };
 
-/* no owner in the question matches any */
+/* the owner is content as well: no owner is another one than a user */
 static Statement compare_run = {
 	.by_index = true,
-	.text = "SELECT j.owner_id IS NOT DISTINCT FROM COALESCE($3, j.owner_id), j.project_spec = $2"
+	.text = "SELECT j.owner_id IS NOT DISTINCT FROM $3, j.project_spec = $2"
 	"  FROM pipeline.jobs j WHERE j.run_id = $1",
 	.nargs = 3,.argtypes = {TEXTOID, JSONBOID, UUIDOID}
 };
@@ -205,12 +203,8 @@ run_as_jsonb(const char *run_id)
 static void
 queue_user(const Caller *caller)
 {
-	Arguments	args = NO_ARGUMENTS;
-
-	if (caller->service)
-		return;
-	argument_uuid(&args, &caller->uid);
-	statement_run(&queue_for_runs, &args);
+	if (!caller->service)
+		advisory_lock(ADVISORY_USER_RUNS, caller->uid.data, UUID_LEN);
 }
 
 static void
@@ -270,7 +264,8 @@ is_same_run(const Caller *caller, const char *run_id, const Arguments *args)
 		ereport(ERROR,
 				(errcode(ERRCODE_STUDIO_CONFLICT),
 				 errmsg("run is there already with other content"),
-				 errdetail("Run %s.", run_id)));
+				 errdetail("Run %s.", run_id),
+				 errhint("Take another id, or NULL for a random one.")));
 	return true;
 }
 

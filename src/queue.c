@@ -30,6 +30,7 @@
 
 #include "caller.h"
 #include "checks.h"
+#include "errors.h"
 #include "queue.h"
 #include "queue_rows.h"
 #include "restore.h"
@@ -38,6 +39,7 @@
 
 PG_FUNCTION_INFO_V1(keep_queue);
 PG_FUNCTION_INFO_V1(forget_queue);
+PG_FUNCTION_INFO_V1(keep_worked_on);
 PG_FUNCTION_INFO_V1(claim_jobs);
 
 #define MAX_CLAIM 1000
@@ -478,6 +480,109 @@ forget_queue(PG_FUNCTION_ARGS)
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(NULL);
+}
+
+/* ------------------------------------------------------------------------
+ * Jobs that users may not delete
+ * ------------------------------------------------------------------------ */
+
+/* Has somebody begun with it, with or without a lease, and not ended? */
+static bool
+is_worked_on(const QueueSystem *system, const Doomed *job)
+{
+	Answer	   *outer;
+	bool		leased;
+
+	if (!is_open(system, job->state))
+		return false;
+	if (job->state > system->first_open)
+		return true;
+	/* a scope of its own frees what it used */
+	outer = statements_begin();
+	leased = lease_is_out(system, &job->id);
+	statements_end(outer);
+	return leased;
+}
+
+/*
+ * Refuse to let go of locked jobs while somebody works on one of them: he would
+ * work for nothing, and what he has delivered could have been read.  A claim
+ * that comes later passes by.
+ */
+void
+queue_refuse_worked_on(const QueueSystem *system, const List *jobs)
+{
+	ListCell   *cell;
+
+	foreach(cell, jobs)
+	{
+		const Doomed *job = lfirst(cell);
+
+		if (is_worked_on(system, job))
+			ereport(ERROR,
+					(errcode(ERRCODE_STUDIO_CONFLICT),
+					 errmsg("a worker has this job"),
+					 errdetail("Job %s of %s.", uuid_text(&job->id), system->name),
+					 errhint("Cancel the job, and delete it when the worker has stopped.")));
+	}
+}
+
+/* a list of Doomed, and the system that knows their states */
+typedef struct DoomedJobs
+{
+	const QueueSystem *system;
+	List	   *jobs;
+} DoomedJobs;
+
+static void
+collect_doomed(HeapTuple row, TupleDesc desc, void *arg)
+{
+	DoomedJobs *doomed = arg;
+	Doomed	   *job = palloc(sizeof(Doomed));
+	bool		isnull;
+
+	job->id = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
+	job->state = flow_state(doomed->system->flow, SPI_getvalue(row, desc, 2));
+	doomed->jobs = lappend(doomed->jobs, job);
+}
+
+/*
+ * Lock jobs by a statement whose columns are id and status.
+ */
+List *
+queue_lock_doomed(const QueueSystem *system, Statement *statement, const Arguments *args)
+{
+	DoomedJobs	doomed = {.system = system,.jobs = NIL};
+
+	statement_run_each(statement, args, collect_doomed, &doomed);
+	return doomed.jobs;
+}
+
+/*
+ * keep_worked_on(system) returns trigger: BEFORE DELETE on a table of jobs.
+ * Only a BEFORE trigger knows who asks: in a cascade it runs as the owner of
+ * the table, as the cascade does, and an AFTER trigger as who began with it.
+ */
+Datum
+keep_worked_on(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_DELETE, 1);
+	TupleDesc	desc = RelationGetDescr(data->tg_relation);
+	const QueueSystem *system = system_of_trigger(data);
+	bool		service = caller_is_service();
+	Doomed		job = {
+		.id = row_get_uuid(desc, data->tg_trigtuple, system->flow->id_column),
+		.state = state_of(system, desc, data->tg_trigtuple)
+	};
+	Caller		caller;
+
+	if (!restoring() && !service)
+	{
+		caller_enter_trigger(&caller);
+		queue_refuse_worked_on(system, list_make1(&job));
+		caller_leave(&caller);
+	}
+	return PointerGetDatum(data->tg_trigtuple);
 }
 
 /* ------------------------------------------------------------------------

@@ -60,6 +60,16 @@ extern const QueueSystem *queue_check_name(FunctionCallInfo fcinfo, int argno, c
 
 extern void queue_note_update(const QueueSystem *system, TupleDesc desc, HeapTuple old, HeapTuple new);
 
+/* A job whose deletion takes something from who works on it. */
+typedef struct Doomed
+{
+	pg_uuid_t	id;
+	int			state;
+} Doomed;
+
+extern List *queue_lock_doomed(const QueueSystem *system, Statement *statement, const Arguments *args);
+extern void queue_refuse_worked_on(const QueueSystem *system, const List *jobs);
+
 /* The lease with which a worker came. */
 typedef struct Lease
 {
@@ -88,6 +98,7 @@ extern bool lease_replays_end(LeaseState state, const Lease *lease);
 extern bool lease_fails(const QueueSystem *system, const pg_uuid_t *job_id,
 						FunctionCallInfo fcinfo, int retryable_argno, int token_argno, JobError *error);
 extern Datum lease_mark_cancelling(Datum job);
+extern bool lease_is_out(const QueueSystem *system, const pg_uuid_t *job_id);
 extern bool lease_request_cancel(const QueueSystem *system, const pg_uuid_t *job_id, const char *reason);
 pg_noreturn extern void refuse_lease(const pg_uuid_t *job_id);
 

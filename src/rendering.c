@@ -9,22 +9,25 @@
  * Pitfall: a rendering belongs to a session and not to a user.  user_id says
  * who asked for it, and may be NULL; it counts for taking turns alone.
  *
- * Lock order: session, rendering, its row in the queue.
+ * Lock order: content, session, rendering, its row in the queue.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/rel.h"
 
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
 #include "monitor.h"
 #include "queue.h"
+#include "restore.h"
 #include "triggers.h"
 #include "workflow.h"
 
+PG_FUNCTION_INFO_V1(keep_renderings);
 PG_FUNCTION_INFO_V1(update_rendering);
 PG_FUNCTION_INFO_V1(complete_rendering);
 PG_FUNCTION_INFO_V1(fail_rendering);
@@ -98,6 +101,43 @@ static Statement requeue_rendering = {
 static Statement count_rendering_retry = {
 	.by_index = true,
 	.text = "UPDATE @extschema@.mm_rendering_queue SET retry_count = retry_count + 1 WHERE render_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+
+/* what a row takes along when it is deleted, in the order of locks */
+static Statement lock_contents = {
+	.by_index = true,
+	.text = "SELECT 1 FROM @extschema@.cm_module_content c WHERE c.company_id = $1 ORDER BY c.content_id FOR UPDATE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement lock_company_sessions = {
+	.by_index = true,
+	.text = "SELECT 1 FROM @extschema@.mm_multimedia_sessions s WHERE s.company_id = $1 ORDER BY s.session_id FOR UPDATE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement lock_content_sessions = {
+	.by_index = true,
+	.text = "SELECT 1 FROM @extschema@.mm_multimedia_sessions s WHERE s.content_id = $1 ORDER BY s.session_id FOR UPDATE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+
+#define LOCK_RENDERINGS(column) \
+	"SELECT r.render_id, r.status FROM @extschema@.mm_rendering_queue r" \
+	" WHERE " column " = $1 ORDER BY r.render_id FOR UPDATE"
+
+static Statement lock_company_renderings = {
+	.by_index = true,
+	.text = LOCK_RENDERINGS("r.company_id"),
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement lock_content_renderings = {
+	.by_index = true,
+	.text = LOCK_RENDERINGS("r.content_id"),
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement lock_session_renderings = {
+	.by_index = true,
+	.text = LOCK_RENDERINGS("r.session_id"),
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_statistics = {
@@ -310,6 +350,77 @@ cancel_rendering(PG_FUNCTION_ARGS)
 
 	PG_RETURN_DATUM(result);
 }
+
+/* ------------------------------------------------------------------------
+ * What a rendering belongs to is deleted
+ * ------------------------------------------------------------------------ */
+
+/* a parent of renderings; NULL where nothing is to be locked */
+typedef struct Parent
+{
+	const char *name;
+	const char *id_column;
+	Statement  *lock_contents;
+	Statement  *lock_sessions;
+	Statement  *lock_renderings;
+} Parent;
+
+static const Parent parents[] = {
+	{"company", "id", &lock_contents, &lock_company_sessions, &lock_company_renderings},
+	{"content", "content_id", NULL, &lock_content_sessions, &lock_content_renderings},
+	{"session", "session_id", NULL, NULL, &lock_session_renderings}
+};
+
+static const Parent *
+parent_of_trigger(const TriggerData *data)
+{
+	for (int i = 0; i < (int) lengthof(parents); i++)
+	{
+		if (strcmp(data->tg_trigger->tgargs[0], parents[i].name) == 0)
+			return &parents[i];
+	}
+	refuse_value("the argument of the trigger", "company, content or session");
+}
+
+static void
+refuse_rendered_on(const Parent *parent, const pg_uuid_t *id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, id);
+	if (parent->lock_contents)
+		statement_run(parent->lock_contents, &args);
+	if (parent->lock_sessions)
+		statement_run(parent->lock_sessions, &args);
+	queue_refuse_worked_on(&rendering_queue, queue_lock_doomed(&rendering_queue, parent->lock_renderings, &args));
+}
+
+/*
+ * keep_renderings(parent) returns trigger: BEFORE DELETE on companies,
+ * cm_module_content and mm_multimedia_sessions.  Where the owner lets users
+ * delete these, a renderer must not lose what it works on.
+ */
+Datum
+keep_renderings(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_DELETE, 1);
+	const Parent *parent = parent_of_trigger(data);
+	pg_uuid_t	id = row_get_uuid(RelationGetDescr(data->tg_relation), data->tg_trigtuple, parent->id_column);
+	bool		service = caller_is_service();
+	Caller		caller;
+
+	if (!restoring() && !service)
+	{
+		caller_enter_trigger(&caller);
+		refuse_rendered_on(parent, &id);
+		caller_leave(&caller);
+	}
+	return PointerGetDatum(data->tg_trigtuple);
+}
+
+/* ------------------------------------------------------------------------
+ * Tried again
+ * ------------------------------------------------------------------------ */
 
 static void
 requeue(void *render_id)

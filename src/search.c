@@ -340,6 +340,7 @@ refresh_content_search(PG_FUNCTION_ARGS)
 	ListCell   *cell;
 	char	   *name;
 	Oid			configuration;
+	int32		refreshed;
 
 	caller_enter_service(&caller);
 	configuration = require_configuration(&name);
@@ -348,7 +349,8 @@ refresh_content_search(PG_FUNCTION_ARGS)
 	stale = statement_run_uuids(&select_stale, &args);
 	foreach(cell, stale)
 		refresh_content(lfirst(cell), configuration, name);
+	refreshed = list_length(stale);
 	caller_leave(&caller);
 
-	PG_RETURN_INT32(list_length(stale));
+	PG_RETURN_INT32(refreshed);
 }

@@ -24,12 +24,13 @@ _PG_init(void)
 {
 	DefineCustomBoolVariable("studio_engine.maintenance",
 							 "Lets the triggers of studio_engine stand down.",
-							 "Heeded only in sessions of a superuser or of the owner of the data.",
+							 "Heeded in sessions of a superuser or of the owner of the data, in the transaction that sets it or as an option of the connection.",
 							 &maintenance_mode,
 							 false,
 							 PGC_USERSET,
 							 GUC_NOT_IN_SAMPLE,
-							 NULL, NULL, NULL);
+							 maintenance_check, NULL, NULL);
+	maintenance_loaded();
 
 	DefineCustomBoolVariable("studio_engine.direct_rows",
 							 "Lets studio_engine write the rows of its hottest tables without SQL.",

@@ -60,7 +60,7 @@ static const char manual_steps[] =
 
 static Statement lock_project_jobs = {
 	.by_index = true,
-	.text = "SELECT 1 FROM @extschema@.jobs j WHERE j.project_id = $1 ORDER BY j.id FOR UPDATE",
+	.text = "SELECT j.id, j.status FROM @extschema@.jobs j WHERE j.project_id = $1 ORDER BY j.id FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_job = {
@@ -253,7 +253,9 @@ write_failure(const pg_uuid_t *job_id, const JobError *error)
 }
 
 /*
- * lock_jobs_of_project() returns trigger: BEFORE DELETE on projects.
+ * lock_jobs_of_project() returns trigger: BEFORE DELETE on projects.  A user
+ * has to cancel what somebody works on; services, and who deletes the user,
+ * need not.
  */
 Datum
 lock_jobs_of_project(PG_FUNCTION_ARGS)
@@ -261,13 +263,17 @@ lock_jobs_of_project(PG_FUNCTION_ARGS)
 	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_DELETE, 0);
 	pg_uuid_t	project_id = row_get_uuid(RelationGetDescr(data->tg_relation), data->tg_trigtuple, "id");
 	Arguments	args = NO_ARGUMENTS;
+	bool		service = caller_is_service();
+	List	   *jobs;
 	Caller		caller;
 
 	if (!restoring())
 	{
 		argument_uuid(&args, &project_id);
 		caller_enter_trigger(&caller);
-		statement_run(&lock_project_jobs, &args);
+		jobs = queue_lock_doomed(&video_queue, &lock_project_jobs, &args);
+		if (!service)
+			queue_refuse_worked_on(&video_queue, jobs);
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(data->tg_trigtuple);

@@ -110,7 +110,7 @@ suite_valgrind() {
 
 # These make clusters of their own, below TMPDIR and TESTDATADIR.
 prove_tap() {
-	as_server env SOAK_SEED="${SOAK_SEED:-}" SOAK_OPERATIONS="${SOAK_OPERATIONS:-}" \
+	as_server env SOAK_SEED="${SOAK_SEED:-}" SOAK_OPERATIONS="${SOAK_OPERATIONS:-}" CHANGES_SECONDS="${CHANGES_SECONDS:-}" \
 		TESTDIR="$source" TESTDATADIR="$source/tmp_check" TESTLOGDIR="$source/tmp_check/log" \
 		PGPORT=65432 PG_REGRESS="$pgxs/src/test/regress/pg_regress" \
 		prove -I "$pgxs/src/test/perl" -I "$source" "$@" ||

@@ -34,7 +34,7 @@ CREATE FUNCTION studio_engine.restoring() RETURNS boolean
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'studio_restoring'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.restoring() IS
-'Do the triggers of the data layer stand down? True while a dump is loaded, or with studio_engine.maintenance = on, for a session of a superuser or of the owner of the data.';
+'Do the triggers of the data layer stand down? True while a dump is loaded, or with studio_engine.maintenance = on until the end of the transaction that sets it (or as an option of the connection), for a session of a superuser or of the owner of the data.';
 
 CREATE FUNCTION studio_engine.yield_to_restored_row() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'yield_to_restored_row'

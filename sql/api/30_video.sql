@@ -4,7 +4,7 @@ CREATE FUNCTION studio_engine.lock_jobs_of_project() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'lock_jobs_of_project'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.lock_jobs_of_project() IS
-'Trigger, BEFORE DELETE on projects: locks the jobs of the project before the cascade reaches an account, so that the lock order stays job, account.';
+'Trigger, BEFORE DELETE on projects: locks the jobs of the project before the cascade reaches an account, so that the lock order stays job, account. Refuses a user while a worker has one of them, or one is in a stage between QUEUED and its end (PT409); he may cancel it. Services, cascades and superusers pass.';
 
 CREATE FUNCTION @extschema@.create_job(p_project_id uuid, p_cost_credits integer, p_priority integer DEFAULT 0) RETURNS uuid
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_job'

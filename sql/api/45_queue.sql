@@ -8,6 +8,13 @@ CREATE FUNCTION studio_engine.keep_queue()
 COMMENT ON FUNCTION studio_engine.keep_queue() IS
 'Trigger, AFTER INSERT, UPDATE or DELETE on a table of jobs, argument: the table. Keeps studio_engine.queue: a job that has work to do is in it, one that has ended is not, and whoever had it has it no more.';
 
+CREATE FUNCTION studio_engine.keep_worked_on()
+  RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'keep_worked_on'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION studio_engine.keep_worked_on() IS
+'Trigger, BEFORE DELETE on a table of jobs, argument: the table. Refuses a user whom the owner lets delete jobs while a worker has the job, or it is in a stage between the first and the last (PT409); he may cancel it. Services, cascades and superusers pass.';
+
 CREATE FUNCTION studio_engine.forget_queue()
   RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'forget_queue'
@@ -93,7 +100,7 @@ COMMENT ON FUNCTION studio_engine.open_jobs() IS
 'The jobs that have work to do, and so belong into studio_engine.queue. The owner of the data.';
 
 CREATE FUNCTION studio_engine.rebuild_queue_as_owner() RETURNS integer
-  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET lock_timeout = '5s' AS $$
 DECLARE
   v_added integer;
 BEGIN
@@ -137,4 +144,4 @@ COMMENT ON FUNCTION studio_engine.rebuild_queue_as_owner() IS
 CREATE FUNCTION studio_engine.rebuild_queue() RETURNS integer
   LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'rebuild_queue';
 COMMENT ON FUNCTION studio_engine.rebuild_queue() IS
-'Mends studio_engine.queue after the tables of jobs were changed with triggers off: removes what has ended, with its lease, and the attempts of jobs that are gone, corrects priorities and owners, adds what is missing, by its age and without a turn. Returns how many were added. Writers wait meanwhile. The owner of the data.';
+'Mends studio_engine.queue after the tables of jobs were changed with triggers off: removes what has ended, with its lease, and the attempts of jobs that are gone, corrects priorities and owners, adds what is missing, by its age and without a turn. Returns how many were added. Writers wait meanwhile. The owner of the data; 55P03 somebody wrote to a table of jobs, and did not end, for five seconds: repeat it.';

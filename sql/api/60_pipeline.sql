@@ -54,7 +54,7 @@ CREATE FUNCTION pipeline.create_job(p_run_id text, p_project_spec jsonb, p_owner
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'pipeline_create_job'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION pipeline.create_job(text, jsonb, uuid) IS
-'Makes a run, pending. p_run_id: 1 to 255 characters, NULL makes one up; p_project_spec: at most 1 MB; p_owner_id: NULL is the caller, for a service nobody. The same p_run_id and content again: the run as it is now. Returns the run. A user for himself, or a service; 22004, 22023, 42501 for somebody else or a run of somebody else, PT404 no such user, PT409 the run is there with other content, PT429 a user has too many active runs (setting max_active_runs).';
+'Makes a run, pending. p_run_id: 1 to 255 characters, NULL makes one up; p_project_spec: at most 1 MB; p_owner_id: NULL is the caller, for a service nobody. The same p_run_id, owner and content again: the run as it is now. Returns the run. A user for himself, or a service; 22004, 22023, 42501 for somebody else or a run of somebody else, PT404 no such user, PT409 the run is there with other content or, for a service, another owner (NULL is one of them), PT429 a user has too many active runs (setting max_active_runs).';
 
 CREATE FUNCTION pipeline.get_job(p_run_id text) RETURNS jsonb
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'pipeline_get_job'

@@ -115,7 +115,7 @@ COMMENT ON FUNCTION studio_engine.table_belongings(text) IS
 'What job_events or logs has by its name (owner, indexes, foreign keys, triggers, policies, grants, publications), as statements that give it to the table of that name, and that take it from the table %s; in order of step.';
 
 CREATE FUNCTION studio_engine.add_partitions_as_owner(p_table text, p_ahead integer) RETURNS integer
-  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET lock_timeout = '5s' AS $$
 DECLARE
   v_parent text;
   v_style text := current_setting('datestyle');
@@ -183,10 +183,10 @@ COMMENT ON FUNCTION studio_engine.add_partitions_as_owner(text, integer) IS
 CREATE FUNCTION studio_engine.add_partitions(p_table text, p_ahead integer DEFAULT 3) RETURNS integer
   LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'add_partitions';
 COMMENT ON FUNCTION studio_engine.add_partitions(text, integer) IS
-'Adds the partitions of p_table (job_events, logs) up to p_ahead (0 to 120) months after this one, months in UTC, and moves rows there that the default partition has of them. Returns how many were added. Call it every month, or every night. The owner of the data; 22004, 22023, 55000 the table is not partitioned. Blocks changes of the table that the rows refer to until the transaction ends; one that ends with 40P01 is repeated.';
+'Adds the partitions of p_table (job_events, logs) up to p_ahead (0 to 120) months after this one, months in UTC, and moves rows there that the default partition has of them. Returns how many were added. Call it every month, or every night. The owner of the data; 22004, 22023, 55000 the table is not partitioned. Blocks changes of the table that the rows refer to until the transaction ends; one that ends with 40P01, or with 55P03 since somebody had the table open for five seconds, is repeated.';
 
 CREATE FUNCTION studio_engine.detach_partitions_as_owner(p_table text, p_older_than interval, p_limit integer) RETURNS integer
-  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET lock_timeout = '5s' AS $$
 DECLARE
   v_parent text;
   v_style text := current_setting('datestyle');
@@ -229,10 +229,10 @@ COMMENT ON FUNCTION studio_engine.detach_partitions_as_owner(text, interval, int
 CREATE FUNCTION studio_engine.detach_partitions(p_table text, p_older_than interval, p_limit integer DEFAULT 1) RETURNS integer
   LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'detach_partitions';
 COMMENT ON FUNCTION studio_engine.detach_partitions(text, interval, integer) IS
-'Detaches the partitions of p_table (job_events, logs) in which everything is older than p_older_than, the oldest first, at most p_limit (1 to 1000). They stay as tables in schema studio_engine, to be dumped or dropped, and their rows still go with the run or job that they refer to. Returns how many. The owner of the data; 22004, 22023. Blocks the table for a moment.';
+'Detaches the partitions of p_table (job_events, logs) in which everything is older than p_older_than, the oldest first, at most p_limit (1 to 1000). They stay as tables in schema studio_engine, to be dumped or dropped, and their rows still go with the run or job that they refer to. Returns how many. The owner of the data; 22004, 22023, 55P03 somebody had the table open for five seconds, in which others waited behind: repeat it. Blocks the table for a moment.';
 
 CREATE FUNCTION studio_engine.partition_by_month_as_owner(p_table text, p_ahead integer) RETURNS integer
-  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET lock_timeout = '5s' AS $$
 DECLARE
   v_name text;
   v_schema text;
@@ -281,7 +281,7 @@ BEGIN
       ERRCODE = 'object_not_in_prerequisite_state',
       MESSAGE = 'the rows of the table cannot be partitioned',
       DETAIL = format('There are %s.', v_obstacles),
-      HINT = 'Give them another created_at: SET studio_engine.maintenance = on, UPDATE, and RESET it.';
+      HINT = 'Give them another created_at: BEGIN, SET LOCAL studio_engine.maintenance = on, UPDATE, and COMMIT.';
   END IF;
 
   SELECT array_agg(b.statement ORDER BY b.step), array_agg(format(b.undo, v_history)) FILTER (WHERE b.undo IS NOT NULL)
@@ -323,4 +323,4 @@ COMMENT ON FUNCTION studio_engine.partition_by_month_as_owner(text, integer) IS
 CREATE FUNCTION studio_engine.partition_by_month(p_table text, p_ahead integer DEFAULT 3) RETURNS integer
   LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'partition_by_month';
 COMMENT ON FUNCTION studio_engine.partition_by_month(text, integer) IS
-'Converts p_table (job_events, logs) into a table that is partitioned by month of created_at, in UTC, and adds the months up to p_ahead after this one. The rows so far become one partition, without a copy. The primary key becomes (id, created_at), so ON CONFLICT (id) and references to id end. One transaction that locks the table and the one it refers to, reads all rows twice or three times and builds one or two indexes. Returns how many months were added; again: adds what is missing. The owner of the data; 22004, 22023, 0A000 a view or another object is in the way, 55000 rows without created_at or of the future.';
+'Converts p_table (job_events, logs) into a table that is partitioned by month of created_at, in UTC, and adds the months up to p_ahead after this one. The rows so far become one partition, without a copy. The primary key becomes (id, created_at), so ON CONFLICT (id) and references to id end. One transaction that locks the table and the one it refers to, reads all rows twice or three times and builds one or two indexes. Returns how many months were added; again: adds what is missing. The owner of the data; 22004, 22023, 0A000 a view or another object is in the way, 55000 rows without created_at or of the future, 55P03 somebody had one of the tables open for five seconds, in which others waited behind: repeat it.';

@@ -14,6 +14,12 @@ CREATE FUNCTION studio_engine.count_assets() RETURNS trigger
 COMMENT ON FUNCTION studio_engine.count_assets() IS
 'Trigger, AFTER each statement on mm_multimedia_assets, with transition tables: adds to and takes from the counters of the sessions concerned, which it locks in the order of their ids.';
 
+CREATE FUNCTION studio_engine.keep_renderings() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'keep_renderings'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION studio_engine.keep_renderings() IS
+'Trigger, BEFORE DELETE on mm_multimedia_sessions, cm_module_content and companies: a user whom the owner lets delete these is refused while a renderer works on one of their renderings (PT409). The argument is session, content or company.';
+
 CREATE FUNCTION @extschema@.create_multimedia_session(
     p_content_id uuid, p_module_name text DEFAULT NULL, p_employee_name text DEFAULT NULL,
     p_session_type text DEFAULT 'full_generation', p_generation_config jsonb DEFAULT '{}',

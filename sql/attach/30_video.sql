@@ -35,6 +35,10 @@ CREATE OR REPLACE TRIGGER "00_jobs_return_hold"
   AFTER DELETE ON @extschema@.jobs
   FOR EACH ROW EXECUTE FUNCTION studio_engine.return_hold_of_deleted_job();
 
+CREATE OR REPLACE TRIGGER tr_jobs_keep_worked_on
+  BEFORE DELETE ON @extschema@.jobs
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.keep_worked_on('jobs');
+
 CREATE OR REPLACE TRIGGER "00_jobs_queue"
   AFTER INSERT OR DELETE ON @extschema@.jobs
   FOR EACH ROW EXECUTE FUNCTION studio_engine.keep_queue('jobs');

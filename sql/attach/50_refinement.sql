@@ -15,6 +15,10 @@ CREATE OR REPLACE TRIGGER tr_studio_jobs_limit
   AFTER INSERT ON @extschema@.studio_jobs
   FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_studio_jobs();
 
+CREATE OR REPLACE TRIGGER tr_studio_jobs_keep_worked_on
+  BEFORE DELETE ON @extschema@.studio_jobs
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.keep_worked_on('studio_jobs');
+
 CREATE OR REPLACE TRIGGER "00_studio_jobs_queue"
   AFTER INSERT OR DELETE ON @extschema@.studio_jobs
   FOR EACH ROW EXECUTE FUNCTION studio_engine.keep_queue('studio_jobs');

@@ -70,6 +70,10 @@ CREATE OR REPLACE TRIGGER tr_mm_rendering_queue_workflow
   BEFORE INSERT OR UPDATE ON @extschema@.mm_rendering_queue
   FOR EACH ROW EXECUTE FUNCTION studio_engine.enforce_workflow('mm_rendering_queue');
 
+CREATE OR REPLACE TRIGGER tr_mm_rendering_queue_keep_worked_on
+  BEFORE DELETE ON @extschema@.mm_rendering_queue
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.keep_worked_on('mm_rendering_queue');
+
 CREATE OR REPLACE TRIGGER "00_mm_rendering_queue_queue"
   AFTER INSERT OR DELETE ON @extschema@.mm_rendering_queue
   FOR EACH ROW EXECUTE FUNCTION studio_engine.keep_queue('mm_rendering_queue');
@@ -91,6 +95,20 @@ CREATE OR REPLACE TRIGGER tr_mm_rendering_queue_updated
 CREATE OR REPLACE TRIGGER tr_mm_rendering_queue_company
   BEFORE INSERT OR UPDATE ON @extschema@.mm_rendering_queue
   FOR EACH ROW EXECUTE FUNCTION studio_engine.inherit_company('session');
+
+CREATE OR REPLACE TRIGGER tr_mm_multimedia_sessions_keep_renderings
+  BEFORE DELETE ON @extschema@.mm_multimedia_sessions
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.keep_renderings('session');
+
+CREATE OR REPLACE TRIGGER tr_cm_module_content_keep_renderings
+  BEFORE DELETE ON @extschema@.cm_module_content
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.keep_renderings('content');
+
+IF (SELECT m.value FROM studio_engine.meta m WHERE m.name = 'companies') = 'own' THEN
+  CREATE OR REPLACE TRIGGER tr_companies_keep_renderings
+    BEFORE DELETE ON @extschema@.companies
+    FOR EACH ROW EXECUTE FUNCTION studio_engine.keep_renderings('company');
+END IF;
 
 CREATE OR REPLACE TRIGGER tr_mm_multimedia_sessions_counters
   BEFORE INSERT OR UPDATE ON @extschema@.mm_multimedia_sessions

@@ -126,7 +126,7 @@ ALTER TABLE @extschema@.job_steps ENABLE ROW LEVEL SECURITY;
 ALTER TABLE @extschema@.assets ENABLE ROW LEVEL SECURITY;
 ALTER TABLE @extschema@.logs ENABLE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE @extschema@.projects IS 'What a user wants a video of';
+COMMENT ON TABLE @extschema@.projects IS 'What a user wants a video of; he cannot delete it while somebody works on one of its jobs';
 COMMENT ON COLUMN @extschema@.projects.id IS 'Identifier';
 COMMENT ON COLUMN @extschema@.projects.user_id IS 'Owner';
 COMMENT ON COLUMN @extschema@.projects.title IS 'Title';

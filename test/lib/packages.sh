@@ -84,7 +84,10 @@ missing_packages() {
 	[ -x "$bindir/psql" ] && [ -x "$bindir/pg_config" ] || found+=("postgresql-client-$major")
 	[ -e "$headers/postgres.h" ] && [ -e "$pgxs/src/makefiles/pgxs.mk" ] || found+=("postgresql-server-dev-$major")
 	if [ "$purpose" = test ]; then
-		command -v pg_bsd_indent >/dev/null || found+=(pg-bsd-indent)
+		# from 16 on it comes with the headers, and newer releases of Debian have no other
+		command -v pg_bsd_indent >/dev/null || [ -x "$bindir/pg_bsd_indent" ] ||
+			{ [ "$major" -lt 16 ] && found+=(pg-bsd-indent); } || found+=("postgresql-server-dev-$major")
+		command -v pgbouncer >/dev/null || found+=(pgbouncer)
 		command -v objdump >/dev/null || found+=(binutils)
 		[ -e "$share/extension/pgtap.control" ] || found+=("postgresql-$major-pgtap")
 		[ -e "$libraries/wal2json.so" ] || found+=("postgresql-$major-wal2json")

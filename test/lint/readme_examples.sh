@@ -27,7 +27,7 @@ all_in() {
 			echo "ok $count - ${block%%$'\n'*}"
 		else
 			echo "not ok $count - ${block%%$'\n'*}"
-			echo "# not in $2, or not after the blocks before it"
+			echo "# not in $2, or not after the blocks before it" >&2
 			failed=1
 		fi
 	done < <(blocks "$1")

@@ -14,20 +14,36 @@ only() {
 		echo "ok $count - $pattern in src/$file only"
 	else
 		echo "not ok $count - $pattern in src/$file only"
-		echo "# elsewhere: ${others:-nowhere, not even in src/$file}" | paste -sd ' '
+		echo "# elsewhere: ${others:-nowhere, not even in src/$file}" | paste -sd ' ' >&2
 		failed=1
 	fi
 }
 
-# never PATTERN: nowhere in src/
+# never PATTERN [FILE...]: nowhere in these, else in src/
 never() {
-	local pattern=$1 where
+	local pattern=$1 where files=(src/*.[ch])
+	shift
+	[ $# -eq 0 ] || files=("$@")
 	count=$((count + 1))
-	where=$(grep -nE "$pattern" src/*.[ch] || true)
+	where=$(grep -nE "$pattern" "${files[@]}" || true)
 	if [ -z "$where" ]; then
 		echo "ok $count - no $pattern"
 	else
 		echo "not ok $count - no $pattern"
+		while read -r line; do echo "# $line"; done <<<"$where" >&2
+		failed=1
+	fi
+}
+
+# copied PATTERN COPY: what a relcache entry may free while it is open is named only where it is copied
+copied() {
+	local pattern=$1 copy=$2 where
+	count=$((count + 1))
+	where=$(grep -nE "$pattern" src/*.[ch] | grep -vF "$copy" || true)
+	if [ -z "$where" ]; then
+		echo "ok $count - $pattern within $copy only"
+	else
+		echo "not ok $count - $pattern within $copy only"
 		while read -r line; do echo "# $line"; done <<<"$where"
 		failed=1
 	fi
@@ -43,6 +59,12 @@ only relations.c 'CacheRegisterSyscacheCallback'
 only relations.c 'CacheRegisterRelcacheCallback'
 only rows.c 'table_tuple_(insert|update|delete|lock)|index_(insert|rescan)'
 only layouts.c 'BuildIndexInfo'
+only advisory.c 'LockAcquire|SET_LOCKTAG_ADVISORY'
+# everybody can hold the locks of SQL's functions
+never 'pg_(try_)?advisory_' src/*.[ch] sql/*/*.sql
+copied 'trigdesc' 'CopyTriggerDesc(rel->trigdesc)'
+copied 'RelationGetFKeyList' 'copyObject(RelationGetFKeyList(rel))'
+never '\<rd_(fkeylist|indexlist|statlist|rsdesc|partkey|partdesc|options|indexprs|indpred|supportinfo|amcache)'
 never 'SPI_execute\(|SPI_exec\('
 # PostgreSQL's own answer, where our code stands in the place of its statement
 only rows.c 'errcode\(ERRCODE_T_R_SERIALIZATION_FAILURE\)'

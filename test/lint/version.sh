@@ -13,7 +13,7 @@ states() {
 		echo "ok $count - $1"
 	else
 		echo "not ok $count - $1"
-		echo "# expected: $2, found: $3" | paste -sd ' '
+		echo "# expected: $2, found: $3" | paste -sd ' ' >&2
 		failed=1
 	fi
 }

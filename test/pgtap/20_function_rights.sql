@@ -674,7 +674,9 @@ CREATE TEMPORARY VIEW argument AS
 	WHERE p.pronargs > 0;
 
 SELECT is(pg_temp.outcome('service_role', NULL, pg_temp.resolve(pg_temp.call(name, args, n, 'NULL::' || type))),
-		  CASE WHEN EXISTS (SELECT FROM optional o WHERE (o.name, o.arg) = (a.name, a.arg)) THEN 'ok' ELSE '22004' END,
+		  -- nobody's run is not hers
+		  CASE WHEN (name, arg) = ('pipeline.create_job', 'p_owner_id') THEN 'PT409'
+			   WHEN EXISTS (SELECT FROM optional o WHERE (o.name, o.arg) = (a.name, a.arg)) THEN 'ok' ELSE '22004' END,
 		  format('%s: %s is NULL', name, arg))
 FROM argument a ORDER BY name, n;
 SELECT is_empty($$ SELECT name, arg FROM optional EXCEPT SELECT name, arg FROM argument $$,

@@ -418,6 +418,23 @@ test('409 PT409: the same key or payment with other content', async () => {
     `Entry ${granted}.`))
 })
 
+test('409 PT409: a project is deleted while a worker has its job', async () => {
+  const ada = await userWith(100)
+  const { job, lease } = await claimedJob(ada, 10)
+  const remove = () => raw('DELETE', `/projects?user_id=eq.${ada.id}`, { token: ada.token })
+  const refusal = {
+    message: 'a worker has this job', details: `Job ${job} of jobs.`,
+    hint: 'Cancel the job, and delete it when the worker has stopped.',
+  }
+  await conflict(remove, refusal)
+  await call('cancel_job', { p_job_id: job }, { token: ada.token })
+  await conflict(remove, refusal)
+  await call('fail_job', { p_job_id: job, p_lease_token: lease })
+  const { status } = await remove()
+  assert.equal(status, 204)
+  await booksAreSound(ada)
+})
+
 test('409 PT409: holds', async () => {
   const ada = await userWith(100)
   const job = await bareJob(ada, 'QUEUED')
@@ -503,7 +520,20 @@ test('409 PT409: a run of the same id with other content', async () => {
   const args = await run(ada)
   await conflict(() => rpc('create_job', { ...args, p_project_spec: { title: 'other' } }, { schema: 'pipeline' }), {
     message: 'run is there already with other content', details: `Run ${args.p_run_id}.`,
+    hint: 'Take another id, or NULL for a random one.',
   })
+})
+
+test('409 PT409: a service gets no run of another owner than it asks for', async () => {
+  const [ada, bob] = [await signUp('Ada'), await signUp('Bob')]
+  const args = { p_run_id: randomUUID(), p_project_spec: { title: 'Vasa' } }
+  await rpc('create_job', args, { token: ada.token, schema: 'pipeline' })
+  for (const owner of [null, bob.id]) {
+    await conflict(() => rpc('create_job', { ...args, p_owner_id: owner }, { schema: 'pipeline' }), {
+      message: 'run is there already with other content', details: `Run ${args.p_run_id}.`,
+      hint: 'Take another id, or NULL for a random one.',
+    })
+  }
 })
 
 test('409 PT409: a row that contradicts its parent', async () => {

@@ -458,8 +458,8 @@ async function ruined(audit, ruin) {
   const client = new pg.Client()
   await client.connect()
   try {
-    await client.query('SET studio_engine.maintenance = on')
     await client.query('BEGIN')
+    await client.query('SET LOCAL studio_engine.maintenance = on')
     await client.query(ruin.replace('$users', users.map(({ id }) => `'${id}'`).join()))
     return await found(audit, client)
   } finally {

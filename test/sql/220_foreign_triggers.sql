@@ -88,6 +88,7 @@ LANGUAGE sql AS $$
     'studio_engine.enter_in_ledger()', 'studio_engine.guard_account()', 'studio_engine.guard_ledger()',
     'studio_engine.forget_queue(''jobs'')', 'studio_engine.forget_queue(''studio_jobs'')',
     'studio_engine.keep_owner_of_hold()', 'studio_engine.keep_queue(''jobs'')', 'studio_engine.keep_queue(''studio_jobs'')',
+    'studio_engine.keep_worked_on(''jobs'')', 'studio_engine.keep_worked_on(''studio_jobs'')', 'studio_engine.keep_renderings(''session'')',
     'studio_engine.limit_studio_jobs()', 'studio_engine.lock_jobs_of_project()', 'studio_engine.lock_jobs_of_user()',
     'studio_engine.note_changed_settings()',
     'studio_engine.price_ended_job()', 'studio_engine.return_hold_of_deleted_job()',
@@ -181,6 +182,8 @@ SELECT t.attached($$studio_engine.enforce_workflow('')$$, 'BEFORE UPDATE', 'ROW'
 SELECT t.attached($$studio_engine.enforce_workflow('jobs', 'jobs')$$, 'BEFORE INSERT', 'ROW') AS too_many;
 SELECT t.attached($$public.update_updated_at('x')$$, 'BEFORE UPDATE', 'ROW') AS too_many;
 SELECT t.attached($$studio_engine.inherit_company('profiles')$$, 'BEFORE INSERT', 'ROW') AS unknown;
+SELECT t.attached($$studio_engine.keep_worked_on('profiles')$$, 'BEFORE DELETE', 'ROW') AS unknown,
+       t.attached($$studio_engine.keep_renderings('profiles')$$, 'BEFORE DELETE', 'ROW') AS unknown;
 -- no trigger at all, and in the place of a view
 SELECT f AS function, t.ask('SELECT ' || regexp_replace(f, '\(.*', '()')) AS called FROM t.functions() f GROUP BY 1, 2 ORDER BY 1;
 CREATE VIEW attached.v AS SELECT 1 AS id;

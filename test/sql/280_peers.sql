@@ -164,17 +164,13 @@ CALL t.as_user(t.id(1));
 SELECT * FROM t.attacks();
 CALL t.as_role('anon');
 SELECT * FROM t.attacks();
-COPY public.credit_ledger (user_id, type, amount) FROM stdin;
-00000000-0000-4000-8000-000000000001	grant	1000
-\.
+\copy public.credit_ledger (user_id, type, amount) FROM 'test/sql/include/grant.copy'
 CALL t.as_admin();
 SET client_min_messages = warning;
 SELECT t.try('TRUNCATE credit_ledger'), t.try('TRUNCATE credit_accounts CASCADE');
 RESET client_min_messages;
 -- COPY is an INSERT: the rules hold
-COPY credit_ledger (user_id, type, amount) FROM stdin;
-00000000-0000-4000-8000-000000000001	usage	-100000
-\.
+\copy credit_ledger (user_id, type, amount) FROM 'test/sql/include/overspend.copy'
 SELECT * FROM t.books();
 
 -- 12: job, project and user go, with holds open and closed

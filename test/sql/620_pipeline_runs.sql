@@ -22,12 +22,13 @@ SELECT pipeline.create_job(NULL, '{}', t.id(2)) ->> 'run_id' ~ '^[0-9a-f-]{36}$'
 SELECT t.masked(run_id) AS run, owner, status, spec, events FROM t.runs ORDER BY spec::text;
 -- again: the run as it is; other content is refused
 SELECT t.quiet($$SELECT pipeline.create_job('run-1', '{"title": "Vasa"}', t.id(1)) ->> 'run_id'$$);
-SELECT t.quiet($$SELECT pipeline.create_job('run-1', '{  "title" : "Vasa" }') ->> 'run_id'$$) AS no_owner_matches_any;
+SELECT t.quiet($$SELECT pipeline.create_job('run-1', '{  "title" : "Vasa" }', t.id(1)) ->> 'run_id'$$);
+SELECT t.quiet($$SELECT pipeline.create_job('run-1', '{"title": "Vasa"}')$$) AS nobody_is_another;
 SELECT t.quiet($$SELECT pipeline.create_job('run-1', '{"title": "Wasa"}', t.id(1))$$);
 SELECT t.quiet($$SELECT pipeline.create_job('run-1', '{"title": "Vasa"}', t.id(2))$$);
 SELECT t.quiet($$SELECT pipeline.create_job('run-2', '[1, "ü"]', t.id(1))$$);
 SELECT pipeline.set_job_status('run-1', 'running') ->> 'status' AS status;
-SELECT pipeline.create_job('run-1', '{"title": "Vasa"}') ->> 'status' AS as_it_is_now;
+SELECT pipeline.create_job('run-1', '{"title": "Vasa"}', t.id(1)) ->> 'status' AS as_it_is_now;
 -- bounds
 SELECT t.quiet($$SELECT pipeline.create_job('run-3', NULL)$$);
 SELECT t.quiet($$SELECT pipeline.create_job('', '{}')$$);
@@ -72,6 +73,36 @@ SELECT t.try($$SELECT pipeline.create_job('nobodys', '{}')$$) AS nobody;
 SELECT t.try($$SELECT pipeline.get_job('mine')$$) AS nobody;
 CALL t.as_role('anon');
 SELECT t.try($$SELECT pipeline.get_job('mine')$$) AS anon;
+
+-- whoever was there first with an id: nobody else gets the run, and no word goes into it
+CALL t.as_admin();
+CREATE TABLE t.squat (run text, asks integer, who text, answer text);
+DO $$
+DECLARE
+  v_run record;
+  v_asker record;
+BEGIN
+  INSERT INTO pipeline.jobs (run_id, project_spec, owner_id, status)
+    VALUES ('of nobody', '{}', NULL, 'completed'), ('of 1', '{}', t.id(1), 'completed'), ('of 2', '{}', t.id(2), 'completed');
+  FOR v_run IN SELECT run_id FROM pipeline.jobs WHERE run_id LIKE 'of %' LOOP
+    FOR v_asker IN SELECT * FROM (VALUES ('service', NULL), ('service', 1), ('service', 2), ('user', 1), ('user', 2)) a (who, asks) LOOP
+      IF v_asker.who = 'service' THEN CALL t.as_role('service_role'); ELSE CALL t.as_user(t.id(v_asker.asks)); END IF;
+      BEGIN
+        PERFORM pipeline.create_job(v_run.run_id, '{}', t.id(v_asker.asks));
+        v_asker.who := v_asker.who || ': the run';
+      EXCEPTION WHEN OTHERS THEN
+        v_asker.who := v_asker.who || ': ' || SQLSTATE || ' ' || SQLERRM;
+      END;
+      CALL t.as_admin();
+      INSERT INTO t.squat VALUES (v_run.run_id, v_asker.asks, split_part(v_asker.who, ': ', 1), split_part(v_asker.who, ': ', 2));
+    END LOOP;
+  END LOOP;
+END
+$$;
+SELECT run, who, asks AS "for", answer FROM t.squat ORDER BY 1, 2, 3;
+SELECT run_id, t.n(owner_id) AS owner, status, last_event_seq AS events FROM pipeline.jobs WHERE run_id LIKE 'of %' ORDER BY 1;
+DROP TABLE t.squat;
+DELETE FROM pipeline.jobs WHERE run_id LIKE 'of %';
 
 -- he may cancel it; what failed he may try again
 CALL t.as_user(t.id(1));

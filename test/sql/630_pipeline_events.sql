@@ -157,9 +157,10 @@ SELECT * FROM t.gaps();
 
 -- retention: of ended runs, the oldest first, bounded; numbers are not used again
 CALL t.as_admin();
-SET studio_engine.maintenance = on;
+BEGIN;
+SET LOCAL studio_engine.maintenance = on;
 UPDATE pipeline.job_events SET created_at = now() - INTERVAL '40 days' WHERE run_id IN ('a', 'bulk') AND (seq < 10 OR run_id = 'a');
-RESET studio_engine.maintenance;
+COMMIT;
 CALL t.as_role('service_role');
 SELECT t.quiet($$SELECT pipeline.delete_old_events('30 days')$$) AS none_has_ended;
 SELECT pipeline.set_job_status('bulk', 'failed') ->> 'last_event_seq' AS seq;

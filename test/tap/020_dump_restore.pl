@@ -674,11 +674,11 @@ foreach my $role ('studio_owner', 'postgres')
 
 # --- who makes triggers stand down ---------------------------------------------------
 
-# Everything that a dump says before its rows, and the switch besides.
+# Everything that a dump says before its rows; the intruder has the switch besides.
 my $pretence = q{
 	SET row_security = off;
-	SET check_function_bodies = off;
-	SET studio_engine.maintenance = on;};
+	SET check_function_bodies = off;};
+my @as_intruder = (user => 'intruder', options => '-c studio_engine.maintenance=on');
 
 new_database('copy');
 client_ok('a copy to attack: loads', 'pg_restore', 'copy', '--exit-on-error', "$dir/custom");
@@ -694,10 +694,10 @@ my $balance = "SELECT balance FROM public.credit_accounts WHERE user_id = '$vict
 my $had = query($node, 'copy', $balance);
 my $account = uuid_of('a user without an account');
 
-is(query($node, 'copy', "$pretence SELECT studio_engine.restoring();", user => 'intruder'), 'f',
+is(query($node, 'copy', "$pretence SELECT studio_engine.restoring();", @as_intruder), 'f',
 	'restoring() is false for an ordinary role');
 refused_ok($node, 'copy', "$pretence $_", '42501', [qr/the ledger is append-only/],
-	'an ordinary role is refused: ' . (split /\n/)[0], user => 'intruder')
+	'an ordinary role is refused: ' . (split /\n/)[0], @as_intruder)
   foreach "UPDATE public.credit_ledger SET amount = 99 WHERE user_id = '$victim'",
   "DELETE FROM public.credit_ledger WHERE user_id = '$victim'",
   'TRUNCATE public.credit_ledger',
@@ -706,35 +706,35 @@ refused_ok($node, 'copy', "$pretence $_", '42501', [qr/the ledger is append-only
   'TRUNCATE public.credit_accounts CASCADE',
   "COPY public.credit_accounts (user_id, balance) FROM stdin;\n$account\t99\n\\.\n";
 refused_ok($node, 'copy', "$pretence COPY public.credit_ledger (user_id, type, amount) FROM stdin;\n$victim\tgrant\t-5\n\\.\n",
-	'22023', [qr/not a valid ledger entry/], 'COPY of a false entry is refused', user => 'intruder');
+	'22023', [qr/not a valid ledger entry/], 'COPY of a false entry is refused', @as_intruder);
 sql_ok($node, 'copy',
 	"$pretence COPY public.credit_ledger (user_id, type, amount, balance_after, entry_no) FROM stdin;\n$victim\tgrant\t5\t1000\t1\n\\.\n",
-	'COPY of an entry is booked like an INSERT', user => 'intruder');
+	'COPY of an entry is booked like an INSERT', @as_intruder);
 is(query($node, 'copy', $balance), $had + 5, '... with its amount and no more');
 refused_ok($node, 'copy', "$pretence UPDATE public.jobs SET status = 'READY' WHERE status = 'QUEUED'", '23514',
-	[qr/illegal status transition/], 'an ordinary role makes no illegal transition', user => 'intruder');
+	[qr/illegal status transition/], 'an ordinary role makes no illegal transition', @as_intruder);
 sql_ok($node, 'copy', "$pretence COPY pipeline.job_events (run_id, bot_name, event_type, seq, owner_id) FROM stdin;\nrun 1\tintruder\tx\t999\t$account\n\\.\n",
-	'an event that an ordinary role copies in', user => 'intruder');
+	'an event that an ordinary role copies in', @as_intruder);
 is(query($node, 'copy', q{SELECT e.seq = j.last_event_seq AND e.owner_id = j.owner_id FROM pipeline.job_events e JOIN pipeline.jobs j USING (run_id) WHERE bot_name = 'intruder'}),
 	't', '... is numbered and owned like any other');
 sql_ok($node, 'copy', "$pretence COPY auth.users (id, email) FROM stdin;\n$account\tcopied\@example.com\n\\.\n",
-	'users that an ordinary role copies in', user => 'intruder');
+	'users that an ordinary role copies in', @as_intruder);
 is(query($node, 'copy', "SELECT count(*) FROM public.credit_ledger WHERE user_id = '$account'"), '1',
 	'... get their welcome grant');
 sql_ok($node, 'copy', "$pretence COPY public.studio_jobs (job_id, user_id, raw_audio_url) FROM stdin;\n$account\t$victim\tcopied\n\\.\n",
-	'a studio job that an ordinary role copies in', user => 'intruder');
+	'a studio job that an ordinary role copies in', @as_intruder);
 is(query($node, 'copy', "SELECT system, state FROM studio_engine.queue WHERE job_id = '$account'"), 'studio_jobs|waiting',
 	'... gets into the queue');
 refused_ok($node, 'copy', "$pretence UPDATE public.studio_jobs SET status = 'COMPLETE' WHERE job_id = '$account'", '23514',
-	[qr/illegal status transition/], '... and is not completed out of turn', user => 'intruder');
-sql_ok($node, 'copy', "$pretence DELETE FROM public.studio_jobs WHERE job_id = '$account'", '... nor deleted', user => 'intruder');
+	[qr/illegal status transition/], '... and is not completed out of turn', @as_intruder);
+sql_ok($node, 'copy', "$pretence DELETE FROM public.studio_jobs WHERE job_id = '$account'", '... nor deleted', @as_intruder);
 is(query($node, 'copy', "SELECT count(*) FROM studio_engine.queue WHERE job_id = '$account'"), '0', '... without leaving the queue');
 books_ok($node, 'copy', 'after the attack');
 
 # SET ROLE neither gives nor takes the right: the session counts.
-is(query($node, 'copy', "$pretence SET SESSION AUTHORIZATION intruder; SELECT studio_engine.restoring();"), 'f',
+is(query($node, 'copy', "$pretence BEGIN; SET LOCAL studio_engine.maintenance = on; SET SESSION AUTHORIZATION intruder; SELECT studio_engine.restoring();"), 'f',
 	'a session that became an ordinary role cannot');
-is(query($node, 'copy', "SET studio_engine.maintenance = on; SELECT studio_engine.restoring();"), 't',
+is(query($node, 'copy', "BEGIN; SET LOCAL studio_engine.maintenance = on; SELECT studio_engine.restoring();"), 't',
 	'a superuser in maintenance mode can');
 sql_ok($node, 'copy', qq{
 	BEGIN;

@@ -47,7 +47,7 @@ my %ruin = (
 foreach my $damage (sort keys %ruin)
 {
 	query($node, 'postgres', "CREATE DATABASE ruined TEMPLATE $db");
-	query($node, 'ruined', "SET studio_engine.maintenance = on; $ruin{$damage};");
+	query($node, 'ruined', "BEGIN; SET LOCAL studio_engine.maintenance = on; $ruin{$damage}; COMMIT;");
 	ok(broken_invariants($node, 'ruined') > 0, "the invariants notice that $damage");
 	query($node, 'postgres', 'DROP DATABASE ruined');
 }

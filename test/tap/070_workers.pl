@@ -162,7 +162,7 @@ sub ruins_ok
 	{
 		my ($number, $damage) = @$ruin;
 		my ($name, $sql) = @{ $audits->[$number] };
-		my $seen = query($node, $db, "SET studio_engine.maintenance = on; BEGIN; $damage; SELECT 'seen ' || EXISTS ($sql); ROLLBACK;");
+		my $seen = query($node, $db, "BEGIN; SET LOCAL studio_engine.maintenance = on; $damage; SELECT 'seen ' || EXISTS ($sql); ROLLBACK;");
 
 		ok($seen =~ /^seen true$/m, "it would be seen if not: $name");
 	}

@@ -79,12 +79,13 @@ sub prepare_database
 }
 
 # Exit status, output and messages of a psql script; messages carry SQLSTATEs.
-# Options: user.
+# Options: user, options (of the connection).
 sub run_sql
 {
 	my ($node, $db, $sql, %options) = @_;
 	my ($out, $err) = ('', '');
 	local $ENV{PGUSER} = $options{user} // $ENV{PGUSER};
+	local $ENV{PGOPTIONS} = $options{options} // $ENV{PGOPTIONS} // '';
 	my $status = $node->psql($db, "\\set VERBOSITY verbose\n$sql",
 		stdout => \$out, stderr => \$err, on_error_die => 0);
 
