@@ -250,10 +250,10 @@ my %roles = (
 );
 
 # What a session is like: nothing here is looked up by the path.
-my $state = q{SELECT pg_catalog.concat_ws(' ', 'STATE', current_user, session_user, pg_catalog.current_setting('trap.left', true),
+my $state = q{SELECT pg_catalog.concat_ws(' ', 'STATE', current_user, session_user, coalesce(pg_catalog.current_setting('trap.left', true), ''),
 	(SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements), (SELECT pg_catalog.count(*) FROM pg_catalog.pg_listening_channels()),
 	(SELECT pg_catalog.count(*) FROM pg_catalog.pg_cursors WHERE is_holdable), (SELECT pg_catalog.count(*) FROM pg_catalog.pg_class
-	WHERE relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()), pg_catalog.current_setting('request.jwt.claims', true),
+	WHERE relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()), coalesce(pg_catalog.current_setting('request.jwt.claims', true), ''),
 	(SELECT pg_catalog.string_agg(pg_catalog.concat(name, '=', setting), ' ' ORDER BY name) FROM pg_catalog.pg_settings
 	  WHERE name OPERATOR(pg_catalog.=) ANY ('{search_path,row_security,TimeZone,check_function_bodies,statement_timeout}')));};
 
