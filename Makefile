@@ -50,12 +50,12 @@ $(INSTALL_SQL): sql/install/begin.sql $(API) $(TABLES) $(ATTACH) $(ATTACH_AUTH) 
 	{ printf '%s\n' '\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit'; \
 	  cat sql/install/begin.sql $(API); \
 	  echo 'DO $$studio$$ BEGIN'; \
+	  echo "IF current_setting('studio_setup.hooks')::boolean THEN"; cat $(ATTACH_AUTH); echo 'END IF;'; \
 	  echo "IF $(MODE) <> 'restore' THEN PERFORM studio_engine.run_as_data_owner(\$$script\$$"; \
 	  echo 'DO $$data$$ BEGIN'; \
 	  echo "IF $(MODE) = 'install' THEN"; cat $(TABLES); echo 'END IF;'; \
 	  cat $(ATTACH); \
 	  echo 'END $$data$$ $$script$$); END IF;'; \
-	  echo "IF current_setting('studio_setup.hooks')::boolean THEN"; cat $(ATTACH_AUTH); echo 'END IF;'; \
 	  echo 'END $$studio$$;'; \
 	  cat sql/install/release.sql; } > $@
 

@@ -16,7 +16,7 @@ typedef struct Caller
 	pg_uuid_t	uid;
 	Oid			saved_user;		/* to go back to */
 	int			saved_context;
-	int			guc_level;		/* to go back to; 0: the path was ours */
+	int			guc_level;		/* settings to go back to */
 	struct Answer *saved_answer;
 } Caller;
 
