@@ -14,11 +14,11 @@ SELECT pg_advisory_xact_lock_shared(8) AS locked \gset
 
 DO $wait$
 BEGIN
-  FOR i IN 1..400 LOOP
+  FOR i IN 1..2400 LOOP
     PERFORM pg_sleep(0.05);
     EXIT WHEN EXISTS (SELECT FROM pg_locks w
                        WHERE NOT w.granted AND pg_backend_pid() = ANY (pg_blocking_pids(w.pid)));
-    ASSERT i < 400, 'nobody came to spend the same credits';
+    ASSERT i < 2400, 'nobody came to spend the same credits';
   END LOOP;
   -- for those who watch
   PERFORM pg_sleep(0.25);

@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(497);
+SELECT plan(517);
 
 \set user_one '40000000-0000-4000-8000-00000000000a'
 \set user_two '40000000-0000-4000-8000-00000000000b'
@@ -302,8 +302,13 @@ INSERT INTO story (role, statement, expected) VALUES
 	('postgres', $$SELECT pg_catalog.count(e.table_name) FROM public.enable_realtime() e$$, '10'),
 	-- credit that expires, payments that are taken back, and the proof
 	('postgres', $$SELECT problem FROM public.verify_credit_ledger()$$, NULL),
-	('service_role', $$SELECT public.grant_credits('{u}', 6, 'N', 'X', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => 0.1)) IS NOT NULL$$, 'true'),
-	('service_role', $$SELECT pg_catalog.pg_sleep(0.15)$$, ''),
+	('postgres', $$UPDATE studio_engine.settings SET value = '0' WHERE name OPERATOR(pg_catalog.=) 'ledger_hash_chain' RETURNING value$$, '0'),
+	('service_role', $$SELECT public.grant_credits('{u}', 6, 'N', 'X', '2998-01-01') IS NOT NULL$$, 'true'),
+	('postgres', $$SELECT pg_catalog.set_config('studio_engine.maintenance', 'on', true)$$, 'on'),
+	('postgres', $$UPDATE public.credit_ledger SET expires_at = '2020-01-01' WHERE idempotency_key OPERATOR(pg_catalog.=) 'X' AND user_id OPERATOR(pg_catalog.=) '{u}' RETURNING type$$, 'grant'),
+	('postgres', $$UPDATE studio_engine.expiring_credits SET expires_at = '2020-01-01' WHERE user_id OPERATOR(pg_catalog.=) '{u}' AND expires_at OPERATOR(pg_catalog.=) '2998-01-01' RETURNING waiting$$, 'false'),
+	('postgres', $$SELECT pg_catalog.set_config('studio_engine.maintenance', 'off', true)$$, 'off'),
+	('postgres', $$UPDATE studio_engine.settings SET value = '1' WHERE name OPERATOR(pg_catalog.=) 'ledger_hash_chain' RETURNING value$$, '1'),
 	('authenticated', $$SELECT public.get_credit_balance('{u}')$$, '34'),
 	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.get_credit_summary('{u}'), 'spendable')$$, '28'),
 	('service_role', $$SELECT public.expire_credits(10)$$, '1'),
@@ -321,9 +326,14 @@ INSERT INTO story (role, statement, expected) VALUES
 	('service_role', $$SELECT public.refund_credits('{j3}', 2, 'N', 'F')$$, '2'),
 	('service_role', $$INSERT INTO public.jobs (project_id, user_id) VALUES ('{p}', '{u}') RETURNING status$$, 'PENDING'),
 	-- the short lot is held when it expires, and comes back to nothing
-	('service_role', $$SELECT public.grant_credits('{u}', 2, 'N', 'Y', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => 0.2)) IS NOT NULL$$, 'true'),
+	('postgres', $$UPDATE studio_engine.settings SET value = '0' WHERE name OPERATOR(pg_catalog.=) 'ledger_hash_chain' RETURNING value$$, '0'),
+	('service_role', $$SELECT public.grant_credits('{u}', 2, 'N', 'Y', '2998-01-01') IS NOT NULL$$, 'true'),
 	('service_role', $$SELECT public.reserve_credits('{u}', '{j4}', 3)$$, 'true'),
-	('service_role', $$SELECT pg_catalog.pg_sleep(0.25)$$, ''),
+	('postgres', $$SELECT pg_catalog.set_config('studio_engine.maintenance', 'on', true)$$, 'on'),
+	('postgres', $$UPDATE public.credit_ledger SET expires_at = '2020-01-01' WHERE idempotency_key OPERATOR(pg_catalog.=) 'Y' AND user_id OPERATOR(pg_catalog.=) '{u}' RETURNING type$$, 'grant'),
+	('postgres', $$UPDATE studio_engine.expiring_credits SET expires_at = '2020-01-01' WHERE user_id OPERATOR(pg_catalog.=) '{u}' AND expires_at OPERATOR(pg_catalog.=) '2998-01-01' RETURNING waiting$$, 'false'),
+	('postgres', $$SELECT pg_catalog.set_config('studio_engine.maintenance', 'off', true)$$, 'off'),
+	('postgres', $$UPDATE studio_engine.settings SET value = '1' WHERE name OPERATOR(pg_catalog.=) 'ledger_hash_chain' RETURNING value$$, '1'),
 	('service_role', $$SELECT public.expire_credits()$$, '0'),
 	('postgres', $$SELECT pg_catalog.set_config('studio_engine.maintenance', 'on', true)$$, 'on'),
 	('postgres', $$UPDATE public.jobs SET status = 'FAILED' WHERE id OPERATOR(pg_catalog.=) '{j4}' RETURNING status$$, 'FAILED'),
@@ -361,9 +371,9 @@ INSERT INTO story (role, statement, expected) VALUES
 		'Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are.'),
 	('plain_writer', $$UPDATE public.studio_jobs SET status = 'TRANSCRIBING' WHERE job_id OPERATOR(pg_catalog.=) '{s2}' RETURNING status$$, 'TRANSCRIBING'),
 	('plain_writer', $$UPDATE public.studio_jobs SET priority = 101 WHERE job_id OPERATOR(pg_catalog.=) '{s2}' RETURNING status$$, '22023: argument is out of bounds'),
-	('service_role', $$SELECT attempt FROM public.claim_jobs('studio_jobs', 'w', 1, '1 second')$$, '1'),
+	('service_role', $$SELECT attempt FROM public.claim_jobs('studio_jobs', 'w', 1, '1 hour')$$, '1'),
 	('service_role', $$SELECT public.reap_expired_leases(10)$$, '0'),
-	('service_role', $$SELECT pg_catalog.pg_sleep(1.05)$$, ''),
+	('postgres', $$UPDATE studio_engine.queue SET expires_at = pg_catalog.clock_timestamp(), due_at = pg_catalog.clock_timestamp() WHERE job_id OPERATOR(pg_catalog.=) '{s2}' RETURNING state$$, 'leased'),
 	('service_role', $$SELECT public.heartbeat_job('{s2}', '{t}')$$, 'PT409: lease was lost or has expired'),
 	('service_role', $$SELECT public.reap_expired_leases()$$, '1'),
 	('service_role', $$SELECT attempt FROM public.claim_jobs('studio_jobs', 'w')$$, '2'),

@@ -255,6 +255,13 @@ LANGUAGE sql AS $$
   VALUES (t.id(p_job), t.id(p_user), 'audio/' || p_job || '.mp3', p_status);
 $$;
 
+-- Time passes: the credit of a user that is to expire has expired.
+CREATE PROCEDURE t.expire(p_user integer)
+LANGUAGE sql SET studio_engine.maintenance = on AS $$
+  UPDATE public.credit_ledger SET expires_at = now() WHERE user_id = t.id(p_user) AND expires_at > now();
+  UPDATE studio_engine.expiring_credits SET expires_at = now() WHERE user_id = t.id(p_user) AND expires_at > now();
+$$;
+
 -- Every test ends with this: rows of ours that deleting the users left behind.
 CREATE FUNCTION t.clean() RETURNS TABLE (what text, rows bigint)
 LANGUAGE sql AS $$

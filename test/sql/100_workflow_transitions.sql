@@ -251,7 +251,8 @@ SELECT m.workflow, m.from_state, m.to_state, m.move, w.via, w.condition
     ON (w.workflow, w.from_status, w.to_status) = (m.workflow, m.from_state, m.to_state)
  WHERE m.move IS NULL OR w.workflow IS NULL
     OR (m.move = 'r') IS DISTINCT FROM (w.via = 'retry_job' IS TRUE)
-    OR (m.move = 'm') IS DISTINCT FROM (w.condition IS NOT NULL);
+    OR (m.move = 'm') IS DISTINCT FROM (w.condition IS NOT NULL)
+ ORDER BY w.via;
 \pset format unaligned
 SELECT workflow_diagram('jobs');
 SELECT workflow_diagram('job_steps');
