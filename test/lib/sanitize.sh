@@ -16,6 +16,10 @@ sanitizer_flags='-fsanitize=address,undefined -fno-sanitize=alignment -fsanitize
 
 build_sanitized_server() {
 	sanitized=${SANITIZE_SERVER:-$scratch/sanitized}
+	if [[ $sanitized != /* ]]; then
+		echo "SANITIZE_SERVER=$sanitized is no absolute path" >&2
+		return 1
+	fi
 	[ ! -x "$sanitized/bin/pg_config" ] || return 0
 	echo "building PostgreSQL $major with sanitizers; SANITIZE_SERVER=directory keeps it for the next time"
 	mkdir -p "$sanitized"

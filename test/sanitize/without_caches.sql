@@ -4,7 +4,7 @@
 -- Each takes seconds: what a call needs is prepared with caches.  The output is not looked at, errors are.
 --
 -- Pitfall: direct functions give up here, since their tables "change" all the time; what they read of a table before
--- that is what is tried.
+-- that is what is tried, three times for every statement.  One call of them takes as long as all that follow.
 
 INSERT INTO auth.users (id, email) SELECT md5('user ' || i)::uuid, i || '@example.com' FROM generate_series(1, 2) i;
 INSERT INTO projects (id, user_id, title, prompt_text, niche_preset)
@@ -19,7 +19,9 @@ DELETE FROM studio_engine.content_search;
 
 SET debug_discard_caches = 1;
 SELECT count(*) FROM studio_engine.direct_tables();
+SET studio_engine.direct_rows = on;
 SELECT reserve_credits(md5('user 1')::uuid, md5('job 2')::uuid, 1);
+SET studio_engine.direct_rows = off;
 SELECT release_credits(md5('job 2')::uuid);
 SELECT job_id, lease_token AS token FROM claim_jobs('jobs', 'w', 1) \gset
 SELECT advance_job(:'job_id', 'SCRIPTING', p_lease_token => :'token') IS NOT NULL;
