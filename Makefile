@@ -68,7 +68,7 @@ exports.txt: $(OBJS:.o=.c) Makefile
 $(OBJS): $(wildcard src/*.h) $(EXTENSION).control
 
 # --- two commands -------------------------------------------------------
-.PHONY: demo test soak valgrind bench types lint indent
+.PHONY: demo test soak valgrind sanitize bench types lint indent
 
 demo:
 	test/demo/run.sh
@@ -83,6 +83,11 @@ soak:
 # the regress suite on a server in valgrind's memcheck; VALGRIND_SCRIPTS='330_queue ...' for some of it
 valgrind:
 	VALGRIND_SCRIPTS="$${VALGRIND_SCRIPTS:-}" test/run.sh valgrind
+
+# on a server that is built from its source package with AddressSanitizer and UBSan: the regress suite, and
+# SANITIZE_MINUTES of load with changes of the tables in it; SANITIZE_SERVER=directory keeps the server
+sanitize:
+	SANITIZE_SERVER="$${SANITIZE_SERVER:-}" SANITIZE_MINUTES="$${SANITIZE_MINUTES:-}" test/run.sh sanitize
 
 # figures against twins in PL/pgSQL and other queues; QUICK=1 ends within 3 minutes
 bench:

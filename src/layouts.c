@@ -344,7 +344,7 @@ static bool
 is_enum_test(const OpExpr *test, const RowLookup *lookup, Oid type)
 {
 	Var		   *column = linitial(test->args);
-	Const	   *value = lsecond(test->args);
+	Const	   *value = llast(test->args);
 
 	return test->opfuncid == F_ENUM_EQ &&
 		IsA(column, Var) && column->varattno == lookup->enum_column &&

@@ -23,6 +23,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
@@ -268,6 +269,7 @@ count_rows(HTAB *changes, Relation rel, Tuplestorestate *rows, int sign)
 		bool		should_free;
 		HeapTuple	row = ExecFetchSlotHeapTuple(slot, false, &should_free);
 
+		CHECK_FOR_INTERRUPTS();
 		count_asset(changes, RelationGetDescr(rel), row, sign);
 		if (should_free)
 			heap_freetuple(row);

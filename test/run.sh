@@ -1,5 +1,6 @@
 #!/bin/bash
-# Runs the tests: test/run.sh [lint|regress|isolation|pgtap|tap|rest|soak|valgrind]..., all but the last two when none is named.
+# Runs the tests: test/run.sh [lint|regress|isolation|pgtap|tap|rest|soak|valgrind|sanitize]..., all but the last three when
+# none is named.
 # regress_sql and isolation_sql are regress and isolation once more, with studio_engine.direct_rows off.
 #
 # Builds with every warning an error and with the assertions of our own code switched on, against a private
@@ -18,9 +19,12 @@ source "$repository/test/lib/packages.sh"
 source "$repository/test/lib/server.sh"
 # shellcheck source=test/lib/valgrind.sh
 source "$repository/test/lib/valgrind.sh"
+# shellcheck source=test/lib/sanitize.sh
+source "$repository/test/lib/sanitize.sh"
 exec </dev/null
 
 all_suites=(lint regress regress_sql isolation isolation_sql pgtap tap rest)
+on_request=(soak valgrind sanitize)
 # which warnings there are is said by PG_CFLAGS in the Makefile
 flags=(-Werror -DUSE_ASSERT_CHECKING)
 
@@ -108,6 +112,47 @@ suite_valgrind() {
 	tell_reports || { keep_output valgrind "$reports" "$scratch/valgrind.log"; return 1; }
 }
 
+# On a server in AddressSanitizer and UBSan: the regress suite both ways, calls with every cache thrown away at every
+# occasion, and SANITIZE_MINUTES of load with changes of the tables in it; on request only.  The server is slow, so that
+# output of the regress suite that differs is told, and not counted.
+suite_sanitize() {
+	local failed=0
+	stop_cluster
+	build_sanitized_server
+	move_to_sanitized_server "${flags[@]}"
+	make_mistakes_sanitized
+	sanitized_step 'regress' suite_regress || true
+	sanitized_step 'regress_sql' suite_regress_sql || true
+	sanitized_step 'without caches' call_without_caches || failed=1
+	sanitized_step 'changing tables' prove_changing_tables || failed=1
+	tell_sanitized || failed=1
+	[ "$failed" -eq 0 ] || keep_output sanitize "$reports" "$scratch/server.log" "$scratch"/tmp/*.log tmp_check/log
+	return "$failed"
+}
+
+call_without_caches() {
+	prepare_database without_caches &&
+		as_server psql -X -q -e -v ON_ERROR_STOP=1 -d without_caches -f test/sanitize/without_caches.sql
+}
+
+prove_changing_tables() {
+	CHANGES_SECONDS=$((60 * ${SANITIZE_MINUTES:-10}))
+	prove_tap test/tap/035_changing_tables.pl
+}
+
+sanitized_step() {
+	local name=$1 start=$SECONDS log=$scratch/tmp/${1// /_}.log
+	shift
+	# in a shell of its own, which keeps its settings
+	if ("$@") >"$log" 2>&1; then
+		echo "$name: passed, $((SECONDS - start)) s"
+	else
+		echo "$name: failed, $((SECONDS - start)) s"
+		tail -n 30 "$log"
+		return 1
+	fi
+}
+
 # These make clusters of their own, below TMPDIR and TESTDATADIR.
 prove_tap() {
 	as_server env SOAK_SEED="${SOAK_SEED:-}" SOAK_OPERATIONS="${SOAK_OPERATIONS:-}" CHANGES_SECONDS="${CHANGES_SECONDS:-}" \
@@ -186,12 +231,13 @@ run_suites() {
 }
 
 for suite; do
-	if [[ " ${all_suites[*]} soak valgrind " != *" $suite "* ]]; then
-		echo "test/run.sh: no such suite: $suite (there are: ${all_suites[*]} soak valgrind)" >&2
+	if [[ " ${all_suites[*]} ${on_request[*]} " != *" $suite "* ]]; then
+		echo "test/run.sh: no such suite: $suite (there are: ${all_suites[*]} ${on_request[*]})" >&2
 		exit 2
 	fi
 done
 need_packages test
+[[ " $* " != *" sanitize "* ]] || need_packages sanitize
 open_scratch
 rm -rf "$output" 2>/dev/null || true
 copy_server

@@ -1,6 +1,6 @@
 # Finds the PostgreSQL to build and test with, and has Debian install what is missing.
 #
-# need_packages test|demo|bench   leaves PG_CONFIG set, or ends the script with one line that says what to install.
+# need_packages test|demo|bench|sanitize   leaves PG_CONFIG set, or ends the script with one line that says what to install.
 #
 # PG_CONFIG chooses the server; without it the newest server of the machine is taken, and on a machine
 # without any the one that the distribution prefers is installed.  Pitfall: Debian's server package creates
@@ -99,6 +99,9 @@ missing_packages() {
 		# Debian moved these from one package to the other between releases
 		[ -e "$pgxs/src/test/perl/PostgreSQL/Test/Cluster.pm" ] && [ -e "$pgxs/src/test/isolation/isolationtester" ] ||
 			found+=("postgresql-client-$major" "postgresql-server-dev-$major")
+	fi
+	if [ "$purpose" = sanitize ]; then
+		command -v bzip2 >/dev/null || found+=(bzip2)
 	fi
 	if [ "$purpose" = bench ]; then
 		command -v gnuplot >/dev/null || found+=(gnuplot-nox)
