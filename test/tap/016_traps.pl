@@ -50,7 +50,6 @@ is(join(' ', unused_triggers($node, 'base')), '', 'every trigger function has a 
 foreach my $role (qw(superuser owner))
 {
 	my $refused = refusals(calls($node, 'base', $role));
-
 	my %not_his = map { ("$role $_" => 1) } calls_refused_to($role);
 
 	none_ok("every call of the $role succeeds where nothing is planted, but for what is not for him",
@@ -63,6 +62,7 @@ is(join(' ', grep { query($node, 'base', "SELECT count(*) FROM $_") eq '0' } sor
 sub planted
 {
 	my ($set, %refused) = @_;
+
 	query($node, 'postgres', "CREATE DATABASE $set TEMPLATE base OWNER dev");
 	prepare_planter($node, $set, 'dev');
 	my $refused = plant($node, $set, 'dev', $set, %tables);
@@ -161,7 +161,7 @@ planted('leaving');
 # Tables are made by this role, in a session as a dump or a diff tool has it.
 sub table_makers
 {
-	my ($db, $round) = @_;
+	my ($round) = @_;
 
 	return join '', map {
 		my $role = $_;
@@ -189,7 +189,7 @@ foreach my $round (qw(renamed overloaded))
 		} function_calls());
 		changes($node, $round, $role, map { s/^studio_engine\./$gone./r } %tables);
 	}
-	attempt($node, $round, table_makers($round, $round));
+	attempt($node, $round, table_makers($round));
 	sign_ups($node, $round);
 	adoptions($node, $round, qw(superuser owner));
 	my @traps = trapped($node, $from);
