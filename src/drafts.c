@@ -113,11 +113,9 @@ check_options(FunctionCallInfo fcinfo, int argno)
 
 	if (PG_ARGISNULL(argno))
 		return DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
-	options = PG_GETARG_JSONB_P(argno);
+	options = check_jsonb(fcinfo, argno, "p_options", MAX_OPTIONS_SIZE);
 	if (!JB_ROOT_IS_OBJECT(options))
 		refuse_value("p_options", "a JSON object");
-	if (VARSIZE(options) > MAX_OPTIONS_SIZE)
-		refuse_value("p_options", psprintf("at most %d bytes", MAX_OPTIONS_SIZE));
 	return JsonbPGetDatum(options);
 }
 

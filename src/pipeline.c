@@ -163,14 +163,9 @@ check_run_id(FunctionCallInfo fcinfo)
 static Datum
 check_json(FunctionCallInfo fcinfo, int argno, const char *name)
 {
-	Jsonb	   *value;
-
 	if (PG_ARGISNULL(argno))
 		return DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
-	value = PG_GETARG_JSONB_P(argno);
-	if (VARSIZE(value) > MAX_JSON_SIZE)
-		refuse_value(name, psprintf("at most %d bytes", MAX_JSON_SIZE));
-	return JsonbPGetDatum(value);
+	return JsonbPGetDatum(check_jsonb(fcinfo, argno, name, MAX_JSON_SIZE));
 }
 
 /* Look at a run: of a user his own only. */
