@@ -178,45 +178,59 @@ shown_string(const JsonbValue *string)
 	return shown;
 }
 
-/*
- * The bytes that a number takes when it is shown, sign and point included;
- * -1 where it has more than max_digits on a side of the point.
- */
+/* The bytes that a number takes when it is shown, sign and point included. */
 static int64
-shown_number(Numeric number, int max_digits, Datum limit)
+shown_number(Numeric number)
 {
-	Datum		magnitude = DirectFunctionCall1(numeric_abs, NumericGetDatum(number));
-	bool		fits = DatumGetBool(DirectFunctionCall2(numeric_lt, magnitude, limit));
-	int64		shown = -1;
+	char	   *digits = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
+	int64		shown = strlen(digits);
 
-	if (fits && DatumGetInt32(DirectFunctionCall1(numeric_scale, magnitude)) <= max_digits)
-	{
-		char	   *digits = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
-
-		shown = strlen(digits);
-		pfree(digits);
-	}
-	pfree(DatumGetPointer(magnitude));
+	pfree(digits);
 	return shown;
 }
 
 /*
  * The bytes that a token takes when it is shown: a key, a scalar or a bracket,
- * and what separates it from the next; less than 0 for too many digits.
+ * and what separates it from the next.
  */
 static int64
-shown_token(JsonbIteratorToken token, const JsonbValue *value, int max_digits, Datum limit)
+shown_token(JsonbIteratorToken token, const JsonbValue *value)
 {
 	const int	separator = 2;
-	int64		shown = strlen("false");
 
 	if (token != WJB_KEY && token != WJB_VALUE && token != WJB_ELEM)
 		return separator;
 	if (value->type == jbvString)
-		shown = shown_string(value);
-	else if (value->type == jbvNumeric)
-		shown = shown_number(value->val.numeric, max_digits, limit);
-	return shown < 0 ? shown : shown + separator;
+		return shown_string(value) + separator;
+	if (value->type == jbvNumeric)
+		return shown_number(value->val.numeric) + separator;
+	return strlen("false") + separator;
+}
+
+/* The bytes that jsonb takes when it is shown, roughly. */
+int64
+jsonb_shown_size(const Jsonb *value)
+{
+	JsonbIterator *it = JsonbIteratorInit((JsonbContainer *) &value->root);
+	JsonbIteratorToken token;
+	JsonbValue	member;
+	int64		shown = 0;
+
+	while ((token = JsonbIteratorNext(&it, &member, false)) != WJB_DONE)
+		shown += shown_token(token, &member);
+	return shown;
+}
+
+/* limit is ten to the power of max_digits */
+static bool
+has_more_digits(Numeric number, int max_digits, Datum limit)
+{
+	Datum		magnitude = DirectFunctionCall1(numeric_abs, NumericGetDatum(number));
+	bool		more = DatumGetBool(DirectFunctionCall2(numeric_ge, magnitude, limit)) ||
+	DatumGetInt32(DirectFunctionCall1(numeric_scale, magnitude)) > max_digits;
+
+	pfree(DatumGetPointer(magnitude));
+	return more;
 }
 
 /*
@@ -243,11 +257,10 @@ jsonb_excess(const Jsonb *value, int max_bytes, int max_depth, int max_digits)
 	it = JsonbIteratorInit((JsonbContainer *) &value->root);
 	while ((token = JsonbIteratorNext(&it, &member, false)) != WJB_DONE)
 	{
-		int64		more = shown_token(token, &member, max_digits, limit);
-
-		if (more < 0)
+		if ((token == WJB_VALUE || token == WJB_ELEM) && member.type == jbvNumeric &&
+			has_more_digits(member.val.numeric, max_digits, limit))
 			return psprintf("made of numbers with at most %d digits on either side of the point", max_digits);
-		shown += more;
+		shown += shown_token(token, &member);
 		if (shown > max_bytes)
 			return psprintf("at most %d bytes when it is shown", max_bytes);
 
