@@ -88,19 +88,25 @@ check_text(FunctionCallInfo fcinfo, int argno, const char *name, int min, int ma
 	return value;
 }
 
+/* What has another length is not unpacked. */
+static bool
+is_word(Datum value, const char *word)
+{
+	return toast_raw_datum_size(value) - VARHDRSZ == strlen(word) &&
+		strcmp(TextDatumGetCString(value), word) == 0;
+}
+
 /* One of a list of words. */
 char *
 check_word(FunctionCallInfo fcinfo, int argno, const char *name, const char *const *words, int nwords)
 {
 	StringInfoData expected;
-	char	   *value;
 
 	check_not_null(fcinfo, argno, name);
-	value = text_to_cstring(PG_GETARG_TEXT_PP(argno));
 	for (int i = 0; i < nwords; i++)
 	{
-		if (strcmp(value, words[i]) == 0)
-			return value;
+		if (is_word(PG_GETARG_DATUM(argno), words[i]))
+			return pstrdup(words[i]);
 	}
 
 	initStringInfo(&expected);

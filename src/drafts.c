@@ -31,6 +31,8 @@ PG_FUNCTION_INFO_V1(cleanup_expired_drafts);
 
 #define MIN_TOKEN_LENGTH 16
 #define MAX_TOKEN_LENGTH 255
+/* of rows that were not made by save_draft_prompt() */
+#define MAX_OLD_TOKEN_LENGTH 8192
 #define MAX_PROMPT_LENGTH 20000
 #define MAX_TEMPLATE_LENGTH 255
 #define MAX_OPTIONS_SIZE (16 * 1024)
@@ -189,6 +191,7 @@ claim_draft_prompt(PG_FUNCTION_ARGS)
 
 	caller_enter_user(&caller);
 	check_not_null(fcinfo, 0, "p_session_token");
+	(void) check_text(fcinfo, 0, "p_session_token", 0, MAX_OLD_TOKEN_LENGTH);
 	user_id = check_uuid(fcinfo, 1, "p_user_id");
 	caller_require_self(&caller, &user_id);
 	if (!user_keep(&user_id))
