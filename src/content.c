@@ -560,7 +560,7 @@ update_module_sections(PG_FUNCTION_ARGS)
 }
 
 /* A module may have more than a client should get at once, if little of it is text. */
-static void
+static Datum
 check_answer(Datum answer)
 {
 	if (jsonb_shown_size(DatumGetJsonbP(answer)) > MAX_ANSWER_SIZE)
@@ -569,6 +569,7 @@ check_answer(Datum answer)
 				 errmsg("content is too large to be shown at once"),
 				 errdetail("It takes more than %d bytes as JSON.", MAX_ANSWER_SIZE),
 				 errhint("Read the columns one by one from the table.")));
+	return answer;
 }
 
 /* Read something of a content that the caller may see; 0 for an SQL NULL. */
@@ -587,10 +588,7 @@ read_of_content(FunctionCallInfo fcinfo, Statement *statement)
 	if (statement_read(statement, &args) == 0)
 		refuse_unknown(&caller, "content", &content_id);
 	if (!result_isnull(1))
-	{
-		check_answer(result_datum(1));
 		result = result_jsonb(1);
-	}
 	caller_leave(&caller);
 	return result;
 }
@@ -601,7 +599,7 @@ read_of_content(FunctionCallInfo fcinfo, Statement *statement)
 Datum
 get_module_content(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_DATUM(read_of_content(fcinfo, &select_content));
+	PG_RETURN_DATUM(check_answer(read_of_content(fcinfo, &select_content)));
 }
 
 /*
@@ -610,7 +608,7 @@ get_module_content(PG_FUNCTION_ARGS)
 Datum
 get_content_sections(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_DATUM(read_of_content(fcinfo, &select_sections));
+	PG_RETURN_DATUM(check_answer(read_of_content(fcinfo, &select_sections)));
 }
 
 /* ------------------------------------------------------------------------

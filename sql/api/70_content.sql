@@ -61,14 +61,14 @@ CREATE FUNCTION @extschema@.get_module_content(p_content_id uuid)
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'get_module_content'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.get_module_content(uuid) IS
-'A module with all its columns. Services, and users of its company; 22004, 42501 not of the caller''s companies, PT404.';
+'A module with all its columns. Services, and users of its company; 22004, 42501 not of the caller''s companies, PT404, 54000 it takes more than 16 MB as JSON.';
 
 CREATE FUNCTION @extschema@.get_content_sections(p_content_id uuid)
   RETURNS jsonb
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'get_content_sections'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.get_content_sections(uuid) IS
-'The five sections of a module by name, null where one is not written yet. Services, and users of its company; 22004, 42501 not of the caller''s companies, PT404.';
+'The five sections of a module by name, null where one is not written yet. Services, and users of its company; 22004, 42501 not of the caller''s companies, PT404, 54000 they take more than 16 MB as JSON.';
 
 CREATE FUNCTION @extschema@.store_quality_assessment(
     p_content_id uuid, p_overall_score numeric, p_section_scores jsonb DEFAULT '{}',
