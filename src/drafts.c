@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
@@ -31,8 +32,8 @@ PG_FUNCTION_INFO_V1(cleanup_expired_drafts);
 
 #define MIN_TOKEN_LENGTH 16
 #define MAX_TOKEN_LENGTH 255
-/* of rows that were not made by save_draft_prompt() */
-#define MAX_OLD_TOKEN_LENGTH 8192
+/* bytes, of rows that were not made by save_draft_prompt() */
+#define MAX_OLD_TOKEN_SIZE 8192
 #define MAX_PROMPT_LENGTH 20000
 #define MAX_TEMPLATE_LENGTH 255
 #define MAX_OPTIONS_SIZE (16 * 1024)
@@ -191,7 +192,6 @@ claim_draft_prompt(PG_FUNCTION_ARGS)
 
 	caller_enter_user(&caller);
 	check_not_null(fcinfo, 0, "p_session_token");
-	(void) check_text(fcinfo, 0, "p_session_token", 0, MAX_OLD_TOKEN_LENGTH);
 	user_id = check_uuid(fcinfo, 1, "p_user_id");
 	caller_require_self(&caller, &user_id);
 	if (!user_keep(&user_id))
@@ -199,7 +199,9 @@ claim_draft_prompt(PG_FUNCTION_ARGS)
 
 	argument_add(&args, PG_GETARG_DATUM(0), false);
 	argument_uuid(&args, &user_id);
-	claimed = statement_run(&claim_drafts, &args) > 0;
+	/* what no row can have is not looked for */
+	claimed = toast_raw_datum_size(PG_GETARG_DATUM(0)) - VARHDRSZ <= MAX_OLD_TOKEN_SIZE &&
+		statement_run(&claim_drafts, &args) > 0;
 	if (claimed)
 		*id = result_uuid(1);
 	caller_leave(&caller);

@@ -19,7 +19,7 @@ CREATE FUNCTION @extschema@.claim_draft_prompt(p_session_token text, p_user_id u
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'claim_draft_prompt'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.claim_draft_prompt(text, uuid) IS
-'Gives the unclaimed, unexpired drafts of a session to user p_user_id. Returns the id of the newest, or NULL when there was none left to claim. p_session_token: up to 8192 characters. The user or a service; 22004 NULL, 22023, 42501 not yours, PT404 no such user.';
+'Gives the unclaimed, unexpired drafts of a session to user p_user_id. Returns the id of the newest, or NULL when there was none left to claim. The user or a service; 22004 NULL, 42501 not yours, PT404 no such user.';
 
 CREATE FUNCTION @extschema@.cleanup_expired_drafts(p_limit integer DEFAULT 1000) RETURNS integer
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'cleanup_expired_drafts'

@@ -141,7 +141,7 @@ my %cases = (
 		[qq{'session-token-0002', 'p', $huge}, $refused], [qq{'session-token-0002', 'p', NULL, $huge_json}, $refused],
 		[q{'session-token-0002', 'p', NULL, '{"a": 1e131071}'}, $refused]],
 	'get_draft_prompt(text)' => [[q{'session-token-0001'}], [$huge, $refused]],
-	'claim_draft_prompt(text,uuid)' => [[q{'session-token-0001', costs.id(1)}], [qq{$huge, costs.id(1)}, $refused]],
+	'claim_draft_prompt(text,uuid)' => [[q{'session-token-0001', costs.id(1)}], [qq{$huge, costs.id(1)}]],
 	'get_credit_balance(uuid)' => [[q{costs.id(1)}]],
 	'get_credit_summary(uuid)' => [[q{costs.id(1)}]],
 	'ensure_profile(uuid)' => [[q{costs.id(1)}]],

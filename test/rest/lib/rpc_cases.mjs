@@ -122,7 +122,7 @@ const users = {
     who: 'user',
     given: async ({ id: user }) => ({ p_session_token: await make.draft(), p_user_id: user }),
     gives: isId,
-    takes: { p_session_token: text(0, 8192) },
+    takes: { p_session_token: free },
   },
   'public.cleanup_expired_drafts': {
     who: 'service',
