@@ -54,6 +54,7 @@ PG_FUNCTION_INFO_V1(get_content_statistics);
 
 #define MAX_NAME_LENGTH 1000
 #define MAX_ARCHIVED 100000
+#define MAX_ANSWER_SIZE (16 * 1024 * 1024)
 #define MAX_AGE_YEARS 1000
 #define MAX_SCORE 10
 
@@ -226,7 +227,7 @@ static Statement select_statistics = {
 	"    FROM @extschema@.cm_module_content c"
 	"   WHERE ($1 IS NULL OR c.company_id = $1) AND " SEEN_BY_CALLER("c.company_id", "$2", "$3")
 	"), session AS MATERIALIZED ("
-	"  SELECT s.* FROM @extschema@.mm_multimedia_sessions s"
+	"  SELECT s.status, s.processing_duration_seconds FROM @extschema@.mm_multimedia_sessions s"
 	"   WHERE ($1 IS NULL OR s.company_id = $1) AND " SEEN_BY_CALLER("s.company_id", "$2", "$3")
 	"), asset AS MATERIALIZED ("
 	"  SELECT a.asset_type, a.file_size_bytes, a.duration_seconds FROM @extschema@.mm_multimedia_assets a"
@@ -558,6 +559,19 @@ update_module_sections(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(words);
 }
 
+/* A module may have more than a client should get at once, if little of it is text. */
+static Datum
+check_answer(Datum answer)
+{
+	if (jsonb_shown_size(DatumGetJsonbP(answer)) > MAX_ANSWER_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("content is too large to be shown at once"),
+				 errdetail("It takes more than %d bytes as JSON.", MAX_ANSWER_SIZE),
+				 errhint("Read the columns one by one from the table.")));
+	return answer;
+}
+
 /* Read something of a content that the caller may see; 0 for an SQL NULL. */
 static Datum
 read_of_content(FunctionCallInfo fcinfo, Statement *statement)
@@ -585,7 +599,7 @@ read_of_content(FunctionCallInfo fcinfo, Statement *statement)
 Datum
 get_module_content(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_DATUM(read_of_content(fcinfo, &select_content));
+	PG_RETURN_DATUM(check_answer(read_of_content(fcinfo, &select_content)));
 }
 
 /*
@@ -594,7 +608,7 @@ get_module_content(PG_FUNCTION_ARGS)
 Datum
 get_content_sections(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_DATUM(read_of_content(fcinfo, &select_sections));
+	PG_RETURN_DATUM(check_answer(read_of_content(fcinfo, &select_sections)));
 }
 
 /* ------------------------------------------------------------------------

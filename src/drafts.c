@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
@@ -32,6 +33,8 @@ PG_FUNCTION_INFO_V1(cleanup_expired_drafts);
 
 #define MIN_TOKEN_LENGTH 16
 #define MAX_TOKEN_LENGTH 255
+/* bytes, of rows that were not made by save_draft_prompt() */
+#define MAX_OLD_TOKEN_SIZE 8192
 #define MAX_PROMPT_LENGTH 20000
 #define MAX_TEMPLATE_LENGTH 255
 #define MAX_OPTIONS_SIZE (16 * 1024)
@@ -112,11 +115,9 @@ check_options(FunctionCallInfo fcinfo, int argno)
 
 	if (PG_ARGISNULL(argno))
 		return DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
-	options = PG_GETARG_JSONB_P(argno);
+	options = check_jsonb(fcinfo, argno, "p_options", MAX_OPTIONS_SIZE);
 	if (!JB_ROOT_IS_OBJECT(options))
 		refuse_value("p_options", "a JSON object");
-	if (VARSIZE(options) > MAX_OPTIONS_SIZE)
-		refuse_value("p_options", psprintf("at most %d bytes", MAX_OPTIONS_SIZE));
 	return JsonbPGetDatum(options);
 }
 
@@ -197,7 +198,9 @@ claim_draft_prompt(PG_FUNCTION_ARGS)
 
 	argument_add(&args, PG_GETARG_DATUM(0), false);
 	argument_uuid(&args, &user_id);
-	claimed = statement_run(&claim_drafts, &args) > 0;
+	/* what no row can have is not looked for */
+	claimed = toast_raw_datum_size(PG_GETARG_DATUM(0)) - VARHDRSZ <= MAX_OLD_TOKEN_SIZE &&
+		statement_run(&claim_drafts, &args) > 0;
 	if (claimed)
 		*id = result_uuid(1);
 	caller_leave(&caller);

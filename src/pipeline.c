@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -51,6 +52,8 @@ PG_FUNCTION_INFO_V1(pipeline_delete_old_events);
 #define MAX_TEXT_LENGTH 1000000
 #define MAX_JSON_SIZE (1024 * 1024)
 #define MAX_EVENTS 1000
+#define MAX_EVENTS_SIZE (8 * 1024 * 1024)
+#define EVENT_COLUMNS 8
 #define MAX_CLEANUP 100000
 #define MAX_AGE_YEARS 1000
 #define MAX_ATTEMPTS 10
@@ -161,14 +164,9 @@ check_run_id(FunctionCallInfo fcinfo)
 static Datum
 check_json(FunctionCallInfo fcinfo, int argno, const char *name)
 {
-	Jsonb	   *value;
-
 	if (PG_ARGISNULL(argno))
 		return DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
-	value = PG_GETARG_JSONB_P(argno);
-	if (VARSIZE(value) > MAX_JSON_SIZE)
-		refuse_value(name, psprintf("at most %d bytes", MAX_JSON_SIZE));
-	return JsonbPGetDatum(value);
+	return JsonbPGetDatum(check_jsonb(fcinfo, argno, name, MAX_JSON_SIZE));
 }
 
 /* Look at a run: of a user his own only. */
@@ -466,17 +464,46 @@ pipeline_record_event(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(seq);
 }
 
-/* One row of events_since(). */
+/* rows of events_since(), and how many bytes they take when they are shown */
+typedef struct Events
+{
+	ReturnSetInfo *rsinfo;
+	int64		bytes;
+} Events;
+
+/* What a value takes when it is shown, roughly. */
+static int64
+shown_size(Oid type, Datum value)
+{
+	Jsonb	   *whole;
+	int64		size;
+
+	if (type != JSONBOID)
+		return toast_raw_datum_size(value);
+	whole = DatumGetJsonbP(value);
+	size = jsonb_shown_size(whole);
+	if (whole != (Jsonb *) DatumGetPointer(value))
+		pfree(whole);
+	return size;
+}
+
+/* One row of events_since(), unless there are enough. */
 static void
 put_event(HeapTuple row, TupleDesc desc, void *arg)
 {
-	ReturnSetInfo *rsinfo = arg;
-	Datum		values[8];
-	bool		nulls[8];
+	Events	   *events = arg;
+	Datum		values[EVENT_COLUMNS];
+	bool		nulls[EVENT_COLUMNS];
 
-	for (int i = 0; i < 8; i++)
+	if (events->bytes >= MAX_EVENTS_SIZE)
+		return;
+	for (int i = 0; i < EVENT_COLUMNS; i++)
+	{
 		values[i] = SPI_getbinval(row, desc, i + 1, &nulls[i]);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		if (!nulls[i] && TupleDescAttr(desc, i)->attlen == -1)
+			events->bytes += shown_size(TupleDescAttr(desc, i)->atttypid, values[i]);
+	}
+	tuplestore_putvalues(events->rsinfo->setResult, events->rsinfo->setDesc, values, nulls);
 }
 
 /*
@@ -489,9 +516,14 @@ pipeline_events_since(PG_FUNCTION_ARGS)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
+	Events		events;
 	char	   *run_id;
 
 	InitMaterializedSRF(fcinfo, 0);
+	events = (Events)
+	{
+		.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo
+	};
 	caller_enter_user(&caller);
 	run_id = check_run_id(fcinfo);
 	check_not_null(fcinfo, 1, "p_after");
@@ -503,7 +535,7 @@ pipeline_events_since(PG_FUNCTION_ARGS)
 
 	if (!read_run(&caller, run_id))
 		refuse_unknown_text(&caller, "run", run_id);
-	statement_read_each(&select_events, &args, put_event, fcinfo->resultinfo);
+	statement_read_each(&select_events, &args, put_event, &events);
 	caller_leave(&caller);
 
 	return (Datum) 0;

@@ -12,6 +12,10 @@
  * A query is answered by one part: words meet there, and what is excluded is
  * excluded there.
  *
+ * Pitfall: what a search costs is bounded by how many parts are looked into, and
+ * not by how many have the words: the index finds these, whatever the planner
+ * thinks (SET enable_seqscan in sql/api), and their vectors are left alone.
+ *
  * Pitfall: every content that is not archived has a row for its name, even an
  * empty one, which tells refresh_content_search() that it has been here.
  *
@@ -34,7 +38,9 @@
 #include "checks.h"
 #include "companies.h"
 #include "content.h"
+#include "excerpts.h"
 #include "restore.h"
+#include "search_query.h"
 #include "settings.h"
 #include "statements.h"
 #include "triggers.h"
@@ -47,6 +53,12 @@ PG_FUNCTION_INFO_V1(refresh_content_search);
 #define MAX_RESULTS 1000
 #define MAX_REFRESHED 10000
 #define RESULT_COLUMNS 5
+
+/* what a search looks into: parts that have the words, hits that get an
+ * excerpt, and chunks of text that are looked through for these */
+#define MAX_PARTS 5000
+#define MAX_EXCERPTS 100
+#define MAX_CHUNKS 300
 
 /* characters of a part, and of what it shares with the next one */
 #define PART_LENGTH 30000
@@ -63,29 +75,39 @@ static Statement insert_words = {
 	"         CASE $2 WHEN 'module_name' THEN 'A' ELSE 'D' END::pg_catalog.\"char\"))",
 	.nargs = 6,.argtypes = {UUIDOID, TEXTOID, INT4OID, TEXTOID, REGCONFIGOID, TEXTOID}
 };
-static Statement parse_query = {
-	.text = "SELECT pg_catalog.websearch_to_tsquery($1, $2)",
-	.nargs = 2,.argtypes = {REGCONFIGOID, TEXTOID}
-};
+
+/*
+ * $1 loose query, $2 exact query, $3 any of the words, $4 company or NULL, $5 and
+ * $6 the caller, $7 parts to look into, $8 limit.  The names come first, then
+ * what was changed last.
+ */
 static Statement search = {
-	.text = "SELECT h.content_id, h.module_name, NULLIF(h.section, 'module_name'), h.rank,"
-	"       pg_catalog.ts_headline($1, pg_catalog.substr(h.content, h.part * $7 + 1, $7 + $8), $2)"
-	"  FROM (SELECT b.*, c.module_name, CASE b.section WHEN 'introduction' THEN c.introduction"
+	.text = "SELECT b.content_id, c.module_name, NULLIF(b.section, 'module_name'), b.rank, b.section, b.part"
+	"  FROM (SELECT DISTINCT ON (m.content_id) m.content_id, m.section, m.part, pg_catalog.ts_rank(m.words, $3) AS rank"
+	"          FROM (SELECT s.content_id, s.section, s.part, s.words"
+	"                  FROM studio_engine.content_search s"
+	"                  JOIN @extschema@.cm_module_content o ON o.content_id = s.content_id"
+	"                 WHERE s.words @@ $1 AND ($4 IS NULL OR o.company_id = $4)"
+	"                   AND " SEEN_BY_CALLER("o.company_id", "$5", "$6")
+	"                 ORDER BY s.section <> 'module_name', o.updated_at DESC, s.content_id, s.section, s.part"
+	"                 LIMIT $7) m"
+	"         WHERE m.words @@ $2"
+	"         ORDER BY m.content_id, rank DESC, m.section, m.part) b"
+	"  JOIN @extschema@.cm_module_content c ON c.content_id = b.content_id"
+	" ORDER BY b.rank DESC, b.content_id LIMIT $8",
+	.nargs = 8,.argtypes = {TSQUERYOID, TSQUERYOID, TSQUERYOID, UUIDOID, BOOLOID, UUIDARRAYOID, INT4OID, INT4OID}
+};
+
+/* $1 content, $2 section, $3 part, $4 and $5 the lengths of a part and of what it shares */
+static Statement select_part = {
+	.by_index = true,
+	.text = "SELECT pg_catalog.substr(CASE $2 WHEN 'introduction' THEN c.introduction"
 	"                 WHEN 'core_content' THEN c.core_content"
 	"                 WHEN 'practical_applications' THEN c.practical_applications"
 	"                 WHEN 'case_studies' THEN c.case_studies"
-	"                 WHEN 'assessments' THEN c.assessments ELSE c.module_name END AS content"
-	"          FROM (SELECT DISTINCT ON (s.content_id) s.content_id, s.section, s.part,"
-	"                       pg_catalog.ts_rank(s.words, $2) AS rank"
-	"                  FROM studio_engine.content_search s"
-	"                  JOIN @extschema@.cm_module_content o ON o.content_id = s.content_id"
-	"                 WHERE s.words @@ $2 AND ($3 IS NULL OR o.company_id = $3)"
-	"                   AND " SEEN_BY_CALLER("o.company_id", "$4", "$5")
-	"                 ORDER BY s.content_id, rank DESC, s.section, s.part) b"
-	"          JOIN @extschema@.cm_module_content c ON c.content_id = b.content_id"
-	"         ORDER BY b.rank DESC, b.content_id LIMIT $6) h"
-	" ORDER BY h.rank DESC, h.content_id",
-	.nargs = 8,.argtypes = {REGCONFIGOID, TSQUERYOID, UUIDOID, BOOLOID, UUIDARRAYOID, INT4OID, INT4OID, INT4OID}
+	"                 WHEN 'assessments' THEN c.assessments ELSE c.module_name END, $3 * $4 + 1, $4 + $5)"
+	"  FROM @extschema@.cm_module_content c WHERE c.content_id = $1",
+	.nargs = 5,.argtypes = {UUIDOID, TEXTOID, INT4OID, INT4OID, INT4OID}
 };
 
 /* content whose words are of another configuration, or missing */
@@ -194,7 +216,13 @@ index_column(const pg_uuid_t *content_id, const char *column, const char *conten
 	argument_text(&key, column);
 	statement_run(&delete_words, &key);
 	if (content != NULL && OidIsValid(configuration))
-		insert_parts(content_id, column, content, configuration, name);
+	{
+		char	   *calmed = pstrdup(content);
+
+		calm_text(calmed);
+		insert_parts(content_id, column, calmed, configuration, name);
+		pfree(calmed);
+	}
 }
 
 /* Has the column to be looked at again?  Archived content has no words. */
@@ -265,17 +293,70 @@ index_content(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
+/* The excerpt of a hit; 0 where its text has gone meanwhile. */
+static Datum
+excerpt_of(HeapTuple row, TupleDesc desc, Oid configuration, TSQuery any, int *budget)
+{
+	Arguments	args = NO_ARGUMENTS;
+	bool		isnull;
+	char	   *text;
+
+	argument_add(&args, SPI_getbinval(row, desc, 1, &isnull), false);
+	argument_add(&args, SPI_getbinval(row, desc, 5, &isnull), false);
+	argument_add(&args, SPI_getbinval(row, desc, 6, &isnull), false);
+	argument_int32(&args, PART_LENGTH);
+	argument_int32(&args, PART_OVERLAP);
+	if (statement_read(&select_part, &args) == 0 || (text = result_text(1)) == NULL)
+		return (Datum) 0;
+	return excerpt(configuration, text, any, budget);
+}
+
 /* One row of search_module_content(). */
 static void
-put_hit(HeapTuple row, TupleDesc desc, void *arg)
+put_hit(ReturnSetInfo *rsinfo, HeapTuple row, TupleDesc desc, Datum headline)
 {
-	ReturnSetInfo *rsinfo = arg;
 	Datum		values[RESULT_COLUMNS];
 	bool		nulls[RESULT_COLUMNS];
 
-	for (int i = 0; i < RESULT_COLUMNS; i++)
+	for (int i = 0; i < RESULT_COLUMNS - 1; i++)
 		values[i] = SPI_getbinval(row, desc, i + 1, &nulls[i]);
+	values[RESULT_COLUMNS - 1] = headline;
+	nulls[RESULT_COLUMNS - 1] = headline == (Datum) 0;
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/* Each excerpt in memory of its own, as the text that it is made from is large. */
+static void
+put_hits(ReturnSetInfo *rsinfo, const FoundRows *hits, Oid configuration, TSQuery any)
+{
+	int			budget = MAX_CHUNKS;
+
+	for (uint64 i = 0; i < hits->n; i++)
+	{
+		Answer	   *outer = statements_begin();
+		Datum		headline = (Datum) 0;
+
+		CHECK_FOR_INTERRUPTS();
+		if (i < MAX_EXCERPTS)
+			headline = excerpt_of(hits->rows[i], hits->desc, configuration, any, &budget);
+		put_hit(rsinfo, hits->rows[i], hits->desc, headline);
+		statements_end(outer);
+	}
+}
+
+static FoundRows
+find_hits(FunctionCallInfo fcinfo, Caller *caller, const SearchQuery *query)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_add(&args, TSQueryGetDatum(query->loose), false);
+	argument_add(&args, TSQueryGetDatum(query->exact), false);
+	argument_add(&args, TSQueryGetDatum(query->any), false);
+	argument_pass(&args, fcinfo, 1);
+	argument_caller(&args, caller);
+	argument_int32(&args, MAX_PARTS);
+	argument_int32(&args, check_int32(fcinfo, 2, "p_limit", 1, MAX_RESULTS));
+	return statement_read_rows(&search, &args);
 }
 
 /*
@@ -285,30 +366,24 @@ put_hit(HeapTuple row, TupleDesc desc, void *arg)
 Datum
 search_module_content(PG_FUNCTION_ARGS)
 {
-	Arguments	query = NO_ARGUMENTS;
-	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
+	SearchQuery query;
+	FoundRows	hits;
+	char	   *text;
 	char	   *name;
 	Oid			configuration;
 
 	InitMaterializedSRF(fcinfo, 0);
 	caller_enter_user(&caller);
-	argument_add(&query, (Datum) 0, false);
-	argument_text(&query, check_text(fcinfo, 0, "p_query", 1, MAX_QUERY_LENGTH));
+	text = check_text(fcinfo, 0, "p_query", 1, MAX_QUERY_LENGTH);
+
 	check_company(fcinfo, 1, &caller);
 	configuration = require_configuration(&name);
-	query.values[0] = ObjectIdGetDatum(configuration);
-
-	/* once, and not for each row: the plan may be a generic one */
-	statement_read(&parse_query, &query);
-	argument_add(&args, ObjectIdGetDatum(configuration), false);
-	argument_add(&args, result_jsonb(1), false);
-	argument_pass(&args, fcinfo, 1);
-	argument_caller(&args, &caller);
-	argument_int32(&args, check_int32(fcinfo, 2, "p_limit", 1, MAX_RESULTS));
-	argument_int32(&args, PART_LENGTH);
-	argument_int32(&args, PART_OVERLAP);
-	statement_read_each(&search, &args, put_hit, fcinfo->resultinfo);
+	if (search_query_parse(configuration, "p_query", text, &query))
+	{
+		hits = find_hits(fcinfo, &caller, &query);
+		put_hits((ReturnSetInfo *) fcinfo->resultinfo, &hits, configuration, query.any);
+	}
 	caller_leave(&caller);
 
 	return (Datum) 0;

@@ -339,6 +339,22 @@ statement_read_each(Statement *statement, const Arguments *args, RowFunction fun
 	execute_each(statement, args, true, function, arg);
 }
 
+/*
+ * The rows of a query, for whoever runs statements for each of them.  What is
+ * long stays where it is stored.
+ */
+FoundRows
+statement_read_rows(Statement *statement, const Arguments *args)
+{
+	FoundRows	found;
+
+	Assert(statement->direct == NULL);
+	found.n = statement_read(statement, args);
+	found.rows = SPI_tuptable->vals;
+	found.desc = SPI_tuptable->tupdesc;
+	return found;
+}
+
 static void
 collect_uuid(HeapTuple row, TupleDesc desc, void *arg)
 {

@@ -96,6 +96,16 @@ typedef void (*RowFunction) (HeapTuple row, TupleDesc desc, void *arg);
 extern void statement_run_each(Statement *statement, const Arguments *args, RowFunction function, void *arg);
 extern void statement_read_each(Statement *statement, const Arguments *args, RowFunction function, void *arg);
 
+/* the rows that a query found; they stay until statements_end() */
+typedef struct FoundRows
+{
+	uint64		n;
+	HeapTuple  *rows;
+	TupleDesc	desc;
+} FoundRows;
+
+extern FoundRows statement_read_rows(Statement *statement, const Arguments *args);
+
 extern List *statement_run_uuids(Statement *statement, const Arguments *args);
 
 pg_noreturn extern void refuse_lost_row(void);

@@ -15,9 +15,11 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
 
+#include "brief.h"
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
@@ -204,19 +206,30 @@ static Statement insert_log = {
 	" RETURNING id",
 	.nargs = 5,.argtypes = {UUIDOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID}
 };
-static Statement select_dashboard = {
-	.text = "SELECT COALESCE(pg_catalog.jsonb_agg(d.entry ORDER BY d.created_at DESC, d.id), '[]')"
-	"  FROM (SELECT p.id, p.created_at,"
-	"               pg_catalog.to_jsonb(p) || pg_catalog.jsonb_build_object("
-	"                 'status', j.status, 'progress', j.progress,"
-	"                 'job', pg_catalog.to_jsonb(j) - 'manifest_json') AS entry"
-	"          FROM @extschema@.projects p"
-	"          LEFT JOIN LATERAL (SELECT l.* FROM @extschema@.jobs l"
-	"                              WHERE l.project_id = p.id AND l.user_id = p.user_id"
-	"                              ORDER BY l.created_at DESC LIMIT 1) j ON true"
-	"         WHERE p.user_id = $1"
-	"         ORDER BY p.created_at DESC, p.id LIMIT $2) d",
+static Statement select_newest_projects = {
+	.by_index = true,
+	.text = "SELECT p.* FROM @extschema@.projects p WHERE p.user_id = $1 ORDER BY p.created_at DESC, p.id LIMIT $2",
 	.nargs = 2,.argtypes = {UUIDOID, INT4OID}
+};
+static Statement select_newest_job = {
+	.by_index = true,
+	.text = "SELECT l.* FROM @extschema@.jobs l WHERE l.project_id = $1 AND l.user_id = $2"
+	" ORDER BY l.created_at DESC LIMIT 1",
+	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
+};
+
+/* $1 project, $2 job or NULL, $3 what was cut */
+static Statement make_entry = {
+	.text = "SELECT $1 || pg_catalog.jsonb_build_object("
+	"         'status', $2 -> 'status', 'progress', $2 -> 'progress', 'job', $2 - 'manifest_json')"
+	"       || CASE WHEN $3 = '' THEN '{}'"
+	"               ELSE pg_catalog.jsonb_build_object('truncated', pg_catalog.string_to_array($3, ',')) END",
+	.nargs = 3,.argtypes = {JSONBOID, JSONBOID, TEXTOID}
+};
+static Statement make_dashboard = {
+	.text = "SELECT COALESCE(pg_catalog.jsonb_agg(e.entry ORDER BY e.number), '[]')"
+	"  FROM pg_catalog.unnest($1) WITH ORDINALITY e (entry, number)",
+	.nargs = 1,.argtypes = {JSONBARRAYOID}
 };
 
 static Statement select_statistics = {
@@ -783,6 +796,50 @@ dashboard_user(FunctionCallInfo fcinfo, const Caller *caller)
 	return user_id;
 }
 
+static Datum
+newest_job(HeapTuple project, TupleDesc desc, List **cut)
+{
+	Arguments	args = NO_ARGUMENTS;
+	pg_uuid_t	project_id = row_get_uuid(desc, project, "id");
+	pg_uuid_t	user_id = row_get_uuid(desc, project, "user_id");
+	FoundRows	jobs;
+
+	argument_uuid(&args, &project_id);
+	argument_uuid(&args, &user_id);
+	jobs = statement_read_rows(&select_newest_job, &args);
+	if (jobs.n == 0)
+		return (Datum) 0;
+	return brief_jsonb(jobs.rows[0], jobs.desc, "job.", "manifest_json", cut);
+}
+
+static char *
+joined(const List *names)
+{
+	StringInfoData all;
+	ListCell   *cell;
+
+	initStringInfo(&all);
+	foreach(cell, names)
+		appendStringInfo(&all, "%s%s", all.len > 0 ? "," : "", (char *) lfirst(cell));
+	return all.data;
+}
+
+/* A project with its newest job; whatever the two hold, it is of bounded size. */
+static Datum
+dashboard_entry(HeapTuple project, TupleDesc desc)
+{
+	Arguments	args = NO_ARGUMENTS;
+	List	   *cut = NIL;
+	Datum		job;
+
+	argument_add(&args, brief_jsonb(project, desc, "", NULL, &cut), false);
+	job = newest_job(project, desc, &cut);
+	argument_add(&args, job, job == (Datum) 0);
+	argument_text(&args, joined(cut));
+	statement_read(&make_entry, &args);
+	return result_datum(1);
+}
+
 /*
  * get_dashboard(p_user_id uuid, p_limit integer) returns jsonb
  */
@@ -790,15 +847,24 @@ Datum
 get_dashboard(PG_FUNCTION_ARGS)
 {
 	Arguments	args = NO_ARGUMENTS;
+	Arguments	entries = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	user_id;
+	FoundRows	projects;
+	Datum		found[MAX_DASHBOARD];
 	Datum		result;
 
 	caller_enter_user(&caller);
 	user_id = dashboard_user(fcinfo, &caller);
 	argument_uuid(&args, &user_id);
 	argument_int32(&args, check_int32(fcinfo, 1, "p_limit", 1, MAX_DASHBOARD));
-	statement_read(&select_dashboard, &args);
+	projects = statement_read_rows(&select_newest_projects, &args);
+	for (uint64 i = 0; i < projects.n; i++)
+		found[i] = dashboard_entry(projects.rows[i], projects.desc);
+
+	argument_add(&entries, PointerGetDatum(construct_array(found, projects.n, JSONBOID,
+														   -1, false, TYPALIGN_INT)), false);
+	statement_read(&make_dashboard, &entries);
 	result = result_jsonb(1);
 	caller_leave(&caller);
 

@@ -88,4 +88,4 @@ CREATE FUNCTION @extschema@.get_dashboard(p_user_id uuid DEFAULT NULL, p_limit i
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'get_dashboard'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.get_dashboard(uuid, integer) IS
-'The newest p_limit (1 to 100) projects of a user as a JSON array, each with status, progress and job of its newest job. p_user_id NULL: the caller. The user or a service; 22004 a service must name the user, 22023, 42501 not yours.';
+'The newest p_limit (1 to 100) projects of a user as a JSON array, each with status, progress and job of its newest job. Texts are cut after 1000 characters and other values of more than 1000 bytes are null; where that happened, truncated is an array of their names, those of the job behind "job.". p_user_id NULL: the caller. The user or a service; 22004 a service must name the user, 22023, 42501 not yours.';

@@ -61,14 +61,14 @@ CREATE FUNCTION @extschema@.get_module_content(p_content_id uuid)
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'get_module_content'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.get_module_content(uuid) IS
-'A module with all its columns. Services, and users of its company; 22004, 42501 not of the caller''s companies, PT404.';
+'A module with all its columns. Services, and users of its company; 22004, 42501 not of the caller''s companies, PT404, 54000 it takes more than 16 MB as JSON.';
 
 CREATE FUNCTION @extschema@.get_content_sections(p_content_id uuid)
   RETURNS jsonb
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'get_content_sections'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.get_content_sections(uuid) IS
-'The five sections of a module by name, null where one is not written yet. Services, and users of its company; 22004, 42501 not of the caller''s companies, PT404.';
+'The five sections of a module by name, null where one is not written yet. Services, and users of its company; 22004, 42501 not of the caller''s companies, PT404, 54000 they take more than 16 MB as JSON.';
 
 CREATE FUNCTION @extschema@.store_quality_assessment(
     p_content_id uuid, p_overall_score numeric, p_section_scores jsonb DEFAULT '{}',
@@ -136,9 +136,10 @@ CREATE FUNCTION @extschema@.search_module_content(
     p_query text, p_company_id uuid DEFAULT NULL, p_limit integer DEFAULT 20)
   RETURNS TABLE (content_id uuid, module_name text, section text, rank real, headline text)
   LANGUAGE c STABLE ROWS 20 AS 'MODULE_PATHNAME', 'search_module_content'
-  SET search_path = pg_catalog, pg_temp;
+  SET search_path = pg_catalog, pg_temp
+  SET enable_seqscan = off;
 COMMENT ON FUNCTION @extschema@.search_module_content(text, uuid, integer) IS
-'Modules with p_query in their name or in one of their sections, best first, each with the section that fits best (NULL: the name), its rank and an excerpt with the words in <b>, which is not escaped for HTML. p_query, of up to 1000 characters, as people type it: words, "a phrase", or, -without. Words must meet in one section, of a long one within a part of about 30000 characters; -without leaves out the part that has the word, not the module. p_company_id NULL: all companies of the caller, for a service all. p_limit: 1 to 1000. Archived content is not found. Users see their companies; 22004, 22023, 42501 or PT404 the company, 55000 setting search_configuration names no configuration.';
+'Modules with p_query in their name or in one of their sections, best first, each with the section that fits best (NULL: the name), its rank and, up to the hundredth, an excerpt with the words in <b>, which is not escaped for HTML. p_query, of up to 1000 characters and 64 words, as people type it: words, "a phrase", or, -without. Looked into are up to 5000 parts that have the words: names, then what was changed last. Words must meet in one section, of a long one within a part of about 30000 characters; -without leaves out the part that has the word, not the module. p_company_id NULL: all companies of the caller, for a service all. p_limit: 1 to 1000. Archived content is not found. Users see their companies; 22004, 22023, 42501 or PT404 the company, 55000 setting search_configuration names no configuration.';
 
 CREATE FUNCTION @extschema@.refresh_content_search(p_limit integer DEFAULT 1000)
   RETURNS integer

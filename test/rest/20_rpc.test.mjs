@@ -15,7 +15,7 @@ import { person, removeAll } from './lib/rpc_fixtures.mjs'
 const AT_ONCE = 8
 const SHOWN = 300
 const ROLES = { anybody: ['anon', 'user', 'service'], user: ['user', 'service'], service: ['service'], nobody: [] }
-const STATUS = { 42501: 403, 54001: 413, PT402: 402, PT404: 404, PT409: 409, PT429: 429, PGRST202: 404 }
+const STATUS = { 42501: 403, 54000: 413, 54001: 413, PT402: 402, PT404: 404, PT409: 409, PT429: 429, PGRST202: 404 }
 
 const found = await catalogue()
 const functions = found.filter(({ name }) => cases[name])
@@ -178,7 +178,7 @@ test('search without the configuration that the setting names', async () => {
 test('what is answered is what COMMENT ON names, and all of it', () => {
   const wrong = []
   for (const fn of functions.filter(({ who }) => who !== 'nobody')) {
-    const named = new Set(fn.comment.match(/\b(22[0-9]{3}|23[0-9]{3}|42[0-9]{3}|55[0-9]{3}|PT4[0-9]{2})\b/g))
+    const named = new Set(fn.comment.match(/\b(22[0-9]{3}|23[0-9]{3}|42[0-9]{3}|5[45][0-9]{3}|PT4[0-9]{2})\b/g))
     const answered = new Set(refusals.filter((r) => r.fn === fn && !isForeign(r)).map((r) => r.code))
     const unnamed = [...answered].filter((code) => !named.has(code) && !(code === '42501' && fn.who !== 'anybody'))
     const unseen = [...named].filter((code) => !answered.has(code))

@@ -1,0 +1,91 @@
+/*
+ * brief.c
+ *	  Rows for lists: as jsonb, with what is long cut or left out.
+ *
+ * Whatever columns the table has, those too that its owner added, a row takes no
+ * more than a few kilobytes: texts are cut, other values left out, and the caller
+ * is told which.
+ *
+ * Pitfall: what is long lies elsewhere, compressed.  Its size is known without
+ * reading it, and of a text no more is read than what is shown.
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "nodes/makefuncs.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+
+#include "brief.h"
+#include "compat.h"
+
+/* characters of a text, and bytes of anything else */
+#define MAX_SHOWN 1000
+
+static bool
+is_text(const FormData_pg_attribute *column)
+{
+	return column->atttypid == TEXTOID || column->atttypid == VARCHAROID;
+}
+
+static bool
+is_long(const FormData_pg_attribute *column, Datum value)
+{
+	return column->attlen == -1 && toast_raw_datum_size(value) - VARHDRSZ > MAX_SHOWN;
+}
+
+/* Cut a long value: true where something of it is missing. */
+static bool
+cut_value(const FormData_pg_attribute *column, Datum *value, bool *isnull)
+{
+	Size		whole = toast_raw_datum_size(*value);
+
+	if (!is_text(column))
+	{
+		*isnull = true;
+		return true;
+	}
+	*value = DirectFunctionCall3(text_substr, *value, Int32GetDatum(1), Int32GetDatum(MAX_SHOWN));
+	return toast_raw_datum_size(*value) < whole;
+}
+
+/* to_jsonb(), which asks its caller's expression for the type. */
+static Datum
+record_to_jsonb(HeapTuple row, TupleDesc desc)
+{
+	Const	   *type = makeConst(RECORDOID, -1, InvalidOid, -1, (Datum) 0, true, false);
+	FmgrInfo	flinfo;
+
+	fmgr_info(F_TO_JSONB, &flinfo);
+	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(type),
+											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL), &flinfo);
+	return FunctionCall1(&flinfo, heap_copy_tuple_as_datum(row, desc));
+}
+
+/*
+ * A row as jsonb.  The column unwanted is null and not mentioned; the names of
+ * the others that were cut or left out are added to a list, behind a prefix.
+ */
+Datum
+brief_jsonb(HeapTuple row, TupleDesc desc, const char *prefix, const char *unwanted, List **cut)
+{
+	Datum	   *values = palloc(desc->natts * sizeof(Datum));
+	bool	   *nulls = palloc(desc->natts * sizeof(bool));
+	TupleDesc	blessed = BlessTupleDesc(CreateTupleDescCopy(desc));
+
+	heap_deform_tuple(row, desc, values, nulls);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		const FormData_pg_attribute *column = TupleDescAttr(desc, i);
+
+		if (unwanted != NULL && strcmp(NameStr(column->attname), unwanted) == 0)
+			nulls[i] = true;
+		else if (!nulls[i] && is_long(column, values[i]) && cut_value(column, &values[i], &nulls[i]))
+			*cut = lappend(*cut, psprintf("%s%s", prefix, NameStr(column->attname)));
+	}
+	return record_to_jsonb(heap_form_tuple(blessed, values, nulls), blessed);
+}

@@ -1,0 +1,193 @@
+/*
+ * search_query.c
+ *	  What people look for: parsed, bounded, and in the shapes that searching needs.
+ *
+ * Pitfall: what an answer costs must not depend on how a question is put.  A
+ * phrase makes a GIN index look into every vector that it finds; ts_rank()
+ * compares each two words of a conjunction, at all of their places; and
+ * ts_headline() takes memory that doubles with each further phrase behind an
+ * OR.  So the index is asked without phrases, and rank and headline know no
+ * more than a list of words.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "nodes/pg_list.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+
+#include "checks.h"
+#include "search_query.h"
+
+/* words of a query, those of a phrase and repeated ones too */
+#define MAX_WORDS 64
+
+static QueryItem *
+left_of(QueryItem *item)
+{
+	return item + item->qoperator.left;
+}
+
+static QueryItem *
+right_of(QueryItem *item)
+{
+	return item + 1;
+}
+
+/* Sets may be missing: then the other one is all of it. */
+static TSQuery
+combine(PGFunction function, TSQuery left, TSQuery right)
+{
+	if (left == NULL || right == NULL)
+		return left != NULL ? left : right;
+	return DatumGetTSQuery(DirectFunctionCall2(function, TSQueryGetDatum(left), TSQueryGetDatum(right)));
+}
+
+static TSQuery
+negation(TSQuery query)
+{
+	return DatumGetTSQuery(DirectFunctionCall1(tsquery_not, TSQueryGetDatum(query)));
+}
+
+/* A query for one word of another. */
+static TSQuery
+word_of(TSQuery query, const QueryItem *item)
+{
+	const QueryOperand *operand = &item->qoperand;
+	Size		size = COMPUTESIZE(1, operand->length + 1);
+	TSQuery		word = palloc0(size);
+
+	SET_VARSIZE(word, size);
+	word->size = 1;
+	GETQUERY(word)->qoperand = *operand;
+	GETQUERY(word)->qoperand.distance = 0;
+	memcpy(GETOPERAND(word), GETOPERAND(query) + operand->distance, operand->length);
+	return word;
+}
+
+static bool
+has_phrase(QueryItem *item)
+{
+	if (item->type == QI_VAL)
+		return false;
+	if (item->qoperator.oper == OP_NOT)
+		return has_phrase(right_of(item));
+	return item->qoperator.oper == OP_PHRASE || has_phrase(left_of(item)) || has_phrase(right_of(item));
+}
+
+/*
+ * The words of a phrase, wherever they are; NULL matches everything, as what is
+ * not a phrase may well have its words.
+ */
+static TSQuery
+without_phrases(TSQuery query, QueryItem *item)
+{
+	TSQuery		left;
+	TSQuery		right;
+
+	if (item->type == QI_VAL)
+		return word_of(query, item);
+	if (item->qoperator.oper == OP_NOT)
+		return has_phrase(right_of(item)) ? NULL : negation(without_phrases(query, right_of(item)));
+
+	left = without_phrases(query, left_of(item));
+	right = without_phrases(query, right_of(item));
+	if (item->qoperator.oper != OP_OR)
+		return combine(tsquery_and, left, right);
+	return left == NULL || right == NULL ? NULL : combine(tsquery_or, left, right);
+}
+
+static bool
+is_same_word(TSQuery query, const QueryItem *a, const QueryItem *b)
+{
+	return a->qoperand.length == b->qoperand.length &&
+		memcmp(GETOPERAND(query) + a->qoperand.distance, GETOPERAND(query) + b->qoperand.distance,
+			   a->qoperand.length) == 0;
+}
+
+/* Add the words that are not excluded, each once. */
+static List *
+add_words(TSQuery query, QueryItem *item, List *words)
+{
+	ListCell   *cell;
+
+	if (item->type == QI_OPR && item->qoperator.oper == OP_NOT)
+		return words;
+	if (item->type == QI_OPR)
+		return add_words(query, right_of(item), add_words(query, left_of(item), words));
+	foreach(cell, words)
+	{
+		if (is_same_word(query, lfirst(cell), item))
+			return words;
+	}
+	return lappend(words, item);
+}
+
+/* Any of the words that are not excluded; NULL where there is none. */
+static TSQuery
+any_word(TSQuery query)
+{
+	TSQuery		any = NULL;
+	ListCell   *cell;
+
+	foreach(cell, add_words(query, GETQUERY(query), NIL))
+		any = combine(tsquery_or, any, word_of(query, lfirst(cell)));
+	return any;
+}
+
+/* The first word of a query, excluded or not. */
+static TSQuery
+first_word(TSQuery query)
+{
+	QueryItem  *item = GETQUERY(query);
+
+	while (item->type != QI_VAL)
+		item++;
+	return word_of(query, item);
+}
+
+static TSQuery
+everything(TSQuery query)
+{
+	TSQuery		word = first_word(query);
+
+	return combine(tsquery_or, word, negation(word));
+}
+
+static int
+count_words(TSQuery query)
+{
+	int			words = 0;
+
+	for (int i = 0; i < query->size; i++)
+	{
+		if (GETQUERY(query)[i].type == QI_VAL)
+			words++;
+	}
+	return words;
+}
+
+/*
+ * Parse a query.  False where it has no word to look for.
+ */
+bool
+search_query_parse(Oid configuration, const char *name, const char *text, SearchQuery *query)
+{
+	Datum		parsed = DirectFunctionCall2(websearch_to_tsquery_byid, ObjectIdGetDatum(configuration),
+											 CStringGetTextDatum(text));
+	TSQuery		exact = DatumGetTSQuery(parsed);
+
+	if (exact->size == 0)
+		return false;
+	if (count_words(exact) > MAX_WORDS)
+		refuse_value(name, psprintf("at most %d words, each repetition counted", MAX_WORDS));
+
+	query->exact = exact;
+	query->loose = without_phrases(exact, GETQUERY(exact));
+	if (query->loose == NULL)
+		query->loose = everything(exact);
+	query->any = any_word(exact);
+	if (query->any == NULL)
+		query->any = first_word(exact);
+	return true;
+}

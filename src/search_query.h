@@ -1,0 +1,20 @@
+/*
+ * search_query.h
+ *	  What people look for: parsed, bounded, and in the shapes that searching needs.
+ */
+#ifndef STUDIO_SEARCH_QUERY_H
+#define STUDIO_SEARCH_QUERY_H
+
+#include "tsearch/ts_type.h"
+
+typedef struct SearchQuery
+{
+	TSQuery		exact;			/* as it was written */
+	TSQuery		loose;			/* without phrases: matches all that exact
+								 * does */
+	TSQuery		any;			/* any of its words, for rank and excerpt */
+} SearchQuery;
+
+extern bool search_query_parse(Oid configuration, const char *name, const char *text, SearchQuery *query);
+
+#endif							/* STUDIO_SEARCH_QUERY_H */
