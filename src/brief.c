@@ -21,6 +21,7 @@
 #include "utils/fmgrprotos.h"
 
 #include "brief.h"
+#include "checks.h"
 #include "compat.h"
 
 /* characters of a text, and bytes of anything else */
@@ -32,10 +33,14 @@ is_text(const FormData_pg_attribute *column)
 	return column->atttypid == TEXTOID || column->atttypid == VARCHAROID;
 }
 
+/* Short jsonb may be long when it is shown. */
 static bool
 is_long(const FormData_pg_attribute *column, Datum value)
 {
-	return column->attlen == -1 && toast_raw_datum_size(value) - VARHDRSZ > MAX_SHOWN;
+	if (column->attlen != -1)
+		return false;
+	return toast_raw_datum_size(value) - VARHDRSZ > MAX_SHOWN ||
+		(column->atttypid == JSONBOID && jsonb_shown_size(DatumGetJsonbP(value)) > MAX_SHOWN);
 }
 
 /* Cut a long value: true where something of it is missing. */

@@ -117,7 +117,7 @@ CALL t.project(2, 11);
 CALL t.project(2, 12);
 CALL t.job(11, 101, 'FAILED');
 ALTER TABLE projects ADD COLUMN mine text DEFAULT 'm', ADD COLUMN many integer[];
-UPDATE projects SET title = 'short', transcript_text = repeat('ß', 1000), settings = '{"a": 1}' WHERE id = t.id(12);
+UPDATE projects SET title = 'short', transcript_text = repeat('ß', 1000), settings = (SELECT jsonb_agg(1e399::numeric) FROM generate_series(1, 10)) WHERE id = t.id(12);
 UPDATE projects SET transcript_text = repeat('ß', 1001), prompt_text = repeat('x', 300000), settings = jsonb_build_object('a', repeat('y', 1000)),
        mine = repeat('z', 2000), many = (SELECT array_agg(i) FROM generate_series(1, 300) i) WHERE id = t.id(11);
 UPDATE jobs SET error_message = repeat('e', 5000), manifest_json = jsonb_build_object('a', repeat('y', 5000)) WHERE id = t.id(101);
