@@ -232,8 +232,8 @@ static bool
 has_more_digits(Numeric number, int max_digits, Datum limit)
 {
 	Datum		magnitude = DirectFunctionCall1(numeric_abs, NumericGetDatum(number));
-	bool		more = DatumGetBool(DirectFunctionCall2(numeric_ge, magnitude, limit)) ||
-	DatumGetInt32(DirectFunctionCall1(numeric_scale, magnitude)) > max_digits;
+	bool		more = (DatumGetBool(DirectFunctionCall2(numeric_ge, magnitude, limit)) ||
+						DatumGetInt32(DirectFunctionCall1(numeric_scale, magnitude)) > max_digits);
 
 	pfree(DatumGetPointer(magnitude));
 	return more;

@@ -162,21 +162,29 @@ extension_schema(void)
 }
 
 /*
+ * Owner of a schema.
+ */
+Oid
+schema_owner(Oid schema)
+{
+	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for schema %u", schema);
+	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+
+	return owner;
+}
+
+/*
  * Owner of the data: the role that owns schema studio_engine.
  */
 Oid
 engine_owner(void)
 {
-	Oid			nspid = get_namespace_oid("studio_engine", false);
-	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(nspid));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for schema %u", nspid);
-	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
-	ReleaseSysCache(tuple);
-
-	return owner;
+	return schema_owner(get_namespace_oid("studio_engine", false));
 }
 
 /* the tables in the schema of the extension; in the other two all are ours */

@@ -19,6 +19,7 @@ extern void relation_watch(RelationWatch *watch, Oid relid);
 extern uint64 relations_generation(void);
 extern const char *extension_schema_quoted(void);
 extern Oid	extension_schema(void);
+extern Oid	schema_owner(Oid schema);
 extern Oid	engine_owner(void);
 
 extern const char *const *relation_names(int *n);

@@ -69,7 +69,8 @@ static Statement lock_user_jobs = {
 
 /*
  * Act as the owner of auth.users, as a foreign key to it would: only where the
- * owner of the data may have such a foreign key.
+ * owner of the data may have such a foreign key, and where nobody else can put
+ * another object in the place of the table, as the owner of the schema can.
  */
 static void
 become_owner_of_users(Caller *self, Oid relid)
@@ -89,6 +90,11 @@ become_owner_of_users(Caller *self, Oid relid)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("the owner of the data may not refer to auth.users"),
 				 errhint("GRANT REFERENCES ON auth.users to the owner of schema studio_engine.")));
+	if (!has_privs_of_role(schema_owner(get_namespace_oid("auth", false)), owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("schema auth belongs to another role than table auth.users"),
+				 errhint("ALTER SCHEMA auth OWNER TO the owner of auth.users, or to a role that has its rights.")));
 	caller_become(self, owner);
 }
 

@@ -70,7 +70,8 @@ COMMENT ON FUNCTION studio_engine.close_created_table() IS
 
 CREATE EVENT TRIGGER studio_engine_close_created_table
   ON ddl_command_end
-  WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE VIEW', 'CREATE MATERIALIZED VIEW', 'CREATE FOREIGN TABLE')
+  WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE VIEW', 'CREATE MATERIALIZED VIEW',
+               'CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA', 'CREATE SCHEMA')
   EXECUTE FUNCTION studio_engine.close_created_table();
 -- dumps are loaded with session_replication_role = replica too
 ALTER EVENT TRIGGER studio_engine_close_created_table ENABLE ALWAYS;

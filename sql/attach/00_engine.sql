@@ -36,7 +36,7 @@ BEGIN
             OR a.grantee IN (SELECT b.grantee FROM pg_default_acl d, LATERAL aclexplode(d.defaclacl) b))
      GROUP BY o.type, o.name
   LOOP
-    EXECUTE format('REVOKE ALL ON %s %s FROM %s', v_object.type, v_object.name, v_object.grantees);
+    EXECUTE format('REVOKE ALL ON %s %s FROM %s CASCADE', v_object.type, v_object.name, v_object.grantees);
   END LOOP;
 END;
 

@@ -94,7 +94,7 @@ BEGIN
           UNION ALL
           SELECT format('table %s', c.oid::regclass), c.relowner
             FROM pg_class c
-           WHERE v_mode = 'adopt' AND c.relkind IN ('r', 'p')
+           WHERE v_mode = 'adopt' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
              AND (c.relnamespace = to_regnamespace('studio_engine')
                   OR c.relnamespace = to_regnamespace('pipeline')
                      AND c.relname = ANY (ARRAY['jobs', 'job_events', 'artifacts', 'prompts'])
@@ -195,9 +195,9 @@ BEGIN
     )
     SELECT 'TABLE' AS type, t.oid::regclass::text AS name FROM tables t
     UNION ALL
-    SELECT DISTINCT 'TYPE', y.oid::regtype::text
-      FROM tables t JOIN pg_attribute a ON a.attrelid = t.oid JOIN pg_type y ON y.oid = a.atttypid
-     WHERE y.typtype = 'e' AND y.typowner = v_owner
+    SELECT 'TYPE', y.oid::regtype::text FROM pg_type y
+     WHERE y.oid IN (to_regtype('@extschema@.job_status'), to_regtype('@extschema@.step_status'),
+                     to_regtype('studio_engine.job_system'), to_regtype('studio_engine.queue_state'))
     UNION ALL
     SELECT 'SCHEMA', n.oid::regnamespace::text FROM pg_namespace n
      WHERE n.nspname IN ('studio_engine', 'pipeline')
