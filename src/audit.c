@@ -47,13 +47,17 @@ static Statement select_summary = {
 
 /*
  * The hash of an entry, over the hash before it and everything that never
- * changes; l is the entry, h.hash the hash before it.
+ * changes; l is the entry, h.hash the hash before it.  Empty, as no other is, of
+ * an entry whose texts are beyond every limit and cannot be put into jsonb.
  */
 #define ENTRY_HASH \
-	"pg_catalog.sha256(COALESCE(h.hash, '') || pg_catalog.convert_to(pg_catalog.jsonb_build_array(" \
+	"CASE WHEN COALESCE(pg_catalog.octet_length(l.note), 0)::pg_catalog.int8" \
+	"  + COALESCE(pg_catalog.octet_length(l.stripe_payment_id), 0)" \
+	"  + COALESCE(pg_catalog.octet_length(l.idempotency_key), 0) > 100000000 THEN ''::pg_catalog.bytea ELSE" \
+	" pg_catalog.sha256(COALESCE(h.hash, '') || pg_catalog.convert_to(pg_catalog.jsonb_build_array(" \
 	"l.id, l.user_id, l.entry_no, l.type, l.amount, l.balance_after, l.note, l.stripe_payment_id," \
 	"l.idempotency_key, pg_catalog.encode(pg_catalog.timestamptz_send(l.expires_at), 'hex'), l.reverses," \
-	"pg_catalog.encode(pg_catalog.timestamptz_send(l.created_at), 'hex'))::pg_catalog.text, 'UTF8'))"
+	"pg_catalog.encode(pg_catalog.timestamptz_send(l.created_at), 'hex'))::pg_catalog.text, 'UTF8')) END"
 
 /* What is not in the chain yet, from its end to an entry. */
 static Statement select_unchained = {

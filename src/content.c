@@ -53,6 +53,7 @@ PG_FUNCTION_INFO_V1(archive_module_content);
 PG_FUNCTION_INFO_V1(get_content_statistics);
 
 #define MAX_NAME_LENGTH 1000
+#define MAX_SESSION_LENGTH 500
 #define MAX_ARCHIVED 100000
 #define MAX_ANSWER_SIZE (16 * 1024 * 1024)
 #define MAX_AGE_YEARS 1000
@@ -102,15 +103,13 @@ static Statement update_sections = {
 };
 static Statement select_content = {
 	.by_index = true,
-	.text = "SELECT pg_catalog.to_jsonb(c) FROM @extschema@.cm_module_content c"
+	.text = "SELECT c.* FROM @extschema@.cm_module_content c"
 	" WHERE c.content_id = $1 AND " SEEN_BY_CALLER("c.company_id", "$2", "$3"),
 	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDARRAYOID}
 };
 static Statement select_sections = {
 	.by_index = true,
-	.text = "SELECT pg_catalog.jsonb_build_object('introduction', c.introduction, 'core_content', c.core_content,"
-	"         'practical_applications', c.practical_applications, 'case_studies', c.case_studies,"
-	"         'assessments', c.assessments)"
+	.text = "SELECT c.introduction, c.core_content, c.practical_applications, c.case_studies, c.assessments"
 	"  FROM @extschema@.cm_module_content c"
 	" WHERE c.content_id = $1 AND " SEEN_BY_CALLER("c.company_id", "$2", "$3"),
 	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDARRAYOID}
@@ -147,9 +146,9 @@ static Statement insert_assessment = {
 };
 static Statement select_assessment = {
 	.by_index = true,
-	.text = "SELECT (SELECT pg_catalog.to_jsonb(a) FROM @extschema@.cm_quality_assessments a"
-	"         WHERE a.content_id = c.content_id ORDER BY a.assessed_at DESC, a.assessment_id LIMIT 1)"
-	"  FROM @extschema@.cm_module_content c"
+	.text = "SELECT a.* FROM @extschema@.cm_module_content c"
+	"  LEFT JOIN LATERAL (SELECT l.* FROM @extschema@.cm_quality_assessments l WHERE l.content_id = c.content_id"
+	"                      ORDER BY l.assessed_at DESC, l.assessment_id LIMIT 1) a ON true"
 	" WHERE c.content_id = $1 AND " SEEN_BY_CALLER("c.company_id", "$2", "$3"),
 	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDARRAYOID}
 };
@@ -176,7 +175,7 @@ static Statement finish_enhancement = {
 	.text = "UPDATE @extschema@.cm_enhancement_sessions s"
 	"   SET status = $4, research_conducted = COALESCE($2, s.research_conducted),"
 	"       content_regenerated = COALESCE($3, s.content_regenerated)"
-	" WHERE s.session_id = $1 RETURNING pg_catalog.to_jsonb(s)",
+	" WHERE s.session_id = $1 RETURNING s.*",
 	.nargs = 4,.argtypes = {UUIDOID, BOOLOID, BOOLOID, TEXTOID}
 };
 static Statement insert_plan = {
@@ -491,7 +490,7 @@ create_module_content(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	check_text(fcinfo, 0, "p_module_name", 1, MAX_NAME_LENGTH);
 	check_text(fcinfo, 1, "p_employee_name", 0, MAX_NAME_LENGTH);
-	check_text(fcinfo, 2, "p_session_id", 0, MAX_NAME_LENGTH);
+	check_text(fcinfo, 2, "p_session_id", 0, MAX_SESSION_LENGTH);
 	check_company(fcinfo, 4, &caller);
 	check_word(fcinfo, 6, "p_priority_level", priority_levels, lengthof(priority_levels));
 
@@ -572,9 +571,9 @@ check_answer(Datum answer)
 	return answer;
 }
 
-/* Read something of a content that the caller may see; 0 for an SQL NULL. */
+/* Read a row of a content that the caller may see; 0 where its key is NULL. */
 static Datum
-read_of_content(FunctionCallInfo fcinfo, Statement *statement)
+read_of_content(FunctionCallInfo fcinfo, Statement *statement, bool has_key)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
@@ -587,8 +586,8 @@ read_of_content(FunctionCallInfo fcinfo, Statement *statement)
 	argument_caller(&args, &caller);
 	if (statement_read(statement, &args) == 0)
 		refuse_unknown(&caller, "content", &content_id);
-	if (!result_isnull(1))
-		result = result_jsonb(1);
+	if (!has_key || !result_isnull(1))
+		result = result_row();
 	caller_leave(&caller);
 	return result;
 }
@@ -599,7 +598,7 @@ read_of_content(FunctionCallInfo fcinfo, Statement *statement)
 Datum
 get_module_content(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_DATUM(check_answer(read_of_content(fcinfo, &select_content)));
+	PG_RETURN_DATUM(check_answer(read_of_content(fcinfo, &select_content, true)));
 }
 
 /*
@@ -608,7 +607,7 @@ get_module_content(PG_FUNCTION_ARGS)
 Datum
 get_content_sections(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_DATUM(check_answer(read_of_content(fcinfo, &select_sections)));
+	PG_RETURN_DATUM(check_answer(read_of_content(fcinfo, &select_sections, false)));
 }
 
 /* ------------------------------------------------------------------------
@@ -734,7 +733,7 @@ store_quality_assessment(PG_FUNCTION_ARGS)
 Datum
 get_latest_quality_assessment(PG_FUNCTION_ARGS)
 {
-	Datum		assessment = read_of_content(fcinfo, &select_assessment);
+	Datum		assessment = read_of_content(fcinfo, &select_assessment, true);
 
 	if (assessment == (Datum) 0)
 		PG_RETURN_NULL();
@@ -826,7 +825,7 @@ complete_enhancement_session(PG_FUNCTION_ARGS)
 		argument_pass(&args, fcinfo, i);
 	if (statement_run(&finish_enhancement, &args) == 0)
 		refuse_unknown(&caller, "enhancement session", &session_id);
-	result = result_jsonb(1);
+	result = result_row();
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -862,7 +861,7 @@ create_course_plan(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	employee_id = check_uuid(fcinfo, 0, "p_employee_id");
 	check_text(fcinfo, 1, "p_employee_name", 0, MAX_NAME_LENGTH);
-	check_text(fcinfo, 2, "p_session_id", 0, MAX_NAME_LENGTH);
+	check_text(fcinfo, 2, "p_session_id", 0, MAX_SESSION_LENGTH);
 	check_text(fcinfo, 4, "p_course_title", 0, MAX_NAME_LENGTH);
 	check_number(fcinfo, 5, "p_course_duration_weeks");
 	check_number(fcinfo, 6, "p_total_modules");
@@ -893,7 +892,7 @@ store_research_results(PG_FUNCTION_ARGS)
 
 	caller_enter_service(&caller);
 	plan_id = check_uuid(fcinfo, 0, "p_plan_id");
-	check_text(fcinfo, 1, "p_session_id", 0, MAX_NAME_LENGTH);
+	check_text(fcinfo, 1, "p_session_id", 0, MAX_SESSION_LENGTH);
 	check_number(fcinfo, 7, "p_total_topics");
 	check_number(fcinfo, 8, "p_total_sources");
 	check_word(fcinfo, 9, "p_status", research_status_names, RESEARCH_STATUSES);

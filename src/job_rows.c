@@ -20,6 +20,7 @@
 #include "holds.h"
 #include "job_rows.h"
 #include "ledger_rows.h"
+#include "limits.h"
 #include "queue.h"
 #include "queue_rows.h"
 #include "rows.h"
@@ -76,6 +77,9 @@ static const RowColumn job_columns[] = {
 };
 
 static const RowTrigger job_triggers[] = {
+	{"00_jobs_limits",
+		"BEFORE INSERT OR UPDATE ON %.jobs FOR EACH ROW "
+	"EXECUTE FUNCTION studio_engine.limit_values('jobs')"},
 	{"tr_jobs_workflow",
 		"BEFORE INSERT OR UPDATE ON %.jobs FOR EACH ROW "
 	"EXECUTE FUNCTION studio_engine.enforce_workflow('jobs')"},
@@ -155,6 +159,9 @@ static const RowColumn studio_columns[] = {
 };
 
 static const RowTrigger studio_triggers[] = {
+	{"00_studio_jobs_limits",
+		"BEFORE INSERT OR UPDATE ON %.studio_jobs FOR EACH ROW "
+	"EXECUTE FUNCTION studio_engine.limit_values('studio_jobs')"},
 	{"tr_studio_jobs_workflow",
 		"BEFORE INSERT OR UPDATE ON %.studio_jobs FOR EACH ROW "
 	"EXECUTE FUNCTION studio_engine.enforce_workflow('studio_jobs')"},
@@ -285,7 +292,7 @@ select_job(const JobTable *jobs, const Arguments *args, Answer *answer)
 		return false;
 	if (rows_find(&row, args->values))
 	{
-		answer_datum(answer, rows_to_jsonb(&row));
+		answer_shown(answer, show_row(rows_tuple(&row), RelationGetDescr(row.rel)));
 		answer->found = 1;
 	}
 	rows_close(&row);
@@ -348,6 +355,7 @@ write_job(JobUpdate *update)
 	int			to = flow_state(jobs->system->flow, status_of(jobs, &update->row, new));
 	bool		ends = moves && to != UNKNOWN_STATE && flow_is_terminal(jobs->system->flow, to);
 
+	limits_check_edit(jobs->table->name, update->row.rel, &update->edit);
 	new = before_update(update, old, new, ends);
 	rows_update(&update->row, new);
 	if (moves)

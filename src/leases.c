@@ -134,6 +134,20 @@ static Statement postpone_lease = {
 	" WHERE q.job_id = $1 AND q.system = $2::studio_engine.job_system",
 	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, TIMESTAMPTZOID}
 };
+static Statement undo_lease = {
+	.by_index = true,
+	.text = "UPDATE studio_engine.queue q"
+	"    SET state = 'waiting', due_at = q.since, attempt = q.attempt - 1,"
+	"        lease_token = NULL, worker = NULL, claimed_at = NULL, expires_at = NULL, since = NULL"
+	"  WHERE q.job_id = $1 AND q.system = $2::studio_engine.job_system",
+	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
+};
+static Statement select_payer = {
+	.by_index = true,
+	.text = "SELECT q.user_id FROM studio_engine.queue q"
+	" WHERE q.job_id = $1 AND q.system = $2::studio_engine.job_system",
+	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
+};
 static Statement select_due_at = {
 	.by_index = true,
 	.text = "SELECT q.due_at FROM studio_engine.queue q"
@@ -476,6 +490,89 @@ lease_mark_cancelling(Datum job)
 	Datum		marked = DirectFunctionCall2(jsonb_concat, job, DirectFunctionCall1(jsonb_in, CStringGetDatum(mark)));
 
 	return SPI_datumTransfer(marked, false, -1);
+}
+
+/* ------------------------------------------------------------------------
+ * Jobs that were claimed and are not handed out
+ * ------------------------------------------------------------------------ */
+
+/*
+ * A lease that this transaction has just made was never there.
+ */
+void
+lease_undo(const QueueSystem *system, const pg_uuid_t *job_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, job_id);
+	argument_text(&args, system->name);
+	statement_run(&undo_lease, &args);
+}
+
+/* a job on its way through in_subtransaction() */
+typedef struct Unreadable
+{
+	const QueueSystem *system;
+	pg_uuid_t	job_id;
+	bool		failed;
+} Unreadable;
+
+/* May it be ended without waiting?  Its row in the queue is locked already. */
+static bool
+try_lock_unreadable(const Unreadable *job)
+{
+	Arguments	args = NO_ARGUMENTS;
+	pg_uuid_t	user_id;
+
+	if (!job->system->try_lock(&job->job_id))
+		return false;
+	if (job->system->try_lock_payer == NULL)
+		return true;
+	argument_uuid(&args, &job->job_id);
+	argument_text(&args, job->system->name);
+	statement_run(&select_payer, &args);
+	user_id = result_uuid(1);
+	return job->system->try_lock_payer(&user_id);
+}
+
+static void
+fail_unreadable(void *arg)
+{
+	Unreadable *job = arg;
+	JobError	error = {
+		.code = ERROR_UNREADABLE,
+		.message = "The job holds values that cannot be shown. Mend or remove them, then retry the job."
+	};
+	Answer	   *outer = statements_begin();
+
+	if (try_lock_unreadable(job))
+	{
+		job->system->fail(&job->job_id, &error);
+		job->failed = true;
+	}
+	statements_end(outer);
+}
+
+/*
+ * Fail a job that this transaction has just claimed and cannot show.  Where that
+ * is not possible now, the job is left for a while.
+ */
+void
+lease_fail_unreadable(const QueueSystem *system, const pg_uuid_t *job_id)
+{
+	Unreadable	job = {.system = system,.job_id = *job_id};
+	Lease		lease = {.system = system,.job_id = *job_id};
+	ErrorData  *error = in_subtransaction(fail_unreadable, &job);
+	TimestampTz later = GetCurrentTimestamp() + USECS_PER_MINUTE;
+
+	if (error != NULL)
+		ereport(WARNING,
+				(errcode(error->sqlerrcode),
+				 errmsg("a job that cannot be shown could not be failed"),
+				 errdetail("Job %s of %s: %s", uuid_text(job_id), system->name, error->message),
+				 errhint("Mend the job; until then it is looked at once a minute.")));
+	if (error != NULL || !job.failed)
+		end_lease_of(&lease, "released", &later, NULL);
 }
 
 /* ------------------------------------------------------------------------

@@ -103,6 +103,9 @@ static const RowColumn entry_columns[] = {
 };
 
 static const RowTrigger entry_triggers[] = {
+	{"00_credit_ledger_limits",
+		"BEFORE INSERT OR UPDATE ON %.credit_ledger FOR EACH ROW "
+	"EXECUTE FUNCTION studio_engine.limit_values('credit_ledger')"},
 	{"tr_credit_ledger_enter",
 		"BEFORE INSERT ON %.credit_ledger FOR EACH ROW "
 	"EXECUTE FUNCTION studio_engine.enter_in_ledger()"},

@@ -53,7 +53,7 @@ static Statement find_job = {
 static Statement select_attempts = {
 	.by_index = true,
 	.text = "SELECT a.system::pg_catalog.text, a.attempt, CASE WHEN $2 IS NULL THEN a.worker END,"
-	"       a.started_at, a.ended_at, a.outcome, a.error"
+	"       a.started_at, a.ended_at, a.outcome, studio_engine.brief_error(a.error, 300000)"
 	"  FROM studio_engine.attempts a"
 	" WHERE a.job_id = $1"
 	"   AND (a.system = 'studio_jobs' AND EXISTS (SELECT 1 FROM @extschema@.studio_jobs j"

@@ -7,9 +7,10 @@
 
 /*
  * Text of a Statement with a user ($1, NULL for all) and a time ($2, NULL for
- * ever).  The columns of a job j: id, status, created_at, ended_at, ms, error.
+ * ever).  The columns of a job j: id, status, created_at, ended_at, ms.  What
+ * made jobs fail is read of those that are shown, and cut.
  */
-#define JOB_STATISTICS(table, succeeded, failed, columns) \
+#define JOB_STATISTICS(table, key, succeeded, failed, columns, error) \
 	"WITH made AS MATERIALIZED (" \
 	"   SELECT " columns \
 	"     FROM @extschema@." table " j WHERE ($1 IS NULL OR j.user_id = $1))," \
@@ -23,14 +24,22 @@
 	"   'throughput_per_hour', (SELECT pg_catalog.round(pg_catalog.count(m.id) * 3600.0" \
 	"        / GREATEST(1, EXTRACT(epoch FROM pg_catalog.now() - s.since)), 2)" \
 	"      FROM span s LEFT JOIN made m ON m.status = '" succeeded "' AND m.ended_at >= s.since GROUP BY s.since)," \
-	"   'recent_failures', (SELECT COALESCE(pg_catalog.jsonb_agg(f.failure ORDER BY f.created_at DESC, f.id), '[]')" \
-	"      FROM (SELECT w.id, w.created_at, pg_catalog.jsonb_build_object(" \
-	"                   'job_id', w.id, 'error', w.error, 'created_at', w.created_at) AS failure" \
-	"              FROM windowed w WHERE w.status = '" failed "' ORDER BY w.created_at DESC, w.id LIMIT 10) f))" \
+	"   'recent_failures', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(" \
+	"             'job_id', f.id, 'error', studio_engine.brief_error(" error ", 1000), 'created_at', f.created_at)" \
+	"             ORDER BY f.created_at DESC, f.id), '[]')" \
+	"      FROM (SELECT w.id, w.created_at FROM windowed w WHERE w.status = '" failed "'" \
+	"             ORDER BY w.created_at DESC, w.id LIMIT 10) f" \
+	"      JOIN @extschema@." table " j ON j." key " = f.id))" \
 	"   || (SELECT pg_catalog.jsonb_build_object(" \
 	"          'average_ms', pg_catalog.round(pg_catalog.avg(w.ms), 2)," \
 	"          'p50_ms', pg_catalog.percentile_cont(0.5) WITHIN GROUP (ORDER BY w.ms)," \
 	"          'p95_ms', pg_catalog.percentile_cont(0.95) WITHIN GROUP (ORDER BY w.ms))" \
 	"         FROM windowed w WHERE w.status = '" succeeded "')"
+
+/* what a job j that failed has in texts, and more of them; a long one is cut */
+#define FAILURE_TEXT(column) "pg_catalog.substr(" column ", 1, 1001)"
+#define FAILURE_TEXTS(more) \
+	"pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(" \
+	"'code', " FAILURE_TEXT("j.error_code") ", 'message', " FAILURE_TEXT("j.error_message") more "))"
 
 #endif							/* STUDIO_MONITOR_H */

@@ -73,7 +73,7 @@ static Statement update_session = {
 	.text = "UPDATE @extschema@.mm_multimedia_sessions s"
 	"   SET status = $2, progress_percentage = COALESCE($3, s.progress_percentage),"
 	"       current_stage = COALESCE($4, s.current_stage), error_message = COALESCE($5, s.error_message)"
-	" WHERE s.session_id = $1 RETURNING pg_catalog.to_jsonb(s)",
+	" WHERE s.session_id = $1 RETURNING s.*",
 	.nargs = 5,.argtypes = {UUIDOID, TEXTOID, NUMERICOID, TEXTOID, TEXTOID}
 };
 static Statement lock_session = {
@@ -491,7 +491,7 @@ update_session_status(PG_FUNCTION_ARGS)
 	for (int i = 0; i < 5; i++)
 		argument_pass(&args, fcinfo, i);
 	statement_run(&update_session, &args);
-	result = result_jsonb(1);
+	result = result_row();
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);

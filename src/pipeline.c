@@ -29,6 +29,7 @@
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
+#include "limits.h"
 #include "runs.h"
 #include "settings.h"
 #include "statements.h"
@@ -80,7 +81,7 @@ static Statement compare_run = {
 };
 static Statement select_run = {
 	.by_index = true,
-	.text = "SELECT pg_catalog.to_jsonb(j) FROM pipeline.jobs j"
+	.text = "SELECT j.* FROM pipeline.jobs j"
 	" WHERE j.run_id = $1 AND ($2 IS NULL OR j.owner_id = $2)",
 	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
 };
@@ -136,7 +137,7 @@ static Statement store_prompt = {
 };
 static Statement select_prompt = {
 	.by_index = true,
-	.text = "SELECT pg_catalog.to_jsonb(p) FROM pipeline.prompts p WHERE p.id = $1",
+	.text = "SELECT p.* FROM pipeline.prompts p WHERE p.id = $1",
 	.nargs = 1,.argtypes = {TEXTOID}
 };
 static Statement age_is_sound = {
@@ -189,7 +190,7 @@ run_as_jsonb(const char *run_id)
 	argument_text(&args, run_id);
 	argument_uuid(&args, NULL);
 	statement_run(&select_run, &args);
-	return result_jsonb(1);
+	return result_row();
 }
 
 /* ------------------------------------------------------------------------
@@ -328,7 +329,7 @@ pipeline_get_job(PG_FUNCTION_ARGS)
 	run_id = check_run_id(fcinfo);
 	if (!read_run(&caller, run_id))
 		refuse_unknown_text(&caller, "run", run_id);
-	result = result_jsonb(1);
+	result = result_row();
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -368,7 +369,7 @@ pipeline_set_job_status(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	run_id = check_run_id(fcinfo);
 	to = flow_state(&run_flow, check_word(fcinfo, 1, "p_status", run_status_names, RUN_STATUSES));
-	message = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
+	message = PG_ARGISNULL(2) ? NULL : clip_text(text_to_cstring(PG_GETARG_TEXT_PP(2)), MAX_REPORT_BYTES);
 
 	move_run(run_id, run_lock_or_refuse(&caller, run_id), to, message);
 	result = run_as_jsonb(run_id);
@@ -646,7 +647,7 @@ pipeline_upsert_prompt(PG_FUNCTION_ARGS)
 
 	statement_run(&store_prompt, &args);
 	statement_run(&select_prompt, &id);
-	result = result_jsonb(1);
+	result = result_row();
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -668,7 +669,7 @@ pipeline_get_prompt(PG_FUNCTION_ARGS)
 	argument_text(&args, id);
 	if (statement_read(&select_prompt, &args) == 0)
 		refuse_unknown_text(&caller, "prompt", id);
-	result = result_jsonb(1);
+	result = result_row();
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);

@@ -53,7 +53,7 @@ static Statement update_narration = {
 	"   SET status = COALESCE($2, n.status), total_duration_seconds = COALESCE($3, n.total_duration_seconds),"
 	"       audio_segments = COALESCE($4, n.audio_segments), master_audio_id = COALESCE($5, n.master_audio_id),"
 	"       segments_audio_ids = COALESCE($6, n.segments_audio_ids), script_content = COALESCE($7, n.script_content)"
-	" WHERE n.narration_id = $1 RETURNING pg_catalog.to_jsonb(n)",
+	" WHERE n.narration_id = $1 RETURNING n.*",
 	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, NUMERICOID, JSONBOID, UUIDOID, UUIDARRAYOID, TEXTOID}
 };
 
@@ -82,7 +82,7 @@ static Statement update_presentation = {
 	"       pdf_asset_id = COALESCE($5, p.pdf_asset_id), pdf_generated = p.pdf_generated OR $5 IS NOT NULL,"
 	"       pptx_asset_id = COALESCE($6, p.pptx_asset_id), pptx_generated = p.pptx_generated OR $6 IS NOT NULL,"
 	"       html_asset_id = COALESCE($7, p.html_asset_id), html_generated = p.html_generated OR $7 IS NOT NULL"
-	" WHERE p.presentation_id = $1 RETURNING pg_catalog.to_jsonb(p)",
+	" WHERE p.presentation_id = $1 RETURNING p.*",
 	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, INT4OID, JSONBOID, UUIDOID, UUIDOID, UUIDOID}
 };
 static Statement select_strange_exports = {
@@ -105,7 +105,7 @@ static Statement update_script = {
 	.text = "UPDATE @extschema@.mm_script_generations g"
 	"   SET status = COALESCE($2, g.status), script_content = COALESCE($3, g.script_content),"
 	"       error_message = COALESCE($4, g.error_message)"
-	" WHERE g.script_id = $1 RETURNING pg_catalog.to_jsonb(g)",
+	" WHERE g.script_id = $1 RETURNING g.*",
 	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, TEXTOID, TEXTOID}
 };
 static Statement add_view = {
@@ -118,7 +118,7 @@ static Statement add_view = {
 	" ON CONFLICT (asset_id, view_date) DO UPDATE"
 	"    SET view_count = v.view_count + 1, completed_count = v.completed_count + EXCLUDED.completed_count,"
 	"        watch_seconds = v.watch_seconds + EXCLUDED.watch_seconds, last_viewed_at = EXCLUDED.last_viewed_at"
-	" RETURNING pg_catalog.to_jsonb(v)",
+	" RETURNING v.*",
 	.nargs = 3,.argtypes = {UUIDOID, NUMERICOID, BOOLOID}
 };
 static Statement insert_rendering = {
@@ -161,7 +161,7 @@ change_row(FunctionCallInfo fcinfo, Caller *caller, Statement *statement, const 
 		argument_pass(&args, fcinfo, i);
 	if (statement_run(statement, &args) == 0)
 		refuse_unknown(caller, what, PG_GETARG_UUID_P(0));
-	result = result_jsonb(1);
+	result = result_row();
 	caller_leave(caller);
 	return result;
 }

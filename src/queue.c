@@ -13,7 +13,8 @@
  * that, and jobs that came in before the remembered place wait that long.
  *
  * Lock order: job, then its row in the queue, then the account.  Claims lock
- * rows of the queue alone, and never wait for one.
+ * rows of the queue alone, and never wait for one.  A claim that fails a job
+ * which cannot be shown locks it and the account too, where nobody has them.
  */
 #include "postgres.h"
 
@@ -44,6 +45,8 @@ PG_FUNCTION_INFO_V1(claim_jobs);
 
 #define MAX_CLAIM 1000
 #define MAX_WORKER_LENGTH 200
+/* of jobs at a time; at least one is handed out, however much that is */
+#define MAX_CLAIM_BYTES (32 * 1024 * 1024)
 #define MIN_PROMOTED 100
 
 /* looks that read fewer pages than this, for each row found, are cheap */
@@ -761,12 +764,16 @@ claimed_jobs(uint64 found)
 	return claimed;
 }
 
-/* One row of claim_jobs(): with the job, which the worker would ask for next. */
-static void
-put_claimed(ReturnSetInfo *rsinfo, const Claim *asked, const Claimed *claimed)
+/*
+ * One row of claim_jobs(): with the job, which the worker would ask for next.
+ * False when that cannot be shown.
+ */
+static bool
+put_claimed(ReturnSetInfo *rsinfo, const Claim *asked, const Claimed *claimed, int64 *bytes)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Answer	   *outer;
+	Shown		shown = {.whole = true};
 	Datum		values[5];
 	bool		nulls[5] = {false, false, false, false, false};
 
@@ -778,9 +785,41 @@ put_claimed(ReturnSetInfo *rsinfo, const Claim *asked, const Claimed *claimed)
 	/* a scope of its own frees the job */
 	outer = statements_begin();
 	nulls[4] = statement_run(asked->system->select_job, &args) == 0;
-	values[4] = nulls[4] ? (Datum) 0 : result_datum(1);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	if (!nulls[4])
+		shown = result_shown();
+	values[4] = shown.row;
+	if (shown.whole)
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	statements_end(outer);
+	*bytes += shown.bytes;
+	return shown.whole;
+}
+
+/*
+ * Claim what comes first and put it into the result, as far as that goes: what
+ * cannot be shown fails, what is too much at a time goes back.  True when jobs
+ * failed, in whose place there may be others.
+ */
+static bool
+claim_some(ReturnSetInfo *rsinfo, Claim *asked, int64 *bytes)
+{
+	uint64		found = claim_first(asked);
+	const Claimed *claimed = claimed_jobs(found);
+	bool		failed = false;
+
+	for (uint64 i = 0; i < found; i++)
+	{
+		if (*bytes >= MAX_CLAIM_BYTES)
+			lease_undo(asked->system, &claimed[i].job_id);
+		else if (put_claimed(rsinfo, asked, &claimed[i], bytes))
+			asked->limit--;
+		else
+		{
+			lease_fail_unreadable(asked->system, &claimed[i].job_id);
+			failed = true;
+		}
+	}
+	return failed;
 }
 
 /*
@@ -794,8 +833,7 @@ claim_jobs(PG_FUNCTION_ARGS)
 	Caller		caller;
 	TimestampTz now;
 	Claim		asked;
-	const Claimed *claimed;
-	uint64		found;
+	int64		bytes = 0;
 
 	InitMaterializedSRF(fcinfo, 0);
 	caller_enter_service(&caller);
@@ -805,10 +843,8 @@ claim_jobs(PG_FUNCTION_ARGS)
 	now = GetCurrentTimestamp();
 	asked.lease = lease_end(fcinfo, 3, now) - now;
 
-	found = claim_first(&asked);
-	claimed = claimed_jobs(found);
-	for (uint64 i = 0; i < found; i++)
-		put_claimed(rsinfo, &asked, &claimed[i]);
+	while (claim_some(rsinfo, &asked, &bytes) && asked.limit > 0 && bytes < MAX_CLAIM_BYTES)
+		CHECK_FOR_INTERRUPTS();
 	caller_leave(&caller);
 
 	return (Datum) 0;

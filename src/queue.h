@@ -47,7 +47,7 @@ typedef struct QueueSystem
 	/* What a row says about its failure. */
 	void		(*read_error) (TupleDesc desc, HeapTuple row, JobError *error);
 
-	Statement  *select_job;		/* one column, jsonb */
+	Statement  *select_job;		/* for result_shown() */
 	Statement  *statistics;		/* of a user or of all, since a time or ever */
 } QueueSystem;
 
@@ -100,8 +100,11 @@ extern bool lease_fails(const QueueSystem *system, const pg_uuid_t *job_id,
 extern Datum lease_mark_cancelling(Datum job);
 extern bool lease_is_out(const QueueSystem *system, const pg_uuid_t *job_id);
 extern bool lease_request_cancel(const QueueSystem *system, const pg_uuid_t *job_id, const char *reason);
+extern void lease_undo(const QueueSystem *system, const pg_uuid_t *job_id);
+extern void lease_fail_unreadable(const QueueSystem *system, const pg_uuid_t *job_id);
 pg_noreturn extern void refuse_lease(const pg_uuid_t *job_id);
 
 #define ERROR_CANCELLED "CANCELLED"
+#define ERROR_UNREADABLE "UNREADABLE_JOB"
 
 #endif							/* STUDIO_QUEUE_H */

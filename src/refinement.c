@@ -25,6 +25,7 @@
 #include "job_rows.h"
 #include "jobs.h"
 #include "ledger.h"
+#include "limits.h"
 #include "monitor.h"
 #include "queue.h"
 #include "restore.h"
@@ -46,6 +47,7 @@ PG_FUNCTION_INFO_V1(retry_studio_job);
 #define MAX_URL_LENGTH 8192
 #define MAX_PROMPT_LENGTH 1000000
 #define MAX_REASON_LENGTH 1000
+#define MAX_ERROR_SIZE (256 * 1024)
 
 static const char default_prompt[] =
 "Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are.";
@@ -74,13 +76,13 @@ static Statement try_lock_studio_job = {
 static Statement select_studio_job = {
 	.by_index = true,
 	.direct = select_studio_job_directly,
-	.text = "SELECT pg_catalog.to_jsonb(j) FROM @extschema@.studio_jobs j WHERE j.job_id = $1",
+	.text = "SELECT j.* FROM @extschema@.studio_jobs j WHERE j.job_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement insert_studio_job = {
 	.by_index = true,
 	.text = "INSERT INTO @extschema@.studio_jobs AS j (user_id, raw_audio_url, system_prompt_used, priority)"
-	" VALUES ($1, $2, $3, $4) RETURNING pg_catalog.to_jsonb(j)",
+	" VALUES ($1, $2, $3, $4) RETURNING j.*",
 	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, TEXTOID, INT4OID}
 };
 static Statement count_active_studio_jobs = {
@@ -142,9 +144,10 @@ static Statement count_studio_retry = {
 };
 
 static Statement select_statistics = {
-	.text = JOB_STATISTICS("studio_jobs", "COMPLETE", "FAILED",
-						   "j.job_id AS id, j.status, j.created_at, j.processing_time_ms AS ms, j.error_details AS error,"
-						   " j.created_at + j.processing_time_ms * interval '1 millisecond' AS ended_at"),
+	.text = JOB_STATISTICS("studio_jobs", "job_id", "COMPLETE", "FAILED",
+						   "j.job_id AS id, j.status, j.created_at, j.processing_time_ms AS ms,"
+						   " j.created_at + j.processing_time_ms * interval '1 millisecond' AS ended_at",
+						   "j.error_details"),
 	.nargs = 2,.argtypes = {UUIDOID, TIMESTAMPTZOID}
 };
 
@@ -186,7 +189,7 @@ as_jsonb(const pg_uuid_t *job_id)
 
 	argument_uuid(&args, job_id);
 	statement_run(&select_studio_job, &args);
-	return result_jsonb(1);
+	return result_row();
 }
 
 /* ------------------------------------------------------------------------
@@ -300,9 +303,9 @@ limit_studio_jobs(PG_FUNCTION_ARGS)
 
 /* Text of at least one character, or nothing. */
 static void
-add_optional_text(Arguments *args, FunctionCallInfo fcinfo, int argno, const char *name)
+add_optional_text(Arguments *args, FunctionCallInfo fcinfo, int argno, const char *name, int max)
 {
-	argument_text(args, PG_ARGISNULL(argno) ? NULL : check_text(fcinfo, argno, name, 1, MAX_PROMPT_LENGTH));
+	argument_text(args, PG_ARGISNULL(argno) ? NULL : check_text(fcinfo, argno, name, 1, max));
 }
 
 /*
@@ -327,12 +330,12 @@ create_studio_job(PG_FUNCTION_ARGS)
 
 	argument_uuid(&args, &user_id);
 	argument_text(&args, check_text(fcinfo, 1, "p_raw_audio_url", 1, MAX_URL_LENGTH));
-	add_optional_text(&args, fcinfo, 2, "p_system_prompt");
+	add_optional_text(&args, fcinfo, 2, "p_system_prompt", MAX_PROMPT_LENGTH);
 	argument_int32(&args, priority);
 	if (!user_keep(&user_id))
 		refuse_unknown(&caller, "user", &user_id);
 	statement_run(&insert_studio_job, &args);
-	result = result_jsonb(1);
+	result = result_row();
 	check_active(&user_id);
 	caller_leave(&caller);
 
@@ -473,7 +476,7 @@ store_refined_text(PG_FUNCTION_ARGS)
 	state = lease_check(&refinement_queue, &job_id, fcinfo, 3, &lease);
 	argument_uuid(&args, &job_id);
 	argument_add(&args, PG_GETARG_DATUM(1), false);
-	add_optional_text(&args, fcinfo, 2, "p_model_version");
+	add_optional_text(&args, fcinfo, 2, "p_model_version", MAX_SHORT_LENGTH);
 	if (lease_replays(state, &lease, outcomes, lengthof(outcomes)) || job.status == STUDIO_COMPLETE)
 		check_same_text(&args, &job_id);
 	else
@@ -497,6 +500,21 @@ write_failure(const pg_uuid_t *job_id, const JobError *error)
 }
 
 /*
+ * What a worker reports: bounded here too, since an attempt that is to be tried
+ * again leaves the row of the job alone.
+ */
+static Datum
+check_error(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	Datum		error = PG_GETARG_DATUM(argno);
+
+	if (!limits_allow_json(error, MAX_ERROR_SIZE))
+		refuse_value(name, psprintf("at most %d bytes of jsonb, with numbers and levels within studio_engine.value_limits()",
+									MAX_ERROR_SIZE));
+	return error;
+}
+
+/*
  * fail_studio_job(p_job_id uuid, p_error jsonb, p_retryable boolean,
  * p_lease_token uuid) returns jsonb
  */
@@ -512,7 +530,7 @@ fail_studio_job(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	if (!PG_ARGISNULL(1))
-		error.details = PG_GETARG_DATUM(1);
+		error.details = check_error(fcinfo, 1, "p_error");
 
 	lock_or_refuse(&caller, &job_id, &job);
 	if (lease_fails(&refinement_queue, &job_id, fcinfo, 2, 3, &error) && job.status != STUDIO_FAILED)
@@ -645,7 +663,7 @@ read_error(TupleDesc desc, HeapTuple row, JobError *error)
 	Datum		details = row_get(desc, row, "error_details", JSONBOID, &isnull);
 
 	if (!isnull)
-		error->details = details;
+		error->details = show_error(details, MAX_ERROR_SIZE);
 }
 
 const QueueSystem refinement_queue = {

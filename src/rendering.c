@@ -21,6 +21,7 @@
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
+#include "limits.h"
 #include "monitor.h"
 #include "queue.h"
 #include "restore.h"
@@ -51,7 +52,7 @@ static Statement try_lock_rendering = {
 };
 static Statement select_rendering = {
 	.by_index = true,
-	.text = "SELECT pg_catalog.to_jsonb(r) FROM @extschema@.mm_rendering_queue r WHERE r.render_id = $1",
+	.text = "SELECT r.* FROM @extschema@.mm_rendering_queue r WHERE r.render_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement move_rendering = {
@@ -141,12 +142,11 @@ static Statement lock_session_renderings = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_statistics = {
-	.text = JOB_STATISTICS("mm_rendering_queue", "completed", "failed",
+	.text = JOB_STATISTICS("mm_rendering_queue", "render_id", "completed", "failed",
 						   "j.render_id AS id, j.status, j.created_at, j.finished_at AS ended_at,"
 						   " CASE WHEN pg_catalog.isfinite(j.created_at) AND pg_catalog.isfinite(j.finished_at)"
-						   "      THEN EXTRACT(epoch FROM j.finished_at - j.created_at)::pg_catalog.numeric * 1000 END AS ms,"
-						   " pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object("
-						   "   'code', j.error_code, 'message', j.error_message)) AS error"),
+						   "      THEN EXTRACT(epoch FROM j.finished_at - j.created_at)::pg_catalog.numeric * 1000 END AS ms",
+						   FAILURE_TEXTS("")),
 	.nargs = 2,.argtypes = {UUIDOID, TIMESTAMPTZOID}
 };
 
@@ -180,7 +180,7 @@ as_jsonb(const pg_uuid_t *render_id)
 
 	argument_uuid(&args, render_id);
 	statement_run(&select_rendering, &args);
-	return result_jsonb(1);
+	return result_row();
 }
 
 /*
@@ -308,8 +308,8 @@ fail_rendering(PG_FUNCTION_ARGS)
 
 	caller_enter_service(&caller);
 	render_id = check_uuid(fcinfo, 0, "p_render_id");
-	error.code = check_text(fcinfo, 1, "p_error_code", 0, PG_INT32_MAX);
-	error.message = check_text(fcinfo, 2, "p_error_message", 0, PG_INT32_MAX);
+	error.code = check_text(fcinfo, 1, "p_error_code", 0, MAX_SHORT_LENGTH);
+	error.message = clip_text(check_text(fcinfo, 2, "p_error_message", 0, PG_INT32_MAX), MAX_REPORT_BYTES);
 
 	status = lock_or_refuse(&render_id);
 	if (lease_fails(&rendering_queue, &render_id, fcinfo, 3, 4, &error) && !has_failed(status))
@@ -502,10 +502,10 @@ read_error(TupleDesc desc, HeapTuple row, JobError *error)
 {
 	const char *status = row_get_label(desc, row, "status");
 
-	error->code = row_get_text(desc, row, "error_code");
+	error->code = row_get_start(desc, row, "error_code", 4 * MAX_SHORT_LENGTH);
 	if (status != NULL && flow_state(&render_flow, status) == RENDER_CANCELLED)
 		error->code = ERROR_CANCELLED;
-	error->message = row_get_text(desc, row, "error_message");
+	error->message = row_get_start(desc, row, "error_message", MAX_REPORT_BYTES);
 }
 
 const QueueSystem rendering_queue = {

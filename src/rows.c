@@ -29,7 +29,6 @@
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "storage/proc.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
@@ -368,19 +367,6 @@ HeapTuple
 rows_tuple(Row *row)
 {
 	return ExecFetchSlotHeapTuple(row->slot, false, NULL);
-}
-
-/* to_jsonb() of it, which asks its caller's expression for the type */
-Datum
-rows_to_jsonb(Row *row)
-{
-	Const	   *type = makeConst(row->rel->rd_rel->reltype, -1, InvalidOid, -1, (Datum) 0, true, false);
-	FmgrInfo	flinfo;
-
-	fmgr_info(F_TO_JSONB, &flinfo);
-	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(type),
-											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL), &flinfo);
-	return FunctionCall1(&flinfo, heap_copy_tuple_as_datum(rows_tuple(row), RelationGetDescr(row->rel)));
 }
 
 /* ------------------------------------------------------------------------

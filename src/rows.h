@@ -176,7 +176,6 @@ extern int32 rows_int32(Row *row, AttrNumber column);
 extern int64 rows_int64(Row *row, AttrNumber column);
 extern Datum rows_enum(Row *row, AttrNumber column, const char *label);
 extern HeapTuple rows_tuple(Row *row);
-extern Datum rows_to_jsonb(Row *row);
 
 extern void rows_insert(Row *row, const Datum *values, const bool *nulls);
 extern void rows_update(Row *row, HeapTuple new);

@@ -467,6 +467,15 @@ answer_bool(Answer *answer, bool value)
 	add_answer(answer, BoolGetDatum(value), false);
 }
 
+/* for result_shown() */
+void
+answer_shown(Answer *answer, Shown shown)
+{
+	answer_datum(answer, shown.row);
+	answer_bool(answer, shown.whole);
+	answer_int64(answer, shown.bytes);
+}
+
 /* for result_text() only; NULL for an SQL NULL */
 void
 answer_text(Answer *answer, const char *value)
@@ -487,7 +496,7 @@ answer_column(int column, bool *isnull)
 
 /* The first row of the last result. */
 static HeapTuple
-result_row(void)
+first_row(void)
 {
 	if (SPI_tuptable == NULL || SPI_tuptable->numvals == 0)
 		refuse_lost_row();
@@ -499,7 +508,7 @@ result_get(int column, bool *isnull)
 {
 	if (last_answer != NULL)
 		return answer_column(column, isnull);
-	return SPI_getbinval(result_row(), SPI_tuptable->tupdesc, column, isnull);
+	return SPI_getbinval(first_row(), SPI_tuptable->tupdesc, column, isnull);
 }
 
 /* The rest must not meet a NULL, but for result_text. */
@@ -555,7 +564,7 @@ result_text(int column)
 
 	if (last_answer != NULL)
 		return DatumGetCString(answer_column(column, &isnull));
-	return SPI_getvalue(result_row(), SPI_tuptable->tupdesc, column);
+	return SPI_getvalue(first_row(), SPI_tuptable->tupdesc, column);
 }
 
 /* Of any type; goes with the result. */
@@ -570,6 +579,32 @@ Datum
 result_jsonb(int column)
 {
 	return SPI_datumTransfer(result_not_null(column), false, -1);
+}
+
+/*
+ * The row that was found, as jsonb: of a query for all columns of a table, or of
+ * a direct function that has used answer_shown().
+ */
+Shown
+result_shown(void)
+{
+	bool		isnull;
+
+	if (last_answer == NULL)
+		return show_row(first_row(), SPI_tuptable->tupdesc);
+	return (Shown)
+	{
+		.row = answer_column(1, &isnull),
+			.whole = DatumGetBool(answer_column(2, &isnull)),
+			.bytes = DatumGetInt64(answer_column(3, &isnull))
+	};
+}
+
+/* The same as an answer that outlives SPI_finish(). */
+Datum
+result_row(void)
+{
+	return SPI_datumTransfer(result_shown().row, false, -1);
 }
 
 /* What a direct function made of all rows; NULL where SQL found them. */

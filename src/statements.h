@@ -20,6 +20,7 @@
 #include "utils/uuid.h"
 
 #include "compat.h"
+#include "showing.h"
 
 #define STATEMENT_MAX_ARGS 16
 #define ANSWER_MAX_COLUMNS 8
@@ -86,6 +87,7 @@ extern void answer_uuid(Answer *answer, pg_uuid_t value);
 extern void answer_int32(Answer *answer, int32 value);
 extern void answer_int64(Answer *answer, int64 value);
 extern void answer_bool(Answer *answer, bool value);
+extern void answer_shown(Answer *answer, Shown shown);
 extern void answer_text(Answer *answer, const char *value);
 
 extern Answer *statements_begin(void);
@@ -118,6 +120,8 @@ extern pg_uuid_t result_uuid(int column);
 extern char *result_text(int column);
 extern Datum result_datum(int column);
 extern Datum result_jsonb(int column);
+extern Shown result_shown(void);
+extern Datum result_row(void);
 extern void *result_rows(void);
 
 #endif							/* STUDIO_STATEMENTS_H */

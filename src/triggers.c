@@ -11,12 +11,14 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 #include "compat.h"
+#include "showing.h"
 #include "triggers.h"
 
 /* Is the trigger attached the way its function is written for? */
@@ -163,6 +165,16 @@ row_get_text(TupleDesc desc, HeapTuple row, const char *column)
 	Datum		value = row_get(desc, row, column, TEXTOID, &isnull);
 
 	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+/* the beginning of a text that may be long, between two characters; or NULL */
+char *
+row_get_start(TupleDesc desc, HeapTuple row, const char *column, int32 bytes)
+{
+	bool		isnull;
+	Datum		value = row_get(desc, row, column, TEXTOID, &isnull);
+
+	return isnull ? NULL : clip_text(text_to_cstring(DatumGetTextPSlice(value, 0, bytes + MAX_MULTIBYTE_CHAR_LEN)), bytes);
 }
 
 static bool

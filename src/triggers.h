@@ -45,6 +45,8 @@ extern char *row_get_id(TupleDesc desc, HeapTuple row, const char *column);
 extern pg_uuid_t row_get_uuid(TupleDesc desc, HeapTuple row, const char *column);
 extern char *row_get_text(TupleDesc desc, HeapTuple row, const char *column);
 
+extern char *row_get_start(TupleDesc desc, HeapTuple row, const char *column, int32 bytes);
+
 extern bool row_same_value(TupleDesc desc, HeapTuple a, HeapTuple b, const char *column);
 extern bool row_changed(const RowEdit *edit, HeapTuple old, const char *column, Oid type);
 extern bool row_text_changed(const RowEdit *edit, HeapTuple old, const char *column);

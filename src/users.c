@@ -43,11 +43,12 @@ static Statement keep_user = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement insert_profile = {
-	.text = "INSERT INTO @extschema@.profiles (id, display_name) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING",
+	.text = "INSERT INTO @extschema@.profiles (id, display_name) VALUES ($1, pg_catalog.left($2, 1000))"
+	" ON CONFLICT (id) DO NOTHING",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
 static Statement select_profile = {
-	.text = "SELECT pg_catalog.to_jsonb(p) FROM @extschema@.profiles p WHERE p.id = $1",
+	.text = "SELECT p.* FROM @extschema@.profiles p WHERE p.id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement json_name = {
@@ -264,7 +265,7 @@ ensure_profile(PG_FUNCTION_ARGS)
 	welcome_user(&user_id, name);
 	argument_uuid(&args, &user_id);
 	statement_run(&select_profile, &args);
-	profile = result_jsonb(1);
+	profile = result_row();
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(profile);

@@ -27,6 +27,7 @@
 #include "job_rows.h"
 #include "jobs.h"
 #include "ledger.h"
+#include "limits.h"
 #include "monitor.h"
 #include "queue.h"
 #include "restore.h"
@@ -67,7 +68,7 @@ static Statement lock_project_jobs = {
 };
 static Statement select_job = {
 	.by_index = true,
-	.text = "SELECT pg_catalog.to_jsonb(j) FROM @extschema@.jobs j WHERE j.id = $1",
+	.text = "SELECT j.* FROM @extschema@.jobs j WHERE j.id = $1",
 	.direct = select_job_directly,
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -126,7 +127,7 @@ static Statement update_step = {
 	"   SET state = $3::@extschema@.step_status, progress_pct = COALESCE($4, s.progress_pct),"
 	"       status_message = COALESCE($5, s.status_message), error_message = COALESCE($6, s.error_message)"
 	" WHERE s.job_id = $1 AND s.step_name = $2"
-	" RETURNING pg_catalog.to_jsonb(s)",
+	" RETURNING s.*",
 	.nargs = 6,.argtypes = {UUIDOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID}
 };
 static Statement restart_steps = {
@@ -233,12 +234,11 @@ static Statement make_dashboard = {
 };
 
 static Statement select_statistics = {
-	.text = JOB_STATISTICS("jobs", "READY", "FAILED",
+	.text = JOB_STATISTICS("jobs", "id", "READY", "FAILED",
 						   "j.id, j.status::pg_catalog.text AS status, j.created_at, j.finished_at AS ended_at,"
 						   " CASE WHEN pg_catalog.isfinite(j.created_at) AND pg_catalog.isfinite(j.finished_at)"
-						   "      THEN EXTRACT(epoch FROM j.finished_at - j.created_at)::pg_catalog.numeric * 1000 END AS ms,"
-						   " pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object("
-						   "   'code', j.error_code, 'message', j.error_message, 'step', j.failed_step)) AS error"),
+						   "      THEN EXTRACT(epoch FROM j.finished_at - j.created_at)::pg_catalog.numeric * 1000 END AS ms",
+						   FAILURE_TEXTS(", 'step', " FAILURE_TEXT("j.failed_step"))),
 	.nargs = 2,.argtypes = {UUIDOID, TIMESTAMPTZOID}
 };
 
@@ -249,7 +249,7 @@ job_as_jsonb(const pg_uuid_t *job_id)
 
 	argument_uuid(&args, job_id);
 	statement_run(&select_job, &args);
-	return result_jsonb(1);
+	return result_row();
 }
 
 /* Write what made a job fail. */
@@ -484,7 +484,7 @@ update_job_step(PG_FUNCTION_ARGS)
 		argument_pass(&args, fcinfo, i);
 	if (statement_run(&update_step, &args) == 0)
 		refuse_unknown_step(&job_id);
-	step = result_jsonb(1);
+	step = result_row();
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(step);
@@ -606,9 +606,9 @@ fail_job(PG_FUNCTION_ARGS)
 
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
-	error.code = check_text(fcinfo, 1, "p_error_code", 0, PG_INT32_MAX);
-	error.message = check_text(fcinfo, 2, "p_error_message", 0, PG_INT32_MAX);
-	error.step = check_text(fcinfo, 3, "p_failed_step", 0, PG_INT32_MAX);
+	error.code = check_text(fcinfo, 1, "p_error_code", 0, MAX_SHORT_LENGTH);
+	error.message = clip_text(check_text(fcinfo, 2, "p_error_message", 0, PG_INT32_MAX), MAX_REPORT_BYTES);
+	error.step = check_text(fcinfo, 3, "p_failed_step", 0, MAX_SHORT_LENGTH);
 
 	job_lock_or_refuse(&caller, &job_id, &job);
 	if (lease_fails(&video_queue, &job_id, fcinfo, 4, 5, &error))
@@ -912,9 +912,9 @@ show_progress(const pg_uuid_t *job_id, const int32 *progress, const char *messag
 static void
 read_error(TupleDesc desc, HeapTuple row, JobError *error)
 {
-	error->code = row_get_text(desc, row, "error_code");
-	error->message = row_get_text(desc, row, "error_message");
-	error->step = row_get_text(desc, row, "failed_step");
+	error->code = row_get_start(desc, row, "error_code", 4 * MAX_SHORT_LENGTH);
+	error->message = row_get_start(desc, row, "error_message", MAX_REPORT_BYTES);
+	error->step = row_get_start(desc, row, "failed_step", 4 * MAX_SHORT_LENGTH);
 }
 
 const QueueSystem video_queue = {

@@ -5,12 +5,31 @@
 -- place. What a superuser may call is in C and becomes the owner, or is BEGIN
 -- ATOMIC and bound to catalogs and members, or refuses to run as anybody else.
 
--- These two are called for every row of large UPDATEs, and setting a path costs
--- more than what they do; enforce_workflow() sets it where it runs SQL.
+-- These three are called for every row of large UPDATEs, and setting a path costs
+-- more than what they do; enforce_workflow() sets it where it runs SQL, and
+-- limit_values() runs none.
 CREATE FUNCTION studio_engine.enforce_workflow() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'enforce_workflow';
 COMMENT ON FUNCTION studio_engine.enforce_workflow() IS
 'Trigger, BEFORE INSERT OR UPDATE, argument: the workflow. Refuses a status change that workflow_transitions() does not list (23514, constraint <table>_status_transition) and stamps times and progress.';
+
+CREATE FUNCTION studio_engine.limit_values() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'limit_values';
+COMMENT ON FUNCTION studio_engine.limit_values() IS
+'Trigger, BEFORE INSERT OR UPDATE, argument: the table. Refuses a value that is changed and beyond what value_limits() allows (22023). The first to fire.';
+
+CREATE FUNCTION studio_engine.value_limits()
+  RETURNS TABLE (table_name text, column_name text, max_bytes integer, max_depth integer, max_digits integer, max_elements integer)
+  LANGUAGE c STABLE ROWS 150 AS 'MODULE_PATHNAME', 'value_limits'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION studio_engine.value_limits() IS
+'How large values may be: bytes of a text or of an array and its elements; of jsonb the bytes as stored and as text, the levels of nesting, and the digits of a number. A column that the owner added may have 1 MiB. For administrators.';
+
+CREATE FUNCTION studio_engine.brief_error(p_error jsonb, p_bytes integer) RETURNS jsonb
+  LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'brief_error'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION studio_engine.brief_error(jsonb, integer) IS
+'The error of a job in at most about p_bytes: what is longer is cut to its code, message and step, with truncated true. For the functions of studio_engine.';
 
 CREATE FUNCTION @extschema@.update_updated_at() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'update_updated_at';

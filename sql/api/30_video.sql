@@ -52,7 +52,7 @@ CREATE FUNCTION @extschema@.fail_job(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'fail_job'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.fail_job(uuid, text, text, text, boolean, uuid) IS
-'Moves a job to FAILED and gives its hold back; with p_retryable, which needs a lease, the job goes back to the queue instead and is due after a random delay, as long as attempts are left (settings max_attempts, retry_base_seconds, retry_cap_seconds). The delay is any up to the base doubled with every attempt, at most the cap: full jitter. A job that failed already keeps its first error. p_lease_token: that of claim_jobs(); NULL where no worker has the job. Returns the job. Services only; 22004, 22023 p_retryable without a lease, PT404, PT409 lease lost or missing, 23514 the job is READY.';
+'Moves a job to FAILED and gives its hold back; with p_retryable, which needs a lease, the job goes back to the queue instead and is due after a random delay, as long as attempts are left (settings max_attempts, retry_base_seconds, retry_cap_seconds). The delay is any up to the base doubled with every attempt, at most the cap: full jitter. p_error_message is cut to 64 kB; p_error_code and p_failed_step have at most 2048 characters. A job that failed already keeps its first error. p_lease_token: that of claim_jobs(); NULL where no worker has the job. Returns the job. Services only; 22004, 22023 p_retryable without a lease, PT404, PT409 lease lost or missing, 23514 the job is READY.';
 
 CREATE FUNCTION @extschema@.cancel_job(p_job_id uuid, p_reason text DEFAULT NULL) RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'cancel_job'

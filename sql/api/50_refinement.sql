@@ -33,28 +33,28 @@ CREATE FUNCTION @extschema@.store_transcript(p_job_id uuid, p_transcript text, p
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'store_transcript'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.store_transcript(uuid, text, uuid) IS
-'Stores the transcript and moves the job to ENRICHING. Returns the job. Services only; 22004, PT404, PT409, 23514 as update_studio_job_status().';
+'Stores the transcript and moves the job to ENRICHING. Returns the job. Services only; 22004, 22023 too large, PT404, PT409, 23514 as update_studio_job_status().';
 
 CREATE FUNCTION @extschema@.store_enrichment(p_job_id uuid, p_entities jsonb, p_lease_token uuid DEFAULT NULL)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'store_enrichment'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.store_enrichment(uuid, jsonb, uuid) IS
-'Stores what the enrichment found and moves the job to REFINING. Returns the job. Services only; 22004, PT404, PT409, 23514 as update_studio_job_status().';
+'Stores what the enrichment found and moves the job to REFINING. Returns the job. Services only; 22004, 22023 too large, PT404, PT409, 23514 as update_studio_job_status().';
 
 CREATE FUNCTION @extschema@.store_refined_text(p_job_id uuid, p_text text, p_model_version text DEFAULT NULL, p_lease_token uuid DEFAULT NULL)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'store_refined_text'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.store_refined_text(uuid, text, text, uuid) IS
-'Stores the finished text, and the model where p_model_version (1 to 1000000 characters) is given, and moves the job to COMPLETE, which sets processing_time_ms. Again with the same text: the same answer; with another: PT409. Returns the job. Services only; 22004, 22023, PT404, PT409, 23514 as update_studio_job_status().';
+'Stores the finished text, and the model where p_model_version (1 to 2048 characters) is given, and moves the job to COMPLETE, which sets processing_time_ms. Again with the same text: the same answer; with another: PT409. Returns the job. Services only; 22004, 22023, PT404, PT409, 23514 as update_studio_job_status().';
 
 CREATE FUNCTION @extschema@.fail_studio_job(p_job_id uuid, p_error jsonb, p_retryable boolean DEFAULT false, p_lease_token uuid DEFAULT NULL)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'fail_studio_job'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.fail_studio_job(uuid, jsonb, boolean, uuid) IS
-'Moves a studio job to FAILED with p_error, which may be NULL, in error_details; with p_retryable, which needs a lease, it goes back to the queue instead, as by fail_job(), as long as attempts are left. A job that failed already keeps its first error. Returns the job. Services only; 22004, 22023 p_retryable without a lease, PT404, PT409 lease lost or missing, 23514 the job is COMPLETE.';
+'Moves a studio job to FAILED with p_error, which may be NULL and has at most 256 kB, in error_details; with p_retryable, which needs a lease, it goes back to the queue instead, as by fail_job(), as long as attempts are left. A job that failed already keeps its first error. Returns the job. Services only; 22004, 22023 p_retryable without a lease, PT404, PT409 lease lost or missing, 23514 the job is COMPLETE.';
 
 CREATE FUNCTION @extschema@.cancel_studio_job(p_job_id uuid, p_reason text DEFAULT NULL)
   RETURNS jsonb

@@ -66,7 +66,7 @@ CREATE FUNCTION pipeline.set_job_status(p_run_id text, p_status text, p_error_me
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'pipeline_set_job_status'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION pipeline.set_job_status(text, text, text) IS
-'Moves a run to p_status (pending, running, completed, failed, cancelled) along workflow_transitions(), and writes the event of it. A run that is there already stays as it is, with its first p_error_message; NULL leaves that as it is. Returns the run. Services only; 22004, 22023 unknown status, PT404, 23514 illegal transition.';
+'Moves a run to p_status (pending, running, completed, failed, cancelled) along workflow_transitions(), and writes the event of it. A run that is there already stays as it is, with its first p_error_message; NULL leaves that as it is, and a long one is cut to 64 kB. Returns the run. Services only; 22004, 22023 unknown status, PT404, 23514 illegal transition.';
 
 CREATE FUNCTION pipeline.cancel_job(p_run_id text) RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'pipeline_cancel_job'

@@ -40,7 +40,7 @@ CREATE FUNCTION @extschema@.create_module_content(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_module_content'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.create_module_content(text, text, text, jsonb, uuid, jsonb, text) IS
-'Makes a module in status draft. p_priority_level: critical, high, medium or low; without p_company_id services only see it. Returns its id. Services only; 22004, 22023 unknown level, or a name or session id of more than 1000 characters, PT404 no such company.';
+'Makes a module in status draft. p_priority_level: critical, high, medium or low; without p_company_id services only see it. Returns its id. Services only; 22004, 22023 unknown level, or a name of more than 1000 characters or a session id of more than 500, PT404 no such company.';
 
 CREATE FUNCTION @extschema@.update_module_section(p_content_id uuid, p_section_name text, p_section_content text)
   RETURNS integer
@@ -119,7 +119,7 @@ CREATE FUNCTION @extschema@.create_course_plan(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_course_plan'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.create_course_plan(uuid, text, text, jsonb, text, integer, integer, jsonb, jsonb, jsonb, jsonb) IS
-'Makes a course plan for an employee, in status draft and in the employee''s company. p_total_modules NULL: the length of array modules in p_course_structure. Returns its id. Names, types and session ids have up to 1000 characters. Services only; 22004, 22023 a negative number, PT404 no such employee.';
+'Makes a course plan for an employee, in status draft and in the employee''s company. p_total_modules NULL: the length of array modules in p_course_structure. Returns its id. Names have up to 1000 characters, session ids up to 500. Services only; 22004, 22023 a negative number, PT404 no such employee.';
 
 CREATE FUNCTION @extschema@.store_research_results(
     p_plan_id uuid, p_session_id text DEFAULT NULL, p_research_findings jsonb DEFAULT '{}',

@@ -37,7 +37,7 @@ CREATE FUNCTION @extschema@.update_session_status(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'update_session_status'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.update_session_status(uuid, text, numeric, text, text) IS
-'Moves a session to p_status (started, processing, completed, failed) along workflow_transitions(), with progress in percent (never backwards within an attempt), stage and error; NULL leaves a value as it is. p_error_message may have any length, p_current_stage 1000 characters. completed sets progress 100, completed_at and processing_duration_seconds; failed > started begins a new attempt. Returns the session. Services only; 22004, 22023, PT404, 23514 illegal transition.';
+'Moves a session to p_status (started, processing, completed, failed) along workflow_transitions(), with progress in percent (never backwards within an attempt), stage and error; NULL leaves a value as it is. p_error_message may have 64 kB, p_current_stage 1000 characters. completed sets progress 100, completed_at and processing_duration_seconds; failed > started begins a new attempt. Returns the session. Services only; 22004, 22023, PT404, 23514 illegal transition.';
 
 CREATE FUNCTION @extschema@.register_multimedia_asset(
     p_session_id uuid, p_content_id uuid, p_asset_type text, p_file_path text, p_asset_name text DEFAULT NULL,
@@ -82,7 +82,7 @@ CREATE FUNCTION @extschema@.update_audio_narration(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'update_audio_narration'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.update_audio_narration(uuid, text, numeric, jsonb, uuid, uuid[], text) IS
-'Moves a narration to p_status (pending, synthesizing, completed, failed) and sets what is not NULL; files must be audio assets of the session. p_script_content may have any length. completed sets synthesis_completed. Returns the narration. Services only; 22004, 22023, PT404, 23514 illegal transition.';
+'Moves a narration to p_status (pending, synthesizing, completed, failed) and sets what is not NULL; files must be audio assets of the session. p_script_content may have 1 MB. completed sets synthesis_completed. Returns the narration. Services only; 22004, 22023, PT404, 23514 illegal transition.';
 
 CREATE FUNCTION @extschema@.create_slide_presentation(
     p_session_id uuid, p_presentation_name text DEFAULT NULL, p_presentation_type text DEFAULT 'full_module',
@@ -120,7 +120,7 @@ CREATE FUNCTION @extschema@.update_script_generation(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'update_script_generation'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.update_script_generation(uuid, text, text, text) IS
-'Moves a script to p_status (pending, generating, completed, failed) and sets what is not NULL; its words are counted. Texts may have any length. Returns the script. Services only; 22004, 22023, PT404, 23514 illegal transition.';
+'Moves a script to p_status (pending, generating, completed, failed) and sets what is not NULL; its words are counted. p_script_content may have 1 MB, p_error_message 64 kB. Returns the script. Services only; 22004, 22023, PT404, 23514 illegal transition.';
 
 CREATE FUNCTION @extschema@.record_video_view(
     p_asset_id uuid, p_watch_seconds numeric DEFAULT 0, p_completed boolean DEFAULT false)
@@ -137,7 +137,7 @@ CREATE FUNCTION @extschema@.enqueue_rendering(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'enqueue_rendering'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.enqueue_rendering(uuid, jsonb, integer, uuid) IS
-'Puts a video of a session into the queue of the renderer, in status queued. Higher p_priority goes first; p_user_id: who asked for it. Returns its id. Services only; 22004, PT404 no such session or user.';
+'Puts a video of a session into the queue of the renderer, in status queued. Higher p_priority goes first; p_user_id: who asked for it. Returns its id. Services only; 22004, 22023 too large, PT404 no such session or user.';
 
 CREATE FUNCTION @extschema@.update_rendering(p_render_id uuid, p_status text, p_progress integer DEFAULT NULL, p_lease_token uuid DEFAULT NULL)
   RETURNS jsonb
@@ -159,7 +159,7 @@ CREATE FUNCTION @extschema@.fail_rendering(p_render_id uuid, p_error_code text D
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'fail_rendering'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.fail_rendering(uuid, text, text, boolean, uuid) IS
-'Moves a rendering to failed; with p_retryable, which needs a lease, it goes back to the queue instead, as by fail_job(), as long as attempts are left. One that failed already keeps its first error. Returns it. Services only; 22004, 22023 p_retryable without a lease, PT404, PT409 lease lost or missing, 23514 the rendering is completed.';
+'Moves a rendering to failed; with p_retryable, which needs a lease, it goes back to the queue instead, as by fail_job(), as long as attempts are left. p_error_message is cut to 64 kB, p_error_code has at most 2048 characters. One that failed already keeps its first error. Returns it. Services only; 22004, 22023 p_retryable without a lease, PT404, PT409 lease lost or missing, 23514 the rendering is completed.';
 
 CREATE FUNCTION @extschema@.cancel_rendering(p_render_id uuid, p_reason text DEFAULT NULL)
   RETURNS jsonb

@@ -40,6 +40,11 @@ BEGIN
   END LOOP;
 END;
 
+-- How large values may be, by every road; the first trigger of each table.
+CREATE OR REPLACE TRIGGER "00_settings_limits"
+  BEFORE INSERT OR UPDATE ON studio_engine.settings
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('settings');
+
 CREATE OR REPLACE TRIGGER tr_meta_yield
   BEFORE INSERT ON studio_engine.meta
   FOR EACH ROW EXECUTE FUNCTION studio_engine.yield_to_restored_row();

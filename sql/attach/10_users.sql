@@ -3,6 +3,11 @@
 -- functions write as the owner of the tables, and so would a trigger of a service
 -- run; the check of a foreign key of his runs as the owner too, with his casts.
 
+-- How large values may be, by every road; the first trigger of each table.
+CREATE OR REPLACE TRIGGER "00_profiles_limits"
+  BEFORE INSERT OR UPDATE ON @extschema@.profiles
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('profiles');
+
 CREATE OR REPLACE TRIGGER tr_profiles_updated
   BEFORE UPDATE ON @extschema@.profiles
   FOR EACH ROW EXECUTE FUNCTION @extschema@.update_updated_at();

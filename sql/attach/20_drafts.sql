@@ -1,5 +1,10 @@
 -- Rights to drafts. A claimed draft is its user's to read; the token is nobody's.
 
+-- How large values may be, by every road; the first trigger of each table.
+CREATE OR REPLACE TRIGGER "00_draft_prompts_limits"
+  BEFORE INSERT OR UPDATE ON @extschema@.draft_prompts
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('draft_prompts');
+
 DROP POLICY IF EXISTS drafts_select ON @extschema@.draft_prompts;
 CREATE POLICY drafts_select ON @extschema@.draft_prompts
   FOR SELECT TO authenticated USING ((SELECT auth.uid()) = user_id);

@@ -4,6 +4,27 @@
 -- credit_ledger.job_id; their triggers are called RI_..., hence the digits. The
 -- row in the queue comes before the account, as the lock order wants it.
 
+-- How large values may be, by every road; the first trigger of each table.
+CREATE OR REPLACE TRIGGER "00_projects_limits"
+  BEFORE INSERT OR UPDATE ON @extschema@.projects
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('projects');
+
+CREATE OR REPLACE TRIGGER "00_jobs_limits"
+  BEFORE INSERT OR UPDATE ON @extschema@.jobs
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('jobs');
+
+CREATE OR REPLACE TRIGGER "00_job_steps_limits"
+  BEFORE INSERT OR UPDATE ON @extschema@.job_steps
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('job_steps');
+
+CREATE OR REPLACE TRIGGER "00_assets_limits"
+  BEFORE INSERT OR UPDATE ON @extschema@.assets
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('assets');
+
+CREATE OR REPLACE TRIGGER "00_logs_limits"
+  BEFORE INSERT OR UPDATE ON @extschema@.logs
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('logs');
+
 CREATE OR REPLACE TRIGGER tr_projects_updated
   BEFORE UPDATE ON @extschema@.projects
   FOR EACH ROW EXECUTE FUNCTION @extschema@.update_updated_at();

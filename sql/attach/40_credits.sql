@@ -2,6 +2,11 @@
 -- Pitfall: "may not write" is not left to grants alone, since the owner of the
 -- tables needs none: the guards refuse everybody.
 
+-- How large values may be, by every road; the first trigger of each table.
+CREATE OR REPLACE TRIGGER "00_credit_ledger_limits"
+  BEFORE INSERT OR UPDATE ON @extschema@.credit_ledger
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('credit_ledger');
+
 CREATE OR REPLACE TRIGGER tr_credit_ledger_enter
   BEFORE INSERT ON @extschema@.credit_ledger
   FOR EACH ROW EXECUTE FUNCTION studio_engine.enter_in_ledger();

@@ -3,6 +3,11 @@
 -- do; what they must not touch is left out of the column lists. Triggers fire in
 -- the order of their names: the queue before the account, hence the digits.
 
+-- How large values may be, by every road; the first trigger of each table.
+CREATE OR REPLACE TRIGGER "00_studio_jobs_limits"
+  BEFORE INSERT OR UPDATE ON @extschema@.studio_jobs
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('studio_jobs');
+
 CREATE OR REPLACE TRIGGER tr_studio_jobs_workflow
   BEFORE INSERT OR UPDATE ON @extschema@.studio_jobs
   FOR EACH ROW EXECUTE FUNCTION studio_engine.enforce_workflow('studio_jobs');

@@ -2,6 +2,23 @@
 -- Pitfall: clients may write these tables by themselves, so everything that must
 -- hold (the flow, the numbers, the owners) is in the triggers.
 
+-- How large values may be, by every road; the first trigger of each table.
+CREATE OR REPLACE TRIGGER "00_jobs_limits"
+  BEFORE INSERT OR UPDATE ON pipeline.jobs
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('pipeline.jobs');
+
+CREATE OR REPLACE TRIGGER "00_job_events_limits"
+  BEFORE INSERT OR UPDATE ON pipeline.job_events
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('pipeline.job_events');
+
+CREATE OR REPLACE TRIGGER "00_artifacts_limits"
+  BEFORE INSERT OR UPDATE ON pipeline.artifacts
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('pipeline.artifacts');
+
+CREATE OR REPLACE TRIGGER "00_prompts_limits"
+  BEFORE INSERT OR UPDATE ON pipeline.prompts
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('pipeline.prompts');
+
 REVOKE ALL ON SCHEMA pipeline FROM PUBLIC;
 GRANT USAGE ON SCHEMA pipeline TO authenticated, service_role;
 

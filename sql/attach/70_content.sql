@@ -4,6 +4,36 @@
 -- Companies are compared with an array: it is made once for a query, and finds
 -- rows by the index, which IN (SELECT ...) would not.
 
+-- How large values may be, by every road; the first trigger of each table.
+CREATE OR REPLACE TRIGGER "00_cm_module_content_limits"
+  BEFORE INSERT OR UPDATE ON @extschema@.cm_module_content
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('cm_module_content');
+
+CREATE OR REPLACE TRIGGER "00_cm_course_plans_limits"
+  BEFORE INSERT OR UPDATE ON @extschema@.cm_course_plans
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('cm_course_plans');
+
+CREATE OR REPLACE TRIGGER "00_cm_research_results_limits"
+  BEFORE INSERT OR UPDATE ON @extschema@.cm_research_results
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('cm_research_results');
+
+CREATE OR REPLACE TRIGGER "00_cm_quality_assessments_limits"
+  BEFORE INSERT OR UPDATE ON @extschema@.cm_quality_assessments
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('cm_quality_assessments');
+
+CREATE OR REPLACE TRIGGER "00_cm_enhancement_sessions_limits"
+  BEFORE INSERT OR UPDATE ON @extschema@.cm_enhancement_sessions
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('cm_enhancement_sessions');
+
+IF (SELECT m.value FROM studio_engine.meta m WHERE m.name = 'companies') = 'own' THEN
+  CREATE OR REPLACE TRIGGER "00_companies_limits"
+    BEFORE INSERT OR UPDATE ON @extschema@.companies
+    FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('companies');
+  CREATE OR REPLACE TRIGGER "00_employees_limits"
+    BEFORE INSERT OR UPDATE ON @extschema@.employees
+    FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('employees');
+END IF;
+
 IF (SELECT m.value FROM studio_engine.meta m WHERE m.name = 'companies') = 'own' THEN
   DROP POLICY IF EXISTS companies_select ON @extschema@.companies;
   CREATE POLICY companies_select ON @extschema@.companies

@@ -2,6 +2,35 @@
 -- Pitfall: the counters of a session are written once per statement, whatever
 -- number of assets it brings; a trigger with transition tables serves one event.
 
+-- How large values may be, by every road; the first trigger of each table.
+CREATE OR REPLACE TRIGGER "00_mm_multimedia_sessions_limits"
+  BEFORE INSERT OR UPDATE ON @extschema@.mm_multimedia_sessions
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('mm_multimedia_sessions');
+
+CREATE OR REPLACE TRIGGER "00_mm_multimedia_assets_limits"
+  BEFORE INSERT OR UPDATE ON @extschema@.mm_multimedia_assets
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('mm_multimedia_assets');
+
+CREATE OR REPLACE TRIGGER "00_mm_audio_narrations_limits"
+  BEFORE INSERT OR UPDATE ON @extschema@.mm_audio_narrations
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('mm_audio_narrations');
+
+CREATE OR REPLACE TRIGGER "00_mm_slide_presentations_limits"
+  BEFORE INSERT OR UPDATE ON @extschema@.mm_slide_presentations
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('mm_slide_presentations');
+
+CREATE OR REPLACE TRIGGER "00_mm_script_generations_limits"
+  BEFORE INSERT OR UPDATE ON @extschema@.mm_script_generations
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('mm_script_generations');
+
+CREATE OR REPLACE TRIGGER "00_mm_video_analytics_limits"
+  BEFORE INSERT OR UPDATE ON @extschema@.mm_video_analytics
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('mm_video_analytics');
+
+CREATE OR REPLACE TRIGGER "00_mm_rendering_queue_limits"
+  BEFORE INSERT OR UPDATE ON @extschema@.mm_rendering_queue
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('mm_rendering_queue');
+
 CREATE OR REPLACE TRIGGER tr_mm_multimedia_sessions_workflow
   BEFORE INSERT OR UPDATE ON @extschema@.mm_multimedia_sessions
   FOR EACH ROW EXECUTE FUNCTION studio_engine.enforce_workflow('mm_multimedia_sessions');

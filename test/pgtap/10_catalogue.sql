@@ -206,8 +206,8 @@ SELECT is_empty(
 SELECT is_empty(
 	$$ SELECT signature, proconfig FROM our_functions
 	   WHERE ('search_path=pg_catalog, pg_temp' = ANY (proconfig)) IS NOT TRUE
-	     AND signature NOT IN ('studio_engine.enforce_workflow()', 'update_updated_at()') $$,
-	'every function sets search_path, with the temporary schema last, but two that C does without or sets by itself');
+	     AND signature NOT IN ('studio_engine.enforce_workflow()', 'studio_engine.limit_values()', 'update_updated_at()') $$,
+	'every function sets search_path, with the temporary schema last, but three that C does without or sets by itself');
 SELECT is_empty(
 	$$ SELECT proname::text, c FROM our_functions, unnest(proconfig) AS c
 	   WHERE c NOT LIKE 'search_path=%' AND NOT (c = 'lock_timeout=5s' AND proname LIKE '%\_as\_owner')
@@ -368,7 +368,10 @@ INSERT INTO expected_function VALUES
 	('studio_engine.pass_owner_on()', 'trigger', 'v'),
 	('studio_engine.record_transition()', 'trigger', 'v'),
 	('studio_engine.count_words(p_text text)', 'integer', 'i'),
+	('studio_engine.brief_error(p_error jsonb, p_bytes integer)', 'jsonb', 'i'),
 	('studio_engine.enforce_workflow()', 'trigger', 'v'),
+	('studio_engine.limit_values()', 'trigger', 'v'),
+	('studio_engine.value_limits()', 'TABLE(table_name text, column_name text, max_bytes integer, max_depth integer, max_digits integer, max_elements integer)', 's'),
 	('studio_engine.enter_in_ledger()', 'trigger', 'v'),
 	('studio_engine.direct_tables(OUT table_name text, OUT obstacle text)', 'SETOF record', 'v'),
 	('studio_engine.forget_queue()', 'trigger', 'v'),
@@ -789,6 +792,20 @@ SELECT pg_temp.same_rows(
 		 AND (t.tgrelid = 'auth.users'::regclass OR t.tgrelid IN (SELECT oid FROM our_tables WHERE name NOT IN (SELECT name FROM content_tables))) $$,
 	$$ VALUES
 		('auth.users on_auth_user_created', 'handle_new_user', 'O', 'AFTER INSERT row'),
+		('assets 00_assets_limits', 'studio_engine.limit_values', 'O', 'BEFORE INSERT UPDATE row'),
+		('credit_ledger 00_credit_ledger_limits', 'studio_engine.limit_values', 'O', 'BEFORE INSERT UPDATE row'),
+		('draft_prompts 00_draft_prompts_limits', 'studio_engine.limit_values', 'O', 'BEFORE INSERT UPDATE row'),
+		('job_steps 00_job_steps_limits', 'studio_engine.limit_values', 'O', 'BEFORE INSERT UPDATE row'),
+		('jobs 00_jobs_limits', 'studio_engine.limit_values', 'O', 'BEFORE INSERT UPDATE row'),
+		('logs 00_logs_limits', 'studio_engine.limit_values', 'O', 'BEFORE INSERT UPDATE row'),
+		('pipeline.artifacts 00_artifacts_limits', 'studio_engine.limit_values', 'O', 'BEFORE INSERT UPDATE row'),
+		('pipeline.job_events 00_job_events_limits', 'studio_engine.limit_values', 'O', 'BEFORE INSERT UPDATE row'),
+		('pipeline.jobs 00_jobs_limits', 'studio_engine.limit_values', 'O', 'BEFORE INSERT UPDATE row'),
+		('pipeline.prompts 00_prompts_limits', 'studio_engine.limit_values', 'O', 'BEFORE INSERT UPDATE row'),
+		('profiles 00_profiles_limits', 'studio_engine.limit_values', 'O', 'BEFORE INSERT UPDATE row'),
+		('projects 00_projects_limits', 'studio_engine.limit_values', 'O', 'BEFORE INSERT UPDATE row'),
+		('studio_engine.settings 00_settings_limits', 'studio_engine.limit_values', 'O', 'BEFORE INSERT UPDATE row'),
+		('studio_jobs 00_studio_jobs_limits', 'studio_engine.limit_values', 'O', 'BEFORE INSERT UPDATE row'),
 		('auth.users on_auth_user_deleted', 'studio_engine.lock_jobs_of_user', 'O', 'BEFORE DELETE row'),
 		('credit_accounts tr_credit_accounts_guard', 'studio_engine.guard_account', 'O', 'BEFORE INSERT UPDATE DELETE row'),
 		('credit_accounts tr_credit_accounts_truncate', 'studio_engine.guard_account', 'O', 'BEFORE TRUNCATE statement'),
@@ -842,6 +859,11 @@ SELECT pg_temp.same_rows(
 				   FROM unnest('{queue,queue_update,queue_truncate}'::text[]) AS n
 	   UNION ALL VALUES ('job_steps', 'tr_job_steps_workflow', 'job_steps\000'),
 						('pipeline.jobs', 'tr_jobs_workflow', 'pipeline.jobs\000')
+	   -- which tables have this one is said above
+	   UNION ALL SELECT DISTINCT g.tgrelid::regclass::text, '00_' || c.relname || '_limits',
+						replace(g.tgrelid::regclass::text, 'studio_engine.', '') || '\000'
+				   FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid
+				  WHERE g.tgfoid = 'studio_engine.limit_values'::regproc AND g.tgrelid IN (SELECT oid FROM our_tables)
 	   UNION ALL SELECT t, 'tr_' || t || '_workflow', t || '\000'
 				   FROM unnest('{cm_module_content,cm_course_plans,cm_research_results,cm_enhancement_sessions,mm_multimedia_sessions,
 								 mm_multimedia_assets,mm_audio_narrations,mm_slide_presentations,mm_script_generations,mm_rendering_queue}'::text[]) AS t

@@ -678,12 +678,16 @@ CALL road.tell_compared('nested', ARRAY[
 -- wide values: written, kept while other columns change, taken from another table where they are stored aside
 CREATE TABLE road.wide (manifest jsonb, note text);
 ALTER TABLE road.wide ALTER manifest SET STORAGE EXTERNAL, ALTER note SET STORAGE EXTERNAL;
-INSERT INTO road.wide SELECT jsonb_build_object('text', string_agg(md5(i::text), '')), string_agg(md5(i::text), '') FROM generate_series(1, 32768) i;
+INSERT INTO road.wide SELECT jsonb_build_object('text', string_agg(md5(i::text), '')), left(string_agg(md5(i::text), ''), 8192) FROM generate_series(1, 32767) i;
 SELECT pg_column_size(manifest), pg_column_size(note) FROM road.wide;
 CALL road.tell_compared('wide', (road.story())[:12] || ARRAY[
-  'SELECT md5(public.complete_job(t.id(21), repeat(''u'', 500000), manifest, 2, road.token(21))::text) IS NOT NULL FROM road.wide',
+  'SELECT md5(public.complete_job(t.id(21), repeat(''u'', 8192), manifest, 2, road.token(21))::text) IS NOT NULL FROM road.wide',
   'SELECT concat(md5(manifest_json::text) = md5(manifest::text), '' '', length(output_url)) FROM public.jobs, road.wide WHERE id = t.id(21)',
   'SELECT t.ask($s$SELECT public.advance_job(t.id(22), ''SCRIPTING'', 1, repeat(note, 1), road.token(22)) FROM road.wide$s$)',
+  'SELECT t.ask($s$SELECT public.advance_job(t.id(22), ''SCRIPTING'', 1, note || ''x'', road.token(22)) FROM road.wide$s$)',
+  'SELECT t.ask($s$SELECT public.complete_job(t.id(22), NULL, manifest || jsonb_build_object(''more'', note), NULL, road.token(22)) FROM road.wide$s$)',
+  'SELECT t.ask($s$SELECT public.complete_job(t.id(22), NULL, ''[1e131071]'', NULL, road.token(22))$s$)',
+  'SELECT t.ask($s$SELECT public.complete_job(t.id(22), note || ''x'', NULL, NULL, road.token(22)) FROM road.wide$s$)',
   'UPDATE public.jobs SET manifest_json = manifest, status_message = note FROM road.wide WHERE id IN (t.id(22), t.id(23))',
   'SELECT public.reserve_credits(t.id(1), t.id(22), 1)',
   'SELECT public.advance_job(t.id(22), ''SCRIPTING'', 1, NULL, road.token(22)) ->> ''status''',

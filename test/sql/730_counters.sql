@@ -52,15 +52,15 @@ UPDATE cm_module_content SET employee_name = 'y', introduction = 'hello' WHERE m
 SELECT * FROM t.words;
 UPDATE cm_module_content SET core_content = core_content || ' more' WHERE module_name = 'c';
 SELECT total FROM t.words ORDER BY total DESC LIMIT 1;
--- a megabyte and more, also of words that are all different, is stored and found
-UPDATE cm_module_content SET core_content = (SELECT string_agg('word' || i, ' ') FROM generate_series(1, 300000) i) || ' needle' WHERE module_name = 'c';
-SELECT length(core_content) > 2500000 AS megabytes, total_word_count FROM cm_module_content WHERE module_name = 'c';
+-- a megabyte, also of words that are all different, is stored and found
+UPDATE cm_module_content SET core_content = (SELECT string_agg('word' || i, ' ') FROM generate_series(1, 100000) i) || ' needle' WHERE module_name = 'c';
+SELECT length(core_content) > 980000 AS megabyte, total_word_count FROM cm_module_content WHERE module_name = 'c';
 SELECT module_name, section, headline FROM search_module_content('needle');
-SELECT module_name, section FROM search_module_content('word299999 OR word5');
+SELECT module_name, section FROM search_module_content('word99999 OR word5');
 SELECT count(*) AS parts, max(pg_column_size(words)) < 1000000 AS bounded FROM studio_engine.content_search WHERE section = 'core_content';
--- the time grows with the length: this is 24 megabytes, 800 parts, and letters of more than one byte
+-- the time grows with the length: this is as long as a section may be, and has letters of more than one byte
 SET statement_timeout = '10min';
-UPDATE cm_module_content SET core_content = repeat('nothing ', 2999999) || 'ünïcödé' WHERE module_name = 'c';
+UPDATE cm_module_content SET core_content = repeat('nothing ', 131070) || 'ünïcödé' WHERE module_name = 'c';
 RESET statement_timeout;
 SELECT module_name, section FROM search_module_content('ünïcödé');
 SELECT count(*) AS parts, max(part) AS last FROM studio_engine.content_search WHERE section = 'core_content';

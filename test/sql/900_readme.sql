@@ -209,6 +209,9 @@ UPDATE jobs SET status = 'READY' WHERE id = :'third_id';
 -- README: Settings
 SELECT name, value, description FROM studio_engine.settings WHERE name <> 'default_system_prompt' ORDER BY name;
 UPDATE studio_engine.settings SET value = '25' WHERE name = 'welcome_credits';
+SELECT max_bytes AS bytes, table_name, string_agg(column_name, ', ' ORDER BY column_name) AS columns
+  FROM studio_engine.value_limits() WHERE max_bytes > 8192
+ GROUP BY max_bytes, table_name ORDER BY max_bytes DESC, table_name;
 
 -- README: Delete a user
 DELETE FROM auth.users WHERE id = 'a11ce000-0000-4000-8000-000000000001';

@@ -22,13 +22,14 @@ function domain({ accepted = [], refused = [], open = [], ...more }) {
 
 export const nullable = (given) => ({ ...given, nullable: true })
 
-// Characters, not bytes; without a maximum there is none.
+// Characters, not bytes; without a maximum it is the limit of the column that counts, 8 kB or more.
 export function text(min = 0, max = null) {
   const accepted = [['emoji, quotes and line ends', SENTENCE]]
   const refused = []
   ;(min === 0 ? accepted : refused).push(['empty', '""', '22023'])
   if (max === null) {
-    accepted.push(['2 MB', MEGABYTES])
+    accepted.push(['8000 bytes', JSON.stringify(MARK.padEnd(8000, '.'))])
+    refused.push(['2 MB', MEGABYTES, '22023'])
   } else {
     accepted.push([`${max} characters`, JSON.stringify('\u{1f600}'.repeat(max))])
     refused.push([`${max + 1} characters`, JSON.stringify('x'.repeat(max + 1)), '22023'])
@@ -36,6 +37,9 @@ export function text(min = 0, max = null) {
   }
   return domain({ accepted, refused })
 }
+
+// What is cut where it is too long.
+export const report = domain({ accepted: [['empty', '""'], ['2 MB', MEGABYTES]] })
 
 // One of a list of words.
 export function word(code = '22023') {
@@ -117,8 +121,8 @@ const NOT_OBJECTS = [['an array', '[]'], ['a text', SENTENCE], ['a number', '5']
 export function object(max = null) {
   const long = `{"k": ${MEGABYTES}}`
   return domain({
-    accepted: [['emoji', `{"\u{1f600}": ${SENTENCE}}`], ...(max === null ? [['2 MB', long]] : [])],
-    refused: [...NOT_OBJECTS.map((probe) => [...probe, '22023']), ...(max === null ? [] : [['2 MB', long, '22023']])],
+    accepted: [['emoji', `{"\u{1f600}": ${SENTENCE}}`]],
+    refused: [...NOT_OBJECTS.map((probe) => [...probe, '22023']), ['2 MB', long, '22023']],
   })
 }
 
@@ -126,8 +130,8 @@ export function object(max = null) {
 export function json(max = null) {
   const long = `{"k": ${MEGABYTES}}`
   return domain({
-    accepted: [...NOT_OBJECTS, ['emoji', `{"\u{1f600}": ${SENTENCE}}`], ...(max === null ? [['2 MB', long]] : [])],
-    refused: max === null ? [] : [['2 MB', long, '22023']],
+    accepted: [...NOT_OBJECTS, ['emoji', `{"\u{1f600}": ${SENTENCE}}`]],
+    refused: [['2 MB', long, '22023'], ['many digits', '{"k": 1e131071}', '22023'], ['65 deep', '['.repeat(65) + ']'.repeat(65), '22023']],
   })
 }
 

@@ -13,7 +13,7 @@
 import assert from 'node:assert/strict'
 import * as make from './rpc_fixtures.mjs'
 import {
-  MARK, amount, bytes, free, future, id, ids, integer, interval, json, lease, nullable, number, object, sections,
+  MARK, amount, bytes, free, future, id, ids, integer, interval, json, lease, nullable, number, object, report, sections,
   shaped, text, textId, texts, word,
 } from './rpc_arguments.mjs'
 import { sql } from './api.mjs'
@@ -353,7 +353,7 @@ const video = {
     given: (user) => work(user, { p_error_code: 'BROKEN', p_error_message: MARK, p_failed_step: 'scripting',
       p_retryable: false }),
     gives: has({ status: 'FAILED', error_code: 'BROKEN', error_message: MARK, failed_step: 'scripting' }),
-    takes: { p_error_code: text(), p_error_message: MESSAGES, p_failed_step: text() },
+    takes: { p_error_code: text(0, 2048), p_error_message: report, p_failed_step: text(0, 2048) },
     errors: {
       22023: async (user) => ({ p_job_id: await make.queuedJob(user), p_retryable: true }),
       23514: (user) => ready(user),
@@ -546,7 +546,7 @@ const refinement = {
     who: 'service',
     given: studioWork('REFINING', { p_text: MARK, p_model_version: 'm1' }),
     gives: has({ status: 'COMPLETE', refined_text: MARK, model_version: 'm1' }),
-    takes: { p_text: text(), p_model_version: text(1, 1000000) },
+    takes: { p_text: text(), p_model_version: text(1, 2048) },
     errors: { 23514: studioWork('NEW', { p_text: MARK }) },
   },
   'public.fail_studio_job': {
@@ -633,7 +633,7 @@ const pipeline = {
     who: 'service',
     given: async (user) => ({ p_run_id: await make.run(user), p_status: 'failed', p_error_message: MARK }),
     gives: has({ status: 'failed', error_message: MARK }),
-    takes: { p_error_message: text() },
+    takes: { p_error_message: report },
     errors: { 23514: async (user) => ({ p_run_id: await make.run(user, 'completed'), p_status: 'running' }) },
   },
   'pipeline.record_event': {
@@ -712,7 +712,7 @@ const content = {
     given: async (user) => ({ p_module_name: MARK, p_employee_name: 'E', p_session_id: 's1', p_module_spec: { a: 1 },
       p_company_id: await make.company(user), p_research_context: { b: 2 }, p_priority_level: 'high' }),
     gives: isId,
-    takes: { p_module_name: text(1, 1000), p_employee_name: text(0, 1000), p_session_id: text(0, 1000),
+    takes: { p_module_name: text(1, 1000), p_employee_name: text(0, 1000), p_session_id: text(0, 500),
       p_module_spec: nullable(json()), p_research_context: nullable(json()),
       p_priority_level: word() },
   },
@@ -828,7 +828,7 @@ const content = {
       p_research_strategy: { b: 1 }, p_learning_path: { c: 1 }, p_employee_profile: { d: 1 } }),
     gives: isId,
     takes: {
-      p_employee_name: text(0, 1000), p_session_id: text(0, 1000), p_course_title: text(0, 1000),
+      p_employee_name: text(0, 1000), p_session_id: text(0, 500), p_course_title: text(0, 1000),
         p_course_duration_weeks: integer(0), p_total_modules: integer(0),
       p_course_structure: nullable(json()), p_prioritized_gaps: nullable(json()), p_research_strategy: nullable(json()),
         p_learning_path: nullable(json()), p_employee_profile: nullable(json()),
@@ -843,7 +843,7 @@ const content = {
       p_status: 'completed' }),
     gives: isId,
     takes: {
-      p_session_id: text(0, 1000), p_research_findings: nullable(json()), p_content_library: nullable(json()),
+      p_session_id: text(0, 500), p_research_findings: nullable(json()), p_content_library: nullable(json()),
         p_module_mappings: nullable(json()), p_search_queries: nullable(texts),
       p_sources_analyzed: nullable(texts), p_total_topics: integer(0), p_total_sources: integer(0),
     },
@@ -1073,7 +1073,7 @@ const rendering = {
     who: 'service',
     given: (user) => renderWork(user, 'queued', { p_error_code: 'BROKEN', p_error_message: MARK, p_retryable: false }),
     gives: has({ status: 'failed', error_code: 'BROKEN' }),
-    takes: { p_error_code: text(), p_error_message: text() },
+    takes: { p_error_code: text(0, 2048), p_error_message: report },
     errors: {
       22023: async (user) => ({ p_render_id: await make.rendering(await make.session(user)), p_retryable: true }),
       23514: (user) => rendered(user),
