@@ -11,18 +11,17 @@
  */
 #include "postgres.h"
 
-#include "access/detoast.h"
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
-#include "nodes/makefuncs.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 
 #include "brief.h"
-#include "checks.h"
 #include "compat.h"
+#include "jsonb_measure.h"
+#include "limits.h"
+#include "showing.h"
 
 /* characters of a text, and bytes of anything else */
 #define MAX_SHOWN 1000
@@ -39,7 +38,7 @@ is_long(const FormData_pg_attribute *column, Datum value)
 {
 	if (column->attlen != -1)
 		return false;
-	return toast_raw_datum_size(value) - VARHDRSZ > MAX_SHOWN ||
+	return value_size(value) > MAX_SHOWN ||
 		(column->atttypid == JSONBOID && jsonb_shown_size(DatumGetJsonbP(value)) > MAX_SHOWN);
 }
 
@@ -47,7 +46,7 @@ is_long(const FormData_pg_attribute *column, Datum value)
 static bool
 cut_value(const FormData_pg_attribute *column, Datum *value, bool *isnull)
 {
-	Size		whole = toast_raw_datum_size(*value);
+	int64		whole = value_size(*value);
 
 	if (!is_text(column))
 	{
@@ -55,20 +54,7 @@ cut_value(const FormData_pg_attribute *column, Datum *value, bool *isnull)
 		return true;
 	}
 	*value = DirectFunctionCall3(text_substr, *value, Int32GetDatum(1), Int32GetDatum(MAX_SHOWN));
-	return toast_raw_datum_size(*value) < whole;
-}
-
-/* to_jsonb(), which asks its caller's expression for the type. */
-static Datum
-record_to_jsonb(HeapTuple row, TupleDesc desc)
-{
-	Const	   *type = makeConst(RECORDOID, -1, InvalidOid, -1, (Datum) 0, true, false);
-	FmgrInfo	flinfo;
-
-	fmgr_info(F_TO_JSONB, &flinfo);
-	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(type),
-											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL), &flinfo);
-	return FunctionCall1(&flinfo, heap_copy_tuple_as_datum(row, desc));
+	return value_size(*value) < whole;
 }
 
 /*
@@ -92,5 +78,5 @@ brief_jsonb(HeapTuple row, TupleDesc desc, const char *prefix, const char *unwan
 		else if (!nulls[i] && is_long(column, values[i]) && cut_value(column, &values[i], &nulls[i]))
 			*cut = lappend(*cut, psprintf("%s%s", prefix, NameStr(column->attname)));
 	}
-	return record_to_jsonb(heap_form_tuple(blessed, values, nulls), blessed);
+	return row_to_jsonb(heap_form_tuple(blessed, values, nulls), blessed);
 }

@@ -16,6 +16,7 @@
 #include "utils/timestamp.h"
 
 #include "checks.h"
+#include "jsonb_measure.h"
 
 void
 refuse_value(const char *name, const char *expected)
@@ -166,133 +167,23 @@ check_numeric(FunctionCallInfo fcinfo, int argno, const char *name, int64 min, i
 		refuse_value(name, psprintf("between " INT64_FORMAT " and " INT64_FORMAT, min, max));
 }
 
-/* The bytes that a string takes when it is shown, quotes included. */
-static int64
-shown_string(const JsonbValue *string)
-{
-	int64		shown = string->val.string.len + 2;
-
-	for (int i = 0; i < string->val.string.len; i++)
-	{
-		unsigned char byte = string->val.string.val[i];
-
-		if (byte == '"' || byte == '\\' || (byte >= '\b' && byte <= '\r' && byte != '\v'))
-			shown++;
-		else if (byte < ' ')
-			shown += 5;
-	}
-	return shown;
-}
-
-/* The bytes that a number takes when it is shown, sign and point included. */
-static int64
-shown_number(Numeric number)
-{
-	char	   *digits = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
-	int64		shown = strlen(digits);
-
-	pfree(digits);
-	return shown;
-}
-
-/*
- * The bytes that a token takes when it is shown: a key, a scalar or a bracket,
- * and what separates it from the next.
- */
-static int64
-shown_token(JsonbIteratorToken token, const JsonbValue *value)
-{
-	const int	separator = 2;
-
-	if (token != WJB_KEY && token != WJB_VALUE && token != WJB_ELEM)
-		return separator;
-	if (value->type == jbvString)
-		return shown_string(value) + separator;
-	if (value->type == jbvNumeric)
-		return shown_number(value->val.numeric) + separator;
-	return strlen("false") + separator;
-}
-
-/* The bytes that jsonb takes when it is shown, roughly. */
-int64
-jsonb_shown_size(const Jsonb *value)
-{
-	JsonbIterator *it = JsonbIteratorInit((JsonbContainer *) &value->root);
-	JsonbIteratorToken token;
-	JsonbValue	member;
-	int64		shown = 0;
-
-	while ((token = JsonbIteratorNext(&it, &member, false)) != WJB_DONE)
-		shown += shown_token(token, &member);
-	return shown;
-}
-
-/* limit is ten to the power of max_digits */
-static bool
-has_more_digits(Numeric number, int max_digits, Datum limit)
-{
-	Datum		magnitude = DirectFunctionCall1(numeric_abs, NumericGetDatum(number));
-	bool		more = (DatumGetBool(DirectFunctionCall2(numeric_ge, magnitude, limit)) ||
-						DatumGetInt32(DirectFunctionCall1(numeric_scale, magnitude)) > max_digits);
-
-	pfree(DatumGetPointer(magnitude));
-	return more;
-}
-
-/*
- * What jsonb had to be and is not, for DETAIL after "must be"; NULL where it is
- * all of that.  Bytes are those that it takes and those that it takes when it is
- * shown, roughly: a number of nine bytes may be shown as a hundred thousand.  A
- * scalar has no depth, an array or object one more than its members.
- */
-const char *
-jsonb_excess(const Jsonb *value, int max_bytes, int max_depth, int max_digits)
-{
-	JsonbIterator *it;
-	JsonbIteratorToken token;
-	JsonbValue	member;
-	int64		shown = 0;
-	int			depth = 0;
-	Datum		limit;
-
-	if (VARSIZE(value) > (Size) max_bytes)
-		return psprintf("at most %d bytes", max_bytes);
-
-	limit = DirectFunctionCall3(numeric_in, CStringGetDatum(psprintf("1e%d", max_digits)),
-								ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
-	it = JsonbIteratorInit((JsonbContainer *) &value->root);
-	while ((token = JsonbIteratorNext(&it, &member, false)) != WJB_DONE)
-	{
-		if ((token == WJB_VALUE || token == WJB_ELEM) && member.type == jbvNumeric &&
-			has_more_digits(member.val.numeric, max_digits, limit))
-			return psprintf("made of numbers with at most %d digits on either side of the point", max_digits);
-		shown += shown_token(token, &member);
-		if (shown > max_bytes)
-			return psprintf("at most %d bytes when it is shown", max_bytes);
-
-		if (token == WJB_BEGIN_OBJECT || (token == WJB_BEGIN_ARRAY && !member.val.array.rawScalar))
-			depth++;
-		else if (token == WJB_END_OBJECT || token == WJB_END_ARRAY)
-			depth--;
-		if (depth > max_depth)
-			return psprintf("nested at most %d levels deep", max_depth);
-	}
-	return NULL;
-}
-
 /* Jsonb that is bounded in bytes, depth and digits. */
 Jsonb *
 check_jsonb(FunctionCallInfo fcinfo, int argno, const char *name, int max_bytes)
 {
 	Jsonb	   *value;
-	const char *excess;
+	JsonbMeasure measure;
 
 	check_not_null(fcinfo, argno, name);
 	if (toast_raw_datum_size(PG_GETARG_DATUM(argno)) > (Size) max_bytes)
 		refuse_value(name, psprintf("at most %d bytes", max_bytes));
 	value = PG_GETARG_JSONB_P(argno);
-	excess = jsonb_excess(value, max_bytes, MAX_JSONB_DEPTH, MAX_JSONB_DIGITS);
-	if (excess != NULL)
-		refuse_value(name, excess);
+	measure = jsonb_measure(value, max_bytes, MAX_JSONB_DEPTH, MAX_JSONB_DIGITS);
+	if (measure.digits > MAX_JSONB_DIGITS)
+		refuse_value(name, psprintf("made of numbers with at most %d digits", MAX_JSONB_DIGITS));
+	if (measure.depth > MAX_JSONB_DEPTH)
+		refuse_value(name, psprintf("nested at most %d levels deep", MAX_JSONB_DEPTH));
+	if (measure.bytes > max_bytes)
+		refuse_value(name, psprintf("at most %d bytes when it is shown", max_bytes));
 	return value;
 }

@@ -13,10 +13,6 @@
 
 #include "compat.h"
 
-/* how deep jsonb may be, and how many digits its numbers may have on a side of the point */
-#define MAX_JSONB_DEPTH 64
-#define MAX_JSONB_DIGITS 400
-
 extern void check_not_null(FunctionCallInfo fcinfo, int argno, const char *name);
 extern pg_uuid_t check_uuid(FunctionCallInfo fcinfo, int argno, const char *name);
 extern int32 check_positive(FunctionCallInfo fcinfo, int argno, const char *name);
@@ -26,8 +22,6 @@ extern char *check_word(FunctionCallInfo fcinfo, int argno, const char *name, co
 extern TimestampTz check_until(FunctionCallInfo fcinfo, int argno, const char *name, TimestampTz now, int64 min, int64 max);
 extern bool numeric_is_between(Numeric value, int64 min, int64 max);
 extern void check_numeric(FunctionCallInfo fcinfo, int argno, const char *name, int64 min, int64 max);
-extern int64 jsonb_shown_size(const Jsonb *value);
-extern const char *jsonb_excess(const Jsonb *value, int max_bytes, int max_depth, int max_digits);
 extern Jsonb *check_jsonb(FunctionCallInfo fcinfo, int argno, const char *name, int max_bytes);
 pg_noreturn extern void refuse_value(const char *name, const char *expected);
 

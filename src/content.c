@@ -29,6 +29,7 @@
 #include "companies.h"
 #include "content.h"
 #include "errors.h"
+#include "jsonb_measure.h"
 #include "restore.h"
 #include "settings.h"
 #include "statements.h"

@@ -32,6 +32,7 @@
 
 #include "caller.h"
 #include "checks.h"
+#include "jsonb_measure.h"
 #include "limits.h"
 #include "restore.h"
 #include "statements.h"
@@ -60,7 +61,6 @@ PG_FUNCTION_INFO_V1(value_limits);
 #define LIST (256 * KIB)
 #define RESULT MIB
 
-#define MAX_DEPTH 64
 #define MAX_ELEMENTS 10000
 
 typedef struct ColumnLimit
@@ -274,96 +274,6 @@ value_size(Datum value)
 	return (int64) toast_raw_datum_size(value) - VARHDRSZ;
 }
 
-/* Bytes of a string in the text of jsonb. */
-static int64
-escaped_size(const char *string, int length)
-{
-	int64		size = 2;
-
-	for (int i = 0; i < length; i++)
-	{
-		if (strchr("\"\\\b\f\n\r\t", string[i]) != NULL && string[i] != '\0')
-			size += 2;
-		else
-			size += (unsigned char) string[i] < ' ' ? 6 : 1;
-	}
-	return size;
-}
-
-static void
-measure_number(Numeric number, JsonMeasure *measure)
-{
-	char	   *digits = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
-	int			length = strlen(digits);
-
-	measure->bytes += length;
-	measure->digits = Max(measure->digits, length);
-	pfree(digits);
-}
-
-static void
-measure_scalar(const JsonbValue *value, JsonMeasure *measure)
-{
-	switch (value->type)
-	{
-		case jbvString:
-			measure->bytes += escaped_size(value->val.string.val, value->val.string.len);
-			break;
-		case jbvNumeric:
-			measure_number(value->val.numeric, measure);
-			break;
-		case jbvBool:
-			measure->bytes += value->val.boolean ? strlen("true") : strlen("false");
-			break;
-		case jbvNull:
-			measure->bytes += strlen("null");
-			break;
-		case jbvArray:
-		case jbvObject:
-		case jbvBinary:
-		case jbvDatetime:
-			break;
-	}
-}
-
-/* An array or object of so many members: brackets and commas. */
-static void
-enter_level(int members, int level, JsonMeasure *measure)
-{
-	measure->bytes += 2 + (members > 1 ? 2 * (members - 1) : 0);
-	measure->depth = Max(measure->depth, level);
-}
-
-/*
- * Measure jsonb as its text would be, without making it; not to the end where
- * something is beyond what is allowed.
- */
-JsonMeasure
-json_measure(Jsonb *json, int64 max_bytes, int max_depth)
-{
-	JsonMeasure measure = {0};
-	JsonbIterator *it = JsonbIteratorInit(&json->root);
-	JsonbIteratorToken token;
-	JsonbValue	value;
-	int			level = 0;
-
-	while ((token = JsonbIteratorNext(&it, &value, false)) != WJB_DONE &&
-		   measure.bytes <= max_bytes && measure.depth <= max_depth && measure.digits <= MAX_DIGITS)
-	{
-		if (token == WJB_BEGIN_ARRAY && !value.val.array.rawScalar)
-			enter_level(value.val.array.nElems, ++level, &measure);
-		else if (token == WJB_BEGIN_OBJECT)
-			enter_level(value.val.object.nPairs, ++level, &measure);
-		else if (token == WJB_END_ARRAY || token == WJB_END_OBJECT)
-			level--;
-		else if (token == WJB_KEY || token == WJB_VALUE || token == WJB_ELEM)
-			measure_scalar(&value, &measure);
-		if (token == WJB_KEY)
-			measure.bytes += strlen(": ");
-	}
-	return measure;
-}
-
 /* ------------------------------------------------------------------------
  * Checking
  * ------------------------------------------------------------------------ */
@@ -425,14 +335,14 @@ static Excess
 excess_of_json(Datum value, int32 max_bytes)
 {
 	Jsonb	   *json = DatumGetJsonbP(value);
-	JsonMeasure measure = json_measure(json, max_bytes, MAX_DEPTH);
+	JsonbMeasure measure = jsonb_measure(json, max_bytes, MAX_JSONB_DEPTH, MAX_JSONB_DIGITS);
 
 	if ((Pointer) json != DatumGetPointer(value))
 		pfree(json);
-	if (measure.depth > MAX_DEPTH)
-		return exceed("levels of nesting", measure.depth, MAX_DEPTH);
-	if (measure.digits > MAX_DIGITS)
-		return exceed("digits in a number", measure.digits, MAX_DIGITS);
+	if (measure.depth > MAX_JSONB_DEPTH)
+		return exceed("levels of nesting", measure.depth, MAX_JSONB_DEPTH);
+	if (measure.digits > MAX_JSONB_DIGITS)
+		return exceed("digits in a number", measure.digits, MAX_JSONB_DIGITS);
 	return exceed("bytes of text", measure.bytes, max_bytes);
 }
 
@@ -448,10 +358,7 @@ limits_allow_json(Datum json, int32 max_bytes)
 static Excess
 excess_of_number(Datum value)
 {
-	JsonMeasure measure = {0};
-
-	measure_number(DatumGetNumeric(value), &measure);
-	return exceed("digits", measure.digits, MAX_DIGITS);
+	return exceed("digits", number_digits(DatumGetNumeric(value)), MAX_JSONB_DIGITS);
 }
 
 static Excess
@@ -606,8 +513,8 @@ put_limit(HeapTuple row, TupleDesc desc, void *arg)
 	ValueKind	kind = kind_of(DatumGetObjectId(SPI_getbinval(row, desc, 3, &isnull)));
 	Datum		values[] = {
 		CStringGetTextDatum(table), CStringGetTextDatum(column),
-		Int32GetDatum(limit_of(table, column)), Int32GetDatum(MAX_DEPTH),
-		Int32GetDatum(MAX_DIGITS), Int32GetDatum(MAX_ELEMENTS)
+		Int32GetDatum(limit_of(table, column)), Int32GetDatum(MAX_JSONB_DEPTH),
+		Int32GetDatum(MAX_JSONB_DIGITS), Int32GetDatum(MAX_ELEMENTS)
 	};
 	bool		nulls[] = {
 		false, false, kind == KIND_NUMBER, kind != KIND_JSON,

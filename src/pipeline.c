@@ -29,6 +29,7 @@
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
+#include "jsonb_measure.h"
 #include "limits.h"
 #include "runs.h"
 #include "settings.h"

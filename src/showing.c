@@ -30,6 +30,7 @@
 #include "utils/numeric.h"
 #include "utils/syscache.h"
 
+#include "jsonb_measure.h"
 #include "limits.h"
 #include "showing.h"
 #include "subtransactions.h"
@@ -51,23 +52,25 @@ PG_FUNCTION_INFO_V1(brief_error);
 #define MAX_ERROR_BYTES (1024 * 1024)
 
 static bool
-is_sound(const JsonMeasure *measure)
+is_sound(const JsonbMeasure *measure)
 {
-	return measure->bytes <= MAX_SHOWN_BYTES && measure->depth <= MAX_SHOWN_DEPTH && measure->digits <= MAX_DIGITS;
+	return measure->bytes <= MAX_SHOWN_BYTES && measure->depth <= MAX_SHOWN_DEPTH && measure->digits <= MAX_JSONB_DIGITS;
 }
 
-static JsonMeasure
+static JsonbMeasure
 measure_shown(Datum json)
 {
-	return json_measure(DatumGetJsonbP(json), MAX_SHOWN_BYTES, MAX_SHOWN_DEPTH);
+	return jsonb_measure(DatumGetJsonbP(json), MAX_SHOWN_BYTES, MAX_SHOWN_DEPTH, MAX_JSONB_DIGITS);
 }
 
 /* ------------------------------------------------------------------------
  * Rows without precautions
  * ------------------------------------------------------------------------ */
 
-/* to_jsonb() of a row, which asks its caller's expression for the type */
-static Datum
+/*
+ * to_jsonb() of a row, which asks its caller's expression for the type.
+ */
+Datum
 row_to_jsonb(HeapTuple row, TupleDesc desc)
 {
 	Const	   *type;
@@ -95,7 +98,7 @@ is_plain_type(Oid type)
 static bool
 is_plain_value(Oid type, Datum value)
 {
-	JsonMeasure measure;
+	JsonbMeasure measure;
 
 	if (type == JSONBOID)
 	{
@@ -145,7 +148,7 @@ typedef struct Attempt
 	HeapTuple	row;
 	TupleDesc	desc;
 	Datum		result;
-	JsonMeasure measure;
+	JsonbMeasure measure;
 } Attempt;
 
 static void
@@ -255,13 +258,13 @@ show_row(HeapTuple row, TupleDesc desc)
  * A text cut to so many bytes, between two characters.
  */
 char *
-clip_text(char *text, int32 bytes)
+clip_text(char *string, int32 bytes)
 {
-	int			length = text ? strlen(text) : 0;
+	int			length = string ? strlen(string) : 0;
 
 	if (length > bytes)
-		text[		pg_mbcliplen(text, length, bytes)] = '\0';
-	return text;
+		string[pg_mbcliplen(string, length, bytes)] = '\0';
+	return string;
 }
 
 /* Take a member of an error over, if it is a text. */
@@ -308,7 +311,7 @@ cut_error(Datum error, int32 bytes)
 Datum
 show_error(Datum error, int32 bytes)
 {
-	JsonMeasure measure;
+	JsonbMeasure measure;
 
 	if (value_size(error) > bytes)
 		return cut_error(error, bytes);

@@ -7,7 +7,7 @@ CREATE FUNCTION @extschema@.save_draft_prompt(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'save_draft_prompt'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.save_draft_prompt(text, text, text, jsonb) IS
-'Saves the draft of a session: one live draft per token, the newest text wins and lives on for setting draft_lifetime_days. p_session_token 16 to 255 characters, p_prompt_text 1 to 20000 characters, p_template_id at most 255, p_options a JSON object of at most 16 KiB, as it is stored and as it is shown, 64 levels and numbers of 400 digits on either side of the point. Returns its id. Anybody, anonymous too; 22004 NULL, 22023 out of bounds.';
+'Saves the draft of a session: one live draft per token, the newest text wins and lives on for setting draft_lifetime_days. p_session_token 16 to 255 characters, p_prompt_text 1 to 20000 characters, p_template_id at most 255, p_options a JSON object of at most 16 KiB, as it is stored and as it is shown, 64 levels and numbers of 400 digits. Returns its id. Anybody, anonymous too; 22004 NULL, 22023 out of bounds.';
 
 CREATE FUNCTION @extschema@.get_draft_prompt(p_session_token text) RETURNS jsonb
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'get_draft_prompt'

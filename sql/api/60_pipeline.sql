@@ -54,7 +54,7 @@ CREATE FUNCTION pipeline.create_job(p_run_id text, p_project_spec jsonb, p_owner
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'pipeline_create_job'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION pipeline.create_job(text, jsonb, uuid) IS
-'Makes a run, pending. p_run_id: 1 to 255 characters, NULL makes one up; p_project_spec: at most 1 MB, as it is stored and as it is shown, 64 levels and numbers of 400 digits on either side of the point; p_owner_id: NULL is the caller, for a service nobody. The same p_run_id, owner and content again: the run as it is now. Returns the run. A user for himself, or a service; 22004, 22023, 42501 for somebody else or a run of somebody else, PT404 no such user, PT409 the run is there with other content or, for a service, another owner (NULL is one of them), PT429 a user has too many active runs (setting max_active_runs).';
+'Makes a run, pending. p_run_id: 1 to 255 characters, NULL makes one up; p_project_spec: at most 1 MB, as it is stored and as it is shown, 64 levels and numbers of 400 digits; p_owner_id: NULL is the caller, for a service nobody. The same p_run_id, owner and content again: the run as it is now. Returns the run. A user for himself, or a service; 22004, 22023, 42501 for somebody else or a run of somebody else, PT404 no such user, PT409 the run is there with other content or, for a service, another owner (NULL is one of them), PT429 a user has too many active runs (setting max_active_runs).';
 
 CREATE FUNCTION pipeline.get_job(p_run_id text) RETURNS jsonb
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'pipeline_get_job'
@@ -86,7 +86,7 @@ CREATE FUNCTION pipeline.record_event(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'pipeline_record_event'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION pipeline.record_event(text, text, text, jsonb) IS
-'Writes an event of a run, whatever its status. p_bot_name, p_event_type: 1 to 255 characters; p_payload: at most 1 MB, 64 levels and numbers of 400 digits on either side of the point, NULL is {}. Returns its number in the run: 1, 2, 3 and so on, in the order in which events become visible. Services only; 22004, 22023, PT404.';
+'Writes an event of a run, whatever its status. p_bot_name, p_event_type: 1 to 255 characters; p_payload: at most 1 MB, 64 levels and numbers of 400 digits, NULL is {}. Returns its number in the run: 1, 2, 3 and so on, in the order in which events become visible. Services only; 22004, 22023, PT404.';
 
 CREATE FUNCTION pipeline.events_since(
     p_run_id text, p_after bigint DEFAULT 0, p_limit integer DEFAULT 100)
@@ -104,7 +104,7 @@ CREATE FUNCTION pipeline.register_artifact(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'pipeline_register_artifact'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION pipeline.register_artifact(text, text, text, jsonb, bigint, text, text) IS
-'Registers a file of a run. p_kind: 1 to 100 characters; p_url: 1 to 1000000; p_meta: a JSON object of at most 1 MB, 64 levels and numbers of 400 digits on either side of the point, NULL is {}; p_file_size in bytes; p_content_type, p_checksum: 1 to 255 characters. The same run, kind and checksum again, or without a checksum the same run, kind and address: the same row, with the new address, size and type where they are given and the new keys of p_meta. Returns its id. Services only; 22004, 22023, PT404.';
+'Registers a file of a run. p_kind: 1 to 100 characters; p_url: 1 to 1000000; p_meta: a JSON object of at most 1 MB, 64 levels and numbers of 400 digits, NULL is {}; p_file_size in bytes; p_content_type, p_checksum: 1 to 255 characters. The same run, kind and checksum again, or without a checksum the same run, kind and address: the same row, with the new address, size and type where they are given and the new keys of p_meta. Returns its id. Services only; 22004, 22023, PT404.';
 
 CREATE FUNCTION pipeline.upsert_prompt(p_id text, p_category text, p_context text, p_prompt_text text) RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'pipeline_upsert_prompt'

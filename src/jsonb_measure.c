@@ -1,0 +1,138 @@
+/*
+ * jsonb_measure.c
+ *	  How large jsonb is when it is shown: bytes of its text, levels, digits.
+ *
+ * Pitfall: what is stored says little.  A number of nine bytes, 1e131071, is
+ * shown with 131,072 digits, and a control character takes one byte or six.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/numeric.h"
+
+#include "jsonb_measure.h"
+
+/* The bytes that a string takes when it is shown, quotes included. */
+static int64
+shown_string(const char *string, int length)
+{
+	int64		shown = length + 2;
+
+	for (int i = 0; i < length; i++)
+	{
+		unsigned char byte = string[i];
+
+		if (byte == '"' || byte == '\\' || (byte >= '\b' && byte <= '\r' && byte != '\v'))
+			shown++;
+		else if (byte < ' ')
+			shown += 5;
+	}
+	return shown;
+}
+
+/* How many digits a text has. */
+static int
+count_digits(const char *string)
+{
+	int			digits = 0;
+
+	for (; *string != '\0'; string++)
+		digits += (*string >= '0' && *string <= '9');
+	return digits;
+}
+
+/*
+ * The digits that a number is shown with.
+ */
+int
+number_digits(Numeric number)
+{
+	char	   *shown = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
+	int			digits = count_digits(shown);
+
+	pfree(shown);
+	return digits;
+}
+
+static void
+measure_number(Numeric number, JsonbMeasure *measure)
+{
+	char	   *shown = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
+
+	measure->bytes += strlen(shown);
+	measure->digits = Max(measure->digits, count_digits(shown));
+	pfree(shown);
+}
+
+static void
+measure_scalar(const JsonbValue *value, JsonbMeasure *measure)
+{
+	switch (value->type)
+	{
+		case jbvString:
+			measure->bytes += shown_string(value->val.string.val, value->val.string.len);
+			break;
+		case jbvNumeric:
+			measure_number(value->val.numeric, measure);
+			break;
+		case jbvBool:
+			measure->bytes += value->val.boolean ? strlen("true") : strlen("false");
+			break;
+		case jbvNull:
+			measure->bytes += strlen("null");
+			break;
+		case jbvArray:
+		case jbvObject:
+		case jbvBinary:
+		case jbvDatetime:
+			break;
+	}
+}
+
+/* An array or object of so many members: brackets and commas. */
+static void
+measure_level(int members, int level, JsonbMeasure *measure)
+{
+	measure->bytes += 2 + (members > 1 ? 2 * (members - 1) : 0);
+	measure->depth = Max(measure->depth, level);
+}
+
+/*
+ * Measure jsonb as its text would be, without making it; not to the end where
+ * something is beyond what is allowed.
+ */
+JsonbMeasure
+jsonb_measure(const Jsonb *value, int64 max_bytes, int max_depth, int max_digits)
+{
+	JsonbMeasure measure = {0};
+	JsonbIterator *it = JsonbIteratorInit(unconstify(JsonbContainer *, &value->root));
+	JsonbIteratorToken token;
+	JsonbValue	member;
+	int			level = 0;
+
+	while ((token = JsonbIteratorNext(&it, &member, false)) != WJB_DONE &&
+		   measure.bytes <= max_bytes && measure.depth <= max_depth && measure.digits <= max_digits)
+	{
+		if (token == WJB_BEGIN_ARRAY && !member.val.array.rawScalar)
+			measure_level(member.val.array.nElems, ++level, &measure);
+		else if (token == WJB_BEGIN_OBJECT)
+			measure_level(member.val.object.nPairs, ++level, &measure);
+		else if (token == WJB_END_ARRAY || token == WJB_END_OBJECT)
+			level--;
+		else if (token == WJB_KEY || token == WJB_VALUE || token == WJB_ELEM)
+			measure_scalar(&member, &measure);
+		if (token == WJB_KEY)
+			measure.bytes += strlen(": ");
+	}
+	return measure;
+}
+
+/*
+ * The bytes that jsonb takes when it is shown.
+ */
+int64
+jsonb_shown_size(const Jsonb *value)
+{
+	return jsonb_measure(value, PG_INT64_MAX, PG_INT32_MAX, PG_INT32_MAX).bytes;
+}

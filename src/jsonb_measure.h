@@ -1,0 +1,25 @@
+/*
+ * jsonb_measure.h
+ *	  How large jsonb is when it is shown.
+ */
+#ifndef STUDIO_JSONB_MEASURE_H
+#define STUDIO_JSONB_MEASURE_H
+
+#include "utils/jsonb.h"
+
+/* how deep jsonb may be, and how many digits its numbers may be shown with */
+#define MAX_JSONB_DEPTH 64
+#define MAX_JSONB_DIGITS 400
+
+typedef struct JsonbMeasure
+{
+	int64		bytes;			/* of its text */
+	int			depth;			/* 0 of a scalar */
+	int			digits;			/* of its longest number */
+} JsonbMeasure;
+
+extern int	number_digits(Numeric number);
+extern JsonbMeasure jsonb_measure(const Jsonb *value, int64 max_bytes, int max_depth, int max_digits);
+extern int64 jsonb_shown_size(const Jsonb *value);
+
+#endif							/* STUDIO_JSONB_MEASURE_H */
