@@ -96,7 +96,7 @@ INSERT INTO cm_module_content (content_id, module_name, core_content) SELECT t.i
 SELECT module_name, section, substring(headline FROM '<b>.*</b>') AS words FROM search_module_content('lighthouse') ORDER BY module_name;
 SELECT count(*) FROM search_module_content('harbour');
 -- a million different words too
-UPDATE cm_module_content SET core_content = (SELECT string_agg(to_hex(i * 7919), ' ') || ' lighthouse' FROM generate_series(1, 140000) i) WHERE module_name = 'wide';
+UPDATE cm_module_content SET core_content = (SELECT string_agg(to_hex(i * 7919), ' ') || ' lighthouse' FROM generate_series(1, 119000) i) WHERE module_name = 'wide';
 SELECT length(core_content) > 1000000 AS long, total_word_count FROM cm_module_content WHERE module_name = 'wide';
 SELECT module_name FROM search_module_content('lighthouse') WHERE module_name = 'wide';
 RESET statement_timeout;
@@ -118,7 +118,7 @@ CALL t.project(2, 12);
 CALL t.job(11, 101, 'FAILED');
 ALTER TABLE projects ADD COLUMN mine text DEFAULT 'm', ADD COLUMN many integer[];
 UPDATE projects SET title = 'short', transcript_text = repeat('ß', 1000), settings = (SELECT jsonb_agg(1e399::numeric) FROM generate_series(1, 10)) WHERE id = t.id(12);
-UPDATE projects SET transcript_text = repeat('ß', 1001), prompt_text = repeat('x', 300000), settings = jsonb_build_object('a', repeat('y', 1000)),
+UPDATE projects SET transcript_text = repeat('ß', 1001), prompt_text = repeat('x', 60000), settings = jsonb_build_object('a', repeat('y', 1000)),
        mine = repeat('z', 2000), many = (SELECT array_agg(i) FROM generate_series(1, 300) i) WHERE id = t.id(11);
 UPDATE jobs SET error_message = repeat('e', 5000), manifest_json = jsonb_build_object('a', repeat('y', 5000)) WHERE id = t.id(101);
 CALL t.as_user(t.id(2));
