@@ -17,7 +17,6 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 
 #include "caller.h"
 #include "errors.h"
@@ -76,25 +75,23 @@ caller_resume(const Caller *caller)
 }
 
 /*
- * See to it that operators are found in pg_catalog, and open a level of settings
- * that caller_leave() throws away: code of the owner of the data may run in
- * between, and SET in it would stay in the session of the caller.  Most
- * functions have the path in their declaration; the triggers that every row
- * passes, and that run no SQL but rarely, have not.
+ * See to it that operators are found in pg_catalog.  Most functions have this
+ * path in their declaration; the triggers that every row passes, and that run
+ * no SQL but rarely, have not.
  */
 static void
-begin_settings(Caller *caller)
+pin_search_path(Caller *caller)
 {
-	caller->guc_level = NewGUCNestLevel();
 	if (strcmp(namespace_search_path, SAFE_PATH) != 0)
-		(void) set_config_option("search_path", SAFE_PATH, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		guc_scope_set(&caller->settings, "search_path", SAFE_PATH);
 }
 
 /* Begin to run statements; what those further up found stays as it is. */
 static void
 connect_to_spi(Caller *caller)
 {
-	begin_settings(caller);
+	guc_scope_begin(&caller->settings);
+	pin_search_path(caller);
 	caller->saved_answer = statements_begin();
 }
 
@@ -185,7 +182,7 @@ void
 caller_leave(Caller *caller)
 {
 	statements_end(caller->saved_answer);
-	AtEOXact_GUC(false, caller->guc_level);
+	guc_scope_end(&caller->settings);
 	caller_resume(caller);
 }
 

@@ -8,6 +8,7 @@
 #include "utils/uuid.h"
 
 #include "compat.h"
+#include "guc_scope.h"
 
 typedef struct Caller
 {
@@ -16,7 +17,7 @@ typedef struct Caller
 	pg_uuid_t	uid;
 	Oid			saved_user;		/* to go back to */
 	int			saved_context;
-	int			guc_level;		/* settings to go back to */
+	GucScope	settings;
 	struct Answer *saved_answer;
 } Caller;
 

@@ -44,6 +44,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "guc_scope.h"
 #include "layouts.h"
 
 /* how often a table is looked at anew that changes meanwhile */
@@ -498,6 +499,7 @@ static void
 study(RowTable *table, Relation rel)
 {
 	Oid			relid = RelationGetRelid(rel);
+	GucProtection protection = guc_protect();
 
 	made++;
 	relation_watch(&table->watch, relid);
@@ -510,6 +512,7 @@ study(RowTable *table, Relation rel)
 		MemoryContextSetParent(table->layout->context, TopTransactionContext);
 	table->layout = NULL;
 	table->layout = make_layout(table, rel);
+	guc_unprotect(protection);
 	if (find_table(table) == relid)
 		table->relid = relid;
 }

@@ -20,6 +20,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "guc_scope.h"
 #include "layouts.h"
 #include "relations.h"
 #include "rows.h"
@@ -197,6 +198,7 @@ statement_preparations(void)
 static int
 execute_plan(Statement *statement, const Arguments *args, bool read_only)
 {
+	GucProtection protection = guc_protect();
 	SPIPlanPtr	plan = kept_plan(statement);
 	bool		replan = statement->by_index && !has_plan(statement);
 	int			level = replan ? close_other_ways() : 0;
@@ -208,6 +210,7 @@ execute_plan(Statement *statement, const Arguments *args, bool read_only)
 		statement->planned = true;
 		plans_made++;
 	}
+	guc_unprotect(protection);
 	return rc;
 }
 
@@ -279,10 +282,12 @@ statement_read(Statement *statement, const Arguments *args)
 uint64
 statement_look(Statement *statement, const Arguments *args)
 {
+	GucProtection protection = guc_protect();
 	int			rc;
 
 	rc = SPI_execute_snapshot(kept_plan(statement), (Datum *) args->values, args->nulls,
 							  GetLatestSnapshot(), InvalidSnapshot, true, false, 0);
+	guc_unprotect(protection);
 	last_answer = NULL;
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(rc));
@@ -296,12 +301,14 @@ statement_look(Statement *statement, const Arguments *args)
 void
 statement_run_script(const char *text)
 {
+	GucProtection protection = guc_protect();
 	SPIPlanPtr	plan = SPI_prepare(text, 0, NULL);
 	int			rc;
 
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
 	rc = SPI_execute_plan(plan, NULL, NULL, false, 0);
+	guc_unprotect(protection);
 	last_answer = NULL;
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(rc));
@@ -310,6 +317,7 @@ statement_run_script(const char *text)
 static void
 execute_each(Statement *statement, const Arguments *args, bool read_only, RowFunction function, void *arg)
 {
+	GucProtection protection = guc_protect();
 	Portal		portal = SPI_cursor_open(NULL, kept_plan(statement), (Datum *) args->values, args->nulls, read_only);
 
 	do
@@ -320,6 +328,7 @@ execute_each(Statement *statement, const Arguments *args, bool read_only, RowFun
 		SPI_freetuptable(SPI_tuptable);
 	} while (SPI_processed > 0);
 	SPI_cursor_close(portal);
+	guc_unprotect(protection);
 }
 
 /*

@@ -11,6 +11,7 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
+#include "guc_scope.h"
 #include "subtransactions.h"
 
 /*
@@ -34,6 +35,7 @@ in_subtransaction(void (*work) (void *arg), void *arg)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
+	GucScope   *scope = guc_scope_current();
 	ErrorData  *volatile error = NULL;
 
 	BeginInternalSubTransaction(NULL);
@@ -53,6 +55,7 @@ in_subtransaction(void (*work) (void *arg), void *arg)
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
+	guc_scope_resume(scope);
 	if (error != NULL && must_rethrow(error->sqlerrcode))
 		ReThrowError(error);
 	return error;

@@ -82,6 +82,8 @@ my %calls = (
 	'studio_engine.table_names()' => [],
 	'studio_engine.direct_tables()' => [],
 	'studio_engine.lint()' => [],
+	'studio_engine.value_limits()' => [],
+	'studio_engine.brief_error(jsonb,integer)' => [q{'{"code": "X"}', 100}],
 	'ensure_profile(uuid)' => [ '{a1}', 'DELETE FROM public.profiles WHERE id = {a1};' ],
 	'save_draft_prompt(text,text,text,jsonb)' => [q{'another token of the trap', 'p', 't', '{}'}],
 	'get_draft_prompt(text)' => [q{'a token of the trap'}],
