@@ -67,7 +67,7 @@ LANGUAGE sql STABLE AS $$
     WHEN 'jsonb' THEN '"' || substr(l.hex, 1, p_bytes - 8 + p_beyond) || '"'
     WHEN 'text[]' THEN '{' || substr(l.hex, 1, p_bytes - 24 + 4 * p_beyond) || '}'
     WHEN 'uuid[]' THEN '{' || (SELECT string_agg(t.id(i)::text, ',') FROM generate_series(1, 10000 + p_beyond) i) || '}'
-    WHEN 'numeric' THEN '0.' || repeat('1', 398 + p_beyond) END
+    WHEN 'numeric' THEN '0.' || repeat('1', 399 + p_beyond) END
     FROM t.long l
 $$;
 -- what a road says, and nothing stays of it
@@ -125,7 +125,7 @@ SELECT t.try($$UPDATE studio_jobs SET enrichment_entities = (repeat('[', 64) || 
 SELECT t.try($$UPDATE studio_jobs SET enrichment_entities = (repeat('{"a":', 64) || '1' || repeat('}', 64))::jsonb$$) AS "64",
        t.try($$UPDATE studio_jobs SET enrichment_entities = (repeat('{"a":', 65) || '1' || repeat('}', 65))::jsonb$$) AS "65";
 SELECT n, t.try(format('UPDATE studio_jobs SET enrichment_entities = ''{"n": [0, %s]}''', n))
-  FROM unnest('{1e131071,-1e131071,1e-16000,1e399,1e400,-1e399,1e-398,1e-399,1.7976931348623157e308,-5e-324}'::text[]) n;
+  FROM unnest('{1e131071,-1e131071,1e-16000,1e399,1e400,-1e399,1e-399,1e-400,1.7976931348623157e308,-5e-324}'::text[]) n;
 SELECT t.try(format('UPDATE mm_audio_narrations SET total_duration_seconds = ''%s''', n)) FROM unnest('{1e399,1e400,1e131071,NaN}'::text[]) n;
 SELECT t.try($$UPDATE cm_research_results SET search_queries = array_fill(''::text, '{10000}')$$) AS "10,000",
        t.try($$UPDATE cm_research_results SET search_queries = array_fill(''::text, '{10001}')$$) AS "10,001",
