@@ -122,7 +122,7 @@ static const ColumnLimit limits[] = {
 	{"studio_jobs", "raw_audio_url", URL},
 	{"studio_jobs", "raw_transcript", TEXT},
 	{"studio_jobs", "refined_text", TEXT},
-	{"studio_jobs", "system_prompt_used", MILLION},
+	{"studio_jobs", "system_prompt_used", TEXT},
 	{"studio_jobs", "error_details", JSON},
 	{"studio_jobs", "enrichment_entities", RESULT},
 	{"studio_jobs", "model_version", SHORT},

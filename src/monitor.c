@@ -52,9 +52,9 @@ static Statement find_job = {
 };
 static Statement select_attempts = {
 	.by_index = true,
-	.text = "SELECT a.system::pg_catalog.text, a.attempt, CASE WHEN $2 IS NULL THEN a.worker END,"
-	"       a.started_at, a.ended_at, a.outcome, studio_engine.brief_error(a.error, 300000)"
-	"  FROM studio_engine.attempts a"
+	.text = "SELECT n.system::pg_catalog.text, n.attempt, CASE WHEN $2 IS NULL THEN n.worker END,"
+	"       n.started_at, n.ended_at, n.outcome, studio_engine.brief_error(n.error, 4000)"
+	"  FROM (SELECT a.* FROM studio_engine.attempts a"
 	" WHERE a.job_id = $1"
 	"   AND (a.system = 'studio_jobs' AND EXISTS (SELECT 1 FROM @extschema@.studio_jobs j"
 	"          WHERE j.job_id = $1 AND ($2 IS NULL OR j.user_id = $2))"
@@ -62,7 +62,8 @@ static Statement select_attempts = {
 	"          WHERE j.id = $1 AND ($2 IS NULL OR j.user_id = $2))"
 	"     OR a.system = 'mm_rendering_queue' AND EXISTS (SELECT 1 FROM @extschema@.mm_rendering_queue j"
 	"          WHERE j.render_id = $1 AND ($2 IS NULL OR j.user_id = $2)))"
-	" ORDER BY a.started_at, a.ended_at",
+	" ORDER BY a.started_at DESC, a.ended_at DESC LIMIT 200) n"
+	" ORDER BY n.started_at, n.ended_at",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 

@@ -26,6 +26,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "caller.h"
@@ -37,7 +38,7 @@ PG_FUNCTION_INFO_V1(run_as_data_owner);
 PG_FUNCTION_INFO_V1(close_created_table);
 PG_FUNCTION_INFO_V1(table_names);
 
-static Statement select_created = {
+static Statement select_touched = {
 	.text = "SELECT c.objid FROM pg_catalog.pg_event_trigger_ddl_commands() AS c "
 	"WHERE c.classid = 'pg_catalog.pg_class'::pg_catalog.regclass"
 };
@@ -106,12 +107,15 @@ grantees_of(Oid relid)
 	return grantees;
 }
 
-/* REVOKE ALL ON a relation FROM these CASCADE */
+/* REVOKE ALL ON a relation FROM everybody but its owner CASCADE */
 static void
-revoke_all(Oid relid, List *grantees)
+close_relation(Oid relid)
 {
+	List	   *grantees = grantees_of(relid);
 	GrantStmt  *revoke = makeNode(GrantStmt);
 
+	if (grantees == NIL)
+		return;
 	revoke->is_grant = false;
 	revoke->targtype = ACL_TARGET_OBJECT;
 	revoke->objtype = OBJECT_TABLE;
@@ -120,6 +124,32 @@ revoke_all(Oid relid, List *grantees)
 	revoke->grantees = grantees;
 	revoke->behavior = DROP_CASCADE;
 	ExecuteGrantStmt(revoke);
+}
+
+/* Does a command give a relation another name or schema? */
+static bool
+moves_relation(Node *command)
+{
+	ObjectType	type = OBJECT_COLUMN;
+
+	if (IsA(command, RenameStmt))
+		type = castNode(RenameStmt, command)->renameType;
+	else if (IsA(command, AlterObjectSchemaStmt))
+		type = castNode(AlterObjectSchemaStmt, command)->objectType;
+	return type == OBJECT_TABLE || type == OBJECT_VIEW || type == OBJECT_MATVIEW ||
+		type == OBJECT_FOREIGN_TABLE || type == OBJECT_SEQUENCE;
+}
+
+/* Was a relation made in this transaction?  A view that is replaced was not. */
+static bool
+is_new(Oid relid)
+{
+	Relation	rel = RelationIdGetRelation(relid);
+	bool		new = RelationIsValid(rel) && rel->rd_createSubid != InvalidSubTransactionId;
+
+	if (RelationIsValid(rel))
+		RelationClose(rel);
+	return new;
 }
 
 static void
@@ -133,14 +163,15 @@ collect_oid(HeapTuple row, TupleDesc desc, void *arg)
 
 /*
  * studio_engine.close_created_table() returns event_trigger: at the end of a
- * command that may have created a table.
+ * command that may have created a table, or given it a name of ours.
  */
 Datum
 close_created_table(PG_FUNCTION_ARGS)
 {
-	List	   *created = NIL;
+	List	   *touched = NIL;
 	ListCell   *cell;
 	Caller		caller;
+	bool		moves;
 
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR,
@@ -150,15 +181,15 @@ close_created_table(PG_FUNCTION_ARGS)
 	if (in_our_script())
 		PG_RETURN_NULL();
 
+	moves = moves_relation(((EventTriggerData *) fcinfo->context)->parsetree);
 	caller_enter_self(&caller);
-	statement_run_each(&select_created, &NO_ARGUMENTS, collect_oid, &created);
-	foreach(cell, created)
+	statement_run_each(&select_touched, &NO_ARGUMENTS, collect_oid, &touched);
+	foreach(cell, touched)
 	{
 		Oid			relid = lfirst_oid(cell);
-		List	   *grantees = relation_is_ours(relid) ? grantees_of(relid) : NIL;
 
-		if (grantees != NIL)
-			revoke_all(relid, grantees);
+		if (relation_is_ours(relid) && (moves || is_new(relid)))
+			close_relation(relid);
 	}
 	caller_leave(&caller);
 

@@ -292,10 +292,11 @@ cut_error(Datum error, int32 bytes)
 	JsonbParseState *state = NULL;
 	JsonbValue	key = {.type = jbvString};
 	JsonbValue	mark = {.type = jbvBool};
+	Jsonb	   *read = value_size(error) <= MAX_ERROR_BYTES ? DatumGetJsonbP(error) : NULL;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	for (int i = 0; i < (int) lengthof(names) && value_size(error) <= MAX_ERROR_BYTES; i++)
-		copy_clipped(&state, DatumGetJsonbP(error), names[i], bytes);
+	for (int i = 0; i < (int) lengthof(names) && read != NULL; i++)
+		copy_clipped(&state, read, names[i], bytes);
 	key.val.string.val = "truncated";
 	key.val.string.len = strlen("truncated");
 	mark.val.boolean = true;

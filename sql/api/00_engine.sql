@@ -85,12 +85,14 @@ COMMENT ON FUNCTION studio_engine.table_names() IS
 CREATE FUNCTION studio_engine.close_created_table() RETURNS event_trigger
   LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'close_created_table';
 COMMENT ON FUNCTION studio_engine.close_created_table() IS
-'Event trigger: a table of the data layer that is not made by the script of the extension, but by a dump or a migration, starts without the rights that default privileges give to others than its owner. Does nothing to other tables, and needs no right of who creates them.';
+'Event trigger: a table of the data layer that is not made by the script of the extension, but by a dump or a migration, or comes by another name or schema, starts without the rights that default privileges give to others than its owner. Does nothing to other tables, and needs no right of who creates them.';
 
 CREATE EVENT TRIGGER studio_engine_close_created_table
   ON ddl_command_end
   WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE VIEW', 'CREATE MATERIALIZED VIEW',
-               'CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA', 'CREATE SCHEMA')
+               'CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA', 'CREATE SCHEMA',
+               -- to rename, and to move to another schema
+               'ALTER TABLE', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'ALTER FOREIGN TABLE', 'ALTER SEQUENCE')
   EXECUTE FUNCTION studio_engine.close_created_table();
 -- dumps are loaded with session_replication_role = replica too
 ALTER EVENT TRIGGER studio_engine_close_created_table ENABLE ALWAYS;

@@ -66,7 +66,7 @@ CREATE FUNCTION @extschema@.get_job_attempts(p_job_id uuid)
   LANGUAGE c STABLE ROWS 5 AS 'MODULE_PATHNAME', 'get_job_attempts'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.get_job_attempts(uuid) IS
-'What came of every lease of a job (of studio_jobs, jobs or mm_rendering_queue), oldest first. outcome: completed, failed, retried (failed, to be tried again), expired (the worker went silent), cancelled, snoozed or released. A lease that goes on is not listed. Its owner, who does not see worker, or a service; 22004, 42501 not yours, PT404.';
+'What came of the last 200 leases of a job (of studio_jobs, jobs or mm_rendering_queue), oldest first. error: cut where it takes more than 4000 bytes, as truncated says. outcome: completed, failed, retried (failed, to be tried again), expired (the worker went silent), cancelled, snoozed or released. A lease that goes on is not listed. Its owner, who does not see worker, or a service; 22004, 42501 not yours, PT404.';
 
 CREATE FUNCTION @extschema@.get_job_statistics(p_system text, p_user_id uuid DEFAULT NULL, p_window interval DEFAULT NULL)
   RETURNS jsonb

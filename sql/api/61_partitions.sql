@@ -250,7 +250,7 @@ BEGIN
       HINT = 'Call studio_engine.partition_by_month().';
   END IF;
   v_name := studio_engine.partitionable(p_table);
-  v_schema := split_part(v_name, '.', 1);
+  v_schema := (SELECT c.relnamespace::regnamespace FROM pg_class c WHERE c.oid = to_regclass(v_name));
   IF p_ahead IS NULL OR p_ahead NOT BETWEEN 0 AND 120 THEN
     RAISE EXCEPTION USING
       ERRCODE = CASE WHEN p_ahead IS NULL THEN 'null_value_not_allowed' ELSE 'invalid_parameter_value' END,

@@ -62,6 +62,9 @@ DECLARE
   -- off in an extension script
   v_loading boolean := NOT current_setting('row_security')::boolean;
   v_superuser boolean := (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = v_installer);
+  v_database_owner regrole := (SELECT d.datdba FROM pg_database d WHERE d.datname = current_database());
+  v_schema_owner regrole := (SELECT CASE n.nspowner WHEN 'pg_database_owner'::regrole THEN v_database_owner ELSE n.nspowner END
+                               FROM pg_namespace n WHERE n.oid = v_schema);
   v_missing text;
   v_foreign text;
 BEGIN
@@ -109,7 +112,9 @@ BEGIN
                    WHERE r.oid = v_installer AND v_mode <> 'install' OR r.oid = v_owner AND v_mode <> 'restore') AS r
    WHERE o.owner <> r.oid
      AND CASE WHEN r.rolsuper
-              THEN o.owner <> (SELECT d.datdba FROM pg_database d WHERE d.datname = current_database())
+              THEN o.owner <> v_database_owner AND NOT (SELECT w.rolsuper FROM pg_roles w WHERE w.oid = o.owner)
+              -- what is on a table runs as the owner of the data, not the other way round
+              WHEN r.oid = v_owner THEN true
               ELSE NOT pg_has_role(r.oid, o.owner, 'USAGE') END;
   IF v_foreign IS NOT NULL AND NOT (v_mode = 'restore' AND v_loading AND v_superuser) THEN
     RAISE EXCEPTION USING
@@ -119,6 +124,16 @@ BEGIN
                       CASE WHEN v_mode = 'install' AND v_owner <> v_installer THEN format('%s or role %s', v_installer, v_owner)
                            ELSE v_installer::text END, v_foreign),
       HINT = 'Install as the owner of these objects, or remove them.';
+  END IF;
+  -- who owns a schema may drop the tables in it and put his own there, and our
+  -- functions would work on those as the owner of the data
+  IF v_mode <> 'restore' AND v_schema_owner <> v_owner
+     AND NOT pg_has_role(v_schema_owner, v_owner, 'USAGE') THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'insufficient_privilege',
+      MESSAGE = 'the schema of the extension belongs to another role than the data',
+      DETAIL = format('Schema %s belongs to %s, and the data to %s.', v_schema, v_schema_owner, v_owner),
+      HINT = format('Name a schema of %1$s, or ALTER SCHEMA %2$s OWNER TO %1$s.', v_owner, v_schema);
   END IF;
   IF v_mode <> 'restore'
      AND (NOT current_setting('studio_setup.hooks')::boolean

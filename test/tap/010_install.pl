@@ -164,6 +164,26 @@ foreach my $case ([ 'stranger', 'installer' ], [ 'postgres', 'installer' ], [ 's
 	query($node, 'postgres', 'DROP DATABASE planted');
 }
 
+# Who owns the schema of the extension may put tables of his own in it, and who
+# owns the tables of companies may put a view in their place.
+query($node, 'postgres', 'CREATE ROLE staff; GRANT staff TO installer, stranger');
+database_for('planted', 'installer', 'stranger');
+query($node, 'postgres', 'ALTER DATABASE planted OWNER TO installer');
+query($node, 'planted', 'CREATE SCHEMA theirs AUTHORIZATION stranger; GRANT ALL ON SCHEMA theirs TO PUBLIC; CREATE SCHEMA his AUTHORIZATION installer');
+foreach my $user (qw(postgres installer))
+{
+	refused_ok($node, 'planted', 'CREATE EXTENSION studio_engine SCHEMA theirs', '42501',
+		[ qr/schema of the extension belongs to another role than the data/, qr/DETAIL:  Schema theirs belongs to stranger, and the data to installer\./ ],
+		"$user does not install into a schema of a stranger", user => $user);
+}
+query($node, 'planted', q{CREATE TABLE his.companies (id uuid PRIMARY KEY);
+	CREATE TABLE his.employees (id uuid PRIMARY KEY, company_id uuid, user_id uuid);
+	ALTER TABLE his.companies OWNER TO staff; ALTER TABLE his.employees OWNER TO staff;});
+refused_ok($node, 'planted', 'CREATE EXTENSION studio_engine SCHEMA his', '42501',
+	[ qr/belong to somebody else/, qr/table his\.companies, table his\.employees/ ],
+	'tables of a group that the owner of the data is in are refused', user => 'installer');
+query($node, 'postgres', 'DROP DATABASE planted');
+
 # A superuser installs for the owner of the database, who needs a schema of his own.
 database_for('planted', 'installer');
 query($node, 'postgres', 'ALTER DATABASE planted OWNER TO installer');

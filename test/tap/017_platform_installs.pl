@@ -205,7 +205,6 @@ is(join("\n", grep { / to postgres: / } split /\n/, grants('own', 'public')), ''
 # --- tables that are made by others than the script --------------------------------------
 
 # Each way to make a table of ours anew, after the old one is gone.
-# A table that is renamed, or moved to another schema, keeps the rights that its owner left on it.
 my %ways = (
 	'CREATE TABLE' => 'DROP TABLE %s CASCADE; CREATE TABLE %s (id uuid);',
 	'CREATE TABLE by pg_dump' => 'DROP TABLE %s CASCADE; SET LOCAL row_security = off; SET LOCAL check_function_bodies = off; CREATE TABLE %s (id uuid);',
@@ -215,6 +214,8 @@ my %ways = (
 	'SELECT INTO' => 'DROP TABLE %s CASCADE; SELECT 1 AS one INTO %s;',
 	'CREATE VIEW' => 'DROP TABLE %s CASCADE; CREATE VIEW %s AS SELECT 1;',
 	'CREATE MATERIALIZED VIEW' => 'DROP TABLE %s CASCADE; CREATE MATERIALIZED VIEW %s AS SELECT 1;',
+	'RENAME' => 'DROP TABLE %s CASCADE; CREATE TABLE %in.other (id uuid); ALTER TABLE %in.other RENAME TO %name;',
+	'SET SCHEMA' => 'DROP TABLE %s CASCADE; CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.%name (id uuid); GRANT ALL ON elsewhere.%name TO anon; ALTER TABLE elsewhere.%name SET SCHEMA %in;',
 	'partition' => 'DROP TABLE %s CASCADE; CREATE TABLE %s (id uuid) PARTITION BY LIST (id); CREATE TABLE studio_engine.part PARTITION OF %s DEFAULT;',
 );
 
@@ -249,6 +250,10 @@ foreach my $way (sort grep { $_ ne 'CREATE TABLE' } keys %ways)
 is(query($node, 'owner_public', q{BEGIN; SET LOCAL client_min_messages = error; ALTER SCHEMA pipeline RENAME TO gone; CREATE SCHEMA pipeline CREATE TABLE jobs (id uuid);
 	SELECT count(*) FROM pg_class c, LATERAL aclexplode(c.relacl) a WHERE c.oid = 'pipeline.jobs'::regclass AND a.grantee <> c.relowner; ROLLBACK;}, user => 'postgres'),
 	'0', 'CREATE SCHEMA with a table in it makes no open table');
+is(query($node, 'owner_public', q{BEGIN; CREATE VIEW pipeline.report AS SELECT 1 AS a; GRANT SELECT ON pipeline.report TO billing; COMMIT;
+	BEGIN; CREATE OR REPLACE VIEW pipeline.report AS SELECT 2 AS a; ALTER TABLE public.jobs ADD COLUMN mine text; ALTER TABLE public.jobs RENAME COLUMN mine TO yours;
+	SELECT has_table_privilege('billing', 'pipeline.report', 'SELECT'), has_table_privilege('service_role', 'public.jobs', 'SELECT'); ROLLBACK;
+	DROP VIEW pipeline.report;}, user => 'postgres'), 't|t', 'what is there and is changed keeps its rights');
 is(query($node, 'owner_public', q{BEGIN; CREATE TABLE public.mine (); SELECT count(*) > 0 FROM pg_class c, LATERAL aclexplode(c.relacl) a
 	WHERE c.oid = 'public.mine'::regclass AND a.grantee = 'anon'::regrole; ROLLBACK;}, user => 'postgres'), 't', 'a table that is not ours is as default privileges have it');
 
