@@ -24,7 +24,6 @@
 #include "errors.h"
 #include "ledger.h"
 #include "ledger_rows.h"
-#include "lots.h"
 #include "statements.h"
 #include "users.h"
 
@@ -201,26 +200,6 @@ ledger_touch_account(const pg_uuid_t *user_id)
 
 	argument_uuid(&args, user_id);
 	update_account(&touch_account, &args);
-}
-
-/*
- * What of a balance can be spent: credit that has expired cannot, whether it
- * was taken off yet or not.
- */
-static int64
-spendable(const Account *account)
-{
-	return account->balance - (account->due ? lots_expired(&account->user_id) : 0);
-}
-
-void
-refuse_no_credits(const Account *account, int64 wanted)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_STUDIO_NO_CREDITS),
-			 errmsg("not enough credits"),
-			 errdetail("Balance " INT64_FORMAT ", needed " INT64_FORMAT ".", spendable(account), wanted),
-			 errhint("Buy credits, or wait until a running job gives back what it holds.")));
 }
 
 void

@@ -28,6 +28,7 @@
 #include "jobs.h"
 #include "ledger.h"
 #include "limits.h"
+#include "lots.h"
 #include "monitor.h"
 #include "queue.h"
 #include "restore.h"
