@@ -20,12 +20,12 @@
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
+#include "auth_users.h"
 #include "caller.h"
 #include "errors.h"
 #include "ledger.h"
 #include "ledger_rows.h"
 #include "statements.h"
-#include "users.h"
 
 /*
  * Who is writing?  Our own entries were checked before they are inserted, and

@@ -20,6 +20,7 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#include "auth_users.h"
 #include "caller.h"
 #include "holds.h"
 #include "jobs.h"
@@ -29,7 +30,6 @@
 #include "restore.h"
 #include "statements.h"
 #include "triggers.h"
-#include "users.h"
 
 PG_FUNCTION_INFO_V1(enter_in_ledger);
 PG_FUNCTION_INFO_V1(verify_inserted_entries);

@@ -19,6 +19,7 @@
 #include "utils/builtins.h"
 #include "utils/rel.h"
 
+#include "auth_users.h"
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
@@ -31,7 +32,6 @@
 #include "restore.h"
 #include "settings.h"
 #include "triggers.h"
-#include "users.h"
 
 PG_FUNCTION_INFO_V1(default_studio_job);
 PG_FUNCTION_INFO_V1(limit_studio_jobs);

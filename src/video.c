@@ -19,6 +19,7 @@
 #include "utils/builtins.h"
 #include "utils/rel.h"
 
+#include "auth_users.h"
 #include "brief.h"
 #include "caller.h"
 #include "checks.h"
@@ -35,7 +36,6 @@
 #include "settings.h"
 #include "statements.h"
 #include "triggers.h"
-#include "users.h"
 #include "workflow.h"
 
 PG_FUNCTION_INFO_V1(lock_jobs_of_project);
