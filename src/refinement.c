@@ -25,6 +25,7 @@
 #include "errors.h"
 #include "job_rows.h"
 #include "jobs.h"
+#include "leases.h"
 #include "ledger.h"
 #include "limits.h"
 #include "monitor.h"

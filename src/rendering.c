@@ -21,6 +21,7 @@
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
+#include "leases.h"
 #include "limits.h"
 #include "monitor.h"
 #include "queue.h"

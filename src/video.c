@@ -27,6 +27,7 @@
 #include "holds.h"
 #include "job_rows.h"
 #include "jobs.h"
+#include "leases.h"
 #include "ledger.h"
 #include "limits.h"
 #include "lots.h"
