@@ -36,10 +36,10 @@
 #include "companies.h"
 #include "content.h"
 #include "errors.h"
-#include "flows.h"
 #include "multimedia.h"
 #include "restore.h"
 #include "statements.h"
+#include "statuses.h"
 #include "triggers.h"
 
 PG_FUNCTION_INFO_V1(keep_session_counters);

@@ -22,9 +22,9 @@
 #include "auth_users.h"
 #include "caller.h"
 #include "checks.h"
-#include "flows.h"
 #include "multimedia.h"
 #include "statements.h"
+#include "statuses.h"
 
 PG_FUNCTION_INFO_V1(create_audio_narration);
 PG_FUNCTION_INFO_V1(update_audio_narration);
