@@ -16,7 +16,7 @@
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 
-#include "content.h"
+#include "sections.h"
 #include "stamps.h"
 #include "statuses.h"
 
