@@ -22,6 +22,7 @@
 #include "errors.h"
 #include "relations.h"
 #include "statements.h"
+#include "uuids.h"
 
 /* in the spelling of the declarations */
 #define SAFE_PATH "pg_catalog, pg_temp"
@@ -232,16 +233,4 @@ refuse_unknown(const Caller *caller, const char *what, const pg_uuid_t *id)
 	if (!caller->service)
 		refuse();
 	refuse_missing(what, id);
-}
-
-char *
-uuid_text(const pg_uuid_t *id)
-{
-	return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id)));
-}
-
-bool
-uuid_equal(const pg_uuid_t *a, const pg_uuid_t *b)
-{
-	return memcmp(a->data, b->data, UUID_LEN) == 0;
 }

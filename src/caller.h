@@ -39,7 +39,4 @@ pg_noreturn extern void refuse(void);
 pg_noreturn extern void refuse_missing(const char *what, const pg_uuid_t *id);
 pg_noreturn extern void refuse_unknown(const Caller *caller, const char *what, const pg_uuid_t *id);
 
-extern char *uuid_text(const pg_uuid_t *id);
-extern bool uuid_equal(const pg_uuid_t *a, const pg_uuid_t *b);
-
 #endif							/* STUDIO_CALLER_H */

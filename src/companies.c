@@ -34,6 +34,7 @@
 #include "relations.h"
 #include "restore.h"
 #include "triggers.h"
+#include "uuids.h"
 
 PG_FUNCTION_INFO_V1(inherit_company);
 PG_FUNCTION_INFO_V1(pass_company_on);

@@ -34,6 +34,7 @@
 #include "settings.h"
 #include "statements.h"
 #include "triggers.h"
+#include "uuids.h"
 #include "words.h"
 #include "workflow.h"
 

@@ -31,6 +31,7 @@
 #include "restore.h"
 #include "statements.h"
 #include "triggers.h"
+#include "uuids.h"
 
 PG_FUNCTION_INFO_V1(price_ended_job);
 PG_FUNCTION_INFO_V1(close_hold_of_ended_job);

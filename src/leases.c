@@ -33,6 +33,7 @@
 #include "queue_rows.h"
 #include "settings.h"
 #include "subtransactions.h"
+#include "uuids.h"
 
 PG_FUNCTION_INFO_V1(heartbeat_job);
 PG_FUNCTION_INFO_V1(snooze_job);

@@ -26,6 +26,7 @@
 #include "ledger.h"
 #include "ledger_rows.h"
 #include "statements.h"
+#include "uuids.h"
 
 /*
  * Who is writing?  Our own entries were checked before they are inserted, and

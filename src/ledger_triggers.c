@@ -30,6 +30,7 @@
 #include "restore.h"
 #include "statements.h"
 #include "triggers.h"
+#include "uuids.h"
 
 PG_FUNCTION_INFO_V1(enter_in_ledger);
 PG_FUNCTION_INFO_V1(verify_inserted_entries);

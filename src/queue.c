@@ -38,6 +38,7 @@
 #include "restore.h"
 #include "settings.h"
 #include "triggers.h"
+#include "uuids.h"
 
 PG_FUNCTION_INFO_V1(keep_queue);
 PG_FUNCTION_INFO_V1(forget_queue);

@@ -33,6 +33,7 @@
 #include "restore.h"
 #include "settings.h"
 #include "triggers.h"
+#include "uuids.h"
 
 PG_FUNCTION_INFO_V1(default_studio_job);
 PG_FUNCTION_INFO_V1(limit_studio_jobs);

@@ -27,6 +27,7 @@
 #include "queue.h"
 #include "restore.h"
 #include "triggers.h"
+#include "uuids.h"
 #include "workflow.h"
 
 PG_FUNCTION_INFO_V1(keep_renderings);

@@ -26,6 +26,7 @@
 #include "statements.h"
 #include "subtransactions.h"
 #include "triggers.h"
+#include "uuids.h"
 
 PG_FUNCTION_INFO_V1(handle_new_user);
 PG_FUNCTION_INFO_V1(lock_jobs_of_user);

@@ -37,6 +37,7 @@
 #include "settings.h"
 #include "statements.h"
 #include "triggers.h"
+#include "uuids.h"
 #include "workflow.h"
 
 PG_FUNCTION_INFO_V1(lock_jobs_of_project);
