@@ -200,32 +200,8 @@ caller_require_self(const Caller *caller, const pg_uuid_t *user_id)
 }
 
 /*
- * One answer for "not yours", "not allowed" and "not there", so that ids
- * cannot be probed.
- */
-void
-refuse(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("not allowed"),
-			 errhint("Users may act for themselves only; functions for workers and money need the service role.")));
-}
-
-/*
- * There is no row of this id.
- */
-void
-refuse_missing(const char *what, const pg_uuid_t *id)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_STUDIO_NOT_FOUND),
-			 errmsg("not found"),
-			 errdetail("There is no %s %s.", what, uuid_text(id))));
-}
-
-/*
- * The same to a caller: a service is told so, a user is refused.
+ * There is no row of this id, to a caller: a service is told so, a user is
+ * refused.
  */
 void
 refuse_unknown(const Caller *caller, const char *what, const pg_uuid_t *id)
@@ -233,4 +209,18 @@ refuse_unknown(const Caller *caller, const char *what, const pg_uuid_t *id)
 	if (!caller->service)
 		refuse();
 	refuse_missing(what, id);
+}
+
+/*
+ * There is no row of this id, which is a text: see refuse_unknown().
+ */
+void
+refuse_unknown_text(const Caller *caller, const char *what, const char *id)
+{
+	if (!caller->service)
+		refuse();
+	ereport(ERROR,
+			(errcode(ERRCODE_STUDIO_NOT_FOUND),
+			 errmsg("not found"),
+			 errdetail("There is no %s %s.", what, id)));
 }

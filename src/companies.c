@@ -28,7 +28,6 @@
 #include "utils/builtins.h"
 #include "utils/rel.h"
 
-#include "checks.h"
 #include "companies.h"
 #include "errors.h"
 #include "relations.h"

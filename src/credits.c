@@ -18,6 +18,7 @@
 #include "caller.h"
 #include "checks.h"
 #include "credits.h"
+#include "errors.h"
 #include "ledger.h"
 #include "ledger_rows.h"
 #include "statements.h"

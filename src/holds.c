@@ -22,6 +22,7 @@
 
 #include "caller.h"
 #include "checks.h"
+#include "errors.h"
 #include "holds.h"
 #include "job_rows.h"
 #include "jobs.h"

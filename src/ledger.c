@@ -21,7 +21,6 @@
 #include "utils/timestamp.h"
 
 #include "auth_users.h"
-#include "caller.h"
 #include "errors.h"
 #include "ledger.h"
 #include "ledger_rows.h"
@@ -201,15 +200,6 @@ ledger_touch_account(const pg_uuid_t *user_id)
 
 	argument_uuid(&args, user_id);
 	update_account(&touch_account, &args);
-}
-
-void
-refuse_conflict(const char *message, const char *detail)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_STUDIO_CONFLICT),
-			 errmsg("%s", message),
-			 errdetail("%s", detail)));
 }
 
 /*

@@ -50,6 +50,4 @@ extern bool ledger_is_appending(void);
 extern bool ledger_is_booking(void);
 pg_noreturn extern void ledger_refuse_lost_entry(const pg_uuid_t *user_id);
 
-pg_noreturn extern void refuse_conflict(const char *message, const char *detail);
-
 #endif							/* STUDIO_LEDGER_H */

@@ -22,6 +22,7 @@
 
 #include "auth_users.h"
 #include "caller.h"
+#include "errors.h"
 #include "holds.h"
 #include "jobs.h"
 #include "ledger.h"

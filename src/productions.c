@@ -22,6 +22,7 @@
 #include "auth_users.h"
 #include "caller.h"
 #include "checks.h"
+#include "errors.h"
 #include "multimedia.h"
 #include "statements.h"
 #include "statuses.h"

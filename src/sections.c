@@ -11,7 +11,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#include "checks.h"
+#include "errors.h"
 #include "sections.h"
 
 const char *const section_names[SECTIONS] = {

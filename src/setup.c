@@ -30,6 +30,7 @@
 
 #include "caller.h"
 #include "checks.h"
+#include "errors.h"
 #include "relations.h"
 #include "statements.h"
 
