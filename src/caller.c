@@ -22,6 +22,7 @@
 #include "errors.h"
 #include "relations.h"
 #include "statements.h"
+#include "uuids.h"
 
 /* in the spelling of the declarations */
 #define SAFE_PATH "pg_catalog, pg_temp"
@@ -199,32 +200,8 @@ caller_require_self(const Caller *caller, const pg_uuid_t *user_id)
 }
 
 /*
- * One answer for "not yours", "not allowed" and "not there", so that ids
- * cannot be probed.
- */
-void
-refuse(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("not allowed"),
-			 errhint("Users may act for themselves only; functions for workers and money need the service role.")));
-}
-
-/*
- * There is no row of this id.
- */
-void
-refuse_missing(const char *what, const pg_uuid_t *id)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_STUDIO_NOT_FOUND),
-			 errmsg("not found"),
-			 errdetail("There is no %s %s.", what, uuid_text(id))));
-}
-
-/*
- * The same to a caller: a service is told so, a user is refused.
+ * There is no row of this id, to a caller: a service is told so, a user is
+ * refused.
  */
 void
 refuse_unknown(const Caller *caller, const char *what, const pg_uuid_t *id)
@@ -234,14 +211,16 @@ refuse_unknown(const Caller *caller, const char *what, const pg_uuid_t *id)
 	refuse_missing(what, id);
 }
 
-char *
-uuid_text(const pg_uuid_t *id)
+/*
+ * There is no row of this id, which is a text: see refuse_unknown().
+ */
+void
+refuse_unknown_text(const Caller *caller, const char *what, const char *id)
 {
-	return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id)));
-}
-
-bool
-uuid_equal(const pg_uuid_t *a, const pg_uuid_t *b)
-{
-	return memcmp(a->data, b->data, UUID_LEN) == 0;
+	if (!caller->service)
+		refuse();
+	ereport(ERROR,
+			(errcode(ERRCODE_STUDIO_NOT_FOUND),
+			 errmsg("not found"),
+			 errdetail("There is no %s %s.", what, id)));
 }

@@ -35,11 +35,7 @@ extern void caller_become(Caller *caller, Oid role);
 extern void caller_resume(const Caller *caller);
 
 extern void caller_require_self(const Caller *caller, const pg_uuid_t *user_id);
-pg_noreturn extern void refuse(void);
-pg_noreturn extern void refuse_missing(const char *what, const pg_uuid_t *id);
 pg_noreturn extern void refuse_unknown(const Caller *caller, const char *what, const pg_uuid_t *id);
-
-extern char *uuid_text(const pg_uuid_t *id);
-extern bool uuid_equal(const pg_uuid_t *a, const pg_uuid_t *b);
+pg_noreturn extern void refuse_unknown_text(const Caller *caller, const char *what, const char *id);
 
 #endif							/* STUDIO_CALLER_H */

@@ -16,16 +16,8 @@
 #include "utils/timestamp.h"
 
 #include "checks.h"
+#include "errors.h"
 #include "jsonb_measure.h"
-
-void
-refuse_value(const char *name, const char *expected)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("argument is out of bounds"),
-			 errdetail("%s must be %s.", name, expected)));
-}
 
 void
 check_not_null(FunctionCallInfo fcinfo, int argno, const char *name)

@@ -23,6 +23,5 @@ extern TimestampTz check_until(FunctionCallInfo fcinfo, int argno, const char *n
 extern bool numeric_is_between(Numeric value, int64 min, int64 max);
 extern void check_numeric(FunctionCallInfo fcinfo, int argno, const char *name, int64 min, int64 max);
 extern Jsonb *check_jsonb(FunctionCallInfo fcinfo, int argno, const char *name, int max_bytes);
-pg_noreturn extern void refuse_value(const char *name, const char *expected);
 
 #endif							/* STUDIO_CHECKS_H */

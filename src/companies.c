@@ -28,12 +28,12 @@
 #include "utils/builtins.h"
 #include "utils/rel.h"
 
-#include "checks.h"
 #include "companies.h"
 #include "errors.h"
 #include "relations.h"
 #include "restore.h"
 #include "triggers.h"
+#include "uuids.h"
 
 PG_FUNCTION_INFO_V1(inherit_company);
 PG_FUNCTION_INFO_V1(pass_company_on);

@@ -27,13 +27,14 @@
 #include "caller.h"
 #include "checks.h"
 #include "companies.h"
-#include "content.h"
 #include "errors.h"
 #include "jsonb_measure.h"
 #include "restore.h"
+#include "sections.h"
 #include "settings.h"
 #include "statements.h"
 #include "triggers.h"
+#include "uuids.h"
 #include "words.h"
 #include "workflow.h"
 
@@ -59,12 +60,6 @@ PG_FUNCTION_INFO_V1(get_content_statistics);
 #define MAX_ANSWER_SIZE (16 * 1024 * 1024)
 #define MAX_AGE_YEARS 1000
 #define MAX_SCORE 10
-
-const char *const section_names[SECTIONS] = {
-	"introduction", "core_content", "practical_applications", "case_studies", "assessments"
-};
-static const char section_list[] =
-"one of introduction, core_content, practical_applications, case_studies, assessments";
 
 static const char *const priority_levels[] = {"critical", "high", "medium", "low"};
 static const char *const enhancement_ends[] = {"completed", "failed"};
@@ -373,39 +368,6 @@ count_script_words(PG_FUNCTION_ARGS)
 /* ------------------------------------------------------------------------
  * Checks
  * ------------------------------------------------------------------------ */
-
-static int
-section_number(const char *name, int length)
-{
-	for (int i = 0; i < SECTIONS; i++)
-	{
-		if ((int) strlen(section_names[i]) == length && memcmp(section_names[i], name, length) == 0)
-			return i;
-	}
-	return -1;
-}
-
-/* A list of sections; NULL passes. */
-void
-check_sections(FunctionCallInfo fcinfo, int argno, const char *name)
-{
-	ArrayType  *array;
-	Datum	   *elements;
-	bool	   *nulls;
-	int			n;
-
-	if (PG_ARGISNULL(argno))
-		return;
-	array = PG_GETARG_ARRAYTYPE_P(argno);
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
-	for (int i = 0; i < n; i++)
-	{
-		text	   *element = nulls[i] ? NULL : DatumGetTextPP(elements[i]);
-
-		if (element == NULL || section_number(VARDATA_ANY(element), VARSIZE_ANY_EXHDR(element)) < 0)
-			refuse_value(psprintf("element %d of %s", i + 1, name), section_list);
-	}
-}
 
 /* The name of a member, for a message: whoever sent it may have sent a book. */
 static char *

@@ -18,9 +18,11 @@
 #include "caller.h"
 #include "checks.h"
 #include "credits.h"
+#include "errors.h"
 #include "ledger.h"
 #include "ledger_rows.h"
 #include "statements.h"
+#include "uuids.h"
 
 PG_FUNCTION_INFO_V1(get_credit_balance);
 PG_FUNCTION_INFO_V1(grant_credits);

@@ -19,12 +19,12 @@
 #include "utils/jsonb.h"
 
 #include "advisory.h"
+#include "auth_users.h"
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
 #include "settings.h"
 #include "statements.h"
-#include "users.h"
 
 PG_FUNCTION_INFO_V1(save_draft_prompt);
 PG_FUNCTION_INFO_V1(get_draft_prompt);

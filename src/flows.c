@@ -1,22 +1,15 @@
 /*
  * flows.c
- *	  The states and the legal transitions of every table that has a status.
+ *	  The legal transitions of every table that has a status.
  *
  * This is the only place where a legal transition is written down.  A new flow
- * is a list of states, a list of transitions and a line in the list of flows.
- *
- * Pitfall: states of an enum type stand in the order of the type, and the C
- * enums in flows.h in the order of the lists.
+ * is a list of states in statuses.c, a list of transitions and a line in the
+ * list of flows.
  */
 #include "postgres.h"
 
 #include "flows.h"
 #include "stamps.h"
-
-const char *const job_status_names[JOB_STATUSES] = {
-	"PENDING", "QUEUED", "SCRIPTING", "VOICE_GEN", "ALIGNMENT", "VISUAL_PLAN",
-	"IMAGE_GEN", "TIMELINE", "RENDERING", "PACKAGING", "READY", "FAILED"
-};
 
 static const Transition job_transitions[] = {
 	{JOB_PENDING, JOB_QUEUED, ALWAYS},
@@ -43,10 +36,6 @@ static const Transition job_transitions[] = {
 	{JOB_FAILED, JOB_QUEUED, RETRY},
 };
 
-const char *const step_state_names[STEP_STATES] = {
-	"pending", "started", "succeeded", "failed"
-};
-
 static const Transition step_transitions[] = {
 	{STEP_PENDING, STEP_STARTED, ALWAYS},
 	{STEP_STARTED, STEP_SUCCEEDED, ALWAYS},
@@ -55,10 +44,6 @@ static const Transition step_transitions[] = {
 	{STEP_STARTED, STEP_PENDING, RETRY},
 	{STEP_SUCCEEDED, STEP_PENDING, RETRY},
 	{STEP_FAILED, STEP_PENDING, RETRY},
-};
-
-const char *const studio_status_names[STUDIO_STATUSES] = {
-	"NEW", "TRANSCRIBING", "ENRICHING", "REFINING", "COMPLETE", "FAILED"
 };
 
 static const Transition studio_transitions[] = {
@@ -74,10 +59,6 @@ static const Transition studio_transitions[] = {
 	{STUDIO_FAILED, STUDIO_NEW, RETRY},
 };
 
-const char *const run_status_names[RUN_STATUSES] = {
-	"pending", "running", "completed", "failed", "cancelled"
-};
-
 static const Transition run_transitions[] = {
 	{RUN_PENDING, RUN_RUNNING, ALWAYS},
 	{RUN_PENDING, RUN_FAILED, ALWAYS},
@@ -86,10 +67,6 @@ static const Transition run_transitions[] = {
 	{RUN_RUNNING, RUN_FAILED, ALWAYS},
 	{RUN_RUNNING, RUN_CANCELLED, ALWAYS},
 	{RUN_FAILED, RUN_PENDING, RETRY},
-};
-
-static const char *const content_status_names[CONTENT_STATUSES] = {
-	"draft", "quality_check", "approved", "revision", "failed"
 };
 
 static const Transition content_transitions[] = {
@@ -102,10 +79,6 @@ static const Transition content_transitions[] = {
 	{CONTENT_FAILED, CONTENT_DRAFT, ALWAYS},
 };
 
-static const char *const plan_status_names[PLAN_STATUSES] = {
-	"draft", "active", "completed", "failed"
-};
-
 static const Transition plan_transitions[] = {
 	{PLAN_DRAFT, PLAN_ACTIVE, ALWAYS},
 	{PLAN_DRAFT, PLAN_FAILED, ALWAYS},
@@ -113,10 +86,6 @@ static const Transition plan_transitions[] = {
 	{PLAN_ACTIVE, PLAN_FAILED, ALWAYS},
 	{PLAN_ACTIVE, PLAN_DRAFT, ALWAYS},
 	{PLAN_FAILED, PLAN_DRAFT, ALWAYS},
-};
-
-const char *const research_status_names[RESEARCH_STATUSES] = {
-	"pending", "in_progress", "completed", "failed"
 };
 
 static const Transition research_transitions[] = {
@@ -128,10 +97,6 @@ static const Transition research_transitions[] = {
 	{RESEARCH_FAILED, RESEARCH_PENDING, ALWAYS},
 };
 
-const char *const session_status_names[SESSION_STATUSES] = {
-	"started", "processing", "completed", "failed"
-};
-
 static const Transition session_transitions[] = {
 	{SESSION_STARTED, SESSION_PROCESSING, ALWAYS},
 	{SESSION_STARTED, SESSION_COMPLETED, ALWAYS},
@@ -141,27 +106,11 @@ static const Transition session_transitions[] = {
 	{SESSION_FAILED, SESSION_STARTED, ALWAYS},
 };
 
-static const char *const asset_status_names[ASSET_STATUSES] = {
-	"generated", "processed", "failed"
-};
-
 static const Transition asset_transitions[] = {
 	{ASSET_GENERATED, ASSET_PROCESSED, ALWAYS},
 	{ASSET_GENERATED, ASSET_FAILED, ALWAYS},
 	{ASSET_PROCESSED, ASSET_FAILED, ALWAYS},
 	{ASSET_FAILED, ASSET_GENERATED, ALWAYS},
-};
-
-const char *const narration_status_names[PRODUCT_STATUSES] = {
-	"pending", "synthesizing", "completed", "failed"
-};
-
-const char *const presentation_status_names[PRODUCT_STATUSES] = {
-	"draft", "generating", "completed", "failed"
-};
-
-const char *const script_status_names[PRODUCT_STATUSES] = {
-	"pending", "generating", "completed", "failed"
 };
 
 static const Transition product_transitions[] = {
@@ -171,10 +120,6 @@ static const Transition product_transitions[] = {
 	{PRODUCT_IN_WORK, PRODUCT_COMPLETED, ALWAYS},
 	{PRODUCT_IN_WORK, PRODUCT_FAILED, ALWAYS},
 	{PRODUCT_FAILED, PRODUCT_WAITING, ALWAYS},
-};
-
-const char *const render_status_names[RENDER_STATUSES] = {
-	"queued", "rendering", "completed", "failed", "cancelled"
 };
 
 static const Transition render_transitions[] = {

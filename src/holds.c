@@ -22,6 +22,7 @@
 
 #include "caller.h"
 #include "checks.h"
+#include "errors.h"
 #include "holds.h"
 #include "job_rows.h"
 #include "jobs.h"
@@ -31,6 +32,7 @@
 #include "restore.h"
 #include "statements.h"
 #include "triggers.h"
+#include "uuids.h"
 
 PG_FUNCTION_INFO_V1(price_ended_job);
 PG_FUNCTION_INFO_V1(close_hold_of_ended_job);

@@ -16,7 +16,6 @@
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 
-#include "caller.h"
 #include "holds.h"
 #include "job_rows.h"
 #include "ledger_rows.h"
@@ -25,6 +24,7 @@
 #include "queue_rows.h"
 #include "rows.h"
 #include "triggers.h"
+#include "uuids.h"
 #include "workflow.h"
 
 #define WHEN_ENDED \

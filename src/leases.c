@@ -28,10 +28,12 @@
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
+#include "leases.h"
 #include "queue.h"
 #include "queue_rows.h"
 #include "settings.h"
 #include "subtransactions.h"
+#include "uuids.h"
 
 PG_FUNCTION_INFO_V1(heartbeat_job);
 PG_FUNCTION_INFO_V1(snooze_job);
@@ -39,7 +41,6 @@ PG_FUNCTION_INFO_V1(release_leases);
 PG_FUNCTION_INFO_V1(reap_expired_leases);
 
 #define MAX_REAP 10000
-#define MAX_LEASE_SECONDS 86400
 #define MAX_SNOOZE_SECONDS (366 * INT64CONST(86400))
 #define MAX_MESSAGE_LENGTH 1000
 
@@ -312,20 +313,6 @@ lease_replays_end(LeaseState state, const Lease *lease)
 	static const char *const outcomes[] = {"completed", "failed"};
 
 	return lease_replays(state, lease, outcomes, lengthof(outcomes));
-}
-
-/*
- * The end of a lease that is asked for, or that the setting gives.
- */
-TimestampTz
-lease_end(FunctionCallInfo fcinfo, int argno, TimestampTz now)
-{
-	int32		seconds;
-
-	if (!PG_ARGISNULL(argno))
-		return check_until(fcinfo, argno, "p_lease", now, 1, MAX_LEASE_SECONDS);
-	seconds = setting_int32("lease_seconds", 60);
-	return now + Max(seconds, 1) * USECS_PER_SEC;
 }
 
 /* ------------------------------------------------------------------------

@@ -46,7 +46,8 @@ extern void ledger_check_capacity(const Account *account, int32 amount);
 extern pg_uuid_t ledger_append(const Entry *entry);
 extern void ledger_book(const pg_uuid_t *user_id, const char *type, int32 amount, int32 *balance, int64 *entry_no);
 
-pg_noreturn extern void refuse_no_credits(const Account *account, int64 wanted);
-pg_noreturn extern void refuse_conflict(const char *message, const char *detail);
+extern bool ledger_is_appending(void);
+extern bool ledger_is_booking(void);
+pg_noreturn extern void ledger_refuse_lost_entry(const pg_uuid_t *user_id);
 
 #endif							/* STUDIO_LEDGER_H */

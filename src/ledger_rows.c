@@ -20,12 +20,12 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
-#include "caller.h"
 #include "ledger.h"
 #include "ledger_rows.h"
 #include "rows.h"
 #include "settings.h"
 #include "triggers.h"
+#include "uuids.h"
 
 /* columns of credit_accounts, in their order */
 enum AccountColumn

@@ -28,6 +28,7 @@
 
 #include "caller.h"
 #include "checks.h"
+#include "errors.h"
 #include "ledger.h"
 #include "lots.h"
 #include "statements.h"
@@ -436,6 +437,26 @@ lots_expired(const pg_uuid_t *user_id)
 	expired = left_in(lots_of(book, ids));
 	close_book(book);
 	return expired;
+}
+
+/*
+ * What of a balance can be spent: credit that has expired cannot, whether it
+ * was taken off yet or not.
+ */
+static int64
+spendable(const Account *account)
+{
+	return account->balance - (account->due ? lots_expired(&account->user_id) : 0);
+}
+
+void
+refuse_no_credits(const Account *account, int64 wanted)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_STUDIO_NO_CREDITS),
+			 errmsg("not enough credits"),
+			 errdetail("Balance " INT64_FORMAT ", needed " INT64_FORMAT ".", spendable(account), wanted),
+			 errhint("Buy credits, or wait until a running job gives back what it holds.")));
 }
 
 /* Expire what is left in a lot; watch it on only while a hold has part of it. */

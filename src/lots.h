@@ -24,5 +24,6 @@ extern int64 lots_expired(const pg_uuid_t *user_id);
 extern int	lots_sweep(const pg_uuid_t *user_id);
 extern bool lots_make_ready(const Account *account, int64 amount);
 extern LotSummary lots_summarize(const pg_uuid_t *user_id, TimestampTz horizon);
+pg_noreturn extern void refuse_no_credits(const Account *account, int64 wanted);
 
 #endif							/* STUDIO_LOTS_H */

@@ -34,12 +34,12 @@
 #include "caller.h"
 #include "checks.h"
 #include "companies.h"
-#include "content.h"
 #include "errors.h"
-#include "flows.h"
 #include "multimedia.h"
 #include "restore.h"
+#include "sections.h"
 #include "statements.h"
+#include "statuses.h"
 #include "triggers.h"
 
 PG_FUNCTION_INFO_V1(keep_session_counters);

@@ -26,6 +26,7 @@
 #include "utils/timestamp.h"
 
 #include "advisory.h"
+#include "auth_users.h"
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
@@ -34,7 +35,6 @@
 #include "runs.h"
 #include "settings.h"
 #include "statements.h"
-#include "users.h"
 #include "workflow.h"
 
 PG_FUNCTION_INFO_V1(pipeline_create_job);

@@ -19,12 +19,13 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
+#include "auth_users.h"
 #include "caller.h"
 #include "checks.h"
-#include "flows.h"
+#include "errors.h"
 #include "multimedia.h"
 #include "statements.h"
-#include "users.h"
+#include "statuses.h"
 
 PG_FUNCTION_INFO_V1(create_audio_narration);
 PG_FUNCTION_INFO_V1(update_audio_narration);

@@ -32,11 +32,13 @@
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
+#include "leases.h"
 #include "queue.h"
 #include "queue_rows.h"
 #include "restore.h"
 #include "settings.h"
 #include "triggers.h"
+#include "uuids.h"
 
 PG_FUNCTION_INFO_V1(keep_queue);
 PG_FUNCTION_INFO_V1(forget_queue);
@@ -44,6 +46,7 @@ PG_FUNCTION_INFO_V1(keep_worked_on);
 PG_FUNCTION_INFO_V1(claim_jobs);
 
 #define MAX_CLAIM 1000
+#define MAX_LEASE_SECONDS 86400
 #define MAX_WORKER_LENGTH 200
 /* of jobs at a time; at least one is handed out, however much that is */
 #define MAX_CLAIM_BYTES (32 * 1024 * 1024)
@@ -820,6 +823,20 @@ claim_some(ReturnSetInfo *rsinfo, Claim *asked, int64 *bytes)
 		}
 	}
 	return failed;
+}
+
+/*
+ * The end of a lease that is asked for, or that the setting gives.
+ */
+TimestampTz
+lease_end(FunctionCallInfo fcinfo, int argno, TimestampTz now)
+{
+	int32		seconds;
+
+	if (!PG_ARGISNULL(argno))
+		return check_until(fcinfo, argno, "p_lease", now, 1, MAX_LEASE_SECONDS);
+	seconds = setting_int32("lease_seconds", 60);
+	return now + Max(seconds, 1) * USECS_PER_SEC;
 }
 
 /*

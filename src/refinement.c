@@ -19,11 +19,13 @@
 #include "utils/builtins.h"
 #include "utils/rel.h"
 
+#include "auth_users.h"
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
 #include "job_rows.h"
 #include "jobs.h"
+#include "leases.h"
 #include "ledger.h"
 #include "limits.h"
 #include "monitor.h"
@@ -31,7 +33,7 @@
 #include "restore.h"
 #include "settings.h"
 #include "triggers.h"
-#include "users.h"
+#include "uuids.h"
 
 PG_FUNCTION_INFO_V1(default_studio_job);
 PG_FUNCTION_INFO_V1(limit_studio_jobs);

@@ -24,6 +24,7 @@
 #include "lots.h"
 #include "refunds.h"
 #include "statements.h"
+#include "uuids.h"
 
 PG_FUNCTION_INFO_V1(refund_credits);
 PG_FUNCTION_INFO_V1(reverse_purchase);

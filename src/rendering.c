@@ -21,11 +21,13 @@
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
+#include "leases.h"
 #include "limits.h"
 #include "monitor.h"
 #include "queue.h"
 #include "restore.h"
 #include "triggers.h"
+#include "uuids.h"
 #include "workflow.h"
 
 PG_FUNCTION_INFO_V1(keep_renderings);

@@ -26,7 +26,6 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
-#include "errors.h"
 #include "restore.h"
 #include "runs.h"
 #include "statements.h"
@@ -131,20 +130,6 @@ keep_books(Statement *statement, const Arguments *args)
 /* ------------------------------------------------------------------------
  * For the functions of the pipeline
  * ------------------------------------------------------------------------ */
-
-/*
- * There is no row of this id, which is a text: see refuse_unknown().
- */
-void
-refuse_unknown_text(const Caller *caller, const char *what, const char *id)
-{
-	if (!caller->service)
-		refuse();
-	ereport(ERROR,
-			(errcode(ERRCODE_STUDIO_NOT_FOUND),
-			 errmsg("not found"),
-			 errdetail("There is no %s %s.", what, id)));
-}
 
 /*
  * Lock a run of the caller, or any run for a service.  A user never waits for

@@ -9,6 +9,5 @@
 #include "workflow.h"
 
 extern RunStatus run_lock_or_refuse(const Caller *caller, const char *run_id);
-pg_noreturn extern void refuse_unknown_text(const Caller *caller, const char *what, const char *id);
 
 #endif							/* STUDIO_RUNS_H */

@@ -16,7 +16,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
-#include "checks.h"
+#include "errors.h"
 #include "search_query.h"
 
 /* words of a query, those of a phrase and repeated ones too */

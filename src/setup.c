@@ -31,6 +31,7 @@
 
 #include "caller.h"
 #include "checks.h"
+#include "errors.h"
 #include "relations.h"
 #include "statements.h"
 

@@ -16,9 +16,9 @@
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 
-#include "content.h"
-#include "flows.h"
+#include "sections.h"
 #include "stamps.h"
+#include "statuses.h"
 
 /* A percentage that never goes back: the largest of old, new and floor. */
 static void
@@ -279,7 +279,7 @@ stamp_content(RowEdit *edit, HeapTuple old, int from, int to)
 	if (from == CONTENT_REVISION && to == CONTENT_QUALITY_CHECK)
 		stamp_count(edit, old, "revision_count");
 	if (from == CONTENT_APPROVED && to == CONTENT_APPROVED && sections_changed(edit, old))
-		row_set(edit, "status", TEXTOID, CStringGetTextDatum(content_flow.states[CONTENT_REVISION]));
+		row_set(edit, "status", TEXTOID, CStringGetTextDatum(content_status_names[CONTENT_REVISION]));
 }
 
 void

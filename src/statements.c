@@ -20,6 +20,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "errors.h"
 #include "guc_scope.h"
 #include "layouts.h"
 #include "relations.h"
@@ -385,19 +386,6 @@ statement_run_uuids(Statement *statement, const Arguments *args)
 
 	statement_run_each(statement, args, collect_uuid, &uuids);
 	return uuids;
-}
-
-/*
- * There is no row where there has to be one: a trigger or rule of the tables'
- * owner can swallow a row.
- */
-void
-refuse_lost_row(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-			 errmsg("a row of studio_engine was not stored"),
-			 errhint("Look for a trigger or rule that drops rows.")));
 }
 
 /* ------------------------------------------------------------------------

@@ -110,8 +110,6 @@ extern FoundRows statement_read_rows(Statement *statement, const Arguments *args
 
 extern List *statement_run_uuids(Statement *statement, const Arguments *args);
 
-pg_noreturn extern void refuse_lost_row(void);
-
 extern int32 result_int32(int column);
 extern int64 result_int64(int column);
 extern bool result_bool(int column);

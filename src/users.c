@@ -1,47 +1,37 @@
 /*
  * users.c
- *	  Sign-up, and what else we do with auth.users.
+ *	  Sign-up, and what goes with a user.
  *
  * Pitfall: auth.users belongs to the auth server.  Its triggers run as that
  * server's role, with its search_path and without rights on our tables; a
- * failure of ours must never keep somebody from signing up.  We read the table
- * as its owner, as foreign keys do.
+ * failure of ours must never keep somebody from signing up.
  *
  * Lock order: user, project, job, then account; deleting a user takes these
  * locks before the foreign keys cascade in an order of their own.
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
 
+#include "auth_users.h"
 #include "caller.h"
 #include "checks.h"
 #include "credits.h"
-#include "relations.h"
 #include "restore.h"
 #include "settings.h"
 #include "statements.h"
 #include "subtransactions.h"
 #include "triggers.h"
-#include "users.h"
+#include "uuids.h"
 
 PG_FUNCTION_INFO_V1(handle_new_user);
 PG_FUNCTION_INFO_V1(lock_jobs_of_user);
 PG_FUNCTION_INFO_V1(ensure_profile);
 
-static Statement keep_user = {
-	.text = "SELECT u.raw_user_meta_data ->> 'name' FROM auth.users u WHERE u.id = $1 FOR KEY SHARE",
-	.nargs = 1,.argtypes = {UUIDOID}
-};
 static Statement insert_profile = {
 	.text = "INSERT INTO @extschema@.profiles (id, display_name) VALUES ($1, pg_catalog.left($2, 1000))"
 	" ON CONFLICT (id) DO NOTHING",
@@ -67,75 +57,6 @@ static Statement lock_user_jobs = {
 	.text = "SELECT 1 FROM @extschema@.jobs j WHERE j.user_id = $1 ORDER BY j.id FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
-
-/*
- * Act as the owner of auth.users, as a foreign key to it would: only where the
- * owner of the data may have such a foreign key, and where nobody else can put
- * another object in the place of the table, as the owner of the schema can.
- */
-static void
-become_owner_of_users(Caller *self, Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("table auth.users does not exist")));
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-
-	if (pg_class_aclcheck(relid, engine_owner(), ACL_REFERENCES) != ACLCHECK_OK)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("the owner of the data may not refer to auth.users"),
-				 errhint("GRANT REFERENCES ON auth.users to the owner of schema studio_engine.")));
-	if (!has_privs_of_role(schema_owner(get_namespace_oid("auth", false)), owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("schema auth belongs to another role than table auth.users"),
-				 errhint("ALTER SCHEMA auth OWNER TO the owner of auth.users, or to a role that has its rights.")));
-	caller_become(self, owner);
-}
-
-/*
- * Look a user up, and keep it from being deleted until the transaction ends.
- * *name becomes NULL where there is none, or where the owner of the data could
- * not read it either.
- */
-static bool
-find_user(const pg_uuid_t *user_id, char **name)
-{
-	Oid			relid = get_relname_relid("users", get_namespace_oid("auth", false));
-	bool		may_read = pg_class_aclcheck(relid, engine_owner(), ACL_SELECT) == ACLCHECK_OK;
-	Arguments	args = NO_ARGUMENTS;
-	Caller		self;
-	bool		found;
-
-	argument_uuid(&args, user_id);
-	become_owner_of_users(&self, relid);
-	found = statement_run(&keep_user, &args) > 0;
-	caller_resume(&self);
-
-	if (found)
-		*name = may_read ? result_text(1) : NULL;
-	return found;
-}
-
-/*
- * Keep a user from being deleted until the transaction ends; false when there
- * is none.  Whoever inserts a row with foreign keys to auth.users and to a
- * table that a deleted user takes along calls this first: the deletion comes
- * from auth.users down.
- */
-bool
-user_keep(const pg_uuid_t *user_id)
-{
-	char	   *name;
-
-	return find_user(user_id, &name);
-}
 
 /*
  * Give a user what every user has.  Does nothing for what is there.
@@ -259,7 +180,7 @@ ensure_profile(PG_FUNCTION_ARGS)
 	caller_enter_user(&caller);
 	user_id = check_uuid(fcinfo, 0, "p_user_id");
 	caller_require_self(&caller, &user_id);
-	if (!find_user(&user_id, &name))
+	if (!user_find(&user_id, &name))
 		refuse_unknown(&caller, "user", &user_id);
 
 	welcome_user(&user_id, name);

@@ -19,6 +19,7 @@
 #include "utils/builtins.h"
 #include "utils/rel.h"
 
+#include "auth_users.h"
 #include "brief.h"
 #include "caller.h"
 #include "checks.h"
@@ -26,15 +27,17 @@
 #include "holds.h"
 #include "job_rows.h"
 #include "jobs.h"
+#include "leases.h"
 #include "ledger.h"
 #include "limits.h"
+#include "lots.h"
 #include "monitor.h"
 #include "queue.h"
 #include "restore.h"
 #include "settings.h"
 #include "statements.h"
 #include "triggers.h"
-#include "users.h"
+#include "uuids.h"
 #include "workflow.h"
 
 PG_FUNCTION_INFO_V1(lock_jobs_of_project);

@@ -21,6 +21,7 @@
 
 #include "caller.h"
 #include "checks.h"
+#include "errors.h"
 #include "restore.h"
 #include "statements.h"
 #include "triggers.h"

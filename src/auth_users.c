@@ -1,0 +1,96 @@
+/*
+ * auth_users.c
+ *	  The rows of auth.users.
+ *
+ * Pitfall: auth.users belongs to the auth server.  We read the table as its
+ * owner, as foreign keys do.
+ *
+ * Lock order: a user comes before everything else.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "auth_users.h"
+#include "caller.h"
+#include "relations.h"
+#include "statements.h"
+
+static Statement keep_user = {
+	.text = "SELECT u.raw_user_meta_data ->> 'name' FROM auth.users u WHERE u.id = $1 FOR KEY SHARE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+
+/*
+ * Act as the owner of auth.users, as a foreign key to it would: only where the
+ * owner of the data may have such a foreign key, and where nobody else can put
+ * another object in the place of the table, as the owner of the schema can.
+ */
+static void
+become_owner_of_users(Caller *self, Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table auth.users does not exist")));
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+
+	if (pg_class_aclcheck(relid, engine_owner(), ACL_REFERENCES) != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("the owner of the data may not refer to auth.users"),
+				 errhint("GRANT REFERENCES ON auth.users to the owner of schema studio_engine.")));
+	if (!has_privs_of_role(schema_owner(get_namespace_oid("auth", false)), owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("schema auth belongs to another role than table auth.users"),
+				 errhint("ALTER SCHEMA auth OWNER TO the owner of auth.users, or to a role that has its rights.")));
+	caller_become(self, owner);
+}
+
+/*
+ * Look a user up, and keep it from being deleted until the transaction ends.
+ * *name becomes NULL where there is none, or where the owner of the data could
+ * not read it either.
+ */
+bool
+user_find(const pg_uuid_t *user_id, char **name)
+{
+	Oid			relid = get_relname_relid("users", get_namespace_oid("auth", false));
+	bool		may_read = pg_class_aclcheck(relid, engine_owner(), ACL_SELECT) == ACLCHECK_OK;
+	Arguments	args = NO_ARGUMENTS;
+	Caller		self;
+	bool		found;
+
+	argument_uuid(&args, user_id);
+	become_owner_of_users(&self, relid);
+	found = statement_run(&keep_user, &args) > 0;
+	caller_resume(&self);
+
+	if (found)
+		*name = may_read ? result_text(1) : NULL;
+	return found;
+}
+
+/*
+ * Keep a user from being deleted until the transaction ends; false when there
+ * is none.  Whoever inserts a row with foreign keys to auth.users and to a
+ * table that a deleted user takes along calls this first: the deletion comes
+ * from auth.users down.
+ */
+bool
+user_keep(const pg_uuid_t *user_id)
+{
+	char	   *name;
+
+	return user_find(user_id, &name);
+}

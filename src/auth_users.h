@@ -1,0 +1,13 @@
+/*
+ * auth_users.h
+ *	  What we know of auth.users.
+ */
+#ifndef STUDIO_AUTH_USERS_H
+#define STUDIO_AUTH_USERS_H
+
+#include "utils/uuid.h"
+
+extern bool user_find(const pg_uuid_t *user_id, char **name);
+extern bool user_keep(const pg_uuid_t *user_id);
+
+#endif							/* STUDIO_AUTH_USERS_H */

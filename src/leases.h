@@ -1,0 +1,45 @@
+/*
+ * leases.h
+ *	  The leases of the jobs that workers have.  The functions below expect to
+ *	  run between caller_enter_... and caller_leave().
+ */
+#ifndef STUDIO_LEASES_H
+#define STUDIO_LEASES_H
+
+#include "compat.h"
+#include "queue.h"
+
+/* The lease with which a worker came. */
+typedef struct Lease
+{
+	const QueueSystem *system;
+	pg_uuid_t	job_id;
+	int32		tries;			/* attempts since the job was queued, this one
+								 * included */
+	bool		cancelled;		/* somebody asked to cancel the job */
+	char	   *reason;			/* theirs */
+	char	   *outcome;		/* of a lease that has ended */
+} Lease;
+
+typedef enum LeaseState
+{
+	LEASE_NONE,					/* the caller has none, nor has anybody else */
+	LEASE_HELD,					/* the caller's, and good */
+	LEASE_ENDED					/* the caller's, ended by itself before */
+} LeaseState;
+
+extern LeaseState lease_check(const QueueSystem *system, const pg_uuid_t *job_id,
+							  FunctionCallInfo fcinfo, int argno, Lease *lease);
+extern void lease_require_work(LeaseState state, const Lease *lease);
+extern bool lease_replays(LeaseState state, const Lease *lease, const char *const *outcomes, int noutcomes);
+extern bool lease_replays_end(LeaseState state, const Lease *lease);
+extern bool lease_fails(const QueueSystem *system, const pg_uuid_t *job_id,
+						FunctionCallInfo fcinfo, int retryable_argno, int token_argno, JobError *error);
+extern Datum lease_mark_cancelling(Datum job);
+extern bool lease_is_out(const QueueSystem *system, const pg_uuid_t *job_id);
+extern bool lease_request_cancel(const QueueSystem *system, const pg_uuid_t *job_id, const char *reason);
+extern void lease_undo(const QueueSystem *system, const pg_uuid_t *job_id);
+extern void lease_fail_unreadable(const QueueSystem *system, const pg_uuid_t *job_id);
+pg_noreturn extern void refuse_lease(const pg_uuid_t *job_id);
+
+#endif							/* STUDIO_LEASES_H */

@@ -1,0 +1,504 @@
+/*
+ * ledger_triggers.c
+ *	  The triggers of credit_ledger and credit_accounts: they judge plain
+ *	  INSERTs as our functions judge their callers, book every entry, and keep
+ *	  all else from changing the two tables.
+ *
+ * Pitfall: an entry is booked before it is stored.  Whether it was stored is
+ * looked at when the statement is over: verify_inserted_entries().
+ *
+ * Lock order: job, then account.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "auth_users.h"
+#include "caller.h"
+#include "errors.h"
+#include "holds.h"
+#include "jobs.h"
+#include "ledger.h"
+#include "lots.h"
+#include "refunds.h"
+#include "restore.h"
+#include "statements.h"
+#include "triggers.h"
+#include "uuids.h"
+
+PG_FUNCTION_INFO_V1(enter_in_ledger);
+PG_FUNCTION_INFO_V1(verify_inserted_entries);
+PG_FUNCTION_INFO_V1(guard_ledger);
+PG_FUNCTION_INFO_V1(guard_account);
+
+/* an entry that a plain INSERT of this transaction booked */
+typedef struct Booked
+{
+	pg_uuid_t	user_id;
+	int64		entry_no;
+	int32		amount;
+	SubTransactionId subxact;
+} Booked;
+
+static List *booked_entries = NIL;
+
+/* the hold that a plain entry closes */
+typedef struct Closing
+{
+	bool		closes;
+	pg_uuid_t	hold_id;
+} Closing;
+
+static Statement select_booked_entry = {
+	.text = "SELECT 1 FROM @extschema@.credit_ledger l"
+	" WHERE l.user_id = $1 AND l.entry_no = $2 AND l.amount = $3",
+	.nargs = 3,.argtypes = {UUIDOID, INT8OID, INT4OID}
+};
+static Statement select_job_exists = {
+	.text = "SELECT 1 FROM @extschema@.jobs j WHERE j.id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement select_account_exists = {
+	.text = "SELECT 1 FROM @extschema@.credit_accounts a WHERE a.user_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+
+/* ------------------------------------------------------------------------
+ * Plain INSERTs
+ * ------------------------------------------------------------------------ */
+
+pg_noreturn static void
+refuse_entry(const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("not a valid ledger entry"),
+			 errdetail("%s", detail)));
+}
+
+/* Which sign may an amount of this type have?  An unknown type is left to the
+ * check constraint. */
+static void
+check_sign(const char *type, int32 amount)
+{
+	static const char *const adding[] = {"purchase", "subscription", "grant", "refund"};
+	static const char *const taking[] = {"usage", "expire"};
+
+	if (amount == 0)
+		refuse_entry("The amount is zero.");
+	for (int i = 0; i < (int) lengthof(adding); i++)
+	{
+		if (strcmp(type, adding[i]) == 0 && amount < 0)
+			refuse_entry("The amount of a purchase, subscription, grant or refund must be positive.");
+	}
+	for (int i = 0; i < (int) lengthof(taking); i++)
+	{
+		if (strcmp(type, taking[i]) == 0 && amount > 0)
+			refuse_entry("The amount of a usage or expire must be negative.");
+	}
+}
+
+/* Lock the job that a plain entry names. */
+static void
+lock_job_of_entry(const pg_uuid_t *job_id, const pg_uuid_t *user_id, Job *job)
+{
+	if (!job_lock(job_id, job))
+		refuse_missing("job", job_id);
+	if (!uuid_equal(&job->user_id, user_id))
+		refuse();
+}
+
+/* An expiry belongs to credit that was given or sold. */
+static void
+check_expiry(TupleDesc desc, HeapTuple row, const char *type, int32 amount)
+{
+	bool		isnull;
+	Datum		expires_at = row_get(desc, row, "expires_at", TIMESTAMPTZOID, &isnull);
+
+	if (isnull)
+		return;
+	if (TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(expires_at)))
+		refuse_entry("An expiry must be finite.");
+	if (amount < 0 || strcmp(type, "refund") == 0 || strcmp(type, "reserve") == 0)
+		refuse_entry("Only a purchase, subscription or grant can expire.");
+}
+
+/* Taking credit: what has expired is not there any more. */
+static void
+check_taking(const pg_uuid_t *user_id, const Job *job, const char *type, int32 amount)
+{
+	Account		account;
+
+	/* twice: what has expired is asked for when the lock is there */
+	ledger_open_account(user_id, &account);
+	(void) ledger_lock_account(user_id, &account);
+	if (account.due && lots_sweep(user_id) > 0)
+		(void) ledger_lock_account(user_id, &account);
+
+	if (strcmp(type, "reserve") == 0)
+		hold_check_opening(job, -amount);
+	if (account.balance < -(int64) amount)
+		refuse_no_credits(&account, -(int64) amount);
+	if (job && strcmp(type, "usage") == 0)
+		hold_note_usage(job, amount);
+}
+
+/* Adding credit, or giving back what a job holds. */
+static void
+check_adding(const pg_uuid_t *user_id, const Job *job, const char *type, int32 amount, Closing *closing)
+{
+	Account		account;
+
+	ledger_open_account(user_id, &account);
+	if (strcmp(type, "reserve") == 0)
+	{
+		closing->hold_id = hold_check_closing(job, amount);
+		closing->closes = true;
+		return;
+	}
+	if (job && strcmp(type, "refund") == 0)
+		refund_check(job, amount);
+	ledger_check_capacity(&account, amount);
+}
+
+/* The rules for an entry that did not come from our functions. */
+static void
+check_plain_entry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id,
+				  const char *type, int32 amount, Closing *closing)
+{
+	bool		isnull;
+	bool		no_job;
+	Datum		job_id = row_get(desc, row, "job_id", UUIDOID, &no_job);
+	Job			job;
+
+	check_sign(type, amount);
+	check_expiry(desc, row, type, amount);
+	(void) row_get(desc, row, "reverses", UUIDOID, &isnull);
+	if (!isnull)
+		refuse_entry("reverses is set by the functions only.");
+	if (no_job && strcmp(type, "reserve") == 0)
+		refuse_entry("A reserve needs the job that it is for.");
+
+	if (!no_job)
+		lock_job_of_entry(DatumGetUUIDP(job_id), user_id, &job);
+	if (amount < 0)
+		check_taking(user_id, no_job ? NULL : &job, type, amount);
+	else
+		check_adding(user_id, no_job ? NULL : &job, type, amount, closing);
+}
+
+/* Transaction end: the list went with its memory. */
+static void
+forget_booked_entries(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PARALLEL_COMMIT:
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PARALLEL_ABORT:
+		case XACT_EVENT_PREPARE:
+			booked_entries = NIL;
+			break;
+		case XACT_EVENT_PRE_COMMIT:
+		case XACT_EVENT_PARALLEL_PRE_COMMIT:
+		case XACT_EVENT_PRE_PREPARE:
+			break;
+	}
+}
+
+/* Savepoint rolled back: what was booked since is not booked any more. */
+static void
+forget_undone_entries(SubXactEvent event, SubTransactionId subxact, SubTransactionId parent, void *arg)
+{
+	ListCell   *cell;
+
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	foreach(cell, booked_entries)
+	{
+		if (((Booked *) lfirst(cell))->subxact >= subxact)
+			booked_entries = foreach_delete_current(booked_entries, cell);
+	}
+}
+
+/* Remember to verify the entry when the statement is over. */
+static void
+remember_booked_entry(const pg_uuid_t *user_id, int64 entry_no, int32 amount)
+{
+	static bool registered = false;
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	Booked	   *booked = palloc(sizeof(Booked));
+
+	if (!registered)
+	{
+		RegisterXactCallback(forget_booked_entries, NULL);
+		RegisterSubXactCallback(forget_undone_entries, NULL);
+		registered = true;
+	}
+	booked->user_id = *user_id;
+	booked->entry_no = entry_no;
+	booked->amount = amount;
+	booked->subxact = GetCurrentSubTransactionId();
+	booked_entries = lappend(booked_entries, booked);
+	MemoryContextSwitchTo(old);
+}
+
+/* Credit that expires is put on the list of lots to look at. */
+static void
+watch_expiry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id)
+{
+	bool		isnull;
+	Datum		expires_at = row_get(desc, row, "expires_at", TIMESTAMPTZOID, &isnull);
+	pg_uuid_t	entry_id;
+
+	if (isnull)
+		return;
+	entry_id = row_get_uuid(desc, row, "id");
+	lots_watch(&entry_id, user_id, DatumGetTimestampTz(expires_at));
+}
+
+/*
+ * enter_in_ledger() returns trigger: BEFORE INSERT on credit_ledger.
+ */
+Datum
+enter_in_ledger(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_INSERT, 0);
+	TupleDesc	desc = RelationGetDescr(data->tg_relation);
+	RowEdit		edit = {.desc = desc,.row = data->tg_trigtuple};
+	bool		own = ledger_is_appending();
+	bool		isnull;
+	Closing		closing = {.closes = false};
+	pg_uuid_t	user_id;
+	char	   *type;
+	int32		amount,
+				balance;
+	int64		entry_no;
+	Caller		caller;
+
+	if (restoring())
+		return PointerGetDatum(edit.row);
+
+	user_id = row_get_uuid(desc, edit.row, "user_id");
+	type = row_get_text(desc, edit.row, "type");
+	amount = DatumGetInt32(row_get(desc, edit.row, "amount", INT4OID, &isnull));
+	if (type == NULL || isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("not a valid ledger entry"),
+				 errdetail("Type and amount must not be null.")));
+
+	caller_enter_trigger(&caller);
+	if (!own)
+		check_plain_entry(desc, edit.row, &user_id, type, amount, &closing);
+	ledger_book(&user_id, type, amount, &balance, &entry_no);
+	if (!own)
+		remember_booked_entry(&user_id, entry_no, amount);
+	watch_expiry(desc, edit.row, &user_id);
+	caller_leave(&caller);
+
+	/* closing lives here, not in memory that caller_leave() freed */
+	if (closing.closes)
+		row_set(&edit, "reverses", UUIDOID, UUIDPGetDatum(&closing.hold_id));
+	row_set(&edit, "balance_after", INT4OID, Int32GetDatum(balance));
+	row_set(&edit, "entry_no", INT8OID, Int64GetDatum(entry_no));
+	return PointerGetDatum(row_edit_apply(&edit));
+}
+
+/* Is the entry stored as it was booked? */
+static void
+verify_booked_entry(const Booked *booked)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, &booked->user_id);
+	argument_add(&args, Int64GetDatum(booked->entry_no), false);
+	argument_int32(&args, booked->amount);
+	if (statement_run(&select_booked_entry, &args) == 0)
+		ledger_refuse_lost_entry(&booked->user_id);
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/*
+ * verify_inserted_entries() returns trigger: AFTER INSERT on credit_ledger, for
+ * the statement.  An entry is booked before it is stored; if it was not stored
+ * after all (ON CONFLICT DO NOTHING, a foreign trigger), the statement must not
+ * stand.
+ */
+Datum
+verify_inserted_entries(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+	List	   *booked;
+	ListCell   *cell;
+
+	(void) trigger_data(fcinfo, AFTER_STATEMENT, ON_INSERT, 0);
+	if (booked_entries == NIL || ledger_is_appending())
+		return PointerGetDatum(NULL);
+
+	/* what is written below may come here again, with a list of its own */
+	booked = booked_entries;
+	booked_entries = NIL;
+
+	caller_enter_trigger(&caller);
+	foreach(cell, booked)
+		verify_booked_entry((Booked *) lfirst(cell));
+	/* what a plain entry gave back to an expired lot expires again */
+	foreach(cell, booked)
+		(void) lots_sweep(&((Booked *) lfirst(cell))->user_id);
+	caller_leave(&caller);
+
+	list_free_deep(booked);
+	return PointerGetDatum(NULL);
+}
+
+/* ------------------------------------------------------------------------
+ * Guards
+ * ------------------------------------------------------------------------ */
+
+pg_noreturn static void
+refuse_change(const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("the ledger is append-only"),
+			 errhint("%s", hint)));
+}
+
+static bool
+row_exists(Statement *statement, const pg_uuid_t *id)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	bool		found;
+
+	argument_uuid(&args, id);
+	caller_enter_trigger(&caller);
+	found = statement_run(statement, &args) > 0;
+	caller_leave(&caller);
+	return found;
+}
+
+/*
+ * Are all columns but job_id the same?  Dropped ones do not count.  Both rows
+ * must have been formed alike: a value that a column had before it was added
+ * to the table is stored in another way than one in the row.
+ */
+static bool
+same_but_for_job(TupleDesc desc, HeapTuple old, HeapTuple new)
+{
+	int			job_id = SPI_fnumber(desc, "job_id");
+
+	for (int i = 1; i <= desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i - 1);
+		bool		was_null,
+					is_null;
+		Datum		was = heap_getattr(old, i, desc, &was_null);
+		Datum		is = heap_getattr(new, i, desc, &is_null);
+
+		if (i == job_id || att->attisdropped)
+			continue;
+		if (was_null != is_null ||
+			(!was_null && !datumIsEqual(was, is, att->attbyval, att->attlen)))
+			return false;
+	}
+	return true;
+}
+
+/* Is this UPDATE what the foreign key does when a job is deleted? */
+static bool
+only_forgets_deleted_job(TupleDesc desc, HeapTuple old, HeapTuple new)
+{
+	bool		was_null,
+				is_null;
+	Datum		job_id = row_get(desc, old, "job_id", UUIDOID, &was_null);
+	RowEdit		expected = {.desc = desc,.row = old};
+
+	(void) row_get(desc, new, "job_id", UUIDOID, &is_null);
+	row_set_null(&expected, "job_id");
+	return !was_null && is_null &&
+		same_but_for_job(desc, row_edit_apply(&expected), new) &&
+		!row_exists(&select_job_exists, DatumGetUUIDP(job_id));
+}
+
+/*
+ * guard_ledger() returns trigger: BEFORE UPDATE, DELETE or TRUNCATE.
+ */
+Datum
+guard_ledger(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW_OR_TRUNCATE,
+									 ON_UPDATE | ON_DELETE | ON_TRUNCATE, 0);
+	TupleDesc	desc = RelationGetDescr(data->tg_relation);
+	pg_uuid_t	user_id;
+
+	if (restoring())
+		return PointerGetDatum(trigger_result(data));
+
+	if (TRIGGER_FIRED_BY_TRUNCATE(data->tg_event))
+		refuse_change("Entries are corrected by further entries.");
+	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
+	{
+		if (!only_forgets_deleted_job(desc, data->tg_trigtuple, data->tg_newtuple))
+			refuse_change("Entries are corrected by further entries.");
+		return PointerGetDatum(data->tg_newtuple);
+	}
+
+	user_id = row_get_uuid(desc, data->tg_trigtuple, "user_id");
+	if (row_exists(&select_account_exists, &user_id))
+		refuse_change("Entries go with their user only.");
+	return PointerGetDatum(data->tg_trigtuple);
+}
+
+/* A new account is empty. */
+static bool
+is_empty_account(TupleDesc desc, HeapTuple row)
+{
+	bool		isnull;
+
+	return DatumGetInt32(row_get(desc, row, "balance", INT4OID, &isnull)) == 0 && !isnull &&
+		DatumGetInt32(row_get(desc, row, "reserved", INT4OID, &isnull)) == 0 && !isnull &&
+		DatumGetInt64(row_get(desc, row, "entries", INT8OID, &isnull)) == 0 && !isnull;
+}
+
+/*
+ * guard_account() returns trigger: BEFORE INSERT, UPDATE, DELETE or TRUNCATE.
+ */
+Datum
+guard_account(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW_OR_TRUNCATE,
+									 ON_INSERT | ON_UPDATE | ON_DELETE | ON_TRUNCATE, 0);
+	TupleDesc	desc = RelationGetDescr(data->tg_relation);
+	pg_uuid_t	user_id;
+	Caller		caller;
+	bool		allowed = false;
+
+	if (restoring())
+		return PointerGetDatum(trigger_result(data));
+
+	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
+		allowed = ledger_is_booking();
+	else if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
+		allowed = is_empty_account(desc, data->tg_trigtuple);
+	else if (TRIGGER_FIRED_BY_DELETE(data->tg_event))
+	{
+		user_id = row_get_uuid(desc, data->tg_trigtuple, "user_id");
+		caller_enter_trigger(&caller);
+		allowed = !user_keep(&user_id);
+		caller_leave(&caller);
+	}
+
+	if (!allowed)
+		refuse_change("Accounts change by ledger entries only.");
+	return PointerGetDatum(trigger_result(data));
+}

@@ -1,0 +1,59 @@
+/*
+ * sections.c
+ *	  The sections of a module.
+ *
+ * Pitfall: a section is also a column of cm_module_content, and the statements
+ * of content.c stand in the order of this list.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "errors.h"
+#include "sections.h"
+
+const char *const section_names[SECTIONS] = {
+	"introduction", "core_content", "practical_applications", "case_studies", "assessments"
+};
+const char	section_list[] =
+"one of introduction, core_content, practical_applications, case_studies, assessments";
+
+/*
+ * The place of a section in the list; -1 for none.
+ */
+int
+section_number(const char *name, int length)
+{
+	for (int i = 0; i < SECTIONS; i++)
+	{
+		if ((int) strlen(section_names[i]) == length && memcmp(section_names[i], name, length) == 0)
+			return i;
+	}
+	return -1;
+}
+
+/*
+ * A list of sections; NULL passes.
+ */
+void
+check_sections(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	ArrayType  *array;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			n;
+
+	if (PG_ARGISNULL(argno))
+		return;
+	array = PG_GETARG_ARRAYTYPE_P(argno);
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		text	   *element = nulls[i] ? NULL : DatumGetTextPP(elements[i]);
+
+		if (element == NULL || section_number(VARDATA_ANY(element), VARSIZE_ANY_EXHDR(element)) < 0)
+			refuse_value(psprintf("element %d of %s", i + 1, name), section_list);
+	}
+}

@@ -1,0 +1,21 @@
+/*
+ * uuids.c
+ *	  Identifiers: as text, and compared.
+ */
+#include "postgres.h"
+
+#include "utils/fmgrprotos.h"
+
+#include "uuids.h"
+
+char *
+uuid_text(const pg_uuid_t *id)
+{
+	return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id)));
+}
+
+bool
+uuid_equal(const pg_uuid_t *a, const pg_uuid_t *b)
+{
+	return memcmp(a->data, b->data, UUID_LEN) == 0;
+}

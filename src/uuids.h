@@ -1,0 +1,13 @@
+/*
+ * uuids.h
+ *	  Identifiers: as text, and compared.
+ */
+#ifndef STUDIO_UUIDS_H
+#define STUDIO_UUIDS_H
+
+#include "utils/uuid.h"
+
+extern char *uuid_text(const pg_uuid_t *id);
+extern bool uuid_equal(const pg_uuid_t *a, const pg_uuid_t *b);
+
+#endif							/* STUDIO_UUIDS_H */
