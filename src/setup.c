@@ -15,10 +15,12 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
 #include "commands/extension.h"
+#include "commands/trigger.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -141,15 +143,36 @@ moves_relation(Node *command)
 		type == OBJECT_FOREIGN_TABLE || type == OBJECT_SEQUENCE;
 }
 
-/* Was a relation made in this transaction?  A view that is replaced was not. */
+/* Does it have a trigger that only we attach? */
 static bool
-is_new(Oid relid)
+has_trigger_of_ours(const TriggerDesc *triggers)
+{
+	Oid			schema = get_namespace_oid("studio_engine", true);
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		if (get_func_namespace(triggers->triggers[i].tgfoid) == schema)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Returns true if a relation with a name of ours has not had it before: it was
+ * made in this transaction, which a view that is replaced was not, or was moved
+ * here, which a table of ours that comes back was not.
+ */
+static bool
+is_new(Oid relid, bool moves)
 {
 	Relation	rel = RelationIdGetRelation(relid);
-	bool		new = RelationIsValid(rel) && rel->rd_createSubid != InvalidSubTransactionId;
+	bool		new;
 
-	if (RelationIsValid(rel))
-		RelationClose(rel);
+	if (!RelationIsValid(rel))
+		return false;
+	new = rel->rd_createSubid != InvalidSubTransactionId ||
+		(moves && !has_trigger_of_ours(CopyTriggerDesc(rel->trigdesc)));
+	RelationClose(rel);
 	return new;
 }
 
@@ -189,7 +212,7 @@ close_created_table(PG_FUNCTION_ARGS)
 	{
 		Oid			relid = lfirst_oid(cell);
 
-		if (relation_is_ours(relid) && (moves || is_new(relid)))
+		if (relation_is_ours(relid) && is_new(relid, moves))
 			close_relation(relid);
 	}
 	caller_leave(&caller);

@@ -252,6 +252,7 @@ is(query($node, 'owner_public', q{BEGIN; SET LOCAL client_min_messages = error; 
 	'0', 'CREATE SCHEMA with a table in it makes no open table');
 is(query($node, 'owner_public', q{BEGIN; CREATE VIEW pipeline.report AS SELECT 1 AS a; GRANT SELECT ON pipeline.report TO billing; COMMIT;
 	BEGIN; CREATE OR REPLACE VIEW pipeline.report AS SELECT 2 AS a; ALTER TABLE public.jobs ADD COLUMN mine text; ALTER TABLE public.jobs RENAME COLUMN mine TO yours;
+	ALTER TABLE public.jobs RENAME TO away; ALTER TABLE public.away RENAME TO jobs;
 	SELECT has_table_privilege('billing', 'pipeline.report', 'SELECT'), has_table_privilege('service_role', 'public.jobs', 'SELECT'); ROLLBACK;
 	DROP VIEW pipeline.report;}, user => 'postgres'), 't|t', 'what is there and is changed keeps its rights');
 is(query($node, 'owner_public', q{BEGIN; CREATE TABLE public.mine (); SELECT count(*) > 0 FROM pg_class c, LATERAL aclexplode(c.relacl) a
