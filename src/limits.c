@@ -52,8 +52,9 @@ PG_FUNCTION_INFO_V1(value_limits);
 #define URL (32 * KIB)
 /* a prompt, a report */
 #define LONG MAX_REPORT_BYTES
-/* what functions take up to 1,000,000 characters of */
+/* what functions take up to 1,000,000 characters of; of users, half as long */
 #define MILLION 4000000
+#define PROMPT 2000000
 /* a transcript, a section; what workers find out */
 #define TEXT MIB
 /* choices, settings; a list */
@@ -122,7 +123,7 @@ static const ColumnLimit limits[] = {
 	{"studio_jobs", "raw_audio_url", URL},
 	{"studio_jobs", "raw_transcript", TEXT},
 	{"studio_jobs", "refined_text", TEXT},
-	{"studio_jobs", "system_prompt_used", TEXT},
+	{"studio_jobs", "system_prompt_used", PROMPT},
 	{"studio_jobs", "error_details", JSON},
 	{"studio_jobs", "enrichment_entities", RESULT},
 	{"studio_jobs", "model_version", SHORT},

@@ -157,21 +157,28 @@ has_trigger_of_ours(const TriggerDesc *triggers)
 	return false;
 }
 
+static bool
+alters_relation(CommandTag tag)
+{
+	return tag == CMDTAG_ALTER_TABLE || tag == CMDTAG_ALTER_VIEW || tag == CMDTAG_ALTER_MATERIALIZED_VIEW ||
+		tag == CMDTAG_ALTER_FOREIGN_TABLE || tag == CMDTAG_ALTER_SEQUENCE;
+}
+
 /*
  * Returns true if a relation with a name of ours has not had it before: it was
  * made in this transaction, which a view that is replaced was not, or was moved
- * here, which a table of ours that comes back was not.
+ * here, where a table of ours that comes back has its triggers.
  */
 static bool
-is_new(Oid relid, bool moves)
+is_new(Oid relid, bool moved)
 {
 	Relation	rel = RelationIdGetRelation(relid);
 	bool		new;
 
 	if (!RelationIsValid(rel))
 		return false;
-	new = rel->rd_createSubid != InvalidSubTransactionId ||
-		(moves && !has_trigger_of_ours(CopyTriggerDesc(rel->trigdesc)));
+	new = moved ? !has_trigger_of_ours(CopyTriggerDesc(rel->trigdesc)) :
+		rel->rd_createSubid != InvalidSubTransactionId;
 	RelationClose(rel);
 	return new;
 }
@@ -192,6 +199,7 @@ collect_oid(HeapTuple row, TupleDesc desc, void *arg)
 Datum
 close_created_table(PG_FUNCTION_ARGS)
 {
+	EventTriggerData *data = (EventTriggerData *) fcinfo->context;
 	List	   *touched = NIL;
 	ListCell   *cell;
 	Caller		caller;
@@ -201,11 +209,11 @@ close_created_table(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function must be called as an event trigger")));
+	moves = moves_relation(data->parsetree);
 	/* the script closes what it makes, and then opens what is meant to be */
-	if (in_our_script())
+	if (in_our_script() || (alters_relation(data->tag) && !moves))
 		PG_RETURN_NULL();
 
-	moves = moves_relation(((EventTriggerData *) fcinfo->context)->parsetree);
 	caller_enter_self(&caller);
 	statement_run_each(&select_touched, &NO_ARGUMENTS, collect_oid, &touched);
 	foreach(cell, touched)

@@ -58,7 +58,7 @@ test('the largest row of a user is claimed, read and cancelled', async () => {
   const largest = job(eve, {
     raw_transcript: '\u0001'.repeat(MIB),
     refined_text: '"'.repeat(MIB),
-    system_prompt_used: '\n'.repeat(4_000_000),
+    system_prompt_used: '\n'.repeat(2_000_000),
     error_details: JSON.parse(nested(64)),
     priority: 100,
   })

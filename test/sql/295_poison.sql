@@ -207,7 +207,7 @@ DELETE FROM studio_jobs;
 UPDATE studio_engine.settings SET value = '0' WHERE name = 'max_active_jobs';
 CALL t.as_user(t.id(1));
 INSERT INTO studio_jobs (user_id, raw_audio_url, raw_transcript, refined_text, system_prompt_used, error_details, enrichment_entities, model_version, priority)
-SELECT auth.uid(), repeat('ü', 8192), repeat(E'\x01', 1048576), repeat('"', 1048576), repeat(E'\n', 4000000),
+SELECT auth.uid(), repeat('ü', 8192), repeat(E'\x01', 1048576), repeat('"', 1048576), repeat(E'\n', 2000000),
        (repeat('[', 64) || '"' || repeat('x', 260000) || '"' || repeat(']', 64))::jsonb,
        (SELECT jsonb_agg(('1e' || (390 + i % 10))::numeric) FROM generate_series(1, 2500) i), 'm', 100
   FROM generate_series(1, 6);
@@ -228,7 +228,7 @@ UPDATE studio_engine.settings SET value = '5' WHERE name = 'max_active_jobs';
 -- a claim gives back, by both roads
 DELETE FROM studio_jobs;
 INSERT INTO studio_jobs (job_id, user_id, raw_audio_url, raw_transcript, system_prompt_used, priority)
-SELECT t.id(100 + i), t.id(1), 'x', repeat(E'\x01', 1048576), repeat(E'\x01', 4000000), -i FROM generate_series(1, 4) i;
+SELECT t.id(100 + i), t.id(1), 'x', repeat(E'\x01', 1048576), repeat(E'\x01', 2000000), -i FROM generate_series(1, 4) i;
 CREATE FUNCTION t.given_back(p_direct boolean) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE

@@ -65,12 +65,12 @@ query($node, $db, q{
 query($node, $db, q{
 	SET session_replication_role = replica;
 	INSERT INTO public.studio_jobs (job_id, user_id, status, raw_audio_url, raw_transcript, refined_text, system_prompt_used, error_details, enrichment_entities, model_version)
-		SELECT costs.id(i), costs.id(1), CASE WHEN i = 1 THEN 'REFINING' ELSE 'FAILED' END, costs.text(8192), costs.text(1048576), costs.text(1048576), costs.text(65536),
+		SELECT costs.id(i), costs.id(1), CASE WHEN i = 1 THEN 'REFINING' ELSE 'FAILED' END, costs.text(32768), costs.text(1048576), costs.text(1048576), costs.text(2000000),
 			costs.wide(1048576), costs.long(1048576), costs.text(8192) FROM generate_series(1, 12) i;
 	INSERT INTO public.studio_jobs (user_id, status, raw_audio_url, system_prompt_used, processing_time_ms)
 		SELECT costs.id(1), CASE WHEN i % 2 = 0 THEN 'COMPLETE' ELSE 'FAILED' END, 'a', 'p', i FROM generate_series(1, 100000) i;
 	INSERT INTO studio_engine.attempts (system, job_id, attempt, lease_token, worker, started_at, outcome, error)
-		SELECT 'studio_jobs', costs.id(2), i, costs.id(i), costs.text(200), now(), 'failed', jsonb_build_object('message', costs.text(1000)) FROM generate_series(1, 1000) i;
+		SELECT 'studio_jobs', costs.id(2), i, costs.id(i), costs.text(200), now(), 'failed', jsonb_build_object('message', costs.text(200000)) FROM generate_series(1, 300) i;
 });
 
 # Credits: a hundred thousand entries, most of them lots that expire; hundreds of drafts of one token.
