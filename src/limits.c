@@ -52,7 +52,7 @@ PG_FUNCTION_INFO_V1(value_limits);
 #define URL (32 * KIB)
 /* a prompt, a report */
 #define LONG MAX_REPORT_BYTES
-/* what functions take up to 1,000,000 characters of; of users, half as long */
+/* what functions take up to 1,000,000 characters of, and of users up to 500,000 */
 #define MILLION 4000000
 #define PROMPT 2000000
 /* a transcript, a section; what workers find out */

@@ -19,7 +19,7 @@ CREATE FUNCTION @extschema@.create_studio_job(p_user_id uuid, p_raw_audio_url te
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_studio_job'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.create_studio_job(uuid, text, text, integer) IS
-'Makes a studio job with status NEW for a recording (p_raw_audio_url: 1 to 8192 characters). p_system_prompt: prompt of the language model, 1 to 1000000 characters and at most 2000000 bytes; NULL takes setting default_system_prompt. p_priority: the higher, the sooner; users at most setting max_user_priority. Returns the job. The user or a service; 22004, 22023, 42501 not yours, PT404 no such user, PT429 too many active jobs (setting max_active_jobs).';
+'Makes a studio job with status NEW for a recording (p_raw_audio_url: 1 to 8192 characters). p_system_prompt: prompt of the language model, 1 to 500000 characters; NULL takes setting default_system_prompt. p_priority: the higher, the sooner; users at most setting max_user_priority. Returns the job. The user or a service; 22004, 22023, 42501 not yours, PT404 no such user, PT429 too many active jobs (setting max_active_jobs).';
 
 CREATE FUNCTION @extschema@.update_studio_job_status(p_job_id uuid, p_status text, p_lease_token uuid DEFAULT NULL)
   RETURNS jsonb

@@ -512,7 +512,7 @@ const refinement = {
       p_system_prompt: MARK, p_priority: 100 }),
     gives: (body, args) => has({ status: 'NEW', user_id: args.p_user_id, system_prompt_used: MARK,
       priority: 100 })(body),
-    takes: { p_raw_audio_url: text(1, 8192), p_system_prompt: text(1, 1000000) },
+    takes: { p_raw_audio_url: text(1, 8192), p_system_prompt: text(1, 500000) },
     leastGives: has({ status: 'NEW', priority: 0 }),
     errors: {
       22023: async ({ id: user }) => ({ p_user_id: user, p_raw_audio_url: 'a.mp3', p_priority: 101 }),
