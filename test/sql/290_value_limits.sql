@@ -243,12 +243,14 @@ RESET session_replication_role;
 CREATE FUNCTION t.toast_reads() RETURNS bigint
 LANGUAGE sql AS $$ SELECT pg_stat_clear_snapshot(); SELECT pg_stat_get_xact_blocks_fetched(reltoastrelid) + pg_stat_get_xact_blocks_fetched((SELECT indexrelid FROM pg_index WHERE indrelid = reltoastrelid)) FROM pg_class WHERE oid = 'studio_jobs'::regclass $$;
 BEGIN;
+-- what the session read before counts too, until that is reported
+SELECT t.toast_reads() AS before \gset
 UPDATE studio_jobs SET priority = 4, retry_count = 1 WHERE job_id = t.id(31);
-SELECT t.toast_reads() AS read;
+SELECT t.toast_reads() - :before AS read;
 UPDATE studio_jobs SET raw_transcript = raw_transcript WHERE job_id = t.id(31);
-SELECT t.toast_reads() AS read;
+SELECT t.toast_reads() - :before AS read;
 SELECT md5(raw_transcript) IS NOT NULL AS read FROM studio_jobs WHERE job_id = t.id(31);
-SELECT t.toast_reads() > 0 AS read;
+SELECT t.toast_reads() > :before AS read;
 ROLLBACK;
 
 -- maintenance: the triggers stand down
