@@ -18,8 +18,10 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#include "audit.h"
 #include "caller.h"
 #include "checks.h"
+#include "ledger_rows.h"
 #include "lots.h"
 #include "restore.h"
 #include "settings.h"
@@ -272,6 +274,48 @@ chain_entries(const pg_uuid_t *user_id, int64 entry_no)
 	}
 }
 
+static bool
+is_chained(void)
+{
+	return setting_int32("ledger_hash_chain", 0) > 0;
+}
+
+/* Put a new entry into the chain, if there is one. */
+static void
+chain_row(TupleDesc desc, HeapTuple row)
+{
+	pg_uuid_t	user_id = row_get_uuid(desc, row, "user_id");
+	bool		isnull;
+	int64		entry_no = DatumGetInt64(row_get(desc, row, "entry_no", INT8OID, &isnull));
+
+	if (is_chained())
+		chain_entries(&user_id, entry_no);
+}
+
+/* The callback in place of chain_entry(). */
+static void
+chain_change(RowChange *change, const void *arg)
+{
+	if (is_chained())
+		chain_row(RelationGetDescr(change->rel), change->new);
+}
+
+static const RowTrigger chain_triggers[] = {
+	{.name = "tr_credit_ledger_chain",
+		.definition = "AFTER INSERT ON %.credit_ledger FOR EACH ROW "
+		"EXECUTE FUNCTION studio_engine.chain_entry()",
+	.after = chain_change}
+};
+
+/*
+ * Register what the trigger does to rows that are written directly.
+ */
+void
+audit_register(void)
+{
+	layout_register_triggers(&ledger_table, chain_triggers, lengthof(chain_triggers));
+}
+
 /*
  * chain_entry() returns trigger: AFTER INSERT on credit_ledger.
  */
@@ -279,18 +323,13 @@ Datum
 chain_entry(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, AFTER_ROW, ON_INSERT, 0);
-	TupleDesc	desc = RelationGetDescr(data->tg_relation);
-	pg_uuid_t	user_id = row_get_uuid(desc, data->tg_trigtuple, "user_id");
-	bool		isnull;
-	int64		entry_no = DatumGetInt64(row_get(desc, data->tg_trigtuple, "entry_no", INT8OID, &isnull));
 	Caller		caller;
 
 	if (restoring())
 		return PointerGetDatum(NULL);
 
 	caller_enter_trigger(&caller);
-	if (setting_int32("ledger_hash_chain", 0) > 0)
-		chain_entries(&user_id, entry_no);
+	chain_row(RelationGetDescr(data->tg_relation), data->tg_trigtuple);
 	caller_leave(&caller);
 	return PointerGetDatum(NULL);
 }

@@ -344,8 +344,8 @@ settle(const Job *job, const int32 *final_cost, Overrun overrun, bool *closed)
  * Reads the hold without locking the account: the row of the job is locked, so
  * nobody else can open or close it.
  */
-void
-hold_price_ended_job(RowEdit *edit)
+static void
+price_job(RowEdit *edit)
 {
 	pg_uuid_t	job_id = row_get_uuid(edit->desc, edit->row, "id");
 	pg_uuid_t	user_id = row_get_uuid(edit->desc, edit->row, "user_id");
@@ -377,7 +377,7 @@ price_ended_job(PG_FUNCTION_ARGS)
 		return PointerGetDatum(edit.row);
 
 	caller_enter_trigger(&caller);
-	hold_price_ended_job(&edit);
+	price_job(&edit);
 	caller_leave(&caller);
 	return PointerGetDatum(row_edit_apply(&edit));
 }
@@ -386,8 +386,8 @@ price_ended_job(PG_FUNCTION_ARGS)
  * Settle the hold of a job that has become READY, give back that of one that
  * has FAILED.
  */
-void
-hold_close_of_ended_job(TupleDesc desc, HeapTuple row)
+static void
+close_hold_of_job(TupleDesc desc, HeapTuple row)
 {
 	Job			job;
 	bool		isnull;
@@ -424,7 +424,7 @@ close_hold_of_ended_job(PG_FUNCTION_ARGS)
 	if (!restoring())
 	{
 		caller_enter_trigger(&caller);
-		hold_close_of_ended_job(RelationGetDescr(data->tg_relation), data->tg_newtuple);
+		close_hold_of_job(RelationGetDescr(data->tg_relation), data->tg_newtuple);
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(NULL);
@@ -489,6 +489,66 @@ return_hold_of_deleted_job(PG_FUNCTION_ARGS)
 	}
 	caller_leave(&caller);
 	return PointerGetDatum(NULL);
+}
+
+/* Return true if an update of a job ended it. */
+static bool
+change_ends_job(const RowChange *change)
+{
+	char	   *status = row_get_label(RelationGetDescr(change->rel), change->new, "status");
+	int			state = flow_state(&job_flow, status);
+
+	return state != UNKNOWN_STATE && flow_is_terminal(&job_flow, state);
+}
+
+/* The callback in place of price_ended_job(). */
+static void
+price_change(RowChange *change, const void *arg)
+{
+	RowEdit		edit = {.desc = RelationGetDescr(change->rel),.row = change->new};
+
+	if (!change_ends_job(change))
+		return;
+	price_job(&edit);
+	change->new = row_edit_apply(&edit);
+}
+
+/* The callback in place of close_hold_of_ended_job(). */
+static void
+close_hold_of_change(RowChange *change, const void *arg)
+{
+	if (change_ends_job(change))
+		close_hold_of_job(RelationGetDescr(change->rel), change->new);
+}
+
+#define WHEN_ENDED \
+	"WHEN (((old.status <> new.status) AND" \
+	" (new.status = ANY (ARRAY['READY'::%.job_status, 'FAILED'::%.job_status])))) "
+
+static const RowTrigger job_triggers[] = {
+	{.name = "tr_jobs_price",
+		.definition = "BEFORE UPDATE OF status ON %.jobs FOR EACH ROW " WHEN_ENDED
+		"EXECUTE FUNCTION studio_engine.price_ended_job()",
+	.column = JOB_STATUS,.before = price_change},
+	{.name = "tr_jobs_close_hold",
+		.definition = "AFTER UPDATE ON %.jobs FOR EACH ROW " WHEN_ENDED
+		"EXECUTE FUNCTION studio_engine.close_hold_of_ended_job()",
+	.column = JOB_STATUS,.after = close_hold_of_change,.writes = {&ledger_table, &accounts_table}},
+	/* the user is never written */
+	{.name = "tr_jobs_keep_owner",
+		.definition = "BEFORE UPDATE OF user_id ON %.jobs FOR EACH ROW "
+		"WHEN ((old.user_id <> new.user_id)) "
+		"EXECUTE FUNCTION studio_engine.keep_owner_of_hold()",
+	.idle = true}
+};
+
+/*
+ * Register what the triggers do to jobs that are written directly.
+ */
+void
+holds_register(void)
+{
+	layout_register_triggers(&jobs_table, job_triggers, lengthof(job_triggers));
 }
 
 /* ------------------------------------------------------------------------

@@ -13,8 +13,8 @@ extern bool hold_take(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 a
 extern int32 hold_last_taken(const pg_uuid_t *job_id, const pg_uuid_t *user_id);
 extern void hold_check_opening(const Job *job, int32 amount);
 extern pg_uuid_t hold_check_closing(const Job *job, int32 amount);
-extern void hold_price_ended_job(RowEdit *edit);
-extern void hold_close_of_ended_job(TupleDesc desc, HeapTuple row);
 extern void hold_note_usage(const Job *job, int32 amount);
+
+extern void holds_register(void);
 
 #endif							/* STUDIO_HOLDS_H */

@@ -2,8 +2,9 @@
  * job_rows.c
  *	  What the statements on jobs and studio_jobs do, done to rows.
  *
- * Pitfall: no trigger fires here, so write_job() does what the triggers of the
- * tables do, in their order.  A trigger that is added to them belongs there too.
+ * Pitfall: no trigger fires here.  What the triggers of the tables do is done by
+ * the callbacks that are registered for them, and a trigger without one leaves
+ * the table to statements.
  *
  * Lock order: job, then its row in the queue, then the account.
  */
@@ -16,45 +17,12 @@
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 
-#include "holds.h"
 #include "job_rows.h"
-#include "ledger_rows.h"
 #include "limits.h"
-#include "queue.h"
-#include "queue_rows.h"
 #include "rows.h"
 #include "triggers.h"
 #include "uuids.h"
 #include "workflow.h"
-
-#define WHEN_ENDED \
-	"WHEN (((old.status <> new.status) AND" \
-	" (new.status = ANY (ARRAY['READY'::%.job_status, 'FAILED'::%.job_status])))) "
-#define WHEN_QUEUED(id) \
-	"WHEN (((old." id " IS DISTINCT FROM new." id ") OR (old.status IS DISTINCT FROM new.status)" \
-	" OR (old.priority IS DISTINCT FROM new.priority) OR (old.user_id IS DISTINCT FROM new.user_id))) "
-
-/* columns of jobs, in their order */
-enum JobColumn
-{
-	JOB_ID = 1,
-	JOB_PROJECT,
-	JOB_USER,
-	JOB_STATUS,
-	JOB_PROGRESS,
-	JOB_STATUS_MESSAGE,
-	JOB_RESERVED,
-	JOB_FINAL,
-	JOB_FAILED_STEP,
-	JOB_ERROR_CODE,
-	JOB_ERROR_MESSAGE,
-	JOB_OUTPUT,
-	JOB_MANIFEST,
-	JOB_CREATED,
-	JOB_STARTED,
-	JOB_FINISHED,
-	JOB_PRIORITY
-};
 
 static const RowColumn job_columns[] = {
 	{"id", UUIDOID},
@@ -77,37 +45,14 @@ static const RowColumn job_columns[] = {
 };
 
 static const RowTrigger job_triggers[] = {
-	{"00_jobs_limits",
-		"BEFORE INSERT OR UPDATE ON %.jobs FOR EACH ROW "
-	"EXECUTE FUNCTION studio_engine.limit_values('jobs')"},
-	{"tr_jobs_workflow",
-		"BEFORE INSERT OR UPDATE ON %.jobs FOR EACH ROW "
-	"EXECUTE FUNCTION studio_engine.enforce_workflow('jobs')"},
-	{"tr_jobs_price",
-		"BEFORE UPDATE OF status ON %.jobs FOR EACH ROW " WHEN_ENDED
-	"EXECUTE FUNCTION studio_engine.price_ended_job()"},
-	{"tr_jobs_keep_owner",
-		"BEFORE UPDATE OF user_id ON %.jobs FOR EACH ROW "
-		"WHEN ((old.user_id <> new.user_id)) "
-	"EXECUTE FUNCTION studio_engine.keep_owner_of_hold()"},
-	{"tr_jobs_close_hold",
-		"AFTER UPDATE ON %.jobs FOR EACH ROW " WHEN_ENDED
-	"EXECUTE FUNCTION studio_engine.close_hold_of_ended_job()"},
-	{"00_jobs_return_hold",
-		"AFTER DELETE ON %.jobs FOR EACH ROW "
-	"EXECUTE FUNCTION studio_engine.return_hold_of_deleted_job()"},
-	{"00_jobs_queue",
-		"AFTER INSERT OR DELETE ON %.jobs FOR EACH ROW "
-	"EXECUTE FUNCTION studio_engine.keep_queue('jobs')"},
-	{"00_jobs_queue_update",
-		"AFTER UPDATE ON %.jobs FOR EACH ROW " WHEN_QUEUED("id")
-	"EXECUTE FUNCTION studio_engine.keep_queue('jobs')"},
-	{"00_jobs_queue_truncate",
-		"AFTER TRUNCATE ON %.jobs FOR EACH STATEMENT "
-	"EXECUTE FUNCTION studio_engine.forget_queue('jobs')"},
-	{"tr_jobs_keep_worked_on",
-		"BEFORE DELETE ON %.jobs FOR EACH ROW "
-	"EXECUTE FUNCTION studio_engine.keep_worked_on('jobs')"}
+	{.name = "00_jobs_limits",
+		.definition = "BEFORE INSERT OR UPDATE ON %.jobs FOR EACH ROW "
+		"EXECUTE FUNCTION studio_engine.limit_values('jobs')",
+	.before = limits_check_change},
+	{.name = "tr_jobs_workflow",
+		.definition = "BEFORE INSERT OR UPDATE ON %.jobs FOR EACH ROW "
+		"EXECUTE FUNCTION studio_engine.enforce_workflow('jobs')",
+	.before = workflow_enforce_change,.arg = &job_flow}
 };
 
 /* never written */
@@ -116,29 +61,9 @@ static const RowParent job_parents[] = {{JOB_PROJECT, NULL, "projects", "id"}, {
 RowTable	jobs_table = {
 	.name = "jobs",
 	.columns = job_columns,.ncolumns = lengthof(job_columns),
-	.triggers = job_triggers,.ntriggers = lengthof(job_triggers),
 	.parents = job_parents,.nparents = lengthof(job_parents),
 	.lookups = {{.name = "jobs_pkey",.nkeys = 1,.columns = {JOB_ID},.equals = {F_UUID_EQ}}},
 	.updates = true
-};
-
-/* columns of studio_jobs, in their order */
-enum StudioColumn
-{
-	STUDIO_ID = 1,
-	STUDIO_CREATED,
-	STUDIO_STATUS,
-	STUDIO_USER,
-	STUDIO_AUDIO,
-	STUDIO_TRANSCRIPT,
-	STUDIO_TEXT,
-	STUDIO_PROMPT,
-	STUDIO_TIME,
-	STUDIO_ERROR,
-	STUDIO_ENTITIES,
-	STUDIO_MODEL,
-	STUDIO_RETRIES,
-	STUDIO_PRIORITY
 };
 
 static const RowColumn studio_columns[] = {
@@ -159,30 +84,19 @@ static const RowColumn studio_columns[] = {
 };
 
 static const RowTrigger studio_triggers[] = {
-	{"00_studio_jobs_limits",
-		"BEFORE INSERT OR UPDATE ON %.studio_jobs FOR EACH ROW "
-	"EXECUTE FUNCTION studio_engine.limit_values('studio_jobs')"},
-	{"tr_studio_jobs_workflow",
-		"BEFORE INSERT OR UPDATE ON %.studio_jobs FOR EACH ROW "
-	"EXECUTE FUNCTION studio_engine.enforce_workflow('studio_jobs')"},
-	{"tr_studio_jobs_defaults",
-		"BEFORE INSERT OR UPDATE OF priority ON %.studio_jobs FOR EACH ROW "
-	"EXECUTE FUNCTION studio_engine.default_studio_job()"},
-	{"tr_studio_jobs_limit",
-		"AFTER INSERT ON %.studio_jobs FOR EACH ROW "
-	"EXECUTE FUNCTION studio_engine.limit_studio_jobs()"},
-	{"00_studio_jobs_queue",
-		"AFTER INSERT OR DELETE ON %.studio_jobs FOR EACH ROW "
-	"EXECUTE FUNCTION studio_engine.keep_queue('studio_jobs')"},
-	{"00_studio_jobs_queue_update",
-		"AFTER UPDATE ON %.studio_jobs FOR EACH ROW " WHEN_QUEUED("job_id")
-	"EXECUTE FUNCTION studio_engine.keep_queue('studio_jobs')"},
-	{"00_studio_jobs_queue_truncate",
-		"AFTER TRUNCATE ON %.studio_jobs FOR EACH STATEMENT "
-	"EXECUTE FUNCTION studio_engine.forget_queue('studio_jobs')"},
-	{"tr_studio_jobs_keep_worked_on",
-		"BEFORE DELETE ON %.studio_jobs FOR EACH ROW "
-	"EXECUTE FUNCTION studio_engine.keep_worked_on('studio_jobs')"}
+	{.name = "00_studio_jobs_limits",
+		.definition = "BEFORE INSERT OR UPDATE ON %.studio_jobs FOR EACH ROW "
+		"EXECUTE FUNCTION studio_engine.limit_values('studio_jobs')",
+	.before = limits_check_change},
+	{.name = "tr_studio_jobs_workflow",
+		.definition = "BEFORE INSERT OR UPDATE ON %.studio_jobs FOR EACH ROW "
+		"EXECUTE FUNCTION studio_engine.enforce_workflow('studio_jobs')",
+	.before = workflow_enforce_change,.arg = &studio_flow},
+	/* the priority is never written */
+	{.name = "tr_studio_jobs_defaults",
+		.definition = "BEFORE INSERT OR UPDATE OF priority ON %.studio_jobs FOR EACH ROW "
+		"EXECUTE FUNCTION studio_engine.default_studio_job()",
+	.idle = true}
 };
 
 /* never written */
@@ -191,7 +105,6 @@ static const RowParent studio_parents[] = {{STUDIO_USER, "auth", "users", "id"}}
 RowTable	studio_jobs_table = {
 	.name = "studio_jobs",
 	.columns = studio_columns,.ncolumns = lengthof(studio_columns),
-	.triggers = studio_triggers,.ntriggers = lengthof(studio_triggers),
 	.parents = studio_parents,.nparents = lengthof(studio_parents),
 	.lookups = {{.name = "studio_jobs_pkey",.nkeys = 1,.columns = {STUDIO_ID},.equals = {F_UUID_EQ}}},
 	.updates = true
@@ -201,13 +114,22 @@ RowTable	studio_jobs_table = {
 typedef struct JobTable
 {
 	RowTable   *table;
-	const QueueSystem *system;
 	AttrNumber	user;
-	bool		pays;			/* its jobs hold credits */
 } JobTable;
 
-static const JobTable video_jobs = {&jobs_table, &video_queue, JOB_USER, true};
-static const JobTable refinement_jobs = {&studio_jobs_table, &refinement_queue, STUDIO_USER, false};
+static const JobTable video_jobs = {&jobs_table, JOB_USER};
+static const JobTable refinement_jobs = {&studio_jobs_table, STUDIO_USER};
+
+/*
+ * Register what the triggers from below do; those of queues and of credits
+ * register themselves.
+ */
+void
+job_rows_register(void)
+{
+	layout_register_triggers(&jobs_table, job_triggers, lengthof(job_triggers));
+	layout_register_triggers(&studio_jobs_table, studio_triggers, lengthof(studio_triggers));
+}
 
 /* ------------------------------------------------------------------------
  * Finding and locking
@@ -234,9 +156,9 @@ lock_found(Row *row, const Arguments *args, LockWaitPolicy policy)
 }
 
 static char *
-status_of(const JobTable *jobs, Row *row, HeapTuple tuple)
+status_of(Row *row)
 {
-	return row_get_label(RelationGetDescr(row->rel), tuple, jobs->system->flow->column);
+	return row_get_label(RelationGetDescr(row->rel), rows_tuple(row), "status");
 }
 
 /* Lock a job, of a user where one is given: his id and the status. */
@@ -252,7 +174,7 @@ lock_job(const JobTable *jobs, const Arguments *args, LockWaitPolicy policy, Ans
 		lock_found(&row, args, policy) && is_of_user(jobs, &row, args))
 	{
 		answer_uuid(answer, rows_uuid(&row, jobs->user));
-		answer_text(answer, status_of(jobs, &row, rows_tuple(&row)));
+		answer_text(answer, status_of(&row));
 		answer->found = 1;
 	}
 	rows_close(&row);
@@ -318,49 +240,10 @@ select_studio_job_directly(const Arguments *args, Answer *answer)
 /* an UPDATE of one job */
 typedef struct JobUpdate
 {
-	const JobTable *jobs;
 	const Arguments *args;
 	Row			row;
 	RowEdit		edit;
 } JobUpdate;
-
-/* What the BEFORE triggers make of the new row. */
-static HeapTuple
-before_update(JobUpdate *update, HeapTuple old, HeapTuple new, bool ends)
-{
-	RowEdit		edit = {.desc = update->edit.desc,.row = new};
-
-	if (ends && update->jobs->pays)
-		hold_price_ended_job(&edit);
-	return workflow_write(update->jobs->system->flow, update->row.rel, old, row_edit_apply(&edit));
-}
-
-/* What the AFTER triggers do. */
-static void
-after_update(JobUpdate *update, HeapTuple old, HeapTuple new, bool ends)
-{
-	queue_note_update(update->jobs->system, update->edit.desc, old, new);
-	if (ends && update->jobs->pays)
-		hold_close_of_ended_job(update->edit.desc, new);
-}
-
-/* Write the locked job at hand, with what its triggers do. */
-static void
-write_job(JobUpdate *update)
-{
-	const JobTable *jobs = update->jobs;
-	HeapTuple	old = heap_copytuple(rows_tuple(&update->row));
-	HeapTuple	new = row_edit_apply(&update->edit);
-	bool		moves = !row_same_value(update->edit.desc, old, new, jobs->system->flow->column);
-	int			to = flow_state(jobs->system->flow, status_of(jobs, &update->row, new));
-	bool		ends = moves && to != UNKNOWN_STATE && flow_is_terminal(jobs->system->flow, to);
-
-	limits_check_edit(jobs->table->name, update->row.rel, &update->edit);
-	new = before_update(update, old, new, ends);
-	rows_update(&update->row, new);
-	if (moves)
-		after_update(update, old, new, ends);
-}
 
 /* Begin an UPDATE of the job of the first argument. */
 static bool
@@ -372,7 +255,6 @@ begin_update(const JobTable *jobs, const Arguments *args, JobUpdate *update, Ans
 		return false;
 	/* before the work of the triggers, as the executor does */
 	CheckCmdReplicaIdentity(row->rel, CMD_UPDATE);
-	update->jobs = jobs;
 	update->args = args;
 	update->edit = (RowEdit)
 	{
@@ -391,22 +273,13 @@ begin_update(const JobTable *jobs, const Arguments *args, JobUpdate *update, Ans
 	return true;
 }
 
-/* The same of a status: what its triggers write must be direct as well. */
-static bool
-begin_move(const JobTable *jobs, const Arguments *args, JobUpdate *update, Answer *answer)
-{
-	return rows_are_direct(&queue_table) && rows_are_direct(&attempts_table) &&
-		(!jobs->pays || (rows_are_direct(&ledger_table) && rows_are_direct(&accounts_table))) &&
-		begin_update(jobs, args, update, answer);
-}
-
 static bool
 end_update(JobUpdate *update, const Answer *answer)
 {
-	if (answer->found > 0)
-		write_job(update);
+	bool		done = answer->found == 0 || rows_update(&update->row, &update->edit);
+
 	rows_close(&update->row);
-	return true;
+	return done;
 }
 
 /* Does an edit leave its columns as they are stored? */
@@ -485,7 +358,7 @@ update_job_directly(const Arguments *args, Answer *answer)
 {
 	JobUpdate	update;
 
-	if (!begin_move(&video_jobs, args, &update, answer))
+	if (!begin_update(&video_jobs, args, &update, answer))
 		return false;
 	set_status(&update, TextDatumGetCString(args->values[1]));
 	set_given(&update, "progress", INT4OID, 2);
@@ -498,7 +371,7 @@ finish_job_directly(const Arguments *args, Answer *answer)
 {
 	JobUpdate	update;
 
-	if (!begin_move(&video_jobs, args, &update, answer))
+	if (!begin_update(&video_jobs, args, &update, answer))
 		return false;
 	set_status(&update, "READY");
 	set_given(&update, "output_url", TEXTOID, 1);
@@ -512,7 +385,7 @@ move_studio_job_directly(const Arguments *args, Answer *answer)
 {
 	JobUpdate	update;
 
-	if (!begin_move(&refinement_jobs, args, &update, answer))
+	if (!begin_update(&refinement_jobs, args, &update, answer))
 		return false;
 	set_argument(&update, "status", TEXTOID, 1);
 	return end_update_once(&update, answer);
@@ -523,7 +396,7 @@ write_transcript_directly(const Arguments *args, Answer *answer)
 {
 	JobUpdate	update;
 
-	if (!begin_move(&refinement_jobs, args, &update, answer))
+	if (!begin_update(&refinement_jobs, args, &update, answer))
 		return false;
 	row_set(&update.edit, "status", TEXTOID, CStringGetTextDatum("ENRICHING"));
 	set_argument(&update, "raw_transcript", TEXTOID, 1);
@@ -535,7 +408,7 @@ write_entities_directly(const Arguments *args, Answer *answer)
 {
 	JobUpdate	update;
 
-	if (!begin_move(&refinement_jobs, args, &update, answer))
+	if (!begin_update(&refinement_jobs, args, &update, answer))
 		return false;
 	row_set(&update.edit, "status", TEXTOID, CStringGetTextDatum("REFINING"));
 	set_argument(&update, "enrichment_entities", JSONBOID, 1);
@@ -547,7 +420,7 @@ write_refined_text_directly(const Arguments *args, Answer *answer)
 {
 	JobUpdate	update;
 
-	if (!begin_move(&refinement_jobs, args, &update, answer))
+	if (!begin_update(&refinement_jobs, args, &update, answer))
 		return false;
 	row_set(&update.edit, "status", TEXTOID, CStringGetTextDatum("COMPLETE"));
 	set_argument(&update, "refined_text", TEXTOID, 1);

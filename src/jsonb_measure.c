@@ -1,17 +1,28 @@
 /*
  * jsonb_measure.c
- *	  How large jsonb is when it is shown: bytes of its text, levels, digits.
+ *	  How large values are: bytes as they are stored, and of jsonb when it is
+ *	  shown, bytes of its text, levels and digits.
  *
  * Pitfall: what is stored says little.  A number of nine bytes, 1e131071, is
  * shown with 131,072 digits, and a control character takes one byte or six.
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
 
 #include "jsonb_measure.h"
+
+/*
+ * Bytes of a value of variable length, without reading what is toasted.
+ */
+int64
+value_size(Datum value)
+{
+	return (int64) toast_raw_datum_size(value) - VARHDRSZ;
+}
 
 /* The bytes that a string takes when it is shown, quotes included. */
 static int64

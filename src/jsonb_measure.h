@@ -1,6 +1,6 @@
 /*
  * jsonb_measure.h
- *	  How large jsonb is when it is shown.
+ *	  How large values are: as they are stored, and jsonb when it is shown.
  */
 #ifndef STUDIO_JSONB_MEASURE_H
 #define STUDIO_JSONB_MEASURE_H
@@ -18,6 +18,7 @@ typedef struct JsonbMeasure
 	int			digits;			/* of its longest number */
 } JsonbMeasure;
 
+extern int64 value_size(Datum value);
 extern int	number_digits(Numeric number);
 extern JsonbMeasure jsonb_measure(const Jsonb *value, int64 max_bytes, int max_depth, int max_digits);
 extern int64 jsonb_shown_size(const Jsonb *value);

@@ -141,13 +141,34 @@ is_in_c(Oid function)
 	return result;
 }
 
+/*
+ * Register what the direct functions do in place of triggers.  At start-up only:
+ * what was found out about the table does not hear of it.
+ */
+void
+layout_register_triggers(RowTable *table, const RowTrigger *triggers, int n)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+	for (int i = 0; i < n; i++)
+	{
+		Assert(triggers[i].idle == (triggers[i].before == NULL && triggers[i].after == NULL));
+		table->triggers = lappend(table->triggers, unconstify(RowTrigger *, &triggers[i]));
+	}
+	MemoryContextSwitchTo(old);
+}
+
 static const RowTrigger *
 find_trigger(const RowTable *table, const char *name)
 {
-	for (int i = 0; i < table->ntriggers; i++)
+	ListCell   *cell;
+
+	foreach(cell, table->triggers)
 	{
-		if (strcmp(table->triggers[i].name, name) == 0)
-			return &table->triggers[i];
+		const RowTrigger *trigger = lfirst(cell);
+
+		if (strcmp(trigger->name, name) == 0)
+			return trigger;
 	}
 	return NULL;
 }
@@ -178,25 +199,32 @@ our_definition(const RowTrigger *ours)
 	return buf.data;
 }
 
-/* Is it one of ours, unchanged and switched on? */
-static bool
-is_our_trigger(const RowTable *table, const Trigger *trigger)
+/* What is registered for a trigger that is unchanged and switched on; or NULL. */
+static const RowTrigger *
+our_trigger(const RowTable *table, const Trigger *trigger)
 {
 	const RowTrigger *ours = trigger->tgisinternal ? NULL : find_trigger(table, trigger->tgname);
 
-	return ours != NULL && trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN &&
+	if (ours != NULL && trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN &&
 		!OidIsValid(trigger->tgconstraint) && is_in_c(trigger->tgfoid) &&
-		strcmp(definition_of(trigger), our_definition(ours)) == 0;
+		strcmp(definition_of(trigger), our_definition(ours)) == 0)
+		return ours;
+	return NULL;
 }
 
 /*
- * Triggers of foreign keys that refer to the table do nothing unless a key is
+ * Return true if the direct functions of the table cannot fire a trigger.
+ * Those of foreign keys that refer to the table do nothing unless a key is
  * changed or a row deleted; those of its own foreign keys are seen to by
  * has_our_parents().
  */
 static bool
-is_idle_trigger(const RowTable *table, const Trigger *trigger)
+never_fires(const RowTable *table, const Trigger *trigger)
 {
+	if (!(TRIGGER_FOR_INSERT(trigger->tgtype) && table->inserts) &&
+		!(TRIGGER_FOR_UPDATE(trigger->tgtype) && table->updates) &&
+		!(TRIGGER_FOR_DELETE(trigger->tgtype) && table->deletes))
+		return true;
 	switch (RI_FKey_trigger_type(trigger->tgfoid))
 	{
 		case RI_TRIGGER_PK:
@@ -209,22 +237,39 @@ is_idle_trigger(const RowTable *table, const Trigger *trigger)
 	return false;
 }
 
+static void
+add_callbacks(RowLayout *layout, const RowTrigger *trigger)
+{
+	if (trigger->before != NULL)
+		layout->before = lappend(layout->before, unconstify(RowTrigger *, trigger));
+	if (trigger->after != NULL)
+		layout->after = lappend(layout->after, unconstify(RowTrigger *, trigger));
+}
+
+/*
+ * Is all that fires registered, and all there that is?  The triggers of a
+ * relation are in the order in which they fire.
+ */
 static bool
-has_our_triggers(const RowTable *table, Relation rel)
+has_our_triggers(RowLayout *layout, const RowTable *table, Relation rel)
 {
 	TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
-	int			ours = 0;
+	int			found = 0;
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
 		const Trigger *trigger = &triggers->triggers[i];
+		const RowTrigger *ours;
 
-		if (is_our_trigger(table, trigger))
-			ours++;
-		else if (!is_idle_trigger(table, trigger))
+		if (never_fires(table, trigger))
+			continue;
+		ours = our_trigger(table, trigger);
+		if (ours == NULL)
 			return false;
+		add_callbacks(layout, ours);
+		found++;
 	}
-	return ours == table->ntriggers;
+	return found == list_length(table->triggers);
 }
 
 static bool
@@ -430,7 +475,7 @@ find_obstacle(RowLayout *layout, const RowTable *table, Relation rel)
 		return "other columns";
 	if (!has_our_defaults(table, rel))
 		return "other defaults";
-	if (!has_our_triggers(table, rel))
+	if (!has_our_triggers(layout, table, rel))
 		return "other triggers";
 	if (!has_our_parents(table, rel))
 		return "other foreign keys";
@@ -559,11 +604,10 @@ layout_obstacle(RowTable *table)
 }
 
 /*
- * Could a table be opened?  Asked of what is to be written next: what a trigger
- * writes by statement stands at another trigger depth.
+ * Return true if a table can be opened: asked of what is to be written next.
  */
 bool
-rows_are_direct(RowTable *table)
+layout_is_direct(RowTable *table)
 {
 	return is_known(table) ? table->layout != NULL : layout_obstacle(table) == NULL;
 }

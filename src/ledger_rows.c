@@ -2,8 +2,8 @@
  * ledger_rows.c
  *	  What the statements on accounts and the ledger do, done to rows.
  *
- * Pitfall: no trigger fires here, so insert_entry_directly() books what it
- * inserts, as the trigger of the ledger does for a statement.
+ * Pitfall: no trigger fires here.  What is inserted into the ledger is booked by
+ * the callback that is registered for the trigger which does so for a statement.
  *
  * Lock order: job, then account.  An entry that names a job is made under the
  * lock of that job, and every entry under that of the account, so that neither
@@ -20,10 +20,9 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
-#include "ledger.h"
 #include "ledger_rows.h"
+#include "limits.h"
 #include "rows.h"
-#include "settings.h"
 #include "triggers.h"
 #include "uuids.h"
 
@@ -45,46 +44,16 @@ static const RowColumn account_columns[] = {
 	{"updated_at", TIMESTAMPTZOID}
 };
 
-static const RowTrigger account_triggers[] = {
-	{"tr_credit_accounts_guard",
-		"BEFORE INSERT OR DELETE OR UPDATE ON %.credit_accounts FOR EACH ROW "
-	"EXECUTE FUNCTION studio_engine.guard_account()"},
-	{"tr_credit_accounts_truncate",
-		"BEFORE TRUNCATE ON %.credit_accounts FOR EACH STATEMENT "
-	"EXECUTE FUNCTION studio_engine.guard_account()"}
-};
-
 /* never written */
 static const RowParent account_parents[] = {{ACCOUNT_USER, "auth", "users", "id"}};
 
 RowTable	accounts_table = {
 	.name = "credit_accounts",
 	.columns = account_columns,.ncolumns = lengthof(account_columns),
-	.triggers = account_triggers,.ntriggers = lengthof(account_triggers),
 	.parents = account_parents,.nparents = lengthof(account_parents),
 	.lookups = {{.name = "credit_accounts_pkey",.nkeys = 1,.columns = {ACCOUNT_USER},.equals = {F_UUID_EQ}}},
 	.updates = true
 };
-
-/* columns of credit_ledger, in their order */
-enum EntryColumn
-{
-	ENTRY_ID = 1,
-	ENTRY_USER,
-	ENTRY_TYPE,
-	ENTRY_AMOUNT,
-	ENTRY_BALANCE_AFTER,
-	ENTRY_NOTE,
-	ENTRY_JOB,
-	ENTRY_PAYMENT,
-	ENTRY_CREATED,
-	ENTRY_NO,
-	ENTRY_KEY,
-	ENTRY_EXPIRES,
-	ENTRY_REVERSES
-};
-
-#define ENTRY_COLUMNS ENTRY_REVERSES
 
 static const RowColumn entry_columns[] = {
 	{"id", UUIDOID},
@@ -103,24 +72,10 @@ static const RowColumn entry_columns[] = {
 };
 
 static const RowTrigger entry_triggers[] = {
-	{"00_credit_ledger_limits",
-		"BEFORE INSERT OR UPDATE ON %.credit_ledger FOR EACH ROW "
-	"EXECUTE FUNCTION studio_engine.limit_values('credit_ledger')"},
-	{"tr_credit_ledger_enter",
-		"BEFORE INSERT ON %.credit_ledger FOR EACH ROW "
-	"EXECUTE FUNCTION studio_engine.enter_in_ledger()"},
-	{"tr_credit_ledger_verify",
-		"AFTER INSERT ON %.credit_ledger FOR EACH STATEMENT "
-	"EXECUTE FUNCTION studio_engine.verify_inserted_entries()"},
-	{"tr_credit_ledger_chain",
-		"AFTER INSERT ON %.credit_ledger FOR EACH ROW "
-	"EXECUTE FUNCTION studio_engine.chain_entry()"},
-	{"tr_credit_ledger_guard",
-		"BEFORE DELETE OR UPDATE ON %.credit_ledger FOR EACH ROW "
-	"EXECUTE FUNCTION studio_engine.guard_ledger()"},
-	{"tr_credit_ledger_truncate",
-		"BEFORE TRUNCATE ON %.credit_ledger FOR EACH STATEMENT "
-	"EXECUTE FUNCTION studio_engine.guard_ledger()"}
+	{.name = "00_credit_ledger_limits",
+		.definition = "BEFORE INSERT OR UPDATE ON %.credit_ledger FOR EACH ROW "
+		"EXECUTE FUNCTION studio_engine.limit_values('credit_ledger')",
+	.before = limits_check_change}
 };
 
 /* locked by whoever makes the entry */
@@ -135,7 +90,6 @@ static const RowDefault entry_defaults[] = {{ENTRY_ID, F_GEN_RANDOM_UUID}, {ENTR
 RowTable	ledger_table = {
 	.name = "credit_ledger",
 	.columns = entry_columns,.ncolumns = lengthof(entry_columns),
-	.triggers = entry_triggers,.ntriggers = lengthof(entry_triggers),
 	.defaults = entry_defaults,.ndefaults = lengthof(entry_defaults),
 	.parents = entry_parents,.nparents = lengthof(entry_parents),
 	.lookups = {{.name = "idx_credit_job",.nkeys = 1,.columns = {ENTRY_JOB},.equals = {F_UUID_EQ}}},
@@ -166,6 +120,15 @@ RowTable	expiring_table = {
 	.parents = watch_parents,.nparents = lengthof(watch_parents),
 	.lookups = {{.name = "idx_expiring_credits_user",.nkeys = 1,.columns = {WATCH_USER},.equals = {F_UUID_EQ}}}
 };
+
+/*
+ * Register what the triggers from below do.
+ */
+void
+ledger_rows_register(void)
+{
+	layout_register_triggers(&ledger_table, entry_triggers, lengthof(entry_triggers));
+}
 
 /* ------------------------------------------------------------------------
  * Accounts
@@ -257,7 +220,7 @@ try_lock_account_directly(const Arguments *args, Answer *answer)
 	return true;
 }
 
-/* Write the locked account; false when a number would not fit. */
+/* Write the locked account; false where that takes a statement, or a number would not fit. */
 static bool
 book(Row *row, int32 amount, int32 reserved, Answer *answer)
 {
@@ -273,7 +236,8 @@ book(Row *row, int32 amount, int32 reserved, Answer *answer)
 	row_set(&edit, "reserved", INT4OID, Int32GetDatum(reserved));
 	row_set(&edit, "entries", INT8OID, Int64GetDatum(entries));
 	row_set(&edit, "updated_at", TIMESTAMPTZOID, TimestampTzGetDatum(GetCurrentTimestamp()));
-	rows_update(row, row_edit_apply(&edit));
+	if (!rows_update(row, &edit))
+		return false;
 	answer_int32(answer, balance);
 	answer_int64(answer, entries);
 	return true;
@@ -303,55 +267,35 @@ static const AttrNumber entry_arguments[] = {
 	ENTRY_USER, ENTRY_TYPE, ENTRY_AMOUNT, ENTRY_NOTE, ENTRY_JOB, ENTRY_PAYMENT, ENTRY_KEY, ENTRY_EXPIRES, ENTRY_REVERSES
 };
 
-#define EXPIRES_ARGUMENT 7
-
-static void
-insert_entry(Row *row, const Arguments *args, pg_uuid_t *id, int32 balance, int64 entry_no)
+/*
+ * The columns that the trigger enter_in_ledger() gives a value are filled in by
+ * its callback.
+ */
+bool
+insert_entry_directly(const Arguments *args, Answer *answer)
 {
-	Datum		values[ENTRY_COLUMNS];
+	pg_uuid_t	id = *DatumGetUUIDP(DirectFunctionCall1(gen_random_uuid, (Datum) 0));
+	Datum		values[ENTRY_COLUMNS] = {0};
 	bool		nulls[ENTRY_COLUMNS] = {false};
+	Row			row;
+	bool		done;
 
+	if (!rows_open(&ledger_table, RowExclusiveLock, &row))
+		return false;
 	for (int i = 0; i < (int) lengthof(entry_arguments); i++)
 	{
 		values[entry_arguments[i] - 1] = args->values[i];
 		nulls[entry_arguments[i] - 1] = args->nulls[i] == 'n';
 	}
-	values[ENTRY_ID - 1] = UUIDPGetDatum(id);
-	values[ENTRY_BALANCE_AFTER - 1] = Int32GetDatum(balance);
+	values[ENTRY_ID - 1] = UUIDPGetDatum(&id);
 	values[ENTRY_CREATED - 1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
-	values[ENTRY_NO - 1] = Int64GetDatum(entry_no);
-	rows_insert(row, values, nulls);
-}
-
-/*
- * Entries that expire are put on a list, and hashed ones in a chain: the
- * triggers of the statement do that.
- */
-static bool
-is_plain(const Arguments *args)
-{
-	return args->nulls[EXPIRES_ARGUMENT] == 'n' && setting_int32("ledger_hash_chain", 0) == 0;
-}
-
-bool
-insert_entry_directly(const Arguments *args, Answer *answer)
-{
-	pg_uuid_t	id = *DatumGetUUIDP(DirectFunctionCall1(gen_random_uuid, (Datum) 0));
-	Row			row;
-	int32		balance;
-	int64		entry_no;
-
-	if (!is_plain(args) || !rows_are_direct(&accounts_table) || !rows_open(&ledger_table, RowExclusiveLock, &row))
-		return false;
-	ledger_book(DatumGetUUIDP(args->values[0]), TextDatumGetCString(args->values[1]),
-				DatumGetInt32(args->values[2]), &balance, &entry_no);
-	insert_entry(&row, args, &id, balance, entry_no);
+	done = rows_insert(&row, values, nulls);
 	rows_close(&row);
 
 	answer_uuid(answer, id);
 	answer_bool(answer, true);
 	answer->found = 1;
-	return true;
+	return done;
 }
 
 /* ------------------------------------------------------------------------

@@ -8,9 +8,31 @@
 #include "rows.h"
 #include "statements.h"
 
+/* columns of credit_ledger, in their order */
+enum EntryColumn
+{
+	ENTRY_ID = 1,
+	ENTRY_USER,
+	ENTRY_TYPE,
+	ENTRY_AMOUNT,
+	ENTRY_BALANCE_AFTER,
+	ENTRY_NOTE,
+	ENTRY_JOB,
+	ENTRY_PAYMENT,
+	ENTRY_CREATED,
+	ENTRY_NO,
+	ENTRY_KEY,
+	ENTRY_EXPIRES,
+	ENTRY_REVERSES
+};
+
+#define ENTRY_COLUMNS ENTRY_REVERSES
+
 extern RowTable accounts_table;
 extern RowTable ledger_table;
 extern RowTable expiring_table;
+
+extern void ledger_rows_register(void);
 
 extern bool select_balance_directly(const Arguments *args, Answer *answer);
 extern bool lock_account_directly(const Arguments *args, Answer *answer);

@@ -15,6 +15,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -26,6 +27,8 @@
 #include "holds.h"
 #include "jobs.h"
 #include "ledger.h"
+#include "ledger_rows.h"
+#include "ledger_triggers.h"
 #include "lots.h"
 #include "refunds.h"
 #include "restore.h"
@@ -501,4 +504,55 @@ guard_account(PG_FUNCTION_ARGS)
 	if (!allowed)
 		refuse_change("Accounts change by ledger entries only.");
 	return PointerGetDatum(trigger_result(data));
+}
+
+/* ------------------------------------------------------------------------
+ * Entries and accounts that are written directly
+ * ------------------------------------------------------------------------ */
+
+/* The callback in place of enter_in_ledger(): the entry is one of our own. */
+static void
+book_change(RowChange *change, const void *arg)
+{
+	Datum	   *values = change->values;
+	const pg_uuid_t *user_id = DatumGetUUIDP(values[ENTRY_USER - 1]);
+	int32		balance;
+	int64		entry_no;
+
+	ledger_book(user_id, TextDatumGetCString(values[ENTRY_TYPE - 1]), DatumGetInt32(values[ENTRY_AMOUNT - 1]),
+				&balance, &entry_no);
+	if (!change->nulls[ENTRY_EXPIRES - 1])
+		lots_watch(DatumGetUUIDP(values[ENTRY_ID - 1]), user_id, DatumGetTimestampTz(values[ENTRY_EXPIRES - 1]));
+	values[ENTRY_BALANCE_AFTER - 1] = Int32GetDatum(balance);
+	values[ENTRY_NO - 1] = Int64GetDatum(entry_no);
+}
+
+static const RowTrigger entry_triggers[] = {
+	{.name = "tr_credit_ledger_enter",
+		.definition = "BEFORE INSERT ON %.credit_ledger FOR EACH ROW "
+		"EXECUTE FUNCTION studio_engine.enter_in_ledger()",
+	.before = book_change,.writes = {&accounts_table}},
+	/* what is written directly is stored as it was booked */
+	{.name = "tr_credit_ledger_verify",
+		.definition = "AFTER INSERT ON %.credit_ledger FOR EACH STATEMENT "
+		"EXECUTE FUNCTION studio_engine.verify_inserted_entries()",
+	.idle = true}
+};
+
+/* booking is the one way in which accounts are written directly */
+static const RowTrigger account_triggers[] = {
+	{.name = "tr_credit_accounts_guard",
+		.definition = "BEFORE INSERT OR DELETE OR UPDATE ON %.credit_accounts FOR EACH ROW "
+		"EXECUTE FUNCTION studio_engine.guard_account()",
+	.idle = true}
+};
+
+/*
+ * Register what they do to rows that are written directly.
+ */
+void
+ledger_triggers_register(void)
+{
+	layout_register_triggers(&ledger_table, entry_triggers, lengthof(entry_triggers));
+	layout_register_triggers(&accounts_table, account_triggers, lengthof(account_triggers));
 }

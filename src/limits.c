@@ -18,7 +18,6 @@
  */
 #include "postgres.h"
 
-#include "access/detoast.h"
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
@@ -265,17 +264,6 @@ static Statement select_columns = {
 };
 
 /* ------------------------------------------------------------------------
- * Measuring
- * ------------------------------------------------------------------------ */
-
-/* Bytes of a value of variable length, without reading what is toasted. */
-int64
-value_size(Datum value)
-{
-	return (int64) toast_raw_datum_size(value) - VARHDRSZ;
-}
-
-/* ------------------------------------------------------------------------
  * Checking
  * ------------------------------------------------------------------------ */
 
@@ -432,6 +420,9 @@ check_value(const char *table, Relation rel, int number, Datum value, const Datu
 
 	if (old != NULL && datumIsEqual(*old, value, false, -1))
 		return;
+	/* most values are within the smallest limit */
+	if (att->atttypid == TEXTOID && value_size(value) <= KEY / 2)
+		return;
 	excess = excess_of(table, att, value);
 	if (excess.of != NULL && (old == NULL || !same_content(*old, value)))
 		refuse_excess(rel, att, &excess);
@@ -467,11 +458,22 @@ check_row(const char *table, Relation rel, HeapTuple old, HeapTuple new)
 	pfree(nulls);
 }
 
-/*
- * The same of the changes that a direct function makes.
- */
-void
-limits_check_edit(const char *table, Relation rel, const RowEdit *edit)
+/* Check the columns of a row that is inserted directly. */
+static void
+check_values(const RowChange *change)
+{
+	TupleDesc	desc = RelationGetDescr(change->rel);
+
+	for (int i = 0; i < change->table->ncolumns; i++)
+	{
+		if (is_limited(TupleDescAttr(desc, i)) && !change->nulls[i])
+			check_value(change->table->name, change->rel, i + 1, change->values[i], NULL);
+	}
+}
+
+/* Check what a direct function sets. */
+static void
+check_edit(const char *table, Relation rel, const RowEdit *edit)
 {
 	for (int i = 0; i < edit->n; i++)
 	{
@@ -483,6 +485,18 @@ limits_check_edit(const char *table, Relation rel, const RowEdit *edit)
 		old = heap_getattr(edit->row, edit->columns[i], edit->desc, &isnull);
 		check_value(table, rel, edit->columns[i], edit->values[i], isnull ? NULL : &old);
 	}
+}
+
+/*
+ * The callback in place of limit_values().
+ */
+void
+limits_check_change(RowChange *change, const void *arg)
+{
+	if (change->edit != NULL)
+		check_edit(change->table->name, change->rel, change->edit);
+	else
+		check_values(change);
 }
 
 /*

@@ -11,6 +11,7 @@
 #include "fmgr.h"
 
 #include "flows.h"
+#include "queue_rows.h"
 #include "statements.h"
 
 /* what made a job fail; NULL and 0 for nothing */
@@ -51,24 +52,27 @@ typedef struct QueueSystem
 	Statement  *statistics;		/* of a user or of all, since a time or ever */
 } QueueSystem;
 
-extern const QueueSystem refinement_queue;
-extern const QueueSystem video_queue;
-extern const QueueSystem rendering_queue;
+/*
+ * What keep_queue() does to a table whose rows are written directly; they keep
+ * their keys, users and priorities.
+ */
+#define QUEUE_TRIGGER(table, id, status_column, system) \
+	{.name = "00_" table "_queue_update", \
+		.definition = "AFTER UPDATE ON %." table " FOR EACH ROW " \
+		"WHEN (((old." id " IS DISTINCT FROM new." id ") OR (old.status IS DISTINCT FROM new.status)" \
+		" OR (old.priority IS DISTINCT FROM new.priority) OR (old.user_id IS DISTINCT FROM new.user_id))) " \
+		"EXECUTE FUNCTION studio_engine.keep_queue('" table "')", \
+	.column = status_column,.after = queue_change,.arg = system,.writes = {&queue_table, &attempts_table}}
 
+extern void queue_register(const QueueSystem *system);
 extern const QueueSystem *queue_by_name(const char *name);
 extern const QueueSystem *queue_check_name(FunctionCallInfo fcinfo, int argno, const char *name);
+extern const QueueSystem *queue_of_trigger(const TriggerData *data);
 
-extern void queue_note_update(const QueueSystem *system, TupleDesc desc, HeapTuple old, HeapTuple new);
+extern int	queue_state(const QueueSystem *system, TupleDesc desc, HeapTuple row);
+extern bool queue_is_open(const QueueSystem *system, int state);
 
-/* A job whose deletion takes something from who works on it. */
-typedef struct Doomed
-{
-	pg_uuid_t	id;
-	int			state;
-} Doomed;
-
-extern List *queue_lock_doomed(const QueueSystem *system, Statement *statement, const Arguments *args);
-extern void queue_refuse_worked_on(const QueueSystem *system, const List *jobs);
+extern void queue_change(RowChange *change, const void *system);
 
 extern TimestampTz lease_end(FunctionCallInfo fcinfo, int argno, TimestampTz now);
 

@@ -30,6 +30,7 @@
 #include "limits.h"
 #include "monitor.h"
 #include "queue.h"
+#include "refinement.h"
 #include "restore.h"
 #include "settings.h"
 #include "triggers.h"
@@ -57,6 +58,8 @@ static const char default_prompt[] =
 #define LOCK_STUDIO_JOB \
 	"SELECT j.user_id, j.status FROM @extschema@.studio_jobs j" \
 	" WHERE j.job_id = $1 AND ($2 IS NULL OR j.user_id = $2) FOR NO KEY UPDATE"
+
+static const QueueSystem refinement_queue;
 
 static Statement lock_studio_job = {
 	.by_index = true,
@@ -668,7 +671,7 @@ read_error(TupleDesc desc, HeapTuple row, JobError *error)
 		error->details = show_error(details, MAX_ERROR_SIZE);
 }
 
-const QueueSystem refinement_queue = {
+static const QueueSystem refinement_queue = {
 	.name = "studio_jobs",
 	.flow = &studio_flow,
 	.first_open = STUDIO_NEW,
@@ -681,3 +684,17 @@ const QueueSystem refinement_queue = {
 	.select_job = &select_studio_job,
 	.statistics = &select_statistics
 };
+
+static const RowTrigger queue_triggers[] = {
+	QUEUE_TRIGGER("studio_jobs", "job_id", STUDIO_STATUS, &refinement_queue)
+};
+
+/*
+ * Register the system of jobs, and what its trigger does to rows that are written directly.
+ */
+void
+refinement_register(void)
+{
+	queue_register(&refinement_queue);
+	layout_register_triggers(&studio_jobs_table, queue_triggers, lengthof(queue_triggers));
+}

@@ -20,11 +20,13 @@
 
 #include "caller.h"
 #include "checks.h"
+#include "deletions.h"
 #include "errors.h"
 #include "leases.h"
 #include "limits.h"
 #include "monitor.h"
 #include "queue.h"
+#include "rendering.h"
 #include "restore.h"
 #include "triggers.h"
 #include "uuids.h"
@@ -41,6 +43,8 @@ PG_FUNCTION_INFO_V1(retry_rendering);
 
 #define LOCK_RENDERING \
 	"SELECT r.status FROM @extschema@.mm_rendering_queue r WHERE r.render_id = $1 FOR NO KEY UPDATE"
+
+static const QueueSystem rendering_queue;
 
 static Statement lock_rendering = {
 	.by_index = true,
@@ -394,7 +398,7 @@ refuse_rendered_on(const Parent *parent, const pg_uuid_t *id)
 		statement_run(parent->lock_contents, &args);
 	if (parent->lock_sessions)
 		statement_run(parent->lock_sessions, &args);
-	queue_refuse_worked_on(&rendering_queue, queue_lock_doomed(&rendering_queue, parent->lock_renderings, &args));
+	deletion_refuse_worked_on(&rendering_queue, deletion_lock_jobs(&rendering_queue, parent->lock_renderings, &args));
 }
 
 /*
@@ -510,7 +514,7 @@ read_error(TupleDesc desc, HeapTuple row, JobError *error)
 	error->message = row_get_start(desc, row, "error_message", MAX_REPORT_BYTES);
 }
 
-const QueueSystem rendering_queue = {
+static const QueueSystem rendering_queue = {
 	.name = "mm_rendering_queue",
 	.flow = &render_flow,
 	.first_open = RENDER_QUEUED,
@@ -524,3 +528,12 @@ const QueueSystem rendering_queue = {
 	.select_job = &select_rendering,
 	.statistics = &select_statistics
 };
+
+/*
+ * Register the system of jobs.
+ */
+void
+rendering_register(void)
+{
+	queue_register(&rendering_queue);
+}

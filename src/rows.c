@@ -482,11 +482,82 @@ begin_writing(Row *row, HeapTuple new, bool owned)
 }
 
 static void
-end_writing(Row *row, TupleTableSlot *slot)
+end_writing(Row *row)
 {
 	row->layout->econtext->ecxt_scantuple = NULL;
 	ResetExprContext(row->layout->econtext);
-	ExecDropSingleTupleTableSlot(slot);
+}
+
+/* Return true if a column of an updated row is stored differently now. */
+static bool
+changes_column(const RowChange *change, AttrNumber column)
+{
+	TupleDesc	desc = RelationGetDescr(change->rel);
+	Form_pg_attribute att = TupleDescAttr(desc, column - 1);
+	bool		was_null,
+				is_null;
+	Datum		was = heap_getattr(change->old, column, desc, &was_null);
+	Datum		is = heap_getattr(change->new, column, desc, &is_null);
+
+	return was_null != is_null || (!was_null && !datumIsEqual(was, is, att->attbyval, att->attlen));
+}
+
+static bool
+fires(const RowTrigger *trigger, const RowChange *change)
+{
+	return trigger->column == 0 || changes_column(change, trigger->column);
+}
+
+/*
+ * Return true if what the triggers write can be written directly.  Written by
+ * statement, it would stand at another trigger depth.
+ */
+static bool
+writes_are_direct(const RowTable *table, const RowChange *change)
+{
+	ListCell   *cell;
+
+	foreach(cell, table->triggers)
+	{
+		const RowTrigger *trigger = lfirst(cell);
+
+		for (int i = 0; i < ROW_TRIGGER_TABLES && trigger->writes[i] != NULL; i++)
+		{
+			if (fires(trigger, change) && !layout_is_direct(trigger->writes[i]))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* Do what the BEFORE triggers do. */
+static void
+run_before(const RowLayout *layout, RowChange *change)
+{
+	ListCell   *cell;
+
+	foreach(cell, layout->before)
+	{
+		const RowTrigger *trigger = lfirst(cell);
+
+		if (fires(trigger, change))
+			trigger->before(change, trigger->arg);
+	}
+}
+
+/* Do what the AFTER triggers do. */
+static void
+run_after(const RowLayout *layout, RowChange *change)
+{
+	ListCell   *cell;
+
+	foreach(cell, layout->after)
+	{
+		const RowTrigger *trigger = lfirst(cell);
+
+		if (fires(trigger, change))
+			trigger->after(change, trigger->arg);
+	}
 }
 
 /* A new row of these columns; those that were dropped are NULL. */
@@ -504,17 +575,27 @@ form_row(Row *row, const Datum *values, const bool *nulls)
 }
 
 /*
- * Insert a row; no column takes its default.
+ * Insert a row, with what the triggers do; false, with nothing written, where
+ * that takes a statement.  No column takes its default; the values become what
+ * the BEFORE triggers make of them.
  */
-void
-rows_insert(Row *row, const Datum *values, const bool *nulls)
+bool
+rows_insert(Row *row, Datum *values, bool *nulls)
 {
-	HeapTuple	new = form_row(row, values, nulls);
-	TupleTableSlot *slot = begin_writing(row, new, true);
+	RowChange	change = {.table = row->table,.rel = row->rel,.values = values,.nulls = nulls};
+	TupleTableSlot *slot;
 
+	if (!writes_are_direct(row->table, &change))
+		return false;
+	run_before(row->layout, &change);
+	change.new = form_row(row, values, nulls);
+	slot = begin_writing(row, change.new, true);
 	table_tuple_insert(row->rel, slot, GetCurrentCommandId(true), 0, NULL);
 	enter_in_indexes(row, slot, false);
-	end_writing(row, slot);
+	end_writing(row);
+	run_after(row->layout, &change);
+	ExecDropSingleTupleTableSlot(slot);
+	return true;
 }
 
 /* The row was locked, so that nobody can have been quicker. */
@@ -525,13 +606,9 @@ require_written(TM_Result result)
 		elog(ERROR, "unexpected result %d of writing a locked row", result);
 }
 
-/*
- * Write the row at hand, which is locked.
- */
-void
-rows_update(Row *row, HeapTuple new)
+static void
+write_version(Row *row, TupleTableSlot *slot)
 {
-	TupleTableSlot *slot = begin_writing(row, new, false);
 	TM_FailureData failure;
 	LockTupleMode mode;
 	UpdatedIndexes indexes;
@@ -542,7 +619,28 @@ rows_update(Row *row, HeapTuple new)
 	if (UPDATED_INDEXES(indexes))
 		enter_in_indexes(row, slot, true);
 	remember(row, &slot->tts_tid);
-	end_writing(row, slot);
+}
+
+/*
+ * Write the row at hand, which is locked, with what the triggers do; false, with
+ * nothing written, where that takes a statement.  The old version stays at hand.
+ */
+bool
+rows_update(Row *row, RowEdit *edit)
+{
+	RowChange	change = {.table = row->table,.rel = row->rel,.old = edit->row,.edit = edit};
+	TupleTableSlot *slot;
+
+	change.new = row_edit_apply(edit);
+	if (!writes_are_direct(row->table, &change))
+		return false;
+	run_before(row->layout, &change);
+	slot = begin_writing(row, change.new, change.new != change.old);
+	write_version(row, slot);
+	end_writing(row);
+	run_after(row->layout, &change);
+	ExecDropSingleTupleTableSlot(slot);
+	return true;
 }
 
 /*

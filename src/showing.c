@@ -31,7 +31,6 @@
 #include "utils/syscache.h"
 
 #include "jsonb_measure.h"
-#include "limits.h"
 #include "showing.h"
 #include "subtransactions.h"
 

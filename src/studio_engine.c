@@ -1,6 +1,7 @@
 /*
  * studio_engine.c
- *	  Module magic and start-up.  No logic.
+ *	  Module magic, start-up, and the registration of what the rooms below do not
+ *	  know by name.  No logic.
  *
  * Pitfall: MarkGUCPrefixReserved throws away unknown placeholders of our
  * prefix when the library loads, so nothing may keep state in a made-up
@@ -11,9 +12,17 @@
 #include "fmgr.h"
 #include "utils/guc.h"
 
+#include "audit.h"
 #include "compat.h"
+#include "holds.h"
+#include "job_rows.h"
+#include "ledger_rows.h"
+#include "ledger_triggers.h"
+#include "refinement.h"
+#include "rendering.h"
 #include "restore.h"
 #include "rows.h"
+#include "video.h"
 
 STUDIO_MODULE_MAGIC;
 
@@ -42,4 +51,16 @@ _PG_init(void)
 							 NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("studio_engine");
+
+	/* what is written without SQL, and by whom the triggers' work is done */
+	job_rows_register();
+	ledger_rows_register();
+	ledger_triggers_register();
+	holds_register();
+	audit_register();
+
+	/* the order in which messages name them */
+	refinement_register();
+	video_register();
+	rendering_register();
 }

@@ -23,6 +23,7 @@
 #include "brief.h"
 #include "caller.h"
 #include "checks.h"
+#include "deletions.h"
 #include "errors.h"
 #include "holds.h"
 #include "job_rows.h"
@@ -38,6 +39,7 @@
 #include "statements.h"
 #include "triggers.h"
 #include "uuids.h"
+#include "video.h"
 #include "workflow.h"
 
 PG_FUNCTION_INFO_V1(lock_jobs_of_project);
@@ -63,6 +65,8 @@ static const char generated_steps[] =
 "[\"scripting\", \"voice_gen\", \"alignment\", \"visual_plan\", \"image_gen\", \"timeline\", \"rendering\", \"packaging\"]";
 static const char manual_steps[] =
 "[\"voice_gen\", \"alignment\", \"visual_plan\", \"image_gen\", \"timeline\", \"rendering\", \"packaging\"]";
+
+static const QueueSystem video_queue;
 
 static Statement lock_project_jobs = {
 	.by_index = true,
@@ -287,9 +291,9 @@ lock_jobs_of_project(PG_FUNCTION_ARGS)
 	{
 		argument_uuid(&args, &project_id);
 		caller_enter_trigger(&caller);
-		jobs = queue_lock_doomed(&video_queue, &lock_project_jobs, &args);
+		jobs = deletion_lock_jobs(&video_queue, &lock_project_jobs, &args);
 		if (!service)
-			queue_refuse_worked_on(&video_queue, jobs);
+			deletion_refuse_worked_on(&video_queue, jobs);
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(data->tg_trigtuple);
@@ -920,7 +924,7 @@ read_error(TupleDesc desc, HeapTuple row, JobError *error)
 	error->step = row_get_start(desc, row, "failed_step", 4 * MAX_SHORT_LENGTH);
 }
 
-const QueueSystem video_queue = {
+static const QueueSystem video_queue = {
 	.name = "jobs",
 	.flow = &job_flow,
 	.first_open = JOB_QUEUED,
@@ -934,3 +938,17 @@ const QueueSystem video_queue = {
 	.select_job = &select_job,
 	.statistics = &select_statistics
 };
+
+static const RowTrigger queue_triggers[] = {
+	QUEUE_TRIGGER("jobs", "id", JOB_STATUS, &video_queue)
+};
+
+/*
+ * Register the system of jobs, and what its trigger does to rows that are written directly.
+ */
+void
+video_register(void)
+{
+	queue_register(&video_queue);
+	layout_register_triggers(&jobs_table, queue_triggers, lengthof(queue_triggers));
+}

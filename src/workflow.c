@@ -224,8 +224,8 @@ check_move(const Workflow *flow, Relation rel, HeapTuple old, HeapTuple new, int
  * The row as it is to be stored: refuses an illegal transition, and stamps a
  * legal one.  There is no old row of one that is inserted.
  */
-HeapTuple
-workflow_write(const Workflow *flow, Relation rel, HeapTuple old, HeapTuple new)
+static HeapTuple
+write_row(const Workflow *flow, Relation rel, HeapTuple old, HeapTuple new)
 {
 	RowEdit		edit = {.desc = RelationGetDescr(rel),.row = new};
 	int			from = UNKNOWN_STATE,
@@ -237,6 +237,15 @@ workflow_write(const Workflow *flow, Relation rel, HeapTuple old, HeapTuple new)
 		check_move(flow, rel, old, new, &from, &to);
 	flow->stamp(&edit, old, from, to);
 	return row_edit_apply(&edit);
+}
+
+/*
+ * The callback in place of enforce_workflow(), of an UPDATE.
+ */
+void
+workflow_enforce_change(RowChange *change, const void *flow)
+{
+	change->new = write_row(flow, change->rel, change->old, change->new);
 }
 
 /*
@@ -253,7 +262,7 @@ enforce_workflow(PG_FUNCTION_ARGS)
 		return PointerGetDatum(trigger_new_row(data));
 	if (flow == NULL)
 		refuse_value("the argument of the trigger", "the name of a workflow");
-	return PointerGetDatum(workflow_write(flow, data->tg_relation, old, trigger_new_row(data)));
+	return PointerGetDatum(write_row(flow, data->tg_relation, old, trigger_new_row(data)));
 }
 
 /* One row of workflow_transitions(). */

@@ -1,0 +1,124 @@
+/*
+ * deletions.c
+ *	  Jobs that users may not delete: those that somebody works on.
+ *
+ * Pitfall: a job is locked before it is looked for in the queue, so that no
+ * claim comes in between.
+ *
+ * Lock order: job, then its row in the queue.
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "utils/rel.h"
+
+#include "caller.h"
+#include "deletions.h"
+#include "errors.h"
+#include "leases.h"
+#include "queue.h"
+#include "restore.h"
+#include "triggers.h"
+#include "uuids.h"
+
+PG_FUNCTION_INFO_V1(keep_worked_on);
+
+/* Has somebody begun with it, with or without a lease, and not ended? */
+static bool
+is_worked_on(const QueueSystem *system, const DeletedJob *job)
+{
+	Answer	   *outer;
+	bool		leased;
+
+	if (!queue_is_open(system, job->state))
+		return false;
+	if (job->state > system->first_open)
+		return true;
+	/* a scope of its own frees what it used */
+	outer = statements_begin();
+	leased = lease_is_out(system, &job->id);
+	statements_end(outer);
+	return leased;
+}
+
+/*
+ * Refuse to let go of locked jobs while somebody works on one of them: he would
+ * work for nothing, and what he has delivered could have been read.  A claim
+ * that comes later passes by.
+ */
+void
+deletion_refuse_worked_on(const QueueSystem *system, const List *jobs)
+{
+	ListCell   *cell;
+
+	foreach(cell, jobs)
+	{
+		const DeletedJob *job = lfirst(cell);
+
+		if (is_worked_on(system, job))
+			ereport(ERROR,
+					(errcode(ERRCODE_STUDIO_CONFLICT),
+					 errmsg("a worker has this job"),
+					 errdetail("Job %s of %s.", uuid_text(&job->id), system->name),
+					 errhint("Cancel the job, and delete it when the worker has stopped.")));
+	}
+}
+
+/* a list of DeletedJob, and the system that knows their states */
+typedef struct DeletedJobs
+{
+	const QueueSystem *system;
+	List	   *jobs;
+} DeletedJobs;
+
+static void
+collect_job(HeapTuple row, TupleDesc desc, void *arg)
+{
+	DeletedJobs *deleted = arg;
+	DeletedJob *job = palloc(sizeof(DeletedJob));
+	bool		isnull;
+
+	job->id = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
+	job->state = flow_state(deleted->system->flow, SPI_getvalue(row, desc, 2));
+	deleted->jobs = lappend(deleted->jobs, job);
+}
+
+/*
+ * Lock jobs by a statement whose columns are id and status.
+ */
+List *
+deletion_lock_jobs(const QueueSystem *system, Statement *statement, const Arguments *args)
+{
+	DeletedJobs deleted = {.system = system,.jobs = NIL};
+
+	statement_run_each(statement, args, collect_job, &deleted);
+	return deleted.jobs;
+}
+
+/*
+ * keep_worked_on(system) returns trigger: BEFORE DELETE on a table of jobs.
+ * Only a BEFORE trigger knows who asks: in a cascade it runs as the owner of
+ * the table, as the cascade does, and an AFTER trigger as who began with it.
+ */
+Datum
+keep_worked_on(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_DELETE, 1);
+	TupleDesc	desc = RelationGetDescr(data->tg_relation);
+	const QueueSystem *system = queue_of_trigger(data);
+	bool		service = caller_is_service();
+	DeletedJob	job = {
+		.id = row_get_uuid(desc, data->tg_trigtuple, system->flow->id_column),
+		.state = queue_state(system, desc, data->tg_trigtuple)
+	};
+	Caller		caller;
+
+	if (!restoring() && !service)
+	{
+		caller_enter_trigger(&caller);
+		deletion_refuse_worked_on(system, list_make1(&job));
+		caller_leave(&caller);
+	}
+	return PointerGetDatum(data->tg_trigtuple);
+}

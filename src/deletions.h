@@ -1,0 +1,20 @@
+/*
+ * deletions.h
+ *	  Jobs that users may not delete.
+ */
+#ifndef STUDIO_DELETIONS_H
+#define STUDIO_DELETIONS_H
+
+#include "queue.h"
+
+/* a job that is to be deleted, which takes something from who works on it */
+typedef struct DeletedJob
+{
+	pg_uuid_t	id;
+	int			state;
+} DeletedJob;
+
+extern List *deletion_lock_jobs(const QueueSystem *system, Statement *statement, const Arguments *args);
+extern void deletion_refuse_worked_on(const QueueSystem *system, const List *jobs);
+
+#endif							/* STUDIO_DELETIONS_H */

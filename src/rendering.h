@@ -1,0 +1,10 @@
+/*
+ * rendering.h
+ *	  Renderings.
+ */
+#ifndef STUDIO_RENDERING_H
+#define STUDIO_RENDERING_H
+
+extern void rendering_register(void);
+
+#endif							/* STUDIO_RENDERING_H */
