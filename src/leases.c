@@ -234,12 +234,22 @@ outcome_of(const pg_uuid_t *job_id, const pg_uuid_t *token)
 	return outcome;
 }
 
-static LeaseState
-check_token(const pg_uuid_t *token, Lease *lease)
+/*
+ * Raise an error unless the caller, who has this lease token, may write.  The
+ * token is NULL for a caller without a lease, who may while no worker has the
+ * job.  Call it with the job locked.
+ */
+LeaseState
+lease_check(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t *token, Lease *lease)
 {
 	LeaseRow	row = {.leased = false};
-	bool		found = lock_row(&lock_lease, lease, &row);
+	bool		found;
 
+	*lease = (Lease)
+	{
+		.system = system,.job_id = *job_id
+	};
+	found = lock_row(&lock_lease, lease, &row);
 	if (token == NULL)
 	{
 		if (found && is_alive(&row))
@@ -254,19 +264,6 @@ check_token(const pg_uuid_t *token, Lease *lease)
 	if (!is_alive(&row))
 		refuse_lease(&lease->job_id);
 	return LEASE_HELD;
-}
-
-/*
- * May this call write?  Looks at the argument that is the lease token, which
- * may be NULL where nobody has the job.  Call it with the job locked.
- */
-LeaseState
-lease_check(const QueueSystem *system, const pg_uuid_t *job_id, FunctionCallInfo fcinfo, int argno, Lease *lease)
-{
-	lease->system = system;
-	lease->job_id = *job_id;
-	lease->outcome = NULL;
-	return check_token(PG_ARGISNULL(argno) ? NULL : PG_GETARG_UUID_P(argno), lease);
 }
 
 /*
@@ -381,36 +378,36 @@ be_cancelled(const Lease *lease, JobError *error)
 	error->message = lease->reason;
 }
 
-/* May a failed attempt be tried again?  Only one of a worker with a lease. */
-static bool
-check_retryable(FunctionCallInfo fcinfo, int argno, LeaseState state)
+/* Only a worker with a lease may ask for another try. */
+static void
+check_retryable(const bool *retryable, LeaseState state)
 {
-	check_not_null(fcinfo, argno, "p_retryable");
-	if (PG_GETARG_BOOL(argno) && state == LEASE_NONE)
+	if (retryable == NULL)
+		refuse_null("p_retryable");
+	if (*retryable && state == LEASE_NONE)
 		refuse_value("p_retryable", "false without a lease");
-	return PG_GETARG_BOOL(argno);
 }
 
 /*
- * A worker, or an orchestrator without a lease, reports a failure.  True when
- * the job has failed with it, and *error is what to write; false when it will
- * be tried again, or when the same was reported before.  Call it with the job
- * locked.
+ * A worker, or an orchestrator without a lease, reports a failure.  Return true
+ * if the job has failed with it, and *error is what to write; false if it will
+ * be tried again, or if the same was reported before.  The two arguments are
+ * NULL for SQL NULLs.  Call it with the job locked.
  */
 bool
-lease_fails(const QueueSystem *system, const pg_uuid_t *job_id,
-			FunctionCallInfo fcinfo, int retryable_argno, int token_argno, JobError *error)
+lease_fails(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t *token,
+			const bool *retryable, JobError *error)
 {
 	static const char *const outcomes[] = {"failed", "retried", "cancelled"};
 	Lease		lease;
-	LeaseState	state = lease_check(system, job_id, fcinfo, token_argno, &lease);
-	bool		retryable = check_retryable(fcinfo, retryable_argno, state);
+	LeaseState	state = lease_check(system, job_id, token, &lease);
 
+	check_retryable(retryable, state);
 	if (lease_replays(state, &lease, outcomes, lengthof(outcomes)))
 		return false;
 	if (state == LEASE_HELD && lease.cancelled)
 		be_cancelled(&lease, error);
-	else if (retryable && has_tries_left(&lease))
+	else if (*retryable && has_tries_left(&lease))
 	{
 		delay_retry(&lease, "retried", error);
 		return false;
@@ -629,23 +626,22 @@ heartbeat_job(PG_FUNCTION_ARGS)
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz expires_at;
 	const QueueSystem *show = NULL;
-	int32		progress = 0;
+	const int32 *progress;
 	char	   *message;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	token = check_uuid(fcinfo, 1, "p_lease_token");
-	if (!PG_ARGISNULL(2))
-		progress = check_int32(fcinfo, 2, "p_progress", 0, 100);
+	progress = check_percentage(fcinfo, 2, "p_progress");
 	message = check_text(fcinfo, 3, "p_status_message", 0, MAX_MESSAGE_LENGTH);
-	expires_at = lease_end(fcinfo, 4, now);
+	expires_at = lease_end(PG_ARGISNULL(4) ? NULL : PG_GETARG_INTERVAL_P(4), now);
 
-	if (!PG_ARGISNULL(2) || message != NULL)
+	if (progress != NULL || message != NULL)
 		show = lock_to_show(&job_id, &token, now);
 	result = prolong(&job_id, &token, expires_at, show ? &now : NULL);
 	if (show)
-		show->show_progress(&job_id, PG_ARGISNULL(2) ? NULL : &progress, message);
+		show->show_progress(&job_id, progress, message);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -692,7 +688,7 @@ snooze_job(PG_FUNCTION_ARGS)
 		system = system_of_lease(&select_ended, &job_id, &token);
 	if (system == NULL || !system->lock(&job_id))
 		refuse_lease(&job_id);
-	state = lease_check(system, &job_id, fcinfo, 1, &lease);
+	state = lease_check(system, &job_id, &token, &lease);
 	if (!lease_replays(state, &lease, outcomes, lengthof(outcomes)))
 		give_back(&lease, "snoozed", &due_at);
 	delayed = read_due_at(system, &job_id, &due_at);

@@ -28,13 +28,13 @@ typedef enum LeaseState
 	LEASE_ENDED					/* the caller's, ended by itself before */
 } LeaseState;
 
-extern LeaseState lease_check(const QueueSystem *system, const pg_uuid_t *job_id,
-							  FunctionCallInfo fcinfo, int argno, Lease *lease);
+extern LeaseState lease_check(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t *token,
+							  Lease *lease);
 extern void lease_require_work(LeaseState state, const Lease *lease);
 extern bool lease_replays(LeaseState state, const Lease *lease, const char *const *outcomes, int noutcomes);
 extern bool lease_replays_end(LeaseState state, const Lease *lease);
-extern bool lease_fails(const QueueSystem *system, const pg_uuid_t *job_id,
-						FunctionCallInfo fcinfo, int retryable_argno, int token_argno, JobError *error);
+extern bool lease_fails(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t *token,
+						const bool *retryable, JobError *error);
 extern Datum lease_mark_cancelling(Datum job);
 extern bool lease_is_out(const QueueSystem *system, const pg_uuid_t *job_id);
 extern bool lease_request_cancel(const QueueSystem *system, const pg_uuid_t *job_id, const char *reason);

@@ -826,15 +826,16 @@ claim_some(ReturnSetInfo *rsinfo, Claim *asked, int64 *bytes)
 }
 
 /*
- * The end of a lease that is asked for, or that the setting gives.
+ * The end of a lease that begins now: after p_lease, or where that is NULL after
+ * what the setting says.
  */
 TimestampTz
-lease_end(FunctionCallInfo fcinfo, int argno, TimestampTz now)
+lease_end(const Interval *duration, TimestampTz now)
 {
 	int32		seconds;
 
-	if (!PG_ARGISNULL(argno))
-		return check_until(fcinfo, argno, "p_lease", now, 1, MAX_LEASE_SECONDS);
+	if (duration != NULL)
+		return check_span(duration, "p_lease", now, 1, MAX_LEASE_SECONDS);
 	seconds = setting_int32("lease_seconds", 60);
 	return now + Max(seconds, 1) * USECS_PER_SEC;
 }
@@ -858,7 +859,7 @@ claim_jobs(PG_FUNCTION_ARGS)
 	asked.worker = check_text(fcinfo, 1, "p_worker", 1, MAX_WORKER_LENGTH);
 	asked.limit = check_int32(fcinfo, 2, "p_limit", 1, MAX_CLAIM);
 	now = GetCurrentTimestamp();
-	asked.lease = lease_end(fcinfo, 3, now) - now;
+	asked.lease = lease_end(PG_ARGISNULL(3) ? NULL : PG_GETARG_INTERVAL_P(3), now) - now;
 
 	while (claim_some(rsinfo, &asked, &bytes) && asked.limit > 0 && bytes < MAX_CLAIM_BYTES)
 		CHECK_FOR_INTERRUPTS();

@@ -70,7 +70,7 @@ typedef struct Doomed
 extern List *queue_lock_doomed(const QueueSystem *system, Statement *statement, const Arguments *args);
 extern void queue_refuse_worked_on(const QueueSystem *system, const List *jobs);
 
-extern TimestampTz lease_end(FunctionCallInfo fcinfo, int argno, TimestampTz now);
+extern TimestampTz lease_end(const Interval *duration, TimestampTz now);
 
 #define ERROR_CANCELLED "CANCELLED"
 #define ERROR_UNREADABLE "UNREADABLE_JOB"

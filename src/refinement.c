@@ -303,13 +303,6 @@ limit_studio_jobs(PG_FUNCTION_ARGS)
  * Making and moving jobs
  * ------------------------------------------------------------------------ */
 
-/* Text of at least one character, or nothing. */
-static void
-add_optional_text(Arguments *args, FunctionCallInfo fcinfo, int argno, const char *name, int max)
-{
-	argument_text(args, PG_ARGISNULL(argno) ? NULL : check_text(fcinfo, argno, name, 1, max));
-}
-
 /*
  * create_studio_job(p_user_id uuid, p_raw_audio_url text, p_system_prompt text,
  * p_priority integer) returns jsonb
@@ -332,7 +325,7 @@ create_studio_job(PG_FUNCTION_ARGS)
 
 	argument_uuid(&args, &user_id);
 	argument_text(&args, check_text(fcinfo, 1, "p_raw_audio_url", 1, MAX_URL_LENGTH));
-	add_optional_text(&args, fcinfo, 2, "p_system_prompt", MAX_PROMPT_LENGTH);
+	argument_text(&args, check_optional_text(fcinfo, 2, "p_system_prompt", MAX_PROMPT_LENGTH));
 	argument_int32(&args, priority);
 	if (!user_keep(&user_id))
 		refuse_unknown(&caller, "user", &user_id);
@@ -344,32 +337,20 @@ create_studio_job(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
-/* Lock a job for a step of the work on it. */
-static void
-lock_for_work(const Caller *caller, FunctionCallInfo fcinfo, int lease_argno, StudioJob *job)
-{
-	pg_uuid_t	job_id = check_uuid(fcinfo, 0, "p_job_id");
-	Lease		lease;
-
-	lock_or_refuse(caller, &job_id, job);
-	lease_require_work(lease_check(&refinement_queue, &job_id, fcinfo, lease_argno, &lease), &lease);
-}
-
-/*
- * Write the second argument of a function and move the job; the lease token is
- * the third.
- */
+/* Write what a step of the work has made, which moves the job on. */
 static Datum
-write_step(const Caller *caller, FunctionCallInfo fcinfo, Statement *statement)
+write_step(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token, Statement *statement, Datum made)
 {
 	Arguments	args = NO_ARGUMENTS;
 	StudioJob	job;
+	Lease		lease;
 
-	lock_for_work(caller, fcinfo, 2, &job);
-	argument_uuid(&args, &job.id);
-	argument_add(&args, PG_GETARG_DATUM(1), false);
+	lock_or_refuse(caller, job_id, &job);
+	lease_require_work(lease_check(&refinement_queue, job_id, token, &lease), &lease);
+	argument_uuid(&args, job_id);
+	argument_add(&args, made, false);
 	statement_run(statement, &args);
-	return as_jsonb(&job.id);
+	return as_jsonb(job_id);
 }
 
 /*
@@ -382,6 +363,7 @@ update_studio_job_status(PG_FUNCTION_ARGS)
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	job_id;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 2);
 	StudioJob	job;
 	StudioStatus asked;
 	Lease		lease;
@@ -391,14 +373,14 @@ update_studio_job_status(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	asked = flow_state(&studio_flow, check_word(fcinfo, 1, "p_status", studio_status_names, STUDIO_STATUSES));
+	argument_pass(&args, fcinfo, 0);
+	argument_pass(&args, fcinfo, 1);
 
 	lock_or_refuse(&caller, &job_id, &job);
-	state = lease_check(&refinement_queue, &job_id, fcinfo, 2, &lease);
+	state = lease_check(&refinement_queue, &job_id, token, &lease);
 	if (!lease_replays_end(state, &lease) || !flow_is_terminal(&studio_flow, job.status) || job.status != asked)
 	{
 		lease_require_work(state, &lease);
-		argument_uuid(&args, &job_id);
-		argument_add(&args, PG_GETARG_DATUM(1), false);
 		statement_run(&move_studio_job, &args);
 	}
 	result = as_jsonb(&job_id);
@@ -415,11 +397,14 @@ Datum
 store_transcript(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
+	pg_uuid_t	job_id;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 2);
 	Datum		result;
 
 	caller_enter_service(&caller);
 	check_not_null(fcinfo, 1, "p_transcript");
-	result = write_step(&caller, fcinfo, &write_transcript);
+	job_id = check_uuid(fcinfo, 0, "p_job_id");
+	result = write_step(&caller, &job_id, token, &write_transcript, PG_GETARG_DATUM(1));
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -433,11 +418,14 @@ Datum
 store_enrichment(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
+	pg_uuid_t	job_id;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 2);
 	Datum		result;
 
 	caller_enter_service(&caller);
 	check_not_null(fcinfo, 1, "p_entities");
-	result = write_step(&caller, fcinfo, &write_entities);
+	job_id = check_uuid(fcinfo, 0, "p_job_id");
+	result = write_step(&caller, &job_id, token, &write_entities, PG_GETARG_DATUM(1));
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -465,6 +453,7 @@ store_refined_text(PG_FUNCTION_ARGS)
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	job_id;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 3);
 	StudioJob	job;
 	Lease		lease;
 	LeaseState	state;
@@ -473,12 +462,12 @@ store_refined_text(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	check_not_null(fcinfo, 1, "p_text");
+	argument_pass(&args, fcinfo, 0);
+	argument_pass(&args, fcinfo, 1);
 
 	lock_or_refuse(&caller, &job_id, &job);
-	state = lease_check(&refinement_queue, &job_id, fcinfo, 3, &lease);
-	argument_uuid(&args, &job_id);
-	argument_add(&args, PG_GETARG_DATUM(1), false);
-	add_optional_text(&args, fcinfo, 2, "p_model_version", MAX_SHORT_LENGTH);
+	state = lease_check(&refinement_queue, &job_id, token, &lease);
+	argument_text(&args, check_optional_text(fcinfo, 2, "p_model_version", MAX_SHORT_LENGTH));
 	if (lease_replays(state, &lease, outcomes, lengthof(outcomes)) || job.status == STUDIO_COMPLETE)
 		check_same_text(&args, &job_id);
 	else
@@ -506,13 +495,11 @@ write_failure(const pg_uuid_t *job_id, const JobError *error)
  * again leaves the row of the job alone.
  */
 static Datum
-check_error(FunctionCallInfo fcinfo, int argno, const char *name)
+check_error(Datum error)
 {
-	Datum		error = PG_GETARG_DATUM(argno);
-
 	if (!limits_allow_json(error, MAX_ERROR_SIZE))
-		refuse_value(name, psprintf("at most %d bytes of jsonb, with numbers and levels within studio_engine.value_limits()",
-									MAX_ERROR_SIZE));
+		refuse_value("p_error", psprintf("at most %d bytes of jsonb, with numbers and levels within studio_engine.value_limits()",
+										 MAX_ERROR_SIZE));
 	return error;
 }
 
@@ -525,6 +512,8 @@ fail_studio_job(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	pg_uuid_t	job_id;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 3);
+	const bool *retryable = optional_bool(fcinfo, 2);
 	JobError	error = {NULL};
 	StudioJob	job;
 	Datum		result;
@@ -532,10 +521,10 @@ fail_studio_job(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	if (!PG_ARGISNULL(1))
-		error.details = check_error(fcinfo, 1, "p_error");
+		error.details = check_error(PG_GETARG_DATUM(1));
 
 	lock_or_refuse(&caller, &job_id, &job);
-	if (lease_fails(&refinement_queue, &job_id, fcinfo, 2, 3, &error) && job.status != STUDIO_FAILED)
+	if (lease_fails(&refinement_queue, &job_id, token, retryable, &error) && job.status != STUDIO_FAILED)
 		write_failure(&job_id, &error);
 	result = as_jsonb(&job_id);
 	caller_leave(&caller);

@@ -195,6 +195,7 @@ update_rendering(PG_FUNCTION_ARGS)
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	render_id;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 3);
 	RenderStatus status,
 				asked;
 	Lease		lease;
@@ -204,16 +205,15 @@ update_rendering(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	render_id = check_uuid(fcinfo, 0, "p_render_id");
 	asked = flow_state(&render_flow, check_word(fcinfo, 1, "p_status", render_status_names, RENDER_STATUSES));
-	if (!PG_ARGISNULL(2))
-		(void) check_int32(fcinfo, 2, "p_progress", 0, 100);
+	(void) check_percentage(fcinfo, 2, "p_progress");
+	for (int i = 0; i < 3; i++)
+		argument_pass(&args, fcinfo, i);
 
 	status = lock_or_refuse(&render_id);
-	state = lease_check(&rendering_queue, &render_id, fcinfo, 3, &lease);
+	state = lease_check(&rendering_queue, &render_id, token, &lease);
 	if (!lease_replays_end(state, &lease) || !flow_is_terminal(&render_flow, status) || status != asked)
 	{
 		lease_require_work(state, &lease);
-		for (int i = 0; i < 3; i++)
-			argument_pass(&args, fcinfo, i);
 		statement_run(&move_rendering, &args);
 	}
 	result = as_jsonb(&render_id);
@@ -252,6 +252,8 @@ complete_rendering(PG_FUNCTION_ARGS)
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	render_id;
+	const pg_uuid_t *asset_id = optional_uuid(fcinfo, 1);
+	const pg_uuid_t *token = optional_uuid(fcinfo, 2);
 	RenderStatus status;
 	Lease		lease;
 	LeaseState	state;
@@ -259,16 +261,16 @@ complete_rendering(PG_FUNCTION_ARGS)
 
 	caller_enter_service(&caller);
 	render_id = check_uuid(fcinfo, 0, "p_render_id");
-	argument_pass(&args, fcinfo, 0);
-	argument_pass(&args, fcinfo, 1);
+	argument_uuid(&args, &render_id);
+	argument_uuid(&args, asset_id);
 
 	status = lock_or_refuse(&render_id);
-	state = lease_check(&rendering_queue, &render_id, fcinfo, 2, &lease);
+	state = lease_check(&rendering_queue, &render_id, token, &lease);
 	if (lease_replays(state, &lease, outcomes, lengthof(outcomes)) || status == RENDER_COMPLETED)
 		check_same_completion(&args, &render_id);
 	else
 	{
-		if (!PG_ARGISNULL(1))
+		if (asset_id != NULL)
 			check_asset(&args);
 		statement_run(&finish_rendering, &args);
 	}
@@ -304,6 +306,8 @@ fail_rendering(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	pg_uuid_t	render_id;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 4);
+	const bool *retryable = optional_bool(fcinfo, 3);
 	JobError	error = {NULL};
 	RenderStatus status;
 	Datum		result;
@@ -314,7 +318,7 @@ fail_rendering(PG_FUNCTION_ARGS)
 	error.message = clip_text(check_text(fcinfo, 2, "p_error_message", 0, PG_INT32_MAX), MAX_REPORT_BYTES);
 
 	status = lock_or_refuse(&render_id);
-	if (lease_fails(&rendering_queue, &render_id, fcinfo, 3, 4, &error) && !has_failed(status))
+	if (lease_fails(&rendering_queue, &render_id, token, retryable, &error) && !has_failed(status))
 		write_failure(&render_id, &error);
 	result = as_jsonb(&render_id);
 	caller_leave(&caller);

@@ -167,11 +167,13 @@ static Statement finish_job = {
 	.direct = finish_job_directly,
 	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, JSONBOID, INT4OID}
 };
+
+/* with the arguments of finish_job; nobody compares manifests */
 static Statement differs_from_finished = {
 	.by_index = true,
-	.text = "SELECT COALESCE($2 <> j.output_url, false) OR COALESCE($3 <> j.cost_credits_final, false)"
+	.text = "SELECT COALESCE($2 <> j.output_url, false) OR COALESCE($4 <> j.cost_credits_final, false)"
 	"  FROM @extschema@.jobs j WHERE j.id = $1",
-	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, INT4OID}
+	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, JSONBOID, INT4OID}
 };
 static Statement end_job = {
 	.by_index = true,
@@ -424,6 +426,8 @@ create_job_steps(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	pg_uuid_t	job_id;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 2);
+	Datum		steps = (Datum) 0;
 	Job			job;
 	Lease		lease;
 	uint64		added;
@@ -431,22 +435,17 @@ create_job_steps(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	if (!PG_ARGISNULL(1))
-		check_step_names(PG_GETARG_DATUM(1));
+	{
+		steps = PG_GETARG_DATUM(1);
+		check_step_names(steps);
+	}
 
 	job_lock_or_refuse(&caller, &job_id, &job);
-	lease_require_work(lease_check(&video_queue, &job_id, fcinfo, 2, &lease), &lease);
-	added = PG_ARGISNULL(1) ? add_default_steps(&job_id) : add_steps(&job_id, PG_GETARG_DATUM(1));
+	lease_require_work(lease_check(&video_queue, &job_id, token, &lease), &lease);
+	added = steps == (Datum) 0 ? add_default_steps(&job_id) : add_steps(&job_id, steps);
 	caller_leave(&caller);
 
 	PG_RETURN_INT32((int32) added);
-}
-
-/* A percentage or NULL. */
-static void
-check_percentage(FunctionCallInfo fcinfo, int argno, const char *name)
-{
-	if (!PG_ARGISNULL(argno))
-		(void) check_int32(fcinfo, argno, name, 0, 100);
 }
 
 pg_noreturn static void
@@ -470,6 +469,7 @@ update_job_step(PG_FUNCTION_ARGS)
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	job_id;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 6);
 	Job			job;
 	Lease		lease;
 	Datum		step;
@@ -478,13 +478,13 @@ update_job_step(PG_FUNCTION_ARGS)
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	check_not_null(fcinfo, 1, "p_step_name");
 	check_word(fcinfo, 2, "p_state", step_state_names, STEP_STATES);
-	check_percentage(fcinfo, 3, "p_progress_pct");
+	(void) check_percentage(fcinfo, 3, "p_progress_pct");
+	for (int i = 0; i < 6; i++)
+		argument_pass(&args, fcinfo, i);
 
 	if (!job_lock(&job_id, &job))
 		refuse_unknown_step(&job_id);
-	lease_require_work(lease_check(&video_queue, &job_id, fcinfo, 6, &lease), &lease);
-	for (int i = 0; i < 6; i++)
-		argument_pass(&args, fcinfo, i);
+	lease_require_work(lease_check(&video_queue, &job_id, token, &lease), &lease);
 	if (statement_run(&update_step, &args) == 0)
 		refuse_unknown_step(&job_id);
 	step = result_row();
@@ -507,6 +507,7 @@ advance_job(PG_FUNCTION_ARGS)
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	job_id;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 4);
 	Job			job;
 	Lease		lease;
 	LeaseState	state;
@@ -516,15 +517,15 @@ advance_job(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	asked = flow_state(&job_flow, check_word(fcinfo, 1, "p_status", job_status_names, JOB_STATUSES));
-	check_percentage(fcinfo, 2, "p_progress");
+	(void) check_percentage(fcinfo, 2, "p_progress");
+	for (int i = 0; i < 4; i++)
+		argument_pass(&args, fcinfo, i);
 
 	job_lock_or_refuse(&caller, &job_id, &job);
-	state = lease_check(&video_queue, &job_id, fcinfo, 4, &lease);
+	state = lease_check(&video_queue, &job_id, token, &lease);
 	if (!lease_replays_end(state, &lease) || !job_has_ended(&job) || job.status != asked)
 	{
 		lease_require_work(state, &lease);
-		for (int i = 0; i < 4; i++)
-			argument_pass(&args, fcinfo, i);
 		statement_run(&update_job, &args);
 	}
 	result = job_as_jsonb(&job_id);
@@ -533,16 +534,11 @@ advance_job(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
-/* A job that is READY already: was it completed like this? */
+/* Raise an error if a job that is READY already was completed differently. */
 static void
-check_same_completion(FunctionCallInfo fcinfo, const pg_uuid_t *job_id)
+check_same_completion(const Arguments *args, const pg_uuid_t *job_id)
 {
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_pass(&args, fcinfo, 0);
-	argument_pass(&args, fcinfo, 1);
-	argument_pass(&args, fcinfo, 3);
-	if (statement_run(&differs_from_finished, &args) > 0 && result_bool(1))
+	if (statement_run(&differs_from_finished, args) > 0 && result_bool(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_STUDIO_CONFLICT),
 				 errmsg("job was completed differently"),
@@ -560,6 +556,7 @@ complete_job(PG_FUNCTION_ARGS)
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	job_id;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 4);
 	Job			job;
 	Lease		lease;
 	LeaseState	state;
@@ -569,17 +566,15 @@ complete_job(PG_FUNCTION_ARGS)
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	if (!PG_ARGISNULL(3))
 		(void) check_int32(fcinfo, 3, "p_final_cost", 0, PG_INT32_MAX);
+	for (int i = 0; i < 4; i++)
+		argument_pass(&args, fcinfo, i);
 
 	job_lock_or_refuse(&caller, &job_id, &job);
-	state = lease_check(&video_queue, &job_id, fcinfo, 4, &lease);
+	state = lease_check(&video_queue, &job_id, token, &lease);
 	if (lease_replays(state, &lease, outcomes, lengthof(outcomes)) || job.status == JOB_READY)
-		check_same_completion(fcinfo, &job_id);
+		check_same_completion(&args, &job_id);
 	else
-	{
-		for (int i = 0; i < 4; i++)
-			argument_pass(&args, fcinfo, i);
 		statement_run(&finish_job, &args);
-	}
 	result = job_as_jsonb(&job_id);
 	caller_leave(&caller);
 
@@ -603,6 +598,8 @@ fail_job(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	pg_uuid_t	job_id;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 5);
+	const bool *retryable = optional_bool(fcinfo, 4);
 	JobError	error = {NULL};
 	Job			job;
 	Datum		result;
@@ -614,7 +611,7 @@ fail_job(PG_FUNCTION_ARGS)
 	error.step = check_text(fcinfo, 3, "p_failed_step", 0, MAX_SHORT_LENGTH);
 
 	job_lock_or_refuse(&caller, &job_id, &job);
-	if (lease_fails(&video_queue, &job_id, fcinfo, 4, 5, &error))
+	if (lease_fails(&video_queue, &job_id, token, retryable, &error))
 		fail_locked_job(&job, &error);
 	result = job_as_jsonb(&job_id);
 	caller_leave(&caller);
@@ -725,6 +722,7 @@ record_asset(PG_FUNCTION_ARGS)
 	Caller		caller;
 	pg_uuid_t	job_id;
 	pg_uuid_t  *asset_id = palloc(sizeof(pg_uuid_t));
+	const pg_uuid_t *token = optional_uuid(fcinfo, 7);
 	Job			job;
 	Lease		lease;
 
@@ -735,13 +733,13 @@ record_asset(PG_FUNCTION_ARGS)
 	check_not_null(fcinfo, 3, "p_storage_path");
 	if (!PG_ARGISNULL(4) && PG_GETARG_INT64(4) < 0)
 		refuse_value("p_size_bytes", "0 or more");
+	for (int i = 0; i < 7; i++)
+		argument_pass(&args, fcinfo, i);
 
 	/* the lock of the job lets two reports of one file find each other */
 	job_lock_or_refuse(&caller, &job_id, &job);
-	lease_require_work(lease_check(&video_queue, &job_id, fcinfo, 7, &lease), &lease);
+	lease_require_work(lease_check(&video_queue, &job_id, token, &lease), &lease);
 	job_touch(&job);
-	for (int i = 0; i < 7; i++)
-		argument_pass(&args, fcinfo, i);
 	if (statement_run(&update_asset, &args) == 0)
 		statement_run(&insert_asset, &args);
 	*asset_id = result_uuid(1);
@@ -760,6 +758,7 @@ log_job(PG_FUNCTION_ARGS)
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	job_id;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 5);
 	Lease		lease;
 	pg_uuid_t  *log_id = palloc(sizeof(pg_uuid_t));
 	Job			job;
@@ -768,35 +767,22 @@ log_job(PG_FUNCTION_ARGS)
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	check_word(fcinfo, 1, "p_level", log_levels, lengthof(log_levels));
 	check_not_null(fcinfo, 2, "p_message");
-
-	/* a line is no work: it may come without a lease, but not with a lost one */
-	if (!PG_ARGISNULL(5))
-	{
-		job_lock_or_refuse(&caller, &job_id, &job);
-		if (lease_check(&video_queue, &job_id, fcinfo, 5, &lease) == LEASE_ENDED)
-			refuse_lease(&job_id);
-	}
 	for (int i = 0; i < 5; i++)
 		argument_pass(&args, fcinfo, i);
+
+	/* a line is no work: it may come without a lease, but not with a lost one */
+	if (token != NULL)
+	{
+		job_lock_or_refuse(&caller, &job_id, &job);
+		if (lease_check(&video_queue, &job_id, token, &lease) == LEASE_ENDED)
+			refuse_lease(&job_id);
+	}
 	if (statement_run(&insert_log, &args) == 0)
 		refuse_unknown(&caller, "job", &job_id);
 	*log_id = result_uuid(1);
 	caller_leave(&caller);
 
 	PG_RETURN_UUID_P(log_id);
-}
-
-/* Whose dashboard? */
-static pg_uuid_t
-dashboard_user(FunctionCallInfo fcinfo, const Caller *caller)
-{
-	pg_uuid_t	user_id;
-
-	if (PG_ARGISNULL(0) && !caller->service)
-		return caller->uid;
-	user_id = check_uuid(fcinfo, 0, "p_user_id");
-	caller_require_self(caller, &user_id);
-	return user_id;
 }
 
 static Datum
@@ -858,7 +844,8 @@ get_dashboard(PG_FUNCTION_ARGS)
 	Datum		result;
 
 	caller_enter_user(&caller);
-	user_id = dashboard_user(fcinfo, &caller);
+	user_id = PG_ARGISNULL(0) && !caller.service ? caller.uid : check_uuid(fcinfo, 0, "p_user_id");
+	caller_require_self(&caller, &user_id);
 	argument_uuid(&args, &user_id);
 	argument_int32(&args, check_int32(fcinfo, 1, "p_limit", 1, MAX_DASHBOARD));
 	projects = statement_read_rows(&select_newest_projects, &args);
