@@ -33,6 +33,7 @@
 #include "queue_rows.h"
 #include "settings.h"
 #include "subtransactions.h"
+#include "system_jobs.h"
 #include "uuids.h"
 
 PG_FUNCTION_INFO_V1(heartbeat_job);
@@ -344,10 +345,7 @@ end_lease_of(const Lease *lease, const char *outcome, const TimestampTz *due_at,
 	argument_text(&args, due_at ? "delayed" : "waiting");
 	argument_time(&args, due_at);
 	argument_int32(&args, counts ? 0 : 1);
-	argument_add(&args, error ? error->details : (Datum) 0, error == NULL || error->details == (Datum) 0);
-	argument_text(&args, error ? error->code : NULL);
-	argument_text(&args, error ? error->message : NULL);
-	argument_text(&args, error ? error->step : NULL);
+	job_error_arguments(&args, error);
 	statement_run(&end_lease, &args);
 }
 
@@ -365,8 +363,7 @@ delay_retry(const Lease *lease, const char *outcome, const JobError *error)
 	TimestampTz due_at = GetCurrentTimestamp() + backoff_us(lease->tries);
 
 	end_lease_of(lease, outcome, &due_at, error);
-	if (lease->system->count_retry)
-		lease->system->count_retry(&lease->job_id);
+	system_job_count_retry(lease->system, &lease->job_id);
 }
 
 /* The error of a job that was cancelled while a worker had it. */
@@ -424,7 +421,7 @@ give_back(const Lease *lease, const char *outcome, const TimestampTz *due_at)
 	if (lease->cancelled)
 	{
 		be_cancelled(lease, &error);
-		lease->system->fail(&lease->job_id, &error);
+		system_job_fail(lease->system, &lease->job_id, &error);
 	}
 	else
 		end_lease_of(lease, outcome, due_at, NULL);
@@ -508,7 +505,7 @@ try_lock_unreadable(const Unreadable *job)
 	Arguments	args = NO_ARGUMENTS;
 	pg_uuid_t	user_id;
 
-	if (!job->system->try_lock(&job->job_id))
+	if (!system_job_try_lock(job->system, &job->job_id))
 		return false;
 	if (job->system->try_lock_payer == NULL)
 		return true;
@@ -531,7 +528,7 @@ fail_unreadable(void *arg)
 
 	if (try_lock_unreadable(job))
 	{
-		job->system->fail(&job->job_id, &error);
+		system_job_fail(job->system, &job->job_id, &error);
 		job->failed = true;
 	}
 	statements_end(outer);
@@ -596,7 +593,7 @@ lock_to_show(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz now)
 	if (!result_isnull(2) && now >= result_int64(2) &&
 		!TimestampDifferenceExceeds(result_int64(2), now, interval))
 		return NULL;
-	return system->try_lock(job_id) ? system : NULL;
+	return system_job_try_lock(system, job_id) ? system : NULL;
 }
 
 static Datum
@@ -674,6 +671,7 @@ snooze_job(PG_FUNCTION_ARGS)
 				token;
 	TimestampTz due_at;
 	const QueueSystem *system;
+	Job			job;
 	Lease		lease;
 	LeaseState	state;
 	bool		delayed;
@@ -686,7 +684,7 @@ snooze_job(PG_FUNCTION_ARGS)
 	system = system_of_lease(&select_leased, &job_id, &token);
 	if (system == NULL)
 		system = system_of_lease(&select_ended, &job_id, &token);
-	if (system == NULL || !system->lock(&job_id))
+	if (system == NULL || !system_job_lock(system, &job_id, &job))
 		refuse_lease(&job_id);
 	state = lease_check(system, &job_id, &token, &lease);
 	if (!lease_replays(state, &lease, outcomes, lengthof(outcomes)))
@@ -735,7 +733,7 @@ collect_lease(HeapTuple row, TupleDesc desc, void *arg)
 static bool
 try_lock(FoundLease *found, LeaseRow *row)
 {
-	return found->lease.system->try_lock(&found->lease.job_id) &&
+	return system_job_try_lock(found->lease.system, &found->lease.job_id) &&
 		lock_row(&try_lock_lease, &found->lease, row) &&
 		row->leased && uuid_equal(&row->token, &found->token);
 }
@@ -818,7 +816,7 @@ take_away(const Lease *lease)
 		be_cancelled(lease, &error);
 	else
 		end_lease_of(lease, "expired", &now, &error);
-	lease->system->fail(&lease->job_id, &error);
+	system_job_fail(lease->system, &lease->job_id, &error);
 }
 
 /* a lease on its way through in_subtransaction() */

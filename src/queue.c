@@ -37,6 +37,7 @@
 #include "queue_rows.h"
 #include "restore.h"
 #include "settings.h"
+#include "system_jobs.h"
 #include "triggers.h"
 #include "uuids.h"
 
@@ -354,10 +355,7 @@ leave(const QueueSystem *system, TupleDesc desc, HeapTuple row, bool succeeded)
 	argument_uuid(&args, &job_id);
 	argument_text(&args, system->name);
 	argument_add(&args, BoolGetDatum(succeeded), false);
-	argument_add(&args, error.details, error.details == (Datum) 0);
-	argument_text(&args, error.code);
-	argument_text(&args, error.message);
-	argument_text(&args, error.step);
+	job_error_arguments(&args, &error);
 	statement_run(&leave_queue, &args);
 }
 

@@ -23,9 +23,9 @@
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
+#include "job_actions.h"
 #include "job_rows.h"
 #include "jobs.h"
-#include "leases.h"
 #include "ledger.h"
 #include "limits.h"
 #include "monitor.h"
@@ -33,7 +33,6 @@
 #include "restore.h"
 #include "settings.h"
 #include "triggers.h"
-#include "uuids.h"
 
 PG_FUNCTION_INFO_V1(default_studio_job);
 PG_FUNCTION_INFO_V1(limit_studio_jobs);
@@ -48,7 +47,6 @@ PG_FUNCTION_INFO_V1(retry_studio_job);
 
 #define MAX_URL_LENGTH 8192
 #define MAX_PROMPT_LENGTH 500000
-#define MAX_REASON_LENGTH 1000
 #define MAX_ERROR_SIZE (256 * 1024)
 
 static const char default_prompt[] =
@@ -132,7 +130,7 @@ static Statement end_studio_job = {
 	"   SET status = 'FAILED', error_details = COALESCE($2, NULLIF(pg_catalog.jsonb_strip_nulls("
 	"         pg_catalog.jsonb_build_object('code', $3, 'message', $4)), '{}'), error_details)"
 	" WHERE job_id = $1",
-	.nargs = 4,.argtypes = {UUIDOID, JSONBOID, TEXTOID, TEXTOID}
+	.nargs = 5,.argtypes = {UUIDOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID}
 };
 static Statement requeue_studio_job = {
 	.by_index = true,
@@ -152,47 +150,6 @@ static Statement select_statistics = {
 						   "j.error_details"),
 	.nargs = 2,.argtypes = {UUIDOID, TIMESTAMPTZOID}
 };
-
-/* a locked studio job */
-typedef struct StudioJob
-{
-	pg_uuid_t	id;
-	pg_uuid_t	user_id;
-	StudioStatus status;
-} StudioJob;
-
-static bool
-lock_of(Statement *statement, const pg_uuid_t *job_id, const pg_uuid_t *user_id, StudioJob *job)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_uuid(&args, job_id);
-	argument_uuid(&args, user_id);
-	if (statement_run(statement, &args) == 0)
-		return false;
-	job->id = *job_id;
-	job->user_id = result_uuid(1);
-	job->status = flow_state(&studio_flow, result_text(2));
-	return true;
-}
-
-/* A user does not wait for the lock of a foreign job. */
-static void
-lock_or_refuse(const Caller *caller, const pg_uuid_t *job_id, StudioJob *job)
-{
-	if (!lock_of(&lock_studio_job, job_id, caller->service ? NULL : &caller->uid, job))
-		refuse_unknown(caller, "studio job", job_id);
-}
-
-static Datum
-as_jsonb(const pg_uuid_t *job_id)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_uuid(&args, job_id);
-	statement_run(&select_studio_job, &args);
-	return result_row();
-}
 
 /* ------------------------------------------------------------------------
  * What binds users who write by plain SQL
@@ -342,15 +299,14 @@ static Datum
 write_step(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token, Statement *statement, Datum made)
 {
 	Arguments	args = NO_ARGUMENTS;
-	StudioJob	job;
-	Lease		lease;
+	Job			job;
 
-	lock_or_refuse(caller, job_id, &job);
-	lease_require_work(lease_check(&refinement_queue, job_id, token, &lease), &lease);
+	system_job_lock_or_refuse(&refinement_queue, caller, job_id, &job);
+	job_require_work(&refinement_queue, &job, token);
 	argument_uuid(&args, job_id);
 	argument_add(&args, made, false);
 	statement_run(statement, &args);
-	return as_jsonb(job_id);
+	return system_job_as_jsonb(&refinement_queue, job_id);
 }
 
 /*
@@ -364,10 +320,8 @@ update_studio_job_status(PG_FUNCTION_ARGS)
 	Caller		caller;
 	pg_uuid_t	job_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 2);
-	StudioJob	job;
+	Job			job;
 	StudioStatus asked;
-	Lease		lease;
-	LeaseState	state;
 	Datum		result;
 
 	caller_enter_service(&caller);
@@ -376,14 +330,10 @@ update_studio_job_status(PG_FUNCTION_ARGS)
 	argument_pass(&args, fcinfo, 0);
 	argument_pass(&args, fcinfo, 1);
 
-	lock_or_refuse(&caller, &job_id, &job);
-	state = lease_check(&refinement_queue, &job_id, token, &lease);
-	if (!lease_replays_end(state, &lease) || !flow_is_terminal(&studio_flow, job.status) || job.status != asked)
-	{
-		lease_require_work(state, &lease);
+	system_job_lock_or_refuse(&refinement_queue, &caller, &job_id, &job);
+	if (!job_has_moved(&refinement_queue, &job, token, asked))
 		statement_run(&move_studio_job, &args);
-	}
-	result = as_jsonb(&job_id);
+	result = system_job_as_jsonb(&refinement_queue, &job_id);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -436,10 +386,7 @@ static void
 check_same_text(const Arguments *args, const pg_uuid_t *job_id)
 {
 	if (statement_run(&is_same_text, args) == 0 || !result_bool(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_STUDIO_CONFLICT),
-				 errmsg("job was completed differently"),
-				 errdetail("Job %s.", uuid_text(job_id))));
+		refuse_completed_differently(job_id);
 }
 
 /*
@@ -449,14 +396,12 @@ check_same_text(const Arguments *args, const pg_uuid_t *job_id)
 Datum
 store_refined_text(PG_FUNCTION_ARGS)
 {
-	static const char *const outcomes[] = {"completed"};
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	job_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 3);
-	StudioJob	job;
-	Lease		lease;
-	LeaseState	state;
+	Job			job;
+	bool		completed;
 	Datum		result;
 
 	caller_enter_service(&caller);
@@ -465,29 +410,17 @@ store_refined_text(PG_FUNCTION_ARGS)
 	argument_pass(&args, fcinfo, 0);
 	argument_pass(&args, fcinfo, 1);
 
-	lock_or_refuse(&caller, &job_id, &job);
-	state = lease_check(&refinement_queue, &job_id, token, &lease);
+	system_job_lock_or_refuse(&refinement_queue, &caller, &job_id, &job);
+	completed = job_was_completed(&refinement_queue, &job, token);
 	argument_text(&args, check_optional_text(fcinfo, 2, "p_model_version", MAX_SHORT_LENGTH));
-	if (lease_replays(state, &lease, outcomes, lengthof(outcomes)) || job.status == STUDIO_COMPLETE)
+	if (completed)
 		check_same_text(&args, &job_id);
 	else
 		statement_run(&write_refined_text, &args);
-	result = as_jsonb(&job_id);
+	result = system_job_as_jsonb(&refinement_queue, &job_id);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
-}
-
-static void
-write_failure(const pg_uuid_t *job_id, const JobError *error)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_uuid(&args, job_id);
-	argument_add(&args, error->details, error->details == (Datum) 0);
-	argument_text(&args, error->code);
-	argument_text(&args, error->message);
-	statement_run(&end_studio_job, &args);
 }
 
 /*
@@ -515,7 +448,6 @@ fail_studio_job(PG_FUNCTION_ARGS)
 	const pg_uuid_t *token = optional_uuid(fcinfo, 3);
 	const bool *retryable = optional_bool(fcinfo, 2);
 	JobError	error = {NULL};
-	StudioJob	job;
 	Datum		result;
 
 	caller_enter_service(&caller);
@@ -523,10 +455,7 @@ fail_studio_job(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(1))
 		error.details = check_error(PG_GETARG_DATUM(1));
 
-	lock_or_refuse(&caller, &job_id, &job);
-	if (lease_fails(&refinement_queue, &job_id, token, retryable, &error) && job.status != STUDIO_FAILED)
-		write_failure(&job_id, &error);
-	result = as_jsonb(&job_id);
+	result = job_fail(&refinement_queue, &caller, &job_id, token, retryable, &error);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -540,24 +469,14 @@ cancel_studio_job(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	pg_uuid_t	job_id;
-	JobError	error = {.code = ERROR_CANCELLED};
-	StudioJob	job;
-	bool		cancelling;
+	char	   *reason;
 	Datum		result;
 
 	caller_enter_user(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
-	error.message = check_text(fcinfo, 1, "p_reason", 0, MAX_REASON_LENGTH);
+	reason = check_text(fcinfo, 1, "p_reason", 0, MAX_REASON_LENGTH);
 
-	lock_or_refuse(&caller, &job_id, &job);
-	if (job.status == STUDIO_COMPLETE)
-		workflow_refuse(&studio_flow, job.status, STUDIO_FAILED);
-	cancelling = lease_request_cancel(&refinement_queue, &job_id, error.message);
-	if (!cancelling && job.status != STUDIO_FAILED)
-		write_failure(&job_id, &error);
-	result = as_jsonb(&job_id);
-	if (cancelling)
-		result = lease_mark_cancelling(result);
+	result = job_cancel(&refinement_queue, &caller, &job_id, reason);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -577,15 +496,6 @@ keep_owner(const pg_uuid_t *job_id)
 	(void) user_keep(&user_id);
 }
 
-static void
-requeue(void *job_id)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_uuid(&args, job_id);
-	statement_run(&requeue_studio_job, &args);
-}
-
 /*
  * retry_studio_job(p_job_id uuid) returns jsonb
  */
@@ -594,7 +504,7 @@ retry_studio_job(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	pg_uuid_t	job_id;
-	StudioJob	job;
+	Job			job;
 	Datum		result;
 
 	caller_enter_user(&caller);
@@ -604,15 +514,13 @@ retry_studio_job(PG_FUNCTION_ARGS)
 		keep_owner(&job_id);
 	else
 		(void) user_keep(&caller.uid);
-	lock_or_refuse(&caller, &job_id, &job);
-	if (job.status != STUDIO_NEW && job.status != STUDIO_FAILED)
-		workflow_refuse(&studio_flow, job.status, STUDIO_NEW);
-	if (job.status == STUDIO_FAILED)
+	system_job_lock_or_refuse(&refinement_queue, &caller, &job_id, &job);
+	if (job_needs_retry(&refinement_queue, &job))
 	{
-		workflow_retry(uuid_text(&job_id), requeue, &job_id);
+		job_requeue(&job, &requeue_studio_job);
 		check_active(&job.user_id);
 	}
-	result = as_jsonb(&job_id);
+	result = system_job_as_jsonb(&refinement_queue, &job_id);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -621,31 +529,6 @@ retry_studio_job(PG_FUNCTION_ARGS)
 /* ------------------------------------------------------------------------
  * What the queue wants to know
  * ------------------------------------------------------------------------ */
-
-static bool
-lock_for_queue(const pg_uuid_t *job_id)
-{
-	StudioJob	job;
-
-	return lock_of(&lock_studio_job, job_id, NULL, &job);
-}
-
-static bool
-try_lock_for_queue(const pg_uuid_t *job_id)
-{
-	StudioJob	job;
-
-	return lock_of(&try_lock_studio_job, job_id, NULL, &job);
-}
-
-static void
-count_retry(const pg_uuid_t *job_id)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_uuid(&args, job_id);
-	statement_run(&count_studio_retry, &args);
-}
 
 static void
 read_error(TupleDesc desc, HeapTuple row, JobError *error)
@@ -662,11 +545,14 @@ const QueueSystem refinement_queue = {
 	.flow = &studio_flow,
 	.first_open = STUDIO_NEW,
 	.succeeded = STUDIO_COMPLETE,
-	.lock = lock_for_queue,
-	.try_lock = try_lock_for_queue,
-	.fail = write_failure,
-	.count_retry = count_retry,
-	.read_error = read_error,
+	.failed = STUDIO_FAILED,
+	.cancelled = STUDIO_FAILED,
+	.noun = "studio job",
+	.lock_job = &lock_studio_job,
+	.try_lock_job = &try_lock_studio_job,
 	.select_job = &select_studio_job,
+	.fail_job = &end_studio_job,
+	.count_retry = &count_studio_retry,
+	.read_error = read_error,
 	.statistics = &select_statistics
 };

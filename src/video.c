@@ -25,6 +25,7 @@
 #include "checks.h"
 #include "errors.h"
 #include "holds.h"
+#include "job_actions.h"
 #include "job_rows.h"
 #include "jobs.h"
 #include "leases.h"
@@ -34,11 +35,9 @@
 #include "monitor.h"
 #include "queue.h"
 #include "restore.h"
-#include "settings.h"
 #include "statements.h"
 #include "triggers.h"
 #include "uuids.h"
-#include "workflow.h"
 
 PG_FUNCTION_INFO_V1(lock_jobs_of_project);
 PG_FUNCTION_INFO_V1(create_job);
@@ -53,7 +52,6 @@ PG_FUNCTION_INFO_V1(record_asset);
 PG_FUNCTION_INFO_V1(log_job);
 PG_FUNCTION_INFO_V1(get_dashboard);
 
-#define MAX_REASON_LENGTH 1000
 #define MAX_DASHBOARD 100
 
 static const char *const asset_types[] = {"video", "audio", "image", "captions", "manifest", "zip"};
@@ -178,9 +176,9 @@ static Statement differs_from_finished = {
 static Statement end_job = {
 	.by_index = true,
 	.text = "UPDATE @extschema@.jobs"
-	"   SET status = 'FAILED', error_code = $2, error_message = $3, failed_step = $4"
+	"   SET status = 'FAILED', error_code = $3, error_message = $4, failed_step = $5"
 	" WHERE id = $1",
-	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, TEXTOID, TEXTOID}
+	.nargs = 5,.argtypes = {UUIDOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID}
 };
 static Statement requeue_job = {
 	.by_index = true,
@@ -246,29 +244,6 @@ static Statement select_statistics = {
 						   FAILURE_TEXTS(", 'step', " FAILURE_TEXT("j.failed_step"))),
 	.nargs = 2,.argtypes = {UUIDOID, TIMESTAMPTZOID}
 };
-
-static Datum
-job_as_jsonb(const pg_uuid_t *job_id)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_uuid(&args, job_id);
-	statement_run(&select_job, &args);
-	return result_row();
-}
-
-/* Write what made a job fail. */
-static void
-write_failure(const pg_uuid_t *job_id, const JobError *error)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_uuid(&args, job_id);
-	argument_text(&args, error->code);
-	argument_text(&args, error->message);
-	argument_text(&args, error->step);
-	statement_run(&end_job, &args);
-}
 
 /*
  * lock_jobs_of_project() returns trigger: BEFORE DELETE on projects.  A user
@@ -429,7 +404,6 @@ create_job_steps(PG_FUNCTION_ARGS)
 	const pg_uuid_t *token = optional_uuid(fcinfo, 2);
 	Datum		steps = (Datum) 0;
 	Job			job;
-	Lease		lease;
 	uint64		added;
 
 	caller_enter_service(&caller);
@@ -441,7 +415,7 @@ create_job_steps(PG_FUNCTION_ARGS)
 	}
 
 	job_lock_or_refuse(&caller, &job_id, &job);
-	lease_require_work(lease_check(&video_queue, &job_id, token, &lease), &lease);
+	job_require_work(&video_queue, &job, token);
 	added = steps == (Datum) 0 ? add_default_steps(&job_id) : add_steps(&job_id, steps);
 	caller_leave(&caller);
 
@@ -471,7 +445,6 @@ update_job_step(PG_FUNCTION_ARGS)
 	pg_uuid_t	job_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 6);
 	Job			job;
-	Lease		lease;
 	Datum		step;
 
 	caller_enter_service(&caller);
@@ -484,7 +457,7 @@ update_job_step(PG_FUNCTION_ARGS)
 
 	if (!job_lock(&job_id, &job))
 		refuse_unknown_step(&job_id);
-	lease_require_work(lease_check(&video_queue, &job_id, token, &lease), &lease);
+	job_require_work(&video_queue, &job, token);
 	if (statement_run(&update_step, &args) == 0)
 		refuse_unknown_step(&job_id);
 	step = result_row();
@@ -509,8 +482,6 @@ advance_job(PG_FUNCTION_ARGS)
 	pg_uuid_t	job_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 4);
 	Job			job;
-	Lease		lease;
-	LeaseState	state;
 	JobStatus	asked;
 	Datum		result;
 
@@ -522,13 +493,9 @@ advance_job(PG_FUNCTION_ARGS)
 		argument_pass(&args, fcinfo, i);
 
 	job_lock_or_refuse(&caller, &job_id, &job);
-	state = lease_check(&video_queue, &job_id, token, &lease);
-	if (!lease_replays_end(state, &lease) || !job_has_ended(&job) || job.status != asked)
-	{
-		lease_require_work(state, &lease);
+	if (!job_has_moved(&video_queue, &job, token, asked))
 		statement_run(&update_job, &args);
-	}
-	result = job_as_jsonb(&job_id);
+	result = system_job_as_jsonb(&video_queue, &job_id);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -539,10 +506,7 @@ static void
 check_same_completion(const Arguments *args, const pg_uuid_t *job_id)
 {
 	if (statement_run(&differs_from_finished, args) > 0 && result_bool(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_STUDIO_CONFLICT),
-				 errmsg("job was completed differently"),
-				 errdetail("Job %s.", uuid_text(job_id))));
+		refuse_completed_differently(job_id);
 }
 
 /*
@@ -552,14 +516,11 @@ check_same_completion(const Arguments *args, const pg_uuid_t *job_id)
 Datum
 complete_job(PG_FUNCTION_ARGS)
 {
-	static const char *const outcomes[] = {"completed"};
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	job_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 4);
 	Job			job;
-	Lease		lease;
-	LeaseState	state;
 	Datum		result;
 
 	caller_enter_service(&caller);
@@ -570,23 +531,14 @@ complete_job(PG_FUNCTION_ARGS)
 		argument_pass(&args, fcinfo, i);
 
 	job_lock_or_refuse(&caller, &job_id, &job);
-	state = lease_check(&video_queue, &job_id, token, &lease);
-	if (lease_replays(state, &lease, outcomes, lengthof(outcomes)) || job.status == JOB_READY)
+	if (job_was_completed(&video_queue, &job, token))
 		check_same_completion(&args, &job_id);
 	else
 		statement_run(&finish_job, &args);
-	result = job_as_jsonb(&job_id);
+	result = system_job_as_jsonb(&video_queue, &job_id);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
-}
-
-/* End a locked job that has not failed yet; the first error stays. */
-static void
-fail_locked_job(const Job *job, const JobError *error)
-{
-	if (job->status != JOB_FAILED)
-		write_failure(&job->id, error);
 }
 
 /*
@@ -601,7 +553,6 @@ fail_job(PG_FUNCTION_ARGS)
 	const pg_uuid_t *token = optional_uuid(fcinfo, 5);
 	const bool *retryable = optional_bool(fcinfo, 4);
 	JobError	error = {NULL};
-	Job			job;
 	Datum		result;
 
 	caller_enter_service(&caller);
@@ -610,10 +561,7 @@ fail_job(PG_FUNCTION_ARGS)
 	error.message = clip_text(check_text(fcinfo, 2, "p_error_message", 0, PG_INT32_MAX), MAX_REPORT_BYTES);
 	error.step = check_text(fcinfo, 3, "p_failed_step", 0, MAX_SHORT_LENGTH);
 
-	job_lock_or_refuse(&caller, &job_id, &job);
-	if (lease_fails(&video_queue, &job_id, token, retryable, &error))
-		fail_locked_job(&job, &error);
-	result = job_as_jsonb(&job_id);
+	result = job_fail(&video_queue, &caller, &job_id, token, retryable, &error);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -627,58 +575,30 @@ cancel_job(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	pg_uuid_t	job_id;
-	JobError	error = {.code = ERROR_CANCELLED};
-	Job			job;
-	bool		cancelling;
+	char	   *reason;
 	Datum		result;
 
 	caller_enter_user(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
-	error.message = check_text(fcinfo, 1, "p_reason", 0, MAX_REASON_LENGTH);
+	reason = check_text(fcinfo, 1, "p_reason", 0, MAX_REASON_LENGTH);
 
-	job_lock_or_refuse(&caller, &job_id, &job);
-	if (job.status == JOB_READY)
-		workflow_refuse(&job_flow, job.status, JOB_FAILED);
-	cancelling = lease_request_cancel(&video_queue, &job_id, error.message);
-	if (!cancelling)
-		fail_locked_job(&job, &error);
-	result = job_as_jsonb(&job_id);
-	if (cancelling)
-		result = lease_mark_cancelling(result);
+	result = job_cancel(&video_queue, &caller, &job_id, reason);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
 }
 
-/* a failed job on its way back into the queue, with the price of its last hold */
-typedef struct Requeued
-{
-	const Job  *job;
-	int32		price;
-} Requeued;
-
-/* Queue a failed job and start its steps over. */
-static void
-requeue(void *arg)
-{
-	Requeued   *requeued = arg;
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_uuid(&args, &requeued->job->id);
-	statement_run(&requeue_job, &args);
-	requeued->price = result_int32(1);
-	statement_run(&restart_steps, &args);
-}
-
-/* The same; returns what the new attempt costs. */
+/* Queue a failed job and start its steps over; returns what the new attempt costs. */
 static int32
-requeue_at_price(const Job *job)
+requeue(const Job *job)
 {
-	Requeued	requeued = {.job = job};
+	int32		price;
 
-	workflow_retry(uuid_text(&job->id), requeue, &requeued);
+	job_requeue(job, &requeue_job);
+	price = result_int32(1);
+	job_requeue(job, &restart_steps);
 	/* the column can be edited; what was taken last time cannot */
-	return Max(requeued.price, hold_last_taken(&job->id, &job->user_id));
+	return Max(price, hold_last_taken(&job->id, &job->user_id));
 }
 
 /*
@@ -696,11 +616,9 @@ retry_job(PG_FUNCTION_ARGS)
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 
 	job_lock_or_refuse(&caller, &job_id, &job);
-	if (job.status != JOB_QUEUED && job.status != JOB_FAILED)
-		workflow_refuse(&job_flow, job.status, JOB_QUEUED);
-	if (job.status == JOB_FAILED)
-		pay_for_job(&job.user_id, &job_id, requeue_at_price(&job));
-	result = job_as_jsonb(&job_id);
+	if (job_needs_retry(&video_queue, &job))
+		pay_for_job(&job.user_id, &job_id, requeue(&job));
+	result = system_job_as_jsonb(&video_queue, &job_id);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -724,7 +642,6 @@ record_asset(PG_FUNCTION_ARGS)
 	pg_uuid_t  *asset_id = palloc(sizeof(pg_uuid_t));
 	const pg_uuid_t *token = optional_uuid(fcinfo, 7);
 	Job			job;
-	Lease		lease;
 
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
@@ -738,7 +655,7 @@ record_asset(PG_FUNCTION_ARGS)
 
 	/* the lock of the job lets two reports of one file find each other */
 	job_lock_or_refuse(&caller, &job_id, &job);
-	lease_require_work(lease_check(&video_queue, &job_id, token, &lease), &lease);
+	job_require_work(&video_queue, &job, token);
 	job_touch(&job);
 	if (statement_run(&update_asset, &args) == 0)
 		statement_run(&insert_asset, &args);
@@ -865,22 +782,6 @@ get_dashboard(PG_FUNCTION_ARGS)
  * What the queue wants to know
  * ------------------------------------------------------------------------ */
 
-static bool
-lock_for_queue(const pg_uuid_t *job_id)
-{
-	Job			job;
-
-	return job_lock(job_id, &job);
-}
-
-static bool
-try_lock_for_queue(const pg_uuid_t *job_id)
-{
-	Job			job;
-
-	return job_try_lock(job_id, &job);
-}
-
 /* A user without an account holds no credits. */
 static bool
 try_lock_payer(const pg_uuid_t *user_id)
@@ -912,12 +813,15 @@ const QueueSystem video_queue = {
 	.flow = &job_flow,
 	.first_open = JOB_QUEUED,
 	.succeeded = JOB_READY,
-	.lock = lock_for_queue,
-	.try_lock = try_lock_for_queue,
+	.failed = JOB_FAILED,
+	.cancelled = JOB_FAILED,
+	.noun = "job",
+	.lock_job = &job_lock_statement,
+	.try_lock_job = &job_try_lock_statement,
+	.select_job = &select_job,
+	.fail_job = &end_job,
 	.try_lock_payer = try_lock_payer,
-	.fail = write_failure,
 	.show_progress = show_progress,
 	.read_error = read_error,
-	.select_job = &select_job,
 	.statistics = &select_statistics
 };
