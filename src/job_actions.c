@@ -4,8 +4,8 @@
  *	  cancel and retry it.  A system has functions of its own, which check
  *	  arguments and the rights of the caller.
  *
- * Pitfall: a worker whose answer was lost asks again.  It gets the same answer,
- * and nothing is written the second time.
+ * Pitfall: a worker whose answer was lost repeats its call.  It gets the same
+ * answer, and nothing is written the second time.
  *
  * Lock order: job, its row in the queue, then the account.
  */
@@ -30,8 +30,8 @@ job_require_work(const QueueSystem *system, const Job *job, const pg_uuid_t *tok
 }
 
 /*
- * Return true if a locked job is in a status already that ended the lease of
- * the caller; otherwise raise an error unless the caller may move the job.
+ * Return true if an earlier call with this lease has ended a locked job with this
+ * status; otherwise raise an error unless the caller may move the job.
  */
 bool
 job_has_moved(const QueueSystem *system, const Job *job, const pg_uuid_t *token, int status)
@@ -123,7 +123,7 @@ job_needs_retry(const QueueSystem *system, const Job *job)
 	return job->status == system->failed;
 }
 
-/* a statement on its way through workflow_retry() */
+/* the argument of run_requeue() */
 typedef struct Requeueing
 {
 	const Job  *job;

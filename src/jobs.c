@@ -75,7 +75,7 @@ job_lock(const pg_uuid_t *job_id, Job *job)
 }
 
 /*
- * Lock a job unless somebody has it.
+ * Lock a job; false when there is none, or when it is locked.
  */
 bool
 job_try_lock(const pg_uuid_t *job_id, Job *job)
@@ -122,9 +122,9 @@ active_jobs_limited(void)
 }
 
 /*
- * Has the user too many jobs?  The statement counts those that have not ended.
- * Call it with the account locked, so that two jobs made at the same time count
- * each other.
+ * Raise an error if the user has too many jobs.  The statement counts those that
+ * have not ended.  Call it with the account locked, so that two jobs made at the
+ * same time count each other.
  */
 void
 check_active_jobs(Statement *count, const pg_uuid_t *user_id)

@@ -1,15 +1,15 @@
 /*
  * leases.c
- *	  The leases of workers: checked at every write, prolonged, given back,
- *	  taken away when they expire; and what came of each of them.
+ *	  The leases of workers: checked at every write, extended, released,
+ *	  reaped when they have expired; and the outcome of each of them.
  *
  * Pitfall: a lease ends at expires_at by clock_timestamp(), not by the time of
- * a transaction, and whether or not somebody else has the job by now.  A
+ * a transaction, whether or not another worker has the job by now.  A
  * worker that lost its lease must stop: it gets PT409 and changes nothing.
  *
  * Pitfall: no index has expires_at, so that a heartbeat writes one row and no
  * index.  Leases are found by due_at, which is never later than expires_at; a
- * lease that was prolonged since gets its due_at when it is looked at.
+ * lease that was extended since gets its due_at when the reaper finds it.
  *
  * Lock order: job, then its row in the queue, then the account.  What goes
  * through many jobs waits for none of them.
@@ -79,7 +79,7 @@ static Statement select_leased = {
  * expires_at is compared before waiting for the row, and again after it: OFFSET
  * keeps the second condition from being moved into the subquery.
  */
-static Statement prolong_lease = {
+static Statement extend_lease = {
 	.by_index = true,
 	.text = "UPDATE studio_engine.queue q"
 	"   SET expires_at = $3, due_at = LEAST(q.due_at, $3), shown_at = COALESCE($4, q.shown_at)"
@@ -189,7 +189,7 @@ typedef struct LeaseRow
 	TimestampTz expires_at;
 } LeaseRow;
 
-/* Lock the row of a job in the queue; false when it has none, or is locked. */
+/* Lock the row of a job in the queue; false if it has none, or if SKIP LOCKED skips it. */
 static bool
 lock_row(Statement *statement, Lease *lease, LeaseRow *row)
 {
@@ -206,7 +206,7 @@ lock_row(Statement *statement, Lease *lease, LeaseRow *row)
 		row->token = result_uuid(2);
 		row->expires_at = result_int64(3);
 	}
-	lease->tries = result_int32(4);
+	lease->attempts = result_int32(4);
 	lease->cancelled = result_bool(5);
 	lease->reason = result_text(6);
 	return true;
@@ -218,7 +218,7 @@ is_alive(const LeaseRow *row)
 	return row->leased && row->expires_at > GetCurrentTimestamp();
 }
 
-/* What came of a lease that is over; refuses one that was taken away. */
+/* Return the outcome of an ended lease; raise an error if it was reaped. */
 static char *
 outcome_of(const pg_uuid_t *job_id, const pg_uuid_t *token)
 {
@@ -268,8 +268,7 @@ lease_check(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t 
 }
 
 /*
- * Refuse to go on with a lease that is over, or with a job that somebody wants
- * to be cancelled.
+ * Raise an error if the lease has ended, or if its job is to be cancelled.
  */
 void
 lease_require_work(LeaseState state, const Lease *lease)
@@ -285,8 +284,8 @@ lease_require_work(LeaseState state, const Lease *lease)
 }
 
 /*
- * Is the same asked again that ended the lease?  Refuses when it ended in
- * another way.
+ * Return true if the call repeats the one that ended the lease, with one of
+ * these outcomes; raise an error if the lease ended with another one.
  */
 bool
 lease_replays(LeaseState state, const Lease *lease, const char *const *outcomes, int noutcomes)
@@ -302,8 +301,8 @@ lease_replays(LeaseState state, const Lease *lease, const char *const *outcomes,
 }
 
 /*
- * May a status be asked for again that ended the lease?  Refuses when the lease
- * ended otherwise.
+ * Return true if the lease ended because its job did, so that the status may be
+ * asked for again; raise an error if the lease ended with another outcome.
  */
 bool
 lease_replays_end(LeaseState state, const Lease *lease)
@@ -318,16 +317,16 @@ lease_replays_end(LeaseState state, const Lease *lease)
  * ------------------------------------------------------------------------ */
 
 /*
- * How long to wait before the next try: anything up to the base doubled with
- * every try, but not above the cap, so that jobs that failed together do not
- * come back together.
+ * How long to wait before the next attempt, with full jitter: anything up to the
+ * base doubled with every attempt, but not above the cap, so that jobs that
+ * failed together do not come back together.
  */
 static int64
-backoff_us(int32 tries)
+backoff_us(int32 attempts)
 {
 	double		base = setting_int32("retry_base_seconds", 5);
 	double		cap = setting_int32("retry_cap_seconds", 3600);
-	double		delay = base * ldexp(1.0, Min(tries - 1, 62));
+	double		delay = base * ldexp(1.0, Min(attempts - 1, 62));
 
 	return (int64) (pg_prng_double(&pg_global_prng_state) * Min(delay, cap) * USECS_PER_SEC);
 }
@@ -350,32 +349,32 @@ end_lease_of(const Lease *lease, const char *outcome, const TimestampTz *due_at,
 }
 
 static bool
-has_tries_left(const Lease *lease)
+has_attempts_left(const Lease *lease)
 {
 	int32		limit = setting_int32("max_attempts", 3);
 
-	return limit == 0 || lease->tries < limit;
+	return limit == 0 || lease->attempts < limit;
 }
 
 static void
 delay_retry(const Lease *lease, const char *outcome, const JobError *error)
 {
-	TimestampTz due_at = GetCurrentTimestamp() + backoff_us(lease->tries);
+	TimestampTz due_at = GetCurrentTimestamp() + backoff_us(lease->attempts);
 
 	end_lease_of(lease, outcome, &due_at, error);
 	system_job_count_retry(lease->system, &lease->job_id);
 }
 
-/* The error of a job that was cancelled while a worker had it. */
+/* Set the error to that of a job which was cancelled while a worker had it. */
 static void
-be_cancelled(const Lease *lease, JobError *error)
+set_cancelled(const Lease *lease, JobError *error)
 {
 	memset(error, 0, sizeof(JobError));
 	error->code = ERROR_CANCELLED;
 	error->message = lease->reason;
 }
 
-/* Only a worker with a lease may ask for another try. */
+/* Only a worker with a lease may ask for another attempt. */
 static void
 check_retryable(const bool *retryable, LeaseState state)
 {
@@ -388,7 +387,7 @@ check_retryable(const bool *retryable, LeaseState state)
 /*
  * A worker, or an orchestrator without a lease, reports a failure.  Return true
  * if the job has failed with it, and *error is what to write; false if it will
- * be tried again, or if the same was reported before.  The two arguments are
+ * be retried, or if this failure was reported before.  The two arguments are
  * NULL for SQL NULLs.  Call it with the job locked.
  */
 bool
@@ -403,8 +402,8 @@ lease_fails(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t 
 	if (lease_replays(state, &lease, outcomes, lengthof(outcomes)))
 		return false;
 	if (state == LEASE_HELD && lease.cancelled)
-		be_cancelled(&lease, error);
-	else if (*retryable && has_tries_left(&lease))
+		set_cancelled(&lease, error);
+	else if (*retryable && has_attempts_left(&lease))
 	{
 		delay_retry(&lease, "retried", error);
 		return false;
@@ -412,15 +411,15 @@ lease_fails(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t 
 	return true;
 }
 
-/* Give a job back, as if it had not been claimed. */
+/* Return a job to the queue, as if it had not been claimed. */
 static void
-give_back(const Lease *lease, const char *outcome, const TimestampTz *due_at)
+release_lease(const Lease *lease, const char *outcome, const TimestampTz *due_at)
 {
 	JobError	error;
 
 	if (lease->cancelled)
 	{
-		be_cancelled(lease, &error);
+		set_cancelled(lease, &error);
 		system_job_fail(lease->system, &lease->job_id, &error);
 	}
 	else
@@ -428,8 +427,9 @@ give_back(const Lease *lease, const char *outcome, const TimestampTz *due_at)
 }
 
 /*
- * Has a worker a lease, be it an expired one that nobody took away?  The answer
- * holds until the transaction ends.  Call it with the job locked.
+ * Return true if a worker has a lease of the job, be it an expired one that was
+ * not reaped.  This stays so until the transaction ends.  Call it with the job
+ * locked.
  */
 bool
 lease_is_out(const QueueSystem *system, const pg_uuid_t *job_id)
@@ -441,7 +441,7 @@ lease_is_out(const QueueSystem *system, const pg_uuid_t *job_id)
 }
 
 /*
- * Ask the worker that has a job to stop; false when nobody has it.  Call it
+ * Ask the worker that has a job to stop; false if no worker has it.  Call it
  * with the job locked.
  */
 bool
@@ -461,8 +461,8 @@ lease_request_cancel(const QueueSystem *system, const pg_uuid_t *job_id, const c
 }
 
 /*
- * The row of a job that a worker was asked to give up, as an answer that
- * outlives caller_leave().
+ * The row of a job whose worker was asked to stop, as a result that outlives
+ * caller_leave().
  */
 Datum
 lease_mark_cancelling(Datum job)
@@ -478,7 +478,7 @@ lease_mark_cancelling(Datum job)
  * ------------------------------------------------------------------------ */
 
 /*
- * A lease that this transaction has just made was never there.
+ * Undo a lease that this transaction has just made, as if it had not been.
  */
 void
 lease_undo(const QueueSystem *system, const pg_uuid_t *job_id)
@@ -490,7 +490,7 @@ lease_undo(const QueueSystem *system, const pg_uuid_t *job_id)
 	statement_run(&undo_lease, &args);
 }
 
-/* a job on its way through in_subtransaction() */
+/* the argument of fail_unreadable() */
 typedef struct Unreadable
 {
 	const QueueSystem *system;
@@ -498,7 +498,10 @@ typedef struct Unreadable
 	bool		failed;
 } Unreadable;
 
-/* May it be ended without waiting?  Its row in the queue is locked already. */
+/*
+ * Lock what ending the job takes, without waiting; false if something is locked
+ * already.  The row in the queue is locked by us.
+ */
 static bool
 try_lock_unreadable(const Unreadable *job)
 {
@@ -535,8 +538,8 @@ fail_unreadable(void *arg)
 }
 
 /*
- * Fail a job that this transaction has just claimed and cannot show.  Where that
- * is not possible now, the job is left for a while.
+ * Fail a job that this transaction has just claimed and cannot show.  If that
+ * is not possible now, its row in the queue is delayed for a minute.
  */
 void
 lease_fail_unreadable(const QueueSystem *system, const pg_uuid_t *job_id)
@@ -557,7 +560,7 @@ lease_fail_unreadable(const QueueSystem *system, const pg_uuid_t *job_id)
 }
 
 /* ------------------------------------------------------------------------
- * Functions of workers
+ * Functions for workers
  * ------------------------------------------------------------------------ */
 
 /*
@@ -577,8 +580,8 @@ system_of_lease(Statement *statement, const pg_uuid_t *job_id, const pg_uuid_t *
 }
 
 /*
- * The system into whose row progress may be written now; NULL when it is too
- * early, or somebody is at that row.  Locks the job.
+ * Lock a job to write its progress, and return its system; NULL if progress was
+ * written too recently, or if the row is locked.
  */
 static const QueueSystem *
 lock_to_show(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz now)
@@ -597,7 +600,7 @@ lock_to_show(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz now)
 }
 
 static Datum
-prolong(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz expires_at, const TimestampTz *shown_at)
+extend(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz expires_at, const TimestampTz *shown_at)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -605,7 +608,7 @@ prolong(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz expires_at,
 	argument_uuid(&args, token);
 	argument_time(&args, &expires_at);
 	argument_time(&args, shown_at);
-	if (statement_run(&prolong_lease, &args) == 0)
+	if (statement_run(&extend_lease, &args) == 0)
 		refuse_lease(job_id);
 	return result_jsonb(1);
 }
@@ -636,7 +639,7 @@ heartbeat_job(PG_FUNCTION_ARGS)
 
 	if (progress != NULL || message != NULL)
 		show = lock_to_show(&job_id, &token, now);
-	result = prolong(&job_id, &token, expires_at, show ? &now : NULL);
+	result = extend(&job_id, &token, expires_at, show ? &now : NULL);
 	if (show)
 		show->show_progress(&job_id, progress, message);
 	caller_leave(&caller);
@@ -644,7 +647,7 @@ heartbeat_job(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
-/* Until when a job is delayed; false when it is not. */
+/* Read until when a job is delayed; false if it is not. */
 static bool
 read_due_at(const QueueSystem *system, const pg_uuid_t *job_id, TimestampTz *due_at)
 {
@@ -688,7 +691,7 @@ snooze_job(PG_FUNCTION_ARGS)
 		refuse_lease(&job_id);
 	state = lease_check(system, &job_id, &token, &lease);
 	if (!lease_replays(state, &lease, outcomes, lengthof(outcomes)))
-		give_back(&lease, "snoozed", &due_at);
+		release_lease(&lease, "snoozed", &due_at);
 	delayed = read_due_at(system, &job_id, &due_at);
 	caller_leave(&caller);
 
@@ -729,7 +732,10 @@ collect_lease(HeapTuple row, TupleDesc desc, void *arg)
 	*leases = lappend(*leases, found);
 }
 
-/* Lock a job and its lease, unless somebody is, or was, at either of them. */
+/*
+ * Lock a job and its lease; false if either is locked already, or if the lease
+ * has ended since it was found.
+ */
 static bool
 try_lock(FoundLease *found, LeaseRow *row)
 {
@@ -738,7 +744,7 @@ try_lock(FoundLease *found, LeaseRow *row)
 		row->leased && uuid_equal(&row->token, &found->token);
 }
 
-/* May the job be ended without waiting?  That may move credits. */
+/* Lock the account that ending the job may change; false if it is locked. */
 static bool
 try_lock_payer(const FoundLease *found)
 {
@@ -756,7 +762,7 @@ try_release(FoundLease *found)
 		return false;
 	if (found->lease.cancelled && !try_lock_payer(found))
 		return false;
-	give_back(&found->lease, "released", NULL);
+	release_lease(&found->lease, "released", NULL);
 	return true;
 }
 
@@ -788,7 +794,7 @@ release_leases(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(count);
 }
 
-/* Look at a lease later: when it expires, or at a time. */
+/* Let the reaper find a lease later: when it expires, or at a time. */
 static void
 postpone(const Lease *lease, const TimestampTz *until)
 {
@@ -800,26 +806,26 @@ postpone(const Lease *lease, const TimestampTz *until)
 	statement_run(&postpone_lease, &args);
 }
 
-/* The worker went silent: try again, or that was it. */
+/* The worker is lost: retry the job, or fail it after the last attempt. */
 static void
-take_away(const Lease *lease)
+expire_lease(const Lease *lease)
 {
 	JobError	error = {.code = "LEASE_EXPIRED",.message = "The worker stopped responding."};
 	TimestampTz now = GetCurrentTimestamp();
 
-	if (!lease->cancelled && has_tries_left(lease))
+	if (!lease->cancelled && has_attempts_left(lease))
 	{
 		delay_retry(lease, "expired", &error);
 		return;
 	}
 	if (lease->cancelled)
-		be_cancelled(lease, &error);
+		set_cancelled(lease, &error);
 	else
 		end_lease_of(lease, "expired", &now, &error);
 	system_job_fail(lease->system, &lease->job_id, &error);
 }
 
-/* a lease on its way through in_subtransaction() */
+/* the argument of reap_lease() */
 typedef struct Reaping
 {
 	FoundLease *found;
@@ -841,7 +847,7 @@ reap_lease(void *arg)
 			postpone(&found->lease, NULL);
 		else if (try_lock_payer(found))
 		{
-			take_away(&found->lease);
+			expire_lease(&found->lease);
 			reaping->reaped = true;
 		}
 	}
@@ -849,8 +855,8 @@ reap_lease(void *arg)
 }
 
 /*
- * Reap one lease; true when it was taken away.  A job that cannot be written
- * must not keep the others from being reaped: it is left for a while.
+ * Reap one lease; true if it had expired and was reaped.  A job that cannot be
+ * written must not keep the others from being reaped: it is left for a minute.
  */
 static bool
 reap_or_warn(FoundLease *found)
@@ -863,7 +869,7 @@ reap_or_warn(FoundLease *found)
 		return reaping.reaped;
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
-			 errmsg("an expired lease could not be taken away"),
+			 errmsg("an expired lease could not be reaped"),
 			 errdetail("Job %s of %s: %s", uuid_text(&found->lease.job_id),
 					   found->lease.system->name, error->message),
 			 errhint("Mend the job; studio_engine.rebuild_queue() removes jobs that have ended from the queue.")));
@@ -872,7 +878,7 @@ reap_or_warn(FoundLease *found)
 	return false;
 }
 
-/* Reap leases from a place on; moves the place, and returns how many it saw. */
+/* Reap leases after a position; advances it, and returns how many leases it found. */
 static int
 reap_some(TimestampTz now, TimestampTz *after, pg_uuid_t *after_job, int32 limit, int32 *count)
 {
@@ -912,7 +918,7 @@ reap_expired_leases(PG_FUNCTION_ARGS)
 
 	caller_enter_service(&caller);
 	limit = check_int32(fcinfo, 0, "p_limit", 1, MAX_REAP);
-	/* leases that were prolonged, or are locked, do not stand for others */
+	/* extended and locked leases do not count towards the limit */
 	do
 		left = limit - count;
 	while (reap_some(now, &after, &after_job, left, &count) == left && count < limit);

@@ -1,6 +1,6 @@
 /*
  * leases.h
- *	  The leases of the jobs that workers have.  The functions below expect to
+ *	  The leases of workers on jobs.  The functions below expect to
  *	  run between caller_enter_... and caller_leave().
  */
 #ifndef STUDIO_LEASES_H
@@ -9,23 +9,23 @@
 #include "compat.h"
 #include "queue.h"
 
-/* The lease with which a worker came. */
+/* the lease that a worker passes */
 typedef struct Lease
 {
 	const QueueSystem *system;
 	pg_uuid_t	job_id;
-	int32		tries;			/* attempts since the job was queued, this one
-								 * included */
-	bool		cancelled;		/* somebody asked to cancel the job */
-	char	   *reason;			/* theirs */
+	int32		attempts;		/* since the job was queued, this one included */
+	bool		cancelled;		/* the job is to be cancelled */
+	char	   *reason;			/* given for that, or NULL */
 	char	   *outcome;		/* of a lease that has ended */
 } Lease;
 
 typedef enum LeaseState
 {
-	LEASE_NONE,					/* the caller has none, nor has anybody else */
-	LEASE_HELD,					/* the caller's, and good */
-	LEASE_ENDED					/* the caller's, ended by itself before */
+	LEASE_NONE,					/* the caller has none, nor has any worker */
+	LEASE_HELD,					/* the caller's, not expired */
+	LEASE_ENDED					/* the caller's, ended by an earlier call of
+								 * the caller */
 } LeaseState;
 
 extern LeaseState lease_check(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t *token,

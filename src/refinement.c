@@ -155,7 +155,7 @@ static Statement select_statistics = {
  * What binds users who write by plain SQL
  * ------------------------------------------------------------------------ */
 
-/* Users do not jump the queue further than the setting lets them. */
+/* The setting bounds the priority that users may give. */
 static void
 check_user_priority(const char *name, int32 priority)
 {
@@ -223,7 +223,7 @@ default_studio_job(PG_FUNCTION_ARGS)
 	return PointerGetDatum(row_edit_apply(&edit));
 }
 
-/* Has the user too many jobs, one that was just made included? */
+/* Raise an error if the user has too many jobs, one that was just made included. */
 static void
 check_active(const pg_uuid_t *user_id)
 {
@@ -294,7 +294,7 @@ create_studio_job(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
-/* Write what a step of the work has made, which moves the job on. */
+/* Write the result of one stage, which moves the job to the next. */
 static Datum
 write_step(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token, Statement *statement, Datum made)
 {
@@ -381,7 +381,7 @@ store_enrichment(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
-/* A job that is COMPLETE already: with this text? */
+/* Raise an error if a job that is COMPLETE already has another text. */
 static void
 check_same_text(const Arguments *args, const pg_uuid_t *job_id)
 {
@@ -482,9 +482,9 @@ cancel_studio_job(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
-/* The user comes before the job, for whoever may open an account. */
+/* Lock the user FOR KEY SHARE, before the job: check_active() may open an account. */
 static void
-keep_owner(const pg_uuid_t *job_id)
+lock_owner(const pg_uuid_t *job_id)
 {
 	Arguments	args = NO_ARGUMENTS;
 	pg_uuid_t	user_id;
@@ -511,7 +511,7 @@ retry_studio_job(PG_FUNCTION_ARGS)
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 
 	if (caller.service)
-		keep_owner(&job_id);
+		lock_owner(&job_id);
 	else
 		(void) user_keep(&caller.uid);
 	system_job_lock_or_refuse(&refinement_queue, &caller, &job_id, &job);

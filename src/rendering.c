@@ -187,7 +187,7 @@ check_asset(const Arguments *args)
 		refuse_value("p_asset_id", "a file of the session");
 }
 
-/* A rendering that is completed already: with this file? */
+/* Raise an error if a rendering that is completed already has another file. */
 static void
 check_same_completion(const Arguments *args, const pg_uuid_t *render_id)
 {
@@ -345,7 +345,7 @@ keep_renderings(PG_FUNCTION_ARGS)
 }
 
 /* ------------------------------------------------------------------------
- * Tried again
+ * Retrying
  * ------------------------------------------------------------------------ */
 
 /*

@@ -6,8 +6,8 @@
  * Status changes are plain UPDATEs here too: the triggers of jobs check the
  * flow, stamp times and progress, and settle or release the hold.
  *
- * Pitfall: a worker that lost the answer asks again.  Every function gives the
- * same answer to the same question and moves nothing the second time.
+ * Pitfall: a worker whose answer was lost repeats its call.  It gets the same
+ * answer, and the job is not moved a second time.
  *
  * Lock order: user, project, job, then its steps, then the account.
  */
@@ -78,7 +78,7 @@ static Statement select_project_owner = {
 	.text = "SELECT p.user_id FROM @extschema@.projects p WHERE p.id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
-static Statement keep_project = {
+static Statement lock_project_key_share = {
 	.by_index = true,
 	.text = "SELECT p.user_id FROM @extschema@.projects p WHERE p.id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
@@ -166,7 +166,7 @@ static Statement finish_job = {
 	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, JSONBOID, INT4OID}
 };
 
-/* with the arguments of finish_job; nobody compares manifests */
+/* with the arguments of finish_job; manifests are not compared */
 static Statement differs_from_finished = {
 	.by_index = true,
 	.text = "SELECT COALESCE($2 <> j.output_url, false) OR COALESCE($4 <> j.cost_credits_final, false)"
@@ -247,8 +247,8 @@ static Statement select_statistics = {
 
 /*
  * lock_jobs_of_project() returns trigger: BEFORE DELETE on projects.  A user
- * has to cancel what somebody works on; services, and who deletes the user,
- * need not.
+ * has to cancel a job that a worker has before deleting it; services, and the
+ * deletion of the user, need not.
  */
 Datum
 lock_jobs_of_project(PG_FUNCTION_ARGS)
@@ -300,7 +300,7 @@ add_steps(const pg_uuid_t *job_id, Datum steps)
 	return statement_run(&insert_steps, &args);
 }
 
-/* One step per stage. */
+/* Add one step per stage. */
 static uint64
 add_default_steps(const pg_uuid_t *job_id)
 {
@@ -317,10 +317,11 @@ add_default_steps(const pg_uuid_t *job_id)
 }
 
 /*
- * Keep a project and its user from being deleted; returns the user.
+ * Lock a user and their project FOR KEY SHARE, so that neither is deleted;
+ * returns the user.
  */
 static pg_uuid_t
-keep_project_and_user(const Caller *caller, const pg_uuid_t *project_id)
+lock_user_and_project(const Caller *caller, const pg_uuid_t *project_id)
 {
 	Arguments	args = NO_ARGUMENTS;
 	pg_uuid_t	user_id;
@@ -329,7 +330,7 @@ keep_project_and_user(const Caller *caller, const pg_uuid_t *project_id)
 	if (statement_run(&select_project_owner, &args) == 0)
 		refuse_unknown(caller, "project", project_id);
 	user_id = result_uuid(1);
-	if (!user_keep(&user_id) || statement_run(&keep_project, &args) == 0)
+	if (!user_keep(&user_id) || statement_run(&lock_project_key_share, &args) == 0)
 		refuse_unknown(caller, "project", project_id);
 	return user_id;
 }
@@ -366,7 +367,7 @@ create_job(PG_FUNCTION_ARGS)
 	cost = check_positive(fcinfo, 1, "p_cost_credits");
 	priority = check_int32(fcinfo, 2, "p_priority", PG_INT32_MIN, PG_INT32_MAX);
 
-	user_id = keep_project_and_user(&caller, &project_id);
+	user_id = lock_user_and_project(&caller, &project_id);
 	*job_id = make_job(&project_id, &user_id, priority);
 	add_default_steps(job_id);
 	pay_for_job(&user_id, job_id, cost);
