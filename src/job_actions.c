@@ -53,11 +53,10 @@ job_has_moved(const QueueSystem *system, const Job *job, const pg_uuid_t *token,
 bool
 job_was_completed(const QueueSystem *system, const Job *job, const pg_uuid_t *token)
 {
-	static const char *const outcomes[] = {"completed"};
 	Lease		lease;
 	LeaseState	state = lease_check(system, &job->id, token, &lease);
 
-	return lease_replays(state, &lease, outcomes, lengthof(outcomes)) || job->status == system->succeeded;
+	return lease_replays_completion(state, &lease) || job->status == system->succeeded;
 }
 
 /*

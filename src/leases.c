@@ -287,8 +287,8 @@ lease_require_work(LeaseState state, const Lease *lease)
  * Return true if the call repeats the one that ended the lease, with one of
  * these outcomes; raise an error if the lease ended with another one.
  */
-bool
-lease_replays(LeaseState state, const Lease *lease, const char *const *outcomes, int noutcomes)
+static bool
+replays_outcome(LeaseState state, const Lease *lease, const char *const *outcomes, int noutcomes)
 {
 	if (state != LEASE_ENDED)
 		return false;
@@ -301,6 +301,18 @@ lease_replays(LeaseState state, const Lease *lease, const char *const *outcomes,
 }
 
 /*
+ * Return true if the call repeats the completion that ended the lease; raise an
+ * error if the lease ended with another outcome.
+ */
+bool
+lease_replays_completion(LeaseState state, const Lease *lease)
+{
+	static const char *const outcomes[] = {"completed"};
+
+	return replays_outcome(state, lease, outcomes, lengthof(outcomes));
+}
+
+/*
  * Return true if the lease ended because its job did, so that the status may be
  * asked for again; raise an error if the lease ended with another outcome.
  */
@@ -309,7 +321,7 @@ lease_replays_end(LeaseState state, const Lease *lease)
 {
 	static const char *const outcomes[] = {"completed", "failed"};
 
-	return lease_replays(state, lease, outcomes, lengthof(outcomes));
+	return replays_outcome(state, lease, outcomes, lengthof(outcomes));
 }
 
 /* ------------------------------------------------------------------------
@@ -399,7 +411,7 @@ lease_fails(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t 
 	LeaseState	state = lease_check(system, job_id, token, &lease);
 
 	check_retryable(retryable, state);
-	if (lease_replays(state, &lease, outcomes, lengthof(outcomes)))
+	if (replays_outcome(state, &lease, outcomes, lengthof(outcomes)))
 		return false;
 	if (state == LEASE_HELD && lease.cancelled)
 		set_cancelled(&lease, error);
@@ -690,7 +702,7 @@ snooze_job(PG_FUNCTION_ARGS)
 	if (system == NULL || !system_job_lock(system, &job_id, &job))
 		refuse_lease(&job_id);
 	state = lease_check(system, &job_id, &token, &lease);
-	if (!lease_replays(state, &lease, outcomes, lengthof(outcomes)))
+	if (!replays_outcome(state, &lease, outcomes, lengthof(outcomes)))
 		release_lease(&lease, "snoozed", &due_at);
 	delayed = read_due_at(system, &job_id, &due_at);
 	caller_leave(&caller);

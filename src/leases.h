@@ -31,7 +31,7 @@ typedef enum LeaseState
 extern LeaseState lease_check(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t *token,
 							  Lease *lease);
 extern void lease_require_work(LeaseState state, const Lease *lease);
-extern bool lease_replays(LeaseState state, const Lease *lease, const char *const *outcomes, int noutcomes);
+extern bool lease_replays_completion(LeaseState state, const Lease *lease);
 extern bool lease_replays_end(LeaseState state, const Lease *lease);
 extern bool lease_fails(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t *token,
 						const bool *retryable, JobError *error);

@@ -26,6 +26,7 @@
 #include "job_actions.h"
 #include "job_rows.h"
 #include "jobs.h"
+#include "leases.h"
 #include "ledger.h"
 #include "limits.h"
 #include "monitor.h"
@@ -401,7 +402,8 @@ store_refined_text(PG_FUNCTION_ARGS)
 	pg_uuid_t	job_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 3);
 	Job			job;
-	bool		completed;
+	Lease		lease;
+	LeaseState	state;
 	Datum		result;
 
 	caller_enter_service(&caller);
@@ -411,9 +413,9 @@ store_refined_text(PG_FUNCTION_ARGS)
 	argument_pass(&args, fcinfo, 1);
 
 	system_job_lock_or_refuse(&refinement_queue, &caller, &job_id, &job);
-	completed = job_was_completed(&refinement_queue, &job, token);
+	state = lease_check(&refinement_queue, &job_id, token, &lease);
 	argument_text(&args, check_optional_text(fcinfo, 2, "p_model_version", MAX_SHORT_LENGTH));
-	if (completed)
+	if (lease_replays_completion(state, &lease) || job.status == STUDIO_COMPLETE)
 		check_same_text(&args, &job_id);
 	else
 		statement_run(&write_refined_text, &args);
