@@ -23,10 +23,22 @@ void
 check_not_null(FunctionCallInfo fcinfo, int argno, const char *name)
 {
 	if (PG_ARGISNULL(argno))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument must not be null"),
-				 errdetail("%s is null.", name)));
+		refuse_null(name);
+}
+
+/* An argument that needs no check; NULL for an SQL NULL. */
+const pg_uuid_t *
+optional_uuid(FunctionCallInfo fcinfo, int argno)
+{
+	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_UUID_P(argno);
+}
+
+const bool *
+optional_bool(FunctionCallInfo fcinfo, int argno)
+{
+	static const bool values[] = {false, true};
+
+	return PG_ARGISNULL(argno) ? NULL : &values[PG_GETARG_BOOL(argno) ? 1 : 0];
 }
 
 pg_uuid_t
@@ -58,6 +70,19 @@ check_int32(FunctionCallInfo fcinfo, int argno, const char *name, int32 min, int
 	return value;
 }
 
+/* NULL for an SQL NULL. */
+const int32 *
+check_percentage(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	int32	   *value;
+
+	if (PG_ARGISNULL(argno))
+		return NULL;
+	value = palloc(sizeof(int32));
+	*value = check_int32(fcinfo, argno, name, 0, 100);
+	return value;
+}
+
 /*
  * Text of min to max characters; NULL passes as NULL where min is 0.  What must
  * be too long is not even unpacked.
@@ -79,6 +104,13 @@ check_text(FunctionCallInfo fcinfo, int argno, const char *name, int min, int ma
 	if (length < min || length > max)
 		refuse_value(name, psprintf("%d to %d characters long", min, max));
 	return value;
+}
+
+/* Text of at least one character; NULL passes as NULL. */
+char *
+check_optional_text(FunctionCallInfo fcinfo, int argno, const char *name, int max)
+{
+	return PG_ARGISNULL(argno) ? NULL : check_text(fcinfo, argno, name, 1, max);
 }
 
 /* What has another length is not unpacked. */
@@ -125,13 +157,10 @@ is_moderate(const Interval *span)
  * is the end, since a month has no length of its own.
  */
 TimestampTz
-check_until(FunctionCallInfo fcinfo, int argno, const char *name, TimestampTz now, int64 min, int64 max)
+check_span(const Interval *span, const char *name, TimestampTz now, int64 min, int64 max)
 {
 	TimestampTz until = DT_NOEND;
-	Interval   *span;
 
-	check_not_null(fcinfo, argno, name);
-	span = PG_GETARG_INTERVAL_P(argno);
 	if (is_moderate(span))
 		until = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
 														TimestampTzGetDatum(now), IntervalPGetDatum(span)));
@@ -139,6 +168,13 @@ check_until(FunctionCallInfo fcinfo, int argno, const char *name, TimestampTz no
 		until < now + min * USECS_PER_SEC || until > now + max * USECS_PER_SEC)
 		refuse_value(name, psprintf("between " INT64_FORMAT " and " INT64_FORMAT " seconds", min, max));
 	return until;
+}
+
+TimestampTz
+check_until(FunctionCallInfo fcinfo, int argno, const char *name, TimestampTz now, int64 min, int64 max)
+{
+	check_not_null(fcinfo, argno, name);
+	return check_span(PG_GETARG_INTERVAL_P(argno), name, now, min, max);
 }
 
 /* NaN is between nothing. */

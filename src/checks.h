@@ -14,12 +14,17 @@
 #include "compat.h"
 
 extern void check_not_null(FunctionCallInfo fcinfo, int argno, const char *name);
+extern const pg_uuid_t *optional_uuid(FunctionCallInfo fcinfo, int argno);
+extern const bool *optional_bool(FunctionCallInfo fcinfo, int argno);
 extern pg_uuid_t check_uuid(FunctionCallInfo fcinfo, int argno, const char *name);
 extern int32 check_positive(FunctionCallInfo fcinfo, int argno, const char *name);
 extern int32 check_int32(FunctionCallInfo fcinfo, int argno, const char *name, int32 min, int32 max);
+extern const int32 *check_percentage(FunctionCallInfo fcinfo, int argno, const char *name);
 extern char *check_text(FunctionCallInfo fcinfo, int argno, const char *name, int min, int max);
+extern char *check_optional_text(FunctionCallInfo fcinfo, int argno, const char *name, int max);
 extern char *check_word(FunctionCallInfo fcinfo, int argno, const char *name, const char *const *words, int nwords);
 extern TimestampTz check_until(FunctionCallInfo fcinfo, int argno, const char *name, TimestampTz now, int64 min, int64 max);
+extern TimestampTz check_span(const Interval *span, const char *name, TimestampTz now, int64 min, int64 max);
 extern bool numeric_is_between(Numeric value, int64 min, int64 max);
 extern void check_numeric(FunctionCallInfo fcinfo, int argno, const char *name, int64 min, int64 max);
 extern Jsonb *check_jsonb(FunctionCallInfo fcinfo, int argno, const char *name, int max_bytes);

@@ -391,7 +391,7 @@ claim_jobs(PG_FUNCTION_ARGS)
 	asked.worker = check_text(fcinfo, 1, "p_worker", 1, MAX_WORKER_LENGTH);
 	asked.limit = check_int32(fcinfo, 2, "p_limit", 1, MAX_CLAIM);
 	now = GetCurrentTimestamp();
-	asked.lease = lease_end(fcinfo, 3, now) - now;
+	asked.lease = lease_end(PG_ARGISNULL(3) ? NULL : PG_GETARG_INTERVAL_P(3), now) - now;
 
 	while (claim_some(rsinfo, &asked, &bytes) && asked.limit > 0 && bytes < MAX_CLAIM_BYTES)
 		CHECK_FOR_INTERRUPTS();

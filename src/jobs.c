@@ -1,6 +1,7 @@
 /*
  * jobs.c
- *	  The row of a job, locked.
+ *	  The row of a job, locked: of table jobs here, of the tables of all systems
+ *	  in system_jobs.c.
  *
  * Pitfall: FOR NO KEY UPDATE and not FOR UPDATE, since inserting a step or a
  * ledger entry takes FOR KEY SHARE on the job and must not wait.
@@ -21,13 +22,13 @@
 	"SELECT j.user_id, j.status FROM @extschema@.jobs j" \
 	" WHERE j.id = $1 AND ($2 IS NULL OR j.user_id = $2) FOR NO KEY UPDATE"
 
-static Statement lock_job = {
+Statement	job_lock_statement = {
 	.by_index = true,
 	.text = LOCK_JOB,
 	.direct = lock_job_directly,
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
-static Statement try_lock_job = {
+Statement	job_try_lock_statement = {
 	.by_index = true,
 	.text = LOCK_JOB " SKIP LOCKED",
 	.direct = try_lock_job_directly,
@@ -39,9 +40,13 @@ static Statement touch_job = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
-/* Lock a job, of this user only where one is given. */
-static bool
-lock_job_of(Statement *statement, const pg_uuid_t *job_id, const pg_uuid_t *user_id, Job *job)
+/*
+ * Lock a job by the statement of its table, a job of this user only where one
+ * is given; false when there is none.
+ */
+bool
+job_lock_by(Statement *statement, const Workflow *flow, const pg_uuid_t *job_id,
+			const pg_uuid_t *user_id, Job *job)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -50,9 +55,13 @@ lock_job_of(Statement *statement, const pg_uuid_t *job_id, const pg_uuid_t *user
 	if (statement_run(statement, &args) == 0)
 		return false;
 
-	job->id = *job_id;
-	job->user_id = result_uuid(1);
-	job->status = flow_state(&job_flow, result_text(2));
+	*job = (Job)
+	{
+		.id = *job_id
+	};
+	if (!result_isnull(1))
+		job->user_id = result_uuid(1);
+	job->status = flow_state(flow, result_text(2));
 	return true;
 }
 
@@ -62,16 +71,16 @@ lock_job_of(Statement *statement, const pg_uuid_t *job_id, const pg_uuid_t *user
 bool
 job_lock(const pg_uuid_t *job_id, Job *job)
 {
-	return lock_job_of(&lock_job, job_id, NULL, job);
+	return job_lock_by(&job_lock_statement, &job_flow, job_id, NULL, job);
 }
 
 /*
- * Lock a job unless somebody has it.
+ * Lock a job; false when there is none, or when it is locked.
  */
 bool
 job_try_lock(const pg_uuid_t *job_id, Job *job)
 {
-	return lock_job_of(&try_lock_job, job_id, NULL, job);
+	return job_lock_by(&job_try_lock_statement, &job_flow, job_id, NULL, job);
 }
 
 /*
@@ -81,7 +90,7 @@ job_try_lock(const pg_uuid_t *job_id, Job *job)
 void
 job_lock_or_refuse(const Caller *caller, const pg_uuid_t *job_id, Job *job)
 {
-	if (!lock_job_of(&lock_job, job_id, caller->service ? NULL : &caller->uid, job))
+	if (!job_lock_by(&job_lock_statement, &job_flow, job_id, caller->service ? NULL : &caller->uid, job))
 		refuse_unknown(caller, "job", job_id);
 }
 
@@ -113,9 +122,9 @@ active_jobs_limited(void)
 }
 
 /*
- * Has the user too many jobs?  The statement counts those that have not ended.
- * Call it with the account locked, so that two jobs made at the same time count
- * each other.
+ * Raise an error if the user has too many jobs.  The statement counts those that
+ * have not ended.  Call it with the account locked, so that two jobs made at the
+ * same time count each other.
  */
 void
 check_active_jobs(Statement *count, const pg_uuid_t *user_id)

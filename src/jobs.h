@@ -12,10 +12,15 @@
 typedef struct Job
 {
 	pg_uuid_t	id;
-	pg_uuid_t	user_id;
-	JobStatus	status;
+	pg_uuid_t	user_id;		/* zeros where the job has none */
+	int			status;			/* a state of the flow of its table */
 } Job;
 
+extern Statement job_lock_statement;
+extern Statement job_try_lock_statement;
+
+extern bool job_lock_by(Statement *statement, const Workflow *flow, const pg_uuid_t *job_id,
+						const pg_uuid_t *user_id, Job *job);
 extern bool job_try_lock(const pg_uuid_t *job_id, Job *job);
 extern bool job_lock(const pg_uuid_t *job_id, Job *job);
 extern void job_lock_or_refuse(const Caller *caller, const pg_uuid_t *job_id, Job *job);

@@ -1,15 +1,15 @@
 /*
  * leases.c
- *	  The leases of workers: checked at every write, prolonged, given back,
- *	  taken away when they expire; and what came of each of them.
+ *	  The leases of workers: checked at every write, extended, released,
+ *	  reaped when they have expired; and the outcome of each of them.
  *
  * Pitfall: a lease ends at expires_at by clock_timestamp(), not by the time of
- * a transaction, and whether or not somebody else has the job by now.  A
+ * a transaction, whether or not another worker has the job by now.  A
  * worker that lost its lease must stop: it gets PT409 and changes nothing.
  *
  * Pitfall: no index has expires_at, so that a heartbeat writes one row and no
  * index.  Leases are found by due_at, which is never later than expires_at; a
- * lease that was prolonged since gets its due_at when it is looked at.
+ * lease that was extended since gets its due_at when the reaper finds it.
  *
  * Lock order: job, then its row in the queue, then the account.  What goes
  * through many jobs waits for none of them.
@@ -33,6 +33,7 @@
 #include "queue_rows.h"
 #include "settings.h"
 #include "subtransactions.h"
+#include "system_jobs.h"
 #include "uuids.h"
 
 PG_FUNCTION_INFO_V1(heartbeat_job);
@@ -78,7 +79,7 @@ static Statement select_leased = {
  * expires_at is compared before waiting for the row, and again after it: OFFSET
  * keeps the second condition from being moved into the subquery.
  */
-static Statement prolong_lease = {
+static Statement extend_lease = {
 	.by_index = true,
 	.text = "UPDATE studio_engine.queue q"
 	"   SET expires_at = $3, due_at = LEAST(q.due_at, $3), shown_at = COALESCE($4, q.shown_at)"
@@ -188,7 +189,7 @@ typedef struct LeaseRow
 	TimestampTz expires_at;
 } LeaseRow;
 
-/* Lock the row of a job in the queue; false when it has none, or is locked. */
+/* Lock the row of a job in the queue; false if it has none, or if SKIP LOCKED skips it. */
 static bool
 lock_row(Statement *statement, Lease *lease, LeaseRow *row)
 {
@@ -205,7 +206,7 @@ lock_row(Statement *statement, Lease *lease, LeaseRow *row)
 		row->token = result_uuid(2);
 		row->expires_at = result_int64(3);
 	}
-	lease->tries = result_int32(4);
+	lease->attempts = result_int32(4);
 	lease->cancelled = result_bool(5);
 	lease->reason = result_text(6);
 	return true;
@@ -217,7 +218,7 @@ is_alive(const LeaseRow *row)
 	return row->leased && row->expires_at > GetCurrentTimestamp();
 }
 
-/* What came of a lease that is over; refuses one that was taken away. */
+/* Return the outcome of an ended lease; raise an error if it was reaped. */
 static char *
 outcome_of(const pg_uuid_t *job_id, const pg_uuid_t *token)
 {
@@ -234,12 +235,22 @@ outcome_of(const pg_uuid_t *job_id, const pg_uuid_t *token)
 	return outcome;
 }
 
-static LeaseState
-check_token(const pg_uuid_t *token, Lease *lease)
+/*
+ * Raise an error unless the caller, who has this lease token, may write.  The
+ * token is NULL for a caller without a lease, who may while no worker has the
+ * job.  Call it with the job locked.
+ */
+LeaseState
+lease_check(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t *token, Lease *lease)
 {
 	LeaseRow	row = {.leased = false};
-	bool		found = lock_row(&lock_lease, lease, &row);
+	bool		found;
 
+	*lease = (Lease)
+	{
+		.system = system,.job_id = *job_id
+	};
+	found = lock_row(&lock_lease, lease, &row);
 	if (token == NULL)
 	{
 		if (found && is_alive(&row))
@@ -257,21 +268,7 @@ check_token(const pg_uuid_t *token, Lease *lease)
 }
 
 /*
- * May this call write?  Looks at the argument that is the lease token, which
- * may be NULL where nobody has the job.  Call it with the job locked.
- */
-LeaseState
-lease_check(const QueueSystem *system, const pg_uuid_t *job_id, FunctionCallInfo fcinfo, int argno, Lease *lease)
-{
-	lease->system = system;
-	lease->job_id = *job_id;
-	lease->outcome = NULL;
-	return check_token(PG_ARGISNULL(argno) ? NULL : PG_GETARG_UUID_P(argno), lease);
-}
-
-/*
- * Refuse to go on with a lease that is over, or with a job that somebody wants
- * to be cancelled.
+ * Raise an error if the lease has ended, or if its job is to be cancelled.
  */
 void
 lease_require_work(LeaseState state, const Lease *lease)
@@ -287,11 +284,11 @@ lease_require_work(LeaseState state, const Lease *lease)
 }
 
 /*
- * Is the same asked again that ended the lease?  Refuses when it ended in
- * another way.
+ * Return true if the call repeats the one that ended the lease, with one of
+ * these outcomes; raise an error if the lease ended with another one.
  */
-bool
-lease_replays(LeaseState state, const Lease *lease, const char *const *outcomes, int noutcomes)
+static bool
+replays_outcome(LeaseState state, const Lease *lease, const char *const *outcomes, int noutcomes)
 {
 	if (state != LEASE_ENDED)
 		return false;
@@ -304,15 +301,27 @@ lease_replays(LeaseState state, const Lease *lease, const char *const *outcomes,
 }
 
 /*
- * May a status be asked for again that ended the lease?  Refuses when the lease
- * ended otherwise.
+ * Return true if the call repeats the completion that ended the lease; raise an
+ * error if the lease ended with another outcome.
+ */
+bool
+lease_replays_completion(LeaseState state, const Lease *lease)
+{
+	static const char *const outcomes[] = {"completed"};
+
+	return replays_outcome(state, lease, outcomes, lengthof(outcomes));
+}
+
+/*
+ * Return true if the lease ended because its job did, so that the status may be
+ * asked for again; raise an error if the lease ended with another outcome.
  */
 bool
 lease_replays_end(LeaseState state, const Lease *lease)
 {
 	static const char *const outcomes[] = {"completed", "failed"};
 
-	return lease_replays(state, lease, outcomes, lengthof(outcomes));
+	return replays_outcome(state, lease, outcomes, lengthof(outcomes));
 }
 
 /* ------------------------------------------------------------------------
@@ -320,16 +329,16 @@ lease_replays_end(LeaseState state, const Lease *lease)
  * ------------------------------------------------------------------------ */
 
 /*
- * How long to wait before the next try: anything up to the base doubled with
- * every try, but not above the cap, so that jobs that failed together do not
- * come back together.
+ * How long to wait before the next attempt, with full jitter: anything up to the
+ * base doubled with every attempt, but not above the cap, so that jobs that
+ * failed together do not come back together.
  */
 static int64
-backoff_us(int32 tries)
+backoff_us(int32 attempts)
 {
 	double		base = setting_int32("retry_base_seconds", 5);
 	double		cap = setting_int32("retry_cap_seconds", 3600);
-	double		delay = base * ldexp(1.0, Min(tries - 1, 62));
+	double		delay = base * ldexp(1.0, Min(attempts - 1, 62));
 
 	return (int64) (pg_prng_double(&pg_global_prng_state) * Min(delay, cap) * USECS_PER_SEC);
 }
@@ -347,70 +356,66 @@ end_lease_of(const Lease *lease, const char *outcome, const TimestampTz *due_at,
 	argument_text(&args, due_at ? "delayed" : "waiting");
 	argument_time(&args, due_at);
 	argument_int32(&args, counts ? 0 : 1);
-	argument_add(&args, error ? error->details : (Datum) 0, error == NULL || error->details == (Datum) 0);
-	argument_text(&args, error ? error->code : NULL);
-	argument_text(&args, error ? error->message : NULL);
-	argument_text(&args, error ? error->step : NULL);
+	job_error_arguments(&args, error);
 	statement_run(&end_lease, &args);
 }
 
 static bool
-has_tries_left(const Lease *lease)
+has_attempts_left(const Lease *lease)
 {
 	int32		limit = setting_int32("max_attempts", 3);
 
-	return limit == 0 || lease->tries < limit;
+	return limit == 0 || lease->attempts < limit;
 }
 
 static void
 delay_retry(const Lease *lease, const char *outcome, const JobError *error)
 {
-	TimestampTz due_at = GetCurrentTimestamp() + backoff_us(lease->tries);
+	TimestampTz due_at = GetCurrentTimestamp() + backoff_us(lease->attempts);
 
 	end_lease_of(lease, outcome, &due_at, error);
-	if (lease->system->count_retry)
-		lease->system->count_retry(&lease->job_id);
+	system_job_count_retry(lease->system, &lease->job_id);
 }
 
-/* The error of a job that was cancelled while a worker had it. */
+/* Set the error to that of a job which was cancelled while a worker had it. */
 static void
-be_cancelled(const Lease *lease, JobError *error)
+set_cancelled(const Lease *lease, JobError *error)
 {
 	memset(error, 0, sizeof(JobError));
 	error->code = ERROR_CANCELLED;
 	error->message = lease->reason;
 }
 
-/* May a failed attempt be tried again?  Only one of a worker with a lease. */
-static bool
-check_retryable(FunctionCallInfo fcinfo, int argno, LeaseState state)
+/* Only a worker with a lease may ask for another attempt. */
+static void
+check_retryable(const bool *retryable, LeaseState state)
 {
-	check_not_null(fcinfo, argno, "p_retryable");
-	if (PG_GETARG_BOOL(argno) && state == LEASE_NONE)
+	if (retryable == NULL)
+		refuse_null("p_retryable");
+	if (*retryable && state == LEASE_NONE)
 		refuse_value("p_retryable", "false without a lease");
-	return PG_GETARG_BOOL(argno);
 }
 
 /*
- * A worker, or an orchestrator without a lease, reports a failure.  True when
- * the job has failed with it, and *error is what to write; false when it will
- * be tried again, or when the same was reported before.  Call it with the job
- * locked.
+ * A worker, or an orchestrator without a lease, reports a failure.  Return true
+ * if the job has failed with it, and *error is what to write; false if it will
+ * be retried, or if this failure was reported before.  The two arguments are
+ * NULL for SQL NULLs.  Call it with the job locked.
  */
 bool
-lease_fails(const QueueSystem *system, const pg_uuid_t *job_id,
-			FunctionCallInfo fcinfo, int retryable_argno, int token_argno, JobError *error)
+lease_fails(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t *token,
+			const bool *retryable, JobError *error)
 {
 	static const char *const outcomes[] = {"failed", "retried", "cancelled"};
 	Lease		lease;
-	LeaseState	state = lease_check(system, job_id, fcinfo, token_argno, &lease);
-	bool		retryable = check_retryable(fcinfo, retryable_argno, state);
+	LeaseState	state = lease_check(system, job_id, token, &lease);
 
-	if (lease_replays(state, &lease, outcomes, lengthof(outcomes)))
+	check_retryable(retryable, state);
+	if (replays_outcome(state, &lease, outcomes, lengthof(outcomes)))
 		return false;
 	if (state == LEASE_HELD && lease.cancelled)
-		be_cancelled(&lease, error);
-	else if (retryable && has_tries_left(&lease))
+		set_cancelled(&lease, error);
+	else if (*retryable && has_attempts_left(&lease))
 	{
 		delay_retry(&lease, "retried", error);
 		return false;
@@ -418,24 +423,25 @@ lease_fails(const QueueSystem *system, const pg_uuid_t *job_id,
 	return true;
 }
 
-/* Give a job back, as if it had not been claimed. */
+/* Return a job to the queue, as if it had not been claimed. */
 static void
-give_back(const Lease *lease, const char *outcome, const TimestampTz *due_at)
+release_lease(const Lease *lease, const char *outcome, const TimestampTz *due_at)
 {
 	JobError	error;
 
 	if (lease->cancelled)
 	{
-		be_cancelled(lease, &error);
-		lease->system->fail(&lease->job_id, &error);
+		set_cancelled(lease, &error);
+		system_job_fail(lease->system, &lease->job_id, &error);
 	}
 	else
 		end_lease_of(lease, outcome, due_at, NULL);
 }
 
 /*
- * Has a worker a lease, be it an expired one that nobody took away?  The answer
- * holds until the transaction ends.  Call it with the job locked.
+ * Return true if a worker has a lease of the job, be it an expired one that was
+ * not reaped.  This stays so until the transaction ends.  Call it with the job
+ * locked.
  */
 bool
 lease_is_out(const QueueSystem *system, const pg_uuid_t *job_id)
@@ -447,7 +453,7 @@ lease_is_out(const QueueSystem *system, const pg_uuid_t *job_id)
 }
 
 /*
- * Ask the worker that has a job to stop; false when nobody has it.  Call it
+ * Ask the worker that has a job to stop; false if no worker has it.  Call it
  * with the job locked.
  */
 bool
@@ -467,8 +473,8 @@ lease_request_cancel(const QueueSystem *system, const pg_uuid_t *job_id, const c
 }
 
 /*
- * The row of a job that a worker was asked to give up, as an answer that
- * outlives caller_leave().
+ * The row of a job whose worker was asked to stop, as a result that outlives
+ * caller_leave().
  */
 Datum
 lease_mark_cancelling(Datum job)
@@ -484,7 +490,7 @@ lease_mark_cancelling(Datum job)
  * ------------------------------------------------------------------------ */
 
 /*
- * A lease that this transaction has just made was never there.
+ * Undo a lease that this transaction has just made, as if it had not been.
  */
 void
 lease_undo(const QueueSystem *system, const pg_uuid_t *job_id)
@@ -496,7 +502,7 @@ lease_undo(const QueueSystem *system, const pg_uuid_t *job_id)
 	statement_run(&undo_lease, &args);
 }
 
-/* a job on its way through in_subtransaction() */
+/* the argument of fail_unreadable() */
 typedef struct Unreadable
 {
 	const QueueSystem *system;
@@ -504,14 +510,17 @@ typedef struct Unreadable
 	bool		failed;
 } Unreadable;
 
-/* May it be ended without waiting?  Its row in the queue is locked already. */
+/*
+ * Lock what ending the job takes, without waiting; false if something is locked
+ * already.  The row in the queue is locked by us.
+ */
 static bool
 try_lock_unreadable(const Unreadable *job)
 {
 	Arguments	args = NO_ARGUMENTS;
 	pg_uuid_t	user_id;
 
-	if (!job->system->try_lock(&job->job_id))
+	if (!system_job_try_lock(job->system, &job->job_id))
 		return false;
 	if (job->system->try_lock_payer == NULL)
 		return true;
@@ -534,15 +543,15 @@ fail_unreadable(void *arg)
 
 	if (try_lock_unreadable(job))
 	{
-		job->system->fail(&job->job_id, &error);
+		system_job_fail(job->system, &job->job_id, &error);
 		job->failed = true;
 	}
 	statements_end(outer);
 }
 
 /*
- * Fail a job that this transaction has just claimed and cannot show.  Where that
- * is not possible now, the job is left for a while.
+ * Fail a job that this transaction has just claimed and cannot show.  If that
+ * is not possible now, its row in the queue is delayed for a minute.
  */
 void
 lease_fail_unreadable(const QueueSystem *system, const pg_uuid_t *job_id)
@@ -563,7 +572,7 @@ lease_fail_unreadable(const QueueSystem *system, const pg_uuid_t *job_id)
 }
 
 /* ------------------------------------------------------------------------
- * Functions of workers
+ * Functions for workers
  * ------------------------------------------------------------------------ */
 
 /*
@@ -583,8 +592,8 @@ system_of_lease(Statement *statement, const pg_uuid_t *job_id, const pg_uuid_t *
 }
 
 /*
- * The system into whose row progress may be written now; NULL when it is too
- * early, or somebody is at that row.  Locks the job.
+ * Lock a job to write its progress, and return its system; NULL if progress was
+ * written too recently, or if the row is locked.
  */
 static const QueueSystem *
 lock_to_show(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz now)
@@ -599,11 +608,11 @@ lock_to_show(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz now)
 	if (!result_isnull(2) && now >= result_int64(2) &&
 		!TimestampDifferenceExceeds(result_int64(2), now, interval))
 		return NULL;
-	return system->try_lock(job_id) ? system : NULL;
+	return system_job_try_lock(system, job_id) ? system : NULL;
 }
 
 static Datum
-prolong(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz expires_at, const TimestampTz *shown_at)
+extend(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz expires_at, const TimestampTz *shown_at)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -611,7 +620,7 @@ prolong(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz expires_at,
 	argument_uuid(&args, token);
 	argument_time(&args, &expires_at);
 	argument_time(&args, shown_at);
-	if (statement_run(&prolong_lease, &args) == 0)
+	if (statement_run(&extend_lease, &args) == 0)
 		refuse_lease(job_id);
 	return result_jsonb(1);
 }
@@ -629,29 +638,28 @@ heartbeat_job(PG_FUNCTION_ARGS)
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz expires_at;
 	const QueueSystem *show = NULL;
-	int32		progress = 0;
+	const int32 *progress;
 	char	   *message;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	token = check_uuid(fcinfo, 1, "p_lease_token");
-	if (!PG_ARGISNULL(2))
-		progress = check_int32(fcinfo, 2, "p_progress", 0, 100);
+	progress = check_percentage(fcinfo, 2, "p_progress");
 	message = check_text(fcinfo, 3, "p_status_message", 0, MAX_MESSAGE_LENGTH);
-	expires_at = lease_end(fcinfo, 4, now);
+	expires_at = lease_end(PG_ARGISNULL(4) ? NULL : PG_GETARG_INTERVAL_P(4), now);
 
-	if (!PG_ARGISNULL(2) || message != NULL)
+	if (progress != NULL || message != NULL)
 		show = lock_to_show(&job_id, &token, now);
-	result = prolong(&job_id, &token, expires_at, show ? &now : NULL);
+	result = extend(&job_id, &token, expires_at, show ? &now : NULL);
 	if (show)
-		show->show_progress(&job_id, PG_ARGISNULL(2) ? NULL : &progress, message);
+		show->show_progress(&job_id, progress, message);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
 }
 
-/* Until when a job is delayed; false when it is not. */
+/* Read until when a job is delayed; false if it is not. */
 static bool
 read_due_at(const QueueSystem *system, const pg_uuid_t *job_id, TimestampTz *due_at)
 {
@@ -678,6 +686,7 @@ snooze_job(PG_FUNCTION_ARGS)
 				token;
 	TimestampTz due_at;
 	const QueueSystem *system;
+	Job			job;
 	Lease		lease;
 	LeaseState	state;
 	bool		delayed;
@@ -690,11 +699,11 @@ snooze_job(PG_FUNCTION_ARGS)
 	system = system_of_lease(&select_leased, &job_id, &token);
 	if (system == NULL)
 		system = system_of_lease(&select_ended, &job_id, &token);
-	if (system == NULL || !system->lock(&job_id))
+	if (system == NULL || !system_job_lock(system, &job_id, &job))
 		refuse_lease(&job_id);
-	state = lease_check(system, &job_id, fcinfo, 1, &lease);
-	if (!lease_replays(state, &lease, outcomes, lengthof(outcomes)))
-		give_back(&lease, "snoozed", &due_at);
+	state = lease_check(system, &job_id, &token, &lease);
+	if (!replays_outcome(state, &lease, outcomes, lengthof(outcomes)))
+		release_lease(&lease, "snoozed", &due_at);
 	delayed = read_due_at(system, &job_id, &due_at);
 	caller_leave(&caller);
 
@@ -735,16 +744,19 @@ collect_lease(HeapTuple row, TupleDesc desc, void *arg)
 	*leases = lappend(*leases, found);
 }
 
-/* Lock a job and its lease, unless somebody is, or was, at either of them. */
+/*
+ * Lock a job and its lease; false if either is locked already, or if the lease
+ * has ended since it was found.
+ */
 static bool
 try_lock(FoundLease *found, LeaseRow *row)
 {
-	return found->lease.system->try_lock(&found->lease.job_id) &&
+	return system_job_try_lock(found->lease.system, &found->lease.job_id) &&
 		lock_row(&try_lock_lease, &found->lease, row) &&
 		row->leased && uuid_equal(&row->token, &found->token);
 }
 
-/* May the job be ended without waiting?  That may move credits. */
+/* Lock the account that ending the job may change; false if it is locked. */
 static bool
 try_lock_payer(const FoundLease *found)
 {
@@ -762,7 +774,7 @@ try_release(FoundLease *found)
 		return false;
 	if (found->lease.cancelled && !try_lock_payer(found))
 		return false;
-	give_back(&found->lease, "released", NULL);
+	release_lease(&found->lease, "released", NULL);
 	return true;
 }
 
@@ -794,7 +806,7 @@ release_leases(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(count);
 }
 
-/* Look at a lease later: when it expires, or at a time. */
+/* Let the reaper find a lease later: when it expires, or at a time. */
 static void
 postpone(const Lease *lease, const TimestampTz *until)
 {
@@ -806,26 +818,26 @@ postpone(const Lease *lease, const TimestampTz *until)
 	statement_run(&postpone_lease, &args);
 }
 
-/* The worker went silent: try again, or that was it. */
+/* The worker is lost: retry the job, or fail it after the last attempt. */
 static void
-take_away(const Lease *lease)
+expire_lease(const Lease *lease)
 {
 	JobError	error = {.code = "LEASE_EXPIRED",.message = "The worker stopped responding."};
 	TimestampTz now = GetCurrentTimestamp();
 
-	if (!lease->cancelled && has_tries_left(lease))
+	if (!lease->cancelled && has_attempts_left(lease))
 	{
 		delay_retry(lease, "expired", &error);
 		return;
 	}
 	if (lease->cancelled)
-		be_cancelled(lease, &error);
+		set_cancelled(lease, &error);
 	else
 		end_lease_of(lease, "expired", &now, &error);
-	lease->system->fail(&lease->job_id, &error);
+	system_job_fail(lease->system, &lease->job_id, &error);
 }
 
-/* a lease on its way through in_subtransaction() */
+/* the argument of reap_lease() */
 typedef struct Reaping
 {
 	FoundLease *found;
@@ -847,7 +859,7 @@ reap_lease(void *arg)
 			postpone(&found->lease, NULL);
 		else if (try_lock_payer(found))
 		{
-			take_away(&found->lease);
+			expire_lease(&found->lease);
 			reaping->reaped = true;
 		}
 	}
@@ -855,8 +867,8 @@ reap_lease(void *arg)
 }
 
 /*
- * Reap one lease; true when it was taken away.  A job that cannot be written
- * must not keep the others from being reaped: it is left for a while.
+ * Reap one lease; true if it had expired and was reaped.  A job that cannot be
+ * written must not keep the others from being reaped: it is left for a minute.
  */
 static bool
 reap_or_warn(FoundLease *found)
@@ -869,7 +881,7 @@ reap_or_warn(FoundLease *found)
 		return reaping.reaped;
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
-			 errmsg("an expired lease could not be taken away"),
+			 errmsg("an expired lease could not be reaped"),
 			 errdetail("Job %s of %s: %s", uuid_text(&found->lease.job_id),
 					   found->lease.system->name, error->message),
 			 errhint("Mend the job; studio_engine.rebuild_queue() removes jobs that have ended from the queue.")));
@@ -878,7 +890,7 @@ reap_or_warn(FoundLease *found)
 	return false;
 }
 
-/* Reap leases from a place on; moves the place, and returns how many it saw. */
+/* Reap leases after a position; advances it, and returns how many leases it found. */
 static int
 reap_some(TimestampTz now, TimestampTz *after, pg_uuid_t *after_job, int32 limit, int32 *count)
 {
@@ -918,7 +930,7 @@ reap_expired_leases(PG_FUNCTION_ARGS)
 
 	caller_enter_service(&caller);
 	limit = check_int32(fcinfo, 0, "p_limit", 1, MAX_REAP);
-	/* leases that were prolonged, or are locked, do not stand for others */
+	/* extended and locked leases do not count towards the limit */
 	do
 		left = limit - count;
 	while (reap_some(now, &after, &after_job, left, &count) == left && count < limit);

@@ -1,6 +1,6 @@
 /*
  * leases.h
- *	  The leases of the jobs that workers have.  The functions below expect to
+ *	  The leases of workers on jobs.  The functions below expect to
  *	  run between caller_enter_... and caller_leave().
  */
 #ifndef STUDIO_LEASES_H
@@ -9,32 +9,32 @@
 #include "compat.h"
 #include "queue.h"
 
-/* The lease with which a worker came. */
+/* the lease that a worker passes */
 typedef struct Lease
 {
 	const QueueSystem *system;
 	pg_uuid_t	job_id;
-	int32		tries;			/* attempts since the job was queued, this one
-								 * included */
-	bool		cancelled;		/* somebody asked to cancel the job */
-	char	   *reason;			/* theirs */
+	int32		attempts;		/* since the job was queued, this one included */
+	bool		cancelled;		/* the job is to be cancelled */
+	char	   *reason;			/* given for that, or NULL */
 	char	   *outcome;		/* of a lease that has ended */
 } Lease;
 
 typedef enum LeaseState
 {
-	LEASE_NONE,					/* the caller has none, nor has anybody else */
-	LEASE_HELD,					/* the caller's, and good */
-	LEASE_ENDED					/* the caller's, ended by itself before */
+	LEASE_NONE,					/* the caller has none, nor has any worker */
+	LEASE_HELD,					/* the caller's, not expired */
+	LEASE_ENDED					/* the caller's, ended by an earlier call of
+								 * the caller */
 } LeaseState;
 
-extern LeaseState lease_check(const QueueSystem *system, const pg_uuid_t *job_id,
-							  FunctionCallInfo fcinfo, int argno, Lease *lease);
+extern LeaseState lease_check(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t *token,
+							  Lease *lease);
 extern void lease_require_work(LeaseState state, const Lease *lease);
-extern bool lease_replays(LeaseState state, const Lease *lease, const char *const *outcomes, int noutcomes);
+extern bool lease_replays_completion(LeaseState state, const Lease *lease);
 extern bool lease_replays_end(LeaseState state, const Lease *lease);
-extern bool lease_fails(const QueueSystem *system, const pg_uuid_t *job_id,
-						FunctionCallInfo fcinfo, int retryable_argno, int token_argno, JobError *error);
+extern bool lease_fails(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t *token,
+						const bool *retryable, JobError *error);
 extern Datum lease_mark_cancelling(Datum job);
 extern bool lease_is_out(const QueueSystem *system, const pg_uuid_t *job_id);
 extern bool lease_request_cancel(const QueueSystem *system, const pg_uuid_t *job_id, const char *reason);

@@ -260,6 +260,23 @@ enter(const QueueSystem *system, const Entrant *entrant, bool again)
 	announce(system);
 }
 
+/*
+ * Add an error, which may be NULL, as the four arguments that statements have
+ * for it: details, code, message, step.
+ */
+void
+job_error_arguments(Arguments *args, const JobError *error)
+{
+	static const JobError none = {NULL};
+
+	if (error == NULL)
+		error = &none;
+	argument_add(args, error->details, error->details == (Datum) 0);
+	argument_text(args, error->code);
+	argument_text(args, error->message);
+	argument_text(args, error->step);
+}
+
 /* A job has ended; whoever had it, has it no more. */
 static void
 leave(const QueueSystem *system, TupleDesc desc, HeapTuple row, bool succeeded)
@@ -273,10 +290,7 @@ leave(const QueueSystem *system, TupleDesc desc, HeapTuple row, bool succeeded)
 	argument_uuid(&args, &job_id);
 	argument_text(&args, system->name);
 	argument_add(&args, BoolGetDatum(succeeded), false);
-	argument_add(&args, error.details, error.details == (Datum) 0);
-	argument_text(&args, error.code);
-	argument_text(&args, error.message);
-	argument_text(&args, error.step);
+	job_error_arguments(&args, &error);
 	statement_run(&leave_queue, &args);
 }
 
@@ -423,15 +437,16 @@ forget_queue(PG_FUNCTION_ARGS)
 }
 
 /*
- * The end of a lease that is asked for, or that the setting gives.
+ * The end of a lease that begins now: after p_lease, or where that is NULL after
+ * what the setting says.
  */
 TimestampTz
-lease_end(FunctionCallInfo fcinfo, int argno, TimestampTz now)
+lease_end(const Interval *duration, TimestampTz now)
 {
 	int32		seconds;
 
-	if (!PG_ARGISNULL(argno))
-		return check_until(fcinfo, argno, "p_lease", now, 1, MAX_LEASE_SECONDS);
+	if (duration != NULL)
+		return check_span(duration, "p_lease", now, 1, MAX_LEASE_SECONDS);
 	seconds = setting_int32("lease_seconds", 60);
 	return now + Max(seconds, 1) * USECS_PER_SEC;
 }

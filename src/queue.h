@@ -30,25 +30,33 @@ typedef struct QueueSystem
 	const Workflow *flow;
 	int			first_open;		/* first state in which there is work to do */
 	int			succeeded;
-
-	/* Lock a job; try_lock gives up where somebody else has it. */
-	bool		(*lock) (const pg_uuid_t *job_id);
-	bool		(*try_lock) (const pg_uuid_t *job_id);
+	int			failed;			/* what the retry function takes */
+	int			cancelled;
+	const char *noun;			/* for a job, in errors */
 
 	/*
-	 * Lock what fail() will lock besides, without waiting; NULL for nothing.
+	 * Statements on job $1; system_jobs.h runs them.  Those that lock find a
+	 * job of user $2, or of anybody where that is NULL, and return user_id
+	 * and status.  fail_job has the arguments of job_error_arguments().
+	 */
+	Statement  *lock_job;
+	Statement  *try_lock_job;	/* passes by a job that is locked */
+	Statement  *select_job;		/* for result_shown() */
+	Statement  *fail_job;
+	Statement  *count_retry;	/* NULL for nothing */
+
+	/*
+	 * Lock what fail_job will lock besides, without waiting; NULL for
+	 * nothing.
 	 */
 	bool		(*try_lock_payer) (const pg_uuid_t *user_id);
 
-	/* With the job locked: it fails; it will be tried again; it gets on. */
-	void		(*fail) (const pg_uuid_t *job_id, const JobError *error);
-	void		(*count_retry) (const pg_uuid_t *job_id);
+	/* Show how far a locked job has come; NULL where there is no column. */
 	void		(*show_progress) (const pg_uuid_t *job_id, const int32 *progress, const char *message);
 
 	/* What a row says about its failure. */
 	void		(*read_error) (TupleDesc desc, HeapTuple row, JobError *error);
 
-	Statement  *select_job;		/* for result_shown() */
 	Statement  *statistics;		/* of a user or of all, since a time or ever */
 } QueueSystem;
 
@@ -72,9 +80,10 @@ extern const QueueSystem *queue_of_trigger(const TriggerData *data);
 extern int	queue_state(const QueueSystem *system, TupleDesc desc, HeapTuple row);
 extern bool queue_is_open(const QueueSystem *system, int state);
 
+extern void job_error_arguments(Arguments *args, const JobError *error);
 extern void queue_change(RowChange *change, const void *system);
 
-extern TimestampTz lease_end(FunctionCallInfo fcinfo, int argno, TimestampTz now);
+extern TimestampTz lease_end(const Interval *duration, TimestampTz now);
 
 #define ERROR_CANCELLED "CANCELLED"
 #define ERROR_UNREADABLE "UNREADABLE_JOB"

@@ -23,6 +23,7 @@
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
+#include "job_actions.h"
 #include "job_rows.h"
 #include "jobs.h"
 #include "leases.h"
@@ -34,7 +35,6 @@
 #include "restore.h"
 #include "settings.h"
 #include "triggers.h"
-#include "uuids.h"
 
 PG_FUNCTION_INFO_V1(default_studio_job);
 PG_FUNCTION_INFO_V1(limit_studio_jobs);
@@ -49,7 +49,6 @@ PG_FUNCTION_INFO_V1(retry_studio_job);
 
 #define MAX_URL_LENGTH 8192
 #define MAX_PROMPT_LENGTH 500000
-#define MAX_REASON_LENGTH 1000
 #define MAX_ERROR_SIZE (256 * 1024)
 
 static const char default_prompt[] =
@@ -135,7 +134,7 @@ static Statement end_studio_job = {
 	"   SET status = 'FAILED', error_details = COALESCE($2, NULLIF(pg_catalog.jsonb_strip_nulls("
 	"         pg_catalog.jsonb_build_object('code', $3, 'message', $4)), '{}'), error_details)"
 	" WHERE job_id = $1",
-	.nargs = 4,.argtypes = {UUIDOID, JSONBOID, TEXTOID, TEXTOID}
+	.nargs = 5,.argtypes = {UUIDOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID}
 };
 static Statement requeue_studio_job = {
 	.by_index = true,
@@ -156,52 +155,11 @@ static Statement select_statistics = {
 	.nargs = 2,.argtypes = {UUIDOID, TIMESTAMPTZOID}
 };
 
-/* a locked studio job */
-typedef struct StudioJob
-{
-	pg_uuid_t	id;
-	pg_uuid_t	user_id;
-	StudioStatus status;
-} StudioJob;
-
-static bool
-lock_of(Statement *statement, const pg_uuid_t *job_id, const pg_uuid_t *user_id, StudioJob *job)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_uuid(&args, job_id);
-	argument_uuid(&args, user_id);
-	if (statement_run(statement, &args) == 0)
-		return false;
-	job->id = *job_id;
-	job->user_id = result_uuid(1);
-	job->status = flow_state(&studio_flow, result_text(2));
-	return true;
-}
-
-/* A user does not wait for the lock of a foreign job. */
-static void
-lock_or_refuse(const Caller *caller, const pg_uuid_t *job_id, StudioJob *job)
-{
-	if (!lock_of(&lock_studio_job, job_id, caller->service ? NULL : &caller->uid, job))
-		refuse_unknown(caller, "studio job", job_id);
-}
-
-static Datum
-as_jsonb(const pg_uuid_t *job_id)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_uuid(&args, job_id);
-	statement_run(&select_studio_job, &args);
-	return result_row();
-}
-
 /* ------------------------------------------------------------------------
  * What binds users who write by plain SQL
  * ------------------------------------------------------------------------ */
 
-/* Users do not jump the queue further than the setting lets them. */
+/* The setting bounds the priority that users may give. */
 static void
 check_user_priority(const char *name, int32 priority)
 {
@@ -269,7 +227,7 @@ default_studio_job(PG_FUNCTION_ARGS)
 	return PointerGetDatum(row_edit_apply(&edit));
 }
 
-/* Has the user too many jobs, one that was just made included? */
+/* Raise an error if the user has too many jobs, one that was just made included. */
 static void
 check_active(const pg_uuid_t *user_id)
 {
@@ -306,13 +264,6 @@ limit_studio_jobs(PG_FUNCTION_ARGS)
  * Making and moving jobs
  * ------------------------------------------------------------------------ */
 
-/* Text of at least one character, or nothing. */
-static void
-add_optional_text(Arguments *args, FunctionCallInfo fcinfo, int argno, const char *name, int max)
-{
-	argument_text(args, PG_ARGISNULL(argno) ? NULL : check_text(fcinfo, argno, name, 1, max));
-}
-
 /*
  * create_studio_job(p_user_id uuid, p_raw_audio_url text, p_system_prompt text,
  * p_priority integer) returns jsonb
@@ -335,7 +286,7 @@ create_studio_job(PG_FUNCTION_ARGS)
 
 	argument_uuid(&args, &user_id);
 	argument_text(&args, check_text(fcinfo, 1, "p_raw_audio_url", 1, MAX_URL_LENGTH));
-	add_optional_text(&args, fcinfo, 2, "p_system_prompt", MAX_PROMPT_LENGTH);
+	argument_text(&args, check_optional_text(fcinfo, 2, "p_system_prompt", MAX_PROMPT_LENGTH));
 	argument_int32(&args, priority);
 	if (!user_keep(&user_id))
 		refuse_unknown(&caller, "user", &user_id);
@@ -347,32 +298,19 @@ create_studio_job(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
-/* Lock a job for a step of the work on it. */
-static void
-lock_for_work(const Caller *caller, FunctionCallInfo fcinfo, int lease_argno, StudioJob *job)
-{
-	pg_uuid_t	job_id = check_uuid(fcinfo, 0, "p_job_id");
-	Lease		lease;
-
-	lock_or_refuse(caller, &job_id, job);
-	lease_require_work(lease_check(&refinement_queue, &job_id, fcinfo, lease_argno, &lease), &lease);
-}
-
-/*
- * Write the second argument of a function and move the job; the lease token is
- * the third.
- */
+/* Write the result of one stage, which moves the job to the next. */
 static Datum
-write_step(const Caller *caller, FunctionCallInfo fcinfo, Statement *statement)
+write_step(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token, Statement *statement, Datum made)
 {
 	Arguments	args = NO_ARGUMENTS;
-	StudioJob	job;
+	Job			job;
 
-	lock_for_work(caller, fcinfo, 2, &job);
-	argument_uuid(&args, &job.id);
-	argument_add(&args, PG_GETARG_DATUM(1), false);
+	system_job_lock_or_refuse(&refinement_queue, caller, job_id, &job);
+	job_require_work(&refinement_queue, &job, token);
+	argument_uuid(&args, job_id);
+	argument_add(&args, made, false);
 	statement_run(statement, &args);
-	return as_jsonb(&job.id);
+	return system_job_as_jsonb(&refinement_queue, job_id);
 }
 
 /*
@@ -385,26 +323,21 @@ update_studio_job_status(PG_FUNCTION_ARGS)
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	job_id;
-	StudioJob	job;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 2);
+	Job			job;
 	StudioStatus asked;
-	Lease		lease;
-	LeaseState	state;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	asked = flow_state(&studio_flow, check_word(fcinfo, 1, "p_status", studio_status_names, STUDIO_STATUSES));
+	argument_pass(&args, fcinfo, 0);
+	argument_pass(&args, fcinfo, 1);
 
-	lock_or_refuse(&caller, &job_id, &job);
-	state = lease_check(&refinement_queue, &job_id, fcinfo, 2, &lease);
-	if (!lease_replays_end(state, &lease) || !flow_is_terminal(&studio_flow, job.status) || job.status != asked)
-	{
-		lease_require_work(state, &lease);
-		argument_uuid(&args, &job_id);
-		argument_add(&args, PG_GETARG_DATUM(1), false);
+	system_job_lock_or_refuse(&refinement_queue, &caller, &job_id, &job);
+	if (!job_has_moved(&refinement_queue, &job, token, asked))
 		statement_run(&move_studio_job, &args);
-	}
-	result = as_jsonb(&job_id);
+	result = system_job_as_jsonb(&refinement_queue, &job_id);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -418,11 +351,14 @@ Datum
 store_transcript(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
+	pg_uuid_t	job_id;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 2);
 	Datum		result;
 
 	caller_enter_service(&caller);
 	check_not_null(fcinfo, 1, "p_transcript");
-	result = write_step(&caller, fcinfo, &write_transcript);
+	job_id = check_uuid(fcinfo, 0, "p_job_id");
+	result = write_step(&caller, &job_id, token, &write_transcript, PG_GETARG_DATUM(1));
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -436,25 +372,25 @@ Datum
 store_enrichment(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
+	pg_uuid_t	job_id;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 2);
 	Datum		result;
 
 	caller_enter_service(&caller);
 	check_not_null(fcinfo, 1, "p_entities");
-	result = write_step(&caller, fcinfo, &write_entities);
+	job_id = check_uuid(fcinfo, 0, "p_job_id");
+	result = write_step(&caller, &job_id, token, &write_entities, PG_GETARG_DATUM(1));
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
 }
 
-/* A job that is COMPLETE already: with this text? */
+/* Raise an error if a job that is COMPLETE already has another text. */
 static void
 check_same_text(const Arguments *args, const pg_uuid_t *job_id)
 {
 	if (statement_run(&is_same_text, args) == 0 || !result_bool(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_STUDIO_CONFLICT),
-				 errmsg("job was completed differently"),
-				 errdetail("Job %s.", uuid_text(job_id))));
+		refuse_completed_differently(job_id);
 }
 
 /*
@@ -464,11 +400,11 @@ check_same_text(const Arguments *args, const pg_uuid_t *job_id)
 Datum
 store_refined_text(PG_FUNCTION_ARGS)
 {
-	static const char *const outcomes[] = {"completed"};
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	job_id;
-	StudioJob	job;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 3);
+	Job			job;
 	Lease		lease;
 	LeaseState	state;
 	Datum		result;
@@ -476,32 +412,20 @@ store_refined_text(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	check_not_null(fcinfo, 1, "p_text");
+	argument_pass(&args, fcinfo, 0);
+	argument_pass(&args, fcinfo, 1);
 
-	lock_or_refuse(&caller, &job_id, &job);
-	state = lease_check(&refinement_queue, &job_id, fcinfo, 3, &lease);
-	argument_uuid(&args, &job_id);
-	argument_add(&args, PG_GETARG_DATUM(1), false);
-	add_optional_text(&args, fcinfo, 2, "p_model_version", MAX_SHORT_LENGTH);
-	if (lease_replays(state, &lease, outcomes, lengthof(outcomes)) || job.status == STUDIO_COMPLETE)
+	system_job_lock_or_refuse(&refinement_queue, &caller, &job_id, &job);
+	state = lease_check(&refinement_queue, &job_id, token, &lease);
+	argument_text(&args, check_optional_text(fcinfo, 2, "p_model_version", MAX_SHORT_LENGTH));
+	if (lease_replays_completion(state, &lease) || job.status == STUDIO_COMPLETE)
 		check_same_text(&args, &job_id);
 	else
 		statement_run(&write_refined_text, &args);
-	result = as_jsonb(&job_id);
+	result = system_job_as_jsonb(&refinement_queue, &job_id);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
-}
-
-static void
-write_failure(const pg_uuid_t *job_id, const JobError *error)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_uuid(&args, job_id);
-	argument_add(&args, error->details, error->details == (Datum) 0);
-	argument_text(&args, error->code);
-	argument_text(&args, error->message);
-	statement_run(&end_studio_job, &args);
 }
 
 /*
@@ -509,13 +433,11 @@ write_failure(const pg_uuid_t *job_id, const JobError *error)
  * again leaves the row of the job alone.
  */
 static Datum
-check_error(FunctionCallInfo fcinfo, int argno, const char *name)
+check_error(Datum error)
 {
-	Datum		error = PG_GETARG_DATUM(argno);
-
 	if (!limits_allow_json(error, MAX_ERROR_SIZE))
-		refuse_value(name, psprintf("at most %d bytes of jsonb, with numbers and levels within studio_engine.value_limits()",
-									MAX_ERROR_SIZE));
+		refuse_value("p_error", psprintf("at most %d bytes of jsonb, with numbers and levels within studio_engine.value_limits()",
+										 MAX_ERROR_SIZE));
 	return error;
 }
 
@@ -528,19 +450,17 @@ fail_studio_job(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	pg_uuid_t	job_id;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 3);
+	const bool *retryable = optional_bool(fcinfo, 2);
 	JobError	error = {NULL};
-	StudioJob	job;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	if (!PG_ARGISNULL(1))
-		error.details = check_error(fcinfo, 1, "p_error");
+		error.details = check_error(PG_GETARG_DATUM(1));
 
-	lock_or_refuse(&caller, &job_id, &job);
-	if (lease_fails(&refinement_queue, &job_id, fcinfo, 2, 3, &error) && job.status != STUDIO_FAILED)
-		write_failure(&job_id, &error);
-	result = as_jsonb(&job_id);
+	result = job_fail(&refinement_queue, &caller, &job_id, token, retryable, &error);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -554,32 +474,22 @@ cancel_studio_job(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	pg_uuid_t	job_id;
-	JobError	error = {.code = ERROR_CANCELLED};
-	StudioJob	job;
-	bool		cancelling;
+	char	   *reason;
 	Datum		result;
 
 	caller_enter_user(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
-	error.message = check_text(fcinfo, 1, "p_reason", 0, MAX_REASON_LENGTH);
+	reason = check_text(fcinfo, 1, "p_reason", 0, MAX_REASON_LENGTH);
 
-	lock_or_refuse(&caller, &job_id, &job);
-	if (job.status == STUDIO_COMPLETE)
-		workflow_refuse(&studio_flow, job.status, STUDIO_FAILED);
-	cancelling = lease_request_cancel(&refinement_queue, &job_id, error.message);
-	if (!cancelling && job.status != STUDIO_FAILED)
-		write_failure(&job_id, &error);
-	result = as_jsonb(&job_id);
-	if (cancelling)
-		result = lease_mark_cancelling(result);
+	result = job_cancel(&refinement_queue, &caller, &job_id, reason);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
 }
 
-/* The user comes before the job, for whoever may open an account. */
+/* Lock the user FOR KEY SHARE, before the job: check_active() may open an account. */
 static void
-keep_owner(const pg_uuid_t *job_id)
+lock_owner(const pg_uuid_t *job_id)
 {
 	Arguments	args = NO_ARGUMENTS;
 	pg_uuid_t	user_id;
@@ -591,15 +501,6 @@ keep_owner(const pg_uuid_t *job_id)
 	(void) user_keep(&user_id);
 }
 
-static void
-requeue(void *job_id)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_uuid(&args, job_id);
-	statement_run(&requeue_studio_job, &args);
-}
-
 /*
  * retry_studio_job(p_job_id uuid) returns jsonb
  */
@@ -608,25 +509,23 @@ retry_studio_job(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	pg_uuid_t	job_id;
-	StudioJob	job;
+	Job			job;
 	Datum		result;
 
 	caller_enter_user(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 
 	if (caller.service)
-		keep_owner(&job_id);
+		lock_owner(&job_id);
 	else
 		(void) user_keep(&caller.uid);
-	lock_or_refuse(&caller, &job_id, &job);
-	if (job.status != STUDIO_NEW && job.status != STUDIO_FAILED)
-		workflow_refuse(&studio_flow, job.status, STUDIO_NEW);
-	if (job.status == STUDIO_FAILED)
+	system_job_lock_or_refuse(&refinement_queue, &caller, &job_id, &job);
+	if (job_needs_retry(&refinement_queue, &job))
 	{
-		workflow_retry(uuid_text(&job_id), requeue, &job_id);
+		job_requeue(&job, &requeue_studio_job);
 		check_active(&job.user_id);
 	}
-	result = as_jsonb(&job_id);
+	result = system_job_as_jsonb(&refinement_queue, &job_id);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -635,31 +534,6 @@ retry_studio_job(PG_FUNCTION_ARGS)
 /* ------------------------------------------------------------------------
  * What the queue wants to know
  * ------------------------------------------------------------------------ */
-
-static bool
-lock_for_queue(const pg_uuid_t *job_id)
-{
-	StudioJob	job;
-
-	return lock_of(&lock_studio_job, job_id, NULL, &job);
-}
-
-static bool
-try_lock_for_queue(const pg_uuid_t *job_id)
-{
-	StudioJob	job;
-
-	return lock_of(&try_lock_studio_job, job_id, NULL, &job);
-}
-
-static void
-count_retry(const pg_uuid_t *job_id)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_uuid(&args, job_id);
-	statement_run(&count_studio_retry, &args);
-}
 
 static void
 read_error(TupleDesc desc, HeapTuple row, JobError *error)
@@ -676,12 +550,15 @@ static const QueueSystem refinement_queue = {
 	.flow = &studio_flow,
 	.first_open = STUDIO_NEW,
 	.succeeded = STUDIO_COMPLETE,
-	.lock = lock_for_queue,
-	.try_lock = try_lock_for_queue,
-	.fail = write_failure,
-	.count_retry = count_retry,
-	.read_error = read_error,
+	.failed = STUDIO_FAILED,
+	.cancelled = STUDIO_FAILED,
+	.noun = "studio job",
+	.lock_job = &lock_studio_job,
+	.try_lock_job = &try_lock_studio_job,
 	.select_job = &select_studio_job,
+	.fail_job = &end_studio_job,
+	.count_retry = &count_studio_retry,
+	.read_error = read_error,
 	.statistics = &select_statistics
 };
 

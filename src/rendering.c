@@ -22,15 +22,13 @@
 #include "checks.h"
 #include "deletions.h"
 #include "errors.h"
-#include "leases.h"
+#include "job_actions.h"
 #include "limits.h"
 #include "monitor.h"
 #include "queue.h"
 #include "rendering.h"
 #include "restore.h"
 #include "triggers.h"
-#include "uuids.h"
-#include "workflow.h"
 
 PG_FUNCTION_INFO_V1(keep_renderings);
 PG_FUNCTION_INFO_V1(update_rendering);
@@ -39,22 +37,21 @@ PG_FUNCTION_INFO_V1(fail_rendering);
 PG_FUNCTION_INFO_V1(cancel_rendering);
 PG_FUNCTION_INFO_V1(retry_rendering);
 
-#define MAX_REASON_LENGTH 1000
-
 #define LOCK_RENDERING \
-	"SELECT r.status FROM @extschema@.mm_rendering_queue r WHERE r.render_id = $1 FOR NO KEY UPDATE"
+	"SELECT r.user_id, r.status FROM @extschema@.mm_rendering_queue r" \
+	" WHERE r.render_id = $1 AND ($2 IS NULL OR r.user_id = $2) FOR NO KEY UPDATE"
 
 static const QueueSystem rendering_queue;
 
 static Statement lock_rendering = {
 	.by_index = true,
 	.text = LOCK_RENDERING,
-	.nargs = 1,.argtypes = {UUIDOID}
+	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement try_lock_rendering = {
 	.by_index = true,
 	.text = LOCK_RENDERING " SKIP LOCKED",
-	.nargs = 1,.argtypes = {UUIDOID}
+	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement select_rendering = {
 	.by_index = true,
@@ -96,9 +93,9 @@ static Statement is_strange_asset = {
 static Statement end_rendering = {
 	.by_index = true,
 	.text = "UPDATE @extschema@.mm_rendering_queue r"
-	"   SET status = CASE WHEN $2 = 'CANCELLED' THEN 'cancelled' ELSE 'failed' END, error_code = $2, error_message = $3"
+	"   SET status = CASE WHEN $3 = 'CANCELLED' THEN 'cancelled' ELSE 'failed' END, error_code = $3, error_message = $4"
 	" WHERE r.render_id = $1",
-	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, TEXTOID}
+	.nargs = 5,.argtypes = {UUIDOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID}
 };
 static Statement requeue_rendering = {
 	.by_index = true,
@@ -156,39 +153,6 @@ static Statement select_statistics = {
 	.nargs = 2,.argtypes = {UUIDOID, TIMESTAMPTZOID}
 };
 
-/* Lock a rendering; false when there is none, or somebody has it. */
-static bool
-lock_of(Statement *statement, const pg_uuid_t *render_id, RenderStatus *status)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_uuid(&args, render_id);
-	if (statement_run(statement, &args) == 0)
-		return false;
-	*status = flow_state(&render_flow, result_text(1));
-	return true;
-}
-
-static RenderStatus
-lock_or_refuse(const pg_uuid_t *render_id)
-{
-	RenderStatus status;
-
-	if (!lock_of(&lock_rendering, render_id, &status))
-		refuse_missing("rendering", render_id);
-	return status;
-}
-
-static Datum
-as_jsonb(const pg_uuid_t *render_id)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_uuid(&args, render_id);
-	statement_run(&select_rendering, &args);
-	return result_row();
-}
-
 /*
  * update_rendering(p_render_id uuid, p_status text, p_progress integer,
  * p_lease_token uuid) returns jsonb
@@ -199,28 +163,22 @@ update_rendering(PG_FUNCTION_ARGS)
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	render_id;
-	RenderStatus status,
-				asked;
-	Lease		lease;
-	LeaseState	state;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 3);
+	Job			job;
+	RenderStatus asked;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	render_id = check_uuid(fcinfo, 0, "p_render_id");
 	asked = flow_state(&render_flow, check_word(fcinfo, 1, "p_status", render_status_names, RENDER_STATUSES));
-	if (!PG_ARGISNULL(2))
-		(void) check_int32(fcinfo, 2, "p_progress", 0, 100);
+	(void) check_percentage(fcinfo, 2, "p_progress");
+	for (int i = 0; i < 3; i++)
+		argument_pass(&args, fcinfo, i);
 
-	status = lock_or_refuse(&render_id);
-	state = lease_check(&rendering_queue, &render_id, fcinfo, 3, &lease);
-	if (!lease_replays_end(state, &lease) || !flow_is_terminal(&render_flow, status) || status != asked)
-	{
-		lease_require_work(state, &lease);
-		for (int i = 0; i < 3; i++)
-			argument_pass(&args, fcinfo, i);
+	system_job_lock_or_refuse(&rendering_queue, &caller, &render_id, &job);
+	if (!job_has_moved(&rendering_queue, &job, token, asked))
 		statement_run(&move_rendering, &args);
-	}
-	result = as_jsonb(&render_id);
+	result = system_job_as_jsonb(&rendering_queue, &render_id);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -233,16 +191,13 @@ check_asset(const Arguments *args)
 		refuse_value("p_asset_id", "a file of the session");
 }
 
-/* A rendering that is completed already: with this file? */
+/* Raise an error if a rendering that is completed already has another file. */
 static void
 check_same_completion(const Arguments *args, const pg_uuid_t *render_id)
 {
 	statement_run(&differs_from_finished, args);
 	if (result_bool(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_STUDIO_CONFLICT),
-				 errmsg("job was completed differently"),
-				 errdetail("Job %s.", uuid_text(render_id))));
+		refuse_completed_differently(render_id);
 }
 
 /*
@@ -252,51 +207,32 @@ check_same_completion(const Arguments *args, const pg_uuid_t *render_id)
 Datum
 complete_rendering(PG_FUNCTION_ARGS)
 {
-	static const char *const outcomes[] = {"completed"};
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	render_id;
-	RenderStatus status;
-	Lease		lease;
-	LeaseState	state;
+	const pg_uuid_t *asset_id = optional_uuid(fcinfo, 1);
+	const pg_uuid_t *token = optional_uuid(fcinfo, 2);
+	Job			job;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	render_id = check_uuid(fcinfo, 0, "p_render_id");
-	argument_pass(&args, fcinfo, 0);
-	argument_pass(&args, fcinfo, 1);
+	argument_uuid(&args, &render_id);
+	argument_uuid(&args, asset_id);
 
-	status = lock_or_refuse(&render_id);
-	state = lease_check(&rendering_queue, &render_id, fcinfo, 2, &lease);
-	if (lease_replays(state, &lease, outcomes, lengthof(outcomes)) || status == RENDER_COMPLETED)
+	system_job_lock_or_refuse(&rendering_queue, &caller, &render_id, &job);
+	if (job_was_completed(&rendering_queue, &job, token))
 		check_same_completion(&args, &render_id);
 	else
 	{
-		if (!PG_ARGISNULL(1))
+		if (asset_id != NULL)
 			check_asset(&args);
 		statement_run(&finish_rendering, &args);
 	}
-	result = as_jsonb(&render_id);
+	result = system_job_as_jsonb(&rendering_queue, &render_id);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
-}
-
-static void
-write_failure(const pg_uuid_t *render_id, const JobError *error)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_uuid(&args, render_id);
-	argument_text(&args, error->code);
-	argument_text(&args, error->message);
-	statement_run(&end_rendering, &args);
-}
-
-static bool
-has_failed(RenderStatus status)
-{
-	return status == RENDER_FAILED || status == RENDER_CANCELLED;
 }
 
 /*
@@ -308,8 +244,9 @@ fail_rendering(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	pg_uuid_t	render_id;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 4);
+	const bool *retryable = optional_bool(fcinfo, 3);
 	JobError	error = {NULL};
-	RenderStatus status;
 	Datum		result;
 
 	caller_enter_service(&caller);
@@ -317,10 +254,7 @@ fail_rendering(PG_FUNCTION_ARGS)
 	error.code = check_text(fcinfo, 1, "p_error_code", 0, MAX_SHORT_LENGTH);
 	error.message = clip_text(check_text(fcinfo, 2, "p_error_message", 0, PG_INT32_MAX), MAX_REPORT_BYTES);
 
-	status = lock_or_refuse(&render_id);
-	if (lease_fails(&rendering_queue, &render_id, fcinfo, 3, 4, &error) && !has_failed(status))
-		write_failure(&render_id, &error);
-	result = as_jsonb(&render_id);
+	result = job_fail(&rendering_queue, &caller, &render_id, token, retryable, &error);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -334,24 +268,14 @@ cancel_rendering(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	pg_uuid_t	render_id;
-	JobError	error = {.code = ERROR_CANCELLED};
-	RenderStatus status;
-	bool		cancelling;
+	char	   *reason;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	render_id = check_uuid(fcinfo, 0, "p_render_id");
-	error.message = check_text(fcinfo, 1, "p_reason", 0, MAX_REASON_LENGTH);
+	reason = check_text(fcinfo, 1, "p_reason", 0, MAX_REASON_LENGTH);
 
-	status = lock_or_refuse(&render_id);
-	if (status == RENDER_COMPLETED)
-		workflow_refuse(&render_flow, status, RENDER_CANCELLED);
-	cancelling = lease_request_cancel(&rendering_queue, &render_id, error.message);
-	if (!cancelling && !has_failed(status))
-		write_failure(&render_id, &error);
-	result = as_jsonb(&render_id);
-	if (cancelling)
-		result = lease_mark_cancelling(result);
+	result = job_cancel(&rendering_queue, &caller, &render_id, reason);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -425,17 +349,8 @@ keep_renderings(PG_FUNCTION_ARGS)
 }
 
 /* ------------------------------------------------------------------------
- * Tried again
+ * Retrying
  * ------------------------------------------------------------------------ */
-
-static void
-requeue(void *render_id)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_uuid(&args, render_id);
-	statement_run(&requeue_rendering, &args);
-}
 
 /*
  * retry_rendering(p_render_id uuid) returns jsonb
@@ -445,17 +360,16 @@ retry_rendering(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	pg_uuid_t	render_id;
-	RenderStatus status;
+	Job			job;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	render_id = check_uuid(fcinfo, 0, "p_render_id");
-	status = lock_or_refuse(&render_id);
-	if (status != RENDER_QUEUED && status != RENDER_FAILED)
-		workflow_refuse(&render_flow, status, RENDER_QUEUED);
-	if (status == RENDER_FAILED)
-		workflow_retry(uuid_text(&render_id), requeue, &render_id);
-	result = as_jsonb(&render_id);
+
+	system_job_lock_or_refuse(&rendering_queue, &caller, &render_id, &job);
+	if (job_needs_retry(&rendering_queue, &job))
+		job_requeue(&job, &requeue_rendering);
+	result = system_job_as_jsonb(&rendering_queue, &render_id);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -464,31 +378,6 @@ retry_rendering(PG_FUNCTION_ARGS)
 /* ------------------------------------------------------------------------
  * What the queue wants to know
  * ------------------------------------------------------------------------ */
-
-static bool
-lock_for_queue(const pg_uuid_t *render_id)
-{
-	RenderStatus status;
-
-	return lock_of(&lock_rendering, render_id, &status);
-}
-
-static bool
-try_lock_for_queue(const pg_uuid_t *render_id)
-{
-	RenderStatus status;
-
-	return lock_of(&try_lock_rendering, render_id, &status);
-}
-
-static void
-count_retry(const pg_uuid_t *render_id)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_uuid(&args, render_id);
-	statement_run(&count_rendering_retry, &args);
-}
 
 /* A rendering has no message to show. */
 static void
@@ -519,13 +408,16 @@ static const QueueSystem rendering_queue = {
 	.flow = &render_flow,
 	.first_open = RENDER_QUEUED,
 	.succeeded = RENDER_COMPLETED,
-	.lock = lock_for_queue,
-	.try_lock = try_lock_for_queue,
-	.fail = write_failure,
-	.count_retry = count_retry,
+	.failed = RENDER_FAILED,
+	.cancelled = RENDER_CANCELLED,
+	.noun = "rendering",
+	.lock_job = &lock_rendering,
+	.try_lock_job = &try_lock_rendering,
+	.select_job = &select_rendering,
+	.fail_job = &end_rendering,
+	.count_retry = &count_rendering_retry,
 	.show_progress = show_progress,
 	.read_error = read_error,
-	.select_job = &select_rendering,
 	.statistics = &select_statistics
 };
 

@@ -6,8 +6,8 @@
  * Status changes are plain UPDATEs here too: the triggers of jobs check the
  * flow, stamp times and progress, and settle or release the hold.
  *
- * Pitfall: a worker that lost the answer asks again.  Every function gives the
- * same answer to the same question and moves nothing the second time.
+ * Pitfall: a worker whose answer was lost repeats its call.  It gets the same
+ * answer, and the job is not moved a second time.
  *
  * Lock order: user, project, job, then its steps, then the account.
  */
@@ -26,6 +26,7 @@
 #include "deletions.h"
 #include "errors.h"
 #include "holds.h"
+#include "job_actions.h"
 #include "job_rows.h"
 #include "jobs.h"
 #include "leases.h"
@@ -35,12 +36,10 @@
 #include "monitor.h"
 #include "queue.h"
 #include "restore.h"
-#include "settings.h"
 #include "statements.h"
 #include "triggers.h"
 #include "uuids.h"
 #include "video.h"
-#include "workflow.h"
 
 PG_FUNCTION_INFO_V1(lock_jobs_of_project);
 PG_FUNCTION_INFO_V1(create_job);
@@ -55,7 +54,6 @@ PG_FUNCTION_INFO_V1(record_asset);
 PG_FUNCTION_INFO_V1(log_job);
 PG_FUNCTION_INFO_V1(get_dashboard);
 
-#define MAX_REASON_LENGTH 1000
 #define MAX_DASHBOARD 100
 
 static const char *const asset_types[] = {"video", "audio", "image", "captions", "manifest", "zip"};
@@ -84,7 +82,7 @@ static Statement select_project_owner = {
 	.text = "SELECT p.user_id FROM @extschema@.projects p WHERE p.id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
-static Statement keep_project = {
+static Statement lock_project_key_share = {
 	.by_index = true,
 	.text = "SELECT p.user_id FROM @extschema@.projects p WHERE p.id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
@@ -171,18 +169,20 @@ static Statement finish_job = {
 	.direct = finish_job_directly,
 	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, JSONBOID, INT4OID}
 };
+
+/* with the arguments of finish_job; manifests are not compared */
 static Statement differs_from_finished = {
 	.by_index = true,
-	.text = "SELECT COALESCE($2 <> j.output_url, false) OR COALESCE($3 <> j.cost_credits_final, false)"
+	.text = "SELECT COALESCE($2 <> j.output_url, false) OR COALESCE($4 <> j.cost_credits_final, false)"
 	"  FROM @extschema@.jobs j WHERE j.id = $1",
-	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, INT4OID}
+	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, JSONBOID, INT4OID}
 };
 static Statement end_job = {
 	.by_index = true,
 	.text = "UPDATE @extschema@.jobs"
-	"   SET status = 'FAILED', error_code = $2, error_message = $3, failed_step = $4"
+	"   SET status = 'FAILED', error_code = $3, error_message = $4, failed_step = $5"
 	" WHERE id = $1",
-	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, TEXTOID, TEXTOID}
+	.nargs = 5,.argtypes = {UUIDOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID}
 };
 static Statement requeue_job = {
 	.by_index = true,
@@ -249,33 +249,10 @@ static Statement select_statistics = {
 	.nargs = 2,.argtypes = {UUIDOID, TIMESTAMPTZOID}
 };
 
-static Datum
-job_as_jsonb(const pg_uuid_t *job_id)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_uuid(&args, job_id);
-	statement_run(&select_job, &args);
-	return result_row();
-}
-
-/* Write what made a job fail. */
-static void
-write_failure(const pg_uuid_t *job_id, const JobError *error)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_uuid(&args, job_id);
-	argument_text(&args, error->code);
-	argument_text(&args, error->message);
-	argument_text(&args, error->step);
-	statement_run(&end_job, &args);
-}
-
 /*
  * lock_jobs_of_project() returns trigger: BEFORE DELETE on projects.  A user
- * has to cancel what somebody works on; services, and who deletes the user,
- * need not.
+ * has to cancel a job that a worker has before deleting it; services, and the
+ * deletion of the user, need not.
  */
 Datum
 lock_jobs_of_project(PG_FUNCTION_ARGS)
@@ -327,7 +304,7 @@ add_steps(const pg_uuid_t *job_id, Datum steps)
 	return statement_run(&insert_steps, &args);
 }
 
-/* One step per stage. */
+/* Add one step per stage. */
 static uint64
 add_default_steps(const pg_uuid_t *job_id)
 {
@@ -344,10 +321,11 @@ add_default_steps(const pg_uuid_t *job_id)
 }
 
 /*
- * Keep a project and its user from being deleted; returns the user.
+ * Lock a user and their project FOR KEY SHARE, so that neither is deleted;
+ * returns the user.
  */
 static pg_uuid_t
-keep_project_and_user(const Caller *caller, const pg_uuid_t *project_id)
+lock_user_and_project(const Caller *caller, const pg_uuid_t *project_id)
 {
 	Arguments	args = NO_ARGUMENTS;
 	pg_uuid_t	user_id;
@@ -356,7 +334,7 @@ keep_project_and_user(const Caller *caller, const pg_uuid_t *project_id)
 	if (statement_run(&select_project_owner, &args) == 0)
 		refuse_unknown(caller, "project", project_id);
 	user_id = result_uuid(1);
-	if (!user_keep(&user_id) || statement_run(&keep_project, &args) == 0)
+	if (!user_keep(&user_id) || statement_run(&lock_project_key_share, &args) == 0)
 		refuse_unknown(caller, "project", project_id);
 	return user_id;
 }
@@ -393,7 +371,7 @@ create_job(PG_FUNCTION_ARGS)
 	cost = check_positive(fcinfo, 1, "p_cost_credits");
 	priority = check_int32(fcinfo, 2, "p_priority", PG_INT32_MIN, PG_INT32_MAX);
 
-	user_id = keep_project_and_user(&caller, &project_id);
+	user_id = lock_user_and_project(&caller, &project_id);
 	*job_id = make_job(&project_id, &user_id, priority);
 	add_default_steps(job_id);
 	pay_for_job(&user_id, job_id, cost);
@@ -428,29 +406,25 @@ create_job_steps(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	pg_uuid_t	job_id;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 2);
+	Datum		steps = (Datum) 0;
 	Job			job;
-	Lease		lease;
 	uint64		added;
 
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	if (!PG_ARGISNULL(1))
-		check_step_names(PG_GETARG_DATUM(1));
+	{
+		steps = PG_GETARG_DATUM(1);
+		check_step_names(steps);
+	}
 
 	job_lock_or_refuse(&caller, &job_id, &job);
-	lease_require_work(lease_check(&video_queue, &job_id, fcinfo, 2, &lease), &lease);
-	added = PG_ARGISNULL(1) ? add_default_steps(&job_id) : add_steps(&job_id, PG_GETARG_DATUM(1));
+	job_require_work(&video_queue, &job, token);
+	added = steps == (Datum) 0 ? add_default_steps(&job_id) : add_steps(&job_id, steps);
 	caller_leave(&caller);
 
 	PG_RETURN_INT32((int32) added);
-}
-
-/* A percentage or NULL. */
-static void
-check_percentage(FunctionCallInfo fcinfo, int argno, const char *name)
-{
-	if (!PG_ARGISNULL(argno))
-		(void) check_int32(fcinfo, argno, name, 0, 100);
 }
 
 pg_noreturn static void
@@ -474,21 +448,21 @@ update_job_step(PG_FUNCTION_ARGS)
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	job_id;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 6);
 	Job			job;
-	Lease		lease;
 	Datum		step;
 
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	check_not_null(fcinfo, 1, "p_step_name");
 	check_word(fcinfo, 2, "p_state", step_state_names, STEP_STATES);
-	check_percentage(fcinfo, 3, "p_progress_pct");
+	(void) check_percentage(fcinfo, 3, "p_progress_pct");
+	for (int i = 0; i < 6; i++)
+		argument_pass(&args, fcinfo, i);
 
 	if (!job_lock(&job_id, &job))
 		refuse_unknown_step(&job_id);
-	lease_require_work(lease_check(&video_queue, &job_id, fcinfo, 6, &lease), &lease);
-	for (int i = 0; i < 6; i++)
-		argument_pass(&args, fcinfo, i);
+	job_require_work(&video_queue, &job, token);
 	if (statement_run(&update_step, &args) == 0)
 		refuse_unknown_step(&job_id);
 	step = result_row();
@@ -511,46 +485,33 @@ advance_job(PG_FUNCTION_ARGS)
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	job_id;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 4);
 	Job			job;
-	Lease		lease;
-	LeaseState	state;
 	JobStatus	asked;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	asked = flow_state(&job_flow, check_word(fcinfo, 1, "p_status", job_status_names, JOB_STATUSES));
-	check_percentage(fcinfo, 2, "p_progress");
+	(void) check_percentage(fcinfo, 2, "p_progress");
+	for (int i = 0; i < 4; i++)
+		argument_pass(&args, fcinfo, i);
 
 	job_lock_or_refuse(&caller, &job_id, &job);
-	state = lease_check(&video_queue, &job_id, fcinfo, 4, &lease);
-	if (!lease_replays_end(state, &lease) || !job_has_ended(&job) || job.status != asked)
-	{
-		lease_require_work(state, &lease);
-		for (int i = 0; i < 4; i++)
-			argument_pass(&args, fcinfo, i);
+	if (!job_has_moved(&video_queue, &job, token, asked))
 		statement_run(&update_job, &args);
-	}
-	result = job_as_jsonb(&job_id);
+	result = system_job_as_jsonb(&video_queue, &job_id);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
 }
 
-/* A job that is READY already: was it completed like this? */
+/* Raise an error if a job that is READY already was completed differently. */
 static void
-check_same_completion(FunctionCallInfo fcinfo, const pg_uuid_t *job_id)
+check_same_completion(const Arguments *args, const pg_uuid_t *job_id)
 {
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_pass(&args, fcinfo, 0);
-	argument_pass(&args, fcinfo, 1);
-	argument_pass(&args, fcinfo, 3);
-	if (statement_run(&differs_from_finished, &args) > 0 && result_bool(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_STUDIO_CONFLICT),
-				 errmsg("job was completed differently"),
-				 errdetail("Job %s.", uuid_text(job_id))));
+	if (statement_run(&differs_from_finished, args) > 0 && result_bool(1))
+		refuse_completed_differently(job_id);
 }
 
 /*
@@ -560,42 +521,29 @@ check_same_completion(FunctionCallInfo fcinfo, const pg_uuid_t *job_id)
 Datum
 complete_job(PG_FUNCTION_ARGS)
 {
-	static const char *const outcomes[] = {"completed"};
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	job_id;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 4);
 	Job			job;
-	Lease		lease;
-	LeaseState	state;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	if (!PG_ARGISNULL(3))
 		(void) check_int32(fcinfo, 3, "p_final_cost", 0, PG_INT32_MAX);
+	for (int i = 0; i < 4; i++)
+		argument_pass(&args, fcinfo, i);
 
 	job_lock_or_refuse(&caller, &job_id, &job);
-	state = lease_check(&video_queue, &job_id, fcinfo, 4, &lease);
-	if (lease_replays(state, &lease, outcomes, lengthof(outcomes)) || job.status == JOB_READY)
-		check_same_completion(fcinfo, &job_id);
+	if (job_was_completed(&video_queue, &job, token))
+		check_same_completion(&args, &job_id);
 	else
-	{
-		for (int i = 0; i < 4; i++)
-			argument_pass(&args, fcinfo, i);
 		statement_run(&finish_job, &args);
-	}
-	result = job_as_jsonb(&job_id);
+	result = system_job_as_jsonb(&video_queue, &job_id);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
-}
-
-/* End a locked job that has not failed yet; the first error stays. */
-static void
-fail_locked_job(const Job *job, const JobError *error)
-{
-	if (job->status != JOB_FAILED)
-		write_failure(&job->id, error);
 }
 
 /*
@@ -607,8 +555,9 @@ fail_job(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	pg_uuid_t	job_id;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 5);
+	const bool *retryable = optional_bool(fcinfo, 4);
 	JobError	error = {NULL};
-	Job			job;
 	Datum		result;
 
 	caller_enter_service(&caller);
@@ -617,10 +566,7 @@ fail_job(PG_FUNCTION_ARGS)
 	error.message = clip_text(check_text(fcinfo, 2, "p_error_message", 0, PG_INT32_MAX), MAX_REPORT_BYTES);
 	error.step = check_text(fcinfo, 3, "p_failed_step", 0, MAX_SHORT_LENGTH);
 
-	job_lock_or_refuse(&caller, &job_id, &job);
-	if (lease_fails(&video_queue, &job_id, fcinfo, 4, 5, &error))
-		fail_locked_job(&job, &error);
-	result = job_as_jsonb(&job_id);
+	result = job_fail(&video_queue, &caller, &job_id, token, retryable, &error);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -634,58 +580,30 @@ cancel_job(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	pg_uuid_t	job_id;
-	JobError	error = {.code = ERROR_CANCELLED};
-	Job			job;
-	bool		cancelling;
+	char	   *reason;
 	Datum		result;
 
 	caller_enter_user(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
-	error.message = check_text(fcinfo, 1, "p_reason", 0, MAX_REASON_LENGTH);
+	reason = check_text(fcinfo, 1, "p_reason", 0, MAX_REASON_LENGTH);
 
-	job_lock_or_refuse(&caller, &job_id, &job);
-	if (job.status == JOB_READY)
-		workflow_refuse(&job_flow, job.status, JOB_FAILED);
-	cancelling = lease_request_cancel(&video_queue, &job_id, error.message);
-	if (!cancelling)
-		fail_locked_job(&job, &error);
-	result = job_as_jsonb(&job_id);
-	if (cancelling)
-		result = lease_mark_cancelling(result);
+	result = job_cancel(&video_queue, &caller, &job_id, reason);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
 }
 
-/* a failed job on its way back into the queue, with the price of its last hold */
-typedef struct Requeued
-{
-	const Job  *job;
-	int32		price;
-} Requeued;
-
-/* Queue a failed job and start its steps over. */
-static void
-requeue(void *arg)
-{
-	Requeued   *requeued = arg;
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_uuid(&args, &requeued->job->id);
-	statement_run(&requeue_job, &args);
-	requeued->price = result_int32(1);
-	statement_run(&restart_steps, &args);
-}
-
-/* The same; returns what the new attempt costs. */
+/* Queue a failed job and start its steps over; returns what the new attempt costs. */
 static int32
-requeue_at_price(const Job *job)
+requeue(const Job *job)
 {
-	Requeued	requeued = {.job = job};
+	int32		price;
 
-	workflow_retry(uuid_text(&job->id), requeue, &requeued);
+	job_requeue(job, &requeue_job);
+	price = result_int32(1);
+	job_requeue(job, &restart_steps);
 	/* the column can be edited; what was taken last time cannot */
-	return Max(requeued.price, hold_last_taken(&job->id, &job->user_id));
+	return Max(price, hold_last_taken(&job->id, &job->user_id));
 }
 
 /*
@@ -703,11 +621,9 @@ retry_job(PG_FUNCTION_ARGS)
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 
 	job_lock_or_refuse(&caller, &job_id, &job);
-	if (job.status != JOB_QUEUED && job.status != JOB_FAILED)
-		workflow_refuse(&job_flow, job.status, JOB_QUEUED);
-	if (job.status == JOB_FAILED)
-		pay_for_job(&job.user_id, &job_id, requeue_at_price(&job));
-	result = job_as_jsonb(&job_id);
+	if (job_needs_retry(&video_queue, &job))
+		pay_for_job(&job.user_id, &job_id, requeue(&job));
+	result = system_job_as_jsonb(&video_queue, &job_id);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -729,8 +645,8 @@ record_asset(PG_FUNCTION_ARGS)
 	Caller		caller;
 	pg_uuid_t	job_id;
 	pg_uuid_t  *asset_id = palloc(sizeof(pg_uuid_t));
+	const pg_uuid_t *token = optional_uuid(fcinfo, 7);
 	Job			job;
-	Lease		lease;
 
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
@@ -739,13 +655,13 @@ record_asset(PG_FUNCTION_ARGS)
 	check_not_null(fcinfo, 3, "p_storage_path");
 	if (!PG_ARGISNULL(4) && PG_GETARG_INT64(4) < 0)
 		refuse_value("p_size_bytes", "0 or more");
+	for (int i = 0; i < 7; i++)
+		argument_pass(&args, fcinfo, i);
 
 	/* the lock of the job lets two reports of one file find each other */
 	job_lock_or_refuse(&caller, &job_id, &job);
-	lease_require_work(lease_check(&video_queue, &job_id, fcinfo, 7, &lease), &lease);
+	job_require_work(&video_queue, &job, token);
 	job_touch(&job);
-	for (int i = 0; i < 7; i++)
-		argument_pass(&args, fcinfo, i);
 	if (statement_run(&update_asset, &args) == 0)
 		statement_run(&insert_asset, &args);
 	*asset_id = result_uuid(1);
@@ -764,6 +680,7 @@ log_job(PG_FUNCTION_ARGS)
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	job_id;
+	const pg_uuid_t *token = optional_uuid(fcinfo, 5);
 	Lease		lease;
 	pg_uuid_t  *log_id = palloc(sizeof(pg_uuid_t));
 	Job			job;
@@ -772,35 +689,22 @@ log_job(PG_FUNCTION_ARGS)
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	check_word(fcinfo, 1, "p_level", log_levels, lengthof(log_levels));
 	check_not_null(fcinfo, 2, "p_message");
-
-	/* a line is no work: it may come without a lease, but not with a lost one */
-	if (!PG_ARGISNULL(5))
-	{
-		job_lock_or_refuse(&caller, &job_id, &job);
-		if (lease_check(&video_queue, &job_id, fcinfo, 5, &lease) == LEASE_ENDED)
-			refuse_lease(&job_id);
-	}
 	for (int i = 0; i < 5; i++)
 		argument_pass(&args, fcinfo, i);
+
+	/* a line is no work: it may come without a lease, but not with a lost one */
+	if (token != NULL)
+	{
+		job_lock_or_refuse(&caller, &job_id, &job);
+		if (lease_check(&video_queue, &job_id, token, &lease) == LEASE_ENDED)
+			refuse_lease(&job_id);
+	}
 	if (statement_run(&insert_log, &args) == 0)
 		refuse_unknown(&caller, "job", &job_id);
 	*log_id = result_uuid(1);
 	caller_leave(&caller);
 
 	PG_RETURN_UUID_P(log_id);
-}
-
-/* Whose dashboard? */
-static pg_uuid_t
-dashboard_user(FunctionCallInfo fcinfo, const Caller *caller)
-{
-	pg_uuid_t	user_id;
-
-	if (PG_ARGISNULL(0) && !caller->service)
-		return caller->uid;
-	user_id = check_uuid(fcinfo, 0, "p_user_id");
-	caller_require_self(caller, &user_id);
-	return user_id;
 }
 
 static Datum
@@ -862,7 +766,8 @@ get_dashboard(PG_FUNCTION_ARGS)
 	Datum		result;
 
 	caller_enter_user(&caller);
-	user_id = dashboard_user(fcinfo, &caller);
+	user_id = PG_ARGISNULL(0) && !caller.service ? caller.uid : check_uuid(fcinfo, 0, "p_user_id");
+	caller_require_self(&caller, &user_id);
 	argument_uuid(&args, &user_id);
 	argument_int32(&args, check_int32(fcinfo, 1, "p_limit", 1, MAX_DASHBOARD));
 	projects = statement_read_rows(&select_newest_projects, &args);
@@ -881,22 +786,6 @@ get_dashboard(PG_FUNCTION_ARGS)
 /* ------------------------------------------------------------------------
  * What the queue wants to know
  * ------------------------------------------------------------------------ */
-
-static bool
-lock_for_queue(const pg_uuid_t *job_id)
-{
-	Job			job;
-
-	return job_lock(job_id, &job);
-}
-
-static bool
-try_lock_for_queue(const pg_uuid_t *job_id)
-{
-	Job			job;
-
-	return job_try_lock(job_id, &job);
-}
 
 /* A user without an account holds no credits. */
 static bool
@@ -929,13 +818,16 @@ static const QueueSystem video_queue = {
 	.flow = &job_flow,
 	.first_open = JOB_QUEUED,
 	.succeeded = JOB_READY,
-	.lock = lock_for_queue,
-	.try_lock = try_lock_for_queue,
+	.failed = JOB_FAILED,
+	.cancelled = JOB_FAILED,
+	.noun = "job",
+	.lock_job = &job_lock_statement,
+	.try_lock_job = &job_try_lock_statement,
+	.select_job = &select_job,
+	.fail_job = &end_job,
 	.try_lock_payer = try_lock_payer,
-	.fail = write_failure,
 	.show_progress = show_progress,
 	.read_error = read_error,
-	.select_job = &select_job,
 	.statistics = &select_statistics
 };
 

@@ -1,0 +1,152 @@
+/*
+ * job_actions.c
+ *	  What the functions of all systems do with a job: move, complete, fail,
+ *	  cancel and retry it.  A system has functions of its own, which check
+ *	  arguments and the rights of the caller.
+ *
+ * Pitfall: a worker whose answer was lost repeats its call.  It gets the same
+ * answer, and nothing is written the second time.
+ *
+ * Lock order: job, its row in the queue, then the account.
+ */
+#include "postgres.h"
+
+#include "errors.h"
+#include "job_actions.h"
+#include "leases.h"
+#include "uuids.h"
+#include "workflow.h"
+
+/*
+ * Raise an error unless the caller may work on a locked job.
+ */
+void
+job_require_work(const QueueSystem *system, const Job *job, const pg_uuid_t *token)
+{
+	Lease		lease;
+	LeaseState	state = lease_check(system, &job->id, token, &lease);
+
+	lease_require_work(state, &lease);
+}
+
+/*
+ * Return true if an earlier call with this lease has ended a locked job with this
+ * status; otherwise raise an error unless the caller may move the job.
+ */
+bool
+job_has_moved(const QueueSystem *system, const Job *job, const pg_uuid_t *token, int status)
+{
+	Lease		lease;
+	LeaseState	state = lease_check(system, &job->id, token, &lease);
+
+	if (lease_replays_end(state, &lease) && flow_is_terminal(system->flow, job->status) && job->status == status)
+		return true;
+	lease_require_work(state, &lease);
+	return false;
+}
+
+/*
+ * Return true if a locked job was completed before; otherwise raise an error
+ * unless the caller may complete it.  A job that is to be cancelled may be
+ * completed: the work is done.
+ */
+bool
+job_was_completed(const QueueSystem *system, const Job *job, const pg_uuid_t *token)
+{
+	Lease		lease;
+	LeaseState	state = lease_check(system, &job->id, token, &lease);
+
+	return lease_replays_completion(state, &lease) || job->status == system->succeeded;
+}
+
+/*
+ * A job that was completed is completed again, with something else.
+ */
+void
+refuse_completed_differently(const pg_uuid_t *job_id)
+{
+	refuse_conflict("job was completed differently", psprintf("Job %s.", uuid_text(job_id)));
+}
+
+/* Fail a locked job; of one that has failed already the first error stays. */
+static void
+fail_once(const QueueSystem *system, const Job *job, const JobError *error)
+{
+	if (job->status != system->failed && job->status != system->cancelled)
+		system_job_fail(system, &job->id, error);
+}
+
+/*
+ * A worker, or an orchestrator without a lease, reports a failure.  Returns the
+ * job.  retryable is NULL where the argument is.
+ */
+Datum
+job_fail(const QueueSystem *system, const Caller *caller, const pg_uuid_t *job_id,
+		 const pg_uuid_t *token, const bool *retryable, JobError *error)
+{
+	Job			job;
+
+	system_job_lock_or_refuse(system, caller, job_id, &job);
+	if (lease_fails(system, job_id, token, retryable, error))
+		fail_once(system, &job, error);
+	return system_job_as_jsonb(system, job_id);
+}
+
+/*
+ * Cancel a job, or ask the worker that has it to stop.  Returns the job.
+ */
+Datum
+job_cancel(const QueueSystem *system, const Caller *caller, const pg_uuid_t *job_id, char *reason)
+{
+	JobError	error = {.code = ERROR_CANCELLED,.message = reason};
+	Job			job;
+
+	system_job_lock_or_refuse(system, caller, job_id, &job);
+	if (job.status == system->succeeded)
+		workflow_refuse(system->flow, job.status, system->cancelled);
+	if (lease_request_cancel(system, job_id, reason))
+		return lease_mark_cancelling(system_job_as_jsonb(system, job_id));
+	fail_once(system, &job, &error);
+	return system_job_as_jsonb(system, job_id);
+}
+
+/*
+ * Return true if a locked job has failed and can be retried, false if it waits
+ * already; raise an error if it is in another state.
+ */
+bool
+job_needs_retry(const QueueSystem *system, const Job *job)
+{
+	if (job->status != system->first_open && job->status != system->failed)
+		workflow_refuse(system->flow, job->status, system->first_open);
+	return job->status == system->failed;
+}
+
+/* the argument of run_requeue() */
+typedef struct Requeueing
+{
+	const Job  *job;
+	Statement  *statement;
+} Requeueing;
+
+static void
+run_requeue(void *arg)
+{
+	Requeueing *requeueing = arg;
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, &requeueing->job->id);
+	statement_run(requeueing->statement, &args);
+}
+
+/*
+ * Run a statement that queues a failed job again, or what belongs to it: one
+ * that makes transitions which only retry functions may.
+ */
+void
+job_requeue(const Job *job, Statement *statement)
+{
+	Requeueing	requeueing = {.job = job,.statement = statement};
+
+	workflow_retry(uuid_text(&job->id), run_requeue, &requeueing);
+}
