@@ -36,9 +36,20 @@
 #if PG_VERSION_NUM >= 160000
 #define UpdatedIndexes TU_UpdateIndexes
 #define UPDATED_INDEXES(which) ((which) != TU_None)
+#define SUMMARIZING_ONLY(which) ((which) == TU_Summarizing)
+#define INDEX_IS_SUMMARIZING(info) ((info)->ii_Summarizing)
 #else
 #define UpdatedIndexes bool
 #define UPDATED_INDEXES(which) (which)
+#define SUMMARIZING_ONLY(which) false
+#define INDEX_IS_SUMMARIZING(info) false
+#endif
+
+/* from 17 on an access method may keep something until the last insert */
+#if PG_VERSION_NUM >= 170000
+#define compat_index_insert_cleanup(index, info) index_insert_cleanup(index, info)
+#else
+#define compat_index_insert_cleanup(index, info) ((void) 0)
 #endif
 
 /* from 17 on */

@@ -84,22 +84,40 @@ owner_may_write(const RowTable *table, Relation rel)
 		pg_class_aclmask(RelationGetRelid(rel), owner, needed, ACLMASK_ALL) == needed;
 }
 
-/* Have all columns after ours been dropped again? */
+/*
+ * Return true if a column that the owner added goes with the rows by itself.  An
+ * update carries its value along, unless it is made from others; an insert
+ * leaves it NULL, as the statement does where there is no default.
+ */
 static bool
-has_no_more_columns(const RowTable *table, TupleDesc desc)
+is_carried(const RowTable *table, Relation rel, Form_pg_attribute att)
 {
+	if (att->attisdropped)
+		return true;
+	if (att->attgenerated != '\0')
+		return false;
+	return !table->inserts ||
+		(att->attidentity == '\0' && get_typtype(att->atttypid) != TYPTYPE_DOMAIN &&
+		 build_column_default(rel, att->attnum) == NULL);
+}
+
+static bool
+carries_other_columns(const RowTable *table, Relation rel)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
 	for (int i = table->ncolumns; i < desc->natts; i++)
 	{
-		if (!TupleDescAttr(desc, i)->attisdropped)
+		if (!is_carried(table, rel, TupleDescAttr(desc, i)))
 			return false;
 	}
-	return desc->natts >= table->ncolumns;
+	return true;
 }
 
 static bool
 has_our_columns(const RowTable *table, TupleDesc desc)
 {
-	if (!has_no_more_columns(table, desc))
+	if (desc->natts < table->ncolumns)
 		return false;
 	for (int i = 0; i < table->ncolumns; i++)
 	{
@@ -287,6 +305,18 @@ is_our_parent(const RowTable *table, const ForeignKeyCacheInfo *fkey)
 	return false;
 }
 
+/* Return true if no column of a foreign key is one of ours, so that it is never written. */
+static bool
+is_of_other_columns(const RowTable *table, const ForeignKeyCacheInfo *fkey)
+{
+	for (int i = 0; i < fkey->nkeys; i++)
+	{
+		if (fkey->conkey[i] <= table->ncolumns)
+			return false;
+	}
+	return true;
+}
+
 static bool
 has_our_parents(const RowTable *table, Relation rel)
 {
@@ -297,7 +327,7 @@ has_our_parents(const RowTable *table, Relation rel)
 	{
 		ForeignKeyCacheInfo *fkey = lfirst(cell);
 
-		if (fkey->nkeys != 1 || !is_our_parent(table, fkey))
+		if (!is_of_other_columns(table, fkey) && (fkey->nkeys != 1 || !is_our_parent(table, fkey)))
 			return false;
 	}
 	return true;
@@ -339,11 +369,47 @@ prepare_checks(RowLayout *layout, const TupleConstr *constraints)
 	return true;
 }
 
-/* May a foreign key refer to what is unique here, beside the primary key? */
+/* Return true if a column is one of ours that updates may write. */
 static bool
-is_other_key(const RowTable *table, Relation index)
+may_be_written(const RowTable *table, AttrNumber column)
 {
-	return table->updates && index->rd_index->indisunique && !index->rd_index->indisprimary;
+	const RowLookup *key = &table->lookups[BY_KEY];
+
+	for (int i = 0; i < table->nparents; i++)
+	{
+		if (table->parents[i].column == column)
+			return false;
+	}
+	for (int i = 0; i < key->nkeys; i++)
+	{
+		if (key->columns[i] == column)
+			return false;
+	}
+	return column <= table->ncolumns;
+}
+
+/*
+ * Return true if a foreign key may refer to values that updates change: the
+ * lock on the row is too weak then, and nobody looks at what refers to it.
+ */
+static bool
+is_changing_key(const RowTable *table, const IndexInfo *info)
+{
+	if (!table->updates || !info->ii_Unique || info->ii_Predicate != NIL)
+		return false;
+	for (int i = 0; i < info->ii_NumIndexKeyAttrs; i++)
+	{
+		if (may_be_written(table, info->ii_IndexAttrNumbers[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Return true if an access method comes with the server. */
+static bool
+is_built_in(Oid access_method)
+{
+	return access_method < FirstNormalObjectId;
 }
 
 static bool
@@ -352,11 +418,13 @@ prepare_index(RowIndex *place, const RowTable *table, Relation index)
 	Form_pg_index form = index->rd_index;
 	List	   *predicate;
 
-	if (index->rd_rel->relam != BTREE_AM_OID || !form->indisvalid || !form->indisready ||
-		!form->indimmediate || form->indisexclusion || is_other_key(table, index))
+	if (!is_built_in(index->rd_rel->relam) || !form->indisvalid || !form->indisready ||
+		!form->indimmediate || form->indisexclusion)
 		return false;
 	place->oid = RelationGetRelid(index);
 	place->info = BuildIndexInfo(index);
+	if (is_changing_key(table, place->info))
+		return false;
 	predicate = place->info->ii_Predicate;
 	if (place->info->ii_Expressions != NIL || uses_user_functions((Node *) predicate, NULL))
 		return false;
@@ -412,7 +480,8 @@ holds_our_rows(const RowLookup *lookup, const List *predicate, TupleDesc desc)
 static bool
 has_our_keys(const RowLookup *lookup, Relation index)
 {
-	if (IndexRelationGetNumberOfKeyAttributes(index) != lookup->nkeys || index->rd_index->indcheckxmin)
+	if (index->rd_rel->relam != BTREE_AM_OID ||
+		IndexRelationGetNumberOfKeyAttributes(index) != lookup->nkeys || index->rd_index->indcheckxmin)
 		return false;
 	for (int i = 0; i < lookup->nkeys; i++)
 	{
@@ -473,6 +542,8 @@ find_obstacle(RowLayout *layout, const RowTable *table, Relation rel)
 		return "another owner than the engine's, or one without the right to write";
 	if (!has_our_columns(table, RelationGetDescr(rel)))
 		return "other columns";
+	if (!carries_other_columns(table, rel))
+		return "an added column that is filled in: generated, or with a default where rows are inserted";
 	if (!has_our_defaults(table, rel))
 		return "other defaults";
 	if (!has_our_triggers(layout, table, rel))
@@ -482,7 +553,7 @@ find_obstacle(RowLayout *layout, const RowTable *table, Relation rel)
 	if (!prepare_checks(layout, RelationGetDescr(rel)->constr))
 		return "a check that calls a function of a user";
 	if (!prepare_indexes(layout, table, rel))
-		return "an index that is not a plain, valid btree, or another unique one";
+		return "an index that is not valid, of expressions, deferrable or an exclusion, or unique on what is written";
 	if (!find_lookups(layout, table, RelationGetDescr(rel)))
 		return "an index is missing, or made in another way";
 	return NULL;

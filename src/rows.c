@@ -436,23 +436,36 @@ is_same_in_index(Row *row, const IndexInfo *info, TupleTableSlot *new)
 	return true;
 }
 
-/* Enter a stored row in one index. */
+/*
+ * Enter a stored row in one index.  What an access method keeps in the IndexInfo
+ * is good only as long as the index is open.
+ */
 static void
 enter_in_index(Row *row, const RowIndex *place, TupleTableSlot *slot, bool update)
 {
 	Datum		values[INDEX_MAX_KEYS];
 	bool		nulls[INDEX_MAX_KEYS];
+	IndexInfo	info = *place->info;
 	Relation	index = index_open(place->oid, RowExclusiveLock);
 
-	FormIndexDatum(place->info, slot, NULL, values, nulls);
+	info.ii_Context = CurrentMemoryContext;
+	FormIndexDatum(&info, slot, NULL, values, nulls);
 	index_insert(index, values, nulls, &slot->tts_tid, row->rel,
-				 place->info->ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
-				 update && is_same_in_index(row, place->info, slot), place->info);
+				 info.ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
+				 update && is_same_in_index(row, &info, slot), &info);
+	compat_index_insert_cleanup(index, &info);
 	index_close(index, RowExclusiveLock);
 }
 
+/* In which indexes is there something to enter? */
+typedef enum IndexesToWrite
+{
+	ALL_INDEXES,
+	SUMMARIZING_INDEXES			/* of a row that stays in its page */
+} IndexesToWrite;
+
 static void
-enter_in_indexes(Row *row, TupleTableSlot *slot, bool update)
+enter_in_indexes(Row *row, TupleTableSlot *slot, bool update, IndexesToWrite which)
 {
 	RowLayout  *layout = row->layout;
 
@@ -461,6 +474,8 @@ enter_in_indexes(Row *row, TupleTableSlot *slot, bool update)
 	{
 		const RowIndex *index = &layout->indexes[i];
 
+		if (which == SUMMARIZING_INDEXES && !INDEX_IS_SUMMARIZING(index->info))
+			continue;
 		if (index->predicate == NULL || ExecQual(index->predicate, layout->econtext))
 			enter_in_index(row, index, slot, update);
 	}
@@ -591,7 +606,7 @@ rows_insert(Row *row, Datum *values, bool *nulls)
 	change.new = form_row(row, values, nulls);
 	slot = begin_writing(row, change.new, true);
 	table_tuple_insert(row->rel, slot, GetCurrentCommandId(true), 0, NULL);
-	enter_in_indexes(row, slot, false);
+	enter_in_indexes(row, slot, false, ALL_INDEXES);
 	end_writing(row);
 	run_after(row->layout, &change);
 	ExecDropSingleTupleTableSlot(slot);
@@ -617,7 +632,7 @@ write_version(Row *row, TupleTableSlot *slot)
 	require_written(table_tuple_update(row->rel, &row->slot->tts_tid, slot, GetCurrentCommandId(true),
 									   GetActiveSnapshot(), InvalidSnapshot, true, &failure, &mode, &indexes));
 	if (UPDATED_INDEXES(indexes))
-		enter_in_indexes(row, slot, true);
+		enter_in_indexes(row, slot, true, SUMMARIZING_ONLY(indexes) ? SUMMARIZING_INDEXES : ALL_INDEXES);
 	remember(row, &slot->tts_tid);
 }
 

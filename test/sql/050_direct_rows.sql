@@ -6,7 +6,7 @@
 -- Pitfall: both ways are played in subtransactions that are rolled back, with
 -- the road set by the test itself; what is printed of an answer is only what
 -- differs from the undisturbed story, so silence means that nothing changed.
--- It comes early, since tests that add columns close the road for good.
+-- It comes early, since tests that change the tables may close the road for good.
 
 \set VERBOSITY terse
 \set SHOW_CONTEXT never
@@ -280,6 +280,27 @@ CALL road.hazard('a column of a domain', 'ALTER TABLE public.jobs ALTER output_u
 CALL road.hazard('a column of another collation', 'ALTER TABLE public.jobs ALTER status_message TYPE text COLLATE "C"', 'ALTER TABLE public.jobs ALTER status_message TYPE text COLLATE "default"');
 CALL road.hazard('a column that must not be null', 'ALTER TABLE studio_engine.attempts ALTER error SET NOT NULL', 'ALTER TABLE studio_engine.attempts ALTER error DROP NOT NULL');
 CALL road.hazard('columns stored otherwise', 'ALTER TABLE public.jobs ALTER manifest_json SET STORAGE EXTERNAL, ALTER manifest_json SET STATISTICS 7', 'ALTER TABLE public.jobs ALTER manifest_json SET STORAGE EXTENDED, ALTER manifest_json SET STATISTICS -1');
+-- what people add to the tables that are only updated goes along
+CALL road.hazard('a column that must be given, with a default', 'ALTER TABLE public.credit_accounts ADD COLUMN theirs text NOT NULL DEFAULT ''d''');
+CALL road.hazard('a column with a check', 'ALTER TABLE public.jobs ADD COLUMN theirs integer DEFAULT 1 CHECK (theirs > 0)');
+CALL road.hazard('a column with a check of ours too', 'ALTER TABLE public.jobs ADD COLUMN theirs integer DEFAULT 50, ADD CONSTRAINT theirs CHECK (progress <= theirs)');
+CALL road.hazard('an added column of a domain', 'ALTER TABLE public.jobs ADD COLUMN theirs road.short_text DEFAULT ''d''');
+CALL road.hazard('an added column of a domain where rows are inserted', 'ALTER TABLE public.credit_ledger ADD COLUMN theirs road.short_text');
+CALL road.hazard('an added column of a composite type', 'CREATE TYPE road.pair AS (a integer, b text); ALTER TABLE public.jobs ADD COLUMN theirs road.pair DEFAULT ROW(1, ''d'')');
+CALL road.hazard('an array', 'ALTER TABLE public.credit_accounts ADD COLUMN theirs text[] DEFAULT ''{a,b}''');
+CALL road.hazard('an added column that is toasted', 'ALTER TABLE public.jobs ADD COLUMN theirs text; ALTER TABLE public.jobs ALTER theirs SET STORAGE EXTERNAL; UPDATE public.jobs SET theirs = repeat(''long'', 5000)');
+CALL road.hazard('an identity', 'ALTER TABLE public.jobs ADD COLUMN theirs integer GENERATED ALWAYS AS IDENTITY');
+CALL road.hazard('a plain column where rows are inserted', 'ALTER TABLE public.credit_ledger ADD COLUMN theirs text');
+CALL road.hazard('a generated column of jobs', 'ALTER TABLE public.jobs ADD COLUMN theirs text GENERATED ALWAYS AS (coalesce(status_message, '''') || ''!'') STORED');
+CALL road.hazard('a unique column', 'ALTER TABLE public.jobs ADD COLUMN theirs uuid DEFAULT gen_random_uuid() UNIQUE');
+CALL road.hazard('a unique column, deferrable', 'ALTER TABLE public.jobs ADD COLUMN theirs uuid DEFAULT gen_random_uuid() UNIQUE DEFERRABLE');
+CALL road.hazard('unique for each user', 'ALTER TABLE public.jobs ADD COLUMN theirs uuid DEFAULT gen_random_uuid(); CREATE UNIQUE INDEX theirs ON public.jobs (user_id, theirs)');
+CALL road.hazard('unique with what is written', 'ALTER TABLE public.jobs ADD COLUMN theirs uuid DEFAULT gen_random_uuid(); CREATE UNIQUE INDEX theirs ON public.jobs (theirs, cost_credits_final)');
+CALL road.hazard('a column that refers to another table', 'CREATE TABLE road.campaigns (id integer PRIMARY KEY); INSERT INTO road.campaigns VALUES (1); ALTER TABLE public.jobs ADD COLUMN theirs integer DEFAULT 1 REFERENCES road.campaigns ON DELETE SET NULL');
+CALL road.hazard('a column that refers to another table where rows are inserted', 'CREATE TABLE road.campaigns (id integer PRIMARY KEY); ALTER TABLE public.credit_ledger ADD COLUMN theirs integer REFERENCES road.campaigns');
+CALL road.hazard('a column that refers, with one of ours', 'CREATE TABLE road.campaigns (id integer, user_id uuid, PRIMARY KEY (id, user_id)); ALTER TABLE public.jobs ADD COLUMN theirs integer, ADD FOREIGN KEY (theirs, user_id) REFERENCES road.campaigns');
+CALL road.hazard('another table refers to a column', 'ALTER TABLE public.jobs ADD COLUMN theirs integer GENERATED ALWAYS AS IDENTITY UNIQUE; CREATE TABLE road.reviews (job integer REFERENCES public.jobs (theirs)); INSERT INTO road.reviews SELECT theirs FROM public.jobs');
+CALL road.hazard('other defaults', 'ALTER TABLE public.jobs ALTER priority SET DEFAULT 5; ALTER TABLE public.credit_accounts ALTER balance SET DEFAULT 1', 'ALTER TABLE public.jobs ALTER priority SET DEFAULT 0; ALTER TABLE public.credit_accounts ALTER balance SET DEFAULT 0');
 -- defaults that the direct functions fill in
 CALL road.hazard('no default of the id', 'ALTER TABLE public.credit_ledger ALTER id DROP DEFAULT', 'ALTER TABLE public.credit_ledger ALTER id SET DEFAULT gen_random_uuid()');
 CREATE FUNCTION road.next_id() RETURNS uuid
@@ -423,7 +444,28 @@ BEGIN
       PERFORM set_config('enable_seqscan', 'on', true), set_config('enable_bitmapscan', 'on', true), set_config('enable_sort', 'on', true);
     END IF;
   END LOOP;
+  IF road.found(true) IS DISTINCT FROM road.found(false) THEN
+    RETURN format('found %s -- and without indexes %s', road.found(true), road.found(false));
+  END IF;
   RETURN coalesce(v_counted, 'sound');
+END
+$$;
+-- other indexes find what is found without them
+CREATE FUNCTION road.found(p_by_index boolean) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_found text;
+BEGIN
+  PERFORM set_config('enable_seqscan', CASE WHEN p_by_index THEN 'off' ELSE 'on' END, true),
+          set_config('enable_indexscan', CASE WHEN p_by_index THEN 'on' ELSE 'off' END, true),
+          set_config('enable_bitmapscan', CASE WHEN p_by_index THEN 'on' ELSE 'off' END, true);
+  SELECT string_agg(x, ',' ORDER BY x) INTO v_found
+    FROM (SELECT 'status ' || j.id FROM public.jobs j, unnest(enum_range(NULL::job_status)) s WHERE j.status = s
+          UNION ALL SELECT 'progress ' || j.id FROM public.jobs j, generate_series(0, 100) p WHERE j.progress = p
+          UNION ALL SELECT 'manifest ' || j.id FROM public.jobs j WHERE j.manifest_json @> '{"a": 1}'
+          UNION ALL SELECT 'balance ' || a.user_id FROM public.credit_accounts a, generate_series(0, 200) b WHERE a.balance = b) AS f (x);
+  PERFORM set_config('enable_seqscan', 'on', true), set_config('enable_indexscan', 'on', true), set_config('enable_bitmapscan', 'on', true);
+  RETURN v_found;
 END
 $$;
 SELECT road.indexed();
@@ -453,6 +495,8 @@ SELECT format('CALL road.hazard(%L, %L, %L, ARRAY[''SELECT road.indexed()''])', 
                ('a unique index without two nulls', 'UNIQUE INDEX theirs ON public.credit_ledger (user_id, idempotency_key) NULLS NOT DISTINCT WHERE type = ''usage'''),
                ('a hash index', 'INDEX theirs ON public.jobs USING hash (status)'),
                ('a BRIN index', 'INDEX theirs ON public.credit_ledger USING brin (created_at)'),
+               ('a BRIN index of jobs', 'INDEX theirs ON public.jobs USING brin (progress, status_message)'),
+               ('a hash index of what is written', 'INDEX theirs ON public.credit_accounts USING hash (balance)'),
                ('a GIN index', 'INDEX theirs ON public.jobs USING gin (manifest_json)')) AS i (what, definition) \gexec
 CALL road.hazard('a deferrable unique constraint', 'ALTER TABLE public.credit_ledger ADD CONSTRAINT theirs UNIQUE (user_id, note, amount) DEFERRABLE INITIALLY DEFERRED', 'ALTER TABLE public.credit_ledger DROP CONSTRAINT theirs');
 CALL road.hazard('an exclusion constraint', 'ALTER TABLE public.credit_ledger ADD CONSTRAINT theirs EXCLUDE USING btree (id WITH =)', 'ALTER TABLE public.credit_ledger DROP CONSTRAINT theirs');
