@@ -30,10 +30,10 @@ PG_FUNCTION_INFO_V1(purchase_credits);
 PG_FUNCTION_INFO_V1(subscription_credits);
 
 static Statement select_balance = {
-	.by_index = true,
-	.direct = select_balance_directly,
-	.text = "SELECT a.balance FROM @extschema@.credit_accounts a WHERE a.user_id = $1",
-	.nargs = 1,.argtypes = {UUIDOID}
+	.operation = &(const RowOperation)
+	{
+		.table = &accounts_table,.verb = ROW_SELECT,.returns = {ACCOUNT_BALANCE}
+	}
 };
 static Statement select_by_key = {
 	.text = "SELECT l.id, l.user_id, l.type, l.amount, l.expires_at, l.job_id, l.reverses FROM @extschema@.credit_ledger l"

@@ -101,16 +101,16 @@ static Statement select_closing = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement set_reserved = {
-	.by_index = true,
-	.text = "UPDATE @extschema@.jobs SET cost_credits_reserved = $2, cost_credits_final = NULL WHERE id = $1",
-	.direct = set_reserved_directly,
-	.nargs = 2,.argtypes = {UUIDOID, INT4OID}
+	.operation = &(const RowOperation)
+	{
+		.table = &jobs_table,.verb = ROW_UPDATE,.set = {SET_ARGUMENT(JOB_RESERVED), SET_NULL(JOB_FINAL)}
+	}
 };
 static Statement set_final = {
-	.by_index = true,
-	.text = "UPDATE @extschema@.jobs SET cost_credits_final = $2 WHERE id = $1",
-	.direct = set_final_directly,
-	.nargs = 2,.argtypes = {UUIDOID, INT4OID}
+	.operation = &(const RowOperation)
+	{
+		.table = &jobs_table,.verb = ROW_UPDATE,.set = {SET_ARGUMENT(JOB_FINAL)}
+	}
 };
 
 /* The last hold of a job; call it with the job locked. */

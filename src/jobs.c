@@ -18,22 +18,15 @@
 #include "jobs.h"
 #include "settings.h"
 
-#define LOCK_JOB \
-	"SELECT j.user_id, j.status FROM @extschema@.jobs j" \
-	" WHERE j.id = $1 AND ($2 IS NULL OR j.user_id = $2) FOR NO KEY UPDATE"
+#define LOCK_JOB(wait_policy) \
+	&(const RowOperation) { \
+		.table = &jobs_table,.verb = ROW_LOCK, \
+		.lock = LockTupleNoKeyExclusive,.policy = (wait_policy), \
+		.filter = JOB_USER,.returns = {JOB_USER, JOB_STATUS} \
+	}
 
-Statement	job_lock_statement = {
-	.by_index = true,
-	.text = LOCK_JOB,
-	.direct = lock_job_directly,
-	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
-};
-Statement	job_try_lock_statement = {
-	.by_index = true,
-	.text = LOCK_JOB " SKIP LOCKED",
-	.direct = try_lock_job_directly,
-	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
-};
+Statement	job_lock_statement = {.operation = LOCK_JOB(LockWaitBlock)};
+Statement	job_try_lock_statement = {.operation = LOCK_JOB(LockWaitSkip)};
 static Statement touch_job = {
 	.by_index = true,
 	.text = "UPDATE @extschema@.jobs SET project_id = project_id WHERE id = $1",

@@ -28,6 +28,7 @@ typedef struct RowColumn
 {
 	const char *name;
 	Oid			type;
+	const char *enum_type;		/* as statements name it */
 } RowColumn;
 
 /* a column that inserts leave to its default, and the function that this calls */

@@ -45,24 +45,16 @@ PG_FUNCTION_INFO_V1(reap_expired_leases);
 #define MAX_SNOOZE_SECONDS (366 * INT64CONST(86400))
 #define MAX_MESSAGE_LENGTH 1000
 
-#define LOCK_LEASE \
-	"SELECT q.state = 'leased', q.lease_token, q.expires_at, q.attempt - q.first_attempt + 1," \
-	"       q.cancel_requested_at IS NOT NULL, q.cancel_reason" \
-	"  FROM studio_engine.queue q" \
-	" WHERE q.job_id = $1 AND q.system = $2::studio_engine.job_system FOR UPDATE"
+#define LOCK_LEASE(wait_policy) \
+	&(const RowOperation) { \
+		.table = &queue_table,.verb = ROW_LOCK, \
+		.lock = LockTupleExclusive,.policy = (wait_policy), \
+		.returns = {QUEUE_STATE, QUEUE_TOKEN, QUEUE_EXPIRES, QUEUE_ATTEMPT, QUEUE_FIRST_ATTEMPT, \
+			QUEUE_CANCEL_REQUESTED, QUEUE_CANCEL_REASON} \
+	}
 
-static Statement lock_lease = {
-	.by_index = true,
-	.direct = lock_lease_directly,
-	.text = LOCK_LEASE,
-	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
-};
-static Statement try_lock_lease = {
-	.by_index = true,
-	.direct = try_lock_lease_directly,
-	.text = LOCK_LEASE " SKIP LOCKED",
-	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
-};
+static Statement lock_lease = {.operation = LOCK_LEASE(LockWaitBlock)};
+static Statement try_lock_lease = {.operation = LOCK_LEASE(LockWaitSkip)};
 static Statement select_ended = {
 	.by_index = true,
 	.text = "SELECT a.system, a.outcome FROM studio_engine.attempts a WHERE a.job_id = $1 AND a.lease_token = $2",
@@ -200,15 +192,15 @@ lock_row(Statement *statement, Lease *lease, LeaseRow *row)
 	if (statement_run(statement, &args) == 0)
 		return false;
 
-	row->leased = result_bool(1);
+	row->leased = strcmp(result_text(1), "leased") == 0;
 	if (row->leased)
 	{
 		row->token = result_uuid(2);
 		row->expires_at = result_int64(3);
 	}
-	lease->attempts = result_int32(4);
-	lease->cancelled = result_bool(5);
-	lease->reason = result_text(6);
+	lease->attempts = result_int32(4) - result_int32(5) + 1;
+	lease->cancelled = !result_isnull(6);
+	lease->reason = result_text(7);
 	return true;
 }
 

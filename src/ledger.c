@@ -47,14 +47,16 @@ static Statement lock_account = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_account = {
-	.by_index = true,
-	.text = "SELECT 1 FROM @extschema@.credit_accounts a WHERE a.user_id = $1",
-	.nargs = 1,.argtypes = {UUIDOID}
+	.operation = &(const RowOperation)
+	{
+		.table = &accounts_table,.verb = ROW_SELECT
+	}
 };
 static Statement try_lock_account = {
-	.direct = try_lock_account_directly,
-	.text = "SELECT 1 FROM @extschema@.credit_accounts a WHERE a.user_id = $1 FOR NO KEY UPDATE SKIP LOCKED",
-	.nargs = 1,.argtypes = {UUIDOID}
+	.operation = &(const RowOperation)
+	{
+		.table = &accounts_table,.verb = ROW_LOCK,.lock = LockTupleNoKeyExclusive,.policy = LockWaitSkip
+	}
 };
 static Statement insert_account = {
 	.text = "INSERT INTO @extschema@.credit_accounts (user_id) VALUES ($1) ON CONFLICT (user_id) DO NOTHING",

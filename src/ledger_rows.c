@@ -26,22 +26,12 @@
 #include "triggers.h"
 #include "uuids.h"
 
-/* columns of credit_accounts, in their order */
-enum AccountColumn
-{
-	ACCOUNT_USER = 1,
-	ACCOUNT_BALANCE,
-	ACCOUNT_RESERVED,
-	ACCOUNT_ENTRIES,
-	ACCOUNT_UPDATED
-};
-
 static const RowColumn account_columns[] = {
-	{"user_id", UUIDOID},
-	{"balance", INT4OID},
-	{"reserved", INT4OID},
-	{"entries", INT8OID},
-	{"updated_at", TIMESTAMPTZOID}
+	[ACCOUNT_USER - 1] = {"user_id", UUIDOID, NULL},
+	[ACCOUNT_BALANCE - 1] = {"balance", INT4OID, NULL},
+	[ACCOUNT_RESERVED - 1] = {"reserved", INT4OID, NULL},
+	[ACCOUNT_ENTRIES - 1] = {"entries", INT8OID, NULL},
+	[ACCOUNT_UPDATED - 1] = {"updated_at", TIMESTAMPTZOID, NULL}
 };
 
 /* never written */
@@ -56,19 +46,19 @@ RowTable	accounts_table = {
 };
 
 static const RowColumn entry_columns[] = {
-	{"id", UUIDOID},
-	{"user_id", UUIDOID},
-	{"type", TEXTOID},
-	{"amount", INT4OID},
-	{"balance_after", INT4OID},
-	{"note", TEXTOID},
-	{"job_id", UUIDOID},
-	{"stripe_payment_id", TEXTOID},
-	{"created_at", TIMESTAMPTZOID},
-	{"entry_no", INT8OID},
-	{"idempotency_key", TEXTOID},
-	{"expires_at", TIMESTAMPTZOID},
-	{"reverses", UUIDOID}
+	[ENTRY_ID - 1] = {"id", UUIDOID, NULL},
+	[ENTRY_USER - 1] = {"user_id", UUIDOID, NULL},
+	[ENTRY_TYPE - 1] = {"type", TEXTOID, NULL},
+	[ENTRY_AMOUNT - 1] = {"amount", INT4OID, NULL},
+	[ENTRY_BALANCE_AFTER - 1] = {"balance_after", INT4OID, NULL},
+	[ENTRY_NOTE - 1] = {"note", TEXTOID, NULL},
+	[ENTRY_JOB - 1] = {"job_id", UUIDOID, NULL},
+	[ENTRY_PAYMENT - 1] = {"stripe_payment_id", TEXTOID, NULL},
+	[ENTRY_CREATED - 1] = {"created_at", TIMESTAMPTZOID, NULL},
+	[ENTRY_NO - 1] = {"entry_no", INT8OID, NULL},
+	[ENTRY_KEY - 1] = {"idempotency_key", TEXTOID, NULL},
+	[ENTRY_EXPIRES - 1] = {"expires_at", TIMESTAMPTZOID, NULL},
+	[ENTRY_REVERSES - 1] = {"reverses", UUIDOID, NULL}
 };
 
 static const RowTrigger entry_triggers[] = {
@@ -106,10 +96,10 @@ enum WatchColumn
 };
 
 static const RowColumn watch_columns[] = {
-	{"entry_id", UUIDOID},
-	{"user_id", UUIDOID},
-	{"expires_at", TIMESTAMPTZOID},
-	{"waiting", BOOLOID}
+	[WATCH_ENTRY - 1] = {"entry_id", UUIDOID, NULL},
+	[WATCH_USER - 1] = {"user_id", UUIDOID, NULL},
+	[WATCH_EXPIRES - 1] = {"expires_at", TIMESTAMPTZOID, NULL},
+	[WATCH_WAITING - 1] = {"waiting", BOOLOID, NULL}
 };
 
 static const RowParent watch_parents[] = {{WATCH_USER, NULL, "credit_accounts", "user_id"}};
@@ -134,28 +124,12 @@ ledger_rows_register(void)
  * Accounts
  * ------------------------------------------------------------------------ */
 
-bool
-select_balance_directly(const Arguments *args, Answer *answer)
-{
-	Row			row;
-
-	if (!rows_open(&accounts_table, AccessShareLock, &row))
-		return false;
-	if (rows_find(&row, args->values))
-	{
-		answer_int32(answer, rows_int32(&row, ACCOUNT_BALANCE));
-		answer->found = 1;
-	}
-	rows_close(&row);
-	return true;
-}
-
 /* Find and lock the account of the first argument. */
 static bool
-lock_account(Row *row, const Arguments *args, LockWaitPolicy policy)
+lock_account(Row *row, const Arguments *args)
 {
 	return rows_find(row, args->values) &&
-		rows_lock(row, LockTupleNoKeyExclusive, policy) == ROW_LOCKED &&
+		rows_lock(row, LockTupleNoKeyExclusive, LockWaitBlock) == ROW_LOCKED &&
 		(!row->moved || rows_match(row, args->values));
 }
 
@@ -196,7 +170,7 @@ lock_account_directly(const Arguments *args, Answer *answer)
 		rows_close(&watched);
 		return false;
 	}
-	if (lock_account(&row, args, LockWaitBlock))
+	if (lock_account(&row, args))
 	{
 		answer_int32(answer, rows_int32(&row, ACCOUNT_BALANCE));
 		answer_int32(answer, rows_int32(&row, ACCOUNT_RESERVED));
@@ -205,18 +179,6 @@ lock_account_directly(const Arguments *args, Answer *answer)
 	}
 	rows_close(&row);
 	rows_close(&watched);
-	return true;
-}
-
-bool
-try_lock_account_directly(const Arguments *args, Answer *answer)
-{
-	Row			row;
-
-	if (!rows_open(&accounts_table, RowShareLock, &row))
-		return false;
-	answer->found = lock_account(&row, args, LockWaitSkip) ? 1 : 0;
-	rows_close(&row);
 	return true;
 }
 
@@ -232,10 +194,10 @@ book(Row *row, int32 amount, int32 reserved, Answer *answer)
 		pg_add_s32_overflow(rows_int32(row, ACCOUNT_RESERVED), reserved, &reserved))
 		return false;
 
-	row_set(&edit, "balance", INT4OID, Int32GetDatum(balance));
-	row_set(&edit, "reserved", INT4OID, Int32GetDatum(reserved));
-	row_set(&edit, "entries", INT8OID, Int64GetDatum(entries));
-	row_set(&edit, "updated_at", TIMESTAMPTZOID, TimestampTzGetDatum(GetCurrentTimestamp()));
+	row_set_column(&edit, ACCOUNT_BALANCE, Int32GetDatum(balance));
+	row_set_column(&edit, ACCOUNT_RESERVED, Int32GetDatum(reserved));
+	row_set_column(&edit, ACCOUNT_ENTRIES, Int64GetDatum(entries));
+	row_set_column(&edit, ACCOUNT_UPDATED, TimestampTzGetDatum(GetCurrentTimestamp()));
 	if (!rows_update(row, &edit))
 		return false;
 	answer_int32(answer, balance);
@@ -251,7 +213,7 @@ book_on_account_directly(const Arguments *args, Answer *answer)
 
 	if (!rows_open(&accounts_table, RowExclusiveLock, &row))
 		return false;
-	answer->found = lock_account(&row, args, LockWaitBlock) ? 1 : 0;
+	answer->found = lock_account(&row, args) ? 1 : 0;
 	if (answer->found > 0)
 		done = !rows_unchecked(&row) && book(&row, DatumGetInt32(args->values[1]), DatumGetInt32(args->values[2]), answer);
 	rows_close(&row);

@@ -5,8 +5,18 @@
 #ifndef STUDIO_LEDGER_ROWS_H
 #define STUDIO_LEDGER_ROWS_H
 
-#include "rows.h"
-#include "statements.h"
+#include "arguments.h"
+#include "layouts.h"
+
+/* columns of credit_accounts, in their order */
+enum AccountColumn
+{
+	ACCOUNT_USER = 1,
+	ACCOUNT_BALANCE,
+	ACCOUNT_RESERVED,
+	ACCOUNT_ENTRIES,
+	ACCOUNT_UPDATED
+};
 
 /* columns of credit_ledger, in their order */
 enum EntryColumn
@@ -34,9 +44,7 @@ extern RowTable expiring_table;
 
 extern void ledger_rows_register(void);
 
-extern bool select_balance_directly(const Arguments *args, Answer *answer);
 extern bool lock_account_directly(const Arguments *args, Answer *answer);
-extern bool try_lock_account_directly(const Arguments *args, Answer *answer);
 extern bool book_on_account_directly(const Arguments *args, Answer *answer);
 extern bool insert_entry_directly(const Arguments *args, Answer *answer);
 extern bool select_hold_directly(const Arguments *args, Answer *answer);

@@ -20,46 +20,24 @@
 #include "rows.h"
 #include "triggers.h"
 
-/* columns of studio_engine.queue, in their order */
-enum QueueColumn
-{
-	QUEUE_SYSTEM = 1,
-	QUEUE_STATE,
-	QUEUE_RANK,
-	QUEUE_TURN,
-	QUEUE_DUE,
-	QUEUE_JOB,
-	QUEUE_USER,
-	QUEUE_ATTEMPT,
-	QUEUE_FIRST_ATTEMPT,
-	QUEUE_TOKEN,
-	QUEUE_CLAIMED,
-	QUEUE_EXPIRES,
-	QUEUE_CANCEL_REQUESTED,
-	QUEUE_SINCE,
-	QUEUE_SHOWN,
-	QUEUE_WORKER,
-	QUEUE_CANCEL_REASON
-};
-
 static const RowColumn queue_columns[] = {
-	{"system", ANYENUMOID},
-	{"state", ANYENUMOID},
-	{"rank", INT4OID},
-	{"turn", INT8OID},
-	{"due_at", TIMESTAMPTZOID},
-	{"job_id", UUIDOID},
-	{"user_id", UUIDOID},
-	{"attempt", INT4OID},
-	{"first_attempt", INT4OID},
-	{"lease_token", UUIDOID},
-	{"claimed_at", TIMESTAMPTZOID},
-	{"expires_at", TIMESTAMPTZOID},
-	{"cancel_requested_at", TIMESTAMPTZOID},
-	{"since", TIMESTAMPTZOID},
-	{"shown_at", TIMESTAMPTZOID},
-	{"worker", TEXTOID},
-	{"cancel_reason", TEXTOID}
+	[QUEUE_SYSTEM - 1] = {"system", ANYENUMOID, "studio_engine.job_system"},
+	[QUEUE_STATE - 1] = {"state", ANYENUMOID, "studio_engine.queue_state"},
+	[QUEUE_RANK - 1] = {"rank", INT4OID, NULL},
+	[QUEUE_TURN - 1] = {"turn", INT8OID, NULL},
+	[QUEUE_DUE - 1] = {"due_at", TIMESTAMPTZOID, NULL},
+	[QUEUE_JOB - 1] = {"job_id", UUIDOID, NULL},
+	[QUEUE_USER - 1] = {"user_id", UUIDOID, NULL},
+	[QUEUE_ATTEMPT - 1] = {"attempt", INT4OID, NULL},
+	[QUEUE_FIRST_ATTEMPT - 1] = {"first_attempt", INT4OID, NULL},
+	[QUEUE_TOKEN - 1] = {"lease_token", UUIDOID, NULL},
+	[QUEUE_CLAIMED - 1] = {"claimed_at", TIMESTAMPTZOID, NULL},
+	[QUEUE_EXPIRES - 1] = {"expires_at", TIMESTAMPTZOID, NULL},
+	[QUEUE_CANCEL_REQUESTED - 1] = {"cancel_requested_at", TIMESTAMPTZOID, NULL},
+	[QUEUE_SINCE - 1] = {"since", TIMESTAMPTZOID, NULL},
+	[QUEUE_SHOWN - 1] = {"shown_at", TIMESTAMPTZOID, NULL},
+	[QUEUE_WORKER - 1] = {"worker", TEXTOID, NULL},
+	[QUEUE_CANCEL_REASON - 1] = {"cancel_reason", TEXTOID, NULL}
 };
 
 /* the lookups but that by the key */
@@ -101,15 +79,15 @@ enum AttemptColumn
 #define ATTEMPT_COLUMNS ATTEMPT_ERROR
 
 static const RowColumn attempt_columns[] = {
-	{"system", ANYENUMOID},
-	{"job_id", UUIDOID},
-	{"attempt", INT4OID},
-	{"lease_token", UUIDOID},
-	{"worker", TEXTOID},
-	{"started_at", TIMESTAMPTZOID},
-	{"ended_at", TIMESTAMPTZOID},
-	{"outcome", TEXTOID},
-	{"error", JSONBOID}
+	[ATTEMPT_SYSTEM - 1] = {"system", ANYENUMOID, "studio_engine.job_system"},
+	[ATTEMPT_JOB - 1] = {"job_id", UUIDOID, NULL},
+	[ATTEMPT_NUMBER - 1] = {"attempt", INT4OID, NULL},
+	[ATTEMPT_TOKEN - 1] = {"lease_token", UUIDOID, NULL},
+	[ATTEMPT_WORKER - 1] = {"worker", TEXTOID, NULL},
+	[ATTEMPT_STARTED - 1] = {"started_at", TIMESTAMPTZOID, NULL},
+	[ATTEMPT_ENDED - 1] = {"ended_at", TIMESTAMPTZOID, NULL},
+	[ATTEMPT_OUTCOME - 1] = {"outcome", TEXTOID, NULL},
+	[ATTEMPT_ERROR - 1] = {"error", JSONBOID, NULL}
 };
 
 static const RowDefault attempt_defaults[] = {{ATTEMPT_ENDED, F_CLOCK_TIMESTAMP}};
@@ -197,20 +175,19 @@ lease(Row *row, Datum worker, int64 duration, Claimed *claimed)
 	RowEdit		edit = {.desc = RelationGetDescr(row->rel),.row = rows_tuple(row)};
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz until = now + duration;
-	Oid			state = TupleDescAttr(edit.desc, QUEUE_STATE - 1)->atttypid;
 
 	claimed->job_id = rows_uuid(row, QUEUE_JOB);
 	claimed->token = *DatumGetUUIDP(DirectFunctionCall1(gen_random_uuid, (Datum) 0));
 	claimed->attempt = rows_int32(row, QUEUE_ATTEMPT) + 1;
 	claimed->expires_at = until;
-	row_set(&edit, "state", state, rows_enum(row, QUEUE_STATE, "leased"));
-	row_set(&edit, "attempt", INT4OID, Int32GetDatum(claimed->attempt));
-	row_set(&edit, "lease_token", UUIDOID, UUIDPGetDatum(&claimed->token));
-	row_set(&edit, "worker", TEXTOID, worker);
-	row_set(&edit, "claimed_at", TIMESTAMPTZOID, TimestampTzGetDatum(now));
-	row_set(&edit, "since", TIMESTAMPTZOID, Int64GetDatum(rows_int64(row, QUEUE_DUE)));
-	row_set(&edit, "due_at", TIMESTAMPTZOID, TimestampTzGetDatum(until));
-	row_set(&edit, "expires_at", TIMESTAMPTZOID, TimestampTzGetDatum(until));
+	row_set_column(&edit, QUEUE_STATE, rows_enum(row, QUEUE_STATE, "leased"));
+	row_set_column(&edit, QUEUE_ATTEMPT, Int32GetDatum(claimed->attempt));
+	row_set_column(&edit, QUEUE_TOKEN, UUIDPGetDatum(&claimed->token));
+	row_set_column(&edit, QUEUE_WORKER, worker);
+	row_set_column(&edit, QUEUE_CLAIMED, TimestampTzGetDatum(now));
+	row_set_column(&edit, QUEUE_SINCE, Int64GetDatum(rows_int64(row, QUEUE_DUE)));
+	row_set_column(&edit, QUEUE_DUE, TimestampTzGetDatum(until));
+	row_set_column(&edit, QUEUE_EXPIRES, TimestampTzGetDatum(until));
 	(void) rows_update(row, &edit);
 }
 
@@ -276,53 +253,6 @@ lock_row(Row *row, const Arguments *args, LockWaitPolicy policy)
 	return rows_find(row, keys) &&
 		rows_lock(row, LockTupleExclusive, policy) == ROW_LOCKED &&
 		(!row->moved || rows_match(row, keys));
-}
-
-static void
-answer_column(Row *row, AttrNumber column, Answer *answer)
-{
-	if (rows_isnull(row, column))
-		answer_null(answer);
-	else if (column == QUEUE_TOKEN)
-		answer_uuid(answer, rows_uuid(row, column));
-	else
-		answer_int64(answer, rows_int64(row, column));
-}
-
-static bool
-lock_lease(const Arguments *args, LockWaitPolicy policy, Answer *answer)
-{
-	Row			row;
-	bool		isnull;
-	Datum		reason;
-
-	if (!rows_open(&queue_table, RowShareLock, &row))
-		return false;
-	if (lock_row(&row, args, policy))
-	{
-		answer_bool(answer, is_in_state(&row, "leased"));
-		answer_column(&row, QUEUE_TOKEN, answer);
-		answer_column(&row, QUEUE_EXPIRES, answer);
-		answer_int32(answer, rows_int32(&row, QUEUE_ATTEMPT) - rows_int32(&row, QUEUE_FIRST_ATTEMPT) + 1);
-		answer_bool(answer, !rows_isnull(&row, QUEUE_CANCEL_REQUESTED));
-		reason = rows_get(&row, QUEUE_CANCEL_REASON, &isnull);
-		answer_text(answer, isnull ? NULL : TextDatumGetCString(reason));
-		answer->found = 1;
-	}
-	rows_close(&row);
-	return true;
-}
-
-bool
-lock_lease_directly(const Arguments *args, Answer *answer)
-{
-	return lock_lease(args, LockWaitBlock, answer);
-}
-
-bool
-try_lock_lease_directly(const Arguments *args, Answer *answer)
-{
-	return lock_lease(args, LockWaitSkip, answer);
 }
 
 /* where the first columns of an attempt come from */

@@ -8,8 +8,8 @@
 #include "datatype/timestamp.h"
 #include "utils/uuid.h"
 
-#include "rows.h"
-#include "statements.h"
+#include "arguments.h"
+#include "layouts.h"
 
 /* a job as a worker gets it */
 typedef struct Claimed
@@ -20,13 +20,33 @@ typedef struct Claimed
 	TimestampTz expires_at;
 } Claimed;
 
+/* columns of studio_engine.queue, in their order */
+enum QueueColumn
+{
+	QUEUE_SYSTEM = 1,
+	QUEUE_STATE,
+	QUEUE_RANK,
+	QUEUE_TURN,
+	QUEUE_DUE,
+	QUEUE_JOB,
+	QUEUE_USER,
+	QUEUE_ATTEMPT,
+	QUEUE_FIRST_ATTEMPT,
+	QUEUE_TOKEN,
+	QUEUE_CLAIMED,
+	QUEUE_EXPIRES,
+	QUEUE_CANCEL_REQUESTED,
+	QUEUE_SINCE,
+	QUEUE_SHOWN,
+	QUEUE_WORKER,
+	QUEUE_CANCEL_REASON
+};
+
 extern RowTable queue_table;
 extern RowTable attempts_table;
 
 extern bool promote_directly(const Arguments *args, Answer *answer);
 extern bool claim_directly(const Arguments *args, Answer *answer);
-extern bool lock_lease_directly(const Arguments *args, Answer *answer);
-extern bool try_lock_lease_directly(const Arguments *args, Answer *answer);
 extern bool leave_queue_directly(const Arguments *args, Answer *answer);
 
 #endif							/* STUDIO_QUEUE_ROWS_H */

@@ -54,34 +54,27 @@ PG_FUNCTION_INFO_V1(retry_studio_job);
 static const char default_prompt[] =
 "Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are.";
 
-#define LOCK_STUDIO_JOB \
-	"SELECT j.user_id, j.status FROM @extschema@.studio_jobs j" \
-	" WHERE j.job_id = $1 AND ($2 IS NULL OR j.user_id = $2) FOR NO KEY UPDATE"
-
 static const QueueSystem refinement_queue;
 
-static Statement lock_studio_job = {
-	.by_index = true,
-	.direct = lock_studio_job_directly,
-	.text = LOCK_STUDIO_JOB,
-	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
-};
+#define LOCK_STUDIO_JOB(wait_policy) \
+	&(const RowOperation) { \
+		.table = &studio_jobs_table,.verb = ROW_LOCK, \
+		.lock = LockTupleNoKeyExclusive,.policy = (wait_policy), \
+		.filter = STUDIO_USER,.returns = {STUDIO_USER, STUDIO_STATUS} \
+	}
+
+static Statement lock_studio_job = {.operation = LOCK_STUDIO_JOB(LockWaitBlock)};
 static Statement select_studio_owner = {
 	.by_index = true,
 	.text = "SELECT j.user_id FROM @extschema@.studio_jobs j WHERE j.job_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
-static Statement try_lock_studio_job = {
-	.by_index = true,
-	.direct = try_lock_studio_job_directly,
-	.text = LOCK_STUDIO_JOB " SKIP LOCKED",
-	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
-};
+static Statement try_lock_studio_job = {.operation = LOCK_STUDIO_JOB(LockWaitSkip)};
 static Statement select_studio_job = {
-	.by_index = true,
-	.direct = select_studio_job_directly,
-	.text = "SELECT j.* FROM @extschema@.studio_jobs j WHERE j.job_id = $1",
-	.nargs = 1,.argtypes = {UUIDOID}
+	.operation = &(const RowOperation)
+	{
+		.table = &studio_jobs_table,.verb = ROW_SELECT,.whole = true
+	}
 };
 static Statement insert_studio_job = {
 	.by_index = true,
@@ -96,30 +89,32 @@ static Statement count_active_studio_jobs = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement move_studio_job = {
-	.by_index = true,
-	.direct = move_studio_job_directly,
-	.text = "UPDATE @extschema@.studio_jobs SET status = $2 WHERE job_id = $1 AND status <> $2",
-	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
+	.operation = &(const RowOperation)
+	{
+		.table = &studio_jobs_table,.verb = ROW_UPDATE_CHANGED,
+		.set = {SET_ARGUMENT(STUDIO_STATUS)}
+	}
 };
 static Statement write_transcript = {
-	.by_index = true,
-	.direct = write_transcript_directly,
-	.text = "UPDATE @extschema@.studio_jobs SET status = 'ENRICHING', raw_transcript = $2 WHERE job_id = $1",
-	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
+	.operation = &(const RowOperation)
+	{
+		.table = &studio_jobs_table,.verb = ROW_UPDATE,
+		.set = {SET_LABEL(STUDIO_STATUS, "ENRICHING"), SET_ARGUMENT(STUDIO_TRANSCRIPT)}
+	}
 };
 static Statement write_entities = {
-	.by_index = true,
-	.direct = write_entities_directly,
-	.text = "UPDATE @extschema@.studio_jobs SET status = 'REFINING', enrichment_entities = $2 WHERE job_id = $1",
-	.nargs = 2,.argtypes = {UUIDOID, JSONBOID}
+	.operation = &(const RowOperation)
+	{
+		.table = &studio_jobs_table,.verb = ROW_UPDATE,
+		.set = {SET_LABEL(STUDIO_STATUS, "REFINING"), SET_ARGUMENT(STUDIO_ENTITIES)}
+	}
 };
 static Statement write_refined_text = {
-	.by_index = true,
-	.direct = write_refined_text_directly,
-	.text = "UPDATE @extschema@.studio_jobs j"
-	"   SET status = 'COMPLETE', refined_text = $2, model_version = COALESCE($3, j.model_version)"
-	" WHERE j.job_id = $1",
-	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, TEXTOID}
+	.operation = &(const RowOperation)
+	{
+		.table = &studio_jobs_table,.verb = ROW_UPDATE,
+		.set = {SET_LABEL(STUDIO_STATUS, "COMPLETE"), SET_ARGUMENT(STUDIO_TEXT), SET_GIVEN(STUDIO_MODEL)}
+	}
 };
 static Statement is_same_text = {
 	.by_index = true,

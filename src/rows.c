@@ -32,6 +32,7 @@
 #include "storage/proc.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -360,6 +361,13 @@ rows_enum(Row *row, AttrNumber column, const char *label)
 	if (!OidIsValid(value))
 		elog(ERROR, "there is no \"%s\" in an enum type", label);
 	return ObjectIdGetDatum(value);
+}
+
+/* the word of an enum column that is not null */
+char *
+rows_label(Row *row, AttrNumber column)
+{
+	return DatumGetCString(DirectFunctionCall1(enum_out, get_not_null(row, column)));
 }
 
 /* the whole of it; good as long as the row is at hand */

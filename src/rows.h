@@ -77,6 +77,7 @@ extern pg_uuid_t rows_uuid(Row *row, AttrNumber column);
 extern bool rows_bool(Row *row, AttrNumber column);
 extern int32 rows_int32(Row *row, AttrNumber column);
 extern int64 rows_int64(Row *row, AttrNumber column);
+extern char *rows_label(Row *row, AttrNumber column);
 extern Datum rows_enum(Row *row, AttrNumber column, const char *label);
 extern HeapTuple rows_tuple(Row *row);
 

@@ -37,48 +37,6 @@ static List *retired_plans = NIL;
 /* of statements that are by_index */
 static uint64 plans_made = 0;
 
-void
-argument_add(Arguments *args, Datum value, bool isnull)
-{
-	if (args->n >= STATEMENT_MAX_ARGS)
-		elog(ERROR, "too many arguments for a statement");
-	args->values[args->n] = value;
-	args->nulls[args->n] = isnull ? 'n' : ' ';
-	args->n++;
-}
-
-/* NULL pointers are SQL NULLs */
-void
-argument_uuid(Arguments *args, const pg_uuid_t *value)
-{
-	argument_add(args, UUIDPGetDatum(value), value == NULL);
-}
-
-void
-argument_int32(Arguments *args, int32 value)
-{
-	argument_add(args, Int32GetDatum(value), false);
-}
-
-void
-argument_time(Arguments *args, const TimestampTz *value)
-{
-	argument_add(args, value ? TimestampTzGetDatum(*value) : (Datum) 0, value == NULL);
-}
-
-void
-argument_text(Arguments *args, const char *value)
-{
-	argument_add(args, value ? CStringGetTextDatum(value) : (Datum) 0, value == NULL);
-}
-
-/* An argument of the function that was called, NULL or not. */
-void
-argument_pass(Arguments *args, FunctionCallInfo fcinfo, int argno)
-{
-	argument_add(args, PG_GETARG_DATUM(argno), PG_ARGISNULL(argno));
-}
-
 /* The text with our schema in the place of @extschema@. */
 static char *
 qualified_text(const char *text)
@@ -132,6 +90,21 @@ retire_plan(SPIPlanPtr plan)
 	MemoryContextSwitchTo(old);
 }
 
+/* Complete a statement that is declared as an operation. */
+static void
+describe_operation(Statement *statement)
+{
+	MemoryContext old;
+
+	if (statement->operation == NULL || statement->text !=NULL)
+		return;
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	statement->nargs = row_operation_types(statement->operation, statement->argtypes);
+	statement->by_index = true;
+	statement->text = row_operation_text(statement->operation);
+	MemoryContextSwitchTo(old);
+}
+
 /* The kept plan, made anew when a schema changed since. */
 static SPIPlanPtr
 kept_plan(Statement *statement)
@@ -142,6 +115,7 @@ kept_plan(Statement *statement)
 	if (statement->plan != NULL && statement->generation == now)
 		return statement->plan;
 
+	describe_operation(statement);
 	plan = SPI_prepare_cursor(qualified_text(statement->text), statement->nargs, statement->argtypes,
 							  statement->by_index ? CURSOR_OPT_GENERIC_PLAN : 0);
 	if (plan == NULL)
@@ -228,7 +202,7 @@ run_directly(Statement *statement, const Arguments *args, bool read_only, Answer
 	rows_read_only = read_only;
 	if (!read_only)
 		CommandCounterIncrement();
-	done = statement->direct(args, answer);
+	done = statement->operation ? row_operation_run(statement->operation, args, answer) : statement->direct(args, answer);
 	if (!read_only)
 		CommandCounterIncrement();
 	rows_read_only = before;
@@ -240,8 +214,9 @@ execute(Statement *statement, const Arguments *args, bool read_only)
 {
 	int			rc;
 
+	describe_operation(statement);
 	Assert(args->n == statement->nargs);
-	if (statement->direct != NULL && rows_allowed(read_only))
+	if ((statement->direct != NULL || statement->operation != NULL) && rows_allowed(read_only))
 	{
 		Answer	   *answer = palloc0(sizeof(Answer));
 
@@ -358,7 +333,7 @@ statement_read_rows(Statement *statement, const Arguments *args)
 {
 	FoundRows	found;
 
-	Assert(statement->direct == NULL);
+	Assert(statement->direct == NULL && statement->operation == NULL);
 	found.n = statement_read(statement, args);
 	found.rows = SPI_tuptable->vals;
 	found.desc = SPI_tuptable->tupdesc;
@@ -412,72 +387,6 @@ statements_end(Answer *outer)
 {
 	SPI_finish();
 	last_answer = outer;
-}
-
-static void
-add_answer(Answer *answer, Datum value, bool isnull)
-{
-	if (answer->n >= ANSWER_MAX_COLUMNS)
-		elog(ERROR, "too many columns of an answer");
-	answer->values[answer->n] = value;
-	answer->nulls[answer->n] = isnull;
-	answer->n++;
-}
-
-void
-answer_null(Answer *answer)
-{
-	add_answer(answer, (Datum) 0, true);
-}
-
-/* what a Datum points to must be in memory of this SPI connection */
-void
-answer_datum(Answer *answer, Datum value)
-{
-	add_answer(answer, value, false);
-}
-
-void
-answer_uuid(Answer *answer, pg_uuid_t value)
-{
-	pg_uuid_t  *copy = palloc(sizeof(pg_uuid_t));
-
-	*copy = value;
-	add_answer(answer, UUIDPGetDatum(copy), false);
-}
-
-void
-answer_int32(Answer *answer, int32 value)
-{
-	add_answer(answer, Int32GetDatum(value), false);
-}
-
-void
-answer_int64(Answer *answer, int64 value)
-{
-	add_answer(answer, Int64GetDatum(value), false);
-}
-
-void
-answer_bool(Answer *answer, bool value)
-{
-	add_answer(answer, BoolGetDatum(value), false);
-}
-
-/* for result_shown() */
-void
-answer_shown(Answer *answer, Shown shown)
-{
-	answer_datum(answer, shown.row);
-	answer_bool(answer, shown.whole);
-	answer_int64(answer, shown.bytes);
-}
-
-/* for result_text() only; NULL for an SQL NULL */
-void
-answer_text(Answer *answer, const char *value)
-{
-	add_answer(answer, CStringGetDatum(value), value == NULL);
 }
 
 static Datum

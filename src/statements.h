@@ -14,36 +14,10 @@
 #ifndef STUDIO_STATEMENTS_H
 #define STUDIO_STATEMENTS_H
 
-#include "datatype/timestamp.h"
 #include "executor/spi.h"
-#include "fmgr.h"
-#include "utils/uuid.h"
 
-#include "compat.h"
-#include "showing.h"
-
-#define STATEMENT_MAX_ARGS 16
-#define ANSWER_MAX_COLUMNS 8
-
-/* arguments of a statement or of a function: values with their null flags */
-typedef struct Arguments
-{
-	Datum		values[STATEMENT_MAX_ARGS];
-	char		nulls[STATEMENT_MAX_ARGS];
-	int			n;
-} Arguments;
-
-#define NO_ARGUMENTS ((Arguments) {.n = 0})
-
-/* what a direct function found: how many rows, and the columns of the first */
-typedef struct Answer
-{
-	uint64		found;
-	int			n;
-	Datum		values[ANSWER_MAX_COLUMNS];
-	bool		nulls[ANSWER_MAX_COLUMNS];
-	void	   *rows;			/* all of them, as the function likes */
-} Answer;
+#include "arguments.h"
+#include "row_operations.h"
 
 /*
  * Does to rows what a statement says.  False, with nothing written, where that
@@ -54,6 +28,8 @@ typedef bool (*DirectFunction) (const Arguments *args, Answer *answer);
 typedef struct Statement
 {
 	const char *text;			/* fixed; @extschema@ stands for our schema */
+	const RowOperation *operation;	/* what text, nargs and argtypes are made
+									 * from; or NULL */
 	DirectFunction direct;		/* NULL: there is none */
 	bool		by_index;		/* finds its few rows by index, however many
 								 * there are */
@@ -65,13 +41,6 @@ typedef struct Statement
 	uint64		generation;
 } Statement;
 
-extern void argument_add(Arguments *args, Datum value, bool isnull);
-extern void argument_uuid(Arguments *args, const pg_uuid_t *value);
-extern void argument_int32(Arguments *args, int32 value);
-extern void argument_time(Arguments *args, const TimestampTz *value);
-extern void argument_text(Arguments *args, const char *value);
-extern void argument_pass(Arguments *args, FunctionCallInfo fcinfo, int argno);
-
 extern uint64 statement_run(Statement *statement, const Arguments *args);
 extern uint64 statement_read(Statement *statement, const Arguments *args);
 extern uint64 statement_look(Statement *statement, const Arguments *args);
@@ -79,16 +48,6 @@ extern uint64 statement_look(Statement *statement, const Arguments *args);
 extern void statement_run_script(const char *text);
 
 extern uint64 statement_preparations(void);
-
-/* columns of an answer, in their order */
-extern void answer_null(Answer *answer);
-extern void answer_datum(Answer *answer, Datum value);
-extern void answer_uuid(Answer *answer, pg_uuid_t value);
-extern void answer_int32(Answer *answer, int32 value);
-extern void answer_int64(Answer *answer, int64 value);
-extern void answer_bool(Answer *answer, bool value);
-extern void answer_shown(Answer *answer, Shown shown);
-extern void answer_text(Answer *answer, const char *value);
 
 extern Answer *statements_begin(void);
 extern void statements_end(Answer *outer);

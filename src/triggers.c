@@ -225,14 +225,29 @@ row_text_changed(const RowEdit *edit, HeapTuple old, const char *column)
 }
 
 static void
-add_edit(RowEdit *edit, int number, Datum value, bool isnull)
+add_edit(RowEdit *edit, int column, Datum value, bool isnull)
 {
 	if (edit->n >= ROW_EDIT_MAX)
 		elog(ERROR, "too many changes to one row");
-	edit->columns[edit->n] = number;
+	edit->columns[edit->n] = column;
 	edit->values[edit->n] = value;
 	edit->nulls[edit->n] = isnull;
 	edit->n++;
+}
+
+/*
+ * Set a column whose number and type are known.
+ */
+void
+row_set_column(RowEdit *edit, int column, Datum value)
+{
+	add_edit(edit, column, value, false);
+}
+
+void
+row_set_column_null(RowEdit *edit, int column)
+{
+	add_edit(edit, column, (Datum) 0, true);
 }
 
 void

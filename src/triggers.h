@@ -51,6 +51,8 @@ extern bool row_same_value(TupleDesc desc, HeapTuple a, HeapTuple b, const char 
 extern bool row_changed(const RowEdit *edit, HeapTuple old, const char *column, Oid type);
 extern bool row_text_changed(const RowEdit *edit, HeapTuple old, const char *column);
 
+extern void row_set_column(RowEdit *edit, int column, Datum value);
+extern void row_set_column_null(RowEdit *edit, int column);
 extern void row_set(RowEdit *edit, const char *column, Oid type, Datum value);
 extern void row_set_null(RowEdit *edit, const char *column);
 extern HeapTuple row_edit_apply(RowEdit *edit);

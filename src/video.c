@@ -72,10 +72,10 @@ static Statement lock_project_jobs = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_job = {
-	.by_index = true,
-	.text = "SELECT j.* FROM @extschema@.jobs j WHERE j.id = $1",
-	.direct = select_job_directly,
-	.nargs = 1,.argtypes = {UUIDOID}
+	.operation = &(const RowOperation)
+	{
+		.table = &jobs_table,.verb = ROW_SELECT,.whole = true
+	}
 };
 static Statement select_project_owner = {
 	.by_index = true,
@@ -142,14 +142,11 @@ static Statement restart_steps = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement update_job = {
-	.by_index = true,
-	.text = "UPDATE @extschema@.jobs j"
-	"   SET status = $2::@extschema@.job_status, progress = COALESCE($3, j.progress),"
-	"       status_message = COALESCE($4, j.status_message)"
-	" WHERE j.id = $1 AND (j.status, j.progress, j.status_message) IS DISTINCT FROM"
-	"       ($2::@extschema@.job_status, COALESCE($3, j.progress), COALESCE($4, j.status_message))",
-	.direct = update_job_directly,
-	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, INT4OID, TEXTOID}
+	.operation = &(const RowOperation)
+	{
+		.table = &jobs_table,.verb = ROW_UPDATE_CHANGED,
+		.set = {SET_ARGUMENT(JOB_STATUS), SET_GIVEN(JOB_PROGRESS), SET_GIVEN(JOB_STATUS_MESSAGE)}
+	}
 };
 static Statement update_progress = {
 	.by_index = true,
@@ -160,14 +157,11 @@ static Statement update_progress = {
 	.nargs = 3,.argtypes = {UUIDOID, INT4OID, TEXTOID}
 };
 static Statement finish_job = {
-	.by_index = true,
-	.text = "UPDATE @extschema@.jobs j"
-	"   SET status = 'READY', output_url = COALESCE($2, j.output_url),"
-	"       manifest_json = COALESCE($3, j.manifest_json),"
-	"       cost_credits_final = COALESCE($4, j.cost_credits_final)"
-	" WHERE j.id = $1",
-	.direct = finish_job_directly,
-	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, JSONBOID, INT4OID}
+	.operation = &(const RowOperation)
+	{
+		.table = &jobs_table,.verb = ROW_UPDATE,
+		.set = {SET_LABEL(JOB_STATUS, "READY"), SET_GIVEN(JOB_OUTPUT), SET_GIVEN(JOB_MANIFEST), SET_GIVEN(JOB_FINAL)}
+	}
 };
 
 /* with the arguments of finish_job; manifests are not compared */

@@ -1,0 +1,55 @@
+/*
+ * arguments.h
+ *	  What goes into a statement and what comes out of it.
+ */
+#ifndef STUDIO_ARGUMENTS_H
+#define STUDIO_ARGUMENTS_H
+
+#include "datatype/timestamp.h"
+#include "fmgr.h"
+#include "utils/uuid.h"
+
+#include "compat.h"
+#include "showing.h"
+
+#define STATEMENT_MAX_ARGS 16
+#define ANSWER_MAX_COLUMNS 8
+
+/* arguments of a statement or of a function: values with their null flags */
+typedef struct Arguments
+{
+	Datum		values[STATEMENT_MAX_ARGS];
+	char		nulls[STATEMENT_MAX_ARGS];
+	int			n;
+} Arguments;
+
+#define NO_ARGUMENTS ((Arguments) {.n = 0})
+
+/* what a direct function found: how many rows, and the columns of the first */
+typedef struct Answer
+{
+	uint64		found;
+	int			n;
+	Datum		values[ANSWER_MAX_COLUMNS];
+	bool		nulls[ANSWER_MAX_COLUMNS];
+	void	   *rows;			/* all of them, as the function likes */
+} Answer;
+
+extern void argument_add(Arguments *args, Datum value, bool isnull);
+extern void argument_uuid(Arguments *args, const pg_uuid_t *value);
+extern void argument_int32(Arguments *args, int32 value);
+extern void argument_time(Arguments *args, const TimestampTz *value);
+extern void argument_text(Arguments *args, const char *value);
+extern void argument_pass(Arguments *args, FunctionCallInfo fcinfo, int argno);
+
+/* columns of an answer, in their order */
+extern void answer_null(Answer *answer);
+extern void answer_datum(Answer *answer, Datum value);
+extern void answer_uuid(Answer *answer, pg_uuid_t value);
+extern void answer_int32(Answer *answer, int32 value);
+extern void answer_int64(Answer *answer, int64 value);
+extern void answer_bool(Answer *answer, bool value);
+extern void answer_shown(Answer *answer, Shown shown);
+extern void answer_text(Answer *answer, const char *value);
+
+#endif							/* STUDIO_ARGUMENTS_H */

@@ -1,0 +1,406 @@
+/*
+ * row_operations.c
+ *	  One operation on the row with a key: the text of its statement, and the
+ *	  same without SQL.
+ *
+ * Pitfall: the two must not differ.  An argument for an enum is a text in both;
+ * a row that a user may not see is not waited for in either, since it is
+ * compared before it is locked and again afterwards.
+ *
+ * Lock order: the caller's.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/rel.h"
+
+#include "row_operations.h"
+#include "rows.h"
+#include "showing.h"
+#include "triggers.h"
+
+StaticAssertDecl(ROW_MAX_SETS <= ROW_EDIT_MAX, "an operation sets more than an edit can");
+
+static const RowColumn *
+column_of(const RowOperation *operation, AttrNumber column)
+{
+	return &operation->table->columns[column - 1];
+}
+
+static bool
+is_enum(const RowOperation *operation, AttrNumber column)
+{
+	return column_of(operation, column)->type == ANYENUMOID;
+}
+
+static const RowLookup *
+key_of(const RowOperation *operation)
+{
+	return &operation->table->lookups[BY_KEY];
+}
+
+static bool
+takes_argument(const RowSet *set)
+{
+	return set->source == FROM_ARGUMENT || set->source == FROM_GIVEN;
+}
+
+/* The number of columns that are set. */
+static int
+count_sets(const RowOperation *operation)
+{
+	int			n = 0;
+
+	while (n < ROW_MAX_SETS && operation->set[n].column != 0)
+		n++;
+	return n;
+}
+
+/* ------------------------------------------------------------------------
+ * The statement
+ * ------------------------------------------------------------------------ */
+
+/*
+ * The types of the arguments; returns their number.
+ */
+int
+row_operation_types(const RowOperation *operation, Oid *types)
+{
+	AttrNumber	columns[STATEMENT_MAX_ARGS];
+	int			n = 0;
+
+	for (int i = 0; i < key_of(operation)->nkeys; i++)
+		columns[n++] = key_of(operation)->columns[i];
+	if (operation->filter != 0)
+		columns[n++] = operation->filter;
+	for (int i = 0; i < count_sets(operation); i++)
+	{
+		if (takes_argument(&operation->set[i]))
+			columns[n++] = operation->set[i].column;
+	}
+	for (int i = 0; i < n; i++)
+		types[i] = is_enum(operation, columns[i]) ? TEXTOID : column_of(operation, columns[i])->type;
+	return n;
+}
+
+/* Append an argument, as a value of a column. */
+static void
+append_argument(StringInfo buf, const RowOperation *operation, AttrNumber column, int number)
+{
+	appendStringInfo(buf, "$%d", number);
+	if (is_enum(operation, column))
+		appendStringInfo(buf, "::%s", column_of(operation, column)->enum_type);
+}
+
+/* Append "table t" with its schema. */
+static void
+append_table(StringInfo buf, const RowOperation *operation)
+{
+	const RowTable *table = operation->table;
+
+	appendStringInfo(buf, "%s.%s t", table->schema ? table->schema : "@extschema@", table->name);
+}
+
+/* Append the condition on the key and that of the filter; returns the number of arguments. */
+static int
+append_condition(StringInfo buf, const RowOperation *operation)
+{
+	const RowLookup *key = key_of(operation);
+	int			n = 0;
+
+	for (int i = 0; i < key->nkeys; i++)
+	{
+		appendStringInfo(buf, "%s t.%s = ", i == 0 ? " WHERE" : " AND", column_of(operation, key->columns[i])->name);
+		append_argument(buf, operation, key->columns[i], ++n);
+	}
+	if (operation->filter != 0)
+	{
+		n++;
+		appendStringInfo(buf, " AND ($%d IS NULL OR t.%s = $%d)", n, column_of(operation, operation->filter)->name, n);
+	}
+	return n;
+}
+
+static void
+append_results(StringInfo buf, const RowOperation *operation)
+{
+	if (operation->whole)
+		appendStringInfoString(buf, "t.*");
+	else if (operation->returns[0] == 0)
+		appendStringInfoString(buf, "1");
+	for (int i = 0; i < ANSWER_MAX_COLUMNS && operation->returns[i] != 0; i++)
+		appendStringInfo(buf, "%st.%s%s", i == 0 ? "" : ", ", column_of(operation, operation->returns[i])->name,
+						 is_enum(operation, operation->returns[i]) ? "::pg_catalog.text" : "");
+}
+
+/* Append the new value of a column; counts the argument that it takes. */
+static void
+append_value(StringInfo buf, const RowOperation *operation, const RowSet *set, int *n)
+{
+	switch (set->source)
+	{
+		case FROM_ARGUMENT:
+			append_argument(buf, operation, set->column, ++*n);
+			break;
+		case FROM_GIVEN:
+			appendStringInfoString(buf, "COALESCE(");
+			append_argument(buf, operation, set->column, ++*n);
+			appendStringInfo(buf, ", t.%s)", column_of(operation, set->column)->name);
+			break;
+		case FROM_LABEL:
+			appendStringInfoString(buf, quote_literal_cstr(set->label));
+			break;
+		case FROM_NULL:
+			appendStringInfoString(buf, "NULL");
+			break;
+	}
+}
+
+static void
+append_sets(StringInfo buf, const RowOperation *operation, int n)
+{
+	for (int i = 0; i < count_sets(operation); i++)
+	{
+		const RowSet *set = &operation->set[i];
+
+		appendStringInfo(buf, "%s %s = ", i == 0 ? " SET" : ",", column_of(operation, set->column)->name);
+		append_value(buf, operation, set, &n);
+	}
+}
+
+/* Append the condition that something changes. */
+static void
+append_difference(StringInfo buf, const RowOperation *operation, int n)
+{
+	for (int i = 0; i < count_sets(operation); i++)
+	{
+		const RowSet *set = &operation->set[i];
+
+		appendStringInfo(buf, "%s t.%s IS DISTINCT FROM ", i == 0 ? " AND (" : " OR", column_of(operation, set->column)->name);
+		append_value(buf, operation, set, &n);
+	}
+	appendStringInfoChar(buf, ')');
+}
+
+static void
+append_lock(StringInfo buf, const RowOperation *operation)
+{
+	appendStringInfoString(buf, operation->lock == LockTupleExclusive ? " FOR UPDATE" : " FOR NO KEY UPDATE");
+	if (operation->policy == LockWaitSkip)
+		appendStringInfoString(buf, " SKIP LOCKED");
+}
+
+/*
+ * The text of the statement; @extschema@ stands for our schema.
+ */
+char *
+row_operation_text(const RowOperation *operation)
+{
+	bool		updates = operation->verb == ROW_UPDATE || operation->verb == ROW_UPDATE_CHANGED;
+	int			first = key_of(operation)->nkeys + (operation->filter != 0 ? 1 : 0);
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	if (updates)
+	{
+		appendStringInfoString(&buf, "UPDATE ");
+		append_table(&buf, operation);
+		append_sets(&buf, operation, first);
+	}
+	else
+	{
+		appendStringInfoString(&buf, "SELECT ");
+		append_results(&buf, operation);
+		appendStringInfoString(&buf, " FROM ");
+		append_table(&buf, operation);
+	}
+	(void) append_condition(&buf, operation);
+	if (operation->verb == ROW_UPDATE_CHANGED)
+		append_difference(&buf, operation, first);
+	if (operation->verb == ROW_LOCK)
+		append_lock(&buf, operation);
+	return buf.data;
+}
+
+/* ------------------------------------------------------------------------
+ * The same without SQL
+ * ------------------------------------------------------------------------ */
+
+/* An argument, as a value of a column. */
+static Datum
+argument_value(Row *row, const RowOperation *operation, AttrNumber column, Datum argument)
+{
+	return is_enum(operation, column) ? rows_enum(row, column, TextDatumGetCString(argument)) : argument;
+}
+
+/* Return true if the current tuple has the value of the filter. */
+static bool
+passes_filter(Row *row, const RowOperation *operation, const Arguments *args)
+{
+	int			n = key_of(operation)->nkeys;
+	Form_pg_attribute att;
+	bool		isnull;
+	Datum		value;
+
+	if (operation->filter == 0 || args->nulls[n] == 'n')
+		return true;
+	att = TupleDescAttr(RelationGetDescr(row->rel), operation->filter - 1);
+	value = rows_get(row, operation->filter, &isnull);
+	return !isnull && datumIsEqual(value, args->values[n], att->attbyval, att->attlen);
+}
+
+static bool
+lock_current(Row *row, const RowOperation *operation, const Arguments *args, const Datum *keys)
+{
+	LockTupleMode mode = operation->verb == ROW_LOCK ? operation->lock : LockTupleNoKeyExclusive;
+
+	return rows_lock(row, mode, operation->policy) == ROW_LOCKED &&
+		(!row->moved || rows_match(row, keys)) &&
+		passes_filter(row, operation, args);
+}
+
+/* Find the row, and lock it unless it is only read. */
+static bool
+find_row(Row *row, const RowOperation *operation, const Arguments *args)
+{
+	const RowLookup *key = key_of(operation);
+	Datum		keys[ROWS_MAX_KEYS];
+
+	for (int i = 0; i < key->nkeys; i++)
+		keys[i] = argument_value(row, operation, key->columns[i], args->values[i]);
+	return rows_find(row, keys) && passes_filter(row, operation, args) &&
+		(operation->verb == ROW_SELECT || lock_current(row, operation, args, keys));
+}
+
+static void
+answer_column(Row *row, const RowOperation *operation, AttrNumber column, Answer *answer)
+{
+	bool		isnull;
+	Datum		value = rows_get(row, column, &isnull);
+
+	if (isnull)
+		answer_null(answer);
+	else if (is_enum(operation, column))
+		answer_text(answer, rows_label(row, column));
+	else if (column_of(operation, column)->type == TEXTOID)
+		answer_text(answer, TextDatumGetCString(value));
+	else if (column_of(operation, column)->type == UUIDOID)
+		answer_uuid(answer, *DatumGetUUIDP(value));
+	else
+		answer_datum(answer, value);
+}
+
+static void
+answer_row(Row *row, const RowOperation *operation, Answer *answer)
+{
+	answer->found = 1;
+	if (operation->whole)
+		answer_shown(answer, show_row(rows_tuple(row), RelationGetDescr(row->rel)));
+	for (int i = 0; i < ANSWER_MAX_COLUMNS && operation->returns[i] != 0; i++)
+		answer_column(row, operation, operation->returns[i], answer);
+}
+
+static void
+set_column(RowEdit *edit, Row *row, const RowOperation *operation, const RowSet *set, const Arguments *args, int argument)
+{
+	switch (set->source)
+	{
+		case FROM_ARGUMENT:
+		case FROM_GIVEN:
+			if (args->nulls[argument] != 'n')
+				row_set_column(edit, set->column, argument_value(row, operation, set->column, args->values[argument]));
+			else if (set->source == FROM_ARGUMENT)
+				row_set_column_null(edit, set->column);
+			break;
+		case FROM_LABEL:
+			row_set_column(edit, set->column,
+						   argument_value(row, operation, set->column, CStringGetTextDatum(set->label)));
+			break;
+		case FROM_NULL:
+			row_set_column_null(edit, set->column);
+			break;
+	}
+}
+
+/* Return true if an edit changes a column, as it is stored. */
+static bool
+changes_something(const RowEdit *edit)
+{
+	for (int i = 0; i < edit->n; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(edit->desc, edit->columns[i] - 1);
+		bool		isnull;
+		Datum		value = heap_getattr(edit->row, edit->columns[i], edit->desc, &isnull);
+
+		if (isnull != edit->nulls[i] || (!isnull && !datum_image_eq(value, edit->values[i], att->attbyval, att->attlen)))
+			return true;
+	}
+	return false;
+}
+
+/* Update the current tuple, which is locked; false where that takes a statement. */
+static bool
+update_row(Row *row, const RowOperation *operation, const Arguments *args, Answer *answer)
+{
+	RowEdit		edit = {.desc = RelationGetDescr(row->rel),.row = rows_tuple(row)};
+	int			argument = key_of(operation)->nkeys + (operation->filter != 0 ? 1 : 0);
+
+	if (rows_unchecked(row))
+		return false;
+	for (int i = 0; i < count_sets(operation); i++)
+	{
+		set_column(&edit, row, operation, &operation->set[i], args, argument);
+		if (takes_argument(&operation->set[i]))
+			argument++;
+	}
+	if (operation->verb == ROW_UPDATE_CHANGED && !changes_something(&edit))
+		return true;
+	answer->found = 1;
+	return rows_update(row, &edit);
+}
+
+static LOCKMODE
+table_lock(const RowOperation *operation)
+{
+	switch (operation->verb)
+	{
+		case ROW_SELECT:
+			return AccessShareLock;
+		case ROW_LOCK:
+			return RowShareLock;
+		case ROW_UPDATE:
+		case ROW_UPDATE_CHANGED:
+			return RowExclusiveLock;
+	}
+	return NoLock;				/* not reached */
+}
+
+/*
+ * Do to the row what the statement says; false, with nothing written, where that
+ * takes the statement.
+ */
+bool
+row_operation_run(const RowOperation *operation, const Arguments *args, Answer *answer)
+{
+	bool		updates = operation->verb == ROW_UPDATE || operation->verb == ROW_UPDATE_CHANGED;
+	bool		done = true;
+	Row			row;
+
+	if (!rows_open(operation->table, table_lock(operation), &row))
+		return false;
+	/* before the work of the triggers, as the executor does */
+	if (updates)
+		CheckCmdReplicaIdentity(row.rel, CMD_UPDATE);
+	if (!find_row(&row, operation, args))
+		answer->found = 0;
+	else if (updates)
+		done = update_row(&row, operation, args, answer);
+	else
+		answer_row(&row, operation, answer);
+	rows_close(&row);
+	return done;
+}

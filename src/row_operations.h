@@ -1,0 +1,72 @@
+/*
+ * row_operations.h
+ *	  One operation on the row with a key, declared once: its statement and what
+ *	  is done without SQL are both made from the declaration.
+ *
+ *		static Statement finish_job = {
+ *			.operation = &(const RowOperation) {
+ *				.table = &jobs_table,.verb = ROW_UPDATE,
+ *				.set = {SET_LABEL(JOB_STATUS, "READY"), SET_GIVEN(JOB_OUTPUT)}
+ *			}
+ *		};
+ *
+ * The arguments are the key, the value of the filter where there is one, and
+ * what is set, in this order.
+ */
+#ifndef STUDIO_ROW_OPERATIONS_H
+#define STUDIO_ROW_OPERATIONS_H
+
+#include "nodes/lockoptions.h"
+
+#include "arguments.h"
+#include "layouts.h"
+
+#define ROW_MAX_SETS 4
+
+typedef enum RowVerb
+{
+	ROW_SELECT,
+	ROW_LOCK,
+	ROW_UPDATE,
+	ROW_UPDATE_CHANGED			/* where that changes a column */
+} RowVerb;
+
+typedef enum RowSource
+{
+	FROM_ARGUMENT,
+	FROM_GIVEN,					/* an argument; NULL leaves the column alone */
+	FROM_LABEL,
+	FROM_NULL
+} RowSource;
+
+typedef struct RowSet
+{
+	AttrNumber	column;			/* 0: no more */
+	RowSource	source;
+	const char *label;
+} RowSet;
+
+#define SET_ARGUMENT(column) {(column), FROM_ARGUMENT, NULL}
+#define SET_GIVEN(column) {(column), FROM_GIVEN, NULL}
+#define SET_LABEL(column, label) {(column), FROM_LABEL, (label)}
+#define SET_NULL(column) {(column), FROM_NULL, NULL}
+
+typedef struct RowOperation
+{
+	RowTable   *table;			/* whose key is its lookup BY_KEY */
+	RowVerb		verb;
+	LockTupleMode lock;			/* of ROW_LOCK */
+	LockWaitPolicy policy;
+	AttrNumber	filter;			/* has the value of an argument that is not
+								 * NULL; 0: none */
+	bool		whole;			/* the result is the row, for result_shown() */
+	AttrNumber	returns[ANSWER_MAX_COLUMNS];	/* or these; 0: no more; enums
+												 * as text */
+	RowSet		set[ROW_MAX_SETS];
+} RowOperation;
+
+extern char *row_operation_text(const RowOperation *operation);
+extern int	row_operation_types(const RowOperation *operation, Oid *types);
+extern bool row_operation_run(const RowOperation *operation, const Arguments *args, Answer *answer);
+
+#endif							/* STUDIO_ROW_OPERATIONS_H */
