@@ -92,7 +92,7 @@ isolation-database:
 	test/lib/prepare_installcheck.sh '$(ISOLATION_TESTDB)'
 
 # --- two commands -------------------------------------------------------
-.PHONY: isolation-database demo test soak valgrind sanitize bench types lint indent
+.PHONY: isolation-database demo test soak valgrind sanitize bench bench-compare types lint indent
 
 demo:
 	test/demo/run.sh
@@ -116,6 +116,10 @@ sanitize:
 # figures against twins in PL/pgSQL and other queues; QUICK=1 ends within 3 minutes
 bench:
 	test/bench/run.sh
+
+# another checkout and this one side by side: make bench-compare BASE=directory
+bench-compare:
+	test/bench/compare.sh '$(BASE)'
 
 # what supabase-js compiles against, for a database with nothing but this extension
 types:
