@@ -33,15 +33,31 @@ DATA        = $(wildcard sql/releases/*.sql) sql/stub/supabase_stub.sql sql/impo
 DATA_built  = $(INSTALL_SQL)
 EXTRA_CLEAN = .typedefs exports.txt exports.list test/output types
 
+# --- make installcheck --------------------------------------------------
+# The suites regress and isolation of test/run.sh, by PGXS, on a server that runs and has the extension installed.  In
+# test/sql the first script makes what all need; the specs find a database that has it.
+REGRESS        = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
+REGRESS_OPTS   = --inputdir=test
+ISOLATION      = $(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test/isolation --use-existing
+REGRESS_PREP   = isolation-database
+
 # demo and test install what is missing, so they must start without PGXS
+OLDEST_MAJOR = 15
 PG_CONFIG ?= pg_config
 PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
+MAJOR := $(shell $(PG_CONFIG) --version 2>/dev/null | sed 's/^PostgreSQL \([0-9]*\).*/\1/')
+ifeq ($(PGXS),)
+REFUSAL = PostgreSQL server headers not found: install them (Debian: postgresql-server-dev-$(OLDEST_MAJOR)) or set PG_CONFIG
+else ifneq ($(shell test '$(MAJOR)' -ge $(OLDEST_MAJOR) && echo new enough),new enough)
+REFUSAL = PostgreSQL $(OLDEST_MAJOR) or newer is needed, and $(PG_CONFIG) is of PostgreSQL $(MAJOR): set PG_CONFIG
+endif
 all:
-ifneq ($(PGXS),)
+ifndef REFUSAL
 include $(PGXS)
 else
-all install clean:
-	@echo 'PostgreSQL server headers not found: install them (Debian: postgresql-server-dev-15) or set PG_CONFIG' >&2; exit 1
+all install installcheck clean:
+	@echo '$(REFUSAL)' >&2; exit 1
 endif
 
 MODE = current_setting('studio_setup.mode')
@@ -67,8 +83,16 @@ exports.txt: $(OBJS:.o=.c) Makefile
 # PGXS does not track headers
 $(OBJS): $(wildcard src/*.h) $(EXTENSION).control
 
+# what the tests run by name is this server's
+installcheck isolation-database: export PG_CONFIG := $(PG_CONFIG)
+installcheck: export PATH := $(bindir):$(PATH)
+installcheck: export PGISOLATIONTIMEOUT := 60
+
+isolation-database:
+	test/lib/prepare_installcheck.sh '$(ISOLATION_TESTDB)'
+
 # --- two commands -------------------------------------------------------
-.PHONY: demo test soak valgrind sanitize bench types lint indent
+.PHONY: isolation-database demo test soak valgrind sanitize bench bench-compare types lint indent
 
 demo:
 	test/demo/run.sh
@@ -92,6 +116,10 @@ sanitize:
 # figures against twins in PL/pgSQL and other queues; QUICK=1 ends within 3 minutes
 bench:
 	test/bench/run.sh
+
+# another checkout and this one side by side: make bench-compare BASE=directory
+bench-compare:
+	test/bench/compare.sh '$(BASE)'
 
 # what supabase-js compiles against, for a database with nothing but this extension
 types:

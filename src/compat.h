@@ -1,9 +1,22 @@
 /*
  * compat.h
  *	  The only place that asks for PG_VERSION_NUM.
+ *
+ * A wrapper has the newest server's meaning, and the name of what it wraps
+ * after compat_.
  */
 #ifndef STUDIO_COMPAT_H
 #define STUDIO_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "studio_engine needs PostgreSQL 15 or newer"
+#endif
+
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+#if PG_VERSION_NUM >= 190000
+#include "nodes/miscnodes.h"
+#endif
 
 /* from 18 on a module tells pg_get_loaded_modules() its name and version */
 #if PG_VERSION_NUM >= 180000
@@ -23,13 +36,29 @@
 #include "varatt.h"
 #endif
 
-/* from 18 on an index scan can count for EXPLAIN */
-#if PG_VERSION_NUM >= 180000
+/* from 18 on an index scan can count for EXPLAIN, from 19 on it has flags */
+#if PG_VERSION_NUM >= 190000
+#define compat_index_beginscan(table, index, snapshot, nkeys) \
+	index_beginscan(table, index, snapshot, NULL, nkeys, 0, SO_NONE)
+#elif PG_VERSION_NUM >= 180000
 #define compat_index_beginscan(table, index, snapshot, nkeys) \
 	index_beginscan(table, index, snapshot, NULL, nkeys, 0)
 #else
 #define compat_index_beginscan(table, index, snapshot, nkeys) \
 	index_beginscan(table, index, snapshot, nkeys, 0)
+#endif
+
+/* from 19 on both have options; none of them is for us */
+#if PG_VERSION_NUM >= 190000
+#define compat_table_tuple_update(table, tid, slot, cid, snapshot, failure, mode, indexes) \
+	table_tuple_update(table, tid, slot, cid, 0, snapshot, InvalidSnapshot, true, failure, mode, indexes)
+#define compat_table_tuple_delete(table, tid, cid, snapshot, failure) \
+	table_tuple_delete(table, tid, cid, 0, snapshot, InvalidSnapshot, true, failure)
+#else
+#define compat_table_tuple_update(table, tid, slot, cid, snapshot, failure, mode, indexes) \
+	table_tuple_update(table, tid, slot, cid, snapshot, InvalidSnapshot, true, failure, mode, indexes)
+#define compat_table_tuple_delete(table, tid, cid, snapshot, failure) \
+	table_tuple_delete(table, tid, cid, snapshot, InvalidSnapshot, true, failure, false)
 #endif
 
 /* from 16 on an update may need entries in the summarizing indexes alone */
@@ -65,5 +94,45 @@
 #else
 #define compat_guc_variables(n) (*(n) = GetNumConfigOptions(), get_guc_variables())
 #endif
+
+/*
+ * What jsonb is put together in, zeroed at first; its result is there when the
+ * end was pushed.  Before 19 it was the result of pushJsonbValue(), and there
+ * was no struct for the two.
+ */
+#if PG_VERSION_NUM >= 190000
+typedef JsonbInState JsonbBuilder;
+
+#define compat_push_jsonb(builder, token, value) pushJsonbValue(builder, token, value)
+#else
+typedef struct JsonbBuilder
+{
+	JsonbParseState *stack;
+	JsonbValue *result;
+} JsonbBuilder;
+
+#define compat_push_jsonb(builder, token, value) \
+	((builder)->result = pushJsonbValue(&(builder)->stack, token, value))
+#endif
+
+/*
+ * A numeric as an integer; false where it is none, or out of range.  From 19
+ * on such errors go where others go that are not raised.
+ */
+static inline bool
+compat_numeric_int4(Numeric number, int32 *result)
+{
+#if PG_VERSION_NUM >= 190000
+	ErrorSaveContext context = {.type = T_ErrorSaveContext};
+
+	*result = numeric_int4_safe(number, (Node *) &context);
+	return !context.error_occurred;
+#else
+	bool		failed = false;
+
+	*result = numeric_int4_opt_error(number, &failed);
+	return !failed;
+#endif
+}
 
 #endif							/* STUDIO_COMPAT_H */

@@ -20,13 +20,13 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
-#include "utils/numeric.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "caller.h"
 #include "checks.h"
 #include "companies.h"
+#include "compat.h"
 #include "errors.h"
 #include "jsonb_measure.h"
 #include "restore.h"
@@ -279,7 +279,6 @@ known_words(TupleDesc desc, HeapTuple row, const char *section, int32 *words)
 	Datum		counts = row_get(desc, row, "section_word_counts", JSONBOID, &isnull);
 	JsonbContainer *object;
 	JsonbValue	value;
-	bool		overflow = false;
 
 	if (isnull)
 		return false;
@@ -288,8 +287,7 @@ known_words(TupleDesc desc, HeapTuple row, const char *section, int32 *words)
 		getKeyJsonValueFromContainer(object, section, strlen(section), &value) == NULL ||
 		value.type != jbvNumeric)
 		return false;
-	*words = numeric_int4_opt_error(value.val.numeric, &overflow);
-	return !overflow;
+	return compat_numeric_int4(value.val.numeric, words);
 }
 
 static bool

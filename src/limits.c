@@ -28,6 +28,7 @@
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
 #include "utils/rel.h"
+#include "utils/tuplestore.h"
 
 #include "caller.h"
 #include "checks.h"

@@ -30,6 +30,7 @@
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 #include "utils/rel.h"
+#include "utils/tuplestore.h"
 
 #include "caller.h"
 #include "checks.h"

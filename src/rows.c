@@ -36,6 +36,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "compat.h"
 #include "layouts.h"
 #include "restore.h"
 #include "rows.h"
@@ -637,8 +638,8 @@ write_version(Row *row, TupleTableSlot *slot)
 	UpdatedIndexes indexes;
 
 	CheckCmdReplicaIdentity(row->rel, CMD_UPDATE);
-	require_written(table_tuple_update(row->rel, &row->slot->tts_tid, slot, GetCurrentCommandId(true),
-									   GetActiveSnapshot(), InvalidSnapshot, true, &failure, &mode, &indexes));
+	require_written(compat_table_tuple_update(row->rel, &row->slot->tts_tid, slot, GetCurrentCommandId(true),
+											  GetActiveSnapshot(), &failure, &mode, &indexes));
 	if (UPDATED_INDEXES(indexes))
 		enter_in_indexes(row, slot, true, SUMMARIZING_ONLY(indexes) ? SUMMARIZING_INDEXES : ALL_INDEXES);
 	remember(row, &slot->tts_tid);
@@ -675,6 +676,6 @@ rows_delete(Row *row)
 	TM_FailureData failure;
 
 	CheckCmdReplicaIdentity(row->rel, CMD_DELETE);
-	require_written(table_tuple_delete(row->rel, &row->slot->tts_tid, GetCurrentCommandId(true),
-									   GetActiveSnapshot(), InvalidSnapshot, true, &failure, false));
+	require_written(compat_table_tuple_delete(row->rel, &row->slot->tts_tid, GetCurrentCommandId(true),
+											  GetActiveSnapshot(), &failure));
 }

@@ -30,6 +30,7 @@
 #include "utils/numeric.h"
 #include "utils/syscache.h"
 
+#include "compat.h"
 #include "jsonb_measure.h"
 #include "showing.h"
 #include "subtransactions.h"
@@ -268,7 +269,7 @@ clip_text(char *string, int32 bytes)
 
 /* Take a member of an error over, if it is a text. */
 static void
-copy_clipped(JsonbParseState **state, Jsonb *error, const char *name, int32 bytes)
+copy_clipped(JsonbBuilder *builder, Jsonb *error, const char *name, int32 bytes)
 {
 	JsonbValue	key = {.type = jbvString};
 	JsonbValue	value;
@@ -280,28 +281,29 @@ copy_clipped(JsonbParseState **state, Jsonb *error, const char *name, int32 byte
 	key.val.string.val = unconstify(char *, name);
 	key.val.string.len = strlen(name);
 	value.val.string.len = pg_mbcliplen(value.val.string.val, value.val.string.len, bytes);
-	pushJsonbValue(state, WJB_KEY, &key);
-	pushJsonbValue(state, WJB_VALUE, &value);
+	compat_push_jsonb(builder, WJB_KEY, &key);
+	compat_push_jsonb(builder, WJB_VALUE, &value);
 }
 
 static Datum
 cut_error(Datum error, int32 bytes)
 {
 	static const char *const names[] = {"code", "message", "step"};
-	JsonbParseState *state = NULL;
+	JsonbBuilder builder = {0};
 	JsonbValue	key = {.type = jbvString};
 	JsonbValue	mark = {.type = jbvBool};
 	Jsonb	   *read = value_size(error) <= MAX_ERROR_BYTES ? DatumGetJsonbP(error) : NULL;
 
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	compat_push_jsonb(&builder, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < (int) lengthof(names) && read != NULL; i++)
-		copy_clipped(&state, read, names[i], bytes);
+		copy_clipped(&builder, read, names[i], bytes);
 	key.val.string.val = "truncated";
 	key.val.string.len = strlen("truncated");
 	mark.val.boolean = true;
-	pushJsonbValue(&state, WJB_KEY, &key);
-	pushJsonbValue(&state, WJB_VALUE, &mark);
-	return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
+	compat_push_jsonb(&builder, WJB_KEY, &key);
+	compat_push_jsonb(&builder, WJB_VALUE, &mark);
+	compat_push_jsonb(&builder, WJB_END_OBJECT, NULL);
+	return JsonbPGetDatum(JsonbValueToJsonb(builder.result));
 }
 
 /*

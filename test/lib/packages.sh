@@ -44,6 +44,10 @@ find_server() {
 		echo "PG_CONFIG=$PG_CONFIG is no pg_config" >&2
 		exit 1
 	fi
+	if [ "$major" -lt "$oldest_major" ]; then
+		echo "PostgreSQL $oldest_major or newer is needed, and $bindir has PostgreSQL $major: set PG_CONFIG" >&2
+		exit 1
+	fi
 	if [ -x "$bindir/pg_config" ]; then
 		PG_CONFIG=$bindir/pg_config
 	fi

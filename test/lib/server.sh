@@ -122,10 +122,7 @@ stop_cluster() {
 }
 
 prepare_database() {
-	quietly as_server dropdb --if-exists "$1"
-	as_server createdb "$1"
-	quietly as_server psql -X -q -v ON_ERROR_STOP=1 -d "$1" -f "$(as_server "$pg_config" --sharedir)/extension/supabase_stub.sql" \
-		-c 'CREATE EXTENSION studio_engine'
+	quietly as_server "$source/test/lib/prepare_database.sh" "$1"
 }
 
 # Shows what a command said only if it failed.

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The C sources are as `make indent` leaves them, with every version of pg_bsd_indent that is on the path.
+# The C sources are as `make indent` leaves them, with every version of pg_bsd_indent that is on the path and that it takes.
 #
 # Pitfall: 2.1.1 does not indent what an initializer has on further lines, 2.1.2 does.  Inside of parentheses both
 # do the same, so that is where such an initializer belongs; it is looked for, since a machine may have one of the two.
@@ -48,6 +48,8 @@ while read -r program; do
 	version=$("$program" --version | awk '{ print $2 }')
 	[[ $seen != *" $version "* ]] || continue
 	seen+="$version "
+	# that of PostgreSQL 19 sets designated initializers in another way
+	[[ $version == 2.1.[12] ]] || { echo "# pg_bsd_indent $version is not asked"; continue; }
 	left_as_is "$program"
 	tell "indented as by pg_bsd_indent $version" "$copy/said"
 done < <(type -ap pg_bsd_indent)
@@ -55,5 +57,5 @@ done < <(type -ap pg_bsd_indent)
 stray_initializers >"$copy/said"
 tell 'no initializer that two versions of pg_bsd_indent treat differently' "$copy/said"
 echo "1..$count"
-[ "$count" -gt 1 ] || { echo '# there is no pg_bsd_indent' >&2; failed=1; }
+[ "$count" -gt 1 ] || { echo '# there is no pg_bsd_indent 2.1.1 or 2.1.2' >&2; failed=1; }
 exit "$failed"

@@ -435,7 +435,7 @@ BEGIN
   FOR v_index IN
     SELECT i.indexrelid, i.indexrelid::regclass AS name, i.indrelid::regclass AS of, pg_get_expr(i.indpred, i.indrelid) AS predicate, pg_get_indexdef(i.indexrelid, 1, false) AS first
       FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
-     WHERE a.amname = 'btree' AND i.indrelid IN ('public.jobs'::regclass, 'public.credit_accounts'::regclass, 'public.credit_ledger'::regclass, 'studio_engine.queue'::regclass, 'studio_engine.attempts'::regclass)
+     WHERE a.amname = 'btree' AND i.indisvalid AND i.indrelid IN ('public.jobs'::regclass, 'public.credit_accounts'::regclass, 'public.credit_ledger'::regclass, 'studio_engine.queue'::regclass, 'studio_engine.attempts'::regclass)
   LOOP
     PERFORM road.bt_index_check(v_index.indexrelid, true);
     IF v_index.name::text LIKE '%theirs' AND v_index.predicate IS NOT NULL THEN
