@@ -11,71 +11,116 @@
 CREATE FUNCTION studio_engine.enforce_workflow() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'enforce_workflow';
 COMMENT ON FUNCTION studio_engine.enforce_workflow() IS
-'Trigger, BEFORE INSERT OR UPDATE, argument: the workflow. Refuses a status change that workflow_transitions() does not list (23514, constraint <table>_status_transition) and stamps times and progress.';
+'Check status changes against workflow_transitions(), and stamp times.
+
+Trigger, BEFORE INSERT OR UPDATE. Its argument names the workflow. A change that workflow_transitions() does
+not list is refused (23514, constraint `<table>_status_transition`). Sets the times and the progress that
+belong to the new status.';
 
 CREATE FUNCTION studio_engine.limit_values() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'limit_values';
 COMMENT ON FUNCTION studio_engine.limit_values() IS
-'Trigger, BEFORE INSERT OR UPDATE, argument: the table. Refuses a value that is changed and beyond what value_limits() allows (22023). The first to fire.';
+'Refuse values that are larger than value_limits() allows.
+
+Trigger, BEFORE INSERT OR UPDATE. Its argument names the table. Only values that the statement changes are
+checked (22023). It is the first trigger of its table to fire.';
 
 CREATE FUNCTION studio_engine.value_limits()
   RETURNS TABLE (table_name text, column_name text, max_bytes integer, max_depth integer, max_digits integer, max_elements integer)
   LANGUAGE c STABLE ROWS 150 AS 'MODULE_PATHNAME', 'value_limits'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.value_limits() IS
-'How large values may be: bytes of a text or of an array and its elements; of jsonb the bytes as stored and as text, the levels of nesting, and the digits of a number. A column that the owner added may have 1 MiB. For administrators.';
+'Returns how large the values of each column may be.
+
+max_bytes limits a text, an array with its elements, and jsonb both as stored and as text. max_depth limits
+the levels of nesting of jsonb, max_digits the digits of its numbers, max_elements the elements of an array. A
+column that the owner of the data added may have 1 MiB.
+Callers: the owner of the data, or a superuser.';
 
 CREATE FUNCTION studio_engine.brief_error(p_error jsonb, p_bytes integer) RETURNS jsonb
   LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'brief_error'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.brief_error(jsonb, integer) IS
-'The error of a job in at most about p_bytes: what is longer is cut to its code, message and step, with truncated true. For the functions of studio_engine.';
+'Shorten the error of a job to its code, message and step.
+
+- p_error: the error, JSON.
+- p_bytes: about how many bytes the result may have.
+
+Returns p_error where it is short enough, else what is left of it, with truncated true.
+Callers: functions of studio_engine.';
 
 CREATE FUNCTION @extschema@.update_updated_at() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'update_updated_at';
 COMMENT ON FUNCTION @extschema@.update_updated_at() IS
-'Trigger, BEFORE UPDATE: sets updated_at to the time of the transaction.';
+'Set updated_at to the time of the transaction.
+
+Trigger, BEFORE UPDATE.';
 
 CREATE FUNCTION @extschema@.workflow_transitions()
   RETURNS TABLE (workflow text, from_status text, to_status text, via text, condition text)
   LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 100 AS 'MODULE_PATHNAME', 'workflow_transitions'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.workflow_transitions() IS
-'Every legal status change: the table, from, to, and in via the one function that may make it (NULL: any update may), in condition what else must hold. Anybody may call it.';
+'Returns every legal status change.
+
+workflow is the table; via is the only function that may make the change, NULL where any UPDATE may; condition
+is what else must hold.
+Callers: anybody.';
 
 CREATE FUNCTION @extschema@.workflow_diagram(p_workflow text) RETURNS text
   LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'workflow_diagram'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.workflow_diagram(text) IS
-'The flow of a table (p_workflow: a name from workflow_transitions()) as Mermaid stateDiagram text. NULL or unknown name: 22004, 22023. Anybody may call it.';
+'Returns the status flow of a table as a Mermaid state diagram.
+
+- p_workflow: a name from workflow_transitions().
+
+Callers: anybody.
+Errors: 22004 p_workflow is NULL; 22023 there is no such workflow.';
 
 CREATE FUNCTION studio_engine.restoring() RETURNS boolean
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'studio_restoring'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.restoring() IS
-'Do the triggers of the data layer stand down? True while a dump is loaded, or with studio_engine.maintenance = on until the end of the transaction that sets it (or as an option of the connection), for a session of a superuser or of the owner of the data.';
+'Returns true if the triggers of the data layer are skipped.
+
+They are while a dump is loaded. A session of a superuser or of the owner of the data also skips them with
+studio_engine.maintenance = on, until the end of the transaction that sets it, or for the whole session where
+it is an option of the connection.';
 
 CREATE FUNCTION studio_engine.yield_to_restored_row() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'yield_to_restored_row'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.yield_to_restored_row() IS
-'Trigger, BEFORE INSERT on settings and meta: while a dump is loaded, its row replaces the one that the installation made.';
+'Let a restored row replace the one that the installation made.
+
+Trigger, BEFORE INSERT on studio_engine.settings and studio_engine.meta. It acts only while a dump is loaded.';
 
 CREATE FUNCTION studio_engine.note_changed_settings() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'note_changed_settings'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.note_changed_settings() IS
-'Trigger, AFTER any change of settings: sessions read their settings anew.';
+'Make all sessions reload their settings.
+
+Trigger, AFTER INSERT, UPDATE, DELETE OR TRUNCATE on studio_engine.settings.';
 
 CREATE FUNCTION studio_engine.run_as_data_owner(p_script text) RETURNS void
   LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'run_as_data_owner';
 COMMENT ON FUNCTION studio_engine.run_as_data_owner(text) IS
-'Runs a part of the install or update script of studio_engine as the owner of the data, in a security-restricted operation, so that nothing planted in the data layer runs as the superuser who runs the script. 42501 outside of such a script.';
+'Run a part of the install or update script as the owner of the data.
+
+- p_script: the statements.
+
+Runs them in a security-restricted operation, so that nothing planted in the data layer runs as the superuser
+who runs the script.
+Errors: 42501 outside of an install or update script of studio_engine.';
 
 CREATE FUNCTION studio_engine.table_names() RETURNS text[]
   LANGUAGE c IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'table_names';
 COMMENT ON FUNCTION studio_engine.table_names() IS
-'The tables of the data layer in the schema of the extension; those in schemas studio_engine and pipeline are all ours.';
+'Returns the tables of the data layer in the schema of the extension.
+
+All tables in schemas studio_engine and pipeline belong to the data layer too and are not listed.';
 
 -- Where default privileges open new tables to other roles, a table of ours that
 -- the script did not make would be open too: pg_dump writes no REVOKE against
@@ -85,7 +130,12 @@ COMMENT ON FUNCTION studio_engine.table_names() IS
 CREATE FUNCTION studio_engine.close_created_table() RETURNS event_trigger
   LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'close_created_table';
 COMMENT ON FUNCTION studio_engine.close_created_table() IS
-'Event trigger: a table of the data layer that is not made by the script of the extension, but by a dump or a migration, or comes by another name or schema, starts without the rights that default privileges give to others than its owner. Does nothing to other tables, and needs no right of who creates them.';
+'Revoke default privileges from a new table of the data layer.
+
+Event trigger, ddl_command_end. It applies to tables of the data layer that a dump or a migration creates,
+renames or moves to their schema, not the script of the extension: others than the owner of such a table lose
+the rights that default privileges gave them. Other tables are left alone. The role that creates the table
+needs no further right.';
 
 CREATE EVENT TRIGGER studio_engine_close_created_table
   ON ddl_command_end
@@ -101,7 +151,12 @@ CREATE FUNCTION studio_engine.direct_tables(OUT table_name text, OUT obstacle te
   RETURNS SETOF record
   LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'direct_tables';
 COMMENT ON FUNCTION studio_engine.direct_tables() IS
-'The tables that studio_engine writes without SQL, and why it does not where it does not: obstacle is NULL, or what was altered. Slower, not wrong. For administrators; setting studio_engine.direct_rows turns the direct road off for a session.';
+'Returns the tables of the fast path, and why one is not eligible.
+
+studio_engine writes these tables without SQL. obstacle is NULL for a table that is eligible for the fast
+path, else the reason: what was altered. A table that is not eligible is slower, not wrong. Setting
+studio_engine.direct_rows = off turns the fast path off for a session, which is not shown here.
+Callers: the owner of the data, or a superuser.';
 
 CREATE FUNCTION studio_engine.lint(OUT problem text, OUT type text, OUT identity text)
   RETURNS SETOF record
@@ -142,4 +197,7 @@ BEGIN ATOMIC
                       WHERE d.classid = p.classoid AND d.objid = p.objoid AND d.deptype = 'e');
 END;
 COMMENT ON FUNCTION studio_engine.lint() IS
-'What would be lost, or fail, in a dump and restore of this installation; empty when sound. The install script ends with it.';
+'Returns what a dump and restore of this installation would lose.
+
+A row also tells what would make a restore fail. Empty when the installation is sound. The install script ends
+with it.';

@@ -4,19 +4,44 @@ CREATE FUNCTION studio_engine.lock_jobs_of_project() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'lock_jobs_of_project'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.lock_jobs_of_project() IS
-'Trigger, BEFORE DELETE on projects: locks the jobs of the project before the cascade reaches an account, so that the lock order stays job, account. Refuses a user while a worker has one of them, or one is in a stage between QUEUED and its end (PT409); he may cancel it. Services, cascades and superusers pass.';
+'Lock the jobs of a project that is deleted.
+
+Trigger, BEFORE DELETE on projects. The jobs are locked before the cascade reaches an account, so that the
+lock order stays job, account. A user is refused (PT409) while a worker holds one of the jobs or one is in a
+stage between QUEUED and its end; cancel_job() ends it. Services, cascades and superusers pass.';
 
 CREATE FUNCTION @extschema@.create_job(p_project_id uuid, p_cost_credits integer, p_priority integer DEFAULT 0) RETURNS uuid
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_job'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.create_job(uuid, integer, integer) IS
-'Makes a job of project p_project_id with its steps and a hold of p_cost_credits (positive), and queues it; or does nothing. Of two jobs workers get the one with the higher p_priority first. Returns the id of the job. Services only, since the caller sets the price; 22004, 22023, PT404 no such project, PT402 not enough credits, PT429 too many active jobs (setting max_active_jobs).';
+'Create a video job with its steps and a hold of credits, and queue it.
+
+All of it happens, or nothing.
+
+- p_project_id: the project.
+- p_cost_credits: credits to hold, 1 or more.
+- p_priority: any integer; of two jobs workers get the one with the higher priority first.
+
+Returns the id of the job.
+Callers: services only, since the caller sets the price.
+Errors: 22004 an argument is NULL; 22023 p_cost_credits is out of bounds; PT404 no such project; PT402 not
+enough credits; PT429 too many active jobs of the user (setting max_active_jobs).';
 
 CREATE FUNCTION @extschema@.create_job_steps(p_job_id uuid, p_steps jsonb DEFAULT NULL, p_lease_token uuid DEFAULT NULL) RETURNS integer
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_job_steps'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.create_job_steps(uuid, jsonb, uuid) IS
-'Adds the steps of a job that are not there yet. p_steps: a JSON array of 1 to 100 different names of 1 to 100 characters, in order; NULL: one step per stage, in lower case, without scripting where the project brings its own transcript. Returns how many were added. Services only; 22004, 22023, PT404, PT409 lease lost or missing.';
+'Add the steps of a job that do not exist yet.
+
+- p_job_id: the job.
+- p_steps: a JSON array of 1 to 100 different names of 1 to 100 characters, in order. NULL: one step per
+  stage, in lower case, without scripting where the project has its own transcript.
+- p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the job.
+
+Returns the number of steps added.
+Callers: services only.
+Errors: 22004 p_job_id is NULL; 22023 p_steps is out of bounds; PT404 no such job; PT409 the lease is lost or
+missing, or the job is to be cancelled.';
 
 CREATE FUNCTION @extschema@.update_job_step(
     p_job_id uuid, p_step_name text, p_state text, p_progress_pct integer DEFAULT NULL,
@@ -25,7 +50,22 @@ CREATE FUNCTION @extschema@.update_job_step(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'update_job_step'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.update_job_step(uuid, text, text, integer, text, text, uuid) IS
-'Moves a step to p_state (pending, started, succeeded, failed) with progress in percent and messages; NULL leaves a value as it is. Returns the step. Services only; 22004, 22023 unknown state or progress outside 0..100, PT404 no such step, PT409 p_lease_token, 23514 illegal transition.';
+'Move a step of a job to another state, and record its progress.
+
+NULL leaves a value unchanged.
+
+- p_job_id: the job.
+- p_step_name: the step.
+- p_state: pending, started, succeeded or failed.
+- p_progress_pct: 0 to 100; it never goes back within an attempt.
+- p_status_message: what the worker is doing, at most 8 KiB.
+- p_error_message: why the step failed, at most 64 KiB.
+- p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the job.
+
+Returns the step.
+Callers: services only.
+Errors: 22004 a required argument is NULL; 22023 unknown state, or a value is out of bounds; PT404 no such
+step; PT409 the lease is lost or missing, or the job is to be cancelled; 23514 illegal transition.';
 
 CREATE FUNCTION @extschema@.advance_job(
     p_job_id uuid, p_status text, p_progress integer DEFAULT NULL, p_status_message text DEFAULT NULL,
@@ -34,7 +74,20 @@ CREATE FUNCTION @extschema@.advance_job(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'advance_job'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.advance_job(uuid, text, integer, text, uuid) IS
-'Moves a job to p_status along workflow_transitions(), or within its status to p_progress (percent, never backwards). READY settles the hold, FAILED releases it. p_lease_token: that of claim_jobs(); NULL where no worker has the job. Returns the job. Services only; 22004, 22023 unknown status or progress outside 0..100, PT404, PT409 the lease is lost, is missing, or the job is to be cancelled, 23514 illegal transition.';
+'Move a video job to another status, or record its progress.
+
+READY settles the hold of the job, FAILED releases it.
+
+- p_job_id: the job.
+- p_status: a status that workflow_transitions() allows next, or the one that the job has.
+- p_progress: 0 to 100; it never goes back within an attempt. NULL leaves it to the status.
+- p_status_message: what the worker is doing, at most 8 KiB; NULL leaves it unchanged.
+- p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the job.
+
+Returns the job.
+Callers: services only.
+Errors: 22004 p_job_id or p_status is NULL; 22023 unknown status, or a value is out of bounds; PT404 no such
+job; PT409 the lease is lost or missing, or the job is to be cancelled; 23514 illegal transition.';
 
 CREATE FUNCTION @extschema@.complete_job(
     p_job_id uuid, p_output_url text DEFAULT NULL, p_manifest jsonb DEFAULT NULL, p_final_cost integer DEFAULT NULL,
@@ -43,7 +96,21 @@ CREATE FUNCTION @extschema@.complete_job(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'complete_job'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.complete_job(uuid, text, jsonb, integer, uuid) IS
-'Moves a job from PACKAGING to READY and charges p_final_cost credits, at most the hold; NULL charges cost_credits_final where it is set, else the hold. Again with the same address and price: the same answer; with others: PT409. p_lease_token: that of claim_jobs(); NULL where no worker has the job. Returns the job. Services only; 22004, 22023 negative price, PT404, PT409 price above the hold, lease lost or missing, 23514 illegal transition.';
+'Move a video job from PACKAGING to READY and charge its price.
+
+- p_job_id: the job.
+- p_output_url: where the video is, at most 8 KiB; NULL leaves it unchanged.
+- p_manifest: what the video was made of, JSON of at most 1 MiB; NULL leaves it unchanged.
+- p_final_cost: credits to charge, 0 or more and at most the hold. NULL charges jobs.cost_credits_final where
+  it is set, else the hold.
+- p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the job.
+
+A late retry with the same address and price returns the same job; with others it is refused.
+Returns the job.
+Callers: services only.
+Errors: 22004 p_job_id is NULL; 22023 p_final_cost is negative, or a value is too large; PT404 no such job;
+PT409 the price is above the hold, the lease is lost or missing, or the job was completed differently; 23514
+illegal transition.';
 
 CREATE FUNCTION @extschema@.fail_job(
     p_job_id uuid, p_error_code text DEFAULT NULL, p_error_message text DEFAULT NULL, p_failed_step text DEFAULT NULL,
@@ -52,19 +119,56 @@ CREATE FUNCTION @extschema@.fail_job(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'fail_job'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.fail_job(uuid, text, text, text, boolean, uuid) IS
-'Moves a job to FAILED and gives its hold back; with p_retryable, which needs a lease, the job goes back to the queue instead and is due after a random delay, as long as attempts are left (settings max_attempts, retry_base_seconds, retry_cap_seconds). The delay is any up to the base doubled with every attempt, at most the cap: full jitter. p_error_message is cut to 64 kB; p_error_code and p_failed_step have at most 2048 characters. A job that failed already keeps its first error. p_lease_token: that of claim_jobs(); NULL where no worker has the job. Returns the job. Services only; 22004, 22023 p_retryable without a lease, PT404, PT409 lease lost or missing, 23514 the job is READY.';
+'Move a video job to FAILED and release its hold, or queue a retry.
+
+- p_job_id: the job.
+- p_error_code: why, for programs; at most 2048 characters.
+- p_error_message: why, for people; cut to 64 KiB.
+- p_failed_step: the step, at most 2048 characters.
+- p_retryable: true queues the job for a retry as long as attempts are left (setting max_attempts). This takes
+  a lease.
+- p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the job.
+
+The delay of a retry is a random time up to retry_base_seconds, doubled with every attempt, at most
+retry_cap_seconds (settings): exponential backoff with full jitter.
+A job that has failed keeps its first error. Returns the job.
+Callers: services only.
+Errors: 22004 p_job_id is NULL; 22023 p_retryable without a lease, or a value is out of bounds; PT404 no such
+job; PT409 the lease is lost or missing; 23514 the job is READY.';
 
 CREATE FUNCTION @extschema@.cancel_job(p_job_id uuid, p_reason text DEFAULT NULL) RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'cancel_job'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.cancel_job(uuid, text) IS
-'Moves a job to FAILED with error_code CANCELLED and gives its hold back. Where a worker has the job, it is told by its next heartbeat, and the job ends when the worker fails it or its lease ends; one that is completed first stays completed. A job that failed or was cancelled already stays as it is. p_reason: at most 1000 characters. Returns the job. Its owner or a service; 22004, 22023, 42501 not yours, PT404, 23514 the job is READY.';
+'Cancel a video job and release its hold.
+
+The job becomes FAILED with error_code CANCELLED. Where a worker holds the job, its next heartbeat tells it,
+and the job ends when the worker fails it or its lease ends; until then the result has cancel_requested true.
+A job that is completed first stays READY, and one that has failed or was cancelled stays as it is.
+
+- p_job_id: the job.
+- p_reason: at most 1000 characters.
+
+Returns the job.
+Callers: the owner of the job, or a service.
+Errors: 22004 p_job_id is NULL; 22023 p_reason is too long; 42501 not a job of the caller; PT404 no such job;
+23514 the job is READY.';
 
 CREATE FUNCTION @extschema@.retry_job(p_job_id uuid) RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'retry_job'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.retry_job(uuid) IS
-'Queues a FAILED job again and pays again: a new hold of the credits that the last one took. Its steps start over. A job that is QUEUED already stays as it is. Returns the job. Its owner or a service; 22004, 42501 not yours, PT404, 23514 the job did not fail, PT402 not enough credits, PT429 too many active jobs.';
+'Queue a FAILED video job again, with a new hold.
+
+The new hold takes the credits that the last one took. The steps start over. A job that is QUEUED stays as it
+is.
+
+- p_job_id: the job.
+
+Returns the job.
+Callers: the owner of the job, or a service.
+Errors: 22004 p_job_id is NULL; 42501 not a job of the caller; PT404 no such job; 23514 the job did not fail;
+PT402 not enough credits; PT429 too many active jobs (setting max_active_jobs).';
 
 CREATE FUNCTION @extschema@.record_asset(
     p_job_id uuid, p_type text, p_url text, p_storage_path text, p_size_bytes bigint DEFAULT NULL,
@@ -73,7 +177,23 @@ CREATE FUNCTION @extschema@.record_asset(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'record_asset'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.record_asset(uuid, text, text, text, bigint, text, jsonb, uuid) IS
-'Records a file of a job. p_type: video, audio, image, captions, manifest or zip; p_size_bytes in bytes. The same job, type and storage path again: the same row, with the new facts. Returns its id. Services only; 22004, 22023 unknown type or negative size, PT404, PT409 lease lost or missing.';
+'Record a file that a video job produced.
+
+A retry with the same job, type and storage path updates the same row.
+
+- p_job_id: the job.
+- p_type: video, audio, image, captions, manifest or zip.
+- p_url: where the file can be fetched, at most 8 KiB.
+- p_storage_path: where it lies in the object store, at most 8 KiB.
+- p_size_bytes: 0 or more.
+- p_mime_type: media type, at most 8 KiB.
+- p_metadata: further facts, JSON of at most 256 KiB; NULL is {}.
+- p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the job.
+
+Returns the id of the asset.
+Callers: services only.
+Errors: 22004 a required argument is NULL; 22023 unknown type, negative size, or a value is too large; PT404
+no such job; PT409 the lease is lost or missing, or the job is to be cancelled.';
 
 CREATE FUNCTION @extschema@.log_job(
     p_job_id uuid, p_level text, p_message text, p_step_name text DEFAULT NULL, p_metadata jsonb DEFAULT NULL,
@@ -82,10 +202,32 @@ CREATE FUNCTION @extschema@.log_job(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'log_job'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.log_job(uuid, text, text, text, jsonb, uuid) IS
-'Writes a line to the log of a job. p_level: debug (hidden from users), info, warn or error. p_lease_token: a worker may pass it, so that one which lost its lease cannot write. Returns its id. Services only; 22004, 22023 unknown level, PT404, PT409 lease lost.';
+'Write a line to the log of a video job.
+
+- p_job_id: the job.
+- p_level: debug (hidden from users), info, warn or error.
+- p_message: the text, at most 64 KiB.
+- p_step_name: the step that reports, at most 8 KiB.
+- p_metadata: facts that belong to it, JSON of at most 256 KiB; NULL is {}.
+- p_lease_token: optional; a worker that passes it cannot write after it lost its lease.
+
+Returns the id of the line.
+Callers: services only.
+Errors: 22004 a required argument is NULL; 22023 unknown level, or a value is too large; PT404 no such job;
+PT409 the lease is lost.';
 
 CREATE FUNCTION @extschema@.get_dashboard(p_user_id uuid DEFAULT NULL, p_limit integer DEFAULT 20) RETURNS jsonb
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'get_dashboard'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.get_dashboard(uuid, integer) IS
-'The newest p_limit (1 to 100) projects of a user as a JSON array, each with status, progress and job of its newest job. Texts are cut after 1000 characters and other values of more than 1000 bytes are null; where that happened, truncated is an array of their names, those of the job behind "job.". p_user_id NULL: the caller. The user or a service; 22004 a service must name the user, 22023, 42501 not yours.';
+'Returns the newest projects of a user, each with its newest job.
+
+- p_user_id: the user; NULL is the caller. A service must name one.
+- p_limit: at most how many projects, 1 to 100.
+
+The result is a JSON array, newest project first, with status, progress and job of the newest job. Texts are
+cut after 1000 characters, and other values of more than 1000 bytes are null. Where that happens, truncated is
+an array of their names, with "job." in front of those of the job.
+Callers: the user, or a service.
+Errors: 22004 a service named no user, or p_limit is NULL; 22023 p_limit is out of bounds; 42501 not the
+caller.';

@@ -6,21 +6,30 @@ CREATE FUNCTION studio_engine.keep_queue()
   LANGUAGE c AS 'MODULE_PATHNAME', 'keep_queue'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.keep_queue() IS
-'Trigger, AFTER INSERT, UPDATE or DELETE on a table of jobs, argument: the table. Keeps studio_engine.queue: a job that has work to do is in it, one that has ended is not, and whoever had it has it no more.';
+'Maintain studio_engine.queue as jobs come, change and go.
+
+Trigger, AFTER INSERT, UPDATE OR DELETE on a table of jobs. Its argument names the table. A job that has work
+to do has a row in the queue. A job that has ended has none, and the worker that held it loses its lease.';
 
 CREATE FUNCTION studio_engine.keep_worked_on()
   RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'keep_worked_on'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.keep_worked_on() IS
-'Trigger, BEFORE DELETE on a table of jobs, argument: the table. Refuses a user whom the owner lets delete jobs while a worker has the job, or it is in a stage between the first and the last (PT409); he may cancel it. Services, cascades and superusers pass.';
+'Refuse users who delete a job that is being worked on.
+
+Trigger, BEFORE DELETE on a table of jobs. Its argument names the table. It binds users whom the owner of the
+data lets delete jobs: they are refused (PT409) while a worker holds the job or it is in a stage between the
+first and the last; cancelling the job ends it. Services, cascades and superusers pass.';
 
 CREATE FUNCTION studio_engine.forget_queue()
   RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'forget_queue'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.forget_queue() IS
-'Trigger, AFTER TRUNCATE on a table of jobs, argument: the table. Empties the queue of it.';
+'Empty the queue of a table of jobs that is truncated.
+
+Trigger, AFTER TRUNCATE on a table of jobs. Its argument names the table.';
 
 CREATE FUNCTION @extschema@.claim_jobs(
     p_system text, p_worker text, p_limit integer DEFAULT 1, p_lease interval DEFAULT NULL)
@@ -29,7 +38,23 @@ CREATE FUNCTION @extschema@.claim_jobs(
   LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'claim_jobs'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.claim_jobs(text, text, integer, interval) IS
-'Gives up to p_limit (1 to 1000) jobs of a table (p_system: studio_jobs, jobs, mm_rendering_queue) to a worker (p_worker: any name of 1 to 200 characters), by priority, then age; no job goes to two. Each comes with a lease token, which every write of the worker must carry, the number of the attempt, the end of the lease (p_lease: 1 second to 1 day; NULL: setting lease_seconds) and the row of the job (NULL where it is gone). Once their texts come to 32 MiB no more jobs are given, but one in any case. A job whose row cannot be shown is not given: it is FAILED with error code UNREADABLE_JOB, that attempt counts, and its hold is released. The status of the others stays. Call it at READ COMMITTED and in a transaction of its own: at other levels, claims that meet end with 40001. Services only; 22004, 22023.';
+'Lease jobs to a worker, by priority, then age.
+
+No job is leased to two workers. The status of a job does not change.
+
+- p_system: studio_jobs, jobs or mm_rendering_queue.
+- p_worker: any name, 1 to 200 characters.
+- p_limit: at most how many jobs, 1 to 1000.
+- p_lease: length of the lease, 1 second to 1 day; NULL: setting lease_seconds.
+
+Returns for each job its lease_token, which every write of the worker must carry, the number of the attempt,
+the end of the lease, and the row of the job (NULL where it does not exist). Once their texts come to 32 MiB
+no more jobs are returned, but at least one is. A job whose row cannot be shown is not returned: it becomes
+FAILED with error code UNREADABLE_JOB, the attempt counts, and its hold is released.
+Call it at READ COMMITTED and in a transaction of its own: at other isolation levels, concurrent claims end
+with 40001.
+Callers: services only.
+Errors: 22004 a required argument is NULL; 22023 unknown system, or a value is out of bounds.';
 
 CREATE FUNCTION @extschema@.heartbeat_job(p_job_id uuid, p_lease_token uuid, p_progress integer DEFAULT NULL,
     p_status_message text DEFAULT NULL, p_lease interval DEFAULT NULL)
@@ -37,28 +62,73 @@ CREATE FUNCTION @extschema@.heartbeat_job(p_job_id uuid, p_lease_token uuid, p_p
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'heartbeat_job'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.heartbeat_job(uuid, uuid, integer, text, interval) IS
-'Prolongs a lease to p_lease from now (NULL: setting lease_seconds). Returns cancel, true when somebody wants the job to be cancelled and the worker should fail it, and lease_expires_at. Progress in percent and message (at most 1000 characters) go into the row of a video job, progress alone into that of a rendering, at most once in progress_interval_ms and never backwards; without them, and for studio jobs, only a narrow private row is written. Call it in a transaction of its own. Services only; 22004, 22023, PT409 lease lost or expired.';
+'Renew the lease of a worker, and record the progress of its job.
+
+- p_job_id: the job.
+- p_lease_token: the token that claim_jobs() returned.
+- p_progress: 0 to 100; it never goes back within an attempt.
+- p_status_message: what the worker is doing, at most 1000 characters.
+- p_lease: length of the lease from now on, 1 second to 1 day; NULL: setting lease_seconds.
+
+Returns lease_expires_at, and cancel: true if the job is to be cancelled and the worker should fail it.
+Progress and message go into the row of a video job, progress alone into that of a rendering, at most once in
+setting progress_interval_ms. Without them, and for studio jobs, only a narrow private row is written. Call it
+in a transaction of its own.
+Callers: services only.
+Errors: 22004 p_job_id or p_lease_token is NULL; 22023 a value is out of bounds; PT409 the lease is lost or
+has expired.';
 
 CREATE FUNCTION @extschema@.snooze_job(p_job_id uuid, p_lease_token uuid, p_for interval)
   RETURNS timestamptz
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'snooze_job'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.snooze_job(uuid, uuid, interval) IS
-'Gives a job back to be claimed again after p_for (0 seconds to 366 days). The attempt does not count. Where the job is to be cancelled, it is. Returns when it is due; NULL when it is not, being cancelled or claimed again. Services only; 22004, 22023, PT409 lease lost or expired.';
+'Release a leased job, to be claimed again after a delay.
+
+The attempt does not count. A job that is to be cancelled is cancelled.
+
+- p_job_id: the job.
+- p_lease_token: the token that claim_jobs() returned.
+- p_for: the delay, 0 seconds to 366 days.
+
+Returns when the job is due; NULL where it is not delayed, having been cancelled or claimed again.
+Callers: services only.
+Errors: 22004 an argument is NULL; 22023 p_for is out of bounds; PT409 the lease is lost or has expired.';
 
 CREATE FUNCTION @extschema@.release_leases(p_worker text)
   RETURNS integer
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'release_leases'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.release_leases(text) IS
-'Gives back all jobs that a worker has by good leases, as when it shuts down: they are claimed again from where they were in the queue, and those that are to be cancelled are. The attempts do not count. Jobs that somebody has locked at the moment are left out, and so are expired leases, which reap_expired_leases() takes. Returns how many. Services only; 22004.';
+'Release all jobs that a worker holds, as when it shuts down.
+
+The jobs keep their places in the queue, and the attempts do not count. Jobs that are to be cancelled are
+cancelled.
+
+- p_worker: the name that the worker gave to claim_jobs().
+
+Skips jobs that another session has locked, and expired leases, which reap_expired_leases() ends. Returns the
+number of jobs released.
+Callers: services only.
+Errors: 22004 p_worker is NULL.';
 
 CREATE FUNCTION @extschema@.reap_expired_leases(p_limit integer DEFAULT 1000)
   RETURNS integer
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'reap_expired_leases'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.reap_expired_leases(integer) IS
-'Takes jobs from workers that went silent, at most p_limit (1 to 10000): they are tried again after a delay, as by fail_job(), or FAILED with error code LEASE_EXPIRED after the last attempt, or CANCELLED where that was asked for. Call it every minute or so, from a worker or from pg_cron. Jobs and accounts that somebody has locked at the moment are left for the next time; a job that cannot be written, because a trigger refuses, is warned of and left for a minute. Returns how many. Services only; 22004, 22023.';
+'End the expired leases of workers that stopped responding.
+
+Their jobs are retried after a delay, as by fail_job(). After the last attempt they become FAILED with error
+code LEASE_EXPIRED, and those that are to be cancelled are cancelled.
+
+- p_limit: at most how many, 1 to 10000.
+
+Call it every minute or so, from a worker or from pg_cron. Jobs and accounts that another session has locked
+are skipped until the next call. A job that cannot be written, since a trigger refuses it, raises a warning
+and is skipped for a minute. Returns the number of leases reaped.
+Callers: services only.
+Errors: 22004 p_limit is NULL; 22023 p_limit is out of bounds.';
 
 CREATE FUNCTION @extschema@.get_job_attempts(p_job_id uuid)
   RETURNS TABLE (system text, attempt integer, worker text, started_at timestamptz,
@@ -66,14 +136,35 @@ CREATE FUNCTION @extschema@.get_job_attempts(p_job_id uuid)
   LANGUAGE c STABLE ROWS 5 AS 'MODULE_PATHNAME', 'get_job_attempts'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.get_job_attempts(uuid) IS
-'What came of the last 200 leases of a job (of studio_jobs, jobs or mm_rendering_queue), oldest first. error: cut where it takes more than 4000 bytes, as truncated says. outcome: completed, failed, retried (failed, to be tried again), expired (the worker went silent), cancelled, snoozed or released. A lease that goes on is not listed. Its owner, who does not see worker, or a service; 22004, 42501 not yours, PT404.';
+'Returns the outcomes of the last 200 leases of a job, oldest first.
+
+- p_job_id: a job of studio_jobs, jobs or mm_rendering_queue.
+
+outcome is completed, failed, retried (failed, with a retry queued), expired (the worker stopped responding),
+cancelled, snoozed or released. An error of more than 4000 bytes is cut, with truncated true. The current
+lease is not listed. The owner does not see worker.
+Callers: the owner of the job, or a service.
+Errors: 22004 p_job_id is NULL; 42501 not a job of the caller; PT404 no such job.';
 
 CREATE FUNCTION @extschema@.get_job_statistics(p_system text, p_user_id uuid DEFAULT NULL, p_window interval DEFAULT NULL)
   RETURNS jsonb
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'get_job_statistics'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.get_job_statistics(text, uuid, interval) IS
-'Figures about the jobs of a table (p_system: studio_jobs, jobs, mm_rendering_queue) as a JSON object: count_by_status; completed and failed; average_ms, p50_ms, p95_ms from created_at to the end of completed jobs, in milliseconds; throughput_per_hour, jobs that were completed within p_window (NULL: the last 24 hours), an hour; waiting, delayed, leased and oldest_waiting_seconds of the queue; recent_failures, the 10 newest, where an error of more than 1000 bytes is cut to its code, message and step, with truncated true. All but count_by_status, throughput and the queue look at the jobs made within p_window (NULL: ever). p_user_id NULL: the caller, or for a service all users. Reads all jobs in question. The user or a service; 22004, 22023, 42501 not yours.';
+'Returns figures about the jobs of a table.
+
+- p_system: studio_jobs, jobs or mm_rendering_queue.
+- p_user_id: the user; NULL is the caller, for a service all users.
+- p_window: only jobs created within this time until now count, 1 second to 36525 days; NULL is all.
+  Throughput takes the jobs completed within it, of the last 24 hours where it is NULL.
+
+The result is a JSON object: count_by_status; completed and failed; average_ms, p50_ms and p95_ms from
+created_at to the end of completed jobs, in milliseconds; throughput_per_hour, completed jobs an hour;
+waiting, delayed, leased and oldest_waiting_seconds of the queue; recent_failures, the 10 newest, where an
+error of more than 1000 bytes is cut to its code, message and step, with truncated true. p_window does not
+limit count_by_status and the queue. Reads all jobs in question.
+Callers: the user, or a service.
+Errors: 22004 p_system is NULL; 22023 unknown system, or p_window is out of bounds; 42501 not the caller.';
 
 CREATE FUNCTION studio_engine.open_jobs(
     OUT system text, OUT job_id uuid, OUT user_id uuid, OUT priority integer, OUT created_at timestamptz)
@@ -97,7 +188,10 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION studio_engine.open_jobs() IS
-'The jobs that have work to do, and so belong into studio_engine.queue. The owner of the data.';
+'Returns the jobs that have work to do and belong into the queue.
+
+Callers: the owner of the data.
+Errors: 42501 for all others.';
 
 CREATE FUNCTION studio_engine.rebuild_queue_as_owner() RETURNS integer
   LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET lock_timeout = '5s' AS $$
@@ -139,9 +233,19 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION studio_engine.rebuild_queue_as_owner() IS
-'What rebuild_queue() does once it runs as the owner of the data; refuses to run as anybody else (42501).';
+'Do the work of rebuild_queue() as the owner of the data.
+
+Callers: the owner of the data, by way of rebuild_queue().
+Errors: 42501 for all others.';
 
 CREATE FUNCTION studio_engine.rebuild_queue() RETURNS integer
   LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'rebuild_queue';
 COMMENT ON FUNCTION studio_engine.rebuild_queue() IS
-'Mends studio_engine.queue after the tables of jobs were changed with triggers off: removes what has ended, with its lease, and the attempts of jobs that are gone, corrects priorities and owners, adds what is missing, by its age and without a turn. Returns how many were added. Writers wait meanwhile. The owner of the data; 55P03 somebody wrote to a table of jobs, and did not end, for five seconds: repeat it.';
+'Repair studio_engine.queue after changes with the triggers off.
+
+Deletes the rows of jobs that have ended, with their leases, and the attempts of jobs that do not exist;
+corrects priorities and owners; adds what is missing, in the order of age and without a turn. Writers wait
+meanwhile.
+Returns the number of rows added.
+Callers: the owner of the data.
+Errors: 55P03 another transaction wrote to a table of jobs for more than five seconds; retry.';

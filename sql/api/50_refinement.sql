@@ -5,67 +5,153 @@ CREATE FUNCTION studio_engine.default_studio_job()
   LANGUAGE c AS 'MODULE_PATHNAME', 'default_studio_job'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.default_studio_job() IS
-'Trigger, BEFORE INSERT OR UPDATE on studio_jobs: fills in setting default_system_prompt and holds users to setting max_user_priority.';
+'Fill in the prompt of a studio job, and limit its priority.
+
+Trigger, BEFORE INSERT OR UPDATE on studio_jobs. The prompt is that of setting default_system_prompt. The
+priority that a user gives is at most setting max_user_priority (22023).';
 
 CREATE FUNCTION studio_engine.limit_studio_jobs()
   RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'limit_studio_jobs'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.limit_studio_jobs() IS
-'Trigger, AFTER INSERT on studio_jobs: holds users who insert by themselves to setting max_active_jobs (PT429).';
+'Limit the active studio jobs of a user who inserts one.
+
+Trigger, AFTER INSERT on studio_jobs. The limit is setting max_active_jobs (PT429). Services are not limited
+here.';
 
 CREATE FUNCTION @extschema@.create_studio_job(p_user_id uuid, p_raw_audio_url text, p_system_prompt text DEFAULT NULL, p_priority integer DEFAULT 0)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_studio_job'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.create_studio_job(uuid, text, text, integer) IS
-'Makes a studio job with status NEW for a recording (p_raw_audio_url: 1 to 8192 characters). p_system_prompt: prompt of the language model, 1 to 500000 characters; NULL takes setting default_system_prompt. p_priority: the higher, the sooner; users at most setting max_user_priority. Returns the job. The user or a service; 22004, 22023, 42501 not yours, PT404 no such user, PT429 too many active jobs (setting max_active_jobs).';
+'Create a studio job for a recording.
+
+- p_user_id: the user.
+- p_raw_audio_url: where the recording is, 1 to 8192 characters.
+- p_system_prompt: prompt of the language model, 1 to 500000 characters; NULL: setting default_system_prompt.
+- p_priority: the higher, the sooner; of users at most setting max_user_priority.
+
+Returns the job, in status NEW.
+Callers: the user, or a service.
+Errors: 22004 a required argument is NULL; 22023 a value is out of bounds; 42501 not the caller; PT404 no such
+user; PT429 too many active jobs (setting max_active_jobs).';
 
 CREATE FUNCTION @extschema@.update_studio_job_status(p_job_id uuid, p_status text, p_lease_token uuid DEFAULT NULL)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'update_studio_job_status'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.update_studio_job_status(uuid, text, uuid) IS
-'Moves a studio job to p_status along workflow_transitions(). p_lease_token: that of claim_jobs(); NULL where no worker has the job. Returns the job. Services only; 22004, 22023 unknown status, PT404, PT409 lease lost or missing, or the job is to be cancelled, 23514 illegal transition.';
+'Move a studio job to another status.
+
+- p_job_id: the job.
+- p_status: a status that workflow_transitions() allows next.
+- p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the job.
+
+Returns the job.
+Callers: services only.
+Errors: 22004 p_job_id or p_status is NULL; 22023 unknown status; PT404 no such job; PT409 the lease is lost
+or missing, or the job is to be cancelled; 23514 illegal transition.';
 
 CREATE FUNCTION @extschema@.store_transcript(p_job_id uuid, p_transcript text, p_lease_token uuid DEFAULT NULL)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'store_transcript'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.store_transcript(uuid, text, uuid) IS
-'Stores the transcript and moves the job to ENRICHING. Returns the job. Services only; 22004, 22023 too large, PT404, PT409, 23514 as update_studio_job_status().';
+'Store the transcript of a studio job and move it to ENRICHING.
+
+- p_job_id: the job.
+- p_transcript: the text, at most 1 MiB.
+- p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the job.
+
+Returns the job.
+Callers: services only.
+Errors: 22004 p_job_id or p_transcript is NULL; 22023 the text is too large; PT404 no such job; PT409 the
+lease is lost or missing, or the job is to be cancelled; 23514 illegal transition.';
 
 CREATE FUNCTION @extschema@.store_enrichment(p_job_id uuid, p_entities jsonb, p_lease_token uuid DEFAULT NULL)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'store_enrichment'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.store_enrichment(uuid, jsonb, uuid) IS
-'Stores what the enrichment found and moves the job to REFINING. Returns the job. Services only; 22004, 22023 too large, PT404, PT409, 23514 as update_studio_job_status().';
+'Store the entities of a studio job and move it to REFINING.
+
+- p_job_id: the job.
+- p_entities: what the enrichment found, JSON of at most 1 MiB.
+- p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the job.
+
+Returns the job.
+Callers: services only.
+Errors: 22004 p_job_id or p_entities is NULL; 22023 the value is too large; PT404 no such job; PT409 the lease
+is lost or missing, or the job is to be cancelled; 23514 illegal transition.';
 
 CREATE FUNCTION @extschema@.store_refined_text(p_job_id uuid, p_text text, p_model_version text DEFAULT NULL, p_lease_token uuid DEFAULT NULL)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'store_refined_text'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.store_refined_text(uuid, text, text, uuid) IS
-'Stores the finished text, and the model where p_model_version (1 to 2048 characters) is given, and moves the job to COMPLETE, which sets processing_time_ms. Again with the same text: the same answer; with another: PT409. Returns the job. Services only; 22004, 22023, PT404, PT409, 23514 as update_studio_job_status().';
+'Store the finished text of a studio job and move it to COMPLETE.
+
+Sets processing_time_ms. A late retry with the same text returns the same job; with another it is refused.
+
+- p_job_id: the job.
+- p_text: the text, at most 1 MiB.
+- p_model_version: the model, 1 to 2048 characters; NULL leaves it unchanged.
+- p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the job.
+
+Returns the job.
+Callers: services only.
+Errors: 22004 p_job_id or p_text is NULL; 22023 a value is out of bounds; PT404 no such job; PT409 the lease
+is lost or missing, or the job was completed differently; 23514 illegal transition.';
 
 CREATE FUNCTION @extschema@.fail_studio_job(p_job_id uuid, p_error jsonb, p_retryable boolean DEFAULT false, p_lease_token uuid DEFAULT NULL)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'fail_studio_job'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.fail_studio_job(uuid, jsonb, boolean, uuid) IS
-'Moves a studio job to FAILED with p_error, which may be NULL and has at most 256 kB, in error_details; with p_retryable, which needs a lease, it goes back to the queue instead, as by fail_job(), as long as attempts are left. A job that failed already keeps its first error. Returns the job. Services only; 22004, 22023 p_retryable without a lease, PT404, PT409 lease lost or missing, 23514 the job is COMPLETE.';
+'Move a studio job to FAILED, or queue a retry.
+
+- p_job_id: the job.
+- p_error: goes into error_details, JSON of at most 256 KiB; may be NULL.
+- p_retryable: true queues the job for a retry after a delay, as by fail_job(), as long as attempts are left.
+  This takes a lease.
+- p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the job.
+
+A job that has failed keeps its first error. Returns the job.
+Callers: services only.
+Errors: 22004 p_job_id is NULL; 22023 p_retryable without a lease, or p_error is too large; PT404 no such job;
+PT409 the lease is lost or missing; 23514 the job is COMPLETE.';
 
 CREATE FUNCTION @extschema@.cancel_studio_job(p_job_id uuid, p_reason text DEFAULT NULL)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'cancel_studio_job'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.cancel_studio_job(uuid, text) IS
-'Moves a studio job to FAILED with error_details code CANCELLED; where a worker has it, as cancel_job() does. p_reason: at most 1000 characters. Returns the job. Its owner or a service; 22004, 22023, 42501 not yours, PT404, 23514 the job is COMPLETE.';
+'Cancel a studio job.
+
+The job becomes FAILED, with code CANCELLED in error_details. Where a worker holds the job, that happens as by
+cancel_job().
+
+- p_job_id: the job.
+- p_reason: at most 1000 characters.
+
+Returns the job.
+Callers: the owner of the job, or a service.
+Errors: 22004 p_job_id is NULL; 22023 p_reason is too long; 42501 not a job of the caller; PT404 no such job;
+23514 the job is COMPLETE.';
 
 CREATE FUNCTION @extschema@.retry_studio_job(p_job_id uuid)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'retry_studio_job'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.retry_studio_job(uuid) IS
-'Moves a FAILED studio job back to NEW and to the end of the queue, and counts it in retry_count. A job that is NEW already stays as it is. Returns the job. Its owner or a service; 22004, 42501 not yours, PT404, 23514 the job did not fail, PT429 too many active jobs.';
+'Move a FAILED studio job back to NEW and queue it again.
+
+The job goes to the end of the queue and is counted in retry_count. A job that is NEW stays as it is.
+
+- p_job_id: the job.
+
+Returns the job.
+Callers: the owner of the job, or a service.
+Errors: 22004 p_job_id is NULL; 42501 not a job of the caller; PT404 no such job; 23514 the job did not fail;
+PT429 too many active jobs (setting max_active_jobs).';

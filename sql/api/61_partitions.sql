@@ -26,7 +26,11 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION studio_engine.partitionable(text) IS
-'The full name of a table that can be partitioned: p_table is job_events or logs. 22004, 22023.';
+'Returns the full name of a table that can be partitioned.
+
+- p_table: job_events or logs.
+
+Errors: 22004 p_table is NULL; 22023 it is no such table.';
 
 -- What stands in the way of a conversion, or would be lost in it.
 CREATE FUNCTION studio_engine.partition_obstacles(p_table text, OUT obstacle text) RETURNS SETOF text
@@ -57,7 +61,12 @@ BEGIN ATOMIC
   SELECT 'inheritance' FROM t WHERE EXISTS (SELECT FROM pg_inherits i WHERE t.oid IN (i.inhparent, i.inhrelid));
 END;
 COMMENT ON FUNCTION studio_engine.partition_obstacles(text) IS
-'What keeps partition_by_month() from converting job_events or logs: views, rules, foreign keys to the table, unique constraints that the owner added.';
+'Returns the reasons why partition_by_month() cannot convert a table.
+
+- p_table: job_events or logs.
+
+Reasons are views, rules, foreign keys to the table, and unique constraints that the owner of the data added.
+Empty when there is none.';
 
 -- Everything that a table has by its name, as statements that give it to
 -- whatever has that name later.
@@ -112,7 +121,13 @@ BEGIN ATOMIC
     FROM t JOIN pg_publication_rel p ON p.prrelid = t.oid JOIN pg_publication b ON b.oid = p.prpubid;
 END;
 COMMENT ON FUNCTION studio_engine.table_belongings(text) IS
-'What job_events or logs has by its name (owner, indexes, foreign keys, triggers, policies, grants, publications), as statements that give it to the table of that name, and that take it from the table %s; in order of step.';
+'Returns statements that move what a table has by its name.
+
+- p_table: job_events or logs.
+
+That is its owner, indexes, foreign keys, triggers, policies, grants and publications. statement gives one of
+them to the table that has the name when it is run, undo takes it from the table %s. They are run in the order
+of step.';
 
 CREATE FUNCTION studio_engine.add_partitions_as_owner(p_table text, p_ahead integer) RETURNS integer
   LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET lock_timeout = '5s' AS $$
@@ -178,12 +193,29 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION studio_engine.add_partitions_as_owner(text, integer) IS
-'What add_partitions() does once it runs as the owner of the data; refuses to run as anybody else (42501).';
+'Do the work of add_partitions() as the owner of the data.
+
+- p_table, p_ahead: those of add_partitions().
+
+Callers: the owner of the data, by way of add_partitions().
+Errors: 42501 for all others.';
 
 CREATE FUNCTION studio_engine.add_partitions(p_table text, p_ahead integer DEFAULT 3) RETURNS integer
   LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'add_partitions';
 COMMENT ON FUNCTION studio_engine.add_partitions(text, integer) IS
-'Adds the partitions of p_table (job_events, logs) up to p_ahead (0 to 120) months after this one, months in UTC, and moves rows there that the default partition has of them. Returns how many were added. Call it every month, or every night. The owner of the data; 22004, 22023, 55000 the table is not partitioned. Blocks changes of the table that the rows refer to until the transaction ends; one that ends with 40P01, or with 55P03 since somebody had the table open for five seconds, is repeated.';
+'Add the monthly partitions of a partitioned table.
+
+Months are in UTC. Rows of a new month that are in the default partition move to it. Call it every month, or
+every night.
+
+- p_table: job_events or logs.
+- p_ahead: up to how many months after this one, 0 to 120.
+
+Blocks changes of the table that the rows refer to until the transaction ends. Returns the number of
+partitions added.
+Callers: the owner of the data.
+Errors: 22004 an argument is NULL; 22023 a value is out of bounds; 55000 the table is not partitioned; 40P01
+deadlock, or 55P03 another session used the table for more than five seconds; retry these two.';
 
 CREATE FUNCTION studio_engine.detach_partitions_as_owner(p_table text, p_older_than interval, p_limit integer) RETURNS integer
   LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET lock_timeout = '5s' AS $$
@@ -224,12 +256,29 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION studio_engine.detach_partitions_as_owner(text, interval, integer) IS
-'What detach_partitions() does once it runs as the owner of the data; refuses to run as anybody else (42501).';
+'Do the work of detach_partitions() as the owner of the data.
+
+- p_table, p_older_than, p_limit: those of detach_partitions().
+
+Callers: the owner of the data, by way of detach_partitions().
+Errors: 42501 for all others.';
 
 CREATE FUNCTION studio_engine.detach_partitions(p_table text, p_older_than interval, p_limit integer DEFAULT 1) RETURNS integer
   LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'detach_partitions';
 COMMENT ON FUNCTION studio_engine.detach_partitions(text, interval, integer) IS
-'Detaches the partitions of p_table (job_events, logs) in which everything is older than p_older_than, the oldest first, at most p_limit (1 to 1000). They stay as tables in schema studio_engine, to be dumped or dropped, and their rows still go with the run or job that they refer to. Returns how many. The owner of the data; 22004, 22023, 55P03 somebody had the table open for five seconds, in which others waited behind: repeat it. Blocks the table for a moment.';
+'Detach the partitions in which every row is old enough.
+
+They stay as tables in schema studio_engine, to be dumped or dropped. Their rows are still deleted with the
+run or job that they refer to.
+
+- p_table: job_events or logs.
+- p_older_than: minimum age of the rows, more than 0 and at most 1000 years.
+- p_limit: at most how many partitions, 1 to 1000, the oldest first.
+
+Blocks the table for a moment. Returns the number of partitions detached.
+Callers: the owner of the data.
+Errors: 22004 an argument is NULL; 22023 a value is out of bounds; 55P03 another session used the table for
+more than five seconds, in which others queued behind: retry.';
 
 CREATE FUNCTION studio_engine.partition_by_month_as_owner(p_table text, p_ahead integer) RETURNS integer
   LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET lock_timeout = '5s' AS $$
@@ -318,9 +367,28 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION studio_engine.partition_by_month_as_owner(text, integer) IS
-'What partition_by_month() does once it runs as the owner of the data; refuses to run as anybody else (42501).';
+'Do the work of partition_by_month() as the owner of the data.
+
+- p_table, p_ahead: those of partition_by_month().
+
+Callers: the owner of the data, by way of partition_by_month().
+Errors: 42501 for all others.';
 
 CREATE FUNCTION studio_engine.partition_by_month(p_table text, p_ahead integer DEFAULT 3) RETURNS integer
   LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'partition_by_month';
 COMMENT ON FUNCTION studio_engine.partition_by_month(text, integer) IS
-'Converts p_table (job_events, logs) into a table that is partitioned by month of created_at, in UTC, and adds the months up to p_ahead after this one. The rows so far become one partition, without a copy. The primary key becomes (id, created_at), so ON CONFLICT (id) and references to id end. One transaction that locks the table and the one it refers to, reads all rows twice or three times and builds one or two indexes. Returns how many months were added; again: adds what is missing. The owner of the data; 22004, 22023, 0A000 a view or another object is in the way, 55000 rows without created_at or of the future, 55P03 somebody had one of the tables open for five seconds, in which others waited behind: repeat it.';
+'Convert a table into one that is partitioned by month.
+
+The key is created_at, and months are in UTC. The rows so far become one partition, without a copy. The
+primary key becomes (id, created_at), so that ON CONFLICT (id) and references to id no longer work. A table
+that is partitioned gets the partitions that are missing.
+
+- p_table: job_events or logs.
+- p_ahead: up to how many months after this one get a partition, 0 to 120.
+
+It is one transaction, which locks the table and the one it refers to, reads all rows two or three times and
+builds one or two indexes. Returns the number of months added.
+Callers: the owner of the data.
+Errors: 22004 an argument is NULL; 22023 a value is out of bounds; 0A000 a view or another object prevents it,
+see partition_obstacles(); 55000 rows without created_at or of the future; 55P03 another session used one of
+the tables for more than five seconds, in which others queued behind: retry.';

@@ -6,31 +6,45 @@ CREATE FUNCTION studio_engine.inherit_company() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'inherit_company'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.inherit_company() IS
-'Trigger, BEFORE INSERT OR UPDATE, argument: content, session, asset, employee or plan. Fills in company_id, and content_id of what belongs to a session or an asset, from the parent, and refuses what contradicts it (PT409).';
+'Take the company of a new or changed row from its parent.
+
+Trigger, BEFORE INSERT OR UPDATE. Its argument names the parent: content, session, asset, employee or plan.
+Fills in company_id, and content_id of what belongs to a session or an asset. A value that contradicts the
+parent is refused (PT409).';
 
 CREATE FUNCTION studio_engine.pass_company_on() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'pass_company_on'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.pass_company_on() IS
-'Trigger, AFTER UPDATE, argument: content, session, asset or plan. What belongs to a row follows it into another company.';
+'Propagate a new company of a row to what belongs to it.
+
+Trigger, AFTER UPDATE. Its argument names the row: content, session, asset or plan.';
 
 CREATE FUNCTION studio_engine.count_section_words() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'count_section_words'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.count_section_words() IS
-'Trigger, BEFORE INSERT OR UPDATE on cm_module_content: counts the words of sections that changed into section_word_counts and total_word_count, whatever the statement says about them.';
+'Count the words of the sections of a module.
+
+Trigger, BEFORE INSERT OR UPDATE on cm_module_content. Counts the sections that changed into
+section_word_counts and total_word_count; what the statement writes there is ignored.';
 
 CREATE FUNCTION studio_engine.count_script_words() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'count_script_words'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.count_script_words() IS
-'Trigger, BEFORE INSERT OR UPDATE on mm_script_generations: counts the words of the script into word_count.';
+'Count the words of a script into word_count.
+
+Trigger, BEFORE INSERT OR UPDATE on mm_script_generations.';
 
 CREATE FUNCTION studio_engine.index_content() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'index_content'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.index_content() IS
-'Trigger, AFTER INSERT OR UPDATE on cm_module_content: keeps the words that search_module_content() looks into; of archived content there are none. An unknown search_configuration is a WARNING, and the content is stored without words.';
+'Maintain the words that search_module_content() searches.
+
+Trigger, AFTER INSERT OR UPDATE on cm_module_content. Archived content has no words there. An unknown setting
+search_configuration raises a warning, and the content is stored without words.';
 
 CREATE FUNCTION @extschema@.create_module_content(
     p_module_name text, p_employee_name text DEFAULT NULL, p_session_id text DEFAULT NULL,
@@ -40,35 +54,82 @@ CREATE FUNCTION @extschema@.create_module_content(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_module_content'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.create_module_content(text, text, text, jsonb, uuid, jsonb, text) IS
-'Makes a module in status draft. p_priority_level: critical, high, medium or low; without p_company_id services only see it. Returns its id. Services only; 22004, 22023 unknown level, or a name of more than 1000 characters or a session id of more than 500, PT404 no such company.';
+'Create a module, in status draft.
+
+- p_module_name: 1 to 1000 characters.
+- p_employee_name: at most 1000 characters.
+- p_session_id: at most 500 characters.
+- p_module_spec: JSON of at most 1 MiB; NULL is {}.
+- p_company_id: the company whose users see the module; NULL: services only see it.
+- p_research_context: JSON of at most 1 MiB; NULL is {}.
+- p_priority_level: critical, high, medium or low.
+
+Returns the id of the module.
+Callers: services only.
+Errors: 22004 a required argument is NULL; 22023 unknown level, or a value is out of bounds; PT404 no such
+company.';
 
 CREATE FUNCTION @extschema@.update_module_section(p_content_id uuid, p_section_name text, p_section_content text)
   RETURNS integer
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'update_module_section'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.update_module_section(uuid, text, text) IS
-'Writes a section: introduction, core_content, practical_applications, case_studies or assessments; an empty text clears it. Approved content whose text changes goes to revision. Returns the words of the section. Services only; 22004, 22023 unknown section, PT404.';
+'Write a section of a module.
+
+Approved content whose text changes moves to revision.
+
+- p_content_id: the module.
+- p_section_name: introduction, core_content, practical_applications, case_studies or assessments.
+- p_section_content: the text, at most 1 MiB; an empty one clears the section.
+
+Returns the number of words of the section.
+Callers: services only.
+Errors: 22004 an argument is NULL; 22023 unknown section, or the text is too large; PT404 no such module.';
 
 CREATE FUNCTION @extschema@.update_module_sections(p_content_id uuid, p_sections jsonb)
   RETURNS integer
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'update_module_sections'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.update_module_sections(uuid, jsonb) IS
-'Writes several sections at once, or none: p_sections is a JSON object of section names and texts. All of it is checked first; DETAIL names the member that is wrong. Approved content whose text changes goes to revision. Returns the words of the module. Services only; 22004, 22023, PT404.';
+'Write several sections of a module at once.
+
+All of them are checked and written, or none. Approved content whose text changes moves to revision.
+
+- p_content_id: the module.
+- p_sections: a JSON object of section names, as in update_module_section(), and texts.
+
+Returns the number of words of the module.
+Callers: services only.
+Errors: 22004 an argument is NULL; 22023 p_sections is out of bounds, and DETAIL names the wrong member; PT404
+no such module.';
 
 CREATE FUNCTION @extschema@.get_module_content(p_content_id uuid)
   RETURNS jsonb
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'get_module_content'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.get_module_content(uuid) IS
-'A module with all its columns. Services, and users of its company; 22004, 42501 not of the caller''s companies, PT404, 54000 it takes more than 16 MB as JSON.';
+'Returns a module with all its columns.
+
+- p_content_id: the module.
+
+Callers: services, and users of its company.
+Errors: 22004 p_content_id is NULL; 42501 not of a company of the caller; PT404 no such module; 54000 it takes
+more than 16 MiB as JSON.';
 
 CREATE FUNCTION @extschema@.get_content_sections(p_content_id uuid)
   RETURNS jsonb
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'get_content_sections'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.get_content_sections(uuid) IS
-'The five sections of a module by name, null where one is not written yet. Services, and users of its company; 22004, 42501 not of the caller''s companies, PT404, 54000 they take more than 16 MB as JSON.';
+'Returns the five sections of a module by name.
+
+A section that is not written yet is null.
+
+- p_content_id: the module.
+
+Callers: services, and users of its company.
+Errors: 22004 p_content_id is NULL; 42501 not of a company of the caller; PT404 no such module; 54000 they
+take more than 16 MiB as JSON.';
 
 CREATE FUNCTION @extschema@.store_quality_assessment(
     p_content_id uuid, p_overall_score numeric, p_section_scores jsonb DEFAULT '{}',
@@ -81,14 +142,39 @@ CREATE FUNCTION @extschema@.store_quality_assessment(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'store_quality_assessment'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.store_quality_assessment(uuid, numeric, jsonb, boolean, numeric, numeric, numeric, numeric, numeric, text, boolean, text[], text[]) IS
-'Stores a verdict on a module, and moves it to approved or revision, through quality_check where it was a draft or in revision. Scores are 0 to 10. p_passed NULL: passed from setting quality_pass_score on, unless there are critical issues. p_requires_revision NULL: where it did not pass; true sends it to revision in any case. p_section_scores: a JSON object of section names and scores. Returns the id of the assessment. Services only; 22004, 22023 a score or section that is none, PT404, 23514 the content has failed.';
+'Store an assessment of a module, and approve it or send it to revision.
+
+The module moves to approved or revision, through quality_check where it was a draft or in revision.
+
+- p_content_id: the module.
+- p_overall_score: 0 to 10, as all scores.
+- p_section_scores: a JSON object of section names and scores; NULL is {}.
+- p_passed: NULL: true where p_overall_score is at least setting quality_pass_score and there are no critical
+  issues.
+- p_accuracy_score, p_clarity_score, p_completeness_score, p_engagement_score, p_personalization_score:
+  scores, or NULL.
+- p_quality_feedback: text of at most 64 KiB.
+- p_requires_revision: NULL: where it did not pass; true sends the module to revision in any case.
+- p_sections_needing_work: names of sections; NULL is none.
+- p_critical_issues: texts; NULL is none.
+
+Returns the id of the assessment.
+Callers: services only.
+Errors: 22004 p_content_id or p_overall_score is NULL; 22023 an unknown section, or a value is out of bounds;
+PT404 no such module; 23514 the content has failed.';
 
 CREATE FUNCTION @extschema@.get_latest_quality_assessment(p_content_id uuid)
   RETURNS jsonb
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'get_latest_quality_assessment'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.get_latest_quality_assessment(uuid) IS
-'The newest assessment of a module; NULL where there is none. Services, and users of its company; 22004, 42501 not of the caller''s companies, PT404.';
+'Returns the newest assessment of a module.
+
+- p_content_id: the module.
+
+Returns NULL where there is none.
+Callers: services, and users of its company.
+Errors: 22004 p_content_id is NULL; 42501 not of a company of the caller; PT404 no such module.';
 
 CREATE FUNCTION @extschema@.start_enhancement_session(
     p_content_id uuid, p_quality_assessment_id uuid DEFAULT NULL,
@@ -98,7 +184,18 @@ CREATE FUNCTION @extschema@.start_enhancement_session(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'start_enhancement_session'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.start_enhancement_session(uuid, uuid, text, text[], text[]) IS
-'Notes that work on a module begins. p_sections_to_enhance NULL: what the assessment says needs work; p_sections_preserved NULL: the others. Returns the id of the session. Services only; 22004, 22023 unknown section, PT404, PT409 the assessment is of other content.';
+'Record that the work on a module begins.
+
+- p_content_id: the module.
+- p_quality_assessment_id: the assessment that asked for it, or NULL.
+- p_enhancement_type: 1 to 1000 characters.
+- p_sections_to_enhance: names of sections; NULL: those that the assessment found to need work.
+- p_sections_preserved: names of sections; NULL: all others.
+
+Returns the id of the session.
+Callers: services only.
+Errors: 22004 a required argument is NULL; 22023 unknown section, or a value is out of bounds; PT404 no such
+module or assessment; PT409 the assessment is of other content.';
 
 CREATE FUNCTION @extschema@.complete_enhancement_session(
     p_session_id uuid, p_research_conducted boolean DEFAULT NULL, p_content_regenerated boolean DEFAULT NULL,
@@ -107,7 +204,17 @@ CREATE FUNCTION @extschema@.complete_enhancement_session(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'complete_enhancement_session'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.complete_enhancement_session(uuid, boolean, boolean, text) IS
-'Ends an enhancement session. p_status: completed or failed; NULL leaves a flag as it is. Returns the session. Services only; 22004, 22023, PT404, 23514 illegal transition.';
+'End an enhancement session.
+
+- p_session_id: the session.
+- p_research_conducted: true or false; NULL leaves it unchanged.
+- p_content_regenerated: true or false; NULL leaves it unchanged.
+- p_status: completed or failed.
+
+Returns the session.
+Callers: services only.
+Errors: 22004 p_session_id or p_status is NULL; 22023 unknown status; PT404 no such session; 23514 illegal
+transition.';
 
 CREATE FUNCTION @extschema@.create_course_plan(
     p_employee_id uuid, p_employee_name text DEFAULT NULL, p_session_id text DEFAULT NULL,
@@ -119,7 +226,22 @@ CREATE FUNCTION @extschema@.create_course_plan(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_course_plan'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.create_course_plan(uuid, text, text, jsonb, text, integer, integer, jsonb, jsonb, jsonb, jsonb) IS
-'Makes a course plan for an employee, in status draft and in the employee''s company. p_total_modules NULL: the length of array modules in p_course_structure. Returns its id. Names have up to 1000 characters, session ids up to 500. Services only; 22004, 22023 a negative number, PT404 no such employee.';
+'Create a course plan for an employee, in status draft.
+
+The plan belongs to the company of the employee.
+
+- p_employee_id: the employee.
+- p_employee_name: at most 1000 characters.
+- p_session_id: at most 500 characters.
+- p_course_structure: JSON of at most 1 MiB, as are all the other JSON values; NULL is {}.
+- p_course_title: at most 1000 characters.
+- p_course_duration_weeks: 0 or more, or NULL.
+- p_total_modules: 0 or more; NULL: the length of the array modules in p_course_structure.
+- p_prioritized_gaps, p_research_strategy, p_learning_path, p_employee_profile: JSON; NULL is {}.
+
+Returns the id of the plan.
+Callers: services only.
+Errors: 22004 p_employee_id is NULL; 22023 a value is out of bounds; PT404 no such employee.';
 
 CREATE FUNCTION @extschema@.store_research_results(
     p_plan_id uuid, p_session_id text DEFAULT NULL, p_research_findings jsonb DEFAULT '{}',
@@ -130,7 +252,21 @@ CREATE FUNCTION @extschema@.store_research_results(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'store_research_results'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.store_research_results(uuid, text, jsonb, jsonb, jsonb, text[], text[], integer, integer, text) IS
-'Stores what was found out for a course plan. p_session_id NULL: that of the plan; p_total_sources NULL: the number of p_sources_analyzed; p_status: pending, in_progress, completed or failed. Returns the id of the results. Services only; 22004, 22023, PT404.';
+'Store the research for a course plan.
+
+- p_plan_id: the plan.
+- p_session_id: at most 500 characters; NULL: that of the plan.
+- p_research_findings, p_content_library, p_module_mappings: JSON of at most 1 MiB each; NULL is {}.
+- p_search_queries: the queries, at most 256 KiB; NULL is none.
+- p_sources_analyzed: the sources, at most 256 KiB; NULL is none.
+- p_total_topics: 0 or more; NULL is 0.
+- p_total_sources: 0 or more; NULL: the number of p_sources_analyzed.
+- p_status: pending, in_progress, completed or failed.
+
+Returns the id of the results.
+Callers: services only.
+Errors: 22004 p_plan_id or p_status is NULL; 22023 unknown status, or a value is out of bounds; PT404 no such
+plan.';
 
 CREATE FUNCTION @extschema@.search_module_content(
     p_query text, p_company_id uuid DEFAULT NULL, p_limit integer DEFAULT 20)
@@ -139,25 +275,66 @@ CREATE FUNCTION @extschema@.search_module_content(
   SET search_path = pg_catalog, pg_temp
   SET enable_seqscan = off;
 COMMENT ON FUNCTION @extschema@.search_module_content(text, uuid, integer) IS
-'Modules with p_query in their name or in one of their sections, best first, each with the section that fits best (NULL: the name), its rank and, up to the hundredth, an excerpt with the words in <b>, which is not escaped for HTML. p_query, of up to 1000 characters and 64 words, as people type it: words, "a phrase", or, -without. Looked into are up to 5000 parts that have the words: names, then what was changed last. Words must meet in one section, of a long one within a part of about 30000 characters; -without leaves out the part that has the word, not the module. p_company_id NULL: all companies of the caller, for a service all. p_limit: 1 to 1000. Archived content is not found. Users see their companies; 22004, 22023, 42501 or PT404 the company, 55000 setting search_configuration names no configuration.';
+'Returns the modules that match a query, best first.
+
+Searches the names and the sections of modules that are not archived.
+
+- p_query: 1 to 1000 characters and at most 64 words, as people type them: words, "a phrase", or, -without.
+- p_company_id: the company; NULL: all companies of the caller, for a service all.
+- p_limit: at most how many modules, 1 to 1000.
+
+Each module comes with the section that fits best (NULL: its name), its rank and, up to the hundredth, a
+headline: an excerpt with the words in `<b>`, which is not escaped for HTML.
+At most 5000 parts that have the words are ranked: names, then what was changed last. Words must meet in one
+section, of a long one within a part of about 30000 characters. -without leaves out the part that has the
+word, not the module.
+Callers: services, and users, who see their companies.
+Errors: 22004 p_query or p_limit is NULL; 22023 a value is out of bounds; 42501 not a company of the caller;
+PT404 no such company; 55000 setting search_configuration names no configuration.';
 
 CREATE FUNCTION @extschema@.refresh_content_search(p_limit integer DEFAULT 1000)
   RETURNS integer
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'refresh_content_search'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.refresh_content_search(integer) IS
-'Makes the search words of up to p_limit (1 to 10000) modules anew that were made with another search_configuration than is set now, or are missing. Returns how many; repeat until 0. Modules that somebody is writing are left for the next call. Services only; 22004, 22023, 55000 the setting names no configuration.';
+'Rebuild search words that are missing or of another configuration.
+
+Call it after a change of setting search_configuration.
+
+- p_limit: at most how many modules, 1 to 10000.
+
+Skips modules that another session has locked. Returns the number of modules rebuilt; call it until that is 0.
+Callers: services only.
+Errors: 22004 p_limit is NULL; 22023 p_limit is out of bounds; 55000 the setting names no configuration.';
 
 CREATE FUNCTION @extschema@.archive_module_content(p_older_than interval, p_limit integer DEFAULT 1000)
   RETURNS integer
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'archive_module_content'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.archive_module_content(interval, integer) IS
-'Archives up to p_limit (1 to 100000) modules, the oldest first, that are approved or failed, have not changed for p_older_than (up to 1000 years) and have no running session: sets archived_at, which takes them out of search. Nothing is deleted; archived_at = NULL brings one back. Returns how many; repeat until 0. Services only; 22004, 22023.';
+'Archive modules that have not changed for a while.
+
+Sets archived_at of modules that are approved or failed and have no running session, which takes them out of
+search. Nothing is deleted; archived_at = NULL brings a module back.
+
+- p_older_than: time since the last change, 0 to 1000 years.
+- p_limit: at most how many, 1 to 100000, the oldest first.
+
+Returns the number of modules archived; call it until that is 0.
+Callers: services only.
+Errors: 22004 an argument is NULL; 22023 a value is out of bounds.';
 
 CREATE FUNCTION @extschema@.get_content_statistics(p_company_id uuid DEFAULT NULL)
   RETURNS jsonb
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'get_content_statistics'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.get_content_statistics(uuid) IS
-'Numbers of a company: content by status, words and revisions; assessments with average score; sessions by status with average and 95th percentile of seconds; assets by type with bytes and seconds; views. p_company_id NULL: all companies of the caller, for a service everything. Users see their companies; 42501 or PT404 the company.';
+'Returns figures about the content of a company.
+
+- p_company_id: the company; NULL: all companies of the caller, for a service everything.
+
+The result is a JSON object: content by status, with words and revisions; assessments with their average
+score; sessions by status, with average and 95th percentile of their seconds; assets by type, with bytes and
+seconds; views.
+Callers: services, and users, who see their companies.
+Errors: 42501 not a company of the caller; PT404 no such company.';

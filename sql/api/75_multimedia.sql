@@ -6,19 +6,29 @@ CREATE FUNCTION studio_engine.keep_session_counters() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'keep_session_counters'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.keep_session_counters() IS
-'Trigger, BEFORE INSERT OR UPDATE on mm_multimedia_sessions: the counters are what count_assets() makes them, whatever a statement writes.';
+'Maintain the counters of a session.
+
+Trigger, BEFORE INSERT OR UPDATE on mm_multimedia_sessions. They have the values that count_assets() gives
+them; what a statement writes there is ignored.';
 
 CREATE FUNCTION studio_engine.count_assets() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'count_assets'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.count_assets() IS
-'Trigger, AFTER each statement on mm_multimedia_assets, with transition tables: adds to and takes from the counters of the sessions concerned, which it locks in the order of their ids.';
+'Count new and deleted assets into the counters of their sessions.
+
+Trigger, AFTER each statement on mm_multimedia_assets, with transition tables. The sessions are locked in the
+order of their ids.';
 
 CREATE FUNCTION studio_engine.keep_renderings() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'keep_renderings'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.keep_renderings() IS
-'Trigger, BEFORE DELETE on mm_multimedia_sessions, cm_module_content and companies: a user whom the owner lets delete these is refused while a renderer works on one of their renderings (PT409). The argument is session, content or company.';
+'Refuse users who delete what a renderer works on.
+
+Trigger, BEFORE DELETE on mm_multimedia_sessions, cm_module_content and companies. Its argument is session,
+content or company. It binds users whom the owner of the data lets delete these: they are refused (PT409)
+while a renderer works on one of their renderings.';
 
 CREATE FUNCTION @extschema@.create_multimedia_session(
     p_content_id uuid, p_module_name text DEFAULT NULL, p_employee_name text DEFAULT NULL,
@@ -28,7 +38,21 @@ CREATE FUNCTION @extschema@.create_multimedia_session(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_multimedia_session'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.create_multimedia_session(uuid, text, text, text, jsonb, text[]) IS
-'Starts a multimedia session for a module, in its company. Names that are NULL are those of the module; p_content_sections: the sections to generate, empty for all. Returns its id. Services only; 22004, 22023 unknown section, PT404.';
+'Start a multimedia session for a module.
+
+The session belongs to the company of the module.
+
+- p_content_id: the module.
+- p_module_name: at most 1000 characters; NULL: that of the module.
+- p_employee_name: at most 1000 characters; NULL: that of the module.
+- p_session_type: 1 to 1000 characters.
+- p_generation_config: JSON of at most 256 KiB; NULL is {}.
+- p_content_sections: names of the sections to generate; empty for all.
+
+Returns the id of the session.
+Callers: services only.
+Errors: 22004 a required argument is NULL; 22023 unknown section, or a value is out of bounds; PT404 no such
+module.';
 
 CREATE FUNCTION @extschema@.update_session_status(
     p_session_id uuid, p_status text, p_progress_percentage numeric DEFAULT NULL,
@@ -37,7 +61,21 @@ CREATE FUNCTION @extschema@.update_session_status(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'update_session_status'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.update_session_status(uuid, text, numeric, text, text) IS
-'Moves a session to p_status (started, processing, completed, failed) along workflow_transitions(), with progress in percent (never backwards within an attempt), stage and error; NULL leaves a value as it is. p_error_message may have 64 kB, p_current_stage 1000 characters. completed sets progress 100, completed_at and processing_duration_seconds; failed > started begins a new attempt. Returns the session. Services only; 22004, 22023, PT404, 23514 illegal transition.';
+'Move a multimedia session to another status, or record its progress.
+
+completed sets progress 100, completed_at and processing_duration_seconds; failed to started begins a new
+attempt. NULL leaves a value unchanged.
+
+- p_session_id: the session.
+- p_status: started, processing, completed or failed; workflow_transitions() lists what may follow.
+- p_progress_percentage: 0 to 100; it never goes back within an attempt.
+- p_current_stage: at most 1000 characters.
+- p_error_message: at most 64 KiB.
+
+Returns the session.
+Callers: services only.
+Errors: 22004 p_session_id or p_status is NULL; 22023 unknown status, or a value is out of bounds; PT404 no
+such session; 23514 illegal transition.';
 
 CREATE FUNCTION @extschema@.register_multimedia_asset(
     p_session_id uuid, p_content_id uuid, p_asset_type text, p_file_path text, p_asset_name text DEFAULT NULL,
@@ -49,21 +87,63 @@ CREATE FUNCTION @extschema@.register_multimedia_asset(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'register_multimedia_asset'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.register_multimedia_asset(uuid, uuid, text, text, text, text, numeric, bigint, text, jsonb, text, text, text) IS
-'Registers a file of a session. p_content_id: the content of the session, or NULL for it; p_asset_type: video, audio, slide, script, thumbnail, image or document; p_asset_name NULL: the file name in p_file_path; p_storage_path NULL: type/section/time_filename, with complete_module where there is no section and _ for characters that are not safe. Paths and p_public_url have up to 4096 characters, other texts 1 to 1000. A given p_storage_path is relative, its parts are not empty, not dots only, and like p_storage_bucket without control characters, backslashes and %. p_generation_config: a JSON object. Returns its id; each call makes a new one. Services only; 22004, 22023, PT404, PT409 the content is not that of the session.';
+'Register a file of a multimedia session.
+
+Each call creates a new asset, a late retry too.
+
+- p_session_id: the session.
+- p_content_id: the content of the session; NULL is that too.
+- p_asset_type: video, audio, slide, script, thumbnail, image or document.
+- p_file_path: 1 to 4096 characters.
+- p_asset_name: 1 to 1000 characters; NULL: the file name in p_file_path.
+- p_section_name: 1 to 1000 characters, or NULL.
+- p_duration_seconds: 0 to 1000000000, or NULL.
+- p_file_size_bytes: 0 or more, or NULL.
+- p_mime_type: 1 to 1000 characters, or NULL.
+- p_generation_config: a JSON object of at most 256 KiB; NULL is {}.
+- p_storage_bucket: 1 to 1000 characters, not dots only, without slashes, backslashes, % and control
+  characters; NULL is multimedia-assets.
+- p_storage_path: a relative path of 1 to 4096 characters whose parts are not empty and not dots only, without
+  backslashes, % and control characters. NULL: type/section/time_filename, with complete_module where there is
+  no section and _ for characters that are not safe.
+- p_public_url: 1 to 4096 characters, or NULL.
+
+Returns the id of the asset.
+Callers: services only.
+Errors: 22004 a required argument is NULL; 22023 unknown type, or a value is out of bounds; PT404 no such
+session; PT409 the content is not that of the session.';
 
 CREATE FUNCTION @extschema@.register_multimedia_assets(p_session_id uuid, p_assets jsonb)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'register_multimedia_assets'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.register_multimedia_assets(uuid, jsonb) IS
-'Registers 1 to 10000 files of a session, or none: p_assets is a JSON array of objects with the arguments of register_multimedia_asset() without p_ as members, under the same rules; another content than that of the session is 22023 here. All of it is checked first; DETAIL says which element, from 1, is wrong and why. Returns the ids as a JSON array in the same order. Services only; 22004, 22023, PT404.';
+'Register many files of a multimedia session at once.
+
+All of them are checked and registered, or none.
+
+- p_session_id: the session.
+- p_assets: a JSON array of 1 to 10000 objects, whose members are the arguments of register_multimedia_asset()
+  without p_, under the same rules.
+
+Returns the ids as a JSON array in the same order.
+Callers: services only.
+Errors: 22004 an argument is NULL; 22023 p_assets is out of bounds, and DETAIL says which element, from 1, is
+wrong and why, content that is not that of the session included; PT404 no such session.';
 
 CREATE FUNCTION @extschema@.get_session_statistics(p_session_id uuid)
   RETURNS jsonb
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'get_session_statistics'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.get_session_statistics(uuid) IS
-'Numbers of a session: status, progress, seconds, assets by type and status with bytes and seconds, narrations, presentations, scripts, renderings. Services, and users of its company; 22004, 42501 not of the caller''s companies, PT404.';
+'Returns figures about a multimedia session.
+
+- p_session_id: the session.
+
+The result is a JSON object: status, progress, seconds, assets by type and status with bytes and seconds,
+narrations, presentations, scripts and renderings.
+Callers: services, and users of its company.
+Errors: 22004 p_session_id is NULL; 42501 not of a company of the caller; PT404 no such session.';
 
 CREATE FUNCTION @extschema@.create_audio_narration(
     p_session_id uuid, p_narration_name text DEFAULT NULL, p_narration_type text DEFAULT 'full_module',
@@ -72,7 +152,18 @@ CREATE FUNCTION @extschema@.create_audio_narration(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_audio_narration'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.create_audio_narration(uuid, text, text, text, text, jsonb) IS
-'Makes a narration of a session, in status pending. Returns its id. Names, types and session ids have up to 1000 characters. Services only; 22004, 22023, PT404.';
+'Create a narration of a multimedia session, in status pending.
+
+- p_session_id: the session.
+- p_narration_name: at most 1000 characters.
+- p_narration_type: 1 to 1000 characters.
+- p_section_name: at most 1000 characters.
+- p_script_content: the text, at most 1 MiB.
+- p_voice_config: JSON of at most 256 KiB; NULL is {}.
+
+Returns the id of the narration.
+Callers: services only.
+Errors: 22004 a required argument is NULL; 22023 a value is out of bounds; PT404 no such session.';
 
 CREATE FUNCTION @extschema@.update_audio_narration(
     p_narration_id uuid, p_status text DEFAULT NULL, p_total_duration_seconds numeric DEFAULT NULL,
@@ -82,7 +173,22 @@ CREATE FUNCTION @extschema@.update_audio_narration(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'update_audio_narration'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.update_audio_narration(uuid, text, numeric, jsonb, uuid, uuid[], text) IS
-'Moves a narration to p_status (pending, synthesizing, completed, failed) and sets what is not NULL; files must be audio assets of the session. p_script_content may have 1 MB. completed sets synthesis_completed. Returns the narration. Services only; 22004, 22023, PT404, 23514 illegal transition.';
+'Move a narration to another status, and record its files.
+
+NULL leaves a value unchanged. completed sets synthesis_completed.
+
+- p_narration_id: the narration.
+- p_status: pending, synthesizing, completed or failed; workflow_transitions() lists what may follow.
+- p_total_duration_seconds: 0 to 1000000000.
+- p_audio_segments: JSON of at most 1 MiB.
+- p_master_audio_id: an audio asset of the session.
+- p_segments_audio_ids: audio assets of the session.
+- p_script_content: the text, at most 1 MiB.
+
+Returns the narration.
+Callers: services only.
+Errors: 22004 p_narration_id is NULL; 22023 unknown status, a file that is no audio asset of the session, or a
+value is out of bounds; PT404 no such narration; 23514 illegal transition.';
 
 CREATE FUNCTION @extschema@.create_slide_presentation(
     p_session_id uuid, p_presentation_name text DEFAULT NULL, p_presentation_type text DEFAULT 'full_module',
@@ -92,7 +198,19 @@ CREATE FUNCTION @extschema@.create_slide_presentation(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_slide_presentation'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.create_slide_presentation(uuid, text, text, integer, jsonb, text, jsonb) IS
-'Makes a slide deck of a session, in status draft. p_total_slides: 0 to 100000. Returns its id. Names, types and session ids have up to 1000 characters. Services only; 22004, 22023, PT404.';
+'Create a slide deck of a multimedia session, in status draft.
+
+- p_session_id: the session.
+- p_presentation_name: at most 1000 characters.
+- p_presentation_type: 1 to 1000 characters.
+- p_total_slides: 0 to 100000.
+- p_slide_order: JSON of at most 1 MiB; NULL is [].
+- p_template_used: at most 1000 characters.
+- p_theme_config: JSON of at most 256 KiB; NULL is {}.
+
+Returns the id of the deck.
+Callers: services only.
+Errors: 22004 a required argument is NULL; 22023 a value is out of bounds; PT404 no such session.';
 
 CREATE FUNCTION @extschema@.update_slide_presentation(
     p_presentation_id uuid, p_status text DEFAULT NULL, p_total_slides integer DEFAULT NULL,
@@ -102,7 +220,20 @@ CREATE FUNCTION @extschema@.update_slide_presentation(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'update_slide_presentation'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.update_slide_presentation(uuid, text, integer, jsonb, uuid, uuid, uuid) IS
-'Moves a slide deck to p_status (draft, generating, completed, failed) and sets what is not NULL; an exported file, which must be an asset of the session, sets the flag of its format. Returns the deck. Services only; 22004, 22023, PT404, 23514 illegal transition.';
+'Move a slide deck to another status, and record its exports.
+
+NULL leaves a value unchanged. An exported file sets the flag of its format.
+
+- p_presentation_id: the deck.
+- p_status: draft, generating, completed or failed; workflow_transitions() lists what may follow.
+- p_total_slides: 0 to 100000.
+- p_slide_order: JSON of at most 1 MiB.
+- p_pdf_asset_id, p_pptx_asset_id, p_html_asset_id: assets of the session.
+
+Returns the deck.
+Callers: services only.
+Errors: 22004 p_presentation_id is NULL; 22023 unknown status, a file that is no asset of the session, or a
+value is out of bounds; PT404 no such deck; 23514 illegal transition.';
 
 CREATE FUNCTION @extschema@.create_script_generation(
     p_session_id uuid, p_section_name text DEFAULT NULL, p_script_type text DEFAULT 'narration',
@@ -111,7 +242,18 @@ CREATE FUNCTION @extschema@.create_script_generation(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_script_generation'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.create_script_generation(uuid, text, text, jsonb) IS
-'Notes that a script is to be written for a session, in status pending. Returns its id. Names, types and session ids have up to 1000 characters. Services only; 22004, 22023, PT404.';
+'Create a script of a multimedia session, in status pending.
+
+The script is written later, see update_script_generation().
+
+- p_session_id: the session.
+- p_section_name: at most 1000 characters.
+- p_script_type: 1 to 1000 characters.
+- p_generation_config: JSON of at most 256 KiB; NULL is {}.
+
+Returns the id of the script.
+Callers: services only.
+Errors: 22004 a required argument is NULL; 22023 a value is out of bounds; PT404 no such session.';
 
 CREATE FUNCTION @extschema@.update_script_generation(
     p_script_id uuid, p_status text DEFAULT NULL, p_script_content text DEFAULT NULL,
@@ -120,7 +262,19 @@ CREATE FUNCTION @extschema@.update_script_generation(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'update_script_generation'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.update_script_generation(uuid, text, text, text) IS
-'Moves a script to p_status (pending, generating, completed, failed) and sets what is not NULL; its words are counted. p_script_content may have 1 MB, p_error_message 64 kB. Returns the script. Services only; 22004, 22023, PT404, 23514 illegal transition.';
+'Move a script to another status, and store its text.
+
+NULL leaves a value unchanged. The words of the text are counted.
+
+- p_script_id: the script.
+- p_status: pending, generating, completed or failed; workflow_transitions() lists what may follow.
+- p_script_content: the text, at most 1 MiB.
+- p_error_message: at most 64 KiB.
+
+Returns the script.
+Callers: services only.
+Errors: 22004 p_script_id is NULL; 22023 unknown status, or a value is too large; PT404 no such script; 23514
+illegal transition.';
 
 CREATE FUNCTION @extschema@.record_video_view(
     p_asset_id uuid, p_watch_seconds numeric DEFAULT 0, p_completed boolean DEFAULT false)
@@ -128,7 +282,15 @@ CREATE FUNCTION @extschema@.record_video_view(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'record_video_view'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.record_video_view(uuid, numeric, boolean) IS
-'Counts a view of an asset on this day, in UTC: one more, with the seconds watched, and to the end where p_completed. Returns the row of the day. Services only; 22004, 22023 negative seconds, PT404.';
+'Count a view of an asset on this day, in UTC.
+
+- p_asset_id: the asset.
+- p_watch_seconds: seconds watched, 0 to 1000000000.
+- p_completed: true if it was watched to the end.
+
+Returns the row of the day.
+Callers: services only.
+Errors: 22004 an argument is NULL; 22023 p_watch_seconds is out of bounds; PT404 no such asset.';
 
 CREATE FUNCTION @extschema@.enqueue_rendering(
     p_session_id uuid, p_render_config jsonb DEFAULT '{}', p_priority integer DEFAULT 0,
@@ -137,21 +299,53 @@ CREATE FUNCTION @extschema@.enqueue_rendering(
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'enqueue_rendering'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.enqueue_rendering(uuid, jsonb, integer, uuid) IS
-'Puts a video of a session into the queue of the renderer, in status queued. Higher p_priority goes first; p_user_id: who asked for it. Returns its id. Services only; 22004, 22023 too large, PT404 no such session or user.';
+'Queue the rendering of a video of a multimedia session.
+
+- p_session_id: the session.
+- p_render_config: JSON of at most 256 KiB; NULL is {}.
+- p_priority: any integer, the higher the sooner.
+- p_user_id: the user who asked for it, or NULL.
+
+Returns the id of the rendering, which is in status queued.
+Callers: services only.
+Errors: 22004 p_session_id or p_priority is NULL; 22023 p_render_config is too large; PT404 no such session or
+user.';
 
 CREATE FUNCTION @extschema@.update_rendering(p_render_id uuid, p_status text, p_progress integer DEFAULT NULL, p_lease_token uuid DEFAULT NULL)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'update_rendering'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.update_rendering(uuid, text, integer, uuid) IS
-'Moves a rendering to p_status along workflow_transitions(), or within its status to p_progress (percent, never backwards). p_lease_token: that of claim_jobs(); NULL where no worker has the rendering. Returns it. Services only; 22004, 22023 unknown status or progress outside 0..100, PT404, PT409 lease lost or missing, or the rendering is to be cancelled, 23514 illegal transition.';
+'Move a rendering to another status, or record its progress.
+
+- p_render_id: the rendering.
+- p_status: a status that workflow_transitions() allows next, or the one that it has.
+- p_progress: 0 to 100; it never goes back within an attempt.
+- p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the rendering.
+
+Returns the rendering.
+Callers: services only.
+Errors: 22004 p_render_id or p_status is NULL; 22023 unknown status, or p_progress is out of bounds; PT404 no
+such rendering; PT409 the lease is lost or missing, or the rendering is to be cancelled; 23514 illegal
+transition.';
 
 CREATE FUNCTION @extschema@.complete_rendering(p_render_id uuid, p_asset_id uuid DEFAULT NULL, p_lease_token uuid DEFAULT NULL)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'complete_rendering'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.complete_rendering(uuid, uuid, uuid) IS
-'Moves a rendering to completed, with the file of the session that was made. Again with the same file: the same answer; with another: PT409. Returns it. Services only; 22004, 22023 the file is not one of the session, PT404, PT409 lease lost or missing, 23514 illegal transition.';
+'Move a rendering to completed, and record its file.
+
+A late retry with the same file returns the same rendering; with another it is refused.
+
+- p_render_id: the rendering.
+- p_asset_id: the file that was made, an asset of the session; NULL leaves it unchanged.
+- p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the rendering.
+
+Returns the rendering.
+Callers: services only.
+Errors: 22004 p_render_id is NULL; 22023 the file is not one of the session; PT404 no such rendering; PT409
+the lease is lost or missing, or another file was recorded; 23514 illegal transition.';
 
 CREATE FUNCTION @extschema@.fail_rendering(p_render_id uuid, p_error_code text DEFAULT NULL, p_error_message text DEFAULT NULL,
     p_retryable boolean DEFAULT false, p_lease_token uuid DEFAULT NULL)
@@ -159,18 +353,48 @@ CREATE FUNCTION @extschema@.fail_rendering(p_render_id uuid, p_error_code text D
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'fail_rendering'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.fail_rendering(uuid, text, text, boolean, uuid) IS
-'Moves a rendering to failed; with p_retryable, which needs a lease, it goes back to the queue instead, as by fail_job(), as long as attempts are left. p_error_message is cut to 64 kB, p_error_code has at most 2048 characters. One that failed already keeps its first error. Returns it. Services only; 22004, 22023 p_retryable without a lease, PT404, PT409 lease lost or missing, 23514 the rendering is completed.';
+'Move a rendering to failed, or queue a retry.
+
+- p_render_id: the rendering.
+- p_error_code: why, for programs; at most 2048 characters.
+- p_error_message: why, for people; cut to 64 KiB.
+- p_retryable: true queues the rendering for a retry after a delay, as by fail_job(), as long as attempts are
+  left. This takes a lease.
+- p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the rendering.
+
+A rendering that has failed keeps its first error. Returns the rendering.
+Callers: services only.
+Errors: 22004 p_render_id is NULL; 22023 p_retryable without a lease, or a value is out of bounds; PT404 no
+such rendering; PT409 the lease is lost or missing; 23514 the rendering is completed.';
 
 CREATE FUNCTION @extschema@.cancel_rendering(p_render_id uuid, p_reason text DEFAULT NULL)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'cancel_rendering'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.cancel_rendering(uuid, text) IS
-'Moves a rendering to cancelled; where a worker has it, as cancel_job() does. p_reason: at most 1000 characters. Returns it. Services only; 22004, 22023, PT404, 23514 the rendering is completed.';
+'Cancel a rendering.
+
+The rendering becomes cancelled; where a worker holds it, that happens as by cancel_job().
+
+- p_render_id: the rendering.
+- p_reason: at most 1000 characters.
+
+Returns the rendering.
+Callers: services only.
+Errors: 22004 p_render_id is NULL; 22023 p_reason is too long; PT404 no such rendering; 23514 the rendering is
+completed.';
 
 CREATE FUNCTION @extschema@.retry_rendering(p_render_id uuid)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'retry_rendering'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.retry_rendering(uuid) IS
-'Moves a failed rendering back to queued and to the end of the queue, and counts it in retry_count. One that is queued already stays as it is. Returns it. Services only; 22004, PT404, 23514 the rendering did not fail.';
+'Move a failed rendering back to queued.
+
+It goes to the end of the queue and is counted in retry_count. A rendering that is queued stays as it is.
+
+- p_render_id: the rendering.
+
+Returns the rendering.
+Callers: services only.
+Errors: 22004 p_render_id is NULL; PT404 no such rendering; 23514 the rendering did not fail.';

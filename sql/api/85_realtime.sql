@@ -19,7 +19,9 @@ BEGIN ATOMIC
   VALUES ('pipeline.artifacts'), ('pipeline.jobs');
 END;
 COMMENT ON FUNCTION studio_engine.realtime_tables() IS
-'The tables that enable_realtime() publishes, with their schemas; why these and no others is told there.';
+'Returns the tables that enable_realtime() publishes.
+
+The comment of enable_realtime() gives the reasons for these and against others.';
 
 -- What the caller lacks, who is the owner of the data when enable_realtime() asks.
 CREATE FUNCTION studio_engine.realtime_rights_missing() RETURNS SETOF text
@@ -42,7 +44,10 @@ BEGIN ATOMIC
    WHERE NOT has_schema_privilege(r.oid, n.oid, 'USAGE') AND NOT has_schema_privilege(n.oid, 'USAGE WITH GRANT OPTION');
 END;
 COMMENT ON FUNCTION studio_engine.realtime_rights_missing() IS
-'What keeps the caller from publishing the tables; asked as the owner of the data by enable_realtime(): who owns the publication, the tables and the schemas instead; empty when nothing does.';
+'Returns the rights that the caller lacks to publish the tables.
+
+enable_realtime() calls it as the owner of the data. A row tells who owns the publication, a table or a schema
+instead. Empty when nothing is missing.';
 
 -- What would break writing to our tables, or Realtime, or hand out secrets.
 CREATE FUNCTION studio_engine.realtime_obstacles() RETURNS SETOF text
@@ -67,7 +72,10 @@ BEGIN ATOMIC
           OR c.relname = 'draft_prompts' AND c.relnamespace = (SELECT e.extnamespace FROM pg_extension e WHERE e.extname = 'studio_engine'));
 END;
 COMMENT ON FUNCTION studio_engine.realtime_obstacles() IS
-'What enable_realtime() refuses to build on: a table without primary key or replica identity (its UPDATEs would fail), a publication that lacks changes, or that has tables which clients must not get or which end the poll of Realtime; empty when sound.';
+'Returns the reasons why enable_realtime() refuses to publish.
+
+A table without primary key or replica identity would make its UPDATEs fail. A publication may lack changes,
+have tables that clients must not get, or have tables that end the poll of Realtime. Empty when there is none.';
 
 CREATE FUNCTION studio_engine.enable_realtime_as_owner() RETURNS TABLE (table_name text, added boolean)
   LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -124,13 +132,35 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION studio_engine.enable_realtime_as_owner() IS
-'What enable_realtime() does once it runs as the owner of the data; refuses to run as anybody else (42501).';
+'Do the work of enable_realtime() as the owner of the data.
+
+Callers: the owner of the data, by way of enable_realtime().
+Errors: 42501 for all others.';
 
 CREATE FUNCTION @extschema@.enable_realtime() RETURNS TABLE (table_name text, added boolean)
   LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'enable_realtime';
 COMMENT ON FUNCTION @extschema@.enable_realtime() IS
-'Adds the tables that clients wait on to publication supabase_realtime, which is created if there is none, and lets supabase_realtime_admin, if there is such a role, use their schemas. Returns each table, and whether it was added or there before; may be called again at any time.
-Published: studio_jobs, jobs, job_steps, mm_multimedia_sessions, mm_rendering_queue, cm_module_content and pipeline.jobs for status and progress, assets and pipeline.artifacts for what is made, credit_ledger for the balance.
-Not published: draft_prompts and schema studio_engine (tokens, leases, settings); profiles and credit_accounts, whose key is the id of a user (each entry of credit_ledger has balance_after); pipeline.job_events and logs, whose partitions would end the poll of Realtime (each event changes last_event_seq of pipeline.jobs, and events_since() brings it); what users only change themselves. Tables of your own choice may be added beside ours.
-A subscriber gets INSERT and UPDATE of the rows that he may read, as they are then; filter by user_id, owner_id (pipeline), company_id or job_id. An UPDATE leaves out long values (from about 2 kB) that it does not change, and in a record of more than 1 MB Realtime leaves out values of more than 64 bytes: read those through the API. A DELETE goes unfiltered to everybody who listens to the table, with the primary key only; so let run_id be random.
-The owner of the data, or a superuser or service that may call it; it acts as the owner of the data, who must own the publication too; 42501, 55000 the publication has tables that clients must not get, or a table has no primary key or replica identity.';
+'Publish the tables that clients wait on to Supabase Realtime.
+
+Adds them to publication supabase_realtime, which is created if there is none, and lets
+supabase_realtime_admin, if there is such a role, use their schemas. It may be called again at any time.
+Returns each table, and whether this call added it.
+
+- Published: studio_jobs, jobs, job_steps, mm_multimedia_sessions, mm_rendering_queue, cm_module_content and
+  pipeline.jobs for status and progress, assets and pipeline.artifacts for what is made, credit_ledger for the
+  balance.
+- Not published: draft_prompts and schema studio_engine (tokens, leases, settings); profiles and
+  credit_accounts, whose key is the id of a user (each entry of credit_ledger has balance_after);
+  pipeline.job_events and logs, whose partitions would end the poll of Realtime (each event changes
+  last_event_seq of pipeline.jobs, and events_since() returns it); what users only change themselves. Other
+  tables may be added.
+
+A subscriber gets INSERT and UPDATE of the rows that he may read, as they are then; filter by user_id,
+owner_id (pipeline), company_id or job_id. An UPDATE leaves out long values (from about 2 kB) that it does not
+change, and in a record of more than 1 MB Realtime leaves out values of more than 64 bytes: read those through
+the API. A DELETE goes unfiltered to everybody who listens to the table, with the primary key only; so let
+run_id be random.
+Callers: the owner of the data, or a superuser or service that may call it. It acts as the owner of the data,
+who must own the publication too.
+Errors: 42501 the owner of the data lacks rights; 55000 the publication has tables that clients must not get,
+or a table has no primary key or replica identity.';

@@ -7,7 +7,10 @@ CREATE TABLE studio_engine.meta (
   value text NOT NULL,
   CONSTRAINT meta_pkey PRIMARY KEY (name)
 );
-COMMENT ON TABLE studio_engine.meta IS 'Facts about this installation. Its presence tells CREATE EXTENSION that data of an earlier installation is here.';
+COMMENT ON TABLE studio_engine.meta IS
+'Facts about this installation.
+
+Its presence tells CREATE EXTENSION that there is data of an earlier installation.';
 COMMENT ON COLUMN studio_engine.meta.name IS 'Name of the fact';
 COMMENT ON COLUMN studio_engine.meta.value IS 'Value of the fact';
 
@@ -17,7 +20,10 @@ CREATE TABLE studio_engine.settings (
   description text,
   CONSTRAINT settings_pkey PRIMARY KEY (name)
 );
-COMMENT ON TABLE studio_engine.settings IS 'Settings of the product. The owner changes them with UPDATE; they take effect with the next statement.';
+COMMENT ON TABLE studio_engine.settings IS
+'Settings of the product.
+
+The owner of the data changes them with UPDATE. They take effect with the next statement.';
 COMMENT ON COLUMN studio_engine.settings.name IS 'Name of the setting';
 COMMENT ON COLUMN studio_engine.settings.value IS 'Value, as text; numbers are whole numbers';
 COMMENT ON COLUMN studio_engine.settings.description IS 'What the setting does';

@@ -15,7 +15,10 @@ CREATE INDEX idx_profiles_stripe ON @extschema@.profiles (stripe_customer_id);
 
 ALTER TABLE @extschema@.profiles ENABLE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE @extschema@.profiles IS 'One row per user, made at sign-up by handle_new_user()';
+COMMENT ON TABLE @extschema@.profiles IS
+'Profiles of the users, one row each.
+
+handle_new_user() creates them at sign-up. A user reads and updates his own.';
 COMMENT ON COLUMN @extschema@.profiles.id IS 'The user, auth.users.id';
 COMMENT ON COLUMN @extschema@.profiles.display_name IS 'Name shown to the user; at sign-up raw_user_meta_data->>''name''';
 COMMENT ON COLUMN @extschema@.profiles.avatar_url IS 'Address of the picture';

@@ -19,7 +19,10 @@ CREATE INDEX idx_draft_expires ON @extschema@.draft_prompts (expires_at);
 
 ALTER TABLE @extschema@.draft_prompts ENABLE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE @extschema@.draft_prompts IS 'Prompts written before sign-up, claimed by the session token afterwards';
+COMMENT ON TABLE @extschema@.draft_prompts IS
+'Prompts written before sign-up.
+
+claim_draft_prompt() assigns them to a user by the session token, which is a secret. A user reads his own.';
 COMMENT ON COLUMN @extschema@.draft_prompts.id IS 'Identifier';
 COMMENT ON COLUMN @extschema@.draft_prompts.session_token IS 'Secret of the browser session; readable by services only';
 COMMENT ON COLUMN @extschema@.draft_prompts.user_id IS 'Who claimed the draft; NULL until then';

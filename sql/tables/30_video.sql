@@ -7,10 +7,16 @@ CREATE TYPE @extschema@.job_status AS ENUM (
   'VISUAL_PLAN', 'IMAGE_GEN', 'TIMELINE', 'RENDERING',
   'PACKAGING', 'READY', 'FAILED'
 );
-COMMENT ON TYPE @extschema@.job_status IS 'Stages of a video job; the legal moves are in workflow_transitions()';
+COMMENT ON TYPE @extschema@.job_status IS
+'Stages of a video job.
+
+workflow_transitions() lists the legal changes.';
 
 CREATE TYPE @extschema@.step_status AS ENUM ('pending', 'started', 'succeeded', 'failed');
-COMMENT ON TYPE @extschema@.step_status IS 'States of a job step; the legal moves are in workflow_transitions()';
+COMMENT ON TYPE @extschema@.step_status IS
+'States of the step of a job.
+
+workflow_transitions() lists the legal changes.';
 
 CREATE TABLE @extschema@.projects (
   id UUID DEFAULT gen_random_uuid(),
@@ -126,7 +132,10 @@ ALTER TABLE @extschema@.job_steps ENABLE ROW LEVEL SECURITY;
 ALTER TABLE @extschema@.assets ENABLE ROW LEVEL SECURITY;
 ALTER TABLE @extschema@.logs ENABLE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE @extschema@.projects IS 'What a user wants a video of; he cannot delete it while somebody works on one of its jobs';
+COMMENT ON TABLE @extschema@.projects IS
+'Projects: what users want a video of.
+
+A user reads and writes his own, and cannot delete one while one of its jobs is being worked on.';
 COMMENT ON COLUMN @extschema@.projects.id IS 'Identifier';
 COMMENT ON COLUMN @extschema@.projects.user_id IS 'Owner';
 COMMENT ON COLUMN @extschema@.projects.title IS 'Title';
@@ -140,7 +149,10 @@ COMMENT ON COLUMN @extschema@.projects.settings IS 'Further choices of the user'
 COMMENT ON COLUMN @extschema@.projects.created_at IS 'When the project was made';
 COMMENT ON COLUMN @extschema@.projects.updated_at IS 'When the project was last changed; kept by a trigger';
 
-COMMENT ON TABLE @extschema@.jobs IS 'One attempt after another to make the video of a project';
+COMMENT ON TABLE @extschema@.jobs IS
+'Video jobs: the attempts to make the video of a project.
+
+create_job() creates them. A user reads his own.';
 COMMENT ON COLUMN @extschema@.jobs.id IS 'Identifier';
 COMMENT ON COLUMN @extschema@.jobs.project_id IS 'The project';
 COMMENT ON COLUMN @extschema@.jobs.user_id IS 'Owner; create_job() takes the owner of the project';
@@ -159,7 +171,10 @@ COMMENT ON COLUMN @extschema@.jobs.started_at IS 'When the first stage after QUE
 COMMENT ON COLUMN @extschema@.jobs.finished_at IS 'When the job became READY or FAILED; kept by a trigger';
 COMMENT ON COLUMN @extschema@.jobs.priority IS 'Jobs of higher priority are claimed first';
 
-COMMENT ON TABLE @extschema@.job_steps IS 'The steps within a job';
+COMMENT ON TABLE @extschema@.job_steps IS
+'Steps of video jobs.
+
+create_job_steps() and create_job() create them, update_job_step() moves them. A user reads those of his jobs.';
 COMMENT ON COLUMN @extschema@.job_steps.id IS 'Identifier';
 COMMENT ON COLUMN @extschema@.job_steps.job_id IS 'The job';
 COMMENT ON COLUMN @extschema@.job_steps.step_name IS 'Name, unique within the job';
@@ -173,7 +188,10 @@ COMMENT ON COLUMN @extschema@.job_steps.artifacts_json IS 'What the step produce
 COMMENT ON COLUMN @extschema@.job_steps.started_at IS 'When the step was last started; kept by a trigger';
 COMMENT ON COLUMN @extschema@.job_steps.finished_at IS 'When the step succeeded or failed; kept by a trigger';
 
-COMMENT ON TABLE @extschema@.assets IS 'Files that a job produced';
+COMMENT ON TABLE @extschema@.assets IS
+'Files that video jobs produced.
+
+record_asset() writes them. A user reads those of his jobs.';
 COMMENT ON COLUMN @extschema@.assets.id IS 'Identifier';
 COMMENT ON COLUMN @extschema@.assets.job_id IS 'The job';
 COMMENT ON COLUMN @extschema@.assets.type IS 'video, audio, image, captions, manifest or zip';
@@ -184,7 +202,10 @@ COMMENT ON COLUMN @extschema@.assets.mime_type IS 'Media type';
 COMMENT ON COLUMN @extschema@.assets.metadata_json IS 'Further facts about the file';
 COMMENT ON COLUMN @extschema@.assets.created_at IS 'When the file was recorded';
 
-COMMENT ON TABLE @extschema@.logs IS 'What workers report about a job; users see everything but debug';
+COMMENT ON TABLE @extschema@.logs IS
+'Log lines of video jobs.
+
+log_job() writes them. A user reads those of his jobs, but for level debug.';
 COMMENT ON COLUMN @extschema@.logs.id IS 'Identifier';
 COMMENT ON COLUMN @extschema@.logs.job_id IS 'The job';
 COMMENT ON COLUMN @extschema@.logs.level IS 'debug, info, warn or error';

@@ -76,14 +76,21 @@ ALTER TABLE studio_engine.expiring_credits ENABLE ROW LEVEL SECURITY;
 ALTER TABLE @extschema@.credit_accounts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE @extschema@.credit_ledger ENABLE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE @extschema@.credit_accounts IS 'One row per user with credits: the sum of the ledger, and the row that every movement locks';
+COMMENT ON TABLE @extschema@.credit_accounts IS
+'Credit accounts of the users, one row each.
+
+An account is the sum of the ledger entries of its user, and the row that every movement locks. It changes
+through the ledger only. A user reads his own.';
 COMMENT ON COLUMN @extschema@.credit_accounts.user_id IS 'The user';
 COMMENT ON COLUMN @extschema@.credit_accounts.balance IS 'Credits that can be spent: the sum of the ledger, holds taken off';
 COMMENT ON COLUMN @extschema@.credit_accounts.reserved IS 'Credits in open holds';
 COMMENT ON COLUMN @extschema@.credit_accounts.entries IS 'Number of ledger entries, which is the entry_no of the last';
 COMMENT ON COLUMN @extschema@.credit_accounts.updated_at IS 'When the last entry was made';
 
-COMMENT ON TABLE @extschema@.credit_ledger IS 'Every movement of credits; append-only';
+COMMENT ON TABLE @extschema@.credit_ledger IS
+'Every movement of credits.
+
+The ledger is append-only. A user reads his own entries.';
 COMMENT ON COLUMN @extschema@.credit_ledger.id IS 'Identifier';
 COMMENT ON COLUMN @extschema@.credit_ledger.user_id IS 'The user';
 COMMENT ON COLUMN @extschema@.credit_ledger.type IS 'purchase, subscription, grant and refund add; usage and expire take; reserve takes when a hold opens and adds when it closes';
@@ -98,13 +105,19 @@ COMMENT ON COLUMN @extschema@.credit_ledger.idempotency_key IS 'Key of the calle
 COMMENT ON COLUMN @extschema@.credit_ledger.expires_at IS 'When credit of this entry expires; NULL is never';
 COMMENT ON COLUMN @extschema@.credit_ledger.reverses IS 'The entry that this one takes back: the hold that it closes, the credit that expired, the purchase that was reversed';
 
-COMMENT ON TABLE studio_engine.expiring_credits IS 'Ledger entries with an expiry that still have to be looked at';
+COMMENT ON TABLE studio_engine.expiring_credits IS
+'Ledger entries whose expiry is not handled yet.
+
+expire_credits() works through them.';
 COMMENT ON COLUMN studio_engine.expiring_credits.entry_id IS 'The entry, credit_ledger.id';
 COMMENT ON COLUMN studio_engine.expiring_credits.user_id IS 'The user';
 COMMENT ON COLUMN studio_engine.expiring_credits.expires_at IS 'When its credit expires';
 COMMENT ON COLUMN studio_engine.expiring_credits.waiting IS 'It has expired, and an open hold has the rest of it';
 
-COMMENT ON TABLE studio_engine.ledger_hashes IS 'Hash chain over the ledger entries of each user, kept while setting ledger_hash_chain is 1';
+COMMENT ON TABLE studio_engine.ledger_hashes IS
+'Hash chain over the ledger entries of each user.
+
+It is written while setting ledger_hash_chain is 1.';
 COMMENT ON COLUMN studio_engine.ledger_hashes.entry_id IS 'The entry, credit_ledger.id';
 COMMENT ON COLUMN studio_engine.ledger_hashes.user_id IS 'The user';
 COMMENT ON COLUMN studio_engine.ledger_hashes.entry_no IS 'The number of the entry';

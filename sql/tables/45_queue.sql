@@ -5,10 +5,14 @@
 -- is, and is never later: reap_expired_leases() brings it up to date.
 
 CREATE TYPE studio_engine.job_system AS ENUM ('studio_jobs', 'jobs', 'mm_rendering_queue');
-COMMENT ON TYPE studio_engine.job_system IS 'Tables whose jobs workers can claim';
+COMMENT ON TYPE studio_engine.job_system IS
+'Tables whose jobs workers can claim.';
 
 CREATE TYPE studio_engine.queue_state AS ENUM ('waiting', 'delayed', 'leased');
-COMMENT ON TYPE studio_engine.queue_state IS 'waiting: to be claimed now; delayed: from due_at on; leased: a worker has it';
+COMMENT ON TYPE studio_engine.queue_state IS
+'States of a job in the queue.
+
+waiting: to be claimed now; delayed: from due_at on; leased: a worker holds it.';
 
 CREATE TABLE studio_engine.queue (
   system studio_engine.job_system NOT NULL,
@@ -59,7 +63,10 @@ CREATE TABLE studio_engine.attempts (
 ALTER TABLE studio_engine.queue ENABLE ROW LEVEL SECURITY;
 ALTER TABLE studio_engine.attempts ENABLE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE studio_engine.queue IS 'Jobs that workers have to do or are doing: one row for each that has not ended. Kept by triggers on the tables of jobs; rebuild_queue() mends it.';
+COMMENT ON TABLE studio_engine.queue IS
+'Queue of the jobs that have not ended, one row each.
+
+Triggers on the tables of jobs maintain it; rebuild_queue() repairs it.';
 COMMENT ON COLUMN studio_engine.queue.system IS 'Table of the job';
 COMMENT ON COLUMN studio_engine.queue.state IS 'waiting, delayed or leased';
 COMMENT ON COLUMN studio_engine.queue.rank IS 'The complement of the priority (-1 - priority), so that what comes first is smallest';
@@ -78,7 +85,10 @@ COMMENT ON COLUMN studio_engine.queue.shown_at IS 'When a heartbeat last wrote p
 COMMENT ON COLUMN studio_engine.queue.worker IS 'Who has the lease';
 COMMENT ON COLUMN studio_engine.queue.cancel_reason IS 'Why the job is to be cancelled';
 
-COMMENT ON TABLE studio_engine.attempts IS 'What came of every lease; get_job_attempts() reads it. Goes with its job.';
+COMMENT ON TABLE studio_engine.attempts IS
+'Outcomes of all leases that have ended.
+
+get_job_attempts() returns them. They are deleted with their job.';
 COMMENT ON COLUMN studio_engine.attempts.system IS 'Table of the job';
 COMMENT ON COLUMN studio_engine.attempts.job_id IS 'The job';
 COMMENT ON COLUMN studio_engine.attempts.attempt IS 'Number of the attempt, from 1; a snoozed or released attempt gives its number back';

@@ -29,7 +29,11 @@ CREATE INDEX idx_studio_jobs_user_active ON @extschema@.studio_jobs (user_id) WH
 
 ALTER TABLE @extschema@.studio_jobs ENABLE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE @extschema@.studio_jobs IS 'Recordings on their way to text in the voice of the brand';
+COMMENT ON TABLE @extschema@.studio_jobs IS
+'Studio jobs: recordings that become text in the voice of the brand.
+
+create_studio_job() creates them. A user reads his own, and may insert and move them within
+workflow_transitions().';
 COMMENT ON COLUMN @extschema@.studio_jobs.job_id IS 'Identifier';
 COMMENT ON COLUMN @extschema@.studio_jobs.created_at IS 'When the job was accepted';
 COMMENT ON COLUMN @extschema@.studio_jobs.status IS 'NEW, TRANSCRIBING, ENRICHING, REFINING, COMPLETE or FAILED; changed only along workflow_transitions()';

@@ -75,7 +75,10 @@ ALTER TABLE pipeline.job_events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pipeline.artifacts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pipeline.prompts ENABLE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE pipeline.jobs IS 'Runs of the pipeline';
+COMMENT ON TABLE pipeline.jobs IS
+'Runs of the pipeline.
+
+pipeline.create_job() creates them. A user reads his own.';
 COMMENT ON COLUMN pipeline.jobs.run_id IS 'Identifier, chosen by the caller of create_job() or made up; one name space for all users';
 COMMENT ON COLUMN pipeline.jobs.project_spec IS 'What is to be made';
 COMMENT ON COLUMN pipeline.jobs.owner_id IS 'Whose run it is; NULL: of the services only. The run goes with its user';
@@ -87,7 +90,11 @@ COMMENT ON COLUMN pipeline.jobs.created_at IS 'When the run was made';
 COMMENT ON COLUMN pipeline.jobs.updated_at IS 'When the run was last changed, not counting its events; kept by a trigger';
 COMMENT ON COLUMN pipeline.jobs.last_event_seq IS 'Number of the last event; kept by triggers, nobody else can write it';
 
-COMMENT ON TABLE pipeline.job_events IS 'What bots report about a run, and its changes of status';
+COMMENT ON TABLE pipeline.job_events IS
+'Events of a run: reports of bots, and changes of status.
+
+pipeline.record_event() writes the reports, pipeline.events_since() returns them. A user reads those of his
+runs.';
 COMMENT ON COLUMN pipeline.job_events.id IS 'Identifier';
 COMMENT ON COLUMN pipeline.job_events.run_id IS 'The run; an event stays with it';
 COMMENT ON COLUMN pipeline.job_events.bot_name IS 'Who reports; studio_engine reports changes of status';
@@ -97,7 +104,10 @@ COMMENT ON COLUMN pipeline.job_events.owner_id IS 'Owner of the run; kept by tri
 COMMENT ON COLUMN pipeline.job_events.created_at IS 'When the transaction that reported began';
 COMMENT ON COLUMN pipeline.job_events.seq IS 'Number of the event in its run: 1, 2, 3 and so on, in the order in which events become visible; kept by a trigger';
 
-COMMENT ON TABLE pipeline.artifacts IS 'Files that a run produced';
+COMMENT ON TABLE pipeline.artifacts IS
+'Files that runs produced.
+
+pipeline.register_artifact() writes them. A user reads those of his runs.';
 COMMENT ON COLUMN pipeline.artifacts.id IS 'Identifier';
 COMMENT ON COLUMN pipeline.artifacts.run_id IS 'The run; an artifact stays with it';
 COMMENT ON COLUMN pipeline.artifacts.kind IS 'Kind of file, such as zip';
@@ -109,7 +119,10 @@ COMMENT ON COLUMN pipeline.artifacts.content_type IS 'Media type';
 COMMENT ON COLUMN pipeline.artifacts.checksum IS 'Checksum of the file; unique within run and kind';
 COMMENT ON COLUMN pipeline.artifacts.created_at IS 'When the file was registered';
 
-COMMENT ON TABLE pipeline.prompts IS 'Prompts and copy that the bots use; every signed-in user may read them';
+COMMENT ON TABLE pipeline.prompts IS
+'Prompts and copy that the bots use.
+
+pipeline.upsert_prompt() writes them. Every signed-in user may read them.';
 COMMENT ON COLUMN pipeline.prompts.id IS 'Identifier';
 COMMENT ON COLUMN pipeline.prompts.category IS 'Category';
 COMMENT ON COLUMN pipeline.prompts.context IS 'Where the prompt is used';

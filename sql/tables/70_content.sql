@@ -25,12 +25,18 @@ IF to_regclass('@extschema@.companies') IS NULL AND to_regclass('@extschema@.emp
   ALTER TABLE @extschema@.companies ENABLE ROW LEVEL SECURITY;
   ALTER TABLE @extschema@.employees ENABLE ROW LEVEL SECURITY;
 
-  COMMENT ON TABLE @extschema@.companies IS 'Companies whose people learn; a user sees those in which he is an employee';
+  COMMENT ON TABLE @extschema@.companies IS
+'Companies whose people learn.
+
+A user reads those of which he is an employee.';
   COMMENT ON COLUMN @extschema@.companies.id IS 'Identifier';
   COMMENT ON COLUMN @extschema@.companies.name IS 'Name';
   COMMENT ON COLUMN @extschema@.companies.created_at IS 'When the row was made';
 
-  COMMENT ON TABLE @extschema@.employees IS 'People of a company; the row that has a user''s id lets him see what belongs to the company';
+  COMMENT ON TABLE @extschema@.employees IS
+'People of a company.
+
+The row that has the id of a user lets him read what belongs to the company.';
   COMMENT ON COLUMN @extschema@.employees.id IS 'Identifier';
   COMMENT ON COLUMN @extschema@.employees.company_id IS 'The company';
   COMMENT ON COLUMN @extschema@.employees.user_id IS 'The user, auth.users.id; NULL for somebody who does not sign in';
@@ -258,7 +264,10 @@ INSERT INTO studio_engine.settings (name, value, description) VALUES
   ('quality_pass_score', '7', 'Overall score, 0 to 10, from which an assessment without critical issues passes by itself'),
   ('search_configuration', 'english', 'Text search configuration of search_module_content(); after a change call refresh_content_search()');
 
-COMMENT ON TABLE @extschema@.cm_module_content IS 'Modules of courses, section by section';
+COMMENT ON TABLE @extschema@.cm_module_content IS
+'Modules of courses, section by section.
+
+create_module_content() creates them. A user reads those of his companies.';
 COMMENT ON COLUMN @extschema@.cm_module_content.content_id IS 'Identifier';
 COMMENT ON COLUMN @extschema@.cm_module_content.company_id IS 'Company that the module belongs to; NULL: seen by services only';
 COMMENT ON COLUMN @extschema@.cm_module_content.module_name IS 'Name of the module';
@@ -280,7 +289,10 @@ COMMENT ON COLUMN @extschema@.cm_module_content.created_at IS 'When it was made'
 COMMENT ON COLUMN @extschema@.cm_module_content.updated_at IS 'When it was last changed; kept by a trigger';
 COMMENT ON COLUMN @extschema@.cm_module_content.archived_at IS 'When it was archived, which hides it from search; NULL brings it back';
 
-COMMENT ON TABLE @extschema@.cm_course_plans IS 'Courses as planned for an employee';
+COMMENT ON TABLE @extschema@.cm_course_plans IS
+'Course plans of employees.
+
+create_course_plan() creates them. A user reads those of his companies.';
 COMMENT ON COLUMN @extschema@.cm_course_plans.plan_id IS 'Identifier';
 COMMENT ON COLUMN @extschema@.cm_course_plans.employee_id IS 'The employee that the course is for';
 COMMENT ON COLUMN @extschema@.cm_course_plans.employee_name IS 'Name of the employee';
@@ -298,7 +310,10 @@ COMMENT ON COLUMN @extschema@.cm_course_plans.created_at IS 'When it was made';
 COMMENT ON COLUMN @extschema@.cm_course_plans.company_id IS 'Company of the employee when the plan was made; filled in by a trigger';
 COMMENT ON COLUMN @extschema@.cm_course_plans.updated_at IS 'When it was last changed; kept by a trigger';
 
-COMMENT ON TABLE @extschema@.cm_research_results IS 'What was found out for a course plan';
+COMMENT ON TABLE @extschema@.cm_research_results IS
+'Research for course plans.
+
+store_research_results() writes it. A user reads that of his companies.';
 COMMENT ON COLUMN @extschema@.cm_research_results.research_id IS 'Identifier';
 COMMENT ON COLUMN @extschema@.cm_research_results.plan_id IS 'The course plan';
 COMMENT ON COLUMN @extschema@.cm_research_results.session_id IS 'Session of the agents, in their words';
@@ -314,7 +329,10 @@ COMMENT ON COLUMN @extschema@.cm_research_results.created_at IS 'When it was mad
 COMMENT ON COLUMN @extschema@.cm_research_results.updated_at IS 'When it was last changed; kept by a trigger';
 COMMENT ON COLUMN @extschema@.cm_research_results.company_id IS 'Company of the course plan; filled in by a trigger. NULL: seen by services only';
 
-COMMENT ON TABLE @extschema@.cm_quality_assessments IS 'Verdicts on content';
+COMMENT ON TABLE @extschema@.cm_quality_assessments IS
+'Quality assessments of modules.
+
+store_quality_assessment() writes them. A user reads those of his companies.';
 COMMENT ON COLUMN @extschema@.cm_quality_assessments.assessment_id IS 'Identifier';
 COMMENT ON COLUMN @extschema@.cm_quality_assessments.content_id IS 'The content';
 COMMENT ON COLUMN @extschema@.cm_quality_assessments.overall_score IS 'Score as a whole, 0 to 10';
@@ -332,7 +350,10 @@ COMMENT ON COLUMN @extschema@.cm_quality_assessments.critical_issues IS 'What mu
 COMMENT ON COLUMN @extschema@.cm_quality_assessments.assessed_at IS 'When it was assessed';
 COMMENT ON COLUMN @extschema@.cm_quality_assessments.company_id IS 'Company of the content; filled in by a trigger. NULL: seen by services only';
 
-COMMENT ON TABLE @extschema@.cm_enhancement_sessions IS 'Work on content that was found wanting';
+COMMENT ON TABLE @extschema@.cm_enhancement_sessions IS
+'Sessions in which modules are improved after an assessment.
+
+start_enhancement_session() creates them. A user reads those of his companies.';
 COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.session_id IS 'Identifier';
 COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.content_id IS 'The content';
 COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.quality_assessment_id IS 'The assessment that asked for it';
@@ -347,7 +368,10 @@ COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.completed_at IS 'When it w
 COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.updated_at IS 'When it was last changed; kept by a trigger';
 COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.company_id IS 'Company of the content; filled in by a trigger. NULL: seen by services only';
 
-COMMENT ON TABLE studio_engine.content_search IS 'Words of content that is not archived, for search_module_content(); kept by a trigger';
+COMMENT ON TABLE studio_engine.content_search IS
+'Search words of modules that are not archived.
+
+A trigger maintains them for search_module_content().';
 COMMENT ON COLUMN studio_engine.content_search.content_id IS 'The content';
 COMMENT ON COLUMN studio_engine.content_search.section IS 'Column of the content that the words are from';
 COMMENT ON COLUMN studio_engine.content_search.part IS 'Part of a long section, from 0; parts overlap';

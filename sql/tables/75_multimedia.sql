@@ -255,7 +255,10 @@ ALTER TABLE @extschema@.mm_script_generations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE @extschema@.mm_video_analytics ENABLE ROW LEVEL SECURITY;
 ALTER TABLE @extschema@.mm_rendering_queue ENABLE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE @extschema@.mm_multimedia_sessions IS 'Runs that make multimedia from a module';
+COMMENT ON TABLE @extschema@.mm_multimedia_sessions IS
+'Sessions that produce multimedia from a module.
+
+create_multimedia_session() creates them. A user reads those of his companies.';
 COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.session_id IS 'Identifier';
 COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.content_id IS 'The module';
 COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.company_id IS 'Company of the module; filled in by a trigger. NULL: seen by services only';
@@ -277,7 +280,10 @@ COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.completed_at IS 'When it wa
 COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.error_message IS 'Why it failed';
 COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.updated_at IS 'When it was last changed; kept by a trigger';
 
-COMMENT ON TABLE @extschema@.mm_multimedia_assets IS 'Files of all kinds: videos, audio, slides and so on';
+COMMENT ON TABLE @extschema@.mm_multimedia_assets IS
+'Files of multimedia sessions: videos, audio, slides and so on.
+
+register_multimedia_asset() writes them. A user reads those of his companies.';
 COMMENT ON COLUMN @extschema@.mm_multimedia_assets.asset_id IS 'Identifier';
 COMMENT ON COLUMN @extschema@.mm_multimedia_assets.session_id IS 'The session that made it';
 COMMENT ON COLUMN @extschema@.mm_multimedia_assets.content_id IS 'The module; that of the session, filled in by a trigger';
@@ -297,7 +303,10 @@ COMMENT ON COLUMN @extschema@.mm_multimedia_assets.public_url IS 'Where it can b
 COMMENT ON COLUMN @extschema@.mm_multimedia_assets.created_at IS 'When it was registered';
 COMMENT ON COLUMN @extschema@.mm_multimedia_assets.updated_at IS 'When it was last changed; kept by a trigger';
 
-COMMENT ON TABLE @extschema@.mm_audio_narrations IS 'Narrations: script, voice and the audio that came of it';
+COMMENT ON TABLE @extschema@.mm_audio_narrations IS
+'Narrations: script, voice and the audio that was made of them.
+
+create_audio_narration() creates them. A user reads those of his companies.';
 COMMENT ON COLUMN @extschema@.mm_audio_narrations.narration_id IS 'Identifier';
 COMMENT ON COLUMN @extschema@.mm_audio_narrations.session_id IS 'The session';
 COMMENT ON COLUMN @extschema@.mm_audio_narrations.content_id IS 'The module; that of the session, filled in by a trigger';
@@ -316,7 +325,10 @@ COMMENT ON COLUMN @extschema@.mm_audio_narrations.company_id IS 'The company; th
 COMMENT ON COLUMN @extschema@.mm_audio_narrations.created_at IS 'When it was made';
 COMMENT ON COLUMN @extschema@.mm_audio_narrations.updated_at IS 'When it was last changed; kept by a trigger';
 
-COMMENT ON TABLE @extschema@.mm_slide_presentations IS 'Slide decks and what they were exported to';
+COMMENT ON TABLE @extschema@.mm_slide_presentations IS
+'Slide decks and their exports.
+
+create_slide_presentation() creates them. A user reads those of his companies.';
 COMMENT ON COLUMN @extschema@.mm_slide_presentations.presentation_id IS 'Identifier';
 COMMENT ON COLUMN @extschema@.mm_slide_presentations.session_id IS 'The session';
 COMMENT ON COLUMN @extschema@.mm_slide_presentations.content_id IS 'The module; that of the session, filled in by a trigger';
@@ -337,7 +349,10 @@ COMMENT ON COLUMN @extschema@.mm_slide_presentations.company_id IS 'The company;
 COMMENT ON COLUMN @extschema@.mm_slide_presentations.created_at IS 'When it was made';
 COMMENT ON COLUMN @extschema@.mm_slide_presentations.updated_at IS 'When it was last changed; kept by a trigger';
 
-COMMENT ON TABLE @extschema@.mm_script_generations IS 'Scripts that were written for narrations and videos';
+COMMENT ON TABLE @extschema@.mm_script_generations IS
+'Scripts written for narrations and videos.
+
+create_script_generation() creates them. A user reads those of his companies.';
 COMMENT ON COLUMN @extschema@.mm_script_generations.script_id IS 'Identifier';
 COMMENT ON COLUMN @extschema@.mm_script_generations.session_id IS 'The session';
 COMMENT ON COLUMN @extschema@.mm_script_generations.content_id IS 'The module; that of the session, filled in by a trigger';
@@ -353,7 +368,10 @@ COMMENT ON COLUMN @extschema@.mm_script_generations.created_at IS 'When it was m
 COMMENT ON COLUMN @extschema@.mm_script_generations.updated_at IS 'When it was last changed; kept by a trigger';
 COMMENT ON COLUMN @extschema@.mm_script_generations.completed_at IS 'When it was completed; kept by a trigger';
 
-COMMENT ON TABLE @extschema@.mm_video_analytics IS 'Views of an asset, a row for each day';
+COMMENT ON TABLE @extschema@.mm_video_analytics IS
+'Views of assets, one row for each asset and day, in UTC.
+
+record_video_view() counts them. A user reads those of his companies.';
 COMMENT ON COLUMN @extschema@.mm_video_analytics.analytics_id IS 'Identifier';
 COMMENT ON COLUMN @extschema@.mm_video_analytics.asset_id IS 'The asset';
 COMMENT ON COLUMN @extschema@.mm_video_analytics.content_id IS 'The module; that of the asset, filled in by a trigger';
@@ -364,7 +382,10 @@ COMMENT ON COLUMN @extschema@.mm_video_analytics.completed_count IS 'Views to th
 COMMENT ON COLUMN @extschema@.mm_video_analytics.watch_seconds IS 'Seconds watched, all views together';
 COMMENT ON COLUMN @extschema@.mm_video_analytics.last_viewed_at IS 'When the last of them was recorded';
 
-COMMENT ON TABLE @extschema@.mm_rendering_queue IS 'Videos to be rendered';
+COMMENT ON TABLE @extschema@.mm_rendering_queue IS
+'Videos to be rendered.
+
+enqueue_rendering() creates them. A user reads those of his companies.';
 COMMENT ON COLUMN @extschema@.mm_rendering_queue.render_id IS 'Identifier';
 COMMENT ON COLUMN @extschema@.mm_rendering_queue.session_id IS 'The session';
 COMMENT ON COLUMN @extschema@.mm_rendering_queue.content_id IS 'The module; that of the session, filled in by a trigger';

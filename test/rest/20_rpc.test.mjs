@@ -35,10 +35,8 @@ test('each function of the API has a case, and each case its function', () => {
 
 test('COMMENT ON says who may call as the cases do', () => {
   const said = ({ comment }) => {
-    if (/The owner of the data/.test(comment)) {
-      return 'nobody'
-    }
-    return /\b[Ss]ervices only\b/.test(comment) ? 'service' : /\b[Aa]nybody\b/.test(comment) ? 'anybody' : 'user'
+    const [, callers] = /^Callers: (services only|anybody|the owner of the data\b)?/m.exec(comment) ?? []
+    return { 'services only': 'service', anybody: 'anybody', 'the owner of the data': 'nobody' }[callers] ?? 'user'
   }
   none(functions.filter((fn) => said(fn) !== fn.who).map((fn) => fn.name))
 })
