@@ -245,7 +245,7 @@ verify_credit_ledger(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	caller_enter_service(&caller);
-	argument_add(&args, PG_GETARG_DATUM(0), PG_ARGISNULL(0));
+	argument_uuid(&args, optional_uuid(fcinfo, 0));
 	for (int i = 0; i < (int) lengthof(problems); i++)
 		statement_read_each(&problems[i], &args, put_problem, fcinfo->resultinfo);
 	caller_leave(&caller);

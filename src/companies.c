@@ -262,16 +262,16 @@ argument_caller(Arguments *args, Caller *caller)
  * A company that the caller may see; NULL passes, and stands for all of them.
  */
 void
-check_company(FunctionCallInfo fcinfo, int argno, Caller *caller)
+check_company(Caller *caller, const pg_uuid_t *company_id)
 {
 	Arguments	args = NO_ARGUMENTS;
 
-	if (PG_ARGISNULL(argno))
+	if (company_id == NULL)
 		return;
-	argument_pass(&args, fcinfo, argno);
+	argument_uuid(&args, company_id);
 	argument_caller(&args, caller);
 	if (statement_read(&select_company, &args) == 0)
-		refuse_unknown(caller, "company", PG_GETARG_UUID_P(argno));
+		refuse_unknown(caller, "company", company_id);
 }
 
 /* ------------------------------------------------------------------------

@@ -29,6 +29,6 @@
 	"(SELECT 1 FROM @extschema@.mm_multimedia_sessions k WHERE k.session_id = " column " FOR KEY SHARE)"
 
 extern void argument_caller(Arguments *args, Caller *caller);
-extern void check_company(FunctionCallInfo fcinfo, int argno, Caller *caller);
+extern void check_company(Caller *caller, const pg_uuid_t *company_id);
 
 #endif							/* STUDIO_COMPANIES_H */

@@ -107,26 +107,6 @@ queue_for_token(const char *token)
 				 errhint("Repeat the transaction.")));
 }
 
-/* The options of a draft: a JSON object of bounded size; NULL is an empty one. */
-static Datum
-check_options(FunctionCallInfo fcinfo, int argno)
-{
-	Jsonb	   *options;
-
-	if (PG_ARGISNULL(argno))
-		return DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
-	options = check_jsonb(fcinfo, argno, "p_options", MAX_OPTIONS_SIZE);
-	if (!JB_ROOT_IS_OBJECT(options))
-		refuse_value("p_options", "a JSON object");
-	return JsonbPGetDatum(options);
-}
-
-static char *
-check_token(FunctionCallInfo fcinfo, int argno)
-{
-	return check_text(fcinfo, argno, "p_session_token", MIN_TOKEN_LENGTH, MAX_TOKEN_LENGTH);
-}
-
 /*
  * save_draft_prompt(p_session_token text, p_prompt_text text,
  * p_template_id text, p_options jsonb) returns uuid
@@ -140,11 +120,11 @@ save_draft_prompt(PG_FUNCTION_ARGS)
 	Caller		caller;
 
 	caller_enter_anybody(&caller);
-	token = check_token(fcinfo, 0);
+	token = check_text(fcinfo, 0, "p_session_token", MIN_TOKEN_LENGTH, MAX_TOKEN_LENGTH);
 	argument_text(&args, token);
 	argument_text(&args, check_text(fcinfo, 1, "p_prompt_text", 1, MAX_PROMPT_LENGTH));
 	argument_text(&args, check_text(fcinfo, 2, "p_template_id", 0, MAX_TEMPLATE_LENGTH));
-	argument_add(&args, check_options(fcinfo, 3), false);
+	argument_add(&args, JsonbPGetDatum(check_object_or_empty(fcinfo, 3, "p_options", MAX_OPTIONS_SIZE)), false);
 	argument_int32(&args, setting_int32("draft_lifetime_days", 7));
 
 	queue_for_token(token);
@@ -167,7 +147,7 @@ get_draft_prompt(PG_FUNCTION_ARGS)
 	Datum		draft = (Datum) 0;
 
 	caller_enter_anybody(&caller);
-	argument_text(&args, check_token(fcinfo, 0));
+	argument_text(&args, check_text(fcinfo, 0, "p_session_token", MIN_TOKEN_LENGTH, MAX_TOKEN_LENGTH));
 	if (statement_read(&select_draft, &args) > 0)
 		draft = result_jsonb(1);
 	caller_leave(&caller);

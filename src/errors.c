@@ -36,6 +36,15 @@ refuse_missing(const char *what, const pg_uuid_t *id)
 }
 
 void
+refuse_null(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+			 errmsg("argument must not be null"),
+			 errdetail("%s is null.", name)));
+}
+
+void
 refuse_value(const char *name, const char *expected)
 {
 	ereport(ERROR,

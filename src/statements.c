@@ -79,6 +79,17 @@ argument_pass(Arguments *args, FunctionCallInfo fcinfo, int argno)
 	argument_add(args, PG_GETARG_DATUM(argno), PG_ARGISNULL(argno));
 }
 
+/* All of them, in their order. */
+Arguments
+arguments_of_call(FunctionCallInfo fcinfo)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	for (int i = 0; i < PG_NARGS(); i++)
+		argument_pass(&args, fcinfo, i);
+	return args;
+}
+
 /* The text with our schema in the place of @extschema@. */
 static char *
 qualified_text(const char *text)
