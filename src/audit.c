@@ -33,6 +33,7 @@ PG_FUNCTION_INFO_V1(chain_entry);
 #define WEEK (7 * USECS_PER_DAY)
 
 static Statement select_summary = {
+	.by_index = true,
 	.text = "SELECT pg_catalog.jsonb_build_object("
 	"  'balance', COALESCE((SELECT a.balance FROM @extschema@.credit_accounts a WHERE a.user_id = $1), 0),"
 	"  'reserved', COALESCE((SELECT a.reserved FROM @extschema@.credit_accounts a WHERE a.user_id = $1), 0),"
@@ -61,6 +62,7 @@ static Statement select_summary = {
 
 /* What is not in the chain yet, from its end to an entry. */
 static Statement select_unchained = {
+	.by_index = true,
 	.text = "SELECT l.id FROM @extschema@.credit_ledger l"
 	" WHERE l.user_id = $1 AND l.entry_no <= $2"
 	"   AND l.entry_no > COALESCE((SELECT pg_catalog.max(h.entry_no) FROM studio_engine.ledger_hashes h"
@@ -69,6 +71,7 @@ static Statement select_unchained = {
 	.nargs = 2,.argtypes = {UUIDOID, INT8OID}
 };
 static Statement insert_hash = {
+	.by_index = true,
 	.text = "INSERT INTO studio_engine.ledger_hashes (entry_id, user_id, entry_no, hash)"
 	" SELECT l.id, l.user_id, l.entry_no, " ENTRY_HASH
 	"   FROM @extschema@.credit_ledger l"

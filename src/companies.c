@@ -121,11 +121,13 @@ static Statement lock_asset = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement lock_plan = {
+	.by_index = true,
 	.text = "SELECT 1 FROM @extschema@.cm_course_plans p WHERE p.plan_id = $1 FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
 #define HAND_OVER(table, key, condition) { \
+	.by_index = true, \
 	.text = "UPDATE @extschema@." table " SET content_id = $2, company_id = $3" \
 	" WHERE " key " = $1 AND (content_id, company_id) IS DISTINCT FROM ($2, $3)" condition, \
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID} \
@@ -154,6 +156,7 @@ static Statement of_asset[] = {
 };
 static Statement of_plan[] = {
 	{
+		.by_index = true,
 		.text = "UPDATE @extschema@.cm_research_results SET company_id = $3"
 		" WHERE plan_id = $1 AND company_id IS DISTINCT FROM $3",
 		.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID}
@@ -165,6 +168,7 @@ static Statement of_plan[] = {
 
 /* children that still belong to something else */
 static Statement strays_of_content = {
+	.by_index = true,
 	.text = STRAYS("mm_multimedia_sessions", "content_id")
 	" UNION ALL " STRAYS("mm_multimedia_assets", "content_id")
 	" UNION ALL " STRAYS("mm_audio_narrations", "content_id")
@@ -176,6 +180,7 @@ static Statement strays_of_content = {
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID}
 };
 static Statement strays_of_session = {
+	.by_index = true,
 	.text = STRAYS("mm_multimedia_assets", "session_id")
 	" UNION ALL " STRAYS("mm_audio_narrations", "session_id")
 	" UNION ALL " STRAYS("mm_slide_presentations", "session_id")
@@ -184,10 +189,12 @@ static Statement strays_of_session = {
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID}
 };
 static Statement strays_of_asset = {
+	.by_index = true,
 	.text = STRAYS("mm_video_analytics", "asset_id"),
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID}
 };
 static Statement strays_of_plan = {
+	.by_index = true,
 	.text = "SELECT 1 FROM @extschema@.cm_research_results WHERE plan_id = $1 AND company_id IS DISTINCT FROM $3",
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID}
 };
@@ -256,6 +263,19 @@ argument_caller(Arguments *args, Caller *caller)
 		caller_become(caller, engine_owner());
 	}
 	argument_add(args, companies, companies == (Datum) 0);
+}
+
+/*
+ * Keep content, after the company that it belongs to, as whoever makes
+ * something from it does; false where there is none.
+ */
+bool
+companies_keep_content(const pg_uuid_t *content_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, content_id);
+	return statement_run(&keep_content, &args) > 0;
 }
 
 /*

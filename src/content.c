@@ -116,12 +116,6 @@ static Statement lock_content = {
 	"  FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR NO KEY UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
-static Statement keep_content = {
-	.by_index = true,
-	.text = "SELECT " KEEP_COMPANY("c.company_id")
-	"  FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR KEY SHARE",
-	.nargs = 1,.argtypes = {UUIDOID}
-};
 static Statement move_content = {
 	.by_index = true,
 	.text = "UPDATE @extschema@.cm_module_content SET status = $2 WHERE content_id = $1",
@@ -745,7 +739,6 @@ all_sections(void)
 Datum
 start_enhancement_session(PG_FUNCTION_ARGS)
 {
-	Arguments	content = NO_ARGUMENTS;
 	Arguments	args = arguments_of_call(fcinfo);
 	Caller		caller;
 	pg_uuid_t	content_id;
@@ -757,8 +750,7 @@ start_enhancement_session(PG_FUNCTION_ARGS)
 	check_sections(optional_array(fcinfo, 3), "p_sections_to_enhance");
 	check_sections(optional_array(fcinfo, 4), "p_sections_preserved");
 
-	argument_uuid(&content, &content_id);
-	if (statement_run(&keep_content, &content) == 0)
+	if (!companies_keep_content(&content_id))
 		refuse_unknown(&caller, "content", &content_id);
 	check_assessment_of(&caller, optional_uuid(fcinfo, 1), &content_id);
 	argument_add(&args, all_sections(), false);

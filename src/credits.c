@@ -36,16 +36,19 @@ static Statement select_balance = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_by_key = {
+	.by_index = true,
 	.text = "SELECT l.id, l.user_id, l.type, l.amount, l.expires_at, l.job_id, l.reverses FROM @extschema@.credit_ledger l"
 	" WHERE l.user_id = $1 AND l.idempotency_key = $2",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
 static Statement select_welcome = {
+	.by_index = true,
 	.text = "SELECT 1 FROM @extschema@.credit_ledger l"
 	" WHERE l.user_id = $1 AND (l.idempotency_key = $2 OR (l.type = 'grant' AND l.note = $3)) LIMIT 1",
 	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, TEXTOID}
 };
 static Statement select_by_payment = {
+	.by_index = true,
 	.text = "SELECT l.id, l.user_id, l.type, l.amount, l.expires_at, l.job_id, l.reverses FROM @extschema@.credit_ledger l"
 	" WHERE l.stripe_payment_id = $1 AND l.type IN ('purchase', 'subscription') AND l.reverses IS NULL",
 	.nargs = 1,.argtypes = {TEXTOID}

@@ -41,6 +41,7 @@ PG_FUNCTION_INFO_V1(cleanup_expired_drafts);
 #define MAX_CLEANUP 100000
 
 static Statement update_draft = {
+	.by_index = true,
 	.text = "UPDATE @extschema@.draft_prompts d"
 	"   SET prompt_text = $2, template_id = $3, options = $4, updated_at = pg_catalog.now(),"
 	"       expires_at = pg_catalog.now() + pg_catalog.make_interval(days => $5)"
@@ -56,6 +57,7 @@ static Statement insert_draft = {
 	.nargs = 5,.argtypes = {TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT4OID}
 };
 static Statement select_draft = {
+	.by_index = true,
 	.text = "SELECT pg_catalog.jsonb_build_object('id', d.id, 'prompt_text', d.prompt_text,"
 	"         'template_id', d.template_id, 'options', d.options,"
 	"         'created_at', d.created_at, 'updated_at', d.updated_at, 'expires_at', d.expires_at)"
@@ -65,6 +67,7 @@ static Statement select_draft = {
 	.nargs = 1,.argtypes = {TEXTOID}
 };
 static Statement claim_drafts = {
+	.by_index = true,
 	.text = "WITH locked AS ("
 	"  SELECT d.id FROM @extschema@.draft_prompts d"
 	"   WHERE d.session_token = $1 AND d.user_id IS NULL AND d.expires_at > pg_catalog.now()"

@@ -139,7 +139,7 @@ const Workflow job_flow = {
 	job_transitions, lengthof(job_transitions), stamp_job
 };
 
-const Workflow step_flow = {
+static const Workflow step_flow = {
 	"job_steps", "state", "job_id", "retry_job", "job_steps_status_transition",
 	step_state_names, STEP_STATES,
 	step_transitions, lengthof(step_transitions), stamp_step

@@ -98,6 +98,7 @@ static Statement insert_event = {
 	.nargs = 4,.argtypes = {TEXTOID, TEXTOID, TEXTOID, JSONBOID}
 };
 static Statement select_events = {
+	.by_index = true,
 	.text = "SELECT e.id, e.run_id, e.bot_name, e.event_type, e.payload, e.owner_id, e.created_at, e.seq"
 	"  FROM pipeline.job_events e WHERE e.run_id = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3",
 	.nargs = 3,.argtypes = {TEXTOID, INT8OID, INT4OID}

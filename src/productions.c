@@ -60,6 +60,7 @@ static Statement update_narration = {
 
 /* files that are named and are not audio files of the session */
 static Statement select_strange_audio = {
+	.by_index = true,
 	.text = "SELECT 1 FROM @extschema@.mm_audio_narrations n, pg_catalog.unnest($3 || $2) i (asset_id)"
 	" WHERE n.narration_id = $1"
 	"   AND CASE WHEN i.asset_id IS NULL THEN EXISTS (SELECT 1 FROM pg_catalog.unnest($3) e (id) WHERE e.id IS NULL)"

@@ -31,11 +31,13 @@ PG_FUNCTION_INFO_V1(reverse_purchase);
 PG_FUNCTION_INFO_V1(reinstate_purchase);
 
 static Statement select_refundable = {
+	.by_index = true,
 	.text = "SELECT COALESCE(-pg_catalog.sum(l.amount), 0)::pg_catalog.int8 FROM @extschema@.credit_ledger l"
 	" WHERE l.job_id = $1 AND l.user_id = $2 AND l.type IN ('usage', 'refund')",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement select_reversed = {
+	.by_index = true,
 	.text = "SELECT COALESCE(-pg_catalog.sum(l.amount), 0)::pg_catalog.int4 FROM @extschema@.credit_ledger l"
 	" WHERE l.reverses = $1 AND l.type <> 'expire'",
 	.nargs = 1,.argtypes = {UUIDOID}

@@ -99,10 +99,12 @@ static Statement insert_transition = {
 	.nargs = 4,.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 };
 static Statement own_events = {
+	.by_index = true,
 	.text = "UPDATE pipeline.job_events SET owner_id = $2 WHERE run_id = $1",
 	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
 };
 static Statement own_artifacts = {
+	.by_index = true,
 	.text = "UPDATE pipeline.artifacts SET owner_id = $2 WHERE run_id = $1",
 	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
 };
