@@ -12,7 +12,9 @@
 #include "utils/numeric.h"
 #include "utils/uuid.h"
 
-#include "compat.h"
+/* the limit of what one call cleans up, and the age of what it does */
+#define MAX_CLEANUP 100000
+#define MAX_AGE_YEARS 1000
 
 /* arguments that may be NULL */
 extern const pg_uuid_t *optional_uuid(FunctionCallInfo fcinfo, int argno);

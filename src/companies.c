@@ -214,23 +214,53 @@ typedef struct Parent
 } Parent;
 
 static const Parent content_parent = {
-	"content", "content_id", true, &keep_content, &select_content,
-	&lock_content, of_content, lengthof(of_content), &strays_of_content
+	.name = "content",
+	.key = "content_id",
+	.has_content = true,
+	.keep = &keep_content,
+	.select = &select_content,
+	.lock = &lock_content,
+	.children = of_content,
+	.nchildren = lengthof(of_content),
+	.strays = &strays_of_content
 };
 static const Parent session_parent = {
-	"session", "session_id", true, &keep_session, &select_session,
-	&lock_session, of_session, lengthof(of_session), &strays_of_session
+	.name = "session",
+	.key = "session_id",
+	.has_content = true,
+	.keep = &keep_session,
+	.select = &select_session,
+	.lock = &lock_session,
+	.children = of_session,
+	.nchildren = lengthof(of_session),
+	.strays = &strays_of_session
 };
 static const Parent asset_parent = {
-	"asset", "asset_id", true, &keep_asset, &select_asset,
-	&lock_asset, of_asset, lengthof(of_asset), &strays_of_asset
+	.name = "asset",
+	.key = "asset_id",
+	.has_content = true,
+	.keep = &keep_asset,
+	.select = &select_asset,
+	.lock = &lock_asset,
+	.children = of_asset,
+	.nchildren = lengthof(of_asset),
+	.strays = &strays_of_asset
 };
 static const Parent employee_parent = {
-	"employee", "employee_id", false, &keep_employee, &select_employee, NULL, NULL, 0, NULL
+	.name = "employee",
+	.key = "employee_id",
+	.keep = &keep_employee,
+	.select = &select_employee
 };
 static const Parent plan_parent = {
-	"plan", "plan_id", false, &keep_plan, &select_plan,
-	&lock_plan, of_plan, lengthof(of_plan), &strays_of_plan
+	.name = "plan",
+	.key = "plan_id",
+	.keep = &keep_plan,
+	.select = &select_plan,
+	.lock = &lock_plan,
+	.children = of_plan,
+	.nchildren = lengthof(of_plan),
+	.strays = &strays_of_plan
 };
 
 static const Parent *const parents[] = {

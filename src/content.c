@@ -56,9 +56,7 @@ PG_FUNCTION_INFO_V1(get_content_statistics);
 
 #define MAX_NAME_LENGTH 1000
 #define MAX_SESSION_LENGTH 500
-#define MAX_ARCHIVED 100000
 #define MAX_ANSWER_SIZE (16 * 1024 * 1024)
-#define MAX_AGE_YEARS 1000
 #define MAX_SCORE 10
 
 static const char *const priority_levels[] = {"critical", "high", "medium", "low"};
@@ -872,7 +870,7 @@ archive_module_content(PG_FUNCTION_ARGS)
 		age->month > MAX_AGE_YEARS * 12 || age->day > MAX_AGE_YEARS * 366 || age->time > MAX_AGE_YEARS * 366 * USECS_PER_DAY)
 		refuse_value("p_older_than", "between 0 and 1000 years");
 	argument_pass(&args, fcinfo, 0);
-	argument_int32(&args, check_int32(fcinfo, 1, "p_limit", 1, MAX_ARCHIVED));
+	argument_int32(&args, check_int32(fcinfo, 1, "p_limit", 1, MAX_CLEANUP));
 	archived = statement_run(&archive_content, &args);
 	caller_leave(&caller);
 

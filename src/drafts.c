@@ -35,10 +35,9 @@ PG_FUNCTION_INFO_V1(cleanup_expired_drafts);
 #define MAX_TOKEN_LENGTH 255
 /* bytes, of rows that were not made by save_draft_prompt() */
 #define MAX_OLD_TOKEN_SIZE 8192
-#define MAX_PROMPT_LENGTH 20000
+#define MAX_DRAFT_LENGTH 20000
 #define MAX_TEMPLATE_LENGTH 255
 #define MAX_OPTIONS_SIZE (16 * 1024)
-#define MAX_CLEANUP 100000
 
 static Statement update_draft = {
 	.by_index = true,
@@ -125,7 +124,7 @@ save_draft_prompt(PG_FUNCTION_ARGS)
 	caller_enter_anybody(&caller);
 	token = check_text(fcinfo, 0, "p_session_token", MIN_TOKEN_LENGTH, MAX_TOKEN_LENGTH);
 	argument_text(&args, token);
-	argument_text(&args, check_text(fcinfo, 1, "p_prompt_text", 1, MAX_PROMPT_LENGTH));
+	argument_text(&args, check_text(fcinfo, 1, "p_prompt_text", 1, MAX_DRAFT_LENGTH));
 	argument_text(&args, check_text(fcinfo, 2, "p_template_id", 0, MAX_TEMPLATE_LENGTH));
 	argument_add(&args, JsonbPGetDatum(check_object_or_empty(fcinfo, 3, "p_options", MAX_OPTIONS_SIZE)), false);
 	argument_int32(&args, setting_int32("draft_lifetime_days", 7));

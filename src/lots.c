@@ -35,8 +35,6 @@
 
 PG_FUNCTION_INFO_V1(expire_credits);
 
-#define MAX_SWEEP 100000
-
 typedef struct Lot
 {
 	pg_uuid_t	id;				/* of its entry; the hash key, first */
@@ -559,7 +557,7 @@ expire_credits(PG_FUNCTION_ARGS)
 	int			count = 0;
 
 	caller_enter_service(&caller);
-	argument_int32(&args, check_int32(fcinfo, 0, "p_limit", 1, MAX_SWEEP));
+	argument_int32(&args, check_int32(fcinfo, 0, "p_limit", 1, MAX_CLEANUP));
 	users = statement_run_uuids(&select_due_users, &args);
 	foreach(cell, users)
 	{

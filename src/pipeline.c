@@ -49,16 +49,14 @@ PG_FUNCTION_INFO_V1(pipeline_upsert_prompt);
 PG_FUNCTION_INFO_V1(pipeline_get_prompt);
 PG_FUNCTION_INFO_V1(pipeline_delete_old_events);
 
-#define MAX_NAME_LENGTH 255
+#define MAX_LABEL_LENGTH 255
 #define MAX_KIND_LENGTH 100
 #define MAX_TEXT_LENGTH 1000000
 #define MAX_JSON_SIZE (1024 * 1024)
 #define MAX_EVENTS 1000
 #define MAX_EVENTS_SIZE (8 * 1024 * 1024)
 #define EVENT_COLUMNS 8
-#define MAX_CLEANUP 100000
-#define MAX_AGE_YEARS 1000
-#define MAX_ATTEMPTS 10
+#define MAX_INSERTS 10
 
 static Statement make_run_id = {.text = "SELECT pg_catalog.gen_random_uuid()::pg_catalog.text"};
 static Statement count_active_runs = {
@@ -257,7 +255,7 @@ is_same_run(const Caller *caller, const char *run_id, const Arguments *args)
 static bool
 make_run(const Caller *caller, const char *run_id, const Arguments *args)
 {
-	for (int i = 0; i < MAX_ATTEMPTS; i++)
+	for (int i = 0; i < MAX_INSERTS; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (statement_run(&insert_run, args) > 0)
@@ -282,7 +280,7 @@ pipeline_create_job(PG_FUNCTION_ARGS)
 	Datum		result;
 
 	caller_enter_user(&caller);
-	run_id = PG_ARGISNULL(0) ? random_run_id() : check_text(fcinfo, 0, "p_run_id", 1, MAX_NAME_LENGTH);
+	run_id = PG_ARGISNULL(0) ? random_run_id() : check_text(fcinfo, 0, "p_run_id", 1, MAX_LABEL_LENGTH);
 	project_spec = check_jsonb(fcinfo, 1, "p_project_spec", MAX_JSON_SIZE);
 
 	queue_user(&caller);
@@ -308,7 +306,7 @@ pipeline_get_job(PG_FUNCTION_ARGS)
 	Datum		result;
 
 	caller_enter_user(&caller);
-	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_NAME_LENGTH);
+	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_LABEL_LENGTH);
 	if (!read_run(&caller, run_id))
 		refuse_unknown_text(&caller, "run", run_id);
 	result = result_row();
@@ -349,7 +347,7 @@ pipeline_set_job_status(PG_FUNCTION_ARGS)
 	Datum		result;
 
 	caller_enter_service(&caller);
-	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_NAME_LENGTH);
+	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_LABEL_LENGTH);
 	to = flow_state(&run_flow, check_word(fcinfo, 1, "p_status", run_status_names, RUN_STATUSES));
 	message = PG_ARGISNULL(2) ? NULL : clip_text(text_to_cstring(PG_GETARG_TEXT_PP(2)), MAX_REPORT_BYTES);
 
@@ -371,7 +369,7 @@ pipeline_cancel_job(PG_FUNCTION_ARGS)
 	Datum		result;
 
 	caller_enter_user(&caller);
-	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_NAME_LENGTH);
+	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_LABEL_LENGTH);
 
 	move_run(run_id, run_lock_or_refuse(&caller, run_id), RUN_CANCELLED, NULL);
 	result = run_as_jsonb(run_id);
@@ -399,7 +397,7 @@ pipeline_retry_job(PG_FUNCTION_ARGS)
 	Datum		result;
 
 	caller_enter_user(&caller);
-	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_NAME_LENGTH);
+	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_LABEL_LENGTH);
 
 	queue_user(&caller);
 	status = run_lock_or_refuse(&caller, run_id);
@@ -433,10 +431,10 @@ pipeline_record_event(PG_FUNCTION_ARGS)
 	int64		seq;
 
 	caller_enter_service(&caller);
-	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_NAME_LENGTH);
+	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_LABEL_LENGTH);
 	argument_text(&args, run_id);
-	argument_text(&args, check_text(fcinfo, 1, "p_bot_name", 1, MAX_NAME_LENGTH));
-	argument_text(&args, check_text(fcinfo, 2, "p_event_type", 1, MAX_NAME_LENGTH));
+	argument_text(&args, check_text(fcinfo, 1, "p_bot_name", 1, MAX_LABEL_LENGTH));
+	argument_text(&args, check_text(fcinfo, 2, "p_event_type", 1, MAX_LABEL_LENGTH));
 	argument_add(&args, JsonbPGetDatum(check_jsonb_or_empty(fcinfo, 3, "p_payload", MAX_JSON_SIZE)), false);
 
 	(void) run_lock_or_refuse(&caller, run_id);
@@ -508,7 +506,7 @@ pipeline_events_since(PG_FUNCTION_ARGS)
 		.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo
 	};
 	caller_enter_user(&caller);
-	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_NAME_LENGTH);
+	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_LABEL_LENGTH);
 	check_not_null(fcinfo, 1, "p_after");
 	if (PG_GETARG_INT64(1) < 0)
 		refuse_value("p_after", "0 or more");
@@ -570,7 +568,7 @@ pipeline_register_artifact(PG_FUNCTION_ARGS)
 	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
 
 	caller_enter_service(&caller);
-	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_NAME_LENGTH);
+	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_LABEL_LENGTH);
 	argument_text(&args, run_id);
 	argument_text(&args, check_text(fcinfo, 1, "p_kind", 1, MAX_KIND_LENGTH));
 	argument_text(&args, check_text(fcinfo, 2, "p_url", 1, MAX_TEXT_LENGTH));
@@ -578,8 +576,8 @@ pipeline_register_artifact(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(4) && PG_GETARG_INT64(4) < 0)
 		refuse_value("p_file_size", "0 or more");
 	argument_pass(&args, fcinfo, 4);
-	argument_text(&args, check_optional_text(fcinfo, 5, "p_content_type", MAX_NAME_LENGTH));
-	argument_text(&args, check_optional_text(fcinfo, 6, "p_checksum", MAX_NAME_LENGTH));
+	argument_text(&args, check_optional_text(fcinfo, 5, "p_content_type", MAX_LABEL_LENGTH));
+	argument_text(&args, check_optional_text(fcinfo, 6, "p_checksum", MAX_LABEL_LENGTH));
 
 	/* the lock of the run lets two reports of one file find each other */
 	(void) run_lock_or_refuse(&caller, run_id);
@@ -605,10 +603,10 @@ pipeline_upsert_prompt(PG_FUNCTION_ARGS)
 	Datum		result;
 
 	caller_enter_service(&caller);
-	id = check_text(fcinfo, 0, "p_id", 1, MAX_NAME_LENGTH);
+	id = check_text(fcinfo, 0, "p_id", 1, MAX_LABEL_LENGTH);
 	argument_text(&key, id);
 	argument_text(&args, id);
-	argument_text(&args, check_text(fcinfo, 1, "p_category", 1, MAX_NAME_LENGTH));
+	argument_text(&args, check_text(fcinfo, 1, "p_category", 1, MAX_LABEL_LENGTH));
 	argument_text(&args, check_text(fcinfo, 2, "p_context", 1, MAX_TEXT_LENGTH));
 	argument_text(&args, check_text(fcinfo, 3, "p_prompt_text", 1, MAX_TEXT_LENGTH));
 
@@ -632,7 +630,7 @@ pipeline_get_prompt(PG_FUNCTION_ARGS)
 	Datum		result;
 
 	caller_enter_user(&caller);
-	id = check_text(fcinfo, 0, "p_id", 1, MAX_NAME_LENGTH);
+	id = check_text(fcinfo, 0, "p_id", 1, MAX_LABEL_LENGTH);
 	argument_text(&args, id);
 	if (statement_read(&select_prompt, &args) == 0)
 		refuse_unknown_text(&caller, "prompt", id);

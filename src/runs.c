@@ -26,6 +26,7 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#include "flows.h"
 #include "restore.h"
 #include "runs.h"
 #include "statements.h"

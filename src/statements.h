@@ -19,7 +19,6 @@
 #include "fmgr.h"
 #include "utils/uuid.h"
 
-#include "compat.h"
 #include "showing.h"
 
 #define STATEMENT_MAX_ARGS 16
