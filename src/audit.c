@@ -292,7 +292,7 @@ chain_entry(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 
 	caller_enter_trigger(&caller);
-	if (setting_int32("ledger_hash_chain", 0) > 0)
+	if (setting_int32(SETTING_LEDGER_HASH_CHAIN) > 0)
 		chain_entries(&user_id, entry_no);
 	caller_leave(&caller);
 	return PointerGetDatum(NULL);

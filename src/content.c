@@ -586,7 +586,7 @@ is_empty_list(ArrayType *list)
 static bool
 passes_by_score(Numeric score, ArrayType *critical_issues)
 {
-	Datum		least = NumericGetDatum(int64_to_numeric(setting_int32("quality_pass_score", 7)));
+	Datum		least = NumericGetDatum(int64_to_numeric(setting_int32(SETTING_QUALITY_PASS_SCORE)));
 
 	return is_empty_list(critical_issues) &&
 		DatumGetBool(DirectFunctionCall2(numeric_ge, NumericGetDatum(score), least));
@@ -712,10 +712,8 @@ check_assessment_of(const Caller *caller, const pg_uuid_t *assessment_id, const 
 		refuse_unknown(caller, "quality assessment", assessment_id);
 	assessed = result_uuid(1);
 	if (!uuid_equal(&assessed, content_id))
-		ereport(ERROR,
-				(errcode(ERRCODE_STUDIO_CONFLICT),
-				 errmsg("assessment is of other content"),
-				 errdetail("It is of content %s.", uuid_text(&assessed))));
+		refuse_conflict("assessment is of other content",
+						psprintf("It is of content %s.", uuid_text(&assessed)));
 }
 
 /* The names of all sections as an array. */

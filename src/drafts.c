@@ -127,7 +127,7 @@ save_draft_prompt(PG_FUNCTION_ARGS)
 	argument_text(&args, check_text(fcinfo, 1, "p_prompt_text", 1, MAX_DRAFT_LENGTH));
 	argument_text(&args, check_text(fcinfo, 2, "p_template_id", 0, MAX_TEMPLATE_LENGTH));
 	argument_add(&args, JsonbPGetDatum(check_object_or_empty(fcinfo, 3, "p_options", MAX_OPTIONS_SIZE)), false);
-	argument_int32(&args, setting_int32("draft_lifetime_days", 7));
+	argument_int32(&args, setting_int32(SETTING_DRAFT_LIFETIME_DAYS));
 
 	queue_for_token(token);
 	if (statement_run(&update_draft, &args) == 0)

@@ -330,7 +330,7 @@ insert_entry(Row *row, const Arguments *args, pg_uuid_t *id, int32 balance, int6
 static bool
 is_plain(const Arguments *args)
 {
-	return args->nulls[EXPIRES_ARGUMENT] == 'n' && setting_int32("ledger_hash_chain", 0) == 0;
+	return args->nulls[EXPIRES_ARGUMENT] == 'n' && setting_int32(SETTING_LEDGER_HASH_CHAIN) == 0;
 }
 
 bool

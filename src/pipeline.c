@@ -199,7 +199,7 @@ check_active_runs(const Caller *caller)
 
 	if (caller->service)
 		return;
-	limit = setting_int32("max_active_runs", 5);
+	limit = setting_int32(SETTING_MAX_ACTIVE_RUNS);
 	argument_uuid(&args, &caller->uid);
 	if (limit == 0 || statement_look(&count_active_runs, &args) == 0 || result_int32(1) <= limit)
 		return;

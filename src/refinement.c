@@ -51,9 +51,6 @@ PG_FUNCTION_INFO_V1(retry_studio_job);
 #define MAX_REASON_LENGTH 1000
 #define MAX_ERROR_SIZE (256 * 1024)
 
-static const char default_prompt[] =
-"Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are.";
-
 #define LOCK_STUDIO_JOB \
 	"SELECT j.user_id, j.status FROM @extschema@.studio_jobs j" \
 	" WHERE j.job_id = $1 AND ($2 IS NULL OR j.user_id = $2) FOR NO KEY UPDATE"
@@ -202,7 +199,7 @@ as_jsonb(const pg_uuid_t *job_id)
 static void
 check_user_priority(const char *name, int32 priority)
 {
-	int32		limit = setting_int32("max_user_priority", 100);
+	int32		limit = setting_int32(SETTING_MAX_USER_PRIORITY);
 
 	if (priority > limit)
 		refuse_value(name, psprintf("at most %d", limit));
@@ -216,7 +213,7 @@ fill_prompt(RowEdit *edit)
 	(void) row_get(edit->desc, edit->row, "system_prompt_used", TEXTOID, &isnull);
 	if (isnull)
 		row_set(edit, "system_prompt_used", TEXTOID,
-				SPI_datumTransfer(CStringGetTextDatum(setting_text("default_system_prompt", default_prompt)),
+				SPI_datumTransfer(CStringGetTextDatum(setting_text(SETTING_DEFAULT_SYSTEM_PROMPT)),
 								  false, -1));
 }
 

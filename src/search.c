@@ -143,7 +143,7 @@ search_configuration(char **name)
 {
 	List	   *names;
 
-	*name = setting_text("search_configuration", "english");
+	*name = setting_text(SETTING_SEARCH_CONFIGURATION);
 	if (!SplitIdentifierString(pstrdup(*name), '.', &names) || names == NIL || list_length(names) > 2)
 		return InvalidOid;
 	return get_ts_config_oid(textToQualifiedNameList(cstring_to_text(*name)), true);

@@ -73,7 +73,7 @@ welcome_user(const pg_uuid_t *user_id, const char *name)
 	argument_uuid(&args, user_id);
 	argument_text(&args, name);
 	statement_run(&insert_profile, &args);
-	credits_welcome(user_id, setting_int32("welcome_credits", 10));
+	credits_welcome(user_id, setting_int32(SETTING_WELCOME_CREDITS));
 }
 
 /* The name that was given at sign-up; NULL when there is none. */
