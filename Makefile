@@ -29,7 +29,7 @@ API         = $(sort $(wildcard sql/api/*.sql))
 TABLES      = $(sort $(wildcard sql/tables/*.sql))
 ATTACH      = $(filter-out sql/attach/90_auth.sql,$(sort $(wildcard sql/attach/*.sql)))
 ATTACH_AUTH = sql/attach/90_auth.sql
-DATA        = $(wildcard sql/releases/*.sql) sql/stub/supabase_stub.sql sql/import/import_seed.sql
+DATA        = $(wildcard sql/releases/*.sql) sql/stub/studio_engine_supabase_stub.sql sql/import/studio_engine_import_seed.sql
 DATA_built  = $(INSTALL_SQL)
 EXTRA_CLEAN = .typedefs exports.txt exports.list test/output types
 

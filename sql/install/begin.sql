@@ -80,7 +80,7 @@ BEGIN
         ERRCODE = 'object_not_in_prerequisite_state',
         MESSAGE = 'studio_engine needs a Supabase-compatible database',
         DETAIL = format('Missing: %s.', v_missing),
-        HINT = 'On plain PostgreSQL run supabase_stub.sql first; it is installed beside the extension, in SHAREDIR/extension (pg_config --sharedir).';
+        HINT = 'On plain PostgreSQL run studio_engine_supabase_stub.sql first; it is installed beside the extension, in SHAREDIR/extension (pg_config --sharedir).';
     END IF;
   END IF;
 

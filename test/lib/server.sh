@@ -124,7 +124,7 @@ stop_cluster() {
 prepare_database() {
 	quietly as_server dropdb --if-exists "$1"
 	as_server createdb "$1"
-	quietly as_server psql -X -q -v ON_ERROR_STOP=1 -d "$1" -f "$(as_server "$pg_config" --sharedir)/extension/supabase_stub.sql" \
+	quietly as_server psql -X -q -v ON_ERROR_STOP=1 -d "$1" -f "$(as_server "$pg_config" --sharedir)/extension/studio_engine_supabase_stub.sql" \
 		-c 'CREATE EXTENSION studio_engine'
 }
 
