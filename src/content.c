@@ -738,17 +738,19 @@ start_enhancement_session(PG_FUNCTION_ARGS)
 	Arguments	args = arguments_of_call(fcinfo);
 	Caller		caller;
 	pg_uuid_t	content_id;
+	const pg_uuid_t *assessment_id;
 	pg_uuid_t  *session_id = palloc(sizeof(pg_uuid_t));
 
 	caller_enter_service(&caller);
 	content_id = check_uuid(fcinfo, 0, "p_content_id");
+	assessment_id = optional_uuid(fcinfo, 1);
 	check_text(fcinfo, 2, "p_enhancement_type", 1, MAX_NAME_LENGTH);
 	check_sections(optional_array(fcinfo, 3), "p_sections_to_enhance");
 	check_sections(optional_array(fcinfo, 4), "p_sections_preserved");
 
 	if (!companies_keep_content(&content_id))
 		refuse_unknown(&caller, "content", &content_id);
-	check_assessment_of(&caller, optional_uuid(fcinfo, 1), &content_id);
+	check_assessment_of(&caller, assessment_id, &content_id);
 	argument_add(&args, all_sections(), false);
 	statement_run(&insert_enhancement, &args);
 	*session_id = result_uuid(1);
@@ -867,7 +869,7 @@ archive_module_content(PG_FUNCTION_ARGS)
 	if (age->month < 0 || age->day < 0 || age->time < 0 ||
 		age->month > MAX_AGE_YEARS * 12 || age->day > MAX_AGE_YEARS * 366 || age->time > MAX_AGE_YEARS * 366 * USECS_PER_DAY)
 		refuse_value("p_older_than", "between 0 and 1000 years");
-	argument_pass(&args, fcinfo, 0);
+	argument_add(&args, IntervalPGetDatum(age), false);
 	argument_int32(&args, check_int32(fcinfo, 1, "p_limit", 1, MAX_CLEANUP));
 	archived = statement_run(&archive_content, &args);
 	caller_leave(&caller);

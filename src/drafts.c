@@ -167,21 +167,23 @@ claim_draft_prompt(PG_FUNCTION_ARGS)
 {
 	Arguments	args = NO_ARGUMENTS;
 	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+	Datum		token;
 	pg_uuid_t	user_id;
 	bool		claimed;
 	Caller		caller;
 
 	caller_enter_user(&caller);
 	check_not_null(fcinfo, 0, "p_session_token");
+	token = PG_GETARG_DATUM(0);
 	user_id = check_uuid(fcinfo, 1, "p_user_id");
 	caller_require_self(&caller, &user_id);
 	if (!user_keep(&user_id))
 		refuse_unknown(&caller, "user", &user_id);
 
-	argument_add(&args, PG_GETARG_DATUM(0), false);
+	argument_add(&args, token, false);
 	argument_uuid(&args, &user_id);
 	/* what no row can have is not looked for */
-	claimed = toast_raw_datum_size(PG_GETARG_DATUM(0)) - VARHDRSZ <= MAX_OLD_TOKEN_SIZE &&
+	claimed = toast_raw_datum_size(token) - VARHDRSZ <= MAX_OLD_TOKEN_SIZE &&
 		statement_run(&claim_drafts, &args) > 0;
 	if (claimed)
 		*id = result_uuid(1);

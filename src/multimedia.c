@@ -848,7 +848,7 @@ register_multimedia_assets(PG_FUNCTION_ARGS)
 
 	check_elements(assets, lock_session_or_refuse(&caller, &session_id));
 	argument_uuid(&args, &session_id);
-	argument_pass(&args, fcinfo, 1);
+	argument_add(&args, JsonbPGetDatum(assets), false);
 	statement_run(&insert_assets, &args);
 	ids = result_jsonb(1);
 	caller_leave(&caller);

@@ -277,16 +277,18 @@ pipeline_create_job(PG_FUNCTION_ARGS)
 	Caller		caller;
 	char	   *run_id;
 	Jsonb	   *project_spec;
+	const pg_uuid_t *owner_id;
 	Datum		result;
 
 	caller_enter_user(&caller);
 	run_id = PG_ARGISNULL(0) ? random_run_id() : check_text(fcinfo, 0, "p_run_id", 1, MAX_LABEL_LENGTH);
 	project_spec = check_jsonb(fcinfo, 1, "p_project_spec", MAX_JSON_SIZE);
+	owner_id = optional_uuid(fcinfo, 2);
 
 	queue_user(&caller);
 	argument_text(&args, run_id);
 	argument_add(&args, JsonbPGetDatum(project_spec), false);
-	argument_uuid(&args, choose_owner(&caller, optional_uuid(fcinfo, 2)));
+	argument_uuid(&args, choose_owner(&caller, owner_id));
 	if (make_run(&caller, run_id, &args))
 		check_active_runs(&caller);
 	result = run_as_jsonb(run_id);
@@ -565,6 +567,7 @@ pipeline_register_artifact(PG_FUNCTION_ARGS)
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	char	   *run_id;
+	char	   *checksum;
 	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
 
 	caller_enter_service(&caller);
@@ -577,11 +580,12 @@ pipeline_register_artifact(PG_FUNCTION_ARGS)
 		refuse_value("p_file_size", "0 or more");
 	argument_pass(&args, fcinfo, 4);
 	argument_text(&args, check_optional_text(fcinfo, 5, "p_content_type", MAX_LABEL_LENGTH));
-	argument_text(&args, check_optional_text(fcinfo, 6, "p_checksum", MAX_LABEL_LENGTH));
+	checksum = check_optional_text(fcinfo, 6, "p_checksum", MAX_LABEL_LENGTH);
+	argument_text(&args, checksum);
 
 	/* the lock of the run lets two reports of one file find each other */
 	(void) run_lock_or_refuse(&caller, run_id);
-	if (statement_run(PG_ARGISNULL(6) ? &update_by_url : &update_by_checksum, &args) == 0)
+	if (statement_run(checksum ? &update_by_checksum : &update_by_url, &args) == 0)
 		statement_run(&insert_artifact, &args);
 	*id = result_uuid(1);
 	caller_leave(&caller);
