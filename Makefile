@@ -29,7 +29,7 @@ API         = $(sort $(wildcard sql/api/*.sql))
 TABLES      = $(sort $(wildcard sql/tables/*.sql))
 ATTACH      = $(filter-out sql/attach/90_auth.sql,$(sort $(wildcard sql/attach/*.sql)))
 ATTACH_AUTH = sql/attach/90_auth.sql
-DATA        = $(wildcard sql/releases/*.sql) sql/stub/supabase_stub.sql sql/import/import_seed.sql
+DATA        = $(wildcard sql/releases/*.sql) sql/stub/studio_engine_supabase_stub.sql sql/import/studio_engine_import_seed.sql
 DATA_built  = $(INSTALL_SQL)
 EXTRA_CLEAN = .typedefs exports.txt exports.list test/output types
 
@@ -62,9 +62,12 @@ endif
 
 MODE = current_setting('studio_setup.mode')
 
-$(INSTALL_SQL): sql/install/begin.sql $(API) $(TABLES) $(ATTACH) $(ATTACH_AUTH) sql/install/release.sql $(EXTENSION).control Makefile
+# relation_names() of src/relations.c, the one list of our tables
+TABLE_NAMES = sed -n '/^static const char \*const names\[\] = {/,/^};/p' src/relations.c | grep -o '"[a-z_]*"' | tr -d '"' | paste -s -d , -
+
+$(INSTALL_SQL): sql/install/begin.sql $(API) $(TABLES) $(ATTACH) $(ATTACH_AUTH) sql/install/release.sql src/relations.c $(EXTENSION).control Makefile
 	{ printf '%s\n' '\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit'; \
-	  cat sql/install/begin.sql $(API); \
+	  sed "s/@tables@/$$($(TABLE_NAMES))/" sql/install/begin.sql; cat $(API); \
 	  echo 'DO $$studio$$ BEGIN'; \
 	  echo "IF current_setting('studio_setup.hooks')::boolean THEN"; cat $(ATTACH_AUTH); echo 'END IF;'; \
 	  echo "IF $(MODE) <> 'restore' THEN PERFORM studio_engine.run_as_data_owner(\$$script\$$"; \

@@ -49,27 +49,15 @@ static Statement call_enable_realtime = {
 	.text = "SELECT t.table_name, t.added FROM studio_engine.enable_realtime_as_owner() AS t"
 };
 
-/* The arguments of a function, all of them, to a function of the same kind. */
-static Arguments
-same_arguments(FunctionCallInfo fcinfo, const Statement *statement)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	for (int i = 0; i < statement->nargs; i++)
-		argument_pass(&args, fcinfo, i);
-	return args;
-}
-
 /* Call a function as the owner of the data; it returns an integer. */
 static int32
-call_as_owner(FunctionCallInfo fcinfo, Statement *statement)
+call_as_owner(Statement *statement, const Arguments *args)
 {
-	Arguments	args = same_arguments(fcinfo, statement);
 	Caller		caller;
 	int32		result;
 
 	caller_enter_administrator(&caller);
-	statement_run(statement, &args);
+	statement_run(statement, args);
 	result = result_int32(1);
 	caller_leave(&caller);
 
@@ -82,7 +70,9 @@ call_as_owner(FunctionCallInfo fcinfo, Statement *statement)
 Datum
 rebuild_queue(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT32(call_as_owner(fcinfo, &call_rebuild_queue));
+	Arguments	args = arguments_of_call(fcinfo);
+
+	PG_RETURN_INT32(call_as_owner(&call_rebuild_queue, &args));
 }
 
 /*
@@ -91,7 +81,9 @@ rebuild_queue(PG_FUNCTION_ARGS)
 Datum
 add_partitions(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT32(call_as_owner(fcinfo, &call_add_partitions));
+	Arguments	args = arguments_of_call(fcinfo);
+
+	PG_RETURN_INT32(call_as_owner(&call_add_partitions, &args));
 }
 
 /*
@@ -101,7 +93,9 @@ add_partitions(PG_FUNCTION_ARGS)
 Datum
 detach_partitions(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT32(call_as_owner(fcinfo, &call_detach_partitions));
+	Arguments	args = arguments_of_call(fcinfo);
+
+	PG_RETURN_INT32(call_as_owner(&call_detach_partitions, &args));
 }
 
 /*
@@ -110,7 +104,9 @@ detach_partitions(PG_FUNCTION_ARGS)
 Datum
 partition_by_month(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT32(call_as_owner(fcinfo, &call_partition_by_month));
+	Arguments	args = arguments_of_call(fcinfo);
+
+	PG_RETURN_INT32(call_as_owner(&call_partition_by_month, &args));
 }
 
 static void

@@ -54,6 +54,17 @@ argument_pass(Arguments *args, FunctionCallInfo fcinfo, int argno)
 	argument_add(args, PG_GETARG_DATUM(argno), PG_ARGISNULL(argno));
 }
 
+/* All of them, in their order. */
+Arguments
+arguments_of_call(FunctionCallInfo fcinfo)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	for (int i = 0; i < PG_NARGS(); i++)
+		argument_pass(&args, fcinfo, i);
+	return args;
+}
+
 static void
 add_answer(Answer *answer, Datum value, bool isnull)
 {

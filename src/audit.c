@@ -36,6 +36,7 @@ PG_FUNCTION_INFO_V1(chain_entry);
 #define WEEK (7 * USECS_PER_DAY)
 
 static Statement select_summary = {
+	.by_index = true,
 	.text = "SELECT pg_catalog.jsonb_build_object("
 	"  'balance', COALESCE((SELECT a.balance FROM @extschema@.credit_accounts a WHERE a.user_id = $1), 0),"
 	"  'reserved', COALESCE((SELECT a.reserved FROM @extschema@.credit_accounts a WHERE a.user_id = $1), 0),"
@@ -64,6 +65,7 @@ static Statement select_summary = {
 
 /* What is not in the chain yet, from its end to an entry. */
 static Statement select_unchained = {
+	.by_index = true,
 	.text = "SELECT l.id FROM @extschema@.credit_ledger l"
 	" WHERE l.user_id = $1 AND l.entry_no <= $2"
 	"   AND l.entry_no > COALESCE((SELECT pg_catalog.max(h.entry_no) FROM studio_engine.ledger_hashes h"
@@ -72,6 +74,7 @@ static Statement select_unchained = {
 	.nargs = 2,.argtypes = {UUIDOID, INT8OID}
 };
 static Statement insert_hash = {
+	.by_index = true,
 	.text = "INSERT INTO studio_engine.ledger_hashes (entry_id, user_id, entry_no, hash)"
 	" SELECT l.id, l.user_id, l.entry_no, " ENTRY_HASH
 	"   FROM @extschema@.credit_ledger l"
@@ -248,7 +251,7 @@ verify_credit_ledger(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	caller_enter_service(&caller);
-	argument_add(&args, PG_GETARG_DATUM(0), PG_ARGISNULL(0));
+	argument_uuid(&args, optional_uuid(fcinfo, 0));
 	for (int i = 0; i < (int) lengthof(problems); i++)
 		statement_read_each(&problems[i], &args, put_problem, fcinfo->resultinfo);
 	caller_leave(&caller);
@@ -278,7 +281,7 @@ chain_entries(const pg_uuid_t *user_id, int64 entry_no)
 static bool
 is_chained(void)
 {
-	return setting_int32("ledger_hash_chain", 0) > 0;
+	return setting_int32(SETTING_LEDGER_HASH_CHAIN) > 0;
 }
 
 /* Put a new entry into the chain, if there is one. */

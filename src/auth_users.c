@@ -22,6 +22,7 @@
 #include "statements.h"
 
 static Statement keep_user = {
+	.by_index = true,
 	.text = "SELECT u.raw_user_meta_data ->> 'name' FROM auth.users u WHERE u.id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };

@@ -18,7 +18,6 @@
 #include "utils/fmgrprotos.h"
 
 #include "brief.h"
-#include "compat.h"
 #include "jsonb_measure.h"
 #include "limits.h"
 #include "showing.h"

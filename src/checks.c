@@ -2,6 +2,10 @@
  * checks.c
  *	  Checks of what callers pass.  All of them raise; none changes anything.
  *
+ * They read the arguments of the function that was called, so they are called
+ * by that function and by no helper of it: what helpers need is passed on as
+ * values.
+ *
  * Pitfall: messages are constant, since clients match on them; the name of the
  * argument and what was expected stand in DETAIL, the value itself does not,
  * as it may be a secret or a megabyte.
@@ -27,12 +31,6 @@ check_not_null(FunctionCallInfo fcinfo, int argno, const char *name)
 }
 
 /* An argument that needs no check; NULL for an SQL NULL. */
-const pg_uuid_t *
-optional_uuid(FunctionCallInfo fcinfo, int argno)
-{
-	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_UUID_P(argno);
-}
-
 const bool *
 optional_bool(FunctionCallInfo fcinfo, int argno)
 {
@@ -46,6 +44,33 @@ check_uuid(FunctionCallInfo fcinfo, int argno, const char *name)
 {
 	check_not_null(fcinfo, argno, name);
 	return *PG_GETARG_UUID_P(argno);
+}
+
+/* An id; NULL pointer for NULL. */
+const pg_uuid_t *
+optional_uuid(FunctionCallInfo fcinfo, int argno)
+{
+	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_UUID_P(argno);
+}
+
+/* A copy of a time; NULL pointer for NULL. */
+const TimestampTz *
+optional_time(FunctionCallInfo fcinfo, int argno)
+{
+	TimestampTz *copy;
+
+	if (PG_ARGISNULL(argno))
+		return NULL;
+	copy = palloc(sizeof(TimestampTz));
+	*copy = PG_GETARG_TIMESTAMPTZ(argno);
+	return copy;
+}
+
+/* An array; NULL pointer for NULL. */
+ArrayType *
+optional_array(FunctionCallInfo fcinfo, int argno)
+{
+	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_ARRAYTYPE_P(argno);
 }
 
 /* An amount of credits. */
@@ -83,6 +108,14 @@ check_percentage(FunctionCallInfo fcinfo, int argno, const char *name)
 	return value;
 }
 
+/* A number from min to max; NULL passes. */
+void
+check_optional_int32(FunctionCallInfo fcinfo, int argno, const char *name, int32 min, int32 max)
+{
+	if (!PG_ARGISNULL(argno))
+		(void) check_int32(fcinfo, argno, name, min, max);
+}
+
 /*
  * Text of min to max characters; NULL passes as NULL where min is 0.  What must
  * be too long is not even unpacked.
@@ -106,7 +139,7 @@ check_text(FunctionCallInfo fcinfo, int argno, const char *name, int min, int ma
 	return value;
 }
 
-/* Text of at least one character; NULL passes as NULL. */
+/* Text of 1 to max characters; NULL passes as NULL. */
 char *
 check_optional_text(FunctionCallInfo fcinfo, int argno, const char *name, int max)
 {
@@ -139,6 +172,13 @@ check_word(FunctionCallInfo fcinfo, int argno, const char *name, const char *con
 	for (int i = 0; i < nwords; i++)
 		appendStringInfo(&expected, "%s %s", i > 0 ? "," : "", words[i]);
 	refuse_value(name, expected.data);
+}
+
+/* One of a list of words; NULL passes as NULL. */
+char *
+check_optional_word(FunctionCallInfo fcinfo, int argno, const char *name, const char *const *words, int nwords)
+{
+	return PG_ARGISNULL(argno) ? NULL : check_word(fcinfo, argno, name, words, nwords);
 }
 
 /* Is a span one that can be added to the time of day? */
@@ -187,12 +227,18 @@ numeric_is_between(Numeric value, int64 min, int64 max)
 		DatumGetBool(DirectFunctionCall2(numeric_le, number, NumericGetDatum(int64_to_numeric(max))));
 }
 
-/* A number from min to max; NULL passes. */
-void
+/* A number from min to max; NULL passes as NULL. */
+Numeric
 check_numeric(FunctionCallInfo fcinfo, int argno, const char *name, int64 min, int64 max)
 {
-	if (!PG_ARGISNULL(argno) && !numeric_is_between(PG_GETARG_NUMERIC(argno), min, max))
+	Numeric		value;
+
+	if (PG_ARGISNULL(argno))
+		return NULL;
+	value = PG_GETARG_NUMERIC(argno);
+	if (!numeric_is_between(value, min, max))
 		refuse_value(name, psprintf("between " INT64_FORMAT " and " INT64_FORMAT, min, max));
+	return value;
 }
 
 /* Jsonb that is bounded in bytes, depth and digits. */
@@ -213,5 +259,25 @@ check_jsonb(FunctionCallInfo fcinfo, int argno, const char *name, int max_bytes)
 		refuse_value(name, psprintf("nested at most %d levels deep", MAX_JSONB_DEPTH));
 	if (measure.bytes > max_bytes)
 		refuse_value(name, psprintf("at most %d bytes when it is shown", max_bytes));
+	return value;
+}
+
+/* Jsonb with the same bounds; NULL is an empty object. */
+Jsonb *
+check_jsonb_or_empty(FunctionCallInfo fcinfo, int argno, const char *name, int max_bytes)
+{
+	if (PG_ARGISNULL(argno))
+		return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+	return check_jsonb(fcinfo, argno, name, max_bytes);
+}
+
+/* A JSON object with the same bounds; NULL is an empty one. */
+Jsonb *
+check_object_or_empty(FunctionCallInfo fcinfo, int argno, const char *name, int max_bytes)
+{
+	Jsonb	   *value = check_jsonb_or_empty(fcinfo, argno, name, max_bytes);
+
+	if (!JB_ROOT_IS_OBJECT(value))
+		refuse_value(name, "a JSON object");
 	return value;
 }

@@ -121,11 +121,13 @@ static Statement lock_asset = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement lock_plan = {
+	.by_index = true,
 	.text = "SELECT 1 FROM @extschema@.cm_course_plans p WHERE p.plan_id = $1 FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
 #define HAND_OVER(table, key, condition) { \
+	.by_index = true, \
 	.text = "UPDATE @extschema@." table " SET content_id = $2, company_id = $3" \
 	" WHERE " key " = $1 AND (content_id, company_id) IS DISTINCT FROM ($2, $3)" condition, \
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID} \
@@ -154,6 +156,7 @@ static Statement of_asset[] = {
 };
 static Statement of_plan[] = {
 	{
+		.by_index = true,
 		.text = "UPDATE @extschema@.cm_research_results SET company_id = $3"
 		" WHERE plan_id = $1 AND company_id IS DISTINCT FROM $3",
 		.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID}
@@ -165,6 +168,7 @@ static Statement of_plan[] = {
 
 /* children that still belong to something else */
 static Statement strays_of_content = {
+	.by_index = true,
 	.text = STRAYS("mm_multimedia_sessions", "content_id")
 	" UNION ALL " STRAYS("mm_multimedia_assets", "content_id")
 	" UNION ALL " STRAYS("mm_audio_narrations", "content_id")
@@ -176,6 +180,7 @@ static Statement strays_of_content = {
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID}
 };
 static Statement strays_of_session = {
+	.by_index = true,
 	.text = STRAYS("mm_multimedia_assets", "session_id")
 	" UNION ALL " STRAYS("mm_audio_narrations", "session_id")
 	" UNION ALL " STRAYS("mm_slide_presentations", "session_id")
@@ -184,10 +189,12 @@ static Statement strays_of_session = {
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID}
 };
 static Statement strays_of_asset = {
+	.by_index = true,
 	.text = STRAYS("mm_video_analytics", "asset_id"),
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID}
 };
 static Statement strays_of_plan = {
+	.by_index = true,
 	.text = "SELECT 1 FROM @extschema@.cm_research_results WHERE plan_id = $1 AND company_id IS DISTINCT FROM $3",
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID}
 };
@@ -207,23 +214,53 @@ typedef struct Parent
 } Parent;
 
 static const Parent content_parent = {
-	"content", "content_id", true, &keep_content, &select_content,
-	&lock_content, of_content, lengthof(of_content), &strays_of_content
+	.name = "content",
+	.key = "content_id",
+	.has_content = true,
+	.keep = &keep_content,
+	.select = &select_content,
+	.lock = &lock_content,
+	.children = of_content,
+	.nchildren = lengthof(of_content),
+	.strays = &strays_of_content
 };
 static const Parent session_parent = {
-	"session", "session_id", true, &keep_session, &select_session,
-	&lock_session, of_session, lengthof(of_session), &strays_of_session
+	.name = "session",
+	.key = "session_id",
+	.has_content = true,
+	.keep = &keep_session,
+	.select = &select_session,
+	.lock = &lock_session,
+	.children = of_session,
+	.nchildren = lengthof(of_session),
+	.strays = &strays_of_session
 };
 static const Parent asset_parent = {
-	"asset", "asset_id", true, &keep_asset, &select_asset,
-	&lock_asset, of_asset, lengthof(of_asset), &strays_of_asset
+	.name = "asset",
+	.key = "asset_id",
+	.has_content = true,
+	.keep = &keep_asset,
+	.select = &select_asset,
+	.lock = &lock_asset,
+	.children = of_asset,
+	.nchildren = lengthof(of_asset),
+	.strays = &strays_of_asset
 };
 static const Parent employee_parent = {
-	"employee", "employee_id", false, &keep_employee, &select_employee, NULL, NULL, 0, NULL
+	.name = "employee",
+	.key = "employee_id",
+	.keep = &keep_employee,
+	.select = &select_employee
 };
 static const Parent plan_parent = {
-	"plan", "plan_id", false, &keep_plan, &select_plan,
-	&lock_plan, of_plan, lengthof(of_plan), &strays_of_plan
+	.name = "plan",
+	.key = "plan_id",
+	.keep = &keep_plan,
+	.select = &select_plan,
+	.lock = &lock_plan,
+	.children = of_plan,
+	.nchildren = lengthof(of_plan),
+	.strays = &strays_of_plan
 };
 
 static const Parent *const parents[] = {
@@ -259,19 +296,32 @@ argument_caller(Arguments *args, Caller *caller)
 }
 
 /*
- * A company that the caller may see; NULL passes, and stands for all of them.
+ * Keep content, after the company that it belongs to, as whoever makes
+ * something from it does; false where there is none.
  */
-void
-check_company(FunctionCallInfo fcinfo, int argno, Caller *caller)
+bool
+companies_keep_content(const pg_uuid_t *content_id)
 {
 	Arguments	args = NO_ARGUMENTS;
 
-	if (PG_ARGISNULL(argno))
+	argument_uuid(&args, content_id);
+	return statement_run(&keep_content, &args) > 0;
+}
+
+/*
+ * A company that the caller may see; NULL passes, and stands for all of them.
+ */
+void
+check_company(Caller *caller, const pg_uuid_t *company_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	if (company_id == NULL)
 		return;
-	argument_pass(&args, fcinfo, argno);
+	argument_uuid(&args, company_id);
 	argument_caller(&args, caller);
 	if (statement_read(&select_company, &args) == 0)
-		refuse_unknown(caller, "company", PG_GETARG_UUID_P(argno));
+		refuse_unknown(caller, "company", company_id);
 }
 
 /* ------------------------------------------------------------------------

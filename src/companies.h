@@ -29,6 +29,7 @@
 	"(SELECT 1 FROM @extschema@.mm_multimedia_sessions k WHERE k.session_id = " column " FOR KEY SHARE)"
 
 extern void argument_caller(Arguments *args, Caller *caller);
-extern void check_company(FunctionCallInfo fcinfo, int argno, Caller *caller);
+extern bool companies_keep_content(const pg_uuid_t *content_id);
+extern void check_company(Caller *caller, const pg_uuid_t *company_id);
 
 #endif							/* STUDIO_COMPANIES_H */

@@ -56,9 +56,7 @@ PG_FUNCTION_INFO_V1(get_content_statistics);
 
 #define MAX_NAME_LENGTH 1000
 #define MAX_SESSION_LENGTH 500
-#define MAX_ARCHIVED 100000
 #define MAX_ANSWER_SIZE (16 * 1024 * 1024)
-#define MAX_AGE_YEARS 1000
 #define MAX_SCORE 10
 
 static const char *const priority_levels[] = {"critical", "high", "medium", "low"};
@@ -114,12 +112,6 @@ static Statement lock_content = {
 	.by_index = true,
 	.text = "SELECT c.status, " KEEP_COMPANY("c.company_id")
 	"  FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR NO KEY UPDATE",
-	.nargs = 1,.argtypes = {UUIDOID}
-};
-static Statement keep_content = {
-	.by_index = true,
-	.text = "SELECT " KEEP_COMPANY("c.company_id")
-	"  FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement move_content = {
@@ -390,9 +382,8 @@ is_text(const JsonbValue *value)
 
 /* An object whose members are named after sections; returns how many it has. */
 static int
-check_by_section(FunctionCallInfo fcinfo, int argno, const char *name, bool (*is_valid) (const JsonbValue *), const char *expected)
+check_by_section(Jsonb *object, const char *name, bool (*is_valid) (const JsonbValue *), const char *expected)
 {
-	Jsonb	   *object = PG_GETARG_JSONB_P(argno);
 	JsonbIterator *it;
 	JsonbValue	value;
 	JsonbIteratorToken token;
@@ -444,7 +435,7 @@ lock_content_or_refuse(const Caller *caller, const pg_uuid_t *content_id)
 Datum
 create_module_content(PG_FUNCTION_ARGS)
 {
-	Arguments	args = NO_ARGUMENTS;
+	Arguments	args = arguments_of_call(fcinfo);
 	Caller		caller;
 	pg_uuid_t  *content_id = palloc(sizeof(pg_uuid_t));
 
@@ -452,11 +443,9 @@ create_module_content(PG_FUNCTION_ARGS)
 	check_text(fcinfo, 0, "p_module_name", 1, MAX_NAME_LENGTH);
 	check_text(fcinfo, 1, "p_employee_name", 0, MAX_NAME_LENGTH);
 	check_text(fcinfo, 2, "p_session_id", 0, MAX_SESSION_LENGTH);
-	check_company(fcinfo, 4, &caller);
+	check_company(&caller, optional_uuid(fcinfo, 4));
 	check_word(fcinfo, 6, "p_priority_level", priority_levels, lengthof(priority_levels));
 
-	for (int i = 0; i < 7; i++)
-		argument_pass(&args, fcinfo, i);
 	statement_run(&insert_content, &args);
 	*content_id = result_uuid(1);
 	caller_leave(&caller);
@@ -482,7 +471,7 @@ update_module_section(PG_FUNCTION_ARGS)
 	section = check_word(fcinfo, 1, "p_section_name", section_names, SECTIONS);
 	check_not_null(fcinfo, 2, "p_section_content");
 
-	argument_pass(&args, fcinfo, 0);
+	argument_uuid(&args, &content_id);
 	argument_pass(&args, fcinfo, 2);
 	if (statement_run(&update_section[section_number(section, strlen(section))], &args) == 0)
 		refuse_unknown(&caller, "content", &content_id);
@@ -498,7 +487,7 @@ update_module_section(PG_FUNCTION_ARGS)
 Datum
 update_module_sections(PG_FUNCTION_ARGS)
 {
-	Arguments	args = NO_ARGUMENTS;
+	Arguments	args = arguments_of_call(fcinfo);
 	Caller		caller;
 	pg_uuid_t	content_id;
 	int32		words;
@@ -506,11 +495,9 @@ update_module_sections(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	content_id = check_uuid(fcinfo, 0, "p_content_id");
 	check_not_null(fcinfo, 1, "p_sections");
-	if (check_by_section(fcinfo, 1, "p_sections", is_text, "a JSON string") == 0)
+	if (check_by_section(PG_GETARG_JSONB_P(1), "p_sections", is_text, "a JSON string") == 0)
 		refuse_value("p_sections", "a JSON object with at least one section");
 
-	argument_pass(&args, fcinfo, 0);
-	argument_pass(&args, fcinfo, 1);
 	if (statement_run(&update_sections, &args) == 0)
 		refuse_unknown(&caller, "content", &content_id);
 	words = result_int32(1);
@@ -532,25 +519,16 @@ check_answer(Datum answer)
 	return answer;
 }
 
-/* Read a row of a content that the caller may see; 0 where its key is NULL. */
-static Datum
-read_of_content(FunctionCallInfo fcinfo, Statement *statement, bool has_key)
+/* Read a row of a content that the caller may see. */
+static void
+read_of_content(Caller *caller, const pg_uuid_t *content_id, Statement *statement)
 {
 	Arguments	args = NO_ARGUMENTS;
-	Caller		caller;
-	pg_uuid_t	content_id;
-	Datum		result = (Datum) 0;
 
-	caller_enter_user(&caller);
-	content_id = check_uuid(fcinfo, 0, "p_content_id");
-	argument_uuid(&args, &content_id);
-	argument_caller(&args, &caller);
+	argument_uuid(&args, content_id);
+	argument_caller(&args, caller);
 	if (statement_read(statement, &args) == 0)
-		refuse_unknown(&caller, "content", &content_id);
-	if (!has_key || !result_isnull(1))
-		result = result_row();
-	caller_leave(&caller);
-	return result;
+		refuse_unknown(caller, "content", content_id);
 }
 
 /*
@@ -559,7 +537,17 @@ read_of_content(FunctionCallInfo fcinfo, Statement *statement, bool has_key)
 Datum
 get_module_content(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_DATUM(check_answer(read_of_content(fcinfo, &select_content, true)));
+	Caller		caller;
+	pg_uuid_t	content_id;
+	Datum		content;
+
+	caller_enter_user(&caller);
+	content_id = check_uuid(fcinfo, 0, "p_content_id");
+	read_of_content(&caller, &content_id, &select_content);
+	content = result_row();
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(check_answer(content));
 }
 
 /*
@@ -568,33 +556,38 @@ get_module_content(PG_FUNCTION_ARGS)
 Datum
 get_content_sections(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_DATUM(check_answer(read_of_content(fcinfo, &select_sections, false)));
+	Caller		caller;
+	pg_uuid_t	content_id;
+	Datum		sections;
+
+	caller_enter_user(&caller);
+	content_id = check_uuid(fcinfo, 0, "p_content_id");
+	read_of_content(&caller, &content_id, &select_sections);
+	sections = result_row();
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(check_answer(sections));
 }
 
 /* ------------------------------------------------------------------------
  * Quality
  * ------------------------------------------------------------------------ */
 
-/* Has the list an element? */
+/* NULL is an empty list, too. */
 static bool
-is_empty_list(FunctionCallInfo fcinfo, int argno)
+is_empty_list(ArrayType *list)
 {
-	ArrayType  *array;
-
-	if (PG_ARGISNULL(argno))
-		return true;
-	array = PG_GETARG_ARRAYTYPE_P(argno);
-	return ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) == 0;
+	return list == NULL || ArrayGetNItems(ARR_NDIM(list), ARR_DIMS(list)) == 0;
 }
 
 /* The verdict that follows from the score. */
 static bool
-passes_by_score(FunctionCallInfo fcinfo)
+passes_by_score(Numeric score, ArrayType *critical_issues)
 {
-	Datum		least = NumericGetDatum(int64_to_numeric(setting_int32("quality_pass_score", 7)));
+	Datum		least = NumericGetDatum(int64_to_numeric(setting_int32(SETTING_QUALITY_PASS_SCORE)));
 
-	return is_empty_list(fcinfo, 12) &&
-		DatumGetBool(DirectFunctionCall2(numeric_ge, PG_GETARG_DATUM(1), least));
+	return is_empty_list(critical_issues) &&
+		DatumGetBool(DirectFunctionCall2(numeric_ge, NumericGetDatum(score), least));
 }
 
 static void
@@ -634,21 +627,6 @@ apply_verdict(const pg_uuid_t *content_id, int from, ContentStatus verdict)
 	}
 }
 
-static void
-check_assessment(FunctionCallInfo fcinfo)
-{
-	check_not_null(fcinfo, 1, "p_overall_score");
-	check_numeric(fcinfo, 1, "p_overall_score", 0, MAX_SCORE);
-	if (!PG_ARGISNULL(2))
-		check_by_section(fcinfo, 2, "p_section_scores", is_score, "a number between 0 and 10");
-	check_numeric(fcinfo, 4, "p_accuracy_score", 0, MAX_SCORE);
-	check_numeric(fcinfo, 5, "p_clarity_score", 0, MAX_SCORE);
-	check_numeric(fcinfo, 6, "p_completeness_score", 0, MAX_SCORE);
-	check_numeric(fcinfo, 7, "p_engagement_score", 0, MAX_SCORE);
-	check_numeric(fcinfo, 8, "p_personalization_score", 0, MAX_SCORE);
-	check_sections(fcinfo, 11, "p_sections_needing_work");
-}
-
 /*
  * store_quality_assessment(p_content_id uuid, p_overall_score numeric,
  * p_section_scores jsonb, p_passed boolean, p_accuracy_score numeric,
@@ -660,23 +638,31 @@ check_assessment(FunctionCallInfo fcinfo)
 Datum
 store_quality_assessment(PG_FUNCTION_ARGS)
 {
-	Arguments	args = NO_ARGUMENTS;
+	Arguments	args = arguments_of_call(fcinfo);
 	Caller		caller;
 	pg_uuid_t	content_id;
 	pg_uuid_t  *assessment_id = palloc(sizeof(pg_uuid_t));
+	Numeric		score;
 	int			status;
 	bool		passed,
 				requires_revision;
 
 	caller_enter_service(&caller);
 	content_id = check_uuid(fcinfo, 0, "p_content_id");
-	check_assessment(fcinfo);
-	passed = PG_ARGISNULL(3) ? passes_by_score(fcinfo) : PG_GETARG_BOOL(3);
+	check_not_null(fcinfo, 1, "p_overall_score");
+	score = check_numeric(fcinfo, 1, "p_overall_score", 0, MAX_SCORE);
+	if (!PG_ARGISNULL(2))
+		check_by_section(PG_GETARG_JSONB_P(2), "p_section_scores", is_score, "a number between 0 and 10");
+	check_numeric(fcinfo, 4, "p_accuracy_score", 0, MAX_SCORE);
+	check_numeric(fcinfo, 5, "p_clarity_score", 0, MAX_SCORE);
+	check_numeric(fcinfo, 6, "p_completeness_score", 0, MAX_SCORE);
+	check_numeric(fcinfo, 7, "p_engagement_score", 0, MAX_SCORE);
+	check_numeric(fcinfo, 8, "p_personalization_score", 0, MAX_SCORE);
+	check_sections(optional_array(fcinfo, 11), "p_sections_needing_work");
+	passed = PG_ARGISNULL(3) ? passes_by_score(score, optional_array(fcinfo, 12)) : PG_GETARG_BOOL(3);
 	requires_revision = PG_ARGISNULL(10) ? !passed : PG_GETARG_BOOL(10);
 
 	status = lock_content_or_refuse(&caller, &content_id);
-	for (int i = 0; i < 13; i++)
-		argument_pass(&args, fcinfo, i);
 	args.values[3] = BoolGetDatum(passed);
 	args.values[10] = BoolGetDatum(requires_revision);
 	args.nulls[3] = args.nulls[10] = ' ';
@@ -694,7 +680,16 @@ store_quality_assessment(PG_FUNCTION_ARGS)
 Datum
 get_latest_quality_assessment(PG_FUNCTION_ARGS)
 {
-	Datum		assessment = read_of_content(fcinfo, &select_assessment, true);
+	Caller		caller;
+	pg_uuid_t	content_id;
+	Datum		assessment = (Datum) 0;
+
+	caller_enter_user(&caller);
+	content_id = check_uuid(fcinfo, 0, "p_content_id");
+	read_of_content(&caller, &content_id, &select_assessment);
+	if (!result_isnull(1))
+		assessment = result_row();
+	caller_leave(&caller);
 
 	if (assessment == (Datum) 0)
 		PG_RETURN_NULL();
@@ -703,22 +698,20 @@ get_latest_quality_assessment(PG_FUNCTION_ARGS)
 
 /* An assessment of this content, or none. */
 static void
-check_assessment_of(FunctionCallInfo fcinfo, int argno, const Caller *caller, const pg_uuid_t *content_id)
+check_assessment_of(const Caller *caller, const pg_uuid_t *assessment_id, const pg_uuid_t *content_id)
 {
 	Arguments	args = NO_ARGUMENTS;
 	pg_uuid_t	assessed;
 
-	if (PG_ARGISNULL(argno))
+	if (assessment_id == NULL)
 		return;
-	argument_pass(&args, fcinfo, argno);
+	argument_uuid(&args, assessment_id);
 	if (statement_run(&select_assessed, &args) == 0)
-		refuse_unknown(caller, "quality assessment", PG_GETARG_UUID_P(argno));
+		refuse_unknown(caller, "quality assessment", assessment_id);
 	assessed = result_uuid(1);
 	if (!uuid_equal(&assessed, content_id))
-		ereport(ERROR,
-				(errcode(ERRCODE_STUDIO_CONFLICT),
-				 errmsg("assessment is of other content"),
-				 errdetail("It is of content %s.", uuid_text(&assessed))));
+		refuse_conflict("assessment is of other content",
+						psprintf("It is of content %s.", uuid_text(&assessed)));
 }
 
 /* The names of all sections as an array. */
@@ -740,24 +733,22 @@ all_sections(void)
 Datum
 start_enhancement_session(PG_FUNCTION_ARGS)
 {
-	Arguments	content = NO_ARGUMENTS;
-	Arguments	args = NO_ARGUMENTS;
+	Arguments	args = arguments_of_call(fcinfo);
 	Caller		caller;
 	pg_uuid_t	content_id;
+	const pg_uuid_t *assessment_id;
 	pg_uuid_t  *session_id = palloc(sizeof(pg_uuid_t));
 
 	caller_enter_service(&caller);
 	content_id = check_uuid(fcinfo, 0, "p_content_id");
+	assessment_id = optional_uuid(fcinfo, 1);
 	check_text(fcinfo, 2, "p_enhancement_type", 1, MAX_NAME_LENGTH);
-	check_sections(fcinfo, 3, "p_sections_to_enhance");
-	check_sections(fcinfo, 4, "p_sections_preserved");
+	check_sections(optional_array(fcinfo, 3), "p_sections_to_enhance");
+	check_sections(optional_array(fcinfo, 4), "p_sections_preserved");
 
-	argument_uuid(&content, &content_id);
-	if (statement_run(&keep_content, &content) == 0)
+	if (!companies_keep_content(&content_id))
 		refuse_unknown(&caller, "content", &content_id);
-	check_assessment_of(fcinfo, 1, &caller, &content_id);
-	for (int i = 0; i < 5; i++)
-		argument_pass(&args, fcinfo, i);
+	check_assessment_of(&caller, assessment_id, &content_id);
 	argument_add(&args, all_sections(), false);
 	statement_run(&insert_enhancement, &args);
 	*session_id = result_uuid(1);
@@ -773,7 +764,7 @@ start_enhancement_session(PG_FUNCTION_ARGS)
 Datum
 complete_enhancement_session(PG_FUNCTION_ARGS)
 {
-	Arguments	args = NO_ARGUMENTS;
+	Arguments	args = arguments_of_call(fcinfo);
 	Caller		caller;
 	pg_uuid_t	session_id;
 	Datum		result;
@@ -782,8 +773,6 @@ complete_enhancement_session(PG_FUNCTION_ARGS)
 	session_id = check_uuid(fcinfo, 0, "p_session_id");
 	check_word(fcinfo, 3, "p_status", enhancement_ends, lengthof(enhancement_ends));
 
-	for (int i = 0; i < 4; i++)
-		argument_pass(&args, fcinfo, i);
 	if (statement_run(&finish_enhancement, &args) == 0)
 		refuse_unknown(&caller, "enhancement session", &session_id);
 	result = result_row();
@@ -796,14 +785,6 @@ complete_enhancement_session(PG_FUNCTION_ARGS)
  * Plans and research
  * ------------------------------------------------------------------------ */
 
-/* A number of 0 or more; NULL passes. */
-static void
-check_number(FunctionCallInfo fcinfo, int argno, const char *name)
-{
-	if (!PG_ARGISNULL(argno))
-		(void) check_int32(fcinfo, argno, name, 0, PG_INT32_MAX);
-}
-
 /*
  * create_course_plan(p_employee_id uuid, p_employee_name text,
  * p_session_id text, p_course_structure jsonb, p_course_title text,
@@ -814,7 +795,7 @@ check_number(FunctionCallInfo fcinfo, int argno, const char *name)
 Datum
 create_course_plan(PG_FUNCTION_ARGS)
 {
-	Arguments	args = NO_ARGUMENTS;
+	Arguments	args = arguments_of_call(fcinfo);
 	Caller		caller;
 	pg_uuid_t	employee_id;
 	pg_uuid_t  *plan_id = palloc(sizeof(pg_uuid_t));
@@ -824,11 +805,9 @@ create_course_plan(PG_FUNCTION_ARGS)
 	check_text(fcinfo, 1, "p_employee_name", 0, MAX_NAME_LENGTH);
 	check_text(fcinfo, 2, "p_session_id", 0, MAX_SESSION_LENGTH);
 	check_text(fcinfo, 4, "p_course_title", 0, MAX_NAME_LENGTH);
-	check_number(fcinfo, 5, "p_course_duration_weeks");
-	check_number(fcinfo, 6, "p_total_modules");
+	check_optional_int32(fcinfo, 5, "p_course_duration_weeks", 0, PG_INT32_MAX);
+	check_optional_int32(fcinfo, 6, "p_total_modules", 0, PG_INT32_MAX);
 
-	for (int i = 0; i < 11; i++)
-		argument_pass(&args, fcinfo, i);
 	if (statement_run(&insert_plan, &args) == 0)
 		refuse_unknown(&caller, "employee", &employee_id);
 	*plan_id = result_uuid(1);
@@ -846,7 +825,7 @@ create_course_plan(PG_FUNCTION_ARGS)
 Datum
 store_research_results(PG_FUNCTION_ARGS)
 {
-	Arguments	args = NO_ARGUMENTS;
+	Arguments	args = arguments_of_call(fcinfo);
 	Caller		caller;
 	pg_uuid_t	plan_id;
 	pg_uuid_t  *research_id = palloc(sizeof(pg_uuid_t));
@@ -854,12 +833,10 @@ store_research_results(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	plan_id = check_uuid(fcinfo, 0, "p_plan_id");
 	check_text(fcinfo, 1, "p_session_id", 0, MAX_SESSION_LENGTH);
-	check_number(fcinfo, 7, "p_total_topics");
-	check_number(fcinfo, 8, "p_total_sources");
+	check_optional_int32(fcinfo, 7, "p_total_topics", 0, PG_INT32_MAX);
+	check_optional_int32(fcinfo, 8, "p_total_sources", 0, PG_INT32_MAX);
 	check_word(fcinfo, 9, "p_status", research_status_names, RESEARCH_STATUSES);
 
-	for (int i = 0; i < 10; i++)
-		argument_pass(&args, fcinfo, i);
 	if (statement_run(&insert_research, &args) == 0)
 		refuse_unknown(&caller, "course plan", &plan_id);
 	*research_id = result_uuid(1);
@@ -890,8 +867,8 @@ archive_module_content(PG_FUNCTION_ARGS)
 	if (age->month < 0 || age->day < 0 || age->time < 0 ||
 		age->month > MAX_AGE_YEARS * 12 || age->day > MAX_AGE_YEARS * 366 || age->time > MAX_AGE_YEARS * 366 * USECS_PER_DAY)
 		refuse_value("p_older_than", "between 0 and 1000 years");
-	argument_pass(&args, fcinfo, 0);
-	argument_int32(&args, check_int32(fcinfo, 1, "p_limit", 1, MAX_ARCHIVED));
+	argument_add(&args, IntervalPGetDatum(age), false);
+	argument_int32(&args, check_int32(fcinfo, 1, "p_limit", 1, MAX_CLEANUP));
 	archived = statement_run(&archive_content, &args);
 	caller_leave(&caller);
 
@@ -906,11 +883,13 @@ get_content_statistics(PG_FUNCTION_ARGS)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
+	const pg_uuid_t *company_id;
 	Datum		result;
 
 	caller_enter_user(&caller);
-	check_company(fcinfo, 0, &caller);
-	argument_pass(&args, fcinfo, 0);
+	company_id = optional_uuid(fcinfo, 0);
+	check_company(&caller, company_id);
+	argument_uuid(&args, company_id);
 	argument_caller(&args, &caller);
 	statement_read(&select_statistics, &args);
 	result = result_jsonb(1);

@@ -36,16 +36,19 @@ static Statement select_balance = {
 	}
 };
 static Statement select_by_key = {
+	.by_index = true,
 	.text = "SELECT l.id, l.user_id, l.type, l.amount, l.expires_at, l.job_id, l.reverses FROM @extschema@.credit_ledger l"
 	" WHERE l.user_id = $1 AND l.idempotency_key = $2",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
 static Statement select_welcome = {
+	.by_index = true,
 	.text = "SELECT 1 FROM @extschema@.credit_ledger l"
 	" WHERE l.user_id = $1 AND (l.idempotency_key = $2 OR (l.type = 'grant' AND l.note = $3)) LIMIT 1",
 	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, TEXTOID}
 };
 static Statement select_by_payment = {
+	.by_index = true,
 	.text = "SELECT l.id, l.user_id, l.type, l.amount, l.expires_at, l.job_id, l.reverses FROM @extschema@.credit_ledger l"
 	" WHERE l.stripe_payment_id = $1 AND l.type IN ('purchase', 'subscription') AND l.reverses IS NULL",
 	.nargs = 1,.argtypes = {TEXTOID}
@@ -163,17 +166,6 @@ credits_find_payment(const char *payment_id, Payment *payment)
 	return true;
 }
 
-/*
- * An idempotency key; NULL where none is given.
- */
-char *
-check_key(FunctionCallInfo fcinfo, int argno)
-{
-	if (PG_ARGISNULL(argno))
-		return NULL;
-	return check_text(fcinfo, argno, "p_idempotency_key", 1, MAX_KEY_LENGTH);
-}
-
 /* Credit that expires must do so some time from now. */
 static void
 check_future(const TimestampTz *expires_at)
@@ -244,46 +236,15 @@ grant_credits(PG_FUNCTION_ARGS)
 	Caller		caller;
 	pg_uuid_t	user_id;
 	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
-	TimestampTz expires_at;
 	Entry		entry = {.user_id = &user_id,.type = "grant"};
 
 	caller_enter_service(&caller);
 	user_id = check_uuid(fcinfo, 0, "p_user_id");
 	entry.amount = check_positive(fcinfo, 1, "p_amount");
 	entry.note = check_text(fcinfo, 2, "p_note", 0, MAX_NOTE_LENGTH);
-	entry.key = check_key(fcinfo, 3);
-	if (!PG_ARGISNULL(4))
-	{
-		expires_at = PG_GETARG_TIMESTAMPTZ(4);
-		entry.expires_at = &expires_at;
-	}
+	entry.key = check_optional_text(fcinfo, 3, "p_idempotency_key", MAX_KEY_LENGTH);
+	entry.expires_at = optional_time(fcinfo, 4);
 	*id = add_credits(&entry);
-	caller_leave(&caller);
-
-	PG_RETURN_UUID_P(id);
-}
-
-/* Credit that was paid for, once or every month. */
-static Datum
-book_payment(FunctionCallInfo fcinfo, const char *type)
-{
-	Caller		caller;
-	pg_uuid_t	user_id;
-	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
-	TimestampTz expires_at;
-	Entry		entry = {.user_id = &user_id,.type = type};
-
-	caller_enter_service(&caller);
-	user_id = check_uuid(fcinfo, 0, "p_user_id");
-	entry.amount = check_positive(fcinfo, 1, "p_amount");
-	entry.payment_id = check_text(fcinfo, 2, "p_stripe_payment_id", 1, MAX_KEY_LENGTH);
-	entry.note = check_text(fcinfo, 3, "p_note", 0, MAX_NOTE_LENGTH);
-	if (!PG_ARGISNULL(4))
-	{
-		expires_at = PG_GETARG_TIMESTAMPTZ(4);
-		entry.expires_at = &expires_at;
-	}
-	*id = add_paid_credits(&entry);
 	caller_leave(&caller);
 
 	PG_RETURN_UUID_P(id);
@@ -296,7 +257,21 @@ book_payment(FunctionCallInfo fcinfo, const char *type)
 Datum
 purchase_credits(PG_FUNCTION_ARGS)
 {
-	return book_payment(fcinfo, "purchase");
+	Caller		caller;
+	pg_uuid_t	user_id;
+	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+	Entry		entry = {.user_id = &user_id,.type = "purchase"};
+
+	caller_enter_service(&caller);
+	user_id = check_uuid(fcinfo, 0, "p_user_id");
+	entry.amount = check_positive(fcinfo, 1, "p_amount");
+	entry.payment_id = check_text(fcinfo, 2, "p_stripe_payment_id", 1, MAX_KEY_LENGTH);
+	entry.note = check_text(fcinfo, 3, "p_note", 0, MAX_NOTE_LENGTH);
+	entry.expires_at = optional_time(fcinfo, 4);
+	*id = add_paid_credits(&entry);
+	caller_leave(&caller);
+
+	PG_RETURN_UUID_P(id);
 }
 
 /*
@@ -306,7 +281,21 @@ purchase_credits(PG_FUNCTION_ARGS)
 Datum
 subscription_credits(PG_FUNCTION_ARGS)
 {
-	return book_payment(fcinfo, "subscription");
+	Caller		caller;
+	pg_uuid_t	user_id;
+	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+	Entry		entry = {.user_id = &user_id,.type = "subscription"};
+
+	caller_enter_service(&caller);
+	user_id = check_uuid(fcinfo, 0, "p_user_id");
+	entry.amount = check_positive(fcinfo, 1, "p_amount");
+	entry.payment_id = check_text(fcinfo, 2, "p_stripe_payment_id", 1, MAX_KEY_LENGTH);
+	entry.note = check_text(fcinfo, 3, "p_note", 0, MAX_NOTE_LENGTH);
+	entry.expires_at = optional_time(fcinfo, 4);
+	*id = add_paid_credits(&entry);
+	caller_leave(&caller);
+
+	PG_RETURN_UUID_P(id);
 }
 
 /*

@@ -5,7 +5,6 @@
 #ifndef STUDIO_CREDITS_H
 #define STUDIO_CREDITS_H
 
-#include "fmgr.h"
 #include "utils/uuid.h"
 
 #include "ledger.h"
@@ -36,6 +35,5 @@ typedef struct Payment
 extern void credits_welcome(const pg_uuid_t *user_id, int32 amount);
 extern bool credits_find_by_key(const Entry *entry, Replay *replay);
 extern bool credits_find_payment(const char *payment_id, Payment *payment);
-extern char *check_key(FunctionCallInfo fcinfo, int argno);
 
 #endif							/* STUDIO_CREDITS_H */

@@ -35,12 +35,12 @@ PG_FUNCTION_INFO_V1(cleanup_expired_drafts);
 #define MAX_TOKEN_LENGTH 255
 /* bytes, of rows that were not made by save_draft_prompt() */
 #define MAX_OLD_TOKEN_SIZE 8192
-#define MAX_PROMPT_LENGTH 20000
+#define MAX_DRAFT_LENGTH 20000
 #define MAX_TEMPLATE_LENGTH 255
 #define MAX_OPTIONS_SIZE (16 * 1024)
-#define MAX_CLEANUP 100000
 
 static Statement update_draft = {
+	.by_index = true,
 	.text = "UPDATE @extschema@.draft_prompts d"
 	"   SET prompt_text = $2, template_id = $3, options = $4, updated_at = pg_catalog.now(),"
 	"       expires_at = pg_catalog.now() + pg_catalog.make_interval(days => $5)"
@@ -56,6 +56,7 @@ static Statement insert_draft = {
 	.nargs = 5,.argtypes = {TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT4OID}
 };
 static Statement select_draft = {
+	.by_index = true,
 	.text = "SELECT pg_catalog.jsonb_build_object('id', d.id, 'prompt_text', d.prompt_text,"
 	"         'template_id', d.template_id, 'options', d.options,"
 	"         'created_at', d.created_at, 'updated_at', d.updated_at, 'expires_at', d.expires_at)"
@@ -65,6 +66,7 @@ static Statement select_draft = {
 	.nargs = 1,.argtypes = {TEXTOID}
 };
 static Statement claim_drafts = {
+	.by_index = true,
 	.text = "WITH locked AS ("
 	"  SELECT d.id FROM @extschema@.draft_prompts d"
 	"   WHERE d.session_token = $1 AND d.user_id IS NULL AND d.expires_at > pg_catalog.now()"
@@ -107,26 +109,6 @@ queue_for_token(const char *token)
 				 errhint("Repeat the transaction.")));
 }
 
-/* The options of a draft: a JSON object of bounded size; NULL is an empty one. */
-static Datum
-check_options(FunctionCallInfo fcinfo, int argno)
-{
-	Jsonb	   *options;
-
-	if (PG_ARGISNULL(argno))
-		return DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
-	options = check_jsonb(fcinfo, argno, "p_options", MAX_OPTIONS_SIZE);
-	if (!JB_ROOT_IS_OBJECT(options))
-		refuse_value("p_options", "a JSON object");
-	return JsonbPGetDatum(options);
-}
-
-static char *
-check_token(FunctionCallInfo fcinfo, int argno)
-{
-	return check_text(fcinfo, argno, "p_session_token", MIN_TOKEN_LENGTH, MAX_TOKEN_LENGTH);
-}
-
 /*
  * save_draft_prompt(p_session_token text, p_prompt_text text,
  * p_template_id text, p_options jsonb) returns uuid
@@ -140,12 +122,12 @@ save_draft_prompt(PG_FUNCTION_ARGS)
 	Caller		caller;
 
 	caller_enter_anybody(&caller);
-	token = check_token(fcinfo, 0);
+	token = check_text(fcinfo, 0, "p_session_token", MIN_TOKEN_LENGTH, MAX_TOKEN_LENGTH);
 	argument_text(&args, token);
-	argument_text(&args, check_text(fcinfo, 1, "p_prompt_text", 1, MAX_PROMPT_LENGTH));
+	argument_text(&args, check_text(fcinfo, 1, "p_prompt_text", 1, MAX_DRAFT_LENGTH));
 	argument_text(&args, check_text(fcinfo, 2, "p_template_id", 0, MAX_TEMPLATE_LENGTH));
-	argument_add(&args, check_options(fcinfo, 3), false);
-	argument_int32(&args, setting_int32("draft_lifetime_days", 7));
+	argument_add(&args, JsonbPGetDatum(check_object_or_empty(fcinfo, 3, "p_options", MAX_OPTIONS_SIZE)), false);
+	argument_int32(&args, setting_int32(SETTING_DRAFT_LIFETIME_DAYS));
 
 	queue_for_token(token);
 	if (statement_run(&update_draft, &args) == 0)
@@ -167,7 +149,7 @@ get_draft_prompt(PG_FUNCTION_ARGS)
 	Datum		draft = (Datum) 0;
 
 	caller_enter_anybody(&caller);
-	argument_text(&args, check_token(fcinfo, 0));
+	argument_text(&args, check_text(fcinfo, 0, "p_session_token", MIN_TOKEN_LENGTH, MAX_TOKEN_LENGTH));
 	if (statement_read(&select_draft, &args) > 0)
 		draft = result_jsonb(1);
 	caller_leave(&caller);
@@ -185,21 +167,23 @@ claim_draft_prompt(PG_FUNCTION_ARGS)
 {
 	Arguments	args = NO_ARGUMENTS;
 	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+	Datum		token;
 	pg_uuid_t	user_id;
 	bool		claimed;
 	Caller		caller;
 
 	caller_enter_user(&caller);
 	check_not_null(fcinfo, 0, "p_session_token");
+	token = PG_GETARG_DATUM(0);
 	user_id = check_uuid(fcinfo, 1, "p_user_id");
 	caller_require_self(&caller, &user_id);
 	if (!user_keep(&user_id))
 		refuse_unknown(&caller, "user", &user_id);
 
-	argument_add(&args, PG_GETARG_DATUM(0), false);
+	argument_add(&args, token, false);
 	argument_uuid(&args, &user_id);
 	/* what no row can have is not looked for */
-	claimed = toast_raw_datum_size(PG_GETARG_DATUM(0)) - VARHDRSZ <= MAX_OLD_TOKEN_SIZE &&
+	claimed = toast_raw_datum_size(token) - VARHDRSZ <= MAX_OLD_TOKEN_SIZE &&
 		statement_run(&claim_drafts, &args) > 0;
 	if (claimed)
 		*id = result_uuid(1);

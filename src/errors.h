@@ -26,6 +26,7 @@
 pg_noreturn extern void refuse(void);
 pg_noreturn extern void refuse_null(const char *name);
 pg_noreturn extern void refuse_missing(const char *what, const pg_uuid_t *id);
+pg_noreturn extern void refuse_null(const char *name);
 pg_noreturn extern void refuse_value(const char *name, const char *expected);
 pg_noreturn extern void refuse_conflict(const char *message, const char *detail);
 pg_noreturn extern void refuse_lost_row(void);

@@ -47,20 +47,20 @@ is_punctuation(unsigned char byte)
  * Put spaces in place of punctuation where there is too much of it.
  */
 void
-calm_text(char *text)
+calm_text(char *content)
 {
 	int			punctuation = 0;
 	int			comments = 0;
 
-	for (; *text !='\0'; text ++)
+	for (char *at = content; *at != '\0'; at++)
 	{
-		if (is_space(*text))
+		if (is_space(*at))
 			punctuation = 0;
-		else if (is_punctuation(*text) &&
+		else if (is_punctuation(*at) &&
 				 (++punctuation > MAX_PUNCTUATION ||
-				  (strncmp(text, "<!--", 4) == 0 && ++comments > MAX_PUNCTUATION)))
+				  (strncmp(at, "<!--", 4) == 0 && ++comments > MAX_PUNCTUATION)))
 		{
-			*text = ' ';
+			*at = ' ';
 			punctuation = 0;
 		}
 	}
@@ -96,19 +96,18 @@ matches(Oid configuration, const char *text, int length, TSQuery any)
  * or the budget is used up.
  */
 static const char *
-first_match(Oid configuration, const char *text, int length, TSQuery any, int *budget)
+first_match(Oid configuration, const char *content, int length, TSQuery any, int *budget)
 {
 	for (int at = 0; at < length && *budget > 0; (*budget)--)
 	{
-		int			step = piece_length(text +at, length - at, CHUNK_LENGTH);
+		int			step = piece_length(content + at, length - at, CHUNK_LENGTH);
 
 		CHECK_FOR_INTERRUPTS();
-		if (matches(configuration, text +at, step, any))
-			return text +at;
-
+		if (matches(configuration, content + at, step, any))
+			return content + at;
 		at += step;
 	}
-	return text;
+	return content;
 }
 
 /*

@@ -7,7 +7,7 @@
 
 #include "tsearch/ts_type.h"
 
-extern void calm_text(char *text);
+extern void calm_text(char *content);
 extern Datum excerpt(Oid configuration, char *text, TSQuery any, int *budget);
 
 #endif							/* STUDIO_EXCERPTS_H */

@@ -134,87 +134,176 @@ static const Transition render_transitions[] = {
 };
 
 const Workflow job_flow = {
-	"jobs", "status", "id", "retry_job", "jobs_status_transition",
-	job_status_names, JOB_STATUSES,
-	job_transitions, lengthof(job_transitions), stamp_job
+	.name = "jobs",
+	.column = "status",
+	.id_column = "id",
+	.retry_function = "retry_job",
+	.constraint = "jobs_status_transition",
+	.states = job_status_names,
+	.nstates = JOB_STATUSES,
+	.transitions = job_transitions,
+	.ntransitions = lengthof(job_transitions),
+	.stamp = stamp_job
 };
 
-const Workflow step_flow = {
-	"job_steps", "state", "job_id", "retry_job", "job_steps_status_transition",
-	step_state_names, STEP_STATES,
-	step_transitions, lengthof(step_transitions), stamp_step
+static const Workflow step_flow = {
+	.name = "job_steps",
+	.column = "state",
+	.id_column = "job_id",
+	.retry_function = "retry_job",
+	.constraint = "job_steps_status_transition",
+	.states = step_state_names,
+	.nstates = STEP_STATES,
+	.transitions = step_transitions,
+	.ntransitions = lengthof(step_transitions),
+	.stamp = stamp_step
 };
 
 const Workflow studio_flow = {
-	"studio_jobs", "status", "job_id", "retry_studio_job", "studio_jobs_status_transition",
-	studio_status_names, STUDIO_STATUSES,
-	studio_transitions, lengthof(studio_transitions), stamp_studio_job
+	.name = "studio_jobs",
+	.column = "status",
+	.id_column = "job_id",
+	.retry_function = "retry_studio_job",
+	.constraint = "studio_jobs_status_transition",
+	.states = studio_status_names,
+	.nstates = STUDIO_STATUSES,
+	.transitions = studio_transitions,
+	.ntransitions = lengthof(studio_transitions),
+	.stamp = stamp_studio_job
 };
 
 const Workflow run_flow = {
-	"pipeline.jobs", "status", "run_id", "pipeline.retry_job", "jobs_status_transition",
-	run_status_names, RUN_STATUSES,
-	run_transitions, lengthof(run_transitions), stamp_run
+	.name = "pipeline.jobs",
+	.column = "status",
+	.id_column = "run_id",
+	.retry_function = "pipeline.retry_job",
+	.constraint = "jobs_status_transition",
+	.states = run_status_names,
+	.nstates = RUN_STATUSES,
+	.transitions = run_transitions,
+	.ntransitions = lengthof(run_transitions),
+	.stamp = stamp_run
 };
 
 const Workflow content_flow = {
-	"cm_module_content", "status", "content_id", NULL, "cm_module_content_status_transition",
-	content_status_names, CONTENT_STATUSES,
-	content_transitions, lengthof(content_transitions), stamp_content
+	.name = "cm_module_content",
+	.column = "status",
+	.id_column = "content_id",
+	.constraint = "cm_module_content_status_transition",
+	.states = content_status_names,
+	.nstates = CONTENT_STATUSES,
+	.transitions = content_transitions,
+	.ntransitions = lengthof(content_transitions),
+	.stamp = stamp_content
 };
 
 static const Workflow plan_flow = {
-	"cm_course_plans", "status", "plan_id", NULL, "cm_course_plans_status_transition",
-	plan_status_names, PLAN_STATUSES,
-	plan_transitions, lengthof(plan_transitions), stamp_nothing
+	.name = "cm_course_plans",
+	.column = "status",
+	.id_column = "plan_id",
+	.constraint = "cm_course_plans_status_transition",
+	.states = plan_status_names,
+	.nstates = PLAN_STATUSES,
+	.transitions = plan_transitions,
+	.ntransitions = lengthof(plan_transitions),
+	.stamp = stamp_nothing
 };
 
 static const Workflow research_flow = {
-	"cm_research_results", "status", "research_id", NULL, "cm_research_results_status_transition",
-	research_status_names, RESEARCH_STATUSES,
-	research_transitions, lengthof(research_transitions), stamp_nothing
+	.name = "cm_research_results",
+	.column = "status",
+	.id_column = "research_id",
+	.constraint = "cm_research_results_status_transition",
+	.states = research_status_names,
+	.nstates = RESEARCH_STATUSES,
+	.transitions = research_transitions,
+	.ntransitions = lengthof(research_transitions),
+	.stamp = stamp_nothing
 };
 
 static const Workflow enhancement_flow = {
-	"cm_enhancement_sessions", "status", "session_id", NULL, "cm_enhancement_sessions_status_transition",
-	session_status_names, SESSION_STATUSES,
-	session_transitions, lengthof(session_transitions), stamp_enhancement
+	.name = "cm_enhancement_sessions",
+	.column = "status",
+	.id_column = "session_id",
+	.constraint = "cm_enhancement_sessions_status_transition",
+	.states = session_status_names,
+	.nstates = SESSION_STATUSES,
+	.transitions = session_transitions,
+	.ntransitions = lengthof(session_transitions),
+	.stamp = stamp_enhancement
 };
 
 static const Workflow session_flow = {
-	"mm_multimedia_sessions", "status", "session_id", NULL, "mm_multimedia_sessions_status_transition",
-	session_status_names, SESSION_STATUSES,
-	session_transitions, lengthof(session_transitions), stamp_session
+	.name = "mm_multimedia_sessions",
+	.column = "status",
+	.id_column = "session_id",
+	.constraint = "mm_multimedia_sessions_status_transition",
+	.states = session_status_names,
+	.nstates = SESSION_STATUSES,
+	.transitions = session_transitions,
+	.ntransitions = lengthof(session_transitions),
+	.stamp = stamp_session
 };
 
 static const Workflow asset_flow = {
-	"mm_multimedia_assets", "status", "asset_id", NULL, "mm_multimedia_assets_status_transition",
-	asset_status_names, ASSET_STATUSES,
-	asset_transitions, lengthof(asset_transitions), stamp_nothing
+	.name = "mm_multimedia_assets",
+	.column = "status",
+	.id_column = "asset_id",
+	.constraint = "mm_multimedia_assets_status_transition",
+	.states = asset_status_names,
+	.nstates = ASSET_STATUSES,
+	.transitions = asset_transitions,
+	.ntransitions = lengthof(asset_transitions),
+	.stamp = stamp_nothing
 };
 
 static const Workflow narration_flow = {
-	"mm_audio_narrations", "status", "narration_id", NULL, "mm_audio_narrations_status_transition",
-	narration_status_names, PRODUCT_STATUSES,
-	product_transitions, lengthof(product_transitions), stamp_narration
+	.name = "mm_audio_narrations",
+	.column = "status",
+	.id_column = "narration_id",
+	.constraint = "mm_audio_narrations_status_transition",
+	.states = narration_status_names,
+	.nstates = PRODUCT_STATUSES,
+	.transitions = product_transitions,
+	.ntransitions = lengthof(product_transitions),
+	.stamp = stamp_narration
 };
 
 static const Workflow presentation_flow = {
-	"mm_slide_presentations", "status", "presentation_id", NULL, "mm_slide_presentations_status_transition",
-	presentation_status_names, PRODUCT_STATUSES,
-	product_transitions, lengthof(product_transitions), stamp_nothing
+	.name = "mm_slide_presentations",
+	.column = "status",
+	.id_column = "presentation_id",
+	.constraint = "mm_slide_presentations_status_transition",
+	.states = presentation_status_names,
+	.nstates = PRODUCT_STATUSES,
+	.transitions = product_transitions,
+	.ntransitions = lengthof(product_transitions),
+	.stamp = stamp_nothing
 };
 
 static const Workflow script_flow = {
-	"mm_script_generations", "status", "script_id", NULL, "mm_script_generations_status_transition",
-	script_status_names, PRODUCT_STATUSES,
-	product_transitions, lengthof(product_transitions), stamp_script
+	.name = "mm_script_generations",
+	.column = "status",
+	.id_column = "script_id",
+	.constraint = "mm_script_generations_status_transition",
+	.states = script_status_names,
+	.nstates = PRODUCT_STATUSES,
+	.transitions = product_transitions,
+	.ntransitions = lengthof(product_transitions),
+	.stamp = stamp_script
 };
 
 const Workflow render_flow = {
-	"mm_rendering_queue", "status", "render_id", "retry_rendering", "mm_rendering_queue_status_transition",
-	render_status_names, RENDER_STATUSES,
-	render_transitions, lengthof(render_transitions), stamp_render
+	.name = "mm_rendering_queue",
+	.column = "status",
+	.id_column = "render_id",
+	.retry_function = "retry_rendering",
+	.constraint = "mm_rendering_queue_status_transition",
+	.states = render_status_names,
+	.nstates = RENDER_STATUSES,
+	.transitions = render_transitions,
+	.ntransitions = lengthof(render_transitions),
+	.stamp = stamp_render
 };
 
 static const Workflow *const flows[] = {

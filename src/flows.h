@@ -42,7 +42,6 @@ typedef struct Workflow
 } Workflow;
 
 extern const Workflow job_flow;
-extern const Workflow step_flow;
 extern const Workflow studio_flow;
 extern const Workflow render_flow;
 extern const Workflow run_flow;

@@ -105,13 +105,13 @@ job_touch(const Job *job)
 bool
 job_has_ended(const Job *job)
 {
-	return job->status == JOB_READY || job->status == JOB_FAILED;
+	return (int) job->status != UNKNOWN_STATE && flow_is_terminal(&job_flow, job->status);
 }
 
 bool
 active_jobs_limited(void)
 {
-	return setting_int32("max_active_jobs", 5) > 0;
+	return setting_int32(SETTING_MAX_ACTIVE_JOBS) > 0;
 }
 
 /*
@@ -123,7 +123,7 @@ void
 check_active_jobs(Statement *count, const pg_uuid_t *user_id)
 {
 	Arguments	args = NO_ARGUMENTS;
-	int32		limit = setting_int32("max_active_jobs", 5);
+	int32		limit = setting_int32(SETTING_MAX_ACTIVE_JOBS);
 
 	if (limit == 0)
 		return;

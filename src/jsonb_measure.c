@@ -42,15 +42,17 @@ shown_string(const char *string, int length)
 	return shown;
 }
 
-/* How many digits a text has. */
-static int
-count_digits(const char *string)
+/* The bytes and the digits that a number is shown with. */
+static void
+show_number(Numeric number, int *bytes, int *digits)
 {
-	int			digits = 0;
+	char	   *shown = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
 
-	for (; *string != '\0'; string++)
-		digits += (*string >= '0' && *string <= '9');
-	return digits;
+	*bytes = strlen(shown);
+	*digits = 0;
+	for (int i = 0; i < *bytes; i++)
+		*digits += (shown[i] >= '0' && shown[i] <= '9');
+	pfree(shown);
 }
 
 /*
@@ -59,21 +61,22 @@ count_digits(const char *string)
 int
 number_digits(Numeric number)
 {
-	char	   *shown = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
-	int			digits = count_digits(shown);
+	int			bytes,
+				digits;
 
-	pfree(shown);
+	show_number(number, &bytes, &digits);
 	return digits;
 }
 
 static void
 measure_number(Numeric number, JsonbMeasure *measure)
 {
-	char	   *shown = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
+	int			bytes,
+				digits;
 
-	measure->bytes += strlen(shown);
-	measure->digits = Max(measure->digits, count_digits(shown));
-	pfree(shown);
+	show_number(number, &bytes, &digits);
+	measure->bytes += bytes;
+	measure->digits = Max(measure->digits, digits);
 }
 
 static void

@@ -328,8 +328,8 @@ lease_replays_end(LeaseState state, const Lease *lease)
 static int64
 backoff_us(int32 attempts)
 {
-	double		base = setting_int32("retry_base_seconds", 5);
-	double		cap = setting_int32("retry_cap_seconds", 3600);
+	double		base = setting_int32(SETTING_RETRY_BASE_SECONDS);
+	double		cap = setting_int32(SETTING_RETRY_CAP_SECONDS);
 	double		delay = base * ldexp(1.0, Min(attempts - 1, 62));
 
 	return (int64) (pg_prng_double(&pg_global_prng_state) * Min(delay, cap) * USECS_PER_SEC);
@@ -355,7 +355,7 @@ end_lease_of(const Lease *lease, const char *outcome, const TimestampTz *due_at,
 static bool
 has_attempts_left(const Lease *lease)
 {
-	int32		limit = setting_int32("max_attempts", 3);
+	int32		limit = setting_int32(SETTING_MAX_ATTEMPTS);
 
 	return limit == 0 || lease->attempts < limit;
 }
@@ -590,7 +590,7 @@ system_of_lease(Statement *statement, const pg_uuid_t *job_id, const pg_uuid_t *
 static const QueueSystem *
 lock_to_show(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz now)
 {
-	int32		interval = setting_int32("progress_interval_ms", 1000);
+	int32		interval = setting_int32(SETTING_PROGRESS_INTERVAL_MS);
 	const QueueSystem *system = system_of_lease(&select_leased, job_id, token);
 
 	if (system == NULL)

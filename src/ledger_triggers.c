@@ -60,16 +60,14 @@ typedef struct Closing
 } Closing;
 
 static Statement select_booked_entry = {
+	.by_index = true,
 	.text = "SELECT 1 FROM @extschema@.credit_ledger l"
 	" WHERE l.user_id = $1 AND l.entry_no = $2 AND l.amount = $3",
 	.nargs = 3,.argtypes = {UUIDOID, INT8OID, INT4OID}
 };
 static Statement select_job_exists = {
+	.by_index = true,
 	.text = "SELECT 1 FROM @extschema@.jobs j WHERE j.id = $1",
-	.nargs = 1,.argtypes = {UUIDOID}
-};
-static Statement select_account_exists = {
-	.text = "SELECT 1 FROM @extschema@.credit_accounts a WHERE a.user_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
@@ -377,7 +375,7 @@ refuse_change(const char *hint)
 }
 
 static bool
-row_exists(Statement *statement, const pg_uuid_t *id)
+job_exists(const pg_uuid_t *id)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
@@ -385,7 +383,19 @@ row_exists(Statement *statement, const pg_uuid_t *id)
 
 	argument_uuid(&args, id);
 	caller_enter_trigger(&caller);
-	found = statement_run(statement, &args) > 0;
+	found = statement_run(&select_job_exists, &args) > 0;
+	caller_leave(&caller);
+	return found;
+}
+
+static bool
+account_exists(const pg_uuid_t *user_id)
+{
+	Caller		caller;
+	bool		found;
+
+	caller_enter_trigger(&caller);
+	found = ledger_has_account(user_id);
 	caller_leave(&caller);
 	return found;
 }
@@ -430,7 +440,7 @@ only_forgets_deleted_job(TupleDesc desc, HeapTuple old, HeapTuple new)
 	row_set_null(&expected, "job_id");
 	return !was_null && is_null &&
 		same_but_for_job(desc, row_edit_apply(&expected), new) &&
-		!row_exists(&select_job_exists, DatumGetUUIDP(job_id));
+		!job_exists(DatumGetUUIDP(job_id));
 }
 
 /*
@@ -457,7 +467,7 @@ guard_ledger(PG_FUNCTION_ARGS)
 	}
 
 	user_id = row_get_uuid(desc, data->tg_trigtuple, "user_id");
-	if (row_exists(&select_account_exists, &user_id))
+	if (account_exists(&user_id))
 		refuse_change("Entries go with their user only.");
 	return PointerGetDatum(data->tg_trigtuple);
 }

@@ -35,8 +35,6 @@
 
 PG_FUNCTION_INFO_V1(expire_credits);
 
-#define MAX_SWEEP 100000
-
 typedef struct Lot
 {
 	pg_uuid_t	id;				/* of its entry; the hash key, first */
@@ -80,19 +78,23 @@ static Statement insert_watch = {
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, TIMESTAMPTZOID}
 };
 static Statement delete_watch = {
+	.by_index = true,
 	.text = "DELETE FROM studio_engine.expiring_credits e WHERE e.entry_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement set_waiting = {
+	.by_index = true,
 	.text = "UPDATE studio_engine.expiring_credits SET waiting = true WHERE entry_id = $1 AND NOT waiting",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_watched = {
+	.by_index = true,
 	.text = "SELECT e.entry_id FROM studio_engine.expiring_credits e"
 	" WHERE e.user_id = $1 AND e.expires_at <= $2",
 	.nargs = 2,.argtypes = {UUIDOID, TIMESTAMPTZOID}
 };
 static Statement select_any_watched = {
+	.by_index = true,
 	.text = "SELECT 1 FROM studio_engine.expiring_credits e WHERE e.user_id = $1 LIMIT 1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -104,6 +106,7 @@ static Statement select_due_users = {
 	.nargs = 1,.argtypes = {INT4OID}
 };
 static Statement select_entries = {
+	.by_index = true,
 	.text = "SELECT l.id, l.entry_no, l.type, l.amount, l.expires_at, l.reverses"
 	"  FROM @extschema@.credit_ledger l WHERE l.user_id = $1 ORDER BY l.entry_no",
 	.nargs = 1,.argtypes = {UUIDOID}
@@ -421,11 +424,9 @@ left_in(List *lots)
 	return left;
 }
 
-/*
- * Credit that has expired and is still in the balance.
- */
-int64
-lots_expired(const pg_uuid_t *user_id)
+/* Credit that has expired and is still in the balance. */
+static int64
+expired_credit(const pg_uuid_t *user_id)
 {
 	List	   *ids = watched_lots(user_id, GetCurrentTimestamp());
 	LotBook    *book;
@@ -446,7 +447,7 @@ lots_expired(const pg_uuid_t *user_id)
 static int64
 spendable(const Account *account)
 {
-	return account->balance - (account->due ? lots_expired(&account->user_id) : 0);
+	return account->balance - (account->due ? expired_credit(&account->user_id) : 0);
 }
 
 void
@@ -556,7 +557,7 @@ expire_credits(PG_FUNCTION_ARGS)
 	int			count = 0;
 
 	caller_enter_service(&caller);
-	argument_int32(&args, check_int32(fcinfo, 0, "p_limit", 1, MAX_SWEEP));
+	argument_int32(&args, check_int32(fcinfo, 0, "p_limit", 1, MAX_CLEANUP));
 	users = statement_run_uuids(&select_due_users, &args);
 	foreach(cell, users)
 	{

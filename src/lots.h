@@ -20,7 +20,6 @@ typedef struct LotSummary
 } LotSummary;
 
 extern void lots_watch(const pg_uuid_t *entry_id, const pg_uuid_t *user_id, TimestampTz expires_at);
-extern int64 lots_expired(const pg_uuid_t *user_id);
 extern int	lots_sweep(const pg_uuid_t *user_id);
 extern bool lots_make_ready(const Account *account, int64 amount);
 extern LotSummary lots_summarize(const pg_uuid_t *user_id, TimestampTz horizon);

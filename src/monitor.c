@@ -70,12 +70,12 @@ static Statement select_attempts = {
 
 /* Whose figures?  NULL for those of all. */
 static const pg_uuid_t *
-statistics_user(FunctionCallInfo fcinfo, Caller *caller)
+statistics_user(const Caller *caller, const pg_uuid_t *wanted)
 {
-	if (PG_ARGISNULL(1))
+	if (wanted == NULL)
 		return caller->service ? NULL : &caller->uid;
-	caller_require_self(caller, PG_GETARG_UUID_P(1));
-	return PG_GETARG_UUID_P(1);
+	caller_require_self(caller, wanted);
+	return wanted;
 }
 
 static Datum
@@ -100,18 +100,12 @@ figures_of_jobs(const QueueSystem *system, const pg_uuid_t *user_id, const Times
 	return result_jsonb(1);
 }
 
-/* The beginning of the window that ends now; false when there is none. */
-static bool
-window_start(FunctionCallInfo fcinfo, int argno, TimestampTz *since)
+/* The beginning of a window that ends now. */
+static TimestampTz
+window_start(TimestampTz now, const Interval *window)
 {
-	TimestampTz now = GetCurrentTransactionStartTimestamp();
-
-	if (PG_ARGISNULL(argno))
-		return false;
-	(void) check_until(fcinfo, argno, "p_window", now, 1, MAX_WINDOW_SECONDS);
-	*since = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval,
-													 TimestampTzGetDatum(now), PG_GETARG_DATUM(argno)));
-	return true;
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval,
+												   TimestampTzGetDatum(now), IntervalPGetDatum(window)));
 }
 
 /*
@@ -125,14 +119,19 @@ get_job_statistics(PG_FUNCTION_ARGS)
 	Caller		caller;
 	const QueueSystem *system;
 	const pg_uuid_t *user_id;
-	TimestampTz since;
-	bool		windowed;
+	TimestampTz now = GetCurrentTransactionStartTimestamp(),
+				since;
+	bool		windowed = !PG_ARGISNULL(2);
 	Datum		result;
 
 	caller_enter_user(&caller);
-	user_id = statistics_user(fcinfo, &caller);
+	user_id = statistics_user(&caller, optional_uuid(fcinfo, 1));
 	system = queue_check_name(fcinfo, 0, "p_system");
-	windowed = window_start(fcinfo, 2, &since);
+	if (windowed)
+	{
+		(void) check_until(fcinfo, 2, "p_window", now, 1, MAX_WINDOW_SECONDS);
+		since = window_start(now, PG_GETARG_INTERVAL_P(2));
+	}
 
 	argument_text(&args, system->name);
 	argument_add(&args, figures_of_jobs(system, user_id, windowed ? &since : NULL), false);

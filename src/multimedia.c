@@ -447,7 +447,7 @@ lock_session_or_refuse(const Caller *caller, const pg_uuid_t *session_id)
 Datum
 create_multimedia_session(PG_FUNCTION_ARGS)
 {
-	Arguments	args = NO_ARGUMENTS;
+	Arguments	args = arguments_of_call(fcinfo);
 	Caller		caller;
 	pg_uuid_t	content_id;
 	pg_uuid_t  *session_id = palloc(sizeof(pg_uuid_t));
@@ -457,10 +457,8 @@ create_multimedia_session(PG_FUNCTION_ARGS)
 	check_text(fcinfo, 1, "p_module_name", 0, MAX_WORDING);
 	check_text(fcinfo, 2, "p_employee_name", 0, MAX_WORDING);
 	check_text(fcinfo, 3, "p_session_type", 1, MAX_WORDING);
-	check_sections(fcinfo, 5, "p_content_sections");
+	check_sections(optional_array(fcinfo, 5), "p_content_sections");
 
-	for (int i = 0; i < 6; i++)
-		argument_pass(&args, fcinfo, i);
 	if (statement_run(&insert_session, &args) == 0)
 		refuse_unknown(&caller, "content", &content_id);
 	*session_id = result_uuid(1);
@@ -477,7 +475,7 @@ create_multimedia_session(PG_FUNCTION_ARGS)
 Datum
 update_session_status(PG_FUNCTION_ARGS)
 {
-	Arguments	args = NO_ARGUMENTS;
+	Arguments	args = arguments_of_call(fcinfo);
 	Caller		caller;
 	pg_uuid_t	session_id;
 	Datum		result;
@@ -489,8 +487,6 @@ update_session_status(PG_FUNCTION_ARGS)
 	check_text(fcinfo, 3, "p_current_stage", 0, MAX_WORDING);
 
 	lock_session_or_refuse(&caller, &session_id);
-	for (int i = 0; i < 5; i++)
-		argument_pass(&args, fcinfo, i);
 	statement_run(&update_session, &args);
 	result = result_row();
 	caller_leave(&caller);
@@ -672,14 +668,11 @@ is_valid_member(const Member *member, const JsonbValue *value, const char *conte
 
 /* An argument of register_multimedia_asset() as the member it stands for. */
 static void
-argument_as_member(FunctionCallInfo fcinfo, const Member *member, JsonbValue *value)
+argument_as_member(Datum argument, const Member *member, JsonbValue *value)
 {
 	text	   *string;
 	Jsonb	   *object;
 
-	value->type = jbvNull;
-	if (PG_ARGISNULL(member->argno))
-		return;
 	switch (member->kind)
 	{
 		case A_TYPE:
@@ -687,42 +680,45 @@ argument_as_member(FunctionCallInfo fcinfo, const Member *member, JsonbValue *va
 		case A_WORDING:
 		case A_BUCKET:
 		case A_STORAGE_PATH:
-			string = PG_GETARG_TEXT_PP(member->argno);
+			string = DatumGetTextPP(argument);
 			value->type = jbvString;
 			value->val.string.val = VARDATA_ANY(string);
 			value->val.string.len = VARSIZE_ANY_EXHDR(string);
 			break;
 		case A_DURATION:
 			value->type = jbvNumeric;
-			value->val.numeric = PG_GETARG_NUMERIC(member->argno);
+			value->val.numeric = DatumGetNumeric(argument);
 			break;
 		case A_SIZE:
 			value->type = jbvNumeric;
-			value->val.numeric = int64_to_numeric(PG_GETARG_INT64(member->argno));
+			value->val.numeric = int64_to_numeric(DatumGetInt64(argument));
 			break;
 		case AN_OBJECT:
-			object = PG_GETARG_JSONB_P(member->argno);
+			object = DatumGetJsonbP(argument);
 			value->type = jbvBinary;
 			value->val.binary.data = &object->root;
 			value->val.binary.len = VARSIZE(object) - VARHDRSZ;
 			break;
 		case THE_CONTENT:		/* compared by the trigger */
+			value->type = jbvNull;
 			break;
 	}
 }
 
 static void
-check_arguments(FunctionCallInfo fcinfo)
+check_arguments(const Arguments *args)
 {
 	for (int i = 0; i < (int) lengthof(members); i++)
 	{
 		const Member *member = &members[i];
 		char	   *name = psprintf("p_%s", member->name);
-		JsonbValue	value;
+		bool		isnull = args->nulls[member->argno] == 'n';
+		JsonbValue	value = {.type = jbvNull};
 
-		if (member->required)
-			check_not_null(fcinfo, member->argno, name);
-		argument_as_member(fcinfo, member, &value);
+		if (isnull && member->required)
+			refuse_null(name);
+		if (!isnull)
+			argument_as_member(args->values[member->argno], member, &value);
 		if (!is_valid_member(member, &value, NULL))
 			refuse_value(name, member->expected);
 	}
@@ -738,19 +734,17 @@ check_arguments(FunctionCallInfo fcinfo)
 Datum
 register_multimedia_asset(PG_FUNCTION_ARGS)
 {
-	Arguments	args = NO_ARGUMENTS;
+	Arguments	args = arguments_of_call(fcinfo);
 	Caller		caller;
 	pg_uuid_t	session_id;
 	pg_uuid_t  *asset_id = palloc(sizeof(pg_uuid_t));
 
 	caller_enter_service(&caller);
 	session_id = check_uuid(fcinfo, 0, "p_session_id");
-	check_arguments(fcinfo);
+	check_arguments(&args);
 
 	/* first, since the counters will be written */
 	lock_session_or_refuse(&caller, &session_id);
-	for (int i = 0; i < 13; i++)
-		argument_pass(&args, fcinfo, i);
 	statement_run(&insert_asset, &args);
 	*asset_id = result_uuid(1);
 	caller_leave(&caller);
@@ -855,7 +849,7 @@ register_multimedia_assets(PG_FUNCTION_ARGS)
 
 	check_elements(assets, lock_session_or_refuse(&caller, &session_id));
 	argument_uuid(&args, &session_id);
-	argument_pass(&args, fcinfo, 1);
+	argument_add(&args, JsonbPGetDatum(assets), false);
 	statement_run(&insert_assets, &args);
 	ids = result_jsonb(1);
 	caller_leave(&caller);

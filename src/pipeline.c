@@ -50,16 +50,14 @@ PG_FUNCTION_INFO_V1(pipeline_upsert_prompt);
 PG_FUNCTION_INFO_V1(pipeline_get_prompt);
 PG_FUNCTION_INFO_V1(pipeline_delete_old_events);
 
-#define MAX_NAME_LENGTH 255
+#define MAX_LABEL_LENGTH 255
 #define MAX_KIND_LENGTH 100
 #define MAX_TEXT_LENGTH 1000000
 #define MAX_JSON_SIZE (1024 * 1024)
 #define MAX_EVENTS 1000
 #define MAX_EVENTS_SIZE (8 * 1024 * 1024)
 #define EVENT_COLUMNS 8
-#define MAX_CLEANUP 100000
-#define MAX_AGE_YEARS 1000
-#define MAX_ATTEMPTS 10
+#define MAX_INSERTS 10
 
 static Statement make_run_id = {.text = "SELECT pg_catalog.gen_random_uuid()::pg_catalog.text"};
 static Statement count_active_runs = {
@@ -99,6 +97,7 @@ static Statement insert_event = {
 	.nargs = 4,.argtypes = {TEXTOID, TEXTOID, TEXTOID, JSONBOID}
 };
 static Statement select_events = {
+	.by_index = true,
 	.text = "SELECT e.id, e.run_id, e.bot_name, e.event_type, e.payload, e.owner_id, e.created_at, e.seq"
 	"  FROM pipeline.job_events e WHERE e.run_id = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3",
 	.nargs = 3,.argtypes = {TEXTOID, INT8OID, INT4OID}
@@ -157,21 +156,6 @@ static Statement delete_old_events = {
 	.nargs = 2,.argtypes = {INTERVALOID, INT4OID}
 };
 
-static char *
-check_run_id(FunctionCallInfo fcinfo)
-{
-	return check_text(fcinfo, 0, "p_run_id", 1, MAX_NAME_LENGTH);
-}
-
-/* A JSON value of bounded size; NULL is an empty object. */
-static Datum
-check_json(FunctionCallInfo fcinfo, int argno, const char *name)
-{
-	if (PG_ARGISNULL(argno))
-		return DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
-	return JsonbPGetDatum(check_jsonb(fcinfo, argno, name, MAX_JSON_SIZE));
-}
-
 /* Look at a run: of a user his own only. */
 static bool
 read_run(const Caller *caller, const char *run_id)
@@ -216,7 +200,7 @@ check_active_runs(const Caller *caller)
 
 	if (caller->service)
 		return;
-	limit = setting_int32("max_active_runs", 5);
+	limit = setting_int32(SETTING_MAX_ACTIVE_RUNS);
 	argument_uuid(&args, &caller->uid);
 	if (limit == 0 || statement_look(&count_active_runs, &args) == 0 || result_int32(1) <= limit)
 		return;
@@ -227,28 +211,25 @@ check_active_runs(const Caller *caller)
 			 errhint("Wait until a run has ended, or cancel one.")));
 }
 
-/* Who will own the run?  False for nobody; the user is kept from going. */
-static bool
-choose_owner(FunctionCallInfo fcinfo, const Caller *caller, pg_uuid_t *owner_id)
+/* Who will own the run?  NULL for nobody; the user is kept from going. */
+static const pg_uuid_t *
+choose_owner(const Caller *caller, const pg_uuid_t *wanted)
 {
-	if (!PG_ARGISNULL(2))
-		*owner_id = *PG_GETARG_UUID_P(2);
-	else if (!caller->service)
-		*owner_id = caller->uid;
-	else
-		return false;
+	const pg_uuid_t *owner_id = wanted;
 
+	if (owner_id == NULL && caller->service)
+		return NULL;
+	if (owner_id == NULL)
+		owner_id = &caller->uid;
 	caller_require_self(caller, owner_id);
 	if (!user_keep(owner_id))
 		refuse_unknown(caller, "user", owner_id);
-	return true;
+	return owner_id;
 }
 
 static char *
-choose_run_id(FunctionCallInfo fcinfo)
+random_run_id(void)
 {
-	if (!PG_ARGISNULL(0))
-		return check_run_id(fcinfo);
 	statement_run(&make_run_id, &NO_ARGUMENTS);
 	return result_text(1);
 }
@@ -275,7 +256,7 @@ is_same_run(const Caller *caller, const char *run_id, const Arguments *args)
 static bool
 make_run(const Caller *caller, const char *run_id, const Arguments *args)
 {
-	for (int i = 0; i < MAX_ATTEMPTS; i++)
+	for (int i = 0; i < MAX_INSERTS; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (statement_run(&insert_run, args) > 0)
@@ -296,19 +277,19 @@ pipeline_create_job(PG_FUNCTION_ARGS)
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	char	   *run_id;
-	pg_uuid_t	owner_id;
-	bool		owned;
+	Jsonb	   *project_spec;
+	const pg_uuid_t *owner_id;
 	Datum		result;
 
 	caller_enter_user(&caller);
-	run_id = choose_run_id(fcinfo);
-	check_not_null(fcinfo, 1, "p_project_spec");
-	argument_text(&args, run_id);
-	argument_add(&args, check_json(fcinfo, 1, "p_project_spec"), false);
+	run_id = PG_ARGISNULL(0) ? random_run_id() : check_text(fcinfo, 0, "p_run_id", 1, MAX_LABEL_LENGTH);
+	project_spec = check_jsonb(fcinfo, 1, "p_project_spec", MAX_JSON_SIZE);
+	owner_id = optional_uuid(fcinfo, 2);
 
 	queue_user(&caller);
-	owned = choose_owner(fcinfo, &caller, &owner_id);
-	argument_uuid(&args, owned ? &owner_id : NULL);
+	argument_text(&args, run_id);
+	argument_add(&args, JsonbPGetDatum(project_spec), false);
+	argument_uuid(&args, choose_owner(&caller, owner_id));
 	if (make_run(&caller, run_id, &args))
 		check_active_runs(&caller);
 	result = run_as_jsonb(run_id);
@@ -328,7 +309,7 @@ pipeline_get_job(PG_FUNCTION_ARGS)
 	Datum		result;
 
 	caller_enter_user(&caller);
-	run_id = check_run_id(fcinfo);
+	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_LABEL_LENGTH);
 	if (!read_run(&caller, run_id))
 		refuse_unknown_text(&caller, "run", run_id);
 	result = result_row();
@@ -369,7 +350,7 @@ pipeline_set_job_status(PG_FUNCTION_ARGS)
 	Datum		result;
 
 	caller_enter_service(&caller);
-	run_id = check_run_id(fcinfo);
+	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_LABEL_LENGTH);
 	to = flow_state(&run_flow, check_word(fcinfo, 1, "p_status", run_status_names, RUN_STATUSES));
 	message = PG_ARGISNULL(2) ? NULL : clip_text(text_to_cstring(PG_GETARG_TEXT_PP(2)), MAX_REPORT_BYTES);
 
@@ -391,7 +372,7 @@ pipeline_cancel_job(PG_FUNCTION_ARGS)
 	Datum		result;
 
 	caller_enter_user(&caller);
-	run_id = check_run_id(fcinfo);
+	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_LABEL_LENGTH);
 
 	move_run(run_id, run_lock_or_refuse(&caller, run_id), RUN_CANCELLED, NULL);
 	result = run_as_jsonb(run_id);
@@ -419,7 +400,7 @@ pipeline_retry_job(PG_FUNCTION_ARGS)
 	Datum		result;
 
 	caller_enter_user(&caller);
-	run_id = check_run_id(fcinfo);
+	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_LABEL_LENGTH);
 
 	queue_user(&caller);
 	status = run_lock_or_refuse(&caller, run_id);
@@ -453,11 +434,11 @@ pipeline_record_event(PG_FUNCTION_ARGS)
 	int64		seq;
 
 	caller_enter_service(&caller);
-	run_id = check_run_id(fcinfo);
+	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_LABEL_LENGTH);
 	argument_text(&args, run_id);
-	argument_text(&args, check_text(fcinfo, 1, "p_bot_name", 1, MAX_NAME_LENGTH));
-	argument_text(&args, check_text(fcinfo, 2, "p_event_type", 1, MAX_NAME_LENGTH));
-	argument_add(&args, check_json(fcinfo, 3, "p_payload"), false);
+	argument_text(&args, check_text(fcinfo, 1, "p_bot_name", 1, MAX_LABEL_LENGTH));
+	argument_text(&args, check_text(fcinfo, 2, "p_event_type", 1, MAX_LABEL_LENGTH));
+	argument_add(&args, JsonbPGetDatum(check_jsonb_or_empty(fcinfo, 3, "p_payload", MAX_JSON_SIZE)), false);
 
 	(void) run_lock_or_refuse(&caller, run_id);
 	statement_run(&insert_event, &args);
@@ -528,7 +509,7 @@ pipeline_events_since(PG_FUNCTION_ARGS)
 		.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo
 	};
 	caller_enter_user(&caller);
-	run_id = check_run_id(fcinfo);
+	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_LABEL_LENGTH);
 	check_not_null(fcinfo, 1, "p_after");
 	if (PG_GETARG_INT64(1) < 0)
 		refuse_value("p_after", "0 or more");
@@ -576,23 +557,6 @@ pipeline_delete_old_events(PG_FUNCTION_ARGS)
  * Artifacts and prompts
  * ------------------------------------------------------------------------ */
 
-/* A text of bounded length, or NULL. */
-static char *
-check_optional(FunctionCallInfo fcinfo, int argno, const char *name)
-{
-	return PG_ARGISNULL(argno) ? NULL : check_text(fcinfo, argno, name, 1, MAX_NAME_LENGTH);
-}
-
-static Datum
-check_meta(FunctionCallInfo fcinfo, int argno)
-{
-	Datum		meta = check_json(fcinfo, argno, "p_meta");
-
-	if (!JB_ROOT_IS_OBJECT(DatumGetJsonbP(meta)))
-		refuse_value("p_meta", "a JSON object");
-	return meta;
-}
-
 /*
  * pipeline.register_artifact(p_run_id text, p_kind text, p_url text,
  * p_meta jsonb, p_file_size bigint, p_content_type text, p_checksum text)
@@ -604,23 +568,25 @@ pipeline_register_artifact(PG_FUNCTION_ARGS)
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	char	   *run_id;
+	char	   *checksum;
 	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
 
 	caller_enter_service(&caller);
-	run_id = check_run_id(fcinfo);
+	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_LABEL_LENGTH);
 	argument_text(&args, run_id);
 	argument_text(&args, check_text(fcinfo, 1, "p_kind", 1, MAX_KIND_LENGTH));
 	argument_text(&args, check_text(fcinfo, 2, "p_url", 1, MAX_TEXT_LENGTH));
-	argument_add(&args, check_meta(fcinfo, 3), false);
+	argument_add(&args, JsonbPGetDatum(check_object_or_empty(fcinfo, 3, "p_meta", MAX_JSON_SIZE)), false);
 	if (!PG_ARGISNULL(4) && PG_GETARG_INT64(4) < 0)
 		refuse_value("p_file_size", "0 or more");
 	argument_pass(&args, fcinfo, 4);
-	argument_text(&args, check_optional(fcinfo, 5, "p_content_type"));
-	argument_text(&args, check_optional(fcinfo, 6, "p_checksum"));
+	argument_text(&args, check_optional_text(fcinfo, 5, "p_content_type", MAX_LABEL_LENGTH));
+	checksum = check_optional_text(fcinfo, 6, "p_checksum", MAX_LABEL_LENGTH);
+	argument_text(&args, checksum);
 
 	/* the lock of the run lets two reports of one file find each other */
 	(void) run_lock_or_refuse(&caller, run_id);
-	if (statement_run(PG_ARGISNULL(6) ? &update_by_url : &update_by_checksum, &args) == 0)
+	if (statement_run(checksum ? &update_by_checksum : &update_by_url, &args) == 0)
 		statement_run(&insert_artifact, &args);
 	*id = result_uuid(1);
 	caller_leave(&caller);
@@ -636,19 +602,21 @@ Datum
 pipeline_upsert_prompt(PG_FUNCTION_ARGS)
 {
 	Arguments	args = NO_ARGUMENTS;
-	Arguments	id = NO_ARGUMENTS;
+	Arguments	key = NO_ARGUMENTS;
 	Caller		caller;
+	char	   *id;
 	Datum		result;
 
 	caller_enter_service(&caller);
-	argument_text(&id, check_text(fcinfo, 0, "p_id", 1, MAX_NAME_LENGTH));
-	argument_pass(&args, fcinfo, 0);
-	argument_text(&args, check_text(fcinfo, 1, "p_category", 1, MAX_NAME_LENGTH));
+	id = check_text(fcinfo, 0, "p_id", 1, MAX_LABEL_LENGTH);
+	argument_text(&key, id);
+	argument_text(&args, id);
+	argument_text(&args, check_text(fcinfo, 1, "p_category", 1, MAX_LABEL_LENGTH));
 	argument_text(&args, check_text(fcinfo, 2, "p_context", 1, MAX_TEXT_LENGTH));
 	argument_text(&args, check_text(fcinfo, 3, "p_prompt_text", 1, MAX_TEXT_LENGTH));
 
 	statement_run(&store_prompt, &args);
-	statement_run(&select_prompt, &id);
+	statement_run(&select_prompt, &key);
 	result = result_row();
 	caller_leave(&caller);
 
@@ -667,7 +635,7 @@ pipeline_get_prompt(PG_FUNCTION_ARGS)
 	Datum		result;
 
 	caller_enter_user(&caller);
-	id = check_text(fcinfo, 0, "p_id", 1, MAX_NAME_LENGTH);
+	id = check_text(fcinfo, 0, "p_id", 1, MAX_LABEL_LENGTH);
 	argument_text(&args, id);
 	if (statement_read(&select_prompt, &args) == 0)
 		refuse_unknown_text(&caller, "prompt", id);

@@ -60,6 +60,7 @@ static Statement update_narration = {
 
 /* files that are named and are not audio files of the session */
 static Statement select_strange_audio = {
+	.by_index = true,
 	.text = "SELECT 1 FROM @extschema@.mm_audio_narrations n, pg_catalog.unnest($3 || $2) i (asset_id)"
 	" WHERE n.narration_id = $1"
 	"   AND CASE WHEN i.asset_id IS NULL THEN EXISTS (SELECT 1 FROM pg_catalog.unnest($3) e (id) WHERE e.id IS NULL)"
@@ -130,49 +131,22 @@ static Statement insert_rendering = {
 	.nargs = 4,.argtypes = {UUIDOID, JSONBOID, INT4OID, UUIDOID}
 };
 
-/* Make something in a session, with the first arguments of the function. */
-static Datum
-make_in_session(FunctionCallInfo fcinfo, Caller *caller, Statement *statement)
+/* Make something in a session, the first argument; its id. */
+static pg_uuid_t
+make_in_session(const Caller *caller, const pg_uuid_t *session_id, Statement *statement, const Arguments *args)
 {
-	Arguments	args = NO_ARGUMENTS;
-	pg_uuid_t	session_id = check_uuid(fcinfo, 0, "p_session_id");
-	pg_uuid_t	id;
-	pg_uuid_t  *copy;
-
-	for (int i = 0; i < statement->nargs; i++)
-		argument_pass(&args, fcinfo, i);
-	if (statement_run(statement, &args) == 0)
-		refuse_unknown(caller, "session", &session_id);
-	id = result_uuid(1);
-	caller_leave(caller);
-
-	copy = palloc(sizeof(pg_uuid_t));
-	*copy = id;
-	return UUIDPGetDatum(copy);
+	if (statement_run(statement, args) == 0)
+		refuse_unknown(caller, "session", session_id);
+	return result_uuid(1);
 }
 
-/* Change one row with all arguments of the function; the row. */
+/* Change one row, that of the first argument; the row. */
 static Datum
-change_row(FunctionCallInfo fcinfo, Caller *caller, Statement *statement, const char *what)
+change_row(const Caller *caller, const char *what, const pg_uuid_t *id, Statement *statement, const Arguments *args)
 {
-	Arguments	args = NO_ARGUMENTS;
-	Datum		result;
-
-	for (int i = 0; i < statement->nargs; i++)
-		argument_pass(&args, fcinfo, i);
-	if (statement_run(statement, &args) == 0)
-		refuse_unknown(caller, what, PG_GETARG_UUID_P(0));
-	result = result_row();
-	caller_leave(caller);
-	return result;
-}
-
-/* A status, or NULL to leave it. */
-static void
-check_status(FunctionCallInfo fcinfo, const char *const *words)
-{
-	if (!PG_ARGISNULL(1))
-		check_word(fcinfo, 1, "p_status", words, PRODUCT_STATUSES);
+	if (statement_run(statement, args) == 0)
+		refuse_unknown(caller, what, id);
+	return result_row();
 }
 
 /* ------------------------------------------------------------------------
@@ -187,24 +161,28 @@ check_status(FunctionCallInfo fcinfo, const char *const *words)
 Datum
 create_audio_narration(PG_FUNCTION_ARGS)
 {
+	Arguments	args = arguments_of_call(fcinfo);
 	Caller		caller;
+	pg_uuid_t	session_id;
+	pg_uuid_t  *narration_id = palloc(sizeof(pg_uuid_t));
 
 	caller_enter_service(&caller);
+	session_id = check_uuid(fcinfo, 0, "p_session_id");
 	check_text(fcinfo, 1, "p_narration_name", 0, MAX_WORDING);
 	check_text(fcinfo, 2, "p_narration_type", 1, MAX_WORDING);
 	check_text(fcinfo, 3, "p_section_name", 0, MAX_WORDING);
-	PG_RETURN_DATUM(make_in_session(fcinfo, &caller, &insert_narration));
+
+	*narration_id = make_in_session(&caller, &session_id, &insert_narration, &args);
+	caller_leave(&caller);
+
+	PG_RETURN_UUID_P(narration_id);
 }
 
+/* The narration, its master file and those of its segments. */
 static void
-check_audio_files(FunctionCallInfo fcinfo)
+check_audio_files(const Arguments *files)
 {
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_pass(&args, fcinfo, 0);
-	argument_pass(&args, fcinfo, 4);
-	argument_pass(&args, fcinfo, 5);
-	if (statement_run(&select_strange_audio, &args) > 0)
+	if (statement_run(&select_strange_audio, files) > 0)
 		refuse_value("p_master_audio_id and p_segments_audio_ids", "audio assets of the session");
 }
 
@@ -217,14 +195,25 @@ check_audio_files(FunctionCallInfo fcinfo)
 Datum
 update_audio_narration(PG_FUNCTION_ARGS)
 {
+	Arguments	args = arguments_of_call(fcinfo);
+	Arguments	files = NO_ARGUMENTS;
 	Caller		caller;
+	pg_uuid_t	narration_id;
+	Datum		result;
 
 	caller_enter_service(&caller);
-	check_not_null(fcinfo, 0, "p_narration_id");
-	check_status(fcinfo, narration_status_names);
+	narration_id = check_uuid(fcinfo, 0, "p_narration_id");
+	check_optional_word(fcinfo, 1, "p_status", narration_status_names, PRODUCT_STATUSES);
 	check_numeric(fcinfo, 2, "p_total_duration_seconds", 0, MAX_SECONDS);
-	check_audio_files(fcinfo);
-	PG_RETURN_DATUM(change_row(fcinfo, &caller, &update_narration, "narration"));
+	argument_uuid(&files, &narration_id);
+	argument_pass(&files, fcinfo, 4);
+	argument_pass(&files, fcinfo, 5);
+
+	check_audio_files(&files);
+	result = change_row(&caller, "narration", &narration_id, &update_narration, &args);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
 }
 
 /* ------------------------------------------------------------------------
@@ -239,25 +228,29 @@ update_audio_narration(PG_FUNCTION_ARGS)
 Datum
 create_slide_presentation(PG_FUNCTION_ARGS)
 {
+	Arguments	args = arguments_of_call(fcinfo);
 	Caller		caller;
+	pg_uuid_t	session_id;
+	pg_uuid_t  *presentation_id = palloc(sizeof(pg_uuid_t));
 
 	caller_enter_service(&caller);
+	session_id = check_uuid(fcinfo, 0, "p_session_id");
 	check_text(fcinfo, 1, "p_presentation_name", 0, MAX_WORDING);
 	check_text(fcinfo, 2, "p_presentation_type", 1, MAX_WORDING);
 	check_int32(fcinfo, 3, "p_total_slides", 0, MAX_SLIDES);
 	check_text(fcinfo, 5, "p_template_used", 0, MAX_WORDING);
-	PG_RETURN_DATUM(make_in_session(fcinfo, &caller, &insert_presentation));
+
+	*presentation_id = make_in_session(&caller, &session_id, &insert_presentation, &args);
+	caller_leave(&caller);
+
+	PG_RETURN_UUID_P(presentation_id);
 }
 
+/* The deck and the files that it was exported to. */
 static void
-check_exports(FunctionCallInfo fcinfo)
+check_exports(const Arguments *exports)
 {
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_pass(&args, fcinfo, 0);
-	for (int i = 4; i < 7; i++)
-		argument_pass(&args, fcinfo, i);
-	if (statement_run(&select_strange_exports, &args) > 0)
+	if (statement_run(&select_strange_exports, exports) > 0)
 		refuse_value("p_pdf_asset_id, p_pptx_asset_id and p_html_asset_id", "assets of the session");
 }
 
@@ -269,15 +262,25 @@ check_exports(FunctionCallInfo fcinfo)
 Datum
 update_slide_presentation(PG_FUNCTION_ARGS)
 {
+	Arguments	args = arguments_of_call(fcinfo);
+	Arguments	exports = NO_ARGUMENTS;
 	Caller		caller;
+	pg_uuid_t	presentation_id;
+	Datum		result;
 
 	caller_enter_service(&caller);
-	check_not_null(fcinfo, 0, "p_presentation_id");
-	check_status(fcinfo, presentation_status_names);
-	if (!PG_ARGISNULL(2))
-		check_int32(fcinfo, 2, "p_total_slides", 0, MAX_SLIDES);
-	check_exports(fcinfo);
-	PG_RETURN_DATUM(change_row(fcinfo, &caller, &update_presentation, "presentation"));
+	presentation_id = check_uuid(fcinfo, 0, "p_presentation_id");
+	check_optional_word(fcinfo, 1, "p_status", presentation_status_names, PRODUCT_STATUSES);
+	check_optional_int32(fcinfo, 2, "p_total_slides", 0, MAX_SLIDES);
+	argument_uuid(&exports, &presentation_id);
+	for (int i = 4; i < 7; i++)
+		argument_pass(&exports, fcinfo, i);
+
+	check_exports(&exports);
+	result = change_row(&caller, "presentation", &presentation_id, &update_presentation, &args);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
 }
 
 /* ------------------------------------------------------------------------
@@ -291,12 +294,20 @@ update_slide_presentation(PG_FUNCTION_ARGS)
 Datum
 create_script_generation(PG_FUNCTION_ARGS)
 {
+	Arguments	args = arguments_of_call(fcinfo);
 	Caller		caller;
+	pg_uuid_t	session_id;
+	pg_uuid_t  *script_id = palloc(sizeof(pg_uuid_t));
 
 	caller_enter_service(&caller);
+	session_id = check_uuid(fcinfo, 0, "p_session_id");
 	check_text(fcinfo, 1, "p_section_name", 0, MAX_WORDING);
 	check_text(fcinfo, 2, "p_script_type", 1, MAX_WORDING);
-	PG_RETURN_DATUM(make_in_session(fcinfo, &caller, &insert_script));
+
+	*script_id = make_in_session(&caller, &session_id, &insert_script, &args);
+	caller_leave(&caller);
+
+	PG_RETURN_UUID_P(script_id);
 }
 
 /*
@@ -306,12 +317,19 @@ create_script_generation(PG_FUNCTION_ARGS)
 Datum
 update_script_generation(PG_FUNCTION_ARGS)
 {
+	Arguments	args = arguments_of_call(fcinfo);
 	Caller		caller;
+	pg_uuid_t	script_id;
+	Datum		result;
 
 	caller_enter_service(&caller);
-	check_not_null(fcinfo, 0, "p_script_id");
-	check_status(fcinfo, script_status_names);
-	PG_RETURN_DATUM(change_row(fcinfo, &caller, &update_script, "script"));
+	script_id = check_uuid(fcinfo, 0, "p_script_id");
+	check_optional_word(fcinfo, 1, "p_status", script_status_names, PRODUCT_STATUSES);
+
+	result = change_row(&caller, "script", &script_id, &update_script, &args);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
 }
 
 /*
@@ -321,14 +339,21 @@ update_script_generation(PG_FUNCTION_ARGS)
 Datum
 record_video_view(PG_FUNCTION_ARGS)
 {
+	Arguments	args = arguments_of_call(fcinfo);
 	Caller		caller;
+	pg_uuid_t	asset_id;
+	Datum		result;
 
 	caller_enter_service(&caller);
-	check_not_null(fcinfo, 0, "p_asset_id");
+	asset_id = check_uuid(fcinfo, 0, "p_asset_id");
 	check_not_null(fcinfo, 1, "p_watch_seconds");
 	check_numeric(fcinfo, 1, "p_watch_seconds", 0, MAX_SECONDS);
 	check_not_null(fcinfo, 2, "p_completed");
-	PG_RETURN_DATUM(change_row(fcinfo, &caller, &add_view, "asset"));
+
+	result = change_row(&caller, "asset", &asset_id, &add_view, &args);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
 }
 
 /*
@@ -338,11 +363,21 @@ record_video_view(PG_FUNCTION_ARGS)
 Datum
 enqueue_rendering(PG_FUNCTION_ARGS)
 {
+	Arguments	args = arguments_of_call(fcinfo);
 	Caller		caller;
+	pg_uuid_t	session_id;
+	const pg_uuid_t *user_id;
+	pg_uuid_t  *render_id = palloc(sizeof(pg_uuid_t));
 
 	caller_enter_service(&caller);
+	session_id = check_uuid(fcinfo, 0, "p_session_id");
 	check_not_null(fcinfo, 2, "p_priority");
-	if (!PG_ARGISNULL(3) && !user_keep(PG_GETARG_UUID_P(3)))
-		refuse_unknown(&caller, "user", PG_GETARG_UUID_P(3));
-	PG_RETURN_DATUM(make_in_session(fcinfo, &caller, &insert_rendering));
+	user_id = optional_uuid(fcinfo, 3);
+
+	if (user_id != NULL && !user_keep(user_id))
+		refuse_unknown(&caller, "user", user_id);
+	*render_id = make_in_session(&caller, &session_id, &insert_rendering, &args);
+	caller_leave(&caller);
+
+	PG_RETURN_UUID_P(render_id);
 }

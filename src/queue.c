@@ -166,7 +166,7 @@ static void
 announce(const QueueSystem *system)
 {
 	static bool watching = false;
-	int32		interval = setting_int32("notify_interval_ms", 0);
+	int32		interval = setting_int32(SETTING_NOTIFY_INTERVAL_MS);
 	TimestampTz now,
 				last;
 
@@ -191,7 +191,7 @@ next_turn(const QueueSystem *system, int32 priority, const pg_uuid_t *user_id)
 {
 	Arguments	args = NO_ARGUMENTS;
 
-	if (setting_int32("fair_queue", 0) == 0)
+	if (setting_int32(SETTING_FAIR_QUEUE) == 0)
 		return 0;
 	argument_text(&args, system->name);
 	argument_int32(&args, priority);
@@ -448,6 +448,6 @@ lease_end(const Interval *duration, TimestampTz now)
 
 	if (duration != NULL)
 		return check_span(duration, "p_lease", now, 1, MAX_LEASE_SECONDS);
-	seconds = setting_int32("lease_seconds", 60);
+	seconds = setting_int32(SETTING_LEASE_SECONDS);
 	return now + Max(seconds, 1) * USECS_PER_SEC;
 }

@@ -51,9 +51,6 @@ PG_FUNCTION_INFO_V1(retry_studio_job);
 #define MAX_PROMPT_LENGTH 500000
 #define MAX_ERROR_SIZE (256 * 1024)
 
-static const char default_prompt[] =
-"Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are.";
-
 static const QueueSystem refinement_queue;
 
 #define LOCK_STUDIO_JOB(wait_policy) \
@@ -158,7 +155,7 @@ static Statement select_statistics = {
 static void
 check_user_priority(const char *name, int32 priority)
 {
-	int32		limit = setting_int32("max_user_priority", 100);
+	int32		limit = setting_int32(SETTING_MAX_USER_PRIORITY);
 
 	if (priority > limit)
 		refuse_value(name, psprintf("at most %d", limit));
@@ -172,7 +169,7 @@ fill_prompt(RowEdit *edit)
 	(void) row_get(edit->desc, edit->row, "system_prompt_used", TEXTOID, &isnull);
 	if (isnull)
 		row_set(edit, "system_prompt_used", TEXTOID,
-				SPI_datumTransfer(CStringGetTextDatum(setting_text("default_system_prompt", default_prompt)),
+				SPI_datumTransfer(CStringGetTextDatum(setting_text(SETTING_DEFAULT_SYSTEM_PROMPT)),
 								  false, -1));
 }
 

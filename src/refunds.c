@@ -31,11 +31,13 @@ PG_FUNCTION_INFO_V1(reverse_purchase);
 PG_FUNCTION_INFO_V1(reinstate_purchase);
 
 static Statement select_refundable = {
+	.by_index = true,
 	.text = "SELECT COALESCE(-pg_catalog.sum(l.amount), 0)::pg_catalog.int8 FROM @extschema@.credit_ledger l"
 	" WHERE l.job_id = $1 AND l.user_id = $2 AND l.type IN ('usage', 'refund')",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement select_reversed = {
+	.by_index = true,
 	.text = "SELECT COALESCE(-pg_catalog.sum(l.amount), 0)::pg_catalog.int4 FROM @extschema@.credit_ledger l"
 	" WHERE l.reverses = $1 AND l.type <> 'expire'",
 	.nargs = 1,.argtypes = {UUIDOID}
@@ -92,7 +94,7 @@ refund_credits(PG_FUNCTION_ARGS)
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	entry.amount = check_positive(fcinfo, 1, "p_amount");
 	entry.note = check_text(fcinfo, 2, "p_note", 0, MAX_NOTE_LENGTH);
-	entry.key = check_key(fcinfo, 3);
+	entry.key = check_optional_text(fcinfo, 3, "p_idempotency_key", MAX_KEY_LENGTH);
 
 	job_lock_or_refuse(&caller, &job_id, &job);
 	refund(&job, &entry);
@@ -175,19 +177,20 @@ reverse_purchase(PG_FUNCTION_ARGS)
 	Payment		payment;
 	Account		account;
 	Entry		entry = {.user_id = &payment.user_id,.reverses = &payment.id};
+	bool		partly = !PG_ARGISNULL(1);
 	int32		amount = 0;
 	int32		taken;
 
 	caller_enter_service(&caller);
 	entry.payment_id = check_text(fcinfo, 0, "p_stripe_payment_id", 1, MAX_KEY_LENGTH);
-	if (!PG_ARGISNULL(1))
+	if (partly)
 		amount = check_positive(fcinfo, 1, "p_amount");
 	entry.note = check_text(fcinfo, 2, "p_note", 0, MAX_NOTE_LENGTH);
-	entry.key = check_key(fcinfo, 3);
+	entry.key = check_optional_text(fcinfo, 3, "p_idempotency_key", MAX_KEY_LENGTH);
 
 	lock_payment(entry.payment_id, &payment, &account);
 	entry.type = payment.type;
-	taken = reverse(&payment, &account, &entry, PG_ARGISNULL(1) ? NULL : &amount);
+	taken = reverse(&payment, &account, &entry, partly ? &amount : NULL);
 	caller_leave(&caller);
 
 	PG_RETURN_INT32(taken);

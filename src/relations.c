@@ -28,8 +28,6 @@
 
 #include "relations.h"
 
-#define MAX_WATCHES 16
-
 static uint64 generation = 1;
 static bool watching = false;
 
@@ -38,8 +36,7 @@ static Oid	schema_oid = InvalidOid;
 static char *schema_name = NULL;	/* quoted, in TopMemoryContext */
 static uint64 schema_generation = 0;
 
-static RelationWatch *watches[MAX_WATCHES];
-static int	nwatches = 0;
+static RelationWatch *watches = NULL;
 
 /* A schema or a role changed: only mark, nobody may read catalogs here. */
 static void
@@ -68,10 +65,10 @@ relations_generation(void)
 static void
 relation_changed(Datum arg, Oid relid)
 {
-	for (int i = 0; i < nwatches; i++)
+	for (RelationWatch *watch = watches; watch != NULL; watch = watch->next)
 	{
-		if (relid == InvalidOid || relid == watches[i]->relid)
-			watches[i]->changes++;
+		if (relid == InvalidOid || relid == watch->relid)
+			watch->changes++;
 	}
 }
 
@@ -83,11 +80,10 @@ relation_watch(RelationWatch *watch, Oid relid)
 {
 	if (!watch->registered)
 	{
-		if (nwatches >= MAX_WATCHES)
-			elog(ERROR, "too many watched relations");
-		if (nwatches == 0)
+		if (watches == NULL)
 			CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
-		watches[nwatches++] = watch;
+		watch->next = watches;
+		watches = watch;
 		watch->registered = true;
 	}
 	watch->relid = relid;
@@ -187,7 +183,10 @@ engine_owner(void)
 	return schema_owner(get_namespace_oid("studio_engine", false));
 }
 
-/* the tables in the schema of the extension; in the other two all are ours */
+/*
+ * The tables in the schema of the extension; in the other two all are ours.  The
+ * Makefile copies the list into the install script.
+ */
 static const char *const names[] = {
 	"profiles", "draft_prompts", "projects", "jobs", "job_steps", "assets", "logs",
 	"credit_accounts", "credit_ledger", "studio_jobs",

@@ -12,6 +12,7 @@ typedef struct RelationWatch
 	Oid			relid;
 	uint64		changes;
 	bool		registered;
+	struct RelationWatch *next; /* kept by relations.c */
 } RelationWatch;
 
 extern void relation_watch(RelationWatch *watch, Oid relid);

@@ -26,6 +26,7 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#include "flows.h"
 #include "restore.h"
 #include "runs.h"
 #include "statements.h"
@@ -99,10 +100,12 @@ static Statement insert_transition = {
 	.nargs = 4,.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 };
 static Statement own_events = {
+	.by_index = true,
 	.text = "UPDATE pipeline.job_events SET owner_id = $2 WHERE run_id = $1",
 	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
 };
 static Statement own_artifacts = {
+	.by_index = true,
 	.text = "UPDATE pipeline.artifacts SET owner_id = $2 WHERE run_id = $1",
 	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
 };

@@ -6,7 +6,7 @@
 #define STUDIO_RUNS_H
 
 #include "caller.h"
-#include "workflow.h"
+#include "statuses.h"
 
 extern RunStatus run_lock_or_refuse(const Caller *caller, const char *run_id);
 

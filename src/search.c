@@ -144,7 +144,7 @@ search_configuration(char **name)
 {
 	List	   *names;
 
-	*name = setting_text("search_configuration", "english");
+	*name = setting_text(SETTING_SEARCH_CONFIGURATION);
 	if (!SplitIdentifierString(pstrdup(*name), '.', &names) || names == NIL || list_length(names) > 2)
 		return InvalidOid;
 	return get_ts_config_oid(textToQualifiedNameList(cstring_to_text(*name)), true);
@@ -171,11 +171,11 @@ require_configuration(char **name)
 }
 
 static void
-insert_part(const pg_uuid_t *content_id, const char *column, int number, const char *text, int length,
+insert_part(const pg_uuid_t *content_id, const char *column, int number, const char *content, int length,
 			Oid configuration, const char *name)
 {
 	Arguments	args = NO_ARGUMENTS;
-	Datum		part = PointerGetDatum(cstring_to_text_with_len(text, length));
+	Datum		part = PointerGetDatum(cstring_to_text_with_len(content, length));
 
 	argument_uuid(&args, content_id);
 	argument_text(&args, column);
@@ -189,20 +189,19 @@ insert_part(const pg_uuid_t *content_id, const char *column, int number, const c
 
 /* Write the words of a text, part by part; an empty one has one empty part. */
 static void
-insert_parts(const pg_uuid_t *content_id, const char *column, const char *text, Oid configuration, const char *name)
+insert_parts(const pg_uuid_t *content_id, const char *column, const char *content, Oid configuration, const char *name)
 {
-	int			left = strlen(text);
+	int			left = strlen(content);
 	int			number = 0;
 
 	do
 	{
-		int			step = pg_mbcharcliplen(text, left, PART_LENGTH);
-		int			overlap = pg_mbcharcliplen(text +step, left - step, PART_OVERLAP);
+		int			step = pg_mbcharcliplen(content, left, PART_LENGTH);
+		int			overlap = pg_mbcharcliplen(content + step, left - step, PART_OVERLAP);
 
 		CHECK_FOR_INTERRUPTS();
-		insert_part(content_id, column, number++, text, step + overlap, configuration, name);
-		text	  +=step;
-
+		insert_part(content_id, column, number++, content, step + overlap, configuration, name);
+		content += step;
 		left -= step;
 	} while (left > 0);
 }
@@ -300,16 +299,16 @@ excerpt_of(HeapTuple row, TupleDesc desc, Oid configuration, TSQuery any, int *b
 {
 	Arguments	args = NO_ARGUMENTS;
 	bool		isnull;
-	char	   *text;
+	char	   *content;
 
 	argument_add(&args, SPI_getbinval(row, desc, 1, &isnull), false);
 	argument_add(&args, SPI_getbinval(row, desc, 5, &isnull), false);
 	argument_add(&args, SPI_getbinval(row, desc, 6, &isnull), false);
 	argument_int32(&args, PART_LENGTH);
 	argument_int32(&args, PART_OVERLAP);
-	if (statement_read(&select_part, &args) == 0 || (text = result_text(1)) == NULL)
+	if (statement_read(&select_part, &args) == 0 || (content = result_text(1)) == NULL)
 		return (Datum) 0;
-	return excerpt(configuration, text, any, budget);
+	return excerpt(configuration, content, any, budget);
 }
 
 /* One row of search_module_content(). */
@@ -346,17 +345,17 @@ put_hits(ReturnSetInfo *rsinfo, const FoundRows *hits, Oid configuration, TSQuer
 }
 
 static FoundRows
-find_hits(FunctionCallInfo fcinfo, Caller *caller, const SearchQuery *query)
+find_hits(Caller *caller, const SearchQuery *query, const pg_uuid_t *company_id, int32 limit)
 {
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_add(&args, TSQueryGetDatum(query->loose), false);
 	argument_add(&args, TSQueryGetDatum(query->exact), false);
 	argument_add(&args, TSQueryGetDatum(query->any), false);
-	argument_pass(&args, fcinfo, 1);
+	argument_uuid(&args, company_id);
 	argument_caller(&args, caller);
 	argument_int32(&args, MAX_PARTS);
-	argument_int32(&args, check_int32(fcinfo, 2, "p_limit", 1, MAX_RESULTS));
+	argument_int32(&args, limit);
 	return statement_read_rows(&search, &args);
 }
 
@@ -370,19 +369,23 @@ search_module_content(PG_FUNCTION_ARGS)
 	Caller		caller;
 	SearchQuery query;
 	FoundRows	hits;
-	char	   *text;
+	char	   *wanted;
+	const pg_uuid_t *company_id;
+	int32		limit;
 	char	   *name;
 	Oid			configuration;
 
 	InitMaterializedSRF(fcinfo, 0);
 	caller_enter_user(&caller);
-	text = check_text(fcinfo, 0, "p_query", 1, MAX_QUERY_LENGTH);
+	wanted = check_text(fcinfo, 0, "p_query", 1, MAX_QUERY_LENGTH);
+	company_id = optional_uuid(fcinfo, 1);
+	check_company(&caller, company_id);
+	limit = check_int32(fcinfo, 2, "p_limit", 1, MAX_RESULTS);
 
-	check_company(fcinfo, 1, &caller);
 	configuration = require_configuration(&name);
-	if (search_query_parse(configuration, "p_query", text, &query))
+	if (search_query_parse(configuration, "p_query", wanted, &query))
 	{
-		hits = find_hits(fcinfo, &caller, &query);
+		hits = find_hits(&caller, &query, company_id, limit);
 		put_hits((ReturnSetInfo *) fcinfo->resultinfo, &hits, configuration, query.any);
 	}
 	caller_leave(&caller);

@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 
 #include "errors.h"
@@ -38,17 +37,15 @@ section_number(const char *name, int length)
  * A list of sections; NULL passes.
  */
 void
-check_sections(FunctionCallInfo fcinfo, int argno, const char *name)
+check_sections(ArrayType *sections, const char *name)
 {
-	ArrayType  *array;
 	Datum	   *elements;
 	bool	   *nulls;
 	int			n;
 
-	if (PG_ARGISNULL(argno))
+	if (sections == NULL)
 		return;
-	array = PG_GETARG_ARRAYTYPE_P(argno);
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
+	deconstruct_array(sections, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
 	for (int i = 0; i < n; i++)
 	{
 		text	   *element = nulls[i] ? NULL : DatumGetTextPP(elements[i]);

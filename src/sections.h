@@ -5,7 +5,7 @@
 #ifndef STUDIO_SECTIONS_H
 #define STUDIO_SECTIONS_H
 
-#include "fmgr.h"
+#include "utils/array.h"
 
 #define SECTIONS 5
 
@@ -13,6 +13,6 @@ extern const char *const section_names[SECTIONS];
 extern const char section_list[];	/* for messages */
 
 extern int	section_number(const char *name, int length);
-extern void check_sections(FunctionCallInfo fcinfo, int argno, const char *name);
+extern void check_sections(ArrayType *sections, const char *name);
 
 #endif							/* STUDIO_SECTIONS_H */

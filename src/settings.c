@@ -34,21 +34,38 @@
 PG_FUNCTION_INFO_V1(note_changed_settings);
 PG_FUNCTION_INFO_V1(yield_to_restored_row);
 
-#define MAX_KEPT 32
-
-/*
- * Places are used again after a change: the text of a place that is not in use
- * is still to be freed.
- */
 typedef struct KeptSetting
 {
 	const char *name;
-	int32		value;			/* of a number */
-	char	   *text;			/* of a text, in TopMemoryContext */
+	const char *absent;			/* what it is where there is no row */
+	bool		kept;
+	int32		number;			/* of a number */
+	char	   *string;			/* of a text, in TopMemoryContext; stays until
+								 * another one is kept */
 } KeptSetting;
 
-static KeptSetting kept[MAX_KEPT];
-static int	nkept = 0;
+/* test/lint/lists.sh compares names and values with the rows in sql/tables */
+static KeptSetting settings[] = {
+	[SETTING_WELCOME_CREDITS] = {.name = "welcome_credits",.absent = "10"},
+	[SETTING_MAX_ACTIVE_JOBS] = {.name = "max_active_jobs",.absent = "5"},
+	[SETTING_DRAFT_LIFETIME_DAYS] = {.name = "draft_lifetime_days",.absent = "7"},
+	[SETTING_LEDGER_HASH_CHAIN] = {.name = "ledger_hash_chain",.absent = "0"},
+	[SETTING_LEASE_SECONDS] = {.name = "lease_seconds",.absent = "60"},
+	[SETTING_MAX_ATTEMPTS] = {.name = "max_attempts",.absent = "3"},
+	[SETTING_RETRY_BASE_SECONDS] = {.name = "retry_base_seconds",.absent = "5"},
+	[SETTING_RETRY_CAP_SECONDS] = {.name = "retry_cap_seconds",.absent = "3600"},
+	[SETTING_PROGRESS_INTERVAL_MS] = {.name = "progress_interval_ms",.absent = "1000"},
+	[SETTING_FAIR_QUEUE] = {.name = "fair_queue",.absent = "0"},
+	[SETTING_NOTIFY_INTERVAL_MS] = {.name = "notify_interval_ms",.absent = "0"},
+	[SETTING_MAX_USER_PRIORITY] = {.name = "max_user_priority",.absent = "100"},
+	[SETTING_DEFAULT_SYSTEM_PROMPT] = {
+		.name = "default_system_prompt",
+		.absent = "Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are."
+	},
+	[SETTING_MAX_ACTIVE_RUNS] = {.name = "max_active_runs",.absent = "5"},
+	[SETTING_QUALITY_PASS_SCORE] = {.name = "quality_pass_score",.absent = "7"},
+	[SETTING_SEARCH_CONFIGURATION] = {.name = "search_configuration",.absent = "english"},
+};
 static uint64 kept_changes = 0; /* as of which they are kept */
 static RelationWatch settings_watch;
 
@@ -103,20 +120,17 @@ setting_number(const char *name, const char *value)
 	return (int32) number;
 }
 
+/* The setting, with its value if that is kept and still holds. */
 static KeptSetting *
-find_kept(const char *name)
+find_setting(Setting number)
 {
 	if (kept_changes != settings_watch.changes)
 	{
 		kept_changes = settings_watch.changes;
-		nkept = 0;
+		for (int i = 0; i < (int) lengthof(settings); i++)
+			settings[i].kept = false;
 	}
-	for (int i = 0; i < nkept; i++)
-	{
-		if (strcmp(kept[i].name, name) == 0)
-			return &kept[i];
-	}
-	return NULL;
+	return &settings[number];
 }
 
 /* Begin to read a setting: from now on changes are noticed. */
@@ -130,44 +144,39 @@ watch_settings(void)
 /* Keep what was read, unless a change came in between: that belongs to a newer
  * value. */
 static void
-keep_setting(uint64 before, const char *name, int32 value, const char *text)
+keep_setting(uint64 before, KeptSetting *setting, int32 number, const char *string)
 {
-	char	   *copy = text ? MemoryContextStrdup(TopMemoryContext, text) : NULL;
+	char	   *copy;
 
-	if (before != settings_watch.changes || nkept >= MAX_KEPT)
-	{
-		if (copy != NULL)
-			pfree(copy);
+	if (before != settings_watch.changes)
 		return;
-	}
-	if (kept[nkept].text !=NULL)
-		pfree(kept[nkept].text);
-	kept[nkept].name = name;
-	kept[nkept].value = value;
-	kept[nkept].text = copy;
-	nkept++;
+	copy = string ? MemoryContextStrdup(TopMemoryContext, string) : NULL;
+	if (setting->string != NULL)
+		pfree(setting->string);
+	setting->number = number;
+	setting->string = copy;
+	setting->kept = true;
 }
 
 /*
  * A setting that is a whole number of 0 or more.  A row may be absent in data
- * that is older than the setting.  The name is a constant.
+ * that is older than the setting.
  */
 int32
-setting_int32(const char *name, int32 absent)
+setting_int32(Setting setting)
 {
-	KeptSetting *found = find_kept(name);
+	KeptSetting *found = find_setting(setting);
 	uint64		before;
-	char	   *text;
-	int32		value;
+	char	   *value;
+	int32		number;
 
-	if (found != NULL)
-		return found->value;
+	if (found->kept)
+		return found->number;
 	before = watch_settings();
-	text = read_setting(name);
-	value = text ? setting_number(name, text) : absent;
-
-	keep_setting(before, name, value, NULL);
-	return value;
+	value = read_setting(found->name);
+	number = setting_number(found->name, value ? value : found->absent);
+	keep_setting(before, found, number, NULL);
+	return number;
 }
 
 /*
@@ -175,22 +184,20 @@ setting_int32(const char *name, int32 absent)
  * to all of its readers.
  */
 char *
-setting_text(const char *name, const char *absent)
+setting_text(Setting setting)
 {
-	KeptSetting *found = find_kept(name);
+	KeptSetting *found = find_setting(setting);
 	uint64		before;
-	char	   *text;
+	char	   *value;
 
-	if (found != NULL)
-		return pstrdup(found->text);
+	if (found->kept)
+		return pstrdup(found->string);
 	before = watch_settings();
-	text = read_setting(name);
-
-	if (text == NULL)
-		text = pstrdup(absent);
-
-	keep_setting(before, name, 0, text);
-	return text;
+	value = read_setting(found->name);
+	if (value == NULL)
+		value = pstrdup(found->absent);
+	keep_setting(before, found, 0, value);
+	return value;
 }
 
 /*

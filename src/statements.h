@@ -25,14 +25,23 @@
  */
 typedef bool (*DirectFunction) (const Arguments *args, Answer *answer);
 
+/*
+ * A statement is by_index if it finds rows by a key that it is given, in a table
+ * that grows with use: by its primary key, a foreign key or another column that
+ * has an index.  Its plan is made for any arguments, and with the other ways to
+ * find rows turned off, since the first plan is made when the table is nearly
+ * empty, where reading all of it looks cheapest.  Not by_index is what inserts
+ * only, goes through a table, works off the oldest rows or computes; where a
+ * table is small for good; and what depends on arguments that may be NULL for
+ * all rows.
+ */
 typedef struct Statement
 {
 	const char *text;			/* fixed; @extschema@ stands for our schema */
 	const RowOperation *operation;	/* what text, nargs and argtypes are made
 									 * from; or NULL */
 	DirectFunction direct;		/* NULL: there is none */
-	bool		by_index;		/* finds its few rows by index, however many
-								 * there are */
+	bool		by_index;		/* see below */
 	int			nargs;
 	Oid			argtypes[STATEMENT_MAX_ARGS];
 	/* kept by statements.c */

@@ -8,7 +8,8 @@
 #include "commands/trigger.h"
 #include "utils/uuid.h"
 
-#define ROW_EDIT_MAX 8
+/* the longest edits, of rows of the queue, set 8 columns */
+#define ROW_EDIT_MAX 16
 
 /* changes to one row, applied together */
 typedef struct RowEdit

@@ -38,6 +38,7 @@ static Statement insert_profile = {
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
 static Statement select_profile = {
+	.by_index = true,
 	.text = "SELECT p.* FROM @extschema@.profiles p WHERE p.id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -46,14 +47,17 @@ static Statement json_name = {
 	.nargs = 1,.argtypes = {JSONBOID}
 };
 static Statement lock_user_projects = {
+	.by_index = true,
 	.text = "SELECT 1 FROM @extschema@.projects p WHERE p.user_id = $1 ORDER BY p.id FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement lock_user_studio_jobs = {
+	.by_index = true,
 	.text = "SELECT 1 FROM @extschema@.studio_jobs j WHERE j.user_id = $1 ORDER BY j.job_id FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement lock_user_jobs = {
+	.by_index = true,
 	.text = "SELECT 1 FROM @extschema@.jobs j WHERE j.user_id = $1 ORDER BY j.id FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -69,7 +73,7 @@ welcome_user(const pg_uuid_t *user_id, const char *name)
 	argument_uuid(&args, user_id);
 	argument_text(&args, name);
 	statement_run(&insert_profile, &args);
-	credits_welcome(user_id, setting_int32("welcome_credits", 10));
+	credits_welcome(user_id, setting_int32(SETTING_WELCOME_CREDITS));
 }
 
 /* The name that was given at sign-up; NULL when there is none. */

@@ -33,6 +33,7 @@ PG_FUNCTION_INFO_V1(workflow_transitions);
 PG_FUNCTION_INFO_V1(workflow_diagram);
 
 static Statement select_manual_transcript = {
+	.by_index = true,
 	.text = "SELECT p.transcript_mode = 'manual' FROM @extschema@.projects p WHERE p.id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };

@@ -39,12 +39,9 @@ BEGIN
   END IF;
   PERFORM set_config('studio_setup.mode', v_mode, true);
   PERFORM set_config('studio_setup.owner', v_owner::text, true);
-  -- the tables in the schema of the extension; in the two others all are ours
-  PERFORM set_config('studio_setup.tables', '{profiles, draft_prompts, projects, jobs, job_steps, assets, logs,
-    credit_accounts, credit_ledger, studio_jobs, companies, employees, cm_module_content, cm_course_plans,
-    cm_research_results, cm_quality_assessments, cm_enhancement_sessions, mm_multimedia_sessions,
-    mm_multimedia_assets, mm_audio_narrations, mm_slide_presentations, mm_script_generations,
-    mm_video_analytics, mm_rendering_queue}', true);
+  -- the tables in the schema of the extension, which the Makefile finds in
+  -- src/relations.c; in the two others all are ours
+  PERFORM set_config('studio_setup.tables', '{@tables@}', true);
   PERFORM set_config('studio_setup.hooks', (
     to_regclass('auth.users') IS NOT NULL
     AND has_table_privilege('@extowner@'::regrole, to_regclass('auth.users'), 'TRIGGER')
@@ -83,7 +80,7 @@ BEGIN
         ERRCODE = 'object_not_in_prerequisite_state',
         MESSAGE = 'studio_engine needs a Supabase-compatible database',
         DETAIL = format('Missing: %s.', v_missing),
-        HINT = 'On plain PostgreSQL run supabase_stub.sql first; it is installed beside the extension, in SHAREDIR/extension (pg_config --sharedir).';
+        HINT = 'On plain PostgreSQL run studio_engine_supabase_stub.sql first; it is installed beside the extension, in SHAREDIR/extension (pg_config --sharedir).';
     END IF;
   END IF;
 

@@ -4,7 +4,7 @@
 set -euo pipefail
 
 programs=$("${PG_CONFIG:-pg_config}" --bindir)
-stub=$("${PG_CONFIG:-pg_config}" --sharedir)/extension/supabase_stub.sql
+stub=$("${PG_CONFIG:-pg_config}" --sharedir)/extension/studio_engine_supabase_stub.sql
 
 # that it is not there is no news
 PGOPTIONS='-c client_min_messages=warning' "$programs/dropdb" --if-exists "$1"

@@ -1,4 +1,4 @@
--- The Supabase stand-in (sql/stub/supabase_stub.sql) behaves as Supabase does:
+-- The Supabase stand-in (sql/stub/studio_engine_supabase_stub.sql) behaves as Supabase does:
 -- roles, auth.users, the identity functions, default privileges, publication.
 -- Wants a superuser and a database in which the stand-in was run by the same one.
 -- The pitfall: pgTAP keeps its notes in temporary tables of the superuser, so no
@@ -480,7 +480,7 @@ SELECT results_eq(
 --------------------------------------------------------------------------------
 
 SELECT pg_temp.installation() AS installed, current_setting('search_path') AS path \gset
-\ir ../../sql/stub/supabase_stub.sql
+\ir ../../sql/stub/studio_engine_supabase_stub.sql
 SELECT is(pg_temp.installation(), :'installed', 'a second run changes nothing');
 SELECT is(current_setting('search_path'), :'path', '... not even the search_path of the session');
 
@@ -491,7 +491,7 @@ REVOKE service_role FROM authenticator;
 ALTER ROLE supabase_auth_admin SET search_path = auth, extensions;
 ALTER TABLE auth.users ADD COLUMN stub_note text;
 ALTER ROLE anon CREATEDB;
-\ir ../../sql/stub/supabase_stub.sql
+\ir ../../sql/stub/studio_engine_supabase_stub.sql
 SELECT has_function('auth', 'email', '{}'::name[], 'a run puts back a missing function');
 SELECT is((SELECT count(*) FROM pg_publication WHERE pubname = 'supabase_realtime'), 1::bigint,
 		  '... a missing publication');
@@ -511,13 +511,13 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON TABLES FROM anon;
 SELECT obj_description('auth'::regnamespace, 'pg_namespace') AS mark \gset
 COMMENT ON SCHEMA auth IS NULL;
 SELECT pg_temp.installation() AS foreign_auth \gset
-\ir ../../sql/stub/supabase_stub.sql
+\ir ../../sql/stub/studio_engine_supabase_stub.sql
 SELECT is(pg_temp.installation(), :'foreign_auth', 'a schema auth of unknown origin: nothing is touched, nowhere');
 
 COMMENT ON SCHEMA auth IS :'mark';
 ALTER SCHEMA auth OWNER TO CURRENT_USER;
 SELECT pg_temp.installation() AS foreign_owner \gset
-\ir ../../sql/stub/supabase_stub.sql
+\ir ../../sql/stub/studio_engine_supabase_stub.sql
 SELECT is(pg_temp.installation(), :'foreign_owner', 'a schema auth of another owner: nothing is touched either');
 SELECT is(current_setting('search_path'), :'path', '... and the search_path is as it was');
 

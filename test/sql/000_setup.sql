@@ -9,7 +9,7 @@
 \set VERBOSITY terse
 \set SHOW_CONTEXT never
 
-\set stub `pg_config --sharedir` /extension/supabase_stub.sql
+\set stub `pg_config --sharedir` /extension/studio_engine_supabase_stub.sql
 \set ECHO none
 \i :stub
 \set ECHO all

@@ -1,5 +1,5 @@
 # A database that runs the design document alone, with good and with damaged
-# books, is taken over by import_seed.sql: every row, every credit, a report,
+# books, is taken over by studio_engine_import_seed.sql: every row, every credit, a report,
 # and a product that works on.  What fails in the middle changes nothing.
 #
 # Pitfall: the histories are played with the functions of the document, which
@@ -252,7 +252,7 @@ sub script_path
 {
 	my ($sharedir) = run_command([ 'pg_config', '--sharedir' ]);
 
-	return "$sharedir/extension/import_seed.sql";
+	return "$sharedir/extension/studio_engine_import_seed.sql";
 }
 
 # Runs the script; status, output and messages.

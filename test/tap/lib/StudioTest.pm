@@ -55,7 +55,7 @@ sub stub_path
 	my ($node) = @_;
 	my ($sharedir) = run_command([ 'pg_config', '--sharedir' ]);
 
-	return "$sharedir/extension/supabase_stub.sql";
+	return "$sharedir/extension/studio_engine_supabase_stub.sql";
 }
 
 sub load_stub

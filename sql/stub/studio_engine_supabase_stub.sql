@@ -1,5 +1,5 @@
 /*
- * supabase_stub.sql
+ * studio_engine_supabase_stub.sql
  *
  * A stand-in for the parts of Supabase that studio_engine leans on, for a plain
  * PostgreSQL 15 or newer: the API roles, auth.users, auth.uid() and its
@@ -12,7 +12,7 @@
  *
  * How to run it, as a superuser, once per database:
  *
- *     psql -d mydb -f "$(pg_config --sharedir)/extension/supabase_stub.sql"
+ *     psql -d mydb -f "$(pg_config --sharedir)/extension/studio_engine_supabase_stub.sql"
  *
  * Running it again is harmless: only what is missing gets created.  Everything
  * happens in one statement, hence all of it or none of it, with -1 or without.
@@ -56,7 +56,7 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'insufficient_privilege',
 			MESSAGE = 'only a superuser can install the Supabase stand-in',
-			HINT = 'Run supabase_stub.sql again as a superuser.';
+			HINT = 'Run studio_engine_supabase_stub.sql again as a superuser.';
 	END IF;
 
 	-- An auth schema without our mark is somebody else's, perhaps the real one.
@@ -130,7 +130,7 @@ BEGIN
 		RAISE WARNING USING
 			MESSAGE = 'some roles existed before and differ from those of Supabase',
 			DETAIL = format('Roles left as they are: %s.', odd_roles),
-			HINT = 'Compare their LOGIN, INHERIT, CREATEROLE, BYPASSRLS and SUPERUSER attributes with those in supabase_stub.sql.';
+			HINT = 'Compare their LOGIN, INHERIT, CREATEROLE, BYPASSRLS and SUPERUSER attributes with those in studio_engine_supabase_stub.sql.';
 	END IF;
 
 	----------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 /*
- * import_seed.sql
+ * studio_engine_import_seed.sql
  *
  * Takes over a database that runs the video studio by its design document
  * alone: the tables, types, functions, triggers and policies in schema public
@@ -10,7 +10,7 @@
  * database; as a superuser only where they belong to one, since their triggers,
  * defaults and index expressions run as whoever runs the script:
  *
- *     psql -d mydb -v ON_ERROR_STOP=1 -1 -f "$(pg_config --sharedir)/extension/import_seed.sql"
+ *     psql -d mydb -v ON_ERROR_STOP=1 -1 -f "$(pg_config --sharedir)/extension/studio_engine_import_seed.sql"
  *
  * A READY job whose reservation was never closed: the reservation is given
  * back, like that of a FAILED job.  Where the application took it for the price
@@ -239,7 +239,7 @@ $refuse$;
 --------------------------------------------------------------------------------
 
 CREATE SCHEMA seed_backup;
-COMMENT ON SCHEMA seed_backup IS 'What import_seed.sql found before it installed studio_engine, and its report; not used by anything';
+COMMENT ON SCHEMA seed_backup IS 'What studio_engine_import_seed.sql found before it installed studio_engine, and its report; not used by anything';
 DO $closed$
 BEGIN
 	EXECUTE 'REVOKE ALL ON SCHEMA seed_backup FROM PUBLIC' || coalesce((
