@@ -607,16 +607,13 @@ reserve_credits(PG_FUNCTION_ARGS)
 }
 
 static Overrun
-check_overrun(FunctionCallInfo fcinfo, int argno)
+overrun_of(const char *name)
 {
-	char	   *name = check_word(fcinfo, argno, "p_overrun", overrun_names, lengthof(overrun_names));
+	int			i = 0;
 
-	for (int i = 0; i < (int) lengthof(overrun_names); i++)
-	{
-		if (strcmp(name, overrun_names[i]) == 0)
-			return (Overrun) i;
-	}
-	return OVERRUN_ERROR;		/* not reached */
+	while (strcmp(name, overrun_names[i]) != 0)
+		i++;
+	return (Overrun) i;
 }
 
 /*
@@ -638,7 +635,7 @@ settle_credits(PG_FUNCTION_ARGS)
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	if (!PG_ARGISNULL(1))
 		final_cost = check_int32(fcinfo, 1, "p_final_cost", 0, PG_INT32_MAX);
-	overrun = check_overrun(fcinfo, 2);
+	overrun = overrun_of(check_word(fcinfo, 2, "p_overrun", overrun_names, lengthof(overrun_names)));
 
 	job_lock_or_refuse(&caller, &job_id, &job);
 	cost = settle(&job, PG_ARGISNULL(1) ? NULL : &final_cost, overrun, &closed);
