@@ -9,9 +9,11 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION)
 
 # --- the shared library -------------------------------------------------
 MODULE_big  = $(EXTENSION)
-OBJS        = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+OBJS        = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 PGFILEDESC  = "studio_engine - back end of an AI content studio"
 PG_CPPFLAGS = -DSTUDIO_ENGINE_VERSION='"$(EXTVERSION)"'
+# headers are found by name alone, and only by our own sources: core/limits.h is not <limits.h>
+PG_CPPFLAGS += $(patsubst %/,-iquote %,$(wildcard src/*/))
 PG_CFLAGS   = -Wall -Wextra -Wno-unused-parameter
 # What the server looks up by name is exported and nothing else: a library that is loaded before ours would
 # stand in for any other symbol of the same name, and ours for those of libraries that come later.  16 hides
@@ -62,10 +64,11 @@ endif
 
 MODE = current_setting('studio_setup.mode')
 
-# relation_names() of src/relations.c, the one list of our tables
-TABLE_NAMES = sed -n '/^static const char \*const names\[\] = {/,/^};/p' src/relations.c | grep -o '"[a-z_]*"' | tr -d '"' | paste -s -d , -
+# relation_names() of relations.c, the one list of our tables
+RELATIONS   = $(wildcard src/relations.c src/*/relations.c)
+TABLE_NAMES = sed -n '/^static const char \*const names\[\] = {/,/^};/p' $(RELATIONS) | grep -o '"[a-z_]*"' | tr -d '"' | paste -s -d , -
 
-$(INSTALL_SQL): sql/install/begin.sql $(API) $(TABLES) $(ATTACH) $(ATTACH_AUTH) sql/install/release.sql src/relations.c $(EXTENSION).control Makefile
+$(INSTALL_SQL): sql/install/begin.sql $(API) $(TABLES) $(ATTACH) $(ATTACH_AUTH) sql/install/release.sql $(RELATIONS) $(EXTENSION).control Makefile
 	{ printf '%s\n' '\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit'; \
 	  sed "s/@tables@/$$($(TABLE_NAMES))/" sql/install/begin.sql; cat $(API); \
 	  echo 'DO $$studio$$ BEGIN'; \
@@ -84,7 +87,7 @@ exports.txt: $(OBJS:.o=.c) Makefile
 	  sed -n 's/^PG_FUNCTION_INFO_V1(\(.*\));.*/\1\npg_finfo_\1/p' $(OBJS:.o=.c); } > $@
 
 # PGXS does not track headers
-$(OBJS): $(wildcard src/*.h) $(EXTENSION).control
+$(OBJS): $(wildcard src/*.h src/*/*.h) $(EXTENSION).control
 
 # what the tests run by name is this server's
 installcheck isolation-database: export PG_CONFIG := $(PG_CONFIG)
@@ -142,6 +145,6 @@ indent: $(OBJS)
 	@$(PG_BSD_INDENT) --version | grep -q ' 2\.1\.[12] ' || \
 	  { echo 'make indent wants pg_bsd_indent 2.1.1 or 2.1.2, $(PG_BSD_INDENT) is another or not there' >&2; exit 1; }
 	objdump -Wi $(OBJS) | awk '/DW_TAG_typedef/ {t = 1; next} t && /DW_AT_name/ {sub(/.*: /, ""); print; t = 0}' | sort -u > .typedefs
-	for f in src/*.[ch]; do \
+	for f in $(wildcard src/*.[ch] src/*/*.[ch]); do \
 	  $(PGINDENT) $$f $$f.tmp && sed -E 's/^([A-Za-z_][^ \t]*)[ \t]+\*$$/\1 */' $$f.tmp > $$f && rm $$f.tmp || exit 1; \
 	done

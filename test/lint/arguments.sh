@@ -5,7 +5,8 @@
 # Pitfall: it reads the sources without a compiler, by the names of functions.
 set -euo pipefail
 
-exec perl - src/*.c <<'PERL'
+mapfile -t sources < <(find src -name '*.c' | sort)
+exec perl - "${sources[@]}" <<'PERL'
 use strict;
 use warnings;
 

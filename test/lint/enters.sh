@@ -6,7 +6,8 @@
 # pointer is not followed.
 set -euo pipefail
 
-exec perl - src/*.c <<'PERL'
+mapfile -t sources < <(find src -name '*.c' | sort)
+exec perl - "${sources[@]}" <<'PERL'
 use strict;
 use warnings;
 

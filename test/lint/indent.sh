@@ -40,9 +40,10 @@ stray_initializers() {
 			print FILENAME ":" FNR - 1 ": put this initializer in parentheses: " before }
 		{ begun = 0 }
 		/^\t+[A-Za-z_][A-Za-z_0-9 \t*]*[ \t*][A-Za-z_][A-Za-z_0-9]* = .*[^;{,]$/ && !/\*\/$/ {
-			match($0, /^\t+/); tabs = RLENGTH; before = $0; begun = 1 }' src/*.[ch]
+			match($0, /^\t+/); tabs = RLENGTH; before = $0; begun = 1 }' "${sources[@]}"
 }
 
+mapfile -t sources < <(find src -name '*.[ch]' | sort)
 seen=' '
 while read -r program; do
 	version=$("$program" --version | awk '{ print $2 }')

@@ -28,6 +28,17 @@ sub contents
 	return scalar <$file>;
 }
 
+# the one source file of a name, in whatever folder
+sub source_file
+{
+	my ($name) = @_;
+	my @found = (glob("src/$name"), glob("src/*/$name"));
+
+	@found = grep { -e } @found;
+	die "$name: " . @found . " files\n" if @found != 1;
+	return contents($found[0]);
+}
+
 # what is in one of two lists only
 sub difference
 {
@@ -43,18 +54,18 @@ sub difference
 my $tables = join '', map { contents($_) } sort glob 'sql/tables/*.sql';
 
 # tables
-my ($names) = contents('src/relations.c') =~ /^static const char \*const names\[\] = \{(.*?)^\};/ms;
+my ($names) = source_file('relations.c') =~ /^static const char \*const names\[\] = \{(.*?)^\};/ms;
 my @names = $names =~ /"(\w+)"/g;
-report('src/relations.c has the tables of sql/tables',
-	difference('src/relations.c', \@names, 'sql/tables', [ $tables =~ /CREATE TABLE \@extschema\@\.(\w+)/g ]));
+report('relations.c has the tables of sql/tables',
+	difference('relations.c', \@names, 'sql/tables', [ $tables =~ /CREATE TABLE \@extschema\@\.(\w+)/g ]));
 foreach my $script (glob 'studio_engine--*.sql')
 {
 	my ($list) = contents($script) =~ /'studio_setup\.tables', '\{([^}]*)\}'/;
-	report("$script has them too", difference('src/relations.c', \@names, $script, [ split /,/, $list // '' ]));
+	report("$script has them too", difference('relations.c', \@names, $script, [ split /,/, $list // '' ]));
 }
 
 # settings
-my @known = map { s/"\s*"//gr } contents('src/settings.c') =~ /\.name = ("[^"]*",\s*\.absent = "[^"]*")/g;
+my @known = map { s/"\s*"//gr } source_file('settings.c') =~ /\.name = ("[^"]*",\s*\.absent = "[^"]*")/g;
 @known = map { /^"(.*)",\s*\.absent = "(.*)"$/s ? "$1 = $2" : () } @known;
 my @rows;
 while ($tables =~ /INSERT INTO studio_engine\.settings .*? VALUES\s(.*?);\n/gs)
@@ -62,12 +73,12 @@ while ($tables =~ /INSERT INTO studio_engine\.settings .*? VALUES\s(.*?);\n/gs)
 	my $values = $1;
 	push @rows, "$1 = $2" while $values =~ /^\s*\('(\w+)', '((?:[^']|'')*)',/mg;
 }
-report('src/settings.c has the settings of sql/tables', difference('src/settings.c', \@known, 'sql/tables', \@rows));
+report('settings.c has the settings of sql/tables', difference('settings.c', \@known, 'sql/tables', \@rows));
 
 # states: the labels of each flow, and those that only a retry function leaves
 my (%labels, %flow);
-my %names = contents('src/statuses.c') =~ /\*const (\w+)\[\w+\] = \{(.*?)\};/gs;
-my ($header, $source) = map { contents($_) } qw(src/statuses.h src/flows.c);
+my %names = source_file('statuses.c') =~ /\*const (\w+)\[\w+\] = \{(.*?)\};/gs;
+my ($header, $source) = map { source_file($_) } qw(statuses.h flows.c);
 my %transitions = $source =~ /^static const Transition (\w+)\[\] = \{(.*?)^\};/gms;
 
 while ($source =~ /\.states = (\w+),\s*\.nstates = (\w+),\s*\.transitions = (\w+),/g)
@@ -94,7 +105,7 @@ sub is_whole
 }
 
 my ($lists, @partly) = (0);
-foreach my $path (glob('src/*.c'), glob('sql/*/*.sql'))
+foreach my $path (glob('src/*.c src/*/*.c'), glob('sql/*/*.sql'))
 {
 	my $text = contents($path);
 

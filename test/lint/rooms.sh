@@ -4,24 +4,25 @@ set -euo pipefail
 
 count=0
 failed=0
+mapfile -t sources < <(find src -name '*.[ch]' | sort)
 
 # only FILE PATTERN...: in src/, the pattern occurs in this file and nowhere else; compat.h, which wraps, does not count
 only() {
 	local file=$1 pattern=$2 others
 	count=$((count + 1))
-	others=$(grep -lwE "$pattern" src/*.[ch] | grep -vxE "src/($file|compat\.h)" || true)
-	if [ -z "$others" ] && grep -qwE "$pattern" "src/$file"; then
-		echo "ok $count - $pattern in src/$file only"
+	others=$(grep -lwE "$pattern" "${sources[@]}" | grep -vE "/($file|compat\.h)$" || true)
+	if [ -z "$others" ] && grep -qwE "$pattern" $(find src -name "$file"); then
+		echo "ok $count - $pattern in $file only"
 	else
-		echo "not ok $count - $pattern in src/$file only"
-		echo "# elsewhere: ${others:-nowhere, not even in src/$file}" | paste -sd ' ' >&2
+		echo "not ok $count - $pattern in $file only"
+		echo "# elsewhere: ${others:-nowhere, not even in $file}" | paste -sd ' ' >&2
 		failed=1
 	fi
 }
 
 # never PATTERN [FILE...]: nowhere in these, else in src/
 never() {
-	local pattern=$1 where files=(src/*.[ch])
+	local pattern=$1 where files=("${sources[@]}")
 	shift
 	[ $# -eq 0 ] || files=("$@")
 	count=$((count + 1))
@@ -39,7 +40,7 @@ never() {
 copied() {
 	local pattern=$1 copy=$2 where
 	count=$((count + 1))
-	where=$(grep -nE "$pattern" src/*.[ch] | grep -vF "$copy" || true)
+	where=$(grep -nE "$pattern" "${sources[@]}" | grep -vF "$copy" || true)
 	if [ -z "$where" ]; then
 		echo "ok $count - $pattern within $copy only"
 	else
@@ -61,7 +62,7 @@ only rows.c '(compat_)?table_tuple_(insert|update|delete|lock)|(compat_)?index_(
 only layouts.c 'BuildIndexInfo'
 only advisory.c 'LockAcquire|SET_LOCKTAG_ADVISORY'
 # everybody can hold the locks of SQL's functions
-never 'pg_(try_)?advisory_' src/*.[ch] sql/*/*.sql
+never 'pg_(try_)?advisory_' "${sources[@]}" sql/*/*.sql
 copied 'trigdesc' 'CopyTriggerDesc(rel->trigdesc)'
 copied 'RelationGetFKeyList' 'copyObject(RelationGetFKeyList(rel))'
 never '\<rd_(fkeylist|indexlist|statlist|rsdesc|partkey|partdesc|options|indexprs|indpred|supportinfo|amcache)'

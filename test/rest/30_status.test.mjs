@@ -578,7 +578,7 @@ after(() => booksAreSound())
 // The constant texts that stand with the codes PTnnn in src/.
 async function messagesInSource() {
   const folder = new URL('../../src/', import.meta.url)
-  const files = (await readdir(folder)).filter((name) => name.endsWith('.c'))
+  const files = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.c'))
   const sources = await Promise.all(files.map((name) => readFile(new URL(name, folder), 'utf8')))
   const raised = /refuse_conflict\("([^"]+)"|ERRCODE_STUDIO_\w+\),\s*errmsg\("([^"%]+)"/g
   return [...new Set(sources.flatMap((text) => [...text.matchAll(raised)].map((match) => match[1] ?? match[2])))]

@@ -45,7 +45,7 @@ sub library
 sub internal_symbols
 {
 	my %shared = map { /^\w+ ([A-Z]) (\w+)$/ ? ($2 => $1 eq 'T') : () }
-	  split /\n/, output_of('nm', '-g', '--defined-only', glob "$ENV{TESTDIR}/src/*.o");
+	  split /\n/, output_of('nm', '-g', '--defined-only', glob "$ENV{TESTDIR}/src/*.o $ENV{TESTDIR}/src/*/*.o");
 
 	foreach my $name (keys %shared)
 	{
