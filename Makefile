@@ -12,7 +12,7 @@ MODULE_big  = $(EXTENSION)
 OBJS        = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 PGFILEDESC  = "studio_engine - back end of an AI content studio"
 PG_CPPFLAGS = -DSTUDIO_ENGINE_VERSION='"$(EXTVERSION)"'
-# headers are found by name alone, and only by our own sources: core/limits.h is not <limits.h>
+# headers are found by their names; what is given with -I would be searched for those of the system too
 PG_CPPFLAGS += $(patsubst %/,-iquote %,$(wildcard src/*/))
 PG_CFLAGS   = -Wall -Wextra -Wno-unused-parameter
 # What the server looks up by name is exported and nothing else: a library that is loaded before ours would

@@ -19,7 +19,7 @@
 
 #include "brief.h"
 #include "jsonb_measure.h"
-#include "limits.h"
+#include "value_limits.h"
 #include "showing.h"
 
 /* characters of a text, and bytes of anything else */

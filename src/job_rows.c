@@ -14,7 +14,7 @@
 #include "utils/fmgroids.h"
 
 #include "job_rows.h"
-#include "limits.h"
+#include "value_limits.h"
 #include "workflow.h"
 
 static const RowColumn job_columns[] = {

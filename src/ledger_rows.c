@@ -21,7 +21,7 @@
 #include "utils/uuid.h"
 
 #include "ledger_rows.h"
-#include "limits.h"
+#include "value_limits.h"
 #include "rows.h"
 #include "triggers.h"
 #include "uuids.h"

@@ -32,7 +32,7 @@
 #include "checks.h"
 #include "errors.h"
 #include "jsonb_measure.h"
-#include "limits.h"
+#include "value_limits.h"
 #include "runs.h"
 #include "settings.h"
 #include "statements.h"

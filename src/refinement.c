@@ -28,7 +28,7 @@
 #include "jobs.h"
 #include "leases.h"
 #include "ledger.h"
-#include "limits.h"
+#include "value_limits.h"
 #include "monitor.h"
 #include "queue.h"
 #include "refinement.h"

@@ -23,7 +23,7 @@
 #include "deletions.h"
 #include "errors.h"
 #include "job_actions.h"
-#include "limits.h"
+#include "value_limits.h"
 #include "monitor.h"
 #include "queue.h"
 #include "rendering.h"

@@ -31,7 +31,7 @@
 #include "jobs.h"
 #include "leases.h"
 #include "ledger.h"
-#include "limits.h"
+#include "value_limits.h"
 #include "lots.h"
 #include "monitor.h"
 #include "queue.h"

@@ -1,5 +1,5 @@
 /*
- * limits.c
+ * value_limits.c
  *	  How large values may be: the one list, and the trigger that keeps to it by
  *	  every road into a table.
  *
@@ -33,7 +33,7 @@
 #include "caller.h"
 #include "checks.h"
 #include "jsonb_measure.h"
-#include "limits.h"
+#include "value_limits.h"
 #include "restore.h"
 #include "statements.h"
 

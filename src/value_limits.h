@@ -1,9 +1,9 @@
 /*
- * limits.h
+ * value_limits.h
  *	  How large a value may be that is stored in one of our tables.
  */
-#ifndef STUDIO_LIMITS_H
-#define STUDIO_LIMITS_H
+#ifndef STUDIO_VALUE_LIMITS_H
+#define STUDIO_VALUE_LIMITS_H
 
 #include "layouts.h"
 
@@ -15,4 +15,4 @@
 extern bool limits_allow_json(Datum json, int32 max_bytes);
 extern void limits_check_change(RowChange *change, const void *arg);
 
-#endif							/* STUDIO_LIMITS_H */
+#endif							/* STUDIO_VALUE_LIMITS_H */
