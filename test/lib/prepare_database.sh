@@ -4,9 +4,10 @@
 set -euo pipefail
 
 programs=$("${PG_CONFIG:-pg_config}" --bindir)
-stub=$("${PG_CONFIG:-pg_config}" --sharedir)/extension/studio_engine_supabase_stub.sql
+# a checkout that is compared with may install it under an older name
+stub=("$("${PG_CONFIG:-pg_config}" --sharedir)"/extension/*supabase_stub.sql)
 
 # that it is not there is no news
 PGOPTIONS='-c client_min_messages=warning' "$programs/dropdb" --if-exists "$1"
 "$programs/createdb" "$1"
-"$programs/psql" -X -q -v ON_ERROR_STOP=1 -d "$1" -f "$stub" -c 'CREATE EXTENSION studio_engine'
+"$programs/psql" -X -q -v ON_ERROR_STOP=1 -d "$1" -f "${stub[0]}" -c 'CREATE EXTENSION studio_engine'
