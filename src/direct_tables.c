@@ -26,7 +26,7 @@ static RowTable *const tables[] = {
 };
 
 /*
- * studio_engine.direct_tables() returns setof (table_name, obstacle)
+ * studio_engine.direct_tables() returns setof (table_name, reason)
  */
 Datum
 direct_tables(PG_FUNCTION_ARGS)
@@ -39,12 +39,12 @@ direct_tables(PG_FUNCTION_ARGS)
 	caller_enter_administrator(&caller);
 	for (int i = 0; i < (int) lengthof(tables); i++)
 	{
-		const char *obstacle = layout_obstacle(tables[i]);
+		const char *reason = layout_reason(tables[i]);
 		Datum		values[2];
-		bool		nulls[2] = {false, obstacle == NULL};
+		bool		nulls[2] = {false, reason == NULL};
 
 		values[0] = CStringGetTextDatum(tables[i]->name);
-		values[1] = obstacle ? CStringGetTextDatum(obstacle) : (Datum) 0;
+		values[1] = reason ? CStringGetTextDatum(reason) : (Datum) 0;
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	caller_leave(&caller);

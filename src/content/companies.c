@@ -39,12 +39,12 @@ PG_FUNCTION_INFO_V1(inherit_company);
 PG_FUNCTION_INFO_V1(pass_company_on);
 
 static Statement select_company = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.companies o WHERE o.id = $1 AND " SEEN_BY_CALLER("o.id", "$2", "$3"),
 	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDARRAYOID}
 };
 static Statement select_companies = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT pg_catalog.array_agg(DISTINCT e.company_id) FROM @extschema@.employees e WHERE e.user_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -52,82 +52,82 @@ static Statement select_companies = {
 /* A possible parent is kept, after what it belongs to; then it says its
  * content and its company. */
 static Statement keep_content = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT " KEEP_COMPANY("c.company_id")
 	"  FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_content = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT c.content_id, c.company_id FROM @extschema@.cm_module_content c WHERE c.content_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement keep_session = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT " KEEP_COMPANY("s.company_id") ", " KEEP_CONTENT("s.content_id")
 	"  FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_session = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT s.content_id, s.company_id FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement keep_asset = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT " KEEP_COMPANY("a.company_id") ", " KEEP_CONTENT("a.content_id") ", " KEEP_SESSION("a.session_id")
 	"  FROM @extschema@.mm_multimedia_assets a WHERE a.asset_id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_asset = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT a.content_id, a.company_id FROM @extschema@.mm_multimedia_assets a WHERE a.asset_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement keep_employee = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT " KEEP_COMPANY("e.company_id") " FROM @extschema@.employees e WHERE e.id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_employee = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT NULL::pg_catalog.uuid, e.company_id FROM @extschema@.employees e WHERE e.id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement keep_plan = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT " KEEP_COMPANY("p.company_id") " FROM @extschema@.cm_course_plans p WHERE p.plan_id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_plan = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT NULL::pg_catalog.uuid, p.company_id FROM @extschema@.cm_course_plans p WHERE p.plan_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
 static Statement lock_content = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement lock_session = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1 FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement lock_asset = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.mm_multimedia_assets a WHERE a.asset_id = $1 FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement lock_plan = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.cm_course_plans p WHERE p.plan_id = $1 FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
 #define HAND_OVER(table, key, condition) { \
-	.by_index = true, \
+	.force_index_plan = true, \
 	.text = "UPDATE @extschema@." table " SET content_id = $2, company_id = $3" \
 	" WHERE " key " = $1 AND (content_id, company_id) IS DISTINCT FROM ($2, $3)" condition, \
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID} \
@@ -156,7 +156,7 @@ static Statement of_asset[] = {
 };
 static Statement of_plan[] = {
 	{
-		.by_index = true,
+		.force_index_plan = true,
 		.text = "UPDATE @extschema@.cm_research_results SET company_id = $3"
 		" WHERE plan_id = $1 AND company_id IS DISTINCT FROM $3",
 		.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID}
@@ -168,7 +168,7 @@ static Statement of_plan[] = {
 
 /* children that still belong to something else */
 static Statement strays_of_content = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = STRAYS("mm_multimedia_sessions", "content_id")
 	" UNION ALL " STRAYS("mm_multimedia_assets", "content_id")
 	" UNION ALL " STRAYS("mm_audio_narrations", "content_id")
@@ -180,7 +180,7 @@ static Statement strays_of_content = {
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID}
 };
 static Statement strays_of_session = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = STRAYS("mm_multimedia_assets", "session_id")
 	" UNION ALL " STRAYS("mm_audio_narrations", "session_id")
 	" UNION ALL " STRAYS("mm_slide_presentations", "session_id")
@@ -189,12 +189,12 @@ static Statement strays_of_session = {
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID}
 };
 static Statement strays_of_asset = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = STRAYS("mm_video_analytics", "asset_id"),
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID}
 };
 static Statement strays_of_plan = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.cm_research_results WHERE plan_id = $1 AND company_id IS DISTINCT FROM $3",
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID}
 };
@@ -286,7 +286,7 @@ argument_caller(Arguments *args, Caller *caller)
 		argument_uuid(&user, &caller->uid);
 		caller_resume(caller);
 		caller_become(&self, caller->saved_user);
-		statement_read(&select_companies, &user);
+		statement_execute_read_only(&select_companies, &user);
 		if (!result_isnull(1))
 			companies = result_jsonb(1);
 		caller_resume(&self);
@@ -305,7 +305,7 @@ companies_keep_content(const pg_uuid_t *content_id)
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_uuid(&args, content_id);
-	return statement_run(&keep_content, &args) > 0;
+	return statement_execute(&keep_content, &args) > 0;
 }
 
 /*
@@ -320,7 +320,7 @@ check_company(Caller *caller, const pg_uuid_t *company_id)
 		return;
 	argument_uuid(&args, company_id);
 	argument_caller(&args, caller);
-	if (statement_read(&select_company, &args) == 0)
+	if (statement_execute_read_only(&select_company, &args) == 0)
 		refuse_unknown(caller, "company", company_id);
 }
 
@@ -409,7 +409,7 @@ find_parent(const Parent *parent, Id key, Links *links)
 	if (!key.known)
 		return false;
 	argument_uuid(&args, &key.value);
-	if (statement_run(parent->keep, &args) == 0 || statement_look(parent->select, &args) == 0)
+	if (statement_execute(parent->keep, &args) == 0 || statement_execute_with_latest_snapshot(parent->select, &args) == 0)
 		return false;
 	links->content = found_id(1);
 	links->company = found_id(2);
@@ -509,7 +509,7 @@ inherit_company(PG_FUNCTION_ARGS)
 static void
 check_strays(const Parent *parent, const Arguments *args)
 {
-	if (IsolationUsesXactSnapshot() && statement_look(parent->strays, args) > 0)
+	if (IsolationUsesXactSnapshot() && statement_execute_with_latest_snapshot(parent->strays, args) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_STUDIO_CONFLICT),
 				 errmsg("something was made from it at the same time"),
@@ -523,12 +523,12 @@ hand_over(const Parent *parent, const pg_uuid_t *key, const pg_uuid_t *content, 
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_uuid(&lock, key);
-	statement_run(parent->lock, &lock);
+	statement_execute(parent->lock, &lock);
 	argument_uuid(&args, key);
 	argument_uuid(&args, content);
 	argument_uuid(&args, company);
 	for (int i = 0; i < parent->nchildren; i++)
-		statement_run(&parent->children[i], &args);
+		statement_execute(&parent->children[i], &args);
 	check_strays(parent, &args);
 }
 

@@ -70,7 +70,7 @@ static Statement insert_content = {
 };
 
 #define UPDATE_SECTION(section) { \
-	.by_index = true, \
+	.force_index_plan = true, \
 	.text = "UPDATE @extschema@.cm_module_content SET " section " = $2 WHERE content_id = $1" \
 	" RETURNING COALESCE((section_word_counts ->> '" section "')::pg_catalog.int4, 0)", \
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID} \
@@ -85,7 +85,7 @@ static Statement update_section[SECTIONS] = {
 	UPDATE_SECTION("assessments"),
 };
 static Statement update_sections = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.cm_module_content c"
 	"   SET introduction = COALESCE($2 ->> 'introduction', c.introduction),"
 	"       core_content = COALESCE($2 ->> 'core_content', c.core_content),"
@@ -96,26 +96,26 @@ static Statement update_sections = {
 	.nargs = 2,.argtypes = {UUIDOID, JSONBOID}
 };
 static Statement select_content = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT c.* FROM @extschema@.cm_module_content c"
 	" WHERE c.content_id = $1 AND " SEEN_BY_CALLER("c.company_id", "$2", "$3"),
 	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDARRAYOID}
 };
 static Statement select_sections = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT c.introduction, c.core_content, c.practical_applications, c.case_studies, c.assessments"
 	"  FROM @extschema@.cm_module_content c"
 	" WHERE c.content_id = $1 AND " SEEN_BY_CALLER("c.company_id", "$2", "$3"),
 	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDARRAYOID}
 };
 static Statement lock_content = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT c.status, " KEEP_COMPANY("c.company_id")
 	"  FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR NO KEY UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement move_content = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.cm_module_content SET status = $2 WHERE content_id = $1",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
@@ -133,7 +133,7 @@ static Statement insert_assessment = {
 	}
 };
 static Statement select_assessment = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT a.* FROM @extschema@.cm_module_content c"
 	"  LEFT JOIN LATERAL (SELECT l.* FROM @extschema@.cm_quality_assessments l WHERE l.content_id = c.content_id"
 	"                      ORDER BY l.assessed_at DESC, l.assessment_id LIMIT 1) a ON true"
@@ -141,14 +141,14 @@ static Statement select_assessment = {
 	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDARRAYOID}
 };
 static Statement select_assessed = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT a.content_id FROM @extschema@.cm_quality_assessments a WHERE a.assessment_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
 /* what is to be enhanced unless the caller says so, and what is left */
 static Statement insert_enhancement = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "INSERT INTO @extschema@.cm_enhancement_sessions"
 	" (content_id, quality_assessment_id, enhancement_type, sections_to_enhance, sections_preserved)"
 	" SELECT $1, $2, $3, t.sections,"
@@ -159,7 +159,7 @@ static Statement insert_enhancement = {
 	.nargs = 6,.argtypes = {UUIDOID, UUIDOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
 };
 static Statement finish_enhancement = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.cm_enhancement_sessions s"
 	"   SET status = $4, research_conducted = COALESCE($2, s.research_conducted),"
 	"       content_regenerated = COALESCE($3, s.content_regenerated)"
@@ -167,7 +167,7 @@ static Statement finish_enhancement = {
 	.nargs = 4,.argtypes = {UUIDOID, BOOLOID, BOOLOID, TEXTOID}
 };
 static Statement insert_plan = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "INSERT INTO @extschema@.cm_course_plans"
 	" (employee_id, employee_name, session_id, course_structure, course_title, course_duration_weeks, total_modules,"
 	"  prioritized_gaps, research_strategy, learning_path, employee_profile)"
@@ -182,7 +182,7 @@ static Statement insert_plan = {
 	}
 };
 static Statement insert_research = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "INSERT INTO @extschema@.cm_research_results"
 	" (plan_id, session_id, research_findings, content_library, module_mappings, search_queries, sources_analyzed,"
 	"  total_topics, total_sources, status)"
@@ -417,7 +417,7 @@ lock_content_or_refuse(const Caller *caller, const pg_uuid_t *content_id)
 	char	   *status;
 
 	argument_uuid(&args, content_id);
-	if (statement_run(&lock_content, &args) == 0)
+	if (statement_execute(&lock_content, &args) == 0)
 		refuse_unknown(caller, "content", content_id);
 	status = result_text(1);
 	return status ? flow_state(&content_flow, status) : UNKNOWN_STATE;
@@ -446,7 +446,7 @@ create_module_content(PG_FUNCTION_ARGS)
 	check_company(&caller, optional_uuid(fcinfo, 4));
 	check_word(fcinfo, 6, "p_priority_level", priority_levels, lengthof(priority_levels));
 
-	statement_run(&insert_content, &args);
+	statement_execute(&insert_content, &args);
 	*content_id = result_uuid(1);
 	caller_leave(&caller);
 
@@ -473,7 +473,7 @@ update_module_section(PG_FUNCTION_ARGS)
 
 	argument_uuid(&args, &content_id);
 	argument_pass(&args, fcinfo, 2);
-	if (statement_run(&update_section[section_number(section, strlen(section))], &args) == 0)
+	if (statement_execute(&update_section[section_number(section, strlen(section))], &args) == 0)
 		refuse_unknown(&caller, "content", &content_id);
 	words = result_int32(1);
 	caller_leave(&caller);
@@ -498,7 +498,7 @@ update_module_sections(PG_FUNCTION_ARGS)
 	if (check_by_section(PG_GETARG_JSONB_P(1), "p_sections", is_text, "a JSON string") == 0)
 		refuse_value("p_sections", "a JSON object with at least one section");
 
-	if (statement_run(&update_sections, &args) == 0)
+	if (statement_execute(&update_sections, &args) == 0)
 		refuse_unknown(&caller, "content", &content_id);
 	words = result_int32(1);
 	caller_leave(&caller);
@@ -527,7 +527,7 @@ read_of_content(Caller *caller, const pg_uuid_t *content_id, Statement *statemen
 
 	argument_uuid(&args, content_id);
 	argument_caller(&args, caller);
-	if (statement_read(statement, &args) == 0)
+	if (statement_execute_read_only(statement, &args) == 0)
 		refuse_unknown(caller, "content", content_id);
 }
 
@@ -597,7 +597,7 @@ set_content_status(const pg_uuid_t *content_id, ContentStatus status)
 
 	argument_uuid(&args, content_id);
 	argument_text(&args, content_flow.states[status]);
-	statement_run(&move_content, &args);
+	statement_execute(&move_content, &args);
 }
 
 /* Move locked content to where a verdict puts it, through quality_check where
@@ -666,7 +666,7 @@ store_quality_assessment(PG_FUNCTION_ARGS)
 	args.values[3] = BoolGetDatum(passed);
 	args.values[10] = BoolGetDatum(requires_revision);
 	args.nulls[3] = args.nulls[10] = ' ';
-	statement_run(&insert_assessment, &args);
+	statement_execute(&insert_assessment, &args);
 	*assessment_id = result_uuid(1);
 	apply_verdict(&content_id, status, passed && !requires_revision ? CONTENT_APPROVED : CONTENT_REVISION);
 	caller_leave(&caller);
@@ -706,7 +706,7 @@ check_assessment_of(const Caller *caller, const pg_uuid_t *assessment_id, const 
 	if (assessment_id == NULL)
 		return;
 	argument_uuid(&args, assessment_id);
-	if (statement_run(&select_assessed, &args) == 0)
+	if (statement_execute(&select_assessed, &args) == 0)
 		refuse_unknown(caller, "quality assessment", assessment_id);
 	assessed = result_uuid(1);
 	if (!uuid_equal(&assessed, content_id))
@@ -750,7 +750,7 @@ start_enhancement_session(PG_FUNCTION_ARGS)
 		refuse_unknown(&caller, "content", &content_id);
 	check_assessment_of(&caller, assessment_id, &content_id);
 	argument_add(&args, all_sections(), false);
-	statement_run(&insert_enhancement, &args);
+	statement_execute(&insert_enhancement, &args);
 	*session_id = result_uuid(1);
 	caller_leave(&caller);
 
@@ -773,7 +773,7 @@ complete_enhancement_session(PG_FUNCTION_ARGS)
 	session_id = check_uuid(fcinfo, 0, "p_session_id");
 	check_word(fcinfo, 3, "p_status", enhancement_ends, lengthof(enhancement_ends));
 
-	if (statement_run(&finish_enhancement, &args) == 0)
+	if (statement_execute(&finish_enhancement, &args) == 0)
 		refuse_unknown(&caller, "enhancement session", &session_id);
 	result = result_row();
 	caller_leave(&caller);
@@ -808,7 +808,7 @@ create_course_plan(PG_FUNCTION_ARGS)
 	check_optional_int32(fcinfo, 5, "p_course_duration_weeks", 0, PG_INT32_MAX);
 	check_optional_int32(fcinfo, 6, "p_total_modules", 0, PG_INT32_MAX);
 
-	if (statement_run(&insert_plan, &args) == 0)
+	if (statement_execute(&insert_plan, &args) == 0)
 		refuse_unknown(&caller, "employee", &employee_id);
 	*plan_id = result_uuid(1);
 	caller_leave(&caller);
@@ -837,7 +837,7 @@ store_research_results(PG_FUNCTION_ARGS)
 	check_optional_int32(fcinfo, 8, "p_total_sources", 0, PG_INT32_MAX);
 	check_word(fcinfo, 9, "p_status", research_status_names, RESEARCH_STATUSES);
 
-	if (statement_run(&insert_research, &args) == 0)
+	if (statement_execute(&insert_research, &args) == 0)
 		refuse_unknown(&caller, "course plan", &plan_id);
 	*research_id = result_uuid(1);
 	caller_leave(&caller);
@@ -869,7 +869,7 @@ archive_module_content(PG_FUNCTION_ARGS)
 		refuse_value("p_older_than", "between 0 and 1000 years");
 	argument_add(&args, IntervalPGetDatum(age), false);
 	argument_int32(&args, check_int32(fcinfo, 1, "p_limit", 1, MAX_CLEANUP));
-	archived = statement_run(&archive_content, &args);
+	archived = statement_execute(&archive_content, &args);
 	caller_leave(&caller);
 
 	PG_RETURN_INT32((int32) archived);
@@ -891,7 +891,7 @@ get_content_statistics(PG_FUNCTION_ARGS)
 	check_company(&caller, company_id);
 	argument_uuid(&args, company_id);
 	argument_caller(&args, &caller);
-	statement_read(&select_statistics, &args);
+	statement_execute_read_only(&select_statistics, &args);
 	result = result_jsonb(1);
 	caller_leave(&caller);
 

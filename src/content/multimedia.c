@@ -61,7 +61,7 @@ static const char *const counter_columns[COUNTERS] = {
 };
 
 static Statement insert_session = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "INSERT INTO @extschema@.mm_multimedia_sessions"
 	" (content_id, module_name, employee_name, session_type, generation_config, content_sections)"
 	" SELECT c.content_id, COALESCE($2, c.module_name), COALESCE($3, c.employee_name), $4, COALESCE($5, '{}'), COALESCE($6, '{}')"
@@ -70,7 +70,7 @@ static Statement insert_session = {
 	.nargs = 6,.argtypes = {UUIDOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID, TEXTARRAYOID}
 };
 static Statement update_session = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.mm_multimedia_sessions s"
 	"   SET status = $2, progress_percentage = COALESCE($3, s.progress_percentage),"
 	"       current_stage = COALESCE($4, s.current_stage), error_message = COALESCE($5, s.error_message)"
@@ -78,7 +78,7 @@ static Statement update_session = {
 	.nargs = 5,.argtypes = {UUIDOID, TEXTOID, NUMERICOID, TEXTOID, TEXTOID}
 };
 static Statement lock_session = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT s.content_id, " KEEP_COMPANY("s.company_id") ", " KEEP_CONTENT("s.content_id")
 	"  FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1 FOR NO KEY UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
@@ -146,7 +146,7 @@ static Statement lock_sessions = {
 
 /* arrays: sessions, then what to add to each of their counters */
 static Statement add_to_counters = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.mm_multimedia_sessions s"
 	"   SET total_assets_generated = s.total_assets_generated + c.total,"
 	"       slides_generated = s.slides_generated + c.slides,"
@@ -334,7 +334,7 @@ write_counters(Statement *statement, const Arguments *args)
 	counting = true;
 	PG_TRY();
 	{
-		statement_run(statement, args);
+		statement_execute(statement, args);
 	}
 	PG_FINALLY();
 	{
@@ -373,7 +373,7 @@ count_assets(PG_FUNCTION_ARGS)
 	caller_enter_trigger(&caller);
 	if (TRIGGER_FIRED_BY_TRUNCATE(data->tg_event))
 	{
-		statement_run(&lock_counted_sessions, &args);
+		statement_execute(&lock_counted_sessions, &args);
 		write_counters(&clear_counters, &args);
 	}
 	else
@@ -387,7 +387,7 @@ count_assets(PG_FUNCTION_ARGS)
 			Arguments	sessions = NO_ARGUMENTS;
 
 			argument_add(&sessions, args.values[0], false);
-			statement_run(&lock_sessions, &sessions);
+			statement_execute(&lock_sessions, &sessions);
 			write_counters(&add_to_counters, &args);
 		}
 	}
@@ -434,7 +434,7 @@ lock_session_or_refuse(const Caller *caller, const pg_uuid_t *session_id)
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_uuid(&args, session_id);
-	if (statement_run(&lock_session, &args) == 0)
+	if (statement_execute(&lock_session, &args) == 0)
 		refuse_unknown(caller, "session", session_id);
 	return result_text(1);
 }
@@ -459,7 +459,7 @@ create_multimedia_session(PG_FUNCTION_ARGS)
 	check_text(fcinfo, 3, "p_session_type", 1, MAX_WORDING);
 	check_sections(optional_array(fcinfo, 5), "p_content_sections");
 
-	if (statement_run(&insert_session, &args) == 0)
+	if (statement_execute(&insert_session, &args) == 0)
 		refuse_unknown(&caller, "content", &content_id);
 	*session_id = result_uuid(1);
 	caller_leave(&caller);
@@ -487,7 +487,7 @@ update_session_status(PG_FUNCTION_ARGS)
 	check_text(fcinfo, 3, "p_current_stage", 0, MAX_WORDING);
 
 	lock_session_or_refuse(&caller, &session_id);
-	statement_run(&update_session, &args);
+	statement_execute(&update_session, &args);
 	result = result_row();
 	caller_leave(&caller);
 
@@ -509,7 +509,7 @@ get_session_statistics(PG_FUNCTION_ARGS)
 	session_id = check_uuid(fcinfo, 0, "p_session_id");
 	argument_uuid(&args, &session_id);
 	argument_caller(&args, &caller);
-	if (statement_read(&select_session_statistics, &args) == 0)
+	if (statement_execute_read_only(&select_session_statistics, &args) == 0)
 		refuse_unknown(&caller, "session", &session_id);
 	result = result_jsonb(1);
 	caller_leave(&caller);
@@ -745,7 +745,7 @@ register_multimedia_asset(PG_FUNCTION_ARGS)
 
 	/* first, since the counters will be written */
 	lock_session_or_refuse(&caller, &session_id);
-	statement_run(&insert_asset, &args);
+	statement_execute(&insert_asset, &args);
 	*asset_id = result_uuid(1);
 	caller_leave(&caller);
 
@@ -850,7 +850,7 @@ register_multimedia_assets(PG_FUNCTION_ARGS)
 	check_elements(assets, lock_session_or_refuse(&caller, &session_id));
 	argument_uuid(&args, &session_id);
 	argument_add(&args, JsonbPGetDatum(assets), false);
-	statement_run(&insert_assets, &args);
+	statement_execute(&insert_assets, &args);
 	ids = result_jsonb(1);
 	caller_leave(&caller);
 

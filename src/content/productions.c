@@ -41,7 +41,7 @@ PG_FUNCTION_INFO_V1(enqueue_rendering);
 #define OF_SESSION " FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1"
 
 static Statement insert_narration = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "INSERT INTO @extschema@.mm_audio_narrations"
 	" (session_id, narration_name, narration_type, section_name, script_content, voice_config)"
 	" SELECT s.session_id, $2, $3, $4, $5, COALESCE($6, '{}')" OF_SESSION
@@ -49,7 +49,7 @@ static Statement insert_narration = {
 	.nargs = 6,.argtypes = {UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID}
 };
 static Statement update_narration = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.mm_audio_narrations n"
 	"   SET status = COALESCE($2, n.status), total_duration_seconds = COALESCE($3, n.total_duration_seconds),"
 	"       audio_segments = COALESCE($4, n.audio_segments), master_audio_id = COALESCE($5, n.master_audio_id),"
@@ -60,7 +60,7 @@ static Statement update_narration = {
 
 /* files that are named and are not audio files of the session */
 static Statement select_strange_audio = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.mm_audio_narrations n, pg_catalog.unnest($3 || $2) i (asset_id)"
 	" WHERE n.narration_id = $1"
 	"   AND CASE WHEN i.asset_id IS NULL THEN EXISTS (SELECT 1 FROM pg_catalog.unnest($3) e (id) WHERE e.id IS NULL)"
@@ -69,7 +69,7 @@ static Statement select_strange_audio = {
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDARRAYOID}
 };
 static Statement insert_presentation = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "INSERT INTO @extschema@.mm_slide_presentations"
 	" (session_id, presentation_name, presentation_type, total_slides, slide_order, template_used, theme_config)"
 	" SELECT s.session_id, $2, $3, $4, COALESCE($5, '[]'), $6, COALESCE($7, '{}')" OF_SESSION
@@ -77,7 +77,7 @@ static Statement insert_presentation = {
 	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, TEXTOID, INT4OID, JSONBOID, TEXTOID, JSONBOID}
 };
 static Statement update_presentation = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.mm_slide_presentations p"
 	"   SET status = COALESCE($2, p.status), total_slides = COALESCE($3, p.total_slides),"
 	"       slide_order = COALESCE($4, p.slide_order),"
@@ -88,7 +88,7 @@ static Statement update_presentation = {
 	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, INT4OID, JSONBOID, UUIDOID, UUIDOID, UUIDOID}
 };
 static Statement select_strange_exports = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.mm_slide_presentations p, (VALUES ($2), ($3), ($4)) i (asset_id)"
 	" WHERE p.presentation_id = $1 AND i.asset_id IS NOT NULL"
 	"   AND NOT EXISTS (SELECT 1 FROM @extschema@.mm_multimedia_assets a"
@@ -96,14 +96,14 @@ static Statement select_strange_exports = {
 	.nargs = 4,.argtypes = {UUIDOID, UUIDOID, UUIDOID, UUIDOID}
 };
 static Statement insert_script = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "INSERT INTO @extschema@.mm_script_generations (session_id, section_name, script_type, generation_config)"
 	" SELECT s.session_id, $2, $3, COALESCE($4, '{}')" OF_SESSION
 	" RETURNING script_id",
 	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, TEXTOID, JSONBOID}
 };
 static Statement update_script = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.mm_script_generations g"
 	"   SET status = COALESCE($2, g.status), script_content = COALESCE($3, g.script_content),"
 	"       error_message = COALESCE($4, g.error_message)"
@@ -111,7 +111,7 @@ static Statement update_script = {
 	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, TEXTOID, TEXTOID}
 };
 static Statement add_view = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "INSERT INTO @extschema@.mm_video_analytics AS v"
 	" (asset_id, view_date, view_count, completed_count, watch_seconds, last_viewed_at)"
 	" SELECT a.asset_id, (pg_catalog.clock_timestamp() AT TIME ZONE 'UTC')::pg_catalog.date, 1, $3::pg_catalog.int4, $2,"
@@ -124,7 +124,7 @@ static Statement add_view = {
 	.nargs = 3,.argtypes = {UUIDOID, NUMERICOID, BOOLOID}
 };
 static Statement insert_rendering = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "INSERT INTO @extschema@.mm_rendering_queue (session_id, render_config, priority, user_id)"
 	" SELECT s.session_id, COALESCE($2, '{}'), $3, $4" OF_SESSION
 	" RETURNING render_id",
@@ -135,7 +135,7 @@ static Statement insert_rendering = {
 static pg_uuid_t
 make_in_session(const Caller *caller, const pg_uuid_t *session_id, Statement *statement, const Arguments *args)
 {
-	if (statement_run(statement, args) == 0)
+	if (statement_execute(statement, args) == 0)
 		refuse_unknown(caller, "session", session_id);
 	return result_uuid(1);
 }
@@ -144,7 +144,7 @@ make_in_session(const Caller *caller, const pg_uuid_t *session_id, Statement *st
 static Datum
 change_row(const Caller *caller, const char *what, const pg_uuid_t *id, Statement *statement, const Arguments *args)
 {
-	if (statement_run(statement, args) == 0)
+	if (statement_execute(statement, args) == 0)
 		refuse_unknown(caller, what, id);
 	return result_row();
 }
@@ -182,7 +182,7 @@ create_audio_narration(PG_FUNCTION_ARGS)
 static void
 check_audio_files(const Arguments *files)
 {
-	if (statement_run(&select_strange_audio, files) > 0)
+	if (statement_execute(&select_strange_audio, files) > 0)
 		refuse_value("p_master_audio_id and p_segments_audio_ids", "audio assets of the session");
 }
 
@@ -250,7 +250,7 @@ create_slide_presentation(PG_FUNCTION_ARGS)
 static void
 check_exports(const Arguments *exports)
 {
-	if (statement_run(&select_strange_exports, exports) > 0)
+	if (statement_execute(&select_strange_exports, exports) > 0)
 		refuse_value("p_pdf_asset_id, p_pptx_asset_id and p_html_asset_id", "assets of the session");
 }
 

@@ -44,39 +44,39 @@ PG_FUNCTION_INFO_V1(retry_rendering);
 static const QueueSystem rendering_queue;
 
 static Statement lock_rendering = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = LOCK_RENDERING,
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement try_lock_rendering = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = LOCK_RENDERING " SKIP LOCKED",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement select_rendering = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT r.* FROM @extschema@.mm_rendering_queue r WHERE r.render_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement move_rendering = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.mm_rendering_queue r SET status = $2, progress = COALESCE($3, r.progress)"
 	" WHERE r.render_id = $1 AND (r.status, r.progress) IS DISTINCT FROM ($2, COALESCE($3, r.progress))",
 	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, INT4OID}
 };
 static Statement show_rendering = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.mm_rendering_queue r SET progress = $2 WHERE r.render_id = $1 AND $2 > r.progress",
 	.nargs = 2,.argtypes = {UUIDOID, INT4OID}
 };
 static Statement finish_rendering = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.mm_rendering_queue r SET status = 'completed', asset_id = COALESCE($2, r.asset_id)"
 	" WHERE r.render_id = $1",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement differs_from_finished = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT COALESCE($2 IS DISTINCT FROM r.asset_id, false) AND $2 IS NOT NULL"
 	"  FROM @extschema@.mm_rendering_queue r WHERE r.render_id = $1",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
@@ -84,43 +84,43 @@ static Statement differs_from_finished = {
 
 /* the file that was made has to be one of the session */
 static Statement is_strange_asset = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.mm_rendering_queue r WHERE r.render_id = $1"
 	"   AND NOT EXISTS (SELECT 1 FROM @extschema@.mm_multimedia_assets a"
 	"                    WHERE a.asset_id = $2 AND a.session_id = r.session_id)",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement end_rendering = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.mm_rendering_queue r"
 	"   SET status = CASE WHEN $3 = 'CANCELLED' THEN 'cancelled' ELSE 'failed' END, error_code = $3, error_message = $4"
 	" WHERE r.render_id = $1",
 	.nargs = 5,.argtypes = {UUIDOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID}
 };
 static Statement requeue_rendering = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.mm_rendering_queue SET status = 'queued' WHERE render_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement count_rendering_retry = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.mm_rendering_queue SET retry_count = retry_count + 1 WHERE render_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
 /* what a row takes along when it is deleted, in the order of locks */
 static Statement lock_contents = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.cm_module_content c WHERE c.company_id = $1 ORDER BY c.content_id FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement lock_company_sessions = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.mm_multimedia_sessions s WHERE s.company_id = $1 ORDER BY s.session_id FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement lock_content_sessions = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.mm_multimedia_sessions s WHERE s.content_id = $1 ORDER BY s.session_id FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -130,17 +130,17 @@ static Statement lock_content_sessions = {
 	" WHERE " column " = $1 ORDER BY r.render_id FOR UPDATE"
 
 static Statement lock_company_renderings = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = LOCK_RENDERINGS("r.company_id"),
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement lock_content_renderings = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = LOCK_RENDERINGS("r.content_id"),
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement lock_session_renderings = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = LOCK_RENDERINGS("r.session_id"),
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -177,7 +177,7 @@ update_rendering(PG_FUNCTION_ARGS)
 
 	system_job_lock_or_refuse(&rendering_queue, &caller, &render_id, &job);
 	if (!job_has_moved(&rendering_queue, &job, token, asked))
-		statement_run(&move_rendering, &args);
+		statement_execute(&move_rendering, &args);
 	result = system_job_as_jsonb(&rendering_queue, &render_id);
 	caller_leave(&caller);
 
@@ -187,7 +187,7 @@ update_rendering(PG_FUNCTION_ARGS)
 static void
 check_asset(const Arguments *args)
 {
-	if (statement_run(&is_strange_asset, args) > 0)
+	if (statement_execute(&is_strange_asset, args) > 0)
 		refuse_value("p_asset_id", "a file of the session");
 }
 
@@ -195,7 +195,7 @@ check_asset(const Arguments *args)
 static void
 check_same_completion(const Arguments *args, const pg_uuid_t *render_id)
 {
-	statement_run(&differs_from_finished, args);
+	statement_execute(&differs_from_finished, args);
 	if (result_bool(1))
 		refuse_completed_differently(render_id);
 }
@@ -227,7 +227,7 @@ complete_rendering(PG_FUNCTION_ARGS)
 	{
 		if (asset_id != NULL)
 			check_asset(&args);
-		statement_run(&finish_rendering, &args);
+		statement_execute(&finish_rendering, &args);
 	}
 	result = system_job_as_jsonb(&rendering_queue, &render_id);
 	caller_leave(&caller);
@@ -319,9 +319,9 @@ refuse_rendered_on(const Parent *parent, const pg_uuid_t *id)
 
 	argument_uuid(&args, id);
 	if (parent->lock_contents)
-		statement_run(parent->lock_contents, &args);
+		statement_execute(parent->lock_contents, &args);
 	if (parent->lock_sessions)
-		statement_run(parent->lock_sessions, &args);
+		statement_execute(parent->lock_sessions, &args);
 	deletion_refuse_worked_on(&rendering_queue, deletion_lock_jobs(&rendering_queue, parent->lock_renderings, &args));
 }
 
@@ -389,7 +389,7 @@ show_progress(const pg_uuid_t *render_id, const int32 *progress, const char *mes
 		return;
 	argument_uuid(&args, render_id);
 	argument_int32(&args, *progress);
-	statement_run(&show_rendering, &args);
+	statement_execute(&show_rendering, &args);
 }
 
 static void

@@ -66,7 +66,7 @@ PG_FUNCTION_INFO_V1(refresh_content_search);
 #define PART_OVERLAP 500
 
 static Statement delete_words = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "DELETE FROM studio_engine.content_search s WHERE s.content_id = $1 AND s.section = $2",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
@@ -101,7 +101,7 @@ static Statement search = {
 
 /* $1 content, $2 section, $3 part, $4 and $5 the lengths of a part and of what it shares */
 static Statement select_part = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT pg_catalog.substr(CASE $2 WHEN 'introduction' THEN c.introduction"
 	"                 WHEN 'core_content' THEN c.core_content"
 	"                 WHEN 'practical_applications' THEN c.practical_applications"
@@ -123,7 +123,7 @@ static Statement select_stale = {
 	.nargs = 2,.argtypes = {TEXTOID, INT4OID}
 };
 static Statement select_texts = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT c.module_name, c.introduction, c.core_content, c.practical_applications, c.case_studies, c.assessments"
 	"  FROM @extschema@.cm_module_content c WHERE c.content_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
@@ -183,7 +183,7 @@ insert_part(const pg_uuid_t *content_id, const char *column, int number, const c
 	argument_text(&args, name);
 	argument_add(&args, ObjectIdGetDatum(configuration), false);
 	argument_add(&args, part, false);
-	statement_run(&insert_words, &args);
+	statement_execute(&insert_words, &args);
 	pfree(DatumGetPointer(part));
 }
 
@@ -214,7 +214,7 @@ index_column(const pg_uuid_t *content_id, const char *column, const char *conten
 
 	argument_uuid(&key, content_id);
 	argument_text(&key, column);
-	statement_run(&delete_words, &key);
+	statement_execute(&delete_words, &key);
 	if (content != NULL && OidIsValid(configuration))
 	{
 		char	   *calmed = pstrdup(content);
@@ -306,7 +306,7 @@ excerpt_of(HeapTuple row, TupleDesc desc, Oid configuration, TSQuery any, int *b
 	argument_add(&args, SPI_getbinval(row, desc, 6, &isnull), false);
 	argument_int32(&args, PART_LENGTH);
 	argument_int32(&args, PART_OVERLAP);
-	if (statement_read(&select_part, &args) == 0 || (content = result_text(1)) == NULL)
+	if (statement_execute_read_only(&select_part, &args) == 0 || (content = result_text(1)) == NULL)
 		return (Datum) 0;
 	return excerpt(configuration, content, any, budget);
 }
@@ -333,7 +333,7 @@ put_hits(ReturnSetInfo *rsinfo, const FoundRows *hits, Oid configuration, TSQuer
 
 	for (uint64 i = 0; i < hits->n; i++)
 	{
-		Answer	   *outer = statements_begin();
+		StatementResult *outer = statements_begin();
 		Datum		headline = (Datum) 0;
 
 		CHECK_FOR_INTERRUPTS();
@@ -356,7 +356,7 @@ find_hits(Caller *caller, const SearchQuery *query, const pg_uuid_t *company_id,
 	argument_caller(&args, caller);
 	argument_int32(&args, MAX_PARTS);
 	argument_int32(&args, limit);
-	return statement_read_rows(&search, &args);
+	return statement_execute_read_only_rows(&search, &args);
 }
 
 /*
@@ -400,7 +400,7 @@ refresh_content(const pg_uuid_t *content_id, Oid configuration, const char *name
 	char	   *texts[SEARCHED_COLUMNS];
 
 	argument_uuid(&args, content_id);
-	statement_run(&select_texts, &args);
+	statement_execute(&select_texts, &args);
 	for (int i = 0; i < SEARCHED_COLUMNS; i++)
 		texts[i] = result_text(i + 1);
 	for (int i = 0; i < SEARCHED_COLUMNS; i++)
@@ -425,7 +425,7 @@ refresh_content_search(PG_FUNCTION_ARGS)
 	configuration = require_configuration(&name);
 	argument_text(&args, name);
 	argument_int32(&args, check_int32(fcinfo, 0, "p_limit", 1, MAX_REFRESHED));
-	stale = statement_run_uuids(&select_stale, &args);
+	stale = statement_execute_uuids(&select_stale, &args);
 	foreach(cell, stale)
 		refresh_content(lfirst(cell), configuration, name);
 	refreshed = list_length(stale);

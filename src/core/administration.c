@@ -57,7 +57,7 @@ call_as_owner(Statement *statement, const Arguments *args)
 	int32		result;
 
 	caller_enter_administrator(&caller);
-	statement_run(statement, args);
+	statement_execute(statement, args);
 	result = result_int32(1);
 	caller_leave(&caller);
 
@@ -131,7 +131,7 @@ enable_realtime(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	caller_enter_administrator(&caller);
-	statement_run_each(&call_enable_realtime, &NO_ARGUMENTS, put_published, rsinfo);
+	statement_execute_each(&call_enable_realtime, &NO_ARGUMENTS, put_published, rsinfo);
 	caller_leave(&caller);
 
 	return (Datum) 0;

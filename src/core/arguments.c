@@ -66,67 +66,67 @@ arguments_of_call(FunctionCallInfo fcinfo)
 }
 
 static void
-add_answer(Answer *answer, Datum value, bool isnull)
+add_column(StatementResult *result, Datum value, bool isnull)
 {
-	if (answer->n >= ANSWER_MAX_COLUMNS)
-		elog(ERROR, "too many columns of an answer");
-	answer->values[answer->n] = value;
-	answer->nulls[answer->n] = isnull;
-	answer->n++;
+	if (result->n >= RESULT_MAX_COLUMNS)
+		elog(ERROR, "too many columns of an result");
+	result->values[result->n] = value;
+	result->nulls[result->n] = isnull;
+	result->n++;
 }
 
 void
-answer_null(Answer *answer)
+result_add_null(StatementResult *result)
 {
-	add_answer(answer, (Datum) 0, true);
+	add_column(result, (Datum) 0, true);
 }
 
 /* what a Datum points to must be in memory of this SPI connection */
 void
-answer_datum(Answer *answer, Datum value)
+result_add_datum(StatementResult *result, Datum value)
 {
-	add_answer(answer, value, false);
+	add_column(result, value, false);
 }
 
 void
-answer_uuid(Answer *answer, pg_uuid_t value)
+result_add_uuid(StatementResult *result, pg_uuid_t value)
 {
 	pg_uuid_t  *copy = palloc(sizeof(pg_uuid_t));
 
 	*copy = value;
-	add_answer(answer, UUIDPGetDatum(copy), false);
+	add_column(result, UUIDPGetDatum(copy), false);
 }
 
 void
-answer_int32(Answer *answer, int32 value)
+result_add_int32(StatementResult *result, int32 value)
 {
-	add_answer(answer, Int32GetDatum(value), false);
+	add_column(result, Int32GetDatum(value), false);
 }
 
 void
-answer_int64(Answer *answer, int64 value)
+result_add_int64(StatementResult *result, int64 value)
 {
-	add_answer(answer, Int64GetDatum(value), false);
+	add_column(result, Int64GetDatum(value), false);
 }
 
 void
-answer_bool(Answer *answer, bool value)
+result_add_bool(StatementResult *result, bool value)
 {
-	add_answer(answer, BoolGetDatum(value), false);
+	add_column(result, BoolGetDatum(value), false);
 }
 
 /* for result_shown() */
 void
-answer_shown(Answer *answer, Shown shown)
+result_add_shown(StatementResult *result, Shown shown)
 {
-	answer_datum(answer, shown.row);
-	answer_bool(answer, shown.whole);
-	answer_int64(answer, shown.bytes);
+	result_add_datum(result, shown.row);
+	result_add_bool(result, shown.whole);
+	result_add_int64(result, shown.bytes);
 }
 
 /* for result_text() only; NULL for an SQL NULL */
 void
-answer_text(Answer *answer, const char *value)
+result_add_text(StatementResult *result, const char *value)
 {
-	add_answer(answer, CStringGetDatum(value), value == NULL);
+	add_column(result, CStringGetDatum(value), value == NULL);
 }

@@ -13,7 +13,7 @@
 #include "showing.h"
 
 #define STATEMENT_MAX_ARGS 16
-#define ANSWER_MAX_COLUMNS 8
+#define RESULT_MAX_COLUMNS 8
 
 /* arguments of a statement or of a function: values with their null flags */
 typedef struct Arguments
@@ -26,14 +26,14 @@ typedef struct Arguments
 #define NO_ARGUMENTS ((Arguments) {.n = 0})
 
 /* what a direct function found: how many rows, and the columns of the first */
-typedef struct Answer
+typedef struct StatementResult
 {
 	uint64		found;
 	int			n;
-	Datum		values[ANSWER_MAX_COLUMNS];
-	bool		nulls[ANSWER_MAX_COLUMNS];
+	Datum		values[RESULT_MAX_COLUMNS];
+	bool		nulls[RESULT_MAX_COLUMNS];
 	void	   *rows;			/* all of them, as the function likes */
-} Answer;
+} StatementResult;
 
 extern void argument_add(Arguments *args, Datum value, bool isnull);
 extern void argument_uuid(Arguments *args, const pg_uuid_t *value);
@@ -43,14 +43,14 @@ extern void argument_text(Arguments *args, const char *value);
 extern void argument_pass(Arguments *args, FunctionCallInfo fcinfo, int argno);
 extern Arguments arguments_of_call(FunctionCallInfo fcinfo);
 
-/* columns of an answer, in their order */
-extern void answer_null(Answer *answer);
-extern void answer_datum(Answer *answer, Datum value);
-extern void answer_uuid(Answer *answer, pg_uuid_t value);
-extern void answer_int32(Answer *answer, int32 value);
-extern void answer_int64(Answer *answer, int64 value);
-extern void answer_bool(Answer *answer, bool value);
-extern void answer_shown(Answer *answer, Shown shown);
-extern void answer_text(Answer *answer, const char *value);
+/* columns of an result, in their order */
+extern void result_add_null(StatementResult *result);
+extern void result_add_datum(StatementResult *result, Datum value);
+extern void result_add_uuid(StatementResult *result, pg_uuid_t value);
+extern void result_add_int32(StatementResult *result, int32 value);
+extern void result_add_int64(StatementResult *result, int64 value);
+extern void result_add_bool(StatementResult *result, bool value);
+extern void result_add_shown(StatementResult *result, Shown shown);
+extern void result_add_text(StatementResult *result, const char *value);
 
 #endif							/* STUDIO_ARGUMENTS_H */

@@ -22,7 +22,7 @@
 #include "statements.h"
 
 static Statement keep_user = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT u.raw_user_meta_data ->> 'name' FROM auth.users u WHERE u.id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -74,7 +74,7 @@ user_find(const pg_uuid_t *user_id, char **name)
 
 	argument_uuid(&args, user_id);
 	become_owner_of_users(&self, relid);
-	found = statement_run(&keep_user, &args) > 0;
+	found = statement_execute(&keep_user, &args) > 0;
 	caller_resume(&self);
 
 	if (found)

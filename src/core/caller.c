@@ -47,7 +47,7 @@ caller_is_service(void)
 static void
 identify(Caller *caller)
 {
-	statement_read(&select_uid, &NO_ARGUMENTS);
+	statement_execute_read_only(&select_uid, &NO_ARGUMENTS);
 	caller->known = !result_isnull(1);
 	if (caller->known)
 		caller->uid = result_uuid(1);
@@ -93,7 +93,7 @@ connect_to_spi(Caller *caller)
 {
 	guc_scope_begin(&caller->settings);
 	pin_search_path(caller);
-	caller->saved_answer = statements_begin();
+	caller->saved_result = statements_begin();
 }
 
 /*
@@ -182,7 +182,7 @@ caller_enter_trigger(Caller *caller)
 void
 caller_leave(Caller *caller)
 {
-	statements_end(caller->saved_answer);
+	statements_end(caller->saved_result);
 	guc_scope_end(&caller->settings);
 	caller_resume(caller);
 }

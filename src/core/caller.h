@@ -18,7 +18,7 @@ typedef struct Caller
 	Oid			saved_user;		/* to go back to */
 	int			saved_context;
 	GucScope	settings;
-	struct Answer *saved_answer;
+	struct StatementResult *saved_result;
 } Caller;
 
 extern bool caller_is_service(void);

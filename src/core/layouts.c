@@ -535,7 +535,7 @@ find_lookups(RowLayout *layout, const RowTable *table, TupleDesc desc)
 
 /* What is in the way of writing a table directly; NULL for nothing. */
 static const char *
-find_obstacle(RowLayout *layout, const RowTable *table, Relation rel)
+find_reason(RowLayout *layout, const RowTable *table, Relation rel)
 {
 	if (!is_kind_of_table(rel))
 		return "not a plain table: partitions, children, rules or forced row level security";
@@ -570,10 +570,10 @@ make_layout(RowTable *table, Relation rel)
 
 	layout->context = context;
 	layout->econtext = CreateStandaloneExprContext();
-	table->obstacle = find_obstacle(layout, table, rel);
+	table->reason = find_reason(layout, table, rel);
 	MemoryContextSwitchTo(old);
 
-	if (table->obstacle != NULL)
+	if (table->reason != NULL)
 	{
 		MemoryContextDelete(context);
 		return NULL;
@@ -613,7 +613,7 @@ is_known(const RowTable *table)
  * ends.
  */
 static void
-study(RowTable *table, Relation rel)
+rebuild_layout(RowTable *table, Relation rel)
 {
 	Oid			relid = RelationGetRelid(rel);
 	GucProtection protection = guc_protect();
@@ -648,16 +648,16 @@ layout_open_table(RowTable *table, LOCKMODE mode)
 
 		if (rel == NULL)
 		{
-			table->obstacle = "no such table";
+			table->reason = "no such table";
 			return NULL;
 		}
 		if (!is_known(table) || table->relid != relid)
-			study(table, rel);
+			rebuild_layout(table, rel);
 		if (is_known(table) && table->relid == relid)
 			return rel;
 		relation_close(rel, NoLock);
 	}
-	table->obstacle = "it changes all the time";
+	table->reason = "it changes all the time";
 	return NULL;
 }
 
@@ -665,21 +665,21 @@ layout_open_table(RowTable *table, LOCKMODE mode)
  * Why a table is written by statements; NULL when it is written directly.
  */
 const char *
-layout_obstacle(RowTable *table)
+layout_reason(RowTable *table)
 {
 	Relation	rel = layout_open_table(table, AccessShareLock);
 
 	if (rel == NULL)
-		return table->obstacle;
+		return table->reason;
 	relation_close(rel, NoLock);
-	return table->layout ? NULL : table->obstacle;
+	return table->layout ? NULL : table->reason;
 }
 
 /*
  * Return true if a table can be opened: asked of what is to be written next.
  */
 bool
-layout_is_direct(RowTable *table)
+layout_is_eligible(RowTable *table)
 {
-	return is_known(table) ? table->layout != NULL : layout_obstacle(table) == NULL;
+	return is_known(table) ? table->layout != NULL : layout_reason(table) == NULL;
 }

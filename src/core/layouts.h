@@ -138,7 +138,7 @@ struct RowTable
 	uint64		changes;
 	RowLayout  *layout;			/* NULL: not as it was installed */
 	RowHint		hint;			/* of what rows_find() found last */
-	const char *obstacle;		/* why not */
+	const char *reason;			/* why not */
 	RelationWatch watch;
 };
 
@@ -167,8 +167,8 @@ struct RowLayout
 
 extern void layout_register_triggers(RowTable *table, const RowTrigger *triggers, int n);
 extern Relation layout_open_table(RowTable *table, LOCKMODE mode);
-extern const char *layout_obstacle(RowTable *table);
-extern bool layout_is_direct(RowTable *table);
+extern const char *layout_reason(RowTable *table);
+extern bool layout_is_eligible(RowTable *table);
 extern uint64 layouts_made(void);
 extern Oid	layout_enum_value(Oid type, const char *label);
 

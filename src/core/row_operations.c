@@ -132,7 +132,7 @@ append_results(StringInfo buf, const RowOperation *operation)
 		appendStringInfoString(buf, "t.*");
 	else if (operation->returns[0] == 0)
 		appendStringInfoString(buf, "1");
-	for (int i = 0; i < ANSWER_MAX_COLUMNS && operation->returns[i] != 0; i++)
+	for (int i = 0; i < RESULT_MAX_COLUMNS && operation->returns[i] != 0; i++)
 		appendStringInfo(buf, "%st.%s%s", i == 0 ? "" : ", ", column_of(operation, operation->returns[i])->name,
 						 is_enum(operation, operation->returns[i]) ? "::pg_catalog.text" : "");
 }
@@ -259,7 +259,7 @@ lock_current(Row *row, const RowOperation *operation, const Arguments *args, con
 	LockTupleMode mode = operation->verb == ROW_LOCK ? operation->lock : LockTupleNoKeyExclusive;
 
 	return rows_lock(row, mode, operation->policy) == ROW_LOCKED &&
-		(!row->moved || rows_match(row, keys)) &&
+		(!row->concurrently_updated || rows_match(row, keys)) &&
 		passes_filter(row, operation, args);
 }
 
@@ -277,31 +277,31 @@ find_row(Row *row, const RowOperation *operation, const Arguments *args)
 }
 
 static void
-answer_column(Row *row, const RowOperation *operation, AttrNumber column, Answer *answer)
+add_column(Row *row, const RowOperation *operation, AttrNumber column, StatementResult *result)
 {
 	bool		isnull;
 	Datum		value = rows_get(row, column, &isnull);
 
 	if (isnull)
-		answer_null(answer);
+		result_add_null(result);
 	else if (is_enum(operation, column))
-		answer_text(answer, rows_label(row, column));
+		result_add_text(result, rows_label(row, column));
 	else if (column_of(operation, column)->type == TEXTOID)
-		answer_text(answer, TextDatumGetCString(value));
+		result_add_text(result, TextDatumGetCString(value));
 	else if (column_of(operation, column)->type == UUIDOID)
-		answer_uuid(answer, *DatumGetUUIDP(value));
+		result_add_uuid(result, *DatumGetUUIDP(value));
 	else
-		answer_datum(answer, value);
+		result_add_datum(result, value);
 }
 
 static void
-answer_row(Row *row, const RowOperation *operation, Answer *answer)
+add_row(Row *row, const RowOperation *operation, StatementResult *result)
 {
-	answer->found = 1;
+	result->found = 1;
 	if (operation->whole)
-		answer_shown(answer, show_row(rows_tuple(row), RelationGetDescr(row->rel)));
-	for (int i = 0; i < ANSWER_MAX_COLUMNS && operation->returns[i] != 0; i++)
-		answer_column(row, operation, operation->returns[i], answer);
+		result_add_shown(result, show_row(rows_tuple(row), RelationGetDescr(row->rel)));
+	for (int i = 0; i < RESULT_MAX_COLUMNS && operation->returns[i] != 0; i++)
+		add_column(row, operation, operation->returns[i], result);
 }
 
 static void
@@ -344,12 +344,12 @@ changes_something(const RowEdit *edit)
 
 /* Update the current tuple, which is locked; false where that takes a statement. */
 static bool
-update_row(Row *row, const RowOperation *operation, const Arguments *args, Answer *answer)
+update_row(Row *row, const RowOperation *operation, const Arguments *args, StatementResult *result)
 {
 	RowEdit		edit = {.desc = RelationGetDescr(row->rel),.row = rows_tuple(row)};
 	int			argument = key_of(operation)->nkeys + (operation->filter != 0 ? 1 : 0);
 
-	if (rows_unchecked(row))
+	if (rows_have_pending_fk_checks(row))
 		return false;
 	for (int i = 0; i < count_sets(operation); i++)
 	{
@@ -359,7 +359,7 @@ update_row(Row *row, const RowOperation *operation, const Arguments *args, Answe
 	}
 	if (operation->verb == ROW_UPDATE_CHANGED && !changes_something(&edit))
 		return true;
-	answer->found = 1;
+	result->found = 1;
 	return rows_update(row, &edit);
 }
 
@@ -384,7 +384,7 @@ table_lock(const RowOperation *operation)
  * takes the statement.
  */
 bool
-row_operation_run(const RowOperation *operation, const Arguments *args, Answer *answer)
+row_operation_run(const RowOperation *operation, const Arguments *args, StatementResult *result)
 {
 	bool		updates = operation->verb == ROW_UPDATE || operation->verb == ROW_UPDATE_CHANGED;
 	bool		done = true;
@@ -396,11 +396,11 @@ row_operation_run(const RowOperation *operation, const Arguments *args, Answer *
 	if (updates)
 		CheckCmdReplicaIdentity(row.rel, CMD_UPDATE);
 	if (!find_row(&row, operation, args))
-		answer->found = 0;
+		result->found = 0;
 	else if (updates)
-		done = update_row(&row, operation, args, answer);
+		done = update_row(&row, operation, args, result);
 	else
-		answer_row(&row, operation, answer);
+		add_row(&row, operation, result);
 	rows_close(&row);
 	return done;
 }

@@ -60,13 +60,13 @@ typedef struct RowOperation
 	AttrNumber	filter;			/* has the value of an argument that is not
 								 * NULL; 0: none */
 	bool		whole;			/* the result is the row, for result_shown() */
-	AttrNumber	returns[ANSWER_MAX_COLUMNS];	/* or these; 0: no more; enums
+	AttrNumber	returns[RESULT_MAX_COLUMNS];	/* or these; 0: no more; enums
 												 * as text */
 	RowSet		set[ROW_MAX_SETS];
 } RowOperation;
 
 extern char *row_operation_text(const RowOperation *operation);
 extern int	row_operation_types(const RowOperation *operation, Oid *types);
-extern bool row_operation_run(const RowOperation *operation, const Arguments *args, Answer *answer);
+extern bool row_operation_run(const RowOperation *operation, const Arguments *args, StatementResult *result);
 
 #endif							/* STUDIO_ROW_OPERATIONS_H */

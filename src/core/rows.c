@@ -13,7 +13,7 @@
  * Pitfall: what an executor does unasked must be asked for here.  A row is
  * found with the active snapshot, and then somebody may have changed it: at
  * READ COMMITTED rows_lock() goes on with the newest version, which need not be
- * what was looked for any more (Row.moved); at the higher levels it fails with
+ * what was looked for any more (Row.concurrently_updated); at the higher levels it fails with
  * 40001.  Keys that refer to other rows are not checked: whoever writes them
  * has locked the rows.
  *
@@ -82,7 +82,7 @@ rows_open(RowTable *table, LOCKMODE mode, Row *row)
 	row->table = table;
 	row->layout = table->layout;
 	row->slot = MakeSingleTupleTableSlot(RelationGetDescr(row->rel), table_slot_callbacks(row->rel));
-	row->moved = false;
+	row->concurrently_updated = false;
 	return true;
 }
 
@@ -160,7 +160,7 @@ bool
 rows_next(RowScan *scan)
 {
 	CHECK_FOR_INTERRUPTS();
-	scan->row->moved = false;
+	scan->row->concurrently_updated = false;
 	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->row->slot);
 }
 
@@ -226,7 +226,7 @@ rows_find(Row *row, const Datum *keys)
 	RowScan		scan;
 	bool		found;
 
-	row->moved = false;
+	row->concurrently_updated = false;
 	if (find_again(row, keys))
 		return true;
 	rows_scan(row, BY_KEY, row->table->lookups[BY_KEY].nkeys, keys, &scan);
@@ -264,8 +264,8 @@ rows_lock(Row *row, LockTupleMode mode, LockWaitPolicy policy)
 	switch (result)
 	{
 		case TM_Ok:
-			row->moved = failure.traversed;
-			if (row->moved)
+			row->concurrently_updated = failure.traversed;
+			if (row->concurrently_updated)
 				remember(row, &row->slot->tts_tid);
 			return ROW_LOCKED;
 		case TM_WouldBlock:
@@ -292,7 +292,7 @@ rows_lock(Row *row, LockTupleMode mode, LockWaitPolicy policy)
  * over.
  */
 bool
-rows_unchecked(const Row *row)
+rows_have_pending_fk_checks(const Row *row)
 {
 	HeapTuple	tuple = ExecFetchSlotHeapTuple(row->slot, false, NULL);
 
@@ -537,7 +537,7 @@ fires(const RowTrigger *trigger, const RowChange *change)
  * statement, it would stand at another trigger depth.
  */
 static bool
-writes_are_direct(const RowTable *table, const RowChange *change)
+writes_are_eligible(const RowTable *table, const RowChange *change)
 {
 	ListCell   *cell;
 
@@ -547,7 +547,7 @@ writes_are_direct(const RowTable *table, const RowChange *change)
 
 		for (int i = 0; i < ROW_TRIGGER_TABLES && trigger->writes[i] != NULL; i++)
 		{
-			if (fires(trigger, change) && !layout_is_direct(trigger->writes[i]))
+			if (fires(trigger, change) && !layout_is_eligible(trigger->writes[i]))
 				return false;
 		}
 	}
@@ -609,7 +609,7 @@ rows_insert(Row *row, Datum *values, bool *nulls)
 	RowChange	change = {.table = row->table,.rel = row->rel,.values = values,.nulls = nulls};
 	TupleTableSlot *slot;
 
-	if (!writes_are_direct(row->table, &change))
+	if (!writes_are_eligible(row->table, &change))
 		return false;
 	run_before(row->layout, &change);
 	change.new = form_row(row, values, nulls);
@@ -656,7 +656,7 @@ rows_update(Row *row, RowEdit *edit)
 	TupleTableSlot *slot;
 
 	change.new = row_edit_apply(edit);
-	if (!writes_are_direct(row->table, &change))
+	if (!writes_are_eligible(row->table, &change))
 		return false;
 	run_before(row->layout, &change);
 	slot = begin_writing(row, change.new, change.new != change.old);

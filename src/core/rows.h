@@ -7,7 +7,7 @@
  *
  *		static Statement lock_job = {
  *			.text = "SELECT ... FROM @extschema@.jobs j WHERE j.id = $1 FOR NO KEY UPDATE",
- *			.direct = lock_job_directly,
+ *			.fast_path = lock_job_directly,
  *			...
  *		};
  *
@@ -34,7 +34,8 @@ typedef struct Row
 	RowLayout  *layout;
 	Relation	rel;
 	TupleTableSlot *slot;
-	bool		moved;			/* somebody changed it since the snapshot */
+	bool		concurrently_updated;	/* somebody changed it since the
+										 * snapshot */
 	bool		pushed;			/* the snapshot is ours */
 } Row;
 
@@ -68,7 +69,7 @@ extern void rows_scan_end(RowScan *scan);
 
 extern bool rows_find(Row *row, const Datum *keys);
 extern bool rows_match(Row *row, const Datum *keys);
-extern bool rows_unchecked(const Row *row);
+extern bool rows_have_pending_fk_checks(const Row *row);
 extern RowLock rows_lock(Row *row, LockTupleMode mode, LockWaitPolicy policy);
 
 extern Datum rows_get(Row *row, AttrNumber column, bool *isnull);

@@ -102,7 +102,7 @@ read_setting(const char *name)
 
 	argument_text(&args, name);
 	/* what is kept outlives the transaction, and so must not be of its view */
-	if (statement_look(&select_setting, &args) == 0)
+	if (statement_execute_with_latest_snapshot(&select_setting, &args) == 0)
 		return NULL;
 	return result_text(1);
 }
@@ -229,7 +229,7 @@ yield_to_restored_row(PG_FUNCTION_ARGS)
 	{
 		argument_text(&args, row_get_text(RelationGetDescr(rel), data->tg_trigtuple, "name"));
 		caller_enter_trigger(&caller);
-		statement_run(is_setting ? &delete_setting : &delete_fact, &args);
+		statement_execute(is_setting ? &delete_setting : &delete_fact, &args);
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(data->tg_trigtuple);

@@ -65,7 +65,7 @@ run_as_data_owner(PG_FUNCTION_ARGS)
 		refuse();
 	caller_enter_administrator(&caller);
 	check_not_null(fcinfo, 0, "p_script");
-	statement_run_script(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	statement_execute_script(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	caller_leave(&caller);
 
 	PG_RETURN_VOID();
@@ -215,7 +215,7 @@ close_created_table(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 
 	caller_enter_self(&caller);
-	statement_run_each(&select_touched, &NO_ARGUMENTS, collect_oid, &touched);
+	statement_execute_each(&select_touched, &NO_ARGUMENTS, collect_oid, &touched);
 	foreach(cell, touched)
 	{
 		Oid			relid = lfirst_oid(cell);

@@ -3,10 +3,10 @@
  *	  The only place that prepares SPI plans, and that decides whether the
  *	  direct function of a statement takes its place.
  *
- * Pitfall: three snapshots.  statement_run() sees everything committed so far
+ * Pitfall: three snapshots.  statement_execute() sees everything committed so far
  * (in READ COMMITTED), which is what a function that has just waited for a
- * lock needs; statement_read() sees what the calling query sees, which is what
- * STABLE promises; statement_look() sees everything committed so far at every
+ * lock needs; statement_execute_read_only() sees what the calling query sees, which is what
+ * STABLE promises; statement_execute_with_latest_snapshot() sees everything committed so far at every
  * isolation level, and may only be used to find out that an older view is too
  * old.
  */
@@ -29,12 +29,12 @@
 
 /* of the last statement, in memory of its SPI connection; NULL when that was
  * SQL, and SPI_tuptable has the result */
-static Answer *last_answer = NULL;
+static StatementResult *last_result = NULL;
 
 /* plans that a newer one replaced in this transaction */
 static List *retired_plans = NIL;
 
-/* of statements that are by_index */
+/* of statements that are force_index_plan */
 static uint64 plans_made = 0;
 
 /* The text with our schema in the place of @extschema@. */
@@ -100,14 +100,14 @@ describe_operation(Statement *statement)
 		return;
 	old = MemoryContextSwitchTo(TopMemoryContext);
 	statement->nargs = row_operation_types(statement->operation, statement->argtypes);
-	statement->by_index = true;
+	statement->force_index_plan = true;
 	statement->text = row_operation_text(statement->operation);
 	MemoryContextSwitchTo(old);
 }
 
 /* The kept plan, made anew when a schema changed since. */
 static SPIPlanPtr
-kept_plan(Statement *statement)
+saved_plan(Statement *statement)
 {
 	uint64		now = relations_generation();
 	SPIPlanPtr	plan;
@@ -117,7 +117,7 @@ kept_plan(Statement *statement)
 
 	describe_operation(statement);
 	plan = SPI_prepare_cursor(qualified_text(statement->text), statement->nargs, statement->argtypes,
-							  statement->by_index ? CURSOR_OPT_GENERIC_PLAN : 0);
+							  statement->force_index_plan ? CURSOR_OPT_GENERIC_PLAN : 0);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
 	SPI_keepplan(plan);
@@ -131,26 +131,26 @@ kept_plan(Statement *statement)
 }
 
 /*
- * Planner settings for statements that are by_index.  The first plan is made
+ * Planner settings for statements that are force_index_plan.  The first plan is made
  * when a table is nearly empty, where reading all of it looks cheapest, and is
  * kept until ANALYZE has seen it grow.
  */
-static const char *const other_ways[] = {
+static const char *const other_plan_types[] = {
 	"enable_seqscan", "enable_bitmapscan", "enable_sort", "enable_hashjoin", "enable_mergejoin", "jit"
 };
 
 /* Close the other ways; returns the GUC level to go back to. */
 static int
-close_other_ways(void)
+disable_other_plan_types(void)
 {
 	int			level = NewGUCNestLevel();
 
-	for (int i = 0; i < (int) lengthof(other_ways); i++)
-		(void) set_config_option(other_ways[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	for (int i = 0; i < (int) lengthof(other_plan_types); i++)
+		(void) set_config_option(other_plan_types[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	return level;
 }
 
-/* Has a statement that is by_index the plan that it is to have? */
+/* Has a statement that is force_index_plan the plan that it is to have? */
 static bool
 has_plan(const Statement *statement)
 {
@@ -174,9 +174,9 @@ static int
 execute_plan(Statement *statement, const Arguments *args, bool read_only)
 {
 	GucProtection protection = guc_protect();
-	SPIPlanPtr	plan = kept_plan(statement);
-	bool		replan = statement->by_index && !has_plan(statement);
-	int			level = replan ? close_other_ways() : 0;
+	SPIPlanPtr	plan = saved_plan(statement);
+	bool		replan = statement->force_index_plan && !has_plan(statement);
+	int			level = replan ? disable_other_plan_types() : 0;
 	int			rc = SPI_execute_plan(plan, (Datum *) args->values, args->nulls, read_only, 0);
 
 	if (replan)
@@ -194,7 +194,7 @@ execute_plan(Statement *statement, const Arguments *args, bool read_only)
  * when it opens its table, or reads with that of the caller.
  */
 static bool
-run_directly(Statement *statement, const Arguments *args, bool read_only, Answer *answer)
+run_fast_path(Statement *statement, const Arguments *args, bool read_only, StatementResult *result)
 {
 	bool		before = rows_read_only;
 	bool		done;
@@ -202,7 +202,7 @@ run_directly(Statement *statement, const Arguments *args, bool read_only, Answer
 	rows_read_only = read_only;
 	if (!read_only)
 		CommandCounterIncrement();
-	done = statement->operation ? row_operation_run(statement->operation, args, answer) : statement->direct(args, answer);
+	done = statement->operation ? row_operation_run(statement->operation, args, result) : statement->fast_path(args, result);
 	if (!read_only)
 		CommandCounterIncrement();
 	rows_read_only = before;
@@ -216,19 +216,19 @@ execute(Statement *statement, const Arguments *args, bool read_only)
 
 	describe_operation(statement);
 	Assert(args->n == statement->nargs);
-	if ((statement->direct != NULL || statement->operation != NULL) && rows_allowed(read_only))
+	if ((statement->fast_path != NULL || statement->operation != NULL) && rows_allowed(read_only))
 	{
-		Answer	   *answer = palloc0(sizeof(Answer));
+		StatementResult *result = palloc0(sizeof(StatementResult));
 
-		if (run_directly(statement, args, read_only, answer))
+		if (run_fast_path(statement, args, read_only, result))
 		{
-			last_answer = answer;
-			return answer->found;
+			last_result = result;
+			return result->found;
 		}
 	}
 	rc = execute_plan(statement, args, read_only);
 	/* what a call in between found that failed, and was caught, is gone */
-	last_answer = NULL;
+	last_result = NULL;
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(rc));
 	return SPI_processed;
@@ -238,7 +238,7 @@ execute(Statement *statement, const Arguments *args, bool read_only)
  * Run a statement with a snapshot of its own.  Returns the number of rows.
  */
 uint64
-statement_run(Statement *statement, const Arguments *args)
+statement_execute(Statement *statement, const Arguments *args)
 {
 	return execute(statement, args, false);
 }
@@ -247,7 +247,7 @@ statement_run(Statement *statement, const Arguments *args)
  * Run a query with the snapshot of the calling query.
  */
 uint64
-statement_read(Statement *statement, const Arguments *args)
+statement_execute_read_only(Statement *statement, const Arguments *args)
 {
 	return execute(statement, args, true);
 }
@@ -256,15 +256,15 @@ statement_read(Statement *statement, const Arguments *args)
  * Run a query with a new snapshot, whatever the isolation level.
  */
 uint64
-statement_look(Statement *statement, const Arguments *args)
+statement_execute_with_latest_snapshot(Statement *statement, const Arguments *args)
 {
 	GucProtection protection = guc_protect();
 	int			rc;
 
-	rc = SPI_execute_snapshot(kept_plan(statement), (Datum *) args->values, args->nulls,
+	rc = SPI_execute_snapshot(saved_plan(statement), (Datum *) args->values, args->nulls,
 							  GetLatestSnapshot(), InvalidSnapshot, true, false, 0);
 	guc_unprotect(protection);
-	last_answer = NULL;
+	last_result = NULL;
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(rc));
 	return SPI_processed;
@@ -275,7 +275,7 @@ statement_look(Statement *statement, const Arguments *args)
  * caller is a parameter, never text.
  */
 void
-statement_run_script(const char *text)
+statement_execute_script(const char *text)
 {
 	GucProtection protection = guc_protect();
 	SPIPlanPtr	plan = SPI_prepare(text, 0, NULL);
@@ -285,7 +285,7 @@ statement_run_script(const char *text)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
 	rc = SPI_execute_plan(plan, NULL, NULL, false, 0);
 	guc_unprotect(protection);
-	last_answer = NULL;
+	last_result = NULL;
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(rc));
 }
@@ -294,7 +294,7 @@ static void
 execute_each(Statement *statement, const Arguments *args, bool read_only, RowFunction function, void *arg)
 {
 	GucProtection protection = guc_protect();
-	Portal		portal = SPI_cursor_open(NULL, kept_plan(statement), (Datum *) args->values, args->nulls, read_only);
+	Portal		portal = SPI_cursor_open(NULL, saved_plan(statement), (Datum *) args->values, args->nulls, read_only);
 
 	do
 	{
@@ -309,17 +309,17 @@ execute_each(Statement *statement, const Arguments *args, bool read_only, RowFun
 
 /*
  * Call a function for every row of a query, however many there are.  It must
- * not run statements itself.  The snapshots are those of statement_run() and
- * statement_read().
+ * not run statements itself.  The snapshots are those of statement_execute() and
+ * statement_execute_read_only().
  */
 void
-statement_run_each(Statement *statement, const Arguments *args, RowFunction function, void *arg)
+statement_execute_each(Statement *statement, const Arguments *args, RowFunction function, void *arg)
 {
 	execute_each(statement, args, false, function, arg);
 }
 
 void
-statement_read_each(Statement *statement, const Arguments *args, RowFunction function, void *arg)
+statement_execute_read_only_each(Statement *statement, const Arguments *args, RowFunction function, void *arg)
 {
 	execute_each(statement, args, true, function, arg);
 }
@@ -329,12 +329,12 @@ statement_read_each(Statement *statement, const Arguments *args, RowFunction fun
  * long stays where it is stored.
  */
 FoundRows
-statement_read_rows(Statement *statement, const Arguments *args)
+statement_execute_read_only_rows(Statement *statement, const Arguments *args)
 {
 	FoundRows	found;
 
-	Assert(statement->direct == NULL && statement->operation == NULL);
-	found.n = statement_read(statement, args);
+	Assert(statement->fast_path == NULL && statement->operation == NULL);
+	found.n = statement_execute_read_only(statement, args);
 	found.rows = SPI_tuptable->vals;
 	found.desc = SPI_tuptable->tupdesc;
 	return found;
@@ -355,11 +355,11 @@ collect_uuid(HeapTuple row, TupleDesc desc, void *arg)
  * The ids that a query finds, as pointers to copies.
  */
 List *
-statement_run_uuids(Statement *statement, const Arguments *args)
+statement_execute_uuids(Statement *statement, const Arguments *args)
 {
 	List	   *uuids = NIL;
 
-	statement_run_each(statement, args, collect_uuid, &uuids);
+	statement_execute_each(statement, args, collect_uuid, &uuids);
 	return uuids;
 }
 
@@ -372,32 +372,32 @@ statement_run_uuids(Statement *statement, const Arguments *args)
  * what they used.  Results of those further up are set aside: they are to be
  * given back to statements_end().
  */
-Answer *
+StatementResult *
 statements_begin(void)
 {
-	Answer	   *outer = last_answer;
+	StatementResult *outer = last_result;
 
 	SPI_connect();
-	last_answer = NULL;
+	last_result = NULL;
 	return outer;
 }
 
 void
-statements_end(Answer *outer)
+statements_end(StatementResult *outer)
 {
 	SPI_finish();
-	last_answer = outer;
+	last_result = outer;
 }
 
 static Datum
-answer_column(int column, bool *isnull)
+fast_path_column(int column, bool *isnull)
 {
-	if (last_answer->found == 0)
+	if (last_result->found == 0)
 		refuse_lost_row();
-	if (column > last_answer->n)
+	if (column > last_result->n)
 		elog(ERROR, "a result has no column %d", column);
-	*isnull = last_answer->nulls[column - 1];
-	return last_answer->values[column - 1];
+	*isnull = last_result->nulls[column - 1];
+	return last_result->values[column - 1];
 }
 
 /* The first row of the last result. */
@@ -412,8 +412,8 @@ first_row(void)
 static Datum
 result_get(int column, bool *isnull)
 {
-	if (last_answer != NULL)
-		return answer_column(column, isnull);
+	if (last_result != NULL)
+		return fast_path_column(column, isnull);
 	return SPI_getbinval(first_row(), SPI_tuptable->tupdesc, column, isnull);
 }
 
@@ -468,8 +468,8 @@ result_text(int column)
 {
 	bool		isnull;
 
-	if (last_answer != NULL)
-		return DatumGetCString(answer_column(column, &isnull));
+	if (last_result != NULL)
+		return DatumGetCString(fast_path_column(column, &isnull));
 	return SPI_getvalue(first_row(), SPI_tuptable->tupdesc, column);
 }
 
@@ -489,24 +489,24 @@ result_jsonb(int column)
 
 /*
  * The row that was found, as jsonb: of a query for all columns of a table, or of
- * a direct function that has used answer_shown().
+ * a direct function that has used result_add_shown().
  */
 Shown
 result_shown(void)
 {
 	bool		isnull;
 
-	if (last_answer == NULL)
+	if (last_result == NULL)
 		return show_row(first_row(), SPI_tuptable->tupdesc);
 	return (Shown)
 	{
-		.row = answer_column(1, &isnull),
-			.whole = DatumGetBool(answer_column(2, &isnull)),
-			.bytes = DatumGetInt64(answer_column(3, &isnull))
+		.row = fast_path_column(1, &isnull),
+			.whole = DatumGetBool(fast_path_column(2, &isnull)),
+			.bytes = DatumGetInt64(fast_path_column(3, &isnull))
 	};
 }
 
-/* The same as an answer that outlives SPI_finish(). */
+/* The same as an result that outlives SPI_finish(). */
 Datum
 result_row(void)
 {
@@ -517,5 +517,5 @@ result_row(void)
 void *
 result_rows(void)
 {
-	return last_answer ? last_answer->rows : NULL;
+	return last_result ? last_result->rows : NULL;
 }

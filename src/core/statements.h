@@ -23,14 +23,14 @@
  * Does to rows what a statement says.  False, with nothing written, where that
  * is not possible: then the statement runs.
  */
-typedef bool (*DirectFunction) (const Arguments *args, Answer *answer);
+typedef bool (*FastPathFunction) (const Arguments *args, StatementResult *result);
 
 /*
- * A statement is by_index if it finds rows by a key that it is given, in a table
+ * A statement is force_index_plan if it finds rows by a key that it is given, in a table
  * that grows with use: by its primary key, a foreign key or another column that
  * has an index.  Its plan is made for any arguments, and with the other ways to
  * find rows turned off, since the first plan is made when the table is nearly
- * empty, where reading all of it looks cheapest.  Not by_index is what inserts
+ * empty, where reading all of it looks cheapest.  Not force_index_plan is what inserts
  * only, goes through a table, works off the oldest rows or computes; where a
  * table is small for good; and what depends on arguments that may be NULL for
  * all rows.
@@ -40,8 +40,8 @@ typedef struct Statement
 	const char *text;			/* fixed; @extschema@ stands for our schema */
 	const RowOperation *operation;	/* what text, nargs and argtypes are made
 									 * from; or NULL */
-	DirectFunction direct;		/* NULL: there is none */
-	bool		by_index;		/* see below */
+	FastPathFunction fast_path; /* NULL: there is none */
+	bool		force_index_plan;	/* see below */
 	int			nargs;
 	Oid			argtypes[STATEMENT_MAX_ARGS];
 	/* kept by statements.c */
@@ -50,21 +50,21 @@ typedef struct Statement
 	uint64		generation;
 } Statement;
 
-extern uint64 statement_run(Statement *statement, const Arguments *args);
-extern uint64 statement_read(Statement *statement, const Arguments *args);
-extern uint64 statement_look(Statement *statement, const Arguments *args);
+extern uint64 statement_execute(Statement *statement, const Arguments *args);
+extern uint64 statement_execute_read_only(Statement *statement, const Arguments *args);
+extern uint64 statement_execute_with_latest_snapshot(Statement *statement, const Arguments *args);
 
-extern void statement_run_script(const char *text);
+extern void statement_execute_script(const char *text);
 
 extern uint64 statement_preparations(void);
 
-extern Answer *statements_begin(void);
-extern void statements_end(Answer *outer);
+extern StatementResult *statements_begin(void);
+extern void statements_end(StatementResult *outer);
 
 typedef void (*RowFunction) (HeapTuple row, TupleDesc desc, void *arg);
 
-extern void statement_run_each(Statement *statement, const Arguments *args, RowFunction function, void *arg);
-extern void statement_read_each(Statement *statement, const Arguments *args, RowFunction function, void *arg);
+extern void statement_execute_each(Statement *statement, const Arguments *args, RowFunction function, void *arg);
+extern void statement_execute_read_only_each(Statement *statement, const Arguments *args, RowFunction function, void *arg);
 
 /* the rows that a query found; they stay until statements_end() */
 typedef struct FoundRows
@@ -74,9 +74,9 @@ typedef struct FoundRows
 	TupleDesc	desc;
 } FoundRows;
 
-extern FoundRows statement_read_rows(Statement *statement, const Arguments *args);
+extern FoundRows statement_execute_read_only_rows(Statement *statement, const Arguments *args);
 
-extern List *statement_run_uuids(Statement *statement, const Arguments *args);
+extern List *statement_execute_uuids(Statement *statement, const Arguments *args);
 
 extern int32 result_int32(int column);
 extern int64 result_int64(int column);

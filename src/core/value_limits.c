@@ -551,7 +551,7 @@ value_limits(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	caller_enter_service(&caller);
-	statement_read_each(&select_columns, &NO_ARGUMENTS, put_limit, fcinfo->resultinfo);
+	statement_execute_read_only_each(&select_columns, &NO_ARGUMENTS, put_limit, fcinfo->resultinfo);
 	caller_leave(&caller);
 	return (Datum) 0;
 }

@@ -36,7 +36,7 @@ PG_FUNCTION_INFO_V1(chain_entry);
 #define WEEK (7 * USECS_PER_DAY)
 
 static Statement select_summary = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT pg_catalog.jsonb_build_object("
 	"  'balance', COALESCE((SELECT a.balance FROM @extschema@.credit_accounts a WHERE a.user_id = $1), 0),"
 	"  'reserved', COALESCE((SELECT a.reserved FROM @extschema@.credit_accounts a WHERE a.user_id = $1), 0),"
@@ -65,7 +65,7 @@ static Statement select_summary = {
 
 /* What is not in the chain yet, from its end to an entry. */
 static Statement select_unchained = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT l.id FROM @extschema@.credit_ledger l"
 	" WHERE l.user_id = $1 AND l.entry_no <= $2"
 	"   AND l.entry_no > COALESCE((SELECT pg_catalog.max(h.entry_no) FROM studio_engine.ledger_hashes h"
@@ -74,7 +74,7 @@ static Statement select_unchained = {
 	.nargs = 2,.argtypes = {UUIDOID, INT8OID}
 };
 static Statement insert_hash = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "INSERT INTO studio_engine.ledger_hashes (entry_id, user_id, entry_no, hash)"
 	" SELECT l.id, l.user_id, l.entry_no, " ENTRY_HASH
 	"   FROM @extschema@.credit_ledger l"
@@ -219,7 +219,7 @@ get_credit_summary(PG_FUNCTION_ARGS)
 	argument_add(&args, Int64GetDatum(lots.expired), false);
 	argument_add(&args, Int64GetDatum(lots.expiring), false);
 	argument_time(&args, TIMESTAMP_IS_NOEND(lots.next_expiry) ? NULL : &lots.next_expiry);
-	statement_read(&select_summary, &args);
+	statement_execute_read_only(&select_summary, &args);
 	summary = result_jsonb(1);
 	caller_leave(&caller);
 
@@ -253,7 +253,7 @@ verify_credit_ledger(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	argument_uuid(&args, optional_uuid(fcinfo, 0));
 	for (int i = 0; i < (int) lengthof(problems); i++)
-		statement_read_each(&problems[i], &args, put_problem, fcinfo->resultinfo);
+		statement_execute_read_only_each(&problems[i], &args, put_problem, fcinfo->resultinfo);
 	caller_leave(&caller);
 
 	return (Datum) 0;
@@ -269,12 +269,12 @@ chain_entries(const pg_uuid_t *user_id, int64 entry_no)
 
 	argument_uuid(&args, user_id);
 	argument_add(&args, Int64GetDatum(entry_no), false);
-	foreach(cell, statement_run_uuids(&select_unchained, &args))
+	foreach(cell, statement_execute_uuids(&select_unchained, &args))
 	{
 		Arguments	entry = NO_ARGUMENTS;
 
 		argument_uuid(&entry, lfirst(cell));
-		statement_run(&insert_hash, &entry);
+		statement_execute(&insert_hash, &entry);
 	}
 }
 

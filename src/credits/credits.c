@@ -36,19 +36,19 @@ static Statement select_balance = {
 	}
 };
 static Statement select_by_key = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT l.id, l.user_id, l.type, l.amount, l.expires_at, l.job_id, l.reverses FROM @extschema@.credit_ledger l"
 	" WHERE l.user_id = $1 AND l.idempotency_key = $2",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
 static Statement select_welcome = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.credit_ledger l"
 	" WHERE l.user_id = $1 AND (l.idempotency_key = $2 OR (l.type = 'grant' AND l.note = $3)) LIMIT 1",
 	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, TEXTOID}
 };
 static Statement select_by_payment = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT l.id, l.user_id, l.type, l.amount, l.expires_at, l.job_id, l.reverses FROM @extschema@.credit_ledger l"
 	" WHERE l.stripe_payment_id = $1 AND l.type IN ('purchase', 'subscription') AND l.reverses IS NULL",
 	.nargs = 1,.argtypes = {TEXTOID}
@@ -69,7 +69,7 @@ get_credit_balance(PG_FUNCTION_ARGS)
 	user_id = check_uuid(fcinfo, 0, "p_user_id");
 	caller_require_self(&caller, &user_id);
 	argument_uuid(&args, &user_id);
-	if (statement_read(&select_balance, &args) > 0)
+	if (statement_execute_read_only(&select_balance, &args) > 0)
 		balance = result_int32(1);
 	caller_leave(&caller);
 
@@ -103,7 +103,7 @@ result_is_time(int column, const TimestampTz *time)
 static bool
 find_replay(Statement *statement, const Arguments *args, const Entry *entry, Replay *replay)
 {
-	if (statement_run(statement, args) == 0)
+	if (statement_execute(statement, args) == 0)
 		return false;
 
 	replay->id = result_uuid(1);
@@ -154,7 +154,7 @@ credits_find_payment(const char *payment_id, Payment *payment)
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_text(&args, payment_id);
-	if (statement_run(&select_by_payment, &args) == 0)
+	if (statement_execute(&select_by_payment, &args) == 0)
 		return false;
 	payment->id = result_uuid(1);
 	payment->user_id = result_uuid(2);
@@ -316,7 +316,7 @@ credits_welcome(const pg_uuid_t *user_id, int32 amount)
 	argument_uuid(&args, user_id);
 	argument_text(&args, entry.key);
 	argument_text(&args, entry.note);
-	if (amount <= 0 || statement_run(&select_welcome, &args) > 0)
+	if (amount <= 0 || statement_execute(&select_welcome, &args) > 0)
 		return;
 	ledger_check_capacity(&account, amount);
 	(void) ledger_append(&entry);

@@ -76,7 +76,7 @@ static Statement select_hold = {
 	"               pg_catalog.max(l.entry_no) FILTER (WHERE l.amount < 0) AS entry_no"
 	"          FROM @extschema@.credit_ledger l"
 	"         WHERE l.job_id = $1 AND l.user_id = $2 AND l.type = 'reserve') h",
-	.direct = select_hold_directly,
+	.fast_path = select_hold_directly,
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement select_stale_jobs = {
@@ -122,7 +122,7 @@ read_hold(const pg_uuid_t *job_id, const pg_uuid_t *user_id)
 
 	argument_uuid(&args, job_id);
 	argument_uuid(&args, user_id);
-	statement_run(&select_hold, &args);
+	statement_execute(&select_hold, &args);
 	hold.open = result_int32(1);
 	hold.taken = result_int32(2);
 	hold.exists = !result_isnull(3);
@@ -139,7 +139,7 @@ write_job_cost(Statement *statement, const pg_uuid_t *job_id, int32 cost)
 
 	argument_uuid(&args, job_id);
 	argument_int32(&args, cost);
-	statement_run(statement, &args);
+	statement_execute(statement, &args);
 }
 
 /* ------------------------------------------------------------------------
@@ -755,7 +755,7 @@ release_orphan(const Orphan *orphan)
 		!ledger_lock_account(&orphan->user_id, &account))
 		return false;
 	argument_uuid(&args, &orphan->id);
-	if (statement_run(&select_closing, &args) > 0)
+	if (statement_execute(&select_closing, &args) > 0)
 		return false;
 	ledger_append(&entry);
 	sweep_returned(&account);
@@ -770,7 +770,7 @@ sweep_stale_holds(PG_FUNCTION_ARGS)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
-	Answer	   *outer;
+	StatementResult *outer;
 	List	   *jobs;
 	List	   *orphans = NIL;
 	ListCell   *cell;
@@ -780,7 +780,7 @@ sweep_stale_holds(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	limit = check_int32(fcinfo, 0, "p_limit", 1, MAX_SWEEP);
 	argument_int32(&args, limit);
-	jobs = statement_run_uuids(&select_stale_jobs, &args);
+	jobs = statement_execute_uuids(&select_stale_jobs, &args);
 	foreach(cell, jobs)
 	{
 		/* a scope of its own frees what it used */
@@ -789,7 +789,7 @@ sweep_stale_holds(PG_FUNCTION_ARGS)
 		statements_end(outer);
 	}
 
-	statement_run_each(&select_orphans, &args, collect_orphan, &orphans);
+	statement_execute_each(&select_orphans, &args, collect_orphan, &orphans);
 	foreach(cell, orphans)
 	{
 		outer = statements_begin();

@@ -37,7 +37,7 @@ static int	own_entry_depth = -1;
 static int	booking_depth = -1;
 
 static Statement lock_account = {
-	.direct = lock_account_directly,
+	.fast_path = lock_account_directly,
 	.text = "SELECT a.balance, a.reserved,"
 	"       EXISTS (SELECT 1 FROM studio_engine.expiring_credits e"
 	"                WHERE e.user_id = a.user_id AND e.expires_at <= pg_catalog.clock_timestamp() AND NOT e.waiting),"
@@ -63,7 +63,7 @@ static Statement insert_account = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement book_on_account = {
-	.direct = book_on_account_directly,
+	.fast_path = book_on_account_directly,
 	.text = "UPDATE @extschema@.credit_accounts a"
 	"   SET balance = a.balance + $2, reserved = a.reserved + $3,"
 	"       entries = a.entries + 1, updated_at = pg_catalog.clock_timestamp()"
@@ -76,7 +76,7 @@ static Statement touch_account = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement insert_entry = {
-	.direct = insert_entry_directly,
+	.fast_path = insert_entry_directly,
 	.text = "INSERT INTO @extschema@.credit_ledger"
 	" (user_id, type, amount, note, job_id, stripe_payment_id, idempotency_key, expires_at, reverses)"
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
@@ -121,7 +121,7 @@ ledger_lock_account(const pg_uuid_t *user_id, Account *account)
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_uuid(&args, user_id);
-	if (statement_run(&lock_account, &args) == 0)
+	if (statement_execute(&lock_account, &args) == 0)
 		return false;
 
 	account->user_id = *user_id;
@@ -141,7 +141,7 @@ ledger_try_lock_account(const pg_uuid_t *user_id)
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_uuid(&args, user_id);
-	return statement_run(&try_lock_account, &args) > 0;
+	return statement_execute(&try_lock_account, &args) > 0;
 }
 
 bool
@@ -150,7 +150,7 @@ ledger_has_account(const pg_uuid_t *user_id)
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_uuid(&args, user_id);
-	return statement_run(&select_account, &args) > 0;
+	return statement_execute(&select_account, &args) > 0;
 }
 
 /*
@@ -167,7 +167,7 @@ ledger_open_account(const pg_uuid_t *user_id, Account *account)
 		refuse_missing("user", user_id);
 
 	argument_uuid(&args, user_id);
-	statement_run(&insert_account, &args);
+	statement_execute(&insert_account, &args);
 	if (!ledger_lock_account(user_id, account))
 		elog(ERROR, "credit account was not opened");
 }
@@ -181,7 +181,7 @@ update_account(Statement *statement, const Arguments *args)
 	booking_depth = trigger_depth() + 1;
 	PG_TRY();
 	{
-		statement_run(statement, args);
+		statement_execute(statement, args);
 	}
 	PG_FINALLY();
 	{
@@ -259,7 +259,7 @@ ledger_append(const Entry *entry)
 	own_entry_depth = trigger_depth() + 1;
 	PG_TRY();
 	{
-		stored = statement_run(&insert_entry, &args);
+		stored = statement_execute(&insert_entry, &args);
 	}
 	PG_FINALLY();
 	{

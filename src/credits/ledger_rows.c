@@ -130,12 +130,12 @@ lock_account(Row *row, const Arguments *args)
 {
 	return rows_find(row, args->values) &&
 		rows_lock(row, LockTupleNoKeyExclusive, LockWaitBlock) == ROW_LOCKED &&
-		(!row->moved || rows_match(row, args->values));
+		(!row->concurrently_updated || rows_match(row, args->values));
 }
 
 /* Has credit of this user expired, and of what jobs hold? */
 static void
-answer_due(Row *watched, const Arguments *args, Answer *answer)
+result_add_expiry(Row *watched, const Arguments *args, StatementResult *result)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	bool		due = false,
@@ -153,12 +153,12 @@ answer_due(Row *watched, const Arguments *args, Answer *answer)
 			due = true;
 	}
 	rows_scan_end(&scan);
-	answer_bool(answer, due);
-	answer_bool(answer, due_held);
+	result_add_bool(result, due);
+	result_add_bool(result, due_held);
 }
 
 bool
-lock_account_directly(const Arguments *args, Answer *answer)
+lock_account_directly(const Arguments *args, StatementResult *result)
 {
 	Row			row,
 				watched;
@@ -172,10 +172,10 @@ lock_account_directly(const Arguments *args, Answer *answer)
 	}
 	if (lock_account(&row, args))
 	{
-		answer_int32(answer, rows_int32(&row, ACCOUNT_BALANCE));
-		answer_int32(answer, rows_int32(&row, ACCOUNT_RESERVED));
-		answer_due(&watched, args, answer);
-		answer->found = 1;
+		result_add_int32(result, rows_int32(&row, ACCOUNT_BALANCE));
+		result_add_int32(result, rows_int32(&row, ACCOUNT_RESERVED));
+		result_add_expiry(&watched, args, result);
+		result->found = 1;
 	}
 	rows_close(&row);
 	rows_close(&watched);
@@ -184,7 +184,7 @@ lock_account_directly(const Arguments *args, Answer *answer)
 
 /* Write the locked account; false where that takes a statement, or a number would not fit. */
 static bool
-book(Row *row, int32 amount, int32 reserved, Answer *answer)
+book(Row *row, int32 amount, int32 reserved, StatementResult *result)
 {
 	RowEdit		edit = {.desc = RelationGetDescr(row->rel),.row = rows_tuple(row)};
 	int64		entries = rows_int64(row, ACCOUNT_ENTRIES) + 1;
@@ -200,22 +200,22 @@ book(Row *row, int32 amount, int32 reserved, Answer *answer)
 	row_set_column(&edit, ACCOUNT_UPDATED, TimestampTzGetDatum(GetCurrentTimestamp()));
 	if (!rows_update(row, &edit))
 		return false;
-	answer_int32(answer, balance);
-	answer_int64(answer, entries);
+	result_add_int32(result, balance);
+	result_add_int64(result, entries);
 	return true;
 }
 
 bool
-book_on_account_directly(const Arguments *args, Answer *answer)
+book_on_account_directly(const Arguments *args, StatementResult *result)
 {
 	Row			row;
 	bool		done = true;
 
 	if (!rows_open(&accounts_table, RowExclusiveLock, &row))
 		return false;
-	answer->found = lock_account(&row, args) ? 1 : 0;
-	if (answer->found > 0)
-		done = !rows_unchecked(&row) && book(&row, DatumGetInt32(args->values[1]), DatumGetInt32(args->values[2]), answer);
+	result->found = lock_account(&row, args) ? 1 : 0;
+	if (result->found > 0)
+		done = !rows_have_pending_fk_checks(&row) && book(&row, DatumGetInt32(args->values[1]), DatumGetInt32(args->values[2]), result);
 	rows_close(&row);
 	return done;
 }
@@ -234,7 +234,7 @@ static const AttrNumber entry_arguments[] = {
  * its callback.
  */
 bool
-insert_entry_directly(const Arguments *args, Answer *answer)
+insert_entry_directly(const Arguments *args, StatementResult *result)
 {
 	pg_uuid_t	id = *DatumGetUUIDP(DirectFunctionCall1(gen_random_uuid, (Datum) 0));
 	Datum		values[ENTRY_COLUMNS] = {0};
@@ -254,9 +254,9 @@ insert_entry_directly(const Arguments *args, Answer *answer)
 	done = rows_insert(&row, values, nulls);
 	rows_close(&row);
 
-	answer_uuid(answer, id);
-	answer_bool(answer, true);
-	answer->found = 1;
+	result_add_uuid(result, id);
+	result_add_bool(result, true);
+	result->found = 1;
 	return done;
 }
 
@@ -345,7 +345,7 @@ sum_usage(Row *row, const Arguments *args, HoldSum *sum)
 }
 
 bool
-select_hold_directly(const Arguments *args, Answer *answer)
+select_hold_directly(const Arguments *args, StatementResult *result)
 {
 	Row			row;
 	HoldSum		sum = {.open = 0};
@@ -359,13 +359,13 @@ select_hold_directly(const Arguments *args, Answer *answer)
 
 	if (sum.open != (int32) sum.open)
 		return false;
-	answer_int32(answer, (int32) sum.open);
-	answer_int32(answer, sum.taken);
+	result_add_int32(result, (int32) sum.open);
+	result_add_int32(result, sum.taken);
 	if (sum.last_no > 0)
-		answer_uuid(answer, sum.last_id);
+		result_add_uuid(result, sum.last_id);
 	else
-		answer_null(answer);
-	answer_int64(answer, sum.charged);
-	answer->found = 1;
+		result_add_null(result);
+	result_add_int64(result, sum.charged);
+	result->found = 1;
 	return true;
 }

@@ -60,13 +60,13 @@ typedef struct Closing
 } Closing;
 
 static Statement select_booked_entry = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.credit_ledger l"
 	" WHERE l.user_id = $1 AND l.entry_no = $2 AND l.amount = $3",
 	.nargs = 3,.argtypes = {UUIDOID, INT8OID, INT4OID}
 };
 static Statement select_job_exists = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.jobs j WHERE j.id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -323,7 +323,7 @@ verify_booked_entry(const Booked *booked)
 	argument_uuid(&args, &booked->user_id);
 	argument_add(&args, Int64GetDatum(booked->entry_no), false);
 	argument_int32(&args, booked->amount);
-	if (statement_run(&select_booked_entry, &args) == 0)
+	if (statement_execute(&select_booked_entry, &args) == 0)
 		ledger_refuse_lost_entry(&booked->user_id);
 	SPI_freetuptable(SPI_tuptable);
 }
@@ -383,7 +383,7 @@ job_exists(const pg_uuid_t *id)
 
 	argument_uuid(&args, id);
 	caller_enter_trigger(&caller);
-	found = statement_run(&select_job_exists, &args) > 0;
+	found = statement_execute(&select_job_exists, &args) > 0;
 	caller_leave(&caller);
 	return found;
 }

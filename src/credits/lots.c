@@ -78,23 +78,23 @@ static Statement insert_watch = {
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, TIMESTAMPTZOID}
 };
 static Statement delete_watch = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "DELETE FROM studio_engine.expiring_credits e WHERE e.entry_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement set_waiting = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE studio_engine.expiring_credits SET waiting = true WHERE entry_id = $1 AND NOT waiting",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_watched = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT e.entry_id FROM studio_engine.expiring_credits e"
 	" WHERE e.user_id = $1 AND e.expires_at <= $2",
 	.nargs = 2,.argtypes = {UUIDOID, TIMESTAMPTZOID}
 };
 static Statement select_any_watched = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT 1 FROM studio_engine.expiring_credits e WHERE e.user_id = $1 LIMIT 1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -106,7 +106,7 @@ static Statement select_due_users = {
 	.nargs = 1,.argtypes = {INT4OID}
 };
 static Statement select_entries = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT l.id, l.entry_no, l.type, l.amount, l.expires_at, l.reverses"
 	"  FROM @extschema@.credit_ledger l WHERE l.user_id = $1 ORDER BY l.entry_no",
 	.nargs = 1,.argtypes = {UUIDOID}
@@ -306,9 +306,9 @@ replay(const pg_uuid_t *user_id, bool read_only)
 
 	argument_uuid(&args, user_id);
 	if (read_only)
-		statement_read_each(&select_entries, &args, apply_row, book);
+		statement_execute_read_only_each(&select_entries, &args, apply_row, book);
 	else
-		statement_run_each(&select_entries, &args, apply_row, book);
+		statement_execute_each(&select_entries, &args, apply_row, book);
 	return book;
 }
 
@@ -333,7 +333,7 @@ lots_watch(const pg_uuid_t *entry_id, const pg_uuid_t *user_id, TimestampTz expi
 	argument_uuid(&args, entry_id);
 	argument_uuid(&args, user_id);
 	argument_time(&args, &expires_at);
-	statement_run(&insert_watch, &args);
+	statement_execute(&insert_watch, &args);
 }
 
 /* The lots of a user that expire until then and have to be looked at. */
@@ -344,7 +344,7 @@ watched_lots(const pg_uuid_t *user_id, TimestampTz until)
 
 	argument_uuid(&args, user_id);
 	argument_time(&args, &until);
-	return statement_run_uuids(&select_watched, &args);
+	return statement_execute_uuids(&select_watched, &args);
 }
 
 static LotSummary
@@ -380,7 +380,7 @@ lots_summarize(const pg_uuid_t *user_id, TimestampTz horizon)
 	LotBook    *book;
 
 	argument_uuid(&args, user_id);
-	if (statement_read(&select_any_watched, &args) > 0)
+	if (statement_execute_read_only(&select_any_watched, &args) > 0)
 	{
 		book = replay(user_id, true);
 		summary = summarize(book, GetCurrentTimestamp(), horizon);
@@ -473,7 +473,7 @@ expire_lot(const pg_uuid_t *user_id, const Lot *lot)
 	if (lot->left > 0)
 		(void) ledger_append(&entry);
 	argument_uuid(&args, &lot->id);
-	statement_run(lot->held > 0 ? &set_waiting : &delete_watch, &args);
+	statement_execute(lot->held > 0 ? &set_waiting : &delete_watch, &args);
 	return lot->left > 0 ? 1 : 0;
 }
 
@@ -551,14 +551,14 @@ expire_credits(PG_FUNCTION_ARGS)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
-	Answer	   *outer;
+	StatementResult *outer;
 	List	   *users;
 	ListCell   *cell;
 	int			count = 0;
 
 	caller_enter_service(&caller);
 	argument_int32(&args, check_int32(fcinfo, 0, "p_limit", 1, MAX_CLEANUP));
-	users = statement_run_uuids(&select_due_users, &args);
+	users = statement_execute_uuids(&select_due_users, &args);
 	foreach(cell, users)
 	{
 		/*

@@ -31,13 +31,13 @@ PG_FUNCTION_INFO_V1(reverse_purchase);
 PG_FUNCTION_INFO_V1(reinstate_purchase);
 
 static Statement select_refundable = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT COALESCE(-pg_catalog.sum(l.amount), 0)::pg_catalog.int8 FROM @extschema@.credit_ledger l"
 	" WHERE l.job_id = $1 AND l.user_id = $2 AND l.type IN ('usage', 'refund')",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement select_reversed = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT COALESCE(-pg_catalog.sum(l.amount), 0)::pg_catalog.int4 FROM @extschema@.credit_ledger l"
 	" WHERE l.reverses = $1 AND l.type <> 'expire'",
 	.nargs = 1,.argtypes = {UUIDOID}
@@ -55,7 +55,7 @@ refund_check(const Job *job, int32 amount)
 
 	argument_uuid(&args, &job->id);
 	argument_uuid(&args, &job->user_id);
-	statement_run(&select_refundable, &args);
+	statement_execute(&select_refundable, &args);
 	left = result_int64(1);
 	if (amount > left)
 		refuse_conflict("refund exceeds the charge",
@@ -122,7 +122,7 @@ reversed(const Payment *payment)
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_uuid(&args, &payment->id);
-	statement_run(&select_reversed, &args);
+	statement_execute(&select_reversed, &args);
 	return result_int32(1);
 }
 

@@ -90,8 +90,8 @@ static const Place first_place = {PG_INT32_MIN, PG_INT64_MIN, DT_NOBEGIN, {{0}}}
 static List *lookouts = NIL;
 
 static Statement promote = {
-	.by_index = true,
-	.direct = promote_directly,
+	.force_index_plan = true,
+	.fast_path = promote_directly,
 	.text = "WITH due AS MATERIALIZED ("
 	"   SELECT q.job_id FROM studio_engine.queue q"
 	"    WHERE q.system = $1::studio_engine.job_system AND q.state = 'delayed' AND q.due_at <= $2"
@@ -101,8 +101,8 @@ static Statement promote = {
 	.nargs = 3,.argtypes = {TEXTOID, TIMESTAMPTZOID, INT4OID}
 };
 static Statement claim = {
-	.by_index = true,
-	.direct = claim_directly,
+	.force_index_plan = true,
+	.fast_path = claim_directly,
 	.text = "WITH picked AS MATERIALIZED ("
 	"   SELECT q.job_id, q.rank, q.turn, q.due_at FROM studio_engine.queue q"
 	"    WHERE q.system = $1::studio_engine.job_system AND q.state = 'waiting'"
@@ -198,7 +198,7 @@ promote_due(const QueueSystem *system, Lookout *lookout, int32 limit)
 	argument_text(&args, system->name);
 	argument_time(&args, &look.began);
 	argument_int32(&args, Max(limit, MIN_PROMOTED));
-	found = statement_run(&promote, &args);
+	found = statement_execute(&promote, &args);
 	note_look(&lookout->delayed, &look, CHEAP_LOOK_PAGES * (int64) (found + 1));
 }
 
@@ -224,7 +224,7 @@ claim_from(const Claim *asked, const Place *place)
 	argument_int32(&args, asked->limit);
 	argument_text(&args, asked->worker);
 	argument_add(&args, Int64GetDatum(asked->lease), false);
-	return statement_run(&claim, &args);
+	return statement_execute(&claim, &args);
 }
 
 /* Remember where the first of the claimed jobs stood. */
@@ -322,7 +322,7 @@ static bool
 put_claimed(ReturnSetInfo *rsinfo, const Claim *asked, const Claimed *claimed, int64 *bytes)
 {
 	Arguments	args = NO_ARGUMENTS;
-	Answer	   *outer;
+	StatementResult *outer;
 	Shown		shown = {.whole = true};
 	Datum		values[5];
 	bool		nulls[5] = {false, false, false, false, false};
@@ -334,7 +334,7 @@ put_claimed(ReturnSetInfo *rsinfo, const Claim *asked, const Claimed *claimed, i
 	values[3] = TimestampTzGetDatum(claimed->expires_at);
 	/* a scope of its own frees the job */
 	outer = statements_begin();
-	nulls[4] = statement_run(asked->system->select_job, &args) == 0;
+	nulls[4] = statement_execute(asked->system->select_job, &args) == 0;
 	if (!nulls[4])
 		shown = result_shown();
 	values[4] = shown.row;

@@ -28,7 +28,7 @@ PG_FUNCTION_INFO_V1(keep_worked_on);
 static bool
 is_worked_on(const QueueSystem *system, const DeletedJob *job)
 {
-	Answer	   *outer;
+	StatementResult *outer;
 	bool		leased;
 
 	if (!queue_is_open(system, job->state))
@@ -92,7 +92,7 @@ deletion_lock_jobs(const QueueSystem *system, Statement *statement, const Argume
 {
 	DeletedJobs deleted = {.system = system,.jobs = NIL};
 
-	statement_run_each(statement, args, collect_job, &deleted);
+	statement_execute_each(statement, args, collect_job, &deleted);
 	return deleted.jobs;
 }
 

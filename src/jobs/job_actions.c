@@ -136,7 +136,7 @@ run_requeue(void *arg)
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_uuid(&args, &requeueing->job->id);
-	statement_run(requeueing->statement, &args);
+	statement_execute(requeueing->statement, &args);
 }
 
 /*

@@ -28,7 +28,7 @@
 Statement	job_lock_statement = {.operation = LOCK_JOB(LockWaitBlock)};
 Statement	job_try_lock_statement = {.operation = LOCK_JOB(LockWaitSkip)};
 static Statement touch_job = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.jobs SET project_id = project_id WHERE id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -45,7 +45,7 @@ job_lock_by(Statement *statement, const Workflow *flow, const pg_uuid_t *job_id,
 
 	argument_uuid(&args, job_id);
 	argument_uuid(&args, user_id);
-	if (statement_run(statement, &args) == 0)
+	if (statement_execute(statement, &args) == 0)
 		return false;
 
 	*job = (Job)
@@ -99,7 +99,7 @@ job_touch(const Job *job)
 	if (!IsolationUsesXactSnapshot())
 		return;
 	argument_uuid(&args, &job->id);
-	statement_run(&touch_job, &args);
+	statement_execute(&touch_job, &args);
 }
 
 bool
@@ -128,7 +128,7 @@ check_active_jobs(Statement *count, const pg_uuid_t *user_id)
 	if (limit == 0)
 		return;
 	argument_uuid(&args, user_id);
-	statement_run(count, &args);
+	statement_execute(count, &args);
 	if (result_int32(1) > limit)
 		ereport(ERROR,
 				(errcode(ERRCODE_STUDIO_TOO_MANY),

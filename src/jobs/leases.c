@@ -56,12 +56,12 @@ PG_FUNCTION_INFO_V1(reap_expired_leases);
 static Statement lock_lease = {.operation = LOCK_LEASE(LockWaitBlock)};
 static Statement try_lock_lease = {.operation = LOCK_LEASE(LockWaitSkip)};
 static Statement select_ended = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT a.system, a.outcome FROM studio_engine.attempts a WHERE a.job_id = $1 AND a.lease_token = $2",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement select_leased = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT q.system, q.shown_at FROM studio_engine.queue q"
 	" WHERE q.job_id = $1 AND q.lease_token = $2",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
@@ -72,7 +72,7 @@ static Statement select_leased = {
  * keeps the second condition from being moved into the subquery.
  */
 static Statement extend_lease = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE studio_engine.queue q"
 	"   SET expires_at = $3, due_at = LEAST(q.due_at, $3), shown_at = COALESCE($4, q.shown_at)"
 	"  FROM (SELECT o.job_id, o.system, o.expires_at FROM studio_engine.queue o"
@@ -84,7 +84,7 @@ static Statement extend_lease = {
 	.nargs = 4,.argtypes = {UUIDOID, UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 };
 static Statement request_cancel = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE studio_engine.queue q"
 	"   SET cancel_requested_at = pg_catalog.clock_timestamp(), cancel_reason = $3"
 	" WHERE q.job_id = $1 AND q.system = $2::studio_engine.job_system AND q.cancel_requested_at IS NULL",
@@ -93,7 +93,7 @@ static Statement request_cancel = {
 
 /* due_at NULL: back to where it was in the waiting list */
 static Statement end_lease = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "WITH ended AS ("
 	"   INSERT INTO studio_engine.attempts (system, job_id, attempt, lease_token, worker, started_at, outcome, error)"
 	"   SELECT q.system, q.job_id, q.attempt, q.lease_token, q.worker, q.claimed_at, $3,"
@@ -110,26 +110,26 @@ static Statement end_lease = {
 	JSONBOID, TEXTOID, TEXTOID, TEXTOID}
 };
 static Statement select_worker_leases = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT q.system, q.job_id, q.lease_token, q.user_id, q.due_at FROM studio_engine.queue q"
 	" WHERE q.worker = $1 AND q.state = 'leased' ORDER BY q.job_id",
 	.nargs = 1,.argtypes = {TEXTOID}
 };
 static Statement select_due_leases = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT q.system, q.job_id, q.lease_token, q.user_id, q.due_at FROM studio_engine.queue q"
 	" WHERE q.state = 'leased' AND q.due_at <= $1 AND (q.due_at, q.job_id) > ($2, $3)"
 	" ORDER BY q.due_at, q.job_id LIMIT $4",
 	.nargs = 4,.argtypes = {TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID, INT4OID}
 };
 static Statement postpone_lease = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE studio_engine.queue q SET due_at = COALESCE($3, q.expires_at)"
 	" WHERE q.job_id = $1 AND q.system = $2::studio_engine.job_system",
 	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, TIMESTAMPTZOID}
 };
 static Statement undo_lease = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE studio_engine.queue q"
 	"    SET state = 'waiting', due_at = q.since, attempt = q.attempt - 1,"
 	"        lease_token = NULL, worker = NULL, claimed_at = NULL, expires_at = NULL, since = NULL"
@@ -137,13 +137,13 @@ static Statement undo_lease = {
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
 static Statement select_payer = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT q.user_id FROM studio_engine.queue q"
 	" WHERE q.job_id = $1 AND q.system = $2::studio_engine.job_system",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
 static Statement select_due_at = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT q.due_at FROM studio_engine.queue q"
 	" WHERE q.job_id = $1 AND q.system = $2::studio_engine.job_system AND q.state = 'delayed'",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
@@ -189,7 +189,7 @@ lock_row(Statement *statement, Lease *lease, LeaseRow *row)
 
 	argument_uuid(&args, &lease->job_id);
 	argument_text(&args, lease->system->name);
-	if (statement_run(statement, &args) == 0)
+	if (statement_execute(statement, &args) == 0)
 		return false;
 
 	row->leased = strcmp(result_text(1), "leased") == 0;
@@ -219,7 +219,7 @@ outcome_of(const pg_uuid_t *job_id, const pg_uuid_t *token)
 
 	argument_uuid(&args, job_id);
 	argument_uuid(&args, token);
-	if (statement_run(&select_ended, &args) == 0)
+	if (statement_execute(&select_ended, &args) == 0)
 		refuse_lease(job_id);
 	outcome = result_text(2);
 	if (strcmp(outcome, "expired") == 0)
@@ -349,7 +349,7 @@ end_lease_of(const Lease *lease, const char *outcome, const TimestampTz *due_at,
 	argument_time(&args, due_at);
 	argument_int32(&args, counts ? 0 : 1);
 	job_error_arguments(&args, error);
-	statement_run(&end_lease, &args);
+	statement_execute(&end_lease, &args);
 }
 
 static bool
@@ -460,7 +460,7 @@ lease_request_cancel(const QueueSystem *system, const pg_uuid_t *job_id, const c
 	argument_uuid(&args, job_id);
 	argument_text(&args, system->name);
 	argument_text(&args, reason);
-	statement_run(&request_cancel, &args);
+	statement_execute(&request_cancel, &args);
 	return true;
 }
 
@@ -491,7 +491,7 @@ lease_undo(const QueueSystem *system, const pg_uuid_t *job_id)
 
 	argument_uuid(&args, job_id);
 	argument_text(&args, system->name);
-	statement_run(&undo_lease, &args);
+	statement_execute(&undo_lease, &args);
 }
 
 /* the argument of fail_unreadable() */
@@ -518,7 +518,7 @@ try_lock_unreadable(const Unreadable *job)
 		return true;
 	argument_uuid(&args, &job->job_id);
 	argument_text(&args, job->system->name);
-	statement_run(&select_payer, &args);
+	statement_execute(&select_payer, &args);
 	user_id = result_uuid(1);
 	return job->system->try_lock_payer(&user_id);
 }
@@ -531,7 +531,7 @@ fail_unreadable(void *arg)
 		.code = ERROR_UNREADABLE,
 		.message = "The job holds values that cannot be shown. Mend or remove them, then retry the job."
 	};
-	Answer	   *outer = statements_begin();
+	StatementResult *outer = statements_begin();
 
 	if (try_lock_unreadable(job))
 	{
@@ -578,7 +578,7 @@ system_of_lease(Statement *statement, const pg_uuid_t *job_id, const pg_uuid_t *
 
 	argument_uuid(&args, job_id);
 	argument_uuid(&args, token);
-	if (statement_run(statement, &args) == 0)
+	if (statement_execute(statement, &args) == 0)
 		return NULL;
 	return queue_by_name(result_text(1));
 }
@@ -612,7 +612,7 @@ extend(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz expires_at, 
 	argument_uuid(&args, token);
 	argument_time(&args, &expires_at);
 	argument_time(&args, shown_at);
-	if (statement_run(&extend_lease, &args) == 0)
+	if (statement_execute(&extend_lease, &args) == 0)
 		refuse_lease(job_id);
 	return result_jsonb(1);
 }
@@ -659,7 +659,7 @@ read_due_at(const QueueSystem *system, const pg_uuid_t *job_id, TimestampTz *due
 
 	argument_uuid(&args, job_id);
 	argument_text(&args, system->name);
-	if (statement_run(&select_due_at, &args) == 0)
+	if (statement_execute(&select_due_at, &args) == 0)
 		return false;
 	*due_at = result_int64(1);
 	return true;
@@ -778,7 +778,7 @@ release_leases(PG_FUNCTION_ARGS)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
-	Answer	   *outer;
+	StatementResult *outer;
 	List	   *leases = NIL;
 	ListCell   *cell;
 	int32		count = 0;
@@ -786,7 +786,7 @@ release_leases(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	check_not_null(fcinfo, 0, "p_worker");
 	argument_add(&args, PG_GETARG_DATUM(0), false);
-	statement_run_each(&select_worker_leases, &args, collect_lease, &leases);
+	statement_execute_each(&select_worker_leases, &args, collect_lease, &leases);
 	foreach(cell, leases)
 	{
 		outer = statements_begin();
@@ -807,7 +807,7 @@ postpone(const Lease *lease, const TimestampTz *until)
 	argument_uuid(&args, &lease->job_id);
 	argument_text(&args, lease->system->name);
 	argument_time(&args, until);
-	statement_run(&postpone_lease, &args);
+	statement_execute(&postpone_lease, &args);
 }
 
 /* The worker is lost: retry the job, or fail it after the last attempt. */
@@ -842,7 +842,7 @@ reap_lease(void *arg)
 	Reaping    *reaping = arg;
 	FoundLease *found = reaping->found;
 	LeaseRow	row;
-	Answer	   *outer;
+	StatementResult *outer;
 
 	outer = statements_begin();
 	if (try_lock(found, &row))
@@ -894,7 +894,7 @@ reap_some(TimestampTz now, TimestampTz *after, pg_uuid_t *after_job, int32 limit
 	argument_time(&args, after);
 	argument_uuid(&args, after_job);
 	argument_int32(&args, limit);
-	statement_run_each(&select_due_leases, &args, collect_lease, &leases);
+	statement_execute_each(&select_due_leases, &args, collect_lease, &leases);
 	foreach(cell, leases)
 	{
 		FoundLease *found = lfirst(cell);

@@ -43,7 +43,7 @@ static Statement merge_figures = {
 
 /* a job of the user, or of any */
 static Statement find_job = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.studio_jobs j WHERE j.job_id = $1 AND ($2 IS NULL OR j.user_id = $2)"
 	" UNION ALL"
 	" SELECT 1 FROM @extschema@.jobs j WHERE j.id = $1 AND ($2 IS NULL OR j.user_id = $2)"
@@ -52,7 +52,7 @@ static Statement find_job = {
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement select_attempts = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT n.system::pg_catalog.text, n.attempt, CASE WHEN $2 IS NULL THEN n.worker END,"
 	"       n.started_at, n.ended_at, n.outcome, studio_engine.brief_error(n.error, 4000)"
 	"  FROM (SELECT a.* FROM studio_engine.attempts a"
@@ -85,7 +85,7 @@ figures_of_queue(const QueueSystem *system, const pg_uuid_t *user_id)
 
 	argument_text(&args, system->name);
 	argument_uuid(&args, user_id);
-	statement_read(&select_queue_figures, &args);
+	statement_execute_read_only(&select_queue_figures, &args);
 	return result_jsonb(1);
 }
 
@@ -96,7 +96,7 @@ figures_of_jobs(const QueueSystem *system, const pg_uuid_t *user_id, const Times
 
 	argument_uuid(&args, user_id);
 	argument_time(&args, since);
-	statement_read(system->statistics, &args);
+	statement_execute_read_only(system->statistics, &args);
 	return result_jsonb(1);
 }
 
@@ -136,7 +136,7 @@ get_job_statistics(PG_FUNCTION_ARGS)
 	argument_text(&args, system->name);
 	argument_add(&args, figures_of_jobs(system, user_id, windowed ? &since : NULL), false);
 	argument_add(&args, figures_of_queue(system, user_id), false);
-	statement_read(&merge_figures, &args);
+	statement_execute_read_only(&merge_figures, &args);
 	result = result_jsonb(1);
 	caller_leave(&caller);
 
@@ -171,9 +171,9 @@ get_job_attempts(PG_FUNCTION_ARGS)
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	argument_uuid(&args, &job_id);
 	argument_uuid(&args, caller.service ? NULL : &caller.uid);
-	if (statement_read(&find_job, &args) == 0)
+	if (statement_execute_read_only(&find_job, &args) == 0)
 		refuse_unknown(&caller, "job", &job_id);
-	statement_read_each(&select_attempts, &args, put_attempt, fcinfo->resultinfo);
+	statement_execute_read_only_each(&select_attempts, &args, put_attempt, fcinfo->resultinfo);
 	caller_leave(&caller);
 
 	return (Datum) 0;

@@ -42,7 +42,7 @@ PG_FUNCTION_INFO_V1(forget_queue);
 static List *systems = NIL;
 
 static Statement enter_queue = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "INSERT INTO studio_engine.queue AS q (system, rank, turn, due_at, job_id, user_id, attempt, first_attempt)"
 	" SELECT $1::studio_engine.job_system, ~$2, $3,"
 	/* rows made by one transaction share created_at; their order is kept */
@@ -55,7 +55,7 @@ static Statement enter_queue = {
 	.nargs = 6,.argtypes = {TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, UUIDOID, UUIDOID}
 };
 static Statement select_turn = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT 1 + GREATEST("
 	"   (SELECT q.turn FROM studio_engine.queue q"
 	"     WHERE q.system = $1::studio_engine.job_system AND q.state = 'waiting' AND q.rank = ~$2"
@@ -67,14 +67,14 @@ static Statement select_turn = {
 	.nargs = 3,.argtypes = {TEXTOID, INT4OID, UUIDOID}
 };
 static Statement update_queue = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE studio_engine.queue SET rank = ~$3, user_id = $4"
 	" WHERE job_id = $1 AND system = $2::studio_engine.job_system",
 	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, INT4OID, UUIDOID}
 };
 static Statement leave_queue = {
-	.by_index = true,
-	.direct = leave_queue_directly,
+	.force_index_plan = true,
+	.fast_path = leave_queue_directly,
 	.text = "WITH gone AS (DELETE FROM studio_engine.queue q"
 	"               WHERE q.job_id = $1 AND q.system = $2::studio_engine.job_system RETURNING q.*),"
 	"     failure AS (SELECT COALESCE($4, NULLIF(pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object("
@@ -87,7 +87,7 @@ static Statement leave_queue = {
 	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, BOOLOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID}
 };
 static Statement forget_job = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "WITH gone AS (DELETE FROM studio_engine.queue"
 	"               WHERE job_id = $1 AND system = $2::studio_engine.job_system)"
 	" DELETE FROM studio_engine.attempts WHERE job_id = $1 AND system = $2::studio_engine.job_system",
@@ -196,7 +196,7 @@ next_turn(const QueueSystem *system, int32 priority, const pg_uuid_t *user_id)
 	argument_text(&args, system->name);
 	argument_int32(&args, priority);
 	argument_uuid(&args, user_id);
-	statement_run(&select_turn, &args);
+	statement_execute(&select_turn, &args);
 	return result_int64(1);
 }
 
@@ -257,7 +257,7 @@ enter(const QueueSystem *system, const Entrant *entrant, bool again)
 	argument_time(&args, &since);
 	argument_uuid(&args, &entrant->job_id);
 	argument_uuid(&args, owner_of(entrant));
-	statement_run(&enter_queue, &args);
+	statement_execute(&enter_queue, &args);
 	announce(system);
 }
 
@@ -292,7 +292,7 @@ leave(const QueueSystem *system, TupleDesc desc, HeapTuple row, bool succeeded)
 	argument_text(&args, system->name);
 	argument_add(&args, BoolGetDatum(succeeded), false);
 	job_error_arguments(&args, &error);
-	statement_run(&leave_queue, &args);
+	statement_execute(&leave_queue, &args);
 }
 
 static void
@@ -302,7 +302,7 @@ forget(const QueueSystem *system, const pg_uuid_t *job_id)
 
 	argument_uuid(&args, job_id);
 	argument_text(&args, system->name);
-	statement_run(&forget_job, &args);
+	statement_execute(&forget_job, &args);
 }
 
 /* A job that stays in the queue may have another priority, or another user. */
@@ -317,7 +317,7 @@ follow(const QueueSystem *system, const Entrant *was, const Entrant *is)
 	argument_text(&args, system->name);
 	argument_int32(&args, is->priority);
 	argument_uuid(&args, owner_of(is));
-	statement_run(&update_queue, &args);
+	statement_execute(&update_queue, &args);
 }
 
 /*
@@ -431,7 +431,7 @@ forget_queue(PG_FUNCTION_ARGS)
 	{
 		argument_text(&args, system->name);
 		caller_enter_trigger(&caller);
-		statement_run(&forget_system, &args);
+		statement_execute(&forget_system, &args);
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(NULL);

@@ -121,7 +121,7 @@ is_in_state(Row *row, const char *state)
  * Delayed jobs that are due are left to the statement; mostly there are none.
  */
 bool
-promote_directly(const Arguments *args, Answer *answer)
+promote_directly(const Arguments *args, StatementResult *result)
 {
 	TimestampTz now = DatumGetTimestampTz(args->values[1]);
 	Row			row;
@@ -163,7 +163,7 @@ is_wanted(Row *row, const Datum *place)
 {
 	bool		isnull;
 
-	return !row->moved ||
+	return !row->concurrently_updated ||
 		(is_in_state(row, "waiting") && rows_get(row, QUEUE_SYSTEM, &isnull) == place[0] &&
 		 compare_to_place(row, place) >= 0);
 }
@@ -193,19 +193,19 @@ lease(Row *row, Datum worker, int64 duration, Claimed *claimed)
 
 /* The columns of the first one; the place is where it stood. */
 static void
-answer_first(Row *row, const Claimed *claimed, Answer *answer)
+result_add_claim(Row *row, const Claimed *claimed, StatementResult *result)
 {
-	answer_uuid(answer, claimed->job_id);
-	answer_uuid(answer, claimed->token);
-	answer_int32(answer, claimed->attempt);
-	answer_int32(answer, rows_int32(row, QUEUE_RANK));
-	answer_int64(answer, rows_int64(row, QUEUE_TURN));
-	answer_int64(answer, rows_int64(row, QUEUE_DUE));
-	answer_int64(answer, claimed->expires_at);
+	result_add_uuid(result, claimed->job_id);
+	result_add_uuid(result, claimed->token);
+	result_add_int32(result, claimed->attempt);
+	result_add_int32(result, rows_int32(row, QUEUE_RANK));
+	result_add_int64(result, rows_int64(row, QUEUE_TURN));
+	result_add_int64(result, rows_int64(row, QUEUE_DUE));
+	result_add_int64(result, claimed->expires_at);
 }
 
 static void
-claim_rows(Row *row, const Arguments *args, Answer *answer)
+claim_rows(Row *row, const Arguments *args, StatementResult *result)
 {
 	uint64		limit = DatumGetInt32(args->values[5]);
 	Claimed    *claimed = palloc(limit * sizeof(Claimed));
@@ -214,28 +214,28 @@ claim_rows(Row *row, const Arguments *args, Answer *answer)
 	};
 	RowScan		scan;
 
-	answer->rows = claimed;
+	result->rows = claimed;
 	rows_scan_from(row, BY_PLACE, place, &scan);
-	while (answer->found < limit && rows_next(&scan))
+	while (result->found < limit && rows_next(&scan))
 	{
 		if (rows_lock(row, LockTupleExclusive, LockWaitSkip) != ROW_LOCKED || !is_wanted(row, place))
 			continue;
-		lease(row, args->values[6], DatumGetInt64(args->values[7]), &claimed[answer->found]);
-		if (answer->found == 0)
-			answer_first(row, &claimed[0], answer);
-		answer->found++;
+		lease(row, args->values[6], DatumGetInt64(args->values[7]), &claimed[result->found]);
+		if (result->found == 0)
+			result_add_claim(row, &claimed[0], result);
+		result->found++;
 	}
 	rows_scan_end(&scan);
 }
 
 bool
-claim_directly(const Arguments *args, Answer *answer)
+claim_directly(const Arguments *args, StatementResult *result)
 {
 	Row			row;
 
 	if (!rows_open(&queue_table, RowExclusiveLock, &row))
 		return false;
-	claim_rows(&row, args, answer);
+	claim_rows(&row, args, result);
 	rows_close(&row);
 	return true;
 }
@@ -252,7 +252,7 @@ lock_row(Row *row, const Arguments *args, LockWaitPolicy policy)
 
 	return rows_find(row, keys) &&
 		rows_lock(row, LockTupleExclusive, policy) == ROW_LOCKED &&
-		(!row->moved || rows_match(row, keys));
+		(!row->concurrently_updated || rows_match(row, keys));
 }
 
 /* where the first columns of an attempt come from */
@@ -277,7 +277,7 @@ record_success(Row *attempts, Row *row)
 }
 
 static void
-leave(Row *row, Row *attempts, const Arguments *args, Answer *answer)
+leave(Row *row, Row *attempts, const Arguments *args, StatementResult *result)
 {
 	if (!lock_row(row, args, LockWaitBlock))
 		return;
@@ -285,7 +285,7 @@ leave(Row *row, Row *attempts, const Arguments *args, Answer *answer)
 	if (is_in_state(row, "leased"))
 	{
 		record_success(attempts, row);
-		answer->found = 1;
+		result->found = 1;
 	}
 }
 
@@ -293,7 +293,7 @@ leave(Row *row, Row *attempts, const Arguments *args, Answer *answer)
  * What went wrong is put together by the statement.
  */
 bool
-leave_queue_directly(const Arguments *args, Answer *answer)
+leave_queue_directly(const Arguments *args, StatementResult *result)
 {
 	bool		succeeded = DatumGetBool(args->values[2]);
 	Row			row,
@@ -306,7 +306,7 @@ leave_queue_directly(const Arguments *args, Answer *answer)
 		rows_close(&row);
 		return false;
 	}
-	leave(&row, &attempts, args, answer);
+	leave(&row, &attempts, args, result);
 	rows_close(&attempts);
 	rows_close(&row);
 	return true;

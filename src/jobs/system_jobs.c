@@ -52,7 +52,7 @@ system_job_as_jsonb(const QueueSystem *system, const pg_uuid_t *job_id)
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_uuid(&args, job_id);
-	statement_run(system->select_job, &args);
+	statement_execute(system->select_job, &args);
 	return result_row();
 }
 
@@ -66,7 +66,7 @@ system_job_fail(const QueueSystem *system, const pg_uuid_t *job_id, const JobErr
 
 	argument_uuid(&args, job_id);
 	job_error_arguments(&args, error);
-	statement_run(system->fail_job, &args);
+	statement_execute(system->fail_job, &args);
 }
 
 /*
@@ -81,5 +81,5 @@ system_job_count_retry(const QueueSystem *system, const pg_uuid_t *job_id)
 	if (system->count_retry == NULL)
 		return;
 	argument_uuid(&args, job_id);
-	statement_run(system->count_retry, &args);
+	statement_execute(system->count_retry, &args);
 }

@@ -40,7 +40,7 @@ PG_FUNCTION_INFO_V1(cleanup_expired_drafts);
 #define MAX_OPTIONS_SIZE (16 * 1024)
 
 static Statement update_draft = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.draft_prompts d"
 	"   SET prompt_text = $2, template_id = $3, options = $4, updated_at = pg_catalog.now(),"
 	"       expires_at = pg_catalog.now() + pg_catalog.make_interval(days => $5)"
@@ -56,7 +56,7 @@ static Statement insert_draft = {
 	.nargs = 5,.argtypes = {TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT4OID}
 };
 static Statement select_draft = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT pg_catalog.jsonb_build_object('id', d.id, 'prompt_text', d.prompt_text,"
 	"         'template_id', d.template_id, 'options', d.options,"
 	"         'created_at', d.created_at, 'updated_at', d.updated_at, 'expires_at', d.expires_at)"
@@ -66,7 +66,7 @@ static Statement select_draft = {
 	.nargs = 1,.argtypes = {TEXTOID}
 };
 static Statement claim_drafts = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "WITH locked AS ("
 	"  SELECT d.id FROM @extschema@.draft_prompts d"
 	"   WHERE d.session_token = $1 AND d.user_id IS NULL AND d.expires_at > pg_catalog.now()"
@@ -101,8 +101,8 @@ queue_for_token(const char *token)
 	if (XactIsoLevel != XACT_REPEATABLE_READ)
 		return;
 	argument_text(&args, token);
-	seen = statement_run(&select_draft, &args);
-	if (statement_look(&select_draft, &args) != seen)
+	seen = statement_execute(&select_draft, &args);
+	if (statement_execute_with_latest_snapshot(&select_draft, &args) != seen)
 		ereport(ERROR,
 				(errcode(ERRCODE_STUDIO_CONFLICT),
 				 errmsg("draft was saved at the same time"),
@@ -130,8 +130,8 @@ save_draft_prompt(PG_FUNCTION_ARGS)
 	argument_int32(&args, setting_int32(SETTING_DRAFT_LIFETIME_DAYS));
 
 	queue_for_token(token);
-	if (statement_run(&update_draft, &args) == 0)
-		statement_run(&insert_draft, &args);
+	if (statement_execute(&update_draft, &args) == 0)
+		statement_execute(&insert_draft, &args);
 	*id = result_uuid(1);
 	caller_leave(&caller);
 
@@ -150,7 +150,7 @@ get_draft_prompt(PG_FUNCTION_ARGS)
 
 	caller_enter_anybody(&caller);
 	argument_text(&args, check_text(fcinfo, 0, "p_session_token", MIN_TOKEN_LENGTH, MAX_TOKEN_LENGTH));
-	if (statement_read(&select_draft, &args) > 0)
+	if (statement_execute_read_only(&select_draft, &args) > 0)
 		draft = result_jsonb(1);
 	caller_leave(&caller);
 
@@ -184,7 +184,7 @@ claim_draft_prompt(PG_FUNCTION_ARGS)
 	argument_uuid(&args, &user_id);
 	/* what no row can have is not looked for */
 	claimed = toast_raw_datum_size(token) - VARHDRSZ <= MAX_OLD_TOKEN_SIZE &&
-		statement_run(&claim_drafts, &args) > 0;
+		statement_execute(&claim_drafts, &args) > 0;
 	if (claimed)
 		*id = result_uuid(1);
 	caller_leave(&caller);
@@ -206,7 +206,7 @@ cleanup_expired_drafts(PG_FUNCTION_ARGS)
 
 	caller_enter_service(&caller);
 	argument_int32(&args, check_int32(fcinfo, 0, "p_limit", 1, MAX_CLEANUP));
-	deleted = statement_run(&delete_expired, &args);
+	deleted = statement_execute(&delete_expired, &args);
 	caller_leave(&caller);
 
 	PG_RETURN_INT32((int32) deleted);

@@ -61,7 +61,7 @@ PG_FUNCTION_INFO_V1(pipeline_delete_old_events);
 
 static Statement make_run_id = {.text = "SELECT pg_catalog.gen_random_uuid()::pg_catalog.text"};
 static Statement count_active_runs = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT pg_catalog.count(*)::pg_catalog.int4 FROM pipeline.jobs j"
 	" WHERE j.owner_id = $1 AND j.status IN ('pending', 'running')",
 	.nargs = 1,.argtypes = {UUIDOID}
@@ -74,19 +74,19 @@ static Statement insert_run = {
 
 /* the owner is content as well: no owner is another one than a user */
 static Statement compare_run = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT j.owner_id IS NOT DISTINCT FROM $3, j.project_spec = $2"
 	"  FROM pipeline.jobs j WHERE j.run_id = $1",
 	.nargs = 3,.argtypes = {TEXTOID, JSONBOID, UUIDOID}
 };
 static Statement select_run = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT j.* FROM pipeline.jobs j"
 	" WHERE j.run_id = $1 AND ($2 IS NULL OR j.owner_id = $2)",
 	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
 };
 static Statement update_status = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE pipeline.jobs j SET status = $2, error_message = COALESCE($3, j.error_message)"
 	" WHERE j.run_id = $1",
 	.nargs = 3,.argtypes = {TEXTOID, TEXTOID, TEXTOID}
@@ -97,7 +97,7 @@ static Statement insert_event = {
 	.nargs = 4,.argtypes = {TEXTOID, TEXTOID, TEXTOID, JSONBOID}
 };
 static Statement select_events = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT e.id, e.run_id, e.bot_name, e.event_type, e.payload, e.owner_id, e.created_at, e.seq"
 	"  FROM pipeline.job_events e WHERE e.run_id = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3",
 	.nargs = 3,.argtypes = {TEXTOID, INT8OID, INT4OID}
@@ -108,13 +108,13 @@ static Statement select_events = {
 	"     meta = CASE WHEN pg_catalog.jsonb_typeof(a.meta) = 'object' THEN a.meta || $4 ELSE $4 END"
 
 static Statement update_by_checksum = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE pipeline.artifacts a" NEW_FACTS
 	" WHERE a.run_id = $1 AND a.kind = $2 AND a.checksum = $7 RETURNING a.id",
 	.nargs = 7,.argtypes = {TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT8OID, TEXTOID, TEXTOID}
 };
 static Statement update_by_url = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE pipeline.artifacts a" NEW_FACTS
 	" WHERE $7 IS NULL"
 	"   AND a.id = (SELECT o.id FROM pipeline.artifacts o"
@@ -137,7 +137,7 @@ static Statement store_prompt = {
 	.nargs = 4,.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 };
 static Statement select_prompt = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT p.* FROM pipeline.prompts p WHERE p.id = $1",
 	.nargs = 1,.argtypes = {TEXTOID}
 };
@@ -164,7 +164,7 @@ read_run(const Caller *caller, const char *run_id)
 
 	argument_text(&args, run_id);
 	argument_uuid(&args, caller->service ? NULL : &caller->uid);
-	return statement_read(&select_run, &args) > 0;
+	return statement_execute_read_only(&select_run, &args) > 0;
 }
 
 /* A run that was just written. */
@@ -175,7 +175,7 @@ run_as_jsonb(const char *run_id)
 
 	argument_text(&args, run_id);
 	argument_uuid(&args, NULL);
-	statement_run(&select_run, &args);
+	statement_execute(&select_run, &args);
 	return result_row();
 }
 
@@ -202,7 +202,7 @@ check_active_runs(const Caller *caller)
 		return;
 	limit = setting_int32(SETTING_MAX_ACTIVE_RUNS);
 	argument_uuid(&args, &caller->uid);
-	if (limit == 0 || statement_look(&count_active_runs, &args) == 0 || result_int32(1) <= limit)
+	if (limit == 0 || statement_execute_with_latest_snapshot(&count_active_runs, &args) == 0 || result_int32(1) <= limit)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_STUDIO_TOO_MANY),
@@ -230,7 +230,7 @@ choose_owner(const Caller *caller, const pg_uuid_t *wanted)
 static char *
 random_run_id(void)
 {
-	statement_run(&make_run_id, &NO_ARGUMENTS);
+	statement_execute(&make_run_id, &NO_ARGUMENTS);
 	return result_text(1);
 }
 
@@ -238,7 +238,7 @@ random_run_id(void)
 static bool
 is_same_run(const Caller *caller, const char *run_id, const Arguments *args)
 {
-	if (statement_run(&compare_run, args) == 0)
+	if (statement_execute(&compare_run, args) == 0)
 		return false;
 	if (!result_bool(1) && !caller->service)
 		refuse();
@@ -259,7 +259,7 @@ make_run(const Caller *caller, const char *run_id, const Arguments *args)
 	for (int i = 0; i < MAX_INSERTS; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (statement_run(&insert_run, args) > 0)
+		if (statement_execute(&insert_run, args) > 0)
 			return true;
 		if (is_same_run(caller, run_id, args))
 			return false;
@@ -333,7 +333,7 @@ move_run(const char *run_id, RunStatus from, RunStatus to, const char *message)
 	argument_text(&args, run_id);
 	argument_text(&args, run_status_names[to]);
 	argument_text(&args, message);
-	statement_run(&update_status, &args);
+	statement_execute(&update_status, &args);
 }
 
 /*
@@ -441,7 +441,7 @@ pipeline_record_event(PG_FUNCTION_ARGS)
 	argument_add(&args, JsonbPGetDatum(check_jsonb_or_empty(fcinfo, 3, "p_payload", MAX_JSON_SIZE)), false);
 
 	(void) run_lock_or_refuse(&caller, run_id);
-	statement_run(&insert_event, &args);
+	statement_execute(&insert_event, &args);
 	seq = result_int64(1);
 	caller_leave(&caller);
 
@@ -519,7 +519,7 @@ pipeline_events_since(PG_FUNCTION_ARGS)
 
 	if (!read_run(&caller, run_id))
 		refuse_unknown_text(&caller, "run", run_id);
-	statement_read_each(&select_events, &args, put_event, &events);
+	statement_execute_read_only_each(&select_events, &args, put_event, &events);
 	caller_leave(&caller);
 
 	return (Datum) 0;
@@ -541,13 +541,13 @@ pipeline_delete_old_events(PG_FUNCTION_ARGS)
 	check_not_null(fcinfo, 0, "p_older_than");
 	argument_pass(&age, fcinfo, 0);
 	argument_int32(&age, MAX_AGE_YEARS);
-	statement_run(&age_is_sound, &age);
+	statement_execute(&age_is_sound, &age);
 	if (!result_bool(1))
 		refuse_value("p_older_than", psprintf("more than nothing and at most %d years", MAX_AGE_YEARS));
 	argument_pass(&args, fcinfo, 0);
 	argument_int32(&args, check_int32(fcinfo, 1, "p_limit", 1, MAX_CLEANUP));
 
-	deleted = statement_run(&delete_old_events, &args);
+	deleted = statement_execute(&delete_old_events, &args);
 	caller_leave(&caller);
 
 	PG_RETURN_INT32((int32) deleted);
@@ -586,8 +586,8 @@ pipeline_register_artifact(PG_FUNCTION_ARGS)
 
 	/* the lock of the run lets two reports of one file find each other */
 	(void) run_lock_or_refuse(&caller, run_id);
-	if (statement_run(checksum ? &update_by_checksum : &update_by_url, &args) == 0)
-		statement_run(&insert_artifact, &args);
+	if (statement_execute(checksum ? &update_by_checksum : &update_by_url, &args) == 0)
+		statement_execute(&insert_artifact, &args);
 	*id = result_uuid(1);
 	caller_leave(&caller);
 
@@ -615,8 +615,8 @@ pipeline_upsert_prompt(PG_FUNCTION_ARGS)
 	argument_text(&args, check_text(fcinfo, 2, "p_context", 1, MAX_TEXT_LENGTH));
 	argument_text(&args, check_text(fcinfo, 3, "p_prompt_text", 1, MAX_TEXT_LENGTH));
 
-	statement_run(&store_prompt, &args);
-	statement_run(&select_prompt, &key);
+	statement_execute(&store_prompt, &args);
+	statement_execute(&select_prompt, &key);
 	result = result_row();
 	caller_leave(&caller);
 
@@ -637,7 +637,7 @@ pipeline_get_prompt(PG_FUNCTION_ARGS)
 	caller_enter_user(&caller);
 	id = check_text(fcinfo, 0, "p_id", 1, MAX_LABEL_LENGTH);
 	argument_text(&args, id);
-	if (statement_read(&select_prompt, &args) == 0)
+	if (statement_execute_read_only(&select_prompt, &args) == 0)
 		refuse_unknown_text(&caller, "prompt", id);
 	result = result_row();
 	caller_leave(&caller);

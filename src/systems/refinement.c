@@ -62,7 +62,7 @@ static const QueueSystem refinement_queue;
 
 static Statement lock_studio_job = {.operation = LOCK_STUDIO_JOB(LockWaitBlock)};
 static Statement select_studio_owner = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT j.user_id FROM @extschema@.studio_jobs j WHERE j.job_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -74,13 +74,13 @@ static Statement select_studio_job = {
 	}
 };
 static Statement insert_studio_job = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "INSERT INTO @extschema@.studio_jobs AS j (user_id, raw_audio_url, system_prompt_used, priority)"
 	" VALUES ($1, $2, $3, $4) RETURNING j.*",
 	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, TEXTOID, INT4OID}
 };
 static Statement count_active_studio_jobs = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT pg_catalog.count(*)::pg_catalog.int4 FROM @extschema@.studio_jobs j"
 	" WHERE j.user_id = $1 AND j.status NOT IN ('COMPLETE', 'FAILED')",
 	.nargs = 1,.argtypes = {UUIDOID}
@@ -114,14 +114,14 @@ static Statement write_refined_text = {
 	}
 };
 static Statement is_same_text = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT j.refined_text IS NOT DISTINCT FROM $2"
 	"   AND COALESCE($3 = j.model_version, $3 IS NULL)"
 	"  FROM @extschema@.studio_jobs j WHERE j.job_id = $1",
 	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, TEXTOID}
 };
 static Statement end_studio_job = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.studio_jobs"
 	"   SET status = 'FAILED', error_details = COALESCE($2, NULLIF(pg_catalog.jsonb_strip_nulls("
 	"         pg_catalog.jsonb_build_object('code', $3, 'message', $4)), '{}'), error_details)"
@@ -129,12 +129,12 @@ static Statement end_studio_job = {
 	.nargs = 5,.argtypes = {UUIDOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID}
 };
 static Statement requeue_studio_job = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.studio_jobs SET status = 'NEW', retry_count = retry_count + 1 WHERE job_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement count_studio_retry = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.studio_jobs SET retry_count = retry_count + 1 WHERE job_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -282,7 +282,7 @@ create_studio_job(PG_FUNCTION_ARGS)
 	argument_int32(&args, priority);
 	if (!user_keep(&user_id))
 		refuse_unknown(&caller, "user", &user_id);
-	statement_run(&insert_studio_job, &args);
+	statement_execute(&insert_studio_job, &args);
 	result = result_row();
 	check_active(&user_id);
 	caller_leave(&caller);
@@ -301,7 +301,7 @@ write_step(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token
 	job_require_work(&refinement_queue, &job, token);
 	argument_uuid(&args, job_id);
 	argument_add(&args, made, false);
-	statement_run(statement, &args);
+	statement_execute(statement, &args);
 	return system_job_as_jsonb(&refinement_queue, job_id);
 }
 
@@ -328,7 +328,7 @@ update_studio_job_status(PG_FUNCTION_ARGS)
 
 	system_job_lock_or_refuse(&refinement_queue, &caller, &job_id, &job);
 	if (!job_has_moved(&refinement_queue, &job, token, asked))
-		statement_run(&move_studio_job, &args);
+		statement_execute(&move_studio_job, &args);
 	result = system_job_as_jsonb(&refinement_queue, &job_id);
 	caller_leave(&caller);
 
@@ -381,7 +381,7 @@ store_enrichment(PG_FUNCTION_ARGS)
 static void
 check_same_text(const Arguments *args, const pg_uuid_t *job_id)
 {
-	if (statement_run(&is_same_text, args) == 0 || !result_bool(1))
+	if (statement_execute(&is_same_text, args) == 0 || !result_bool(1))
 		refuse_completed_differently(job_id);
 }
 
@@ -413,7 +413,7 @@ store_refined_text(PG_FUNCTION_ARGS)
 	if (lease_replays_completion(state, &lease) || job.status == STUDIO_COMPLETE)
 		check_same_text(&args, &job_id);
 	else
-		statement_run(&write_refined_text, &args);
+		statement_execute(&write_refined_text, &args);
 	result = system_job_as_jsonb(&refinement_queue, &job_id);
 	caller_leave(&caller);
 
@@ -487,7 +487,7 @@ lock_owner(const pg_uuid_t *job_id)
 	pg_uuid_t	user_id;
 
 	argument_uuid(&args, job_id);
-	if (statement_run(&select_studio_owner, &args) == 0)
+	if (statement_execute(&select_studio_owner, &args) == 0)
 		return;
 	user_id = result_uuid(1);
 	(void) user_keep(&user_id);

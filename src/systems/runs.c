@@ -49,7 +49,7 @@ typedef struct Owner
 } Owner;
 
 static Statement lock_run = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT j.status FROM pipeline.jobs j"
 	" WHERE j.run_id = $1 AND ($2 IS NULL OR j.owner_id = $2) FOR NO KEY UPDATE",
 	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
@@ -57,25 +57,25 @@ static Statement lock_run = {
 
 /* once in a transaction is enough */
 static Statement touch_run = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE pipeline.jobs j SET last_event_seq = j.last_event_seq"
 	" WHERE j.run_id = $1 AND j.xmin <> pg_catalog.pg_current_xact_id()::pg_catalog.xid",
 	.nargs = 1,.argtypes = {TEXTOID}
 };
 static Statement select_owner = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT j.owner_id FROM pipeline.jobs j WHERE j.run_id = $1",
 	.nargs = 1,.argtypes = {TEXTOID}
 };
 static Statement lock_owner = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT j.owner_id FROM pipeline.jobs j WHERE j.run_id = $1 FOR NO KEY UPDATE",
 	.nargs = 1,.argtypes = {TEXTOID}
 };
 
 /* events above the counter are those that the running statement entered */
 static Statement lock_place = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT j.owner_id, 1 + COALESCE((SELECT pg_catalog.max(e.seq) FROM pipeline.job_events e"
 	"          WHERE e.run_id = j.run_id AND e.seq > j.last_event_seq), j.last_event_seq)"
 	"  FROM pipeline.jobs j WHERE j.run_id = $1 FOR NO KEY UPDATE",
@@ -84,7 +84,7 @@ static Statement lock_place = {
 
 /* the first event of a statement counts for all of them */
 static Statement count_events = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE pipeline.jobs j"
 	"   SET last_event_seq = (SELECT pg_catalog.max(e.seq) FROM pipeline.job_events e"
 	"                          WHERE e.run_id = $1 AND e.seq >= $2)"
@@ -100,12 +100,12 @@ static Statement insert_transition = {
 	.nargs = 4,.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 };
 static Statement own_events = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE pipeline.job_events SET owner_id = $2 WHERE run_id = $1",
 	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
 };
 static Statement own_artifacts = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE pipeline.artifacts SET owner_id = $2 WHERE run_id = $1",
 	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
 };
@@ -121,7 +121,7 @@ keep_books(Statement *statement, const Arguments *args)
 	keeping_books = true;
 	PG_TRY();
 	{
-		statement_run(statement, args);
+		statement_execute(statement, args);
 	}
 	PG_FINALLY();
 	{
@@ -146,7 +146,7 @@ run_lock_or_refuse(const Caller *caller, const char *run_id)
 
 	argument_text(&args, run_id);
 	argument_uuid(&args, caller->service ? NULL : &caller->uid);
-	if (statement_run(&lock_run, &args) == 0)
+	if (statement_execute(&lock_run, &args) == 0)
 		refuse_unknown_text(caller, "run", run_id);
 	status = result_text(1);
 	return status ? flow_state(&run_flow, status) : UNKNOWN_STATE;
@@ -205,7 +205,7 @@ record_transition(PG_FUNCTION_ARGS)
 	argument_text(&args, row_get_label(desc, row, "status"));
 	argument_text(&args, row_get_text(desc, row, "error_message"));
 	caller_enter_trigger(&caller);
-	statement_run(&insert_transition, &args);
+	statement_execute(&insert_transition, &args);
 	caller_leave(&caller);
 	return PointerGetDatum(NULL);
 }
@@ -265,7 +265,7 @@ ask_run(Statement *statement, const char *run_id, int64 *seq, bool *found)
 
 	argument_text(&args, run_id);
 	caller_enter_trigger(&caller);
-	*found = statement_run(statement, &args) > 0;
+	*found = statement_execute(statement, &args) > 0;
 	if (*found && !result_isnull(1))
 	{
 		owner.known = true;

@@ -38,7 +38,7 @@ static Statement insert_profile = {
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
 static Statement select_profile = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT p.* FROM @extschema@.profiles p WHERE p.id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -47,17 +47,17 @@ static Statement json_name = {
 	.nargs = 1,.argtypes = {JSONBOID}
 };
 static Statement lock_user_projects = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.projects p WHERE p.user_id = $1 ORDER BY p.id FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement lock_user_studio_jobs = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.studio_jobs j WHERE j.user_id = $1 ORDER BY j.job_id FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement lock_user_jobs = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.jobs j WHERE j.user_id = $1 ORDER BY j.id FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -72,7 +72,7 @@ welcome_user(const pg_uuid_t *user_id, const char *name)
 
 	argument_uuid(&args, user_id);
 	argument_text(&args, name);
-	statement_run(&insert_profile, &args);
+	statement_execute(&insert_profile, &args);
 	credits_welcome(user_id, setting_int32(SETTING_WELCOME_CREDITS));
 }
 
@@ -87,7 +87,7 @@ name_at_sign_up(TupleDesc desc, HeapTuple row)
 	if (isnull)
 		return NULL;
 	argument_add(&args, metadata, false);
-	statement_run(&json_name, &args);
+	statement_execute(&json_name, &args);
 	return result_text(1);
 }
 
@@ -161,9 +161,9 @@ lock_jobs_of_user(PG_FUNCTION_ARGS)
 	{
 		argument_uuid(&args, &user_id);
 		caller_enter_trigger(&caller);
-		statement_run(&lock_user_projects, &args);
-		statement_run(&lock_user_jobs, &args);
-		statement_run(&lock_user_studio_jobs, &args);
+		statement_execute(&lock_user_projects, &args);
+		statement_execute(&lock_user_jobs, &args);
+		statement_execute(&lock_user_studio_jobs, &args);
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(data->tg_trigtuple);
@@ -189,7 +189,7 @@ ensure_profile(PG_FUNCTION_ARGS)
 
 	welcome_user(&user_id, name);
 	argument_uuid(&args, &user_id);
-	statement_run(&select_profile, &args);
+	statement_execute(&select_profile, &args);
 	profile = result_row();
 	caller_leave(&caller);
 

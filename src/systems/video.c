@@ -67,7 +67,7 @@ static const char manual_steps[] =
 static const QueueSystem video_queue;
 
 static Statement lock_project_jobs = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT j.id, j.status FROM @extschema@.jobs j WHERE j.project_id = $1 ORDER BY j.id FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -78,12 +78,12 @@ static Statement select_job = {
 	}
 };
 static Statement select_project_owner = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT p.user_id FROM @extschema@.projects p WHERE p.id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement lock_project_key_share = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT p.user_id FROM @extschema@.projects p WHERE p.id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -92,18 +92,18 @@ static Statement insert_job = {
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, INT4OID}
 };
 static Statement queue_job = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.jobs SET status = 'QUEUED' WHERE id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement count_active_jobs = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT pg_catalog.count(*)::pg_catalog.int4 FROM @extschema@.jobs j"
 	" WHERE j.user_id = $1 AND j.status NOT IN ('READY', 'FAILED')",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_transcript_mode = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT p.transcript_mode FROM @extschema@.jobs j"
 	"  JOIN @extschema@.projects p ON p.id = j.project_id WHERE j.id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
@@ -127,7 +127,7 @@ static Statement insert_steps = {
 	.nargs = 2,.argtypes = {UUIDOID, JSONBOID}
 };
 static Statement update_step = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.job_steps s"
 	"   SET state = $3::@extschema@.step_status, progress_pct = COALESCE($4, s.progress_pct),"
 	"       status_message = COALESCE($5, s.status_message), error_message = COALESCE($6, s.error_message)"
@@ -136,7 +136,7 @@ static Statement update_step = {
 	.nargs = 6,.argtypes = {UUIDOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID}
 };
 static Statement restart_steps = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.job_steps SET state = 'pending', status_message = NULL"
 	" WHERE job_id = $1 AND state <> 'pending'",
 	.nargs = 1,.argtypes = {UUIDOID}
@@ -149,7 +149,7 @@ static Statement update_job = {
 	}
 };
 static Statement update_progress = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.jobs j"
 	"   SET progress = COALESCE($2, j.progress), status_message = COALESCE($3, j.status_message)"
 	" WHERE j.id = $1"
@@ -166,20 +166,20 @@ static Statement finish_job = {
 
 /* with the arguments of finish_job; manifests are not compared */
 static Statement differs_from_finished = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT COALESCE($2 <> j.output_url, false) OR COALESCE($4 <> j.cost_credits_final, false)"
 	"  FROM @extschema@.jobs j WHERE j.id = $1",
 	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, JSONBOID, INT4OID}
 };
 static Statement end_job = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.jobs"
 	"   SET status = 'FAILED', error_code = $3, error_message = $4, failed_step = $5"
 	" WHERE id = $1",
 	.nargs = 5,.argtypes = {UUIDOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID}
 };
 static Statement requeue_job = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.jobs"
 	"   SET status = 'QUEUED', status_message = NULL, failed_step = NULL, error_code = NULL,"
 	"       error_message = NULL, cost_credits_final = NULL"
@@ -188,7 +188,7 @@ static Statement requeue_job = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement update_asset = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "UPDATE @extschema@.assets a"
 	"   SET url = $3, size_bytes = $5, mime_type = $6, metadata_json = COALESCE($7, '{}')"
 	" WHERE a.id = (SELECT o.id FROM @extschema@.assets o"
@@ -209,12 +209,12 @@ static Statement insert_log = {
 	.nargs = 5,.argtypes = {UUIDOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID}
 };
 static Statement select_newest_projects = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT p.* FROM @extschema@.projects p WHERE p.user_id = $1 ORDER BY p.created_at DESC, p.id LIMIT $2",
 	.nargs = 2,.argtypes = {UUIDOID, INT4OID}
 };
 static Statement select_newest_job = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT l.* FROM @extschema@.jobs l WHERE l.project_id = $1 AND l.user_id = $2"
 	" ORDER BY l.created_at DESC LIMIT 1",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
@@ -295,7 +295,7 @@ add_steps(const pg_uuid_t *job_id, Datum steps)
 
 	argument_uuid(&args, job_id);
 	argument_add(&args, steps, false);
-	return statement_run(&insert_steps, &args);
+	return statement_execute(&insert_steps, &args);
 }
 
 /* Add one step per stage. */
@@ -307,7 +307,7 @@ add_default_steps(const pg_uuid_t *job_id)
 	const char *steps = generated_steps;
 
 	argument_uuid(&args, job_id);
-	statement_run(&select_transcript_mode, &args);
+	statement_execute(&select_transcript_mode, &args);
 	mode = result_text(1);
 	if (mode != NULL && strcmp(mode, "manual") == 0)
 		steps = manual_steps;
@@ -325,10 +325,10 @@ lock_user_and_project(const Caller *caller, const pg_uuid_t *project_id)
 	pg_uuid_t	user_id;
 
 	argument_uuid(&args, project_id);
-	if (statement_run(&select_project_owner, &args) == 0)
+	if (statement_execute(&select_project_owner, &args) == 0)
 		refuse_unknown(caller, "project", project_id);
 	user_id = result_uuid(1);
-	if (!user_keep(&user_id) || statement_run(&lock_project_key_share, &args) == 0)
+	if (!user_keep(&user_id) || statement_execute(&lock_project_key_share, &args) == 0)
 		refuse_unknown(caller, "project", project_id);
 	return user_id;
 }
@@ -341,7 +341,7 @@ make_job(const pg_uuid_t *project_id, const pg_uuid_t *user_id, int32 priority)
 	argument_uuid(&args, project_id);
 	argument_uuid(&args, user_id);
 	argument_int32(&args, priority);
-	statement_run(&insert_job, &args);
+	statement_execute(&insert_job, &args);
 	return result_uuid(1);
 }
 
@@ -370,7 +370,7 @@ create_job(PG_FUNCTION_ARGS)
 	add_default_steps(job_id);
 	pay_for_job(&user_id, job_id, cost);
 	argument_uuid(&args, job_id);
-	statement_run(&queue_job, &args);
+	statement_execute(&queue_job, &args);
 	caller_leave(&caller);
 
 	PG_RETURN_UUID_P(job_id);
@@ -386,7 +386,7 @@ check_step_names(Datum steps)
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_add(&args, steps, false);
-	statement_run(&check_steps, &args);
+	statement_execute(&check_steps, &args);
 	if (!result_bool(1))
 		refuse_value("p_steps", "an array of 1 to 100 different names of 1 to 100 characters");
 }
@@ -457,7 +457,7 @@ update_job_step(PG_FUNCTION_ARGS)
 	if (!job_lock(&job_id, &job))
 		refuse_unknown_step(&job_id);
 	job_require_work(&video_queue, &job, token);
-	if (statement_run(&update_step, &args) == 0)
+	if (statement_execute(&update_step, &args) == 0)
 		refuse_unknown_step(&job_id);
 	step = result_row();
 	caller_leave(&caller);
@@ -493,7 +493,7 @@ advance_job(PG_FUNCTION_ARGS)
 
 	job_lock_or_refuse(&caller, &job_id, &job);
 	if (!job_has_moved(&video_queue, &job, token, asked))
-		statement_run(&update_job, &args);
+		statement_execute(&update_job, &args);
 	result = system_job_as_jsonb(&video_queue, &job_id);
 	caller_leave(&caller);
 
@@ -504,7 +504,7 @@ advance_job(PG_FUNCTION_ARGS)
 static void
 check_same_completion(const Arguments *args, const pg_uuid_t *job_id)
 {
-	if (statement_run(&differs_from_finished, args) > 0 && result_bool(1))
+	if (statement_execute(&differs_from_finished, args) > 0 && result_bool(1))
 		refuse_completed_differently(job_id);
 }
 
@@ -533,7 +533,7 @@ complete_job(PG_FUNCTION_ARGS)
 	if (job_was_completed(&video_queue, &job, token))
 		check_same_completion(&args, &job_id);
 	else
-		statement_run(&finish_job, &args);
+		statement_execute(&finish_job, &args);
 	result = system_job_as_jsonb(&video_queue, &job_id);
 	caller_leave(&caller);
 
@@ -656,8 +656,8 @@ record_asset(PG_FUNCTION_ARGS)
 	job_lock_or_refuse(&caller, &job_id, &job);
 	job_require_work(&video_queue, &job, token);
 	job_touch(&job);
-	if (statement_run(&update_asset, &args) == 0)
-		statement_run(&insert_asset, &args);
+	if (statement_execute(&update_asset, &args) == 0)
+		statement_execute(&insert_asset, &args);
 	*asset_id = result_uuid(1);
 	caller_leave(&caller);
 
@@ -693,7 +693,7 @@ log_job(PG_FUNCTION_ARGS)
 		if (lease_check(&video_queue, &job_id, token, &lease) == LEASE_ENDED)
 			refuse_lease(&job_id);
 	}
-	if (statement_run(&insert_log, &args) == 0)
+	if (statement_execute(&insert_log, &args) == 0)
 		refuse_unknown(&caller, "job", &job_id);
 	*log_id = result_uuid(1);
 	caller_leave(&caller);
@@ -711,7 +711,7 @@ newest_job(HeapTuple project, TupleDesc desc, List **cut)
 
 	argument_uuid(&args, &project_id);
 	argument_uuid(&args, &user_id);
-	jobs = statement_read_rows(&select_newest_job, &args);
+	jobs = statement_execute_read_only_rows(&select_newest_job, &args);
 	if (jobs.n == 0)
 		return (Datum) 0;
 	return brief_jsonb(jobs.rows[0], jobs.desc, "job.", "manifest_json", cut);
@@ -741,7 +741,7 @@ dashboard_entry(HeapTuple project, TupleDesc desc)
 	job = newest_job(project, desc, &cut);
 	argument_add(&args, job, job == (Datum) 0);
 	argument_text(&args, joined(cut));
-	statement_read(&make_entry, &args);
+	statement_execute_read_only(&make_entry, &args);
 	return result_datum(1);
 }
 
@@ -764,13 +764,13 @@ get_dashboard(PG_FUNCTION_ARGS)
 	caller_require_self(&caller, &user_id);
 	argument_uuid(&args, &user_id);
 	argument_int32(&args, check_int32(fcinfo, 1, "p_limit", 1, MAX_DASHBOARD));
-	projects = statement_read_rows(&select_newest_projects, &args);
+	projects = statement_execute_read_only_rows(&select_newest_projects, &args);
 	for (uint64 i = 0; i < projects.n; i++)
 		found[i] = dashboard_entry(projects.rows[i], projects.desc);
 
 	argument_add(&entries, PointerGetDatum(construct_array(found, projects.n, JSONBOID,
 														   -1, false, TYPALIGN_INT)), false);
-	statement_read(&make_dashboard, &entries);
+	statement_execute_read_only(&make_dashboard, &entries);
 	result = result_jsonb(1);
 	caller_leave(&caller);
 
@@ -796,7 +796,7 @@ show_progress(const pg_uuid_t *job_id, const int32 *progress, const char *messag
 	argument_uuid(&args, job_id);
 	argument_add(&args, progress ? Int32GetDatum(*progress) : (Datum) 0, progress == NULL);
 	argument_text(&args, message);
-	statement_run(&update_progress, &args);
+	statement_execute(&update_progress, &args);
 }
 
 static void

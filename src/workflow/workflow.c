@@ -33,7 +33,7 @@ PG_FUNCTION_INFO_V1(workflow_transitions);
 PG_FUNCTION_INFO_V1(workflow_diagram);
 
 static Statement select_manual_transcript = {
-	.by_index = true,
+	.force_index_plan = true,
 	.text = "SELECT p.transcript_mode = 'manual' FROM @extschema@.projects p WHERE p.id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -148,7 +148,7 @@ has_manual_transcript(TupleDesc desc, HeapTuple job)
 
 	argument_uuid(&args, &project_id);
 	caller_enter_trigger(&caller);
-	manual = statement_run(&select_manual_transcript, &args) > 0 &&
+	manual = statement_execute(&select_manual_transcript, &args) > 0 &&
 		!result_isnull(1) && result_bool(1);
 	caller_leave(&caller);
 	return manual;
