@@ -5,7 +5,7 @@
 # other, and every second round the other way round; the time that calls of one session take.  What is printed is
 # the median of each side with the spread of its rounds, and the median of the rounds' ratios, new to base, with the
 # quartiles between which half of them are.  Where there is valgrind, the instructions of a call follow, counted in a server
-# of a single user: those are the same every time, but not every one takes as long.
+# of a single user: what else the machine does is not in them, random ids make up to two per cent.
 #
 # Pitfall: a base against itself is not 1.000 either.  Compare it with itself first: what differs less than that is nothing.
 #
