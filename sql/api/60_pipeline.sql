@@ -43,10 +43,10 @@ COMMENT ON FUNCTION studio_engine.count_event() IS
 
 Trigger, AFTER INSERT on pipeline.job_events.';
 
-CREATE FUNCTION studio_engine.keep_event() RETURNS trigger
-  LANGUAGE c AS 'MODULE_PATHNAME', 'keep_event'
+CREATE FUNCTION studio_engine.forbid_event_change() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'forbid_event_change'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION studio_engine.keep_event() IS
+COMMENT ON FUNCTION studio_engine.forbid_event_change() IS
 'Forbid changes of the run, number and time of an event.
 
 Trigger, BEFORE UPDATE on pipeline.job_events (0A000). The owner stays that of the run.';
@@ -59,10 +59,10 @@ COMMENT ON FUNCTION studio_engine.enter_artifact() IS
 
 Trigger, BEFORE INSERT on pipeline.artifacts. It works under the lock of the run.';
 
-CREATE FUNCTION studio_engine.keep_artifact() RETURNS trigger
-  LANGUAGE c AS 'MODULE_PATHNAME', 'keep_artifact'
+CREATE FUNCTION studio_engine.forbid_artifact_change() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'forbid_artifact_change'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION studio_engine.keep_artifact() IS
+COMMENT ON FUNCTION studio_engine.forbid_artifact_change() IS
 'Forbid changes of the run of an artifact.
 
 Trigger, BEFORE UPDATE on pipeline.artifacts (0A000). The owner stays that of the run.';

@@ -2,10 +2,10 @@
 -- Pitfall: a call that is repeated after a lost answer registers a file again;
 -- what only sets a status or a value may be repeated.
 
-CREATE FUNCTION studio_engine.keep_session_counters() RETURNS trigger
-  LANGUAGE c AS 'MODULE_PATHNAME', 'keep_session_counters'
+CREATE FUNCTION studio_engine.protect_session_counters() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'protect_session_counters'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION studio_engine.keep_session_counters() IS
+COMMENT ON FUNCTION studio_engine.protect_session_counters() IS
 'Maintain the counters of a session.
 
 Trigger, BEFORE INSERT OR UPDATE on mm_multimedia_sessions. They have the values that count_assets() gives
@@ -20,11 +20,11 @@ COMMENT ON FUNCTION studio_engine.count_assets() IS
 Trigger, AFTER each statement on mm_multimedia_assets, with transition tables. The sessions are locked in the
 order of their ids.';
 
-CREATE FUNCTION studio_engine.keep_renderings() RETURNS trigger
-  LANGUAGE c AS 'MODULE_PATHNAME', 'keep_renderings'
+CREATE FUNCTION studio_engine.forbid_delete_of_leased_renderings() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'forbid_delete_of_leased_renderings'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION studio_engine.keep_renderings() IS
-'Refuse users who delete what a renderer works on.
+COMMENT ON FUNCTION studio_engine.forbid_delete_of_leased_renderings() IS
+'Forbid users to delete what a renderer works on.
 
 Trigger, BEFORE DELETE on mm_multimedia_sessions, cm_module_content and companies. Its argument is session,
 content or company. It binds users whom the owner of the data lets delete these: they are refused (PT409)

@@ -54,7 +54,7 @@ CREATE OR REPLACE TRIGGER tr_job_events_count
 
 CREATE OR REPLACE TRIGGER tr_job_events_keep
   BEFORE UPDATE ON pipeline.job_events
-  FOR EACH ROW EXECUTE FUNCTION studio_engine.keep_event();
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.forbid_event_change();
 
 CREATE OR REPLACE TRIGGER tr_artifacts_enter
   BEFORE INSERT ON pipeline.artifacts
@@ -62,7 +62,7 @@ CREATE OR REPLACE TRIGGER tr_artifacts_enter
 
 CREATE OR REPLACE TRIGGER tr_artifacts_keep
   BEFORE UPDATE ON pipeline.artifacts
-  FOR EACH ROW EXECUTE FUNCTION studio_engine.keep_artifact();
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.forbid_artifact_change();
 
 CREATE OR REPLACE TRIGGER tr_prompts_updated
   BEFORE UPDATE ON pipeline.prompts

@@ -127,21 +127,21 @@ CREATE OR REPLACE TRIGGER tr_mm_rendering_queue_company
 
 CREATE OR REPLACE TRIGGER tr_mm_multimedia_sessions_keep_renderings
   BEFORE DELETE ON @extschema@.mm_multimedia_sessions
-  FOR EACH ROW EXECUTE FUNCTION studio_engine.keep_renderings('session');
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.forbid_delete_of_leased_renderings('session');
 
 CREATE OR REPLACE TRIGGER tr_cm_module_content_keep_renderings
   BEFORE DELETE ON @extschema@.cm_module_content
-  FOR EACH ROW EXECUTE FUNCTION studio_engine.keep_renderings('content');
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.forbid_delete_of_leased_renderings('content');
 
 IF (SELECT m.value FROM studio_engine.meta m WHERE m.name = 'companies') = 'own' THEN
   CREATE OR REPLACE TRIGGER tr_companies_keep_renderings
     BEFORE DELETE ON @extschema@.companies
-    FOR EACH ROW EXECUTE FUNCTION studio_engine.keep_renderings('company');
+    FOR EACH ROW EXECUTE FUNCTION studio_engine.forbid_delete_of_leased_renderings('company');
 END IF;
 
 CREATE OR REPLACE TRIGGER tr_mm_multimedia_sessions_counters
   BEFORE INSERT OR UPDATE ON @extschema@.mm_multimedia_sessions
-  FOR EACH ROW EXECUTE FUNCTION studio_engine.keep_session_counters();
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.protect_session_counters();
 
 CREATE OR REPLACE TRIGGER tr_mm_multimedia_sessions_pass_on
   AFTER UPDATE ON @extschema@.mm_multimedia_sessions

@@ -43,7 +43,7 @@
 #include "statuses.h"
 #include "triggers.h"
 
-PG_FUNCTION_INFO_V1(keep_session_counters);
+PG_FUNCTION_INFO_V1(protect_session_counters);
 PG_FUNCTION_INFO_V1(count_assets);
 PG_FUNCTION_INFO_V1(create_multimedia_session);
 PG_FUNCTION_INFO_V1(update_session_status);
@@ -396,12 +396,12 @@ count_assets(PG_FUNCTION_ARGS)
 }
 
 /*
- * keep_session_counters() returns trigger: BEFORE INSERT OR UPDATE on
+ * protect_session_counters() returns trigger: BEFORE INSERT OR UPDATE on
  * mm_multimedia_sessions.  What others write into the counters is ignored: they
  * count the files that are there.
  */
 Datum
-keep_session_counters(PG_FUNCTION_ARGS)
+protect_session_counters(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_INSERT | ON_UPDATE, 0);
 	RowEdit		edit = {

@@ -30,7 +30,7 @@
 #include "restore.h"
 #include "triggers.h"
 
-PG_FUNCTION_INFO_V1(keep_renderings);
+PG_FUNCTION_INFO_V1(forbid_delete_of_leased_renderings);
 PG_FUNCTION_INFO_V1(update_rendering);
 PG_FUNCTION_INFO_V1(complete_rendering);
 PG_FUNCTION_INFO_V1(fail_rendering);
@@ -326,12 +326,12 @@ refuse_rendered_on(const Parent *parent, const pg_uuid_t *id)
 }
 
 /*
- * keep_renderings(parent) returns trigger: BEFORE DELETE on companies,
+ * forbid_delete_of_leased_renderings(parent) returns trigger: BEFORE DELETE on companies,
  * cm_module_content and mm_multimedia_sessions.  Where the owner lets users
  * delete these, a renderer must not lose what it works on.
  */
 Datum
-keep_renderings(PG_FUNCTION_ARGS)
+forbid_delete_of_leased_renderings(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_DELETE, 1);
 	const Parent *parent = parent_of_trigger(data);

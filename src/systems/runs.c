@@ -37,9 +37,9 @@ PG_FUNCTION_INFO_V1(record_transition);
 PG_FUNCTION_INFO_V1(pass_owner_on);
 PG_FUNCTION_INFO_V1(enter_event);
 PG_FUNCTION_INFO_V1(count_event);
-PG_FUNCTION_INFO_V1(keep_event);
+PG_FUNCTION_INFO_V1(forbid_event_change);
 PG_FUNCTION_INFO_V1(enter_artifact);
-PG_FUNCTION_INFO_V1(keep_artifact);
+PG_FUNCTION_INFO_V1(forbid_artifact_change);
 
 /* the owner of a run, or nobody */
 typedef struct Owner
@@ -368,10 +368,10 @@ keep_owner(const TriggerData *data)
 }
 
 /*
- * keep_event() returns trigger: BEFORE UPDATE on pipeline.job_events.
+ * forbid_event_change() returns trigger: BEFORE UPDATE on pipeline.job_events.
  */
 Datum
-keep_event(PG_FUNCTION_ARGS)
+forbid_event_change(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_UPDATE, 0);
 
@@ -425,10 +425,10 @@ enter_artifact(PG_FUNCTION_ARGS)
 }
 
 /*
- * keep_artifact() returns trigger: BEFORE UPDATE on pipeline.artifacts.
+ * forbid_artifact_change() returns trigger: BEFORE UPDATE on pipeline.artifacts.
  */
 Datum
-keep_artifact(PG_FUNCTION_ARGS)
+forbid_artifact_change(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_UPDATE, 0);
 

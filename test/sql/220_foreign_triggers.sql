@@ -83,19 +83,19 @@ LANGUAGE sql AS $$
     'studio_engine.enforce_workflow(''jobs'')', 'studio_engine.enforce_workflow(''job_steps'')',
     'studio_engine.enforce_workflow(''studio_jobs'')',
     'studio_engine.enforce_workflow(''pipeline.jobs'')', 'studio_engine.guard_run()', 'studio_engine.record_transition()',
-    'studio_engine.pass_owner_on()', 'studio_engine.enter_event()', 'studio_engine.count_event()', 'studio_engine.keep_event()',
-    'studio_engine.enter_artifact()', 'studio_engine.keep_artifact()',
+    'studio_engine.pass_owner_on()', 'studio_engine.enter_event()', 'studio_engine.count_event()', 'studio_engine.forbid_event_change()',
+    'studio_engine.enter_artifact()', 'studio_engine.forbid_artifact_change()',
     'studio_engine.enter_in_ledger()', 'studio_engine.guard_account()', 'studio_engine.guard_ledger()',
     'studio_engine.forget_queue(''jobs'')', 'studio_engine.forget_queue(''studio_jobs'')',
     'studio_engine.keep_owner_of_hold()', 'studio_engine.keep_queue(''jobs'')', 'studio_engine.keep_queue(''studio_jobs'')',
-    'studio_engine.keep_worked_on(''jobs'')', 'studio_engine.keep_worked_on(''studio_jobs'')', 'studio_engine.keep_renderings(''session'')',
+    'studio_engine.keep_worked_on(''jobs'')', 'studio_engine.keep_worked_on(''studio_jobs'')', 'studio_engine.forbid_delete_of_leased_renderings(''session'')',
     'studio_engine.limit_studio_jobs()', 'studio_engine.limit_values(''jobs'')', 'studio_engine.lock_jobs_of_project()', 'studio_engine.lock_jobs_of_user()',
     'studio_engine.note_changed_settings()',
     'studio_engine.price_ended_job()', 'studio_engine.return_hold_of_deleted_job()',
     'studio_engine.verify_inserted_entries()', 'studio_engine.yield_to_restored_row()',
     'studio_engine.inherit_company(''content'')', 'studio_engine.inherit_company(''employee'')', 'studio_engine.pass_company_on(''session'')',
     'studio_engine.count_section_words()', 'studio_engine.count_script_words()', 'studio_engine.index_content()',
-    'studio_engine.keep_session_counters()', 'studio_engine.count_assets()'])
+    'studio_engine.protect_session_counters()', 'studio_engine.count_assets()'])
 $$;
 CREATE FUNCTION t.all_attached() RETURNS TABLE (function text, answer text, at text)
 LANGUAGE sql AS $$
@@ -183,7 +183,7 @@ SELECT t.attached($$studio_engine.enforce_workflow('jobs', 'jobs')$$, 'BEFORE IN
 SELECT t.attached($$public.update_updated_at('x')$$, 'BEFORE UPDATE', 'ROW') AS too_many;
 SELECT t.attached($$studio_engine.inherit_company('profiles')$$, 'BEFORE INSERT', 'ROW') AS unknown;
 SELECT t.attached($$studio_engine.keep_worked_on('profiles')$$, 'BEFORE DELETE', 'ROW') AS unknown,
-       t.attached($$studio_engine.keep_renderings('profiles')$$, 'BEFORE DELETE', 'ROW') AS unknown;
+       t.attached($$studio_engine.forbid_delete_of_leased_renderings('profiles')$$, 'BEFORE DELETE', 'ROW') AS unknown;
 -- no trigger at all, and in the place of a view
 SELECT f AS function, t.ask('SELECT ' || regexp_replace(f, '\(.*', '()')) AS called FROM t.functions() f GROUP BY 1, 2 ORDER BY 1;
 CREATE VIEW attached.v AS SELECT 1 AS id;
