@@ -51,9 +51,9 @@ static Statement select_companies = {
 
 /* A possible parent is kept, after what it belongs to; then it says its
  * content and its company. */
-static Statement keep_content = {
+static Statement lock_content_key_share = {
 	.force_index_plan = true,
-	.text = "SELECT " KEEP_COMPANY("c.company_id")
+	.text = "SELECT " LOCK_COMPANY_KEY_SHARE("c.company_id")
 	"  FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -62,9 +62,9 @@ static Statement select_content = {
 	.text = "SELECT c.content_id, c.company_id FROM @extschema@.cm_module_content c WHERE c.content_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
-static Statement keep_session = {
+static Statement lock_session_key_share = {
 	.force_index_plan = true,
-	.text = "SELECT " KEEP_COMPANY("s.company_id") ", " KEEP_CONTENT("s.content_id")
+	.text = "SELECT " LOCK_COMPANY_KEY_SHARE("s.company_id") ", " LOCK_CONTENT_KEY_SHARE("s.content_id")
 	"  FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -73,9 +73,9 @@ static Statement select_session = {
 	.text = "SELECT s.content_id, s.company_id FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
-static Statement keep_asset = {
+static Statement lock_asset_key_share = {
 	.force_index_plan = true,
-	.text = "SELECT " KEEP_COMPANY("a.company_id") ", " KEEP_CONTENT("a.content_id") ", " KEEP_SESSION("a.session_id")
+	.text = "SELECT " LOCK_COMPANY_KEY_SHARE("a.company_id") ", " LOCK_CONTENT_KEY_SHARE("a.content_id") ", " LOCK_SESSION_KEY_SHARE("a.session_id")
 	"  FROM @extschema@.mm_multimedia_assets a WHERE a.asset_id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -84,9 +84,9 @@ static Statement select_asset = {
 	.text = "SELECT a.content_id, a.company_id FROM @extschema@.mm_multimedia_assets a WHERE a.asset_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
-static Statement keep_employee = {
+static Statement lock_employee_key_share = {
 	.force_index_plan = true,
-	.text = "SELECT " KEEP_COMPANY("e.company_id") " FROM @extschema@.employees e WHERE e.id = $1 FOR KEY SHARE",
+	.text = "SELECT " LOCK_COMPANY_KEY_SHARE("e.company_id") " FROM @extschema@.employees e WHERE e.id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_employee = {
@@ -94,9 +94,9 @@ static Statement select_employee = {
 	.text = "SELECT NULL::pg_catalog.uuid, e.company_id FROM @extschema@.employees e WHERE e.id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
-static Statement keep_plan = {
+static Statement lock_plan_key_share = {
 	.force_index_plan = true,
-	.text = "SELECT " KEEP_COMPANY("p.company_id") " FROM @extschema@.cm_course_plans p WHERE p.plan_id = $1 FOR KEY SHARE",
+	.text = "SELECT " LOCK_COMPANY_KEY_SHARE("p.company_id") " FROM @extschema@.cm_course_plans p WHERE p.plan_id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_plan = {
@@ -105,28 +105,28 @@ static Statement select_plan = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
-static Statement lock_content = {
+static Statement lock_content_for_update = {
 	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
-static Statement lock_session = {
+static Statement lock_session_for_update = {
 	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1 FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
-static Statement lock_asset = {
+static Statement lock_asset_for_update = {
 	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.mm_multimedia_assets a WHERE a.asset_id = $1 FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
-static Statement lock_plan = {
+static Statement lock_plan_for_update = {
 	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.cm_course_plans p WHERE p.plan_id = $1 FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
-#define HAND_OVER(table, key, condition) { \
+#define REASSIGN(table, key, condition) { \
 	.force_index_plan = true, \
 	.text = "UPDATE @extschema@." table " SET content_id = $2, company_id = $3" \
 	" WHERE " key " = $1 AND (content_id, company_id) IS DISTINCT FROM ($2, $3)" condition, \
@@ -134,27 +134,27 @@ static Statement lock_plan = {
 }
 
 /* what has a session follows it, when it is its turn */
-static Statement of_content[] = {
-	HAND_OVER("mm_multimedia_sessions", "content_id", ""),
-	HAND_OVER("mm_multimedia_assets", "content_id", " AND session_id IS NULL"),
-	HAND_OVER("mm_audio_narrations", "content_id", " AND session_id IS NULL"),
-	HAND_OVER("mm_slide_presentations", "content_id", " AND session_id IS NULL"),
-	HAND_OVER("mm_script_generations", "content_id", " AND session_id IS NULL"),
-	HAND_OVER("mm_rendering_queue", "content_id", " AND session_id IS NULL"),
-	HAND_OVER("cm_quality_assessments", "content_id", ""),
-	HAND_OVER("cm_enhancement_sessions", "content_id", ""),
+static Statement reassign_children_of_content[] = {
+	REASSIGN("mm_multimedia_sessions", "content_id", ""),
+	REASSIGN("mm_multimedia_assets", "content_id", " AND session_id IS NULL"),
+	REASSIGN("mm_audio_narrations", "content_id", " AND session_id IS NULL"),
+	REASSIGN("mm_slide_presentations", "content_id", " AND session_id IS NULL"),
+	REASSIGN("mm_script_generations", "content_id", " AND session_id IS NULL"),
+	REASSIGN("mm_rendering_queue", "content_id", " AND session_id IS NULL"),
+	REASSIGN("cm_quality_assessments", "content_id", ""),
+	REASSIGN("cm_enhancement_sessions", "content_id", ""),
 };
-static Statement of_session[] = {
-	HAND_OVER("mm_multimedia_assets", "session_id", ""),
-	HAND_OVER("mm_audio_narrations", "session_id", ""),
-	HAND_OVER("mm_slide_presentations", "session_id", ""),
-	HAND_OVER("mm_script_generations", "session_id", ""),
-	HAND_OVER("mm_rendering_queue", "session_id", ""),
+static Statement reassign_children_of_session[] = {
+	REASSIGN("mm_multimedia_assets", "session_id", ""),
+	REASSIGN("mm_audio_narrations", "session_id", ""),
+	REASSIGN("mm_slide_presentations", "session_id", ""),
+	REASSIGN("mm_script_generations", "session_id", ""),
+	REASSIGN("mm_rendering_queue", "session_id", ""),
 };
-static Statement of_asset[] = {
-	HAND_OVER("mm_video_analytics", "asset_id", ""),
+static Statement reassign_children_of_asset[] = {
+	REASSIGN("mm_video_analytics", "asset_id", ""),
 };
-static Statement of_plan[] = {
+static Statement reassign_children_of_plan[] = {
 	{
 		.force_index_plan = true,
 		.text = "UPDATE @extschema@.cm_research_results SET company_id = $3"
@@ -163,37 +163,37 @@ static Statement of_plan[] = {
 	},
 };
 
-#define STRAYS(table, key) \
+#define CHILDREN_OUT_OF_SYNC(table, key) \
 	"SELECT 1 FROM @extschema@." table " WHERE " key " = $1 AND (content_id, company_id) IS DISTINCT FROM ($2, $3)"
 
 /* children that still belong to something else */
-static Statement strays_of_content = {
+static Statement out_of_sync_with_content = {
 	.force_index_plan = true,
-	.text = STRAYS("mm_multimedia_sessions", "content_id")
-	" UNION ALL " STRAYS("mm_multimedia_assets", "content_id")
-	" UNION ALL " STRAYS("mm_audio_narrations", "content_id")
-	" UNION ALL " STRAYS("mm_slide_presentations", "content_id")
-	" UNION ALL " STRAYS("mm_script_generations", "content_id")
-	" UNION ALL " STRAYS("mm_rendering_queue", "content_id")
-	" UNION ALL " STRAYS("cm_quality_assessments", "content_id")
-	" UNION ALL " STRAYS("cm_enhancement_sessions", "content_id"),
+	.text = CHILDREN_OUT_OF_SYNC("mm_multimedia_sessions", "content_id")
+	" UNION ALL " CHILDREN_OUT_OF_SYNC("mm_multimedia_assets", "content_id")
+	" UNION ALL " CHILDREN_OUT_OF_SYNC("mm_audio_narrations", "content_id")
+	" UNION ALL " CHILDREN_OUT_OF_SYNC("mm_slide_presentations", "content_id")
+	" UNION ALL " CHILDREN_OUT_OF_SYNC("mm_script_generations", "content_id")
+	" UNION ALL " CHILDREN_OUT_OF_SYNC("mm_rendering_queue", "content_id")
+	" UNION ALL " CHILDREN_OUT_OF_SYNC("cm_quality_assessments", "content_id")
+	" UNION ALL " CHILDREN_OUT_OF_SYNC("cm_enhancement_sessions", "content_id"),
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID}
 };
-static Statement strays_of_session = {
+static Statement out_of_sync_with_session = {
 	.force_index_plan = true,
-	.text = STRAYS("mm_multimedia_assets", "session_id")
-	" UNION ALL " STRAYS("mm_audio_narrations", "session_id")
-	" UNION ALL " STRAYS("mm_slide_presentations", "session_id")
-	" UNION ALL " STRAYS("mm_script_generations", "session_id")
-	" UNION ALL " STRAYS("mm_rendering_queue", "session_id"),
+	.text = CHILDREN_OUT_OF_SYNC("mm_multimedia_assets", "session_id")
+	" UNION ALL " CHILDREN_OUT_OF_SYNC("mm_audio_narrations", "session_id")
+	" UNION ALL " CHILDREN_OUT_OF_SYNC("mm_slide_presentations", "session_id")
+	" UNION ALL " CHILDREN_OUT_OF_SYNC("mm_script_generations", "session_id")
+	" UNION ALL " CHILDREN_OUT_OF_SYNC("mm_rendering_queue", "session_id"),
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID}
 };
-static Statement strays_of_asset = {
+static Statement out_of_sync_with_asset = {
 	.force_index_plan = true,
-	.text = STRAYS("mm_video_analytics", "asset_id"),
+	.text = CHILDREN_OUT_OF_SYNC("mm_video_analytics", "asset_id"),
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID}
 };
-static Statement strays_of_plan = {
+static Statement out_of_sync_with_plan = {
 	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.cm_research_results WHERE plan_id = $1 AND company_id IS DISTINCT FROM $3",
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID}
@@ -205,62 +205,62 @@ typedef struct Parent
 	const char *name;
 	const char *key;			/* its own column, and that of the children */
 	bool		has_content;	/* does it say which, and its children? */
-	Statement  *keep;
+	Statement  *lock_key_share;
 	Statement  *select;
-	Statement  *lock;			/* NULL where nothing is handed over */
-	Statement  *children;
-	int			nchildren;
-	Statement  *strays;
+	Statement  *lock_for_update;	/* NULL where nothing is handed over */
+	Statement  *reassign_children;
+	int			nreassign;
+	Statement  *children_out_of_sync;
 } Parent;
 
 static const Parent content_parent = {
 	.name = "content",
 	.key = "content_id",
 	.has_content = true,
-	.keep = &keep_content,
+	.lock_key_share = &lock_content_key_share,
 	.select = &select_content,
-	.lock = &lock_content,
-	.children = of_content,
-	.nchildren = lengthof(of_content),
-	.strays = &strays_of_content
+	.lock_for_update = &lock_content_for_update,
+	.reassign_children = reassign_children_of_content,
+	.nreassign = lengthof(reassign_children_of_content),
+	.children_out_of_sync = &out_of_sync_with_content
 };
 static const Parent session_parent = {
 	.name = "session",
 	.key = "session_id",
 	.has_content = true,
-	.keep = &keep_session,
+	.lock_key_share = &lock_session_key_share,
 	.select = &select_session,
-	.lock = &lock_session,
-	.children = of_session,
-	.nchildren = lengthof(of_session),
-	.strays = &strays_of_session
+	.lock_for_update = &lock_session_for_update,
+	.reassign_children = reassign_children_of_session,
+	.nreassign = lengthof(reassign_children_of_session),
+	.children_out_of_sync = &out_of_sync_with_session
 };
 static const Parent asset_parent = {
 	.name = "asset",
 	.key = "asset_id",
 	.has_content = true,
-	.keep = &keep_asset,
+	.lock_key_share = &lock_asset_key_share,
 	.select = &select_asset,
-	.lock = &lock_asset,
-	.children = of_asset,
-	.nchildren = lengthof(of_asset),
-	.strays = &strays_of_asset
+	.lock_for_update = &lock_asset_for_update,
+	.reassign_children = reassign_children_of_asset,
+	.nreassign = lengthof(reassign_children_of_asset),
+	.children_out_of_sync = &out_of_sync_with_asset
 };
 static const Parent employee_parent = {
 	.name = "employee",
 	.key = "employee_id",
-	.keep = &keep_employee,
+	.lock_key_share = &lock_employee_key_share,
 	.select = &select_employee
 };
 static const Parent plan_parent = {
 	.name = "plan",
 	.key = "plan_id",
-	.keep = &keep_plan,
+	.lock_key_share = &lock_plan_key_share,
 	.select = &select_plan,
-	.lock = &lock_plan,
-	.children = of_plan,
-	.nchildren = lengthof(of_plan),
-	.strays = &strays_of_plan
+	.lock_for_update = &lock_plan_for_update,
+	.reassign_children = reassign_children_of_plan,
+	.nreassign = lengthof(reassign_children_of_plan),
+	.children_out_of_sync = &out_of_sync_with_plan
 };
 
 static const Parent *const parents[] = {
@@ -300,12 +300,12 @@ argument_caller(Arguments *args, Caller *caller)
  * something from it does; false where there is none.
  */
 bool
-companies_keep_content(const pg_uuid_t *content_id)
+companies_lock_content_key_share(const pg_uuid_t *content_id)
 {
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_uuid(&args, content_id);
-	return statement_execute(&keep_content, &args) > 0;
+	return statement_execute(&lock_content_key_share, &args) > 0;
 }
 
 /*
@@ -329,22 +329,22 @@ check_company(Caller *caller, const pg_uuid_t *company_id)
  * ------------------------------------------------------------------------ */
 
 /* an identifier or NULL */
-typedef struct Id
+typedef struct OptionalId
 {
 	bool		known;
 	pg_uuid_t	value;
-} Id;
+} OptionalId;
 
 static bool
-same_id(Id a, Id b)
+same_id(OptionalId a, OptionalId b)
 {
 	return a.known == b.known && (!a.known || uuid_equal(&a.value, &b.value));
 }
 
-static Id
+static OptionalId
 row_id(TupleDesc desc, HeapTuple row, const char *column)
 {
-	Id			id = {false};
+	OptionalId	id = {false};
 	bool		isnull;
 	Datum		value = row_get(desc, row, column, UUIDOID, &isnull);
 
@@ -356,10 +356,10 @@ row_id(TupleDesc desc, HeapTuple row, const char *column)
 	return id;
 }
 
-static Id
-found_id(int column)
+static OptionalId
+result_id(int column)
 {
-	Id			id = {false};
+	OptionalId	id = {false};
 
 	if (!result_isnull(column))
 	{
@@ -370,11 +370,11 @@ found_id(int column)
 }
 
 /* What the row says by itself: what an UPDATE leaves alone does not count. */
-static Id
-said_id(const RowEdit *edit, HeapTuple old, const char *column)
+static OptionalId
+written_id(const RowEdit *edit, HeapTuple old, const char *column)
 {
 	if (old != NULL && !row_changed(edit, old, column, UUIDOID))
-		return (Id)
+		return (OptionalId)
 	{
 		false
 	};
@@ -383,7 +383,7 @@ said_id(const RowEdit *edit, HeapTuple old, const char *column)
 
 /* The id must live as long as the edit. */
 static void
-set_id(RowEdit *edit, const char *column, Id *id)
+set_id(RowEdit *edit, const char *column, OptionalId *id)
 {
 	if (same_id(*id, row_id(edit->desc, edit->row, column)))
 		return;
@@ -394,25 +394,25 @@ set_id(RowEdit *edit, const char *column, Id *id)
 }
 
 /* what parents and children share */
-typedef struct Links
+typedef struct Inherited
 {
-	Id			content;
-	Id			company;
-} Links;
+	OptionalId	content;
+	OptionalId	company;
+} Inherited;
 
 /* Look at a parent; one that is not there is left to the foreign key. */
 static bool
-find_parent(const Parent *parent, Id key, Links *links)
+read_parent(const Parent *parent, OptionalId key, Inherited *inherited)
 {
 	Arguments	args = NO_ARGUMENTS;
 
 	if (!key.known)
 		return false;
 	argument_uuid(&args, &key.value);
-	if (statement_execute(parent->keep, &args) == 0 || statement_execute_with_latest_snapshot(parent->select, &args) == 0)
+	if (statement_execute(parent->lock_key_share, &args) == 0 || statement_execute_with_latest_snapshot(parent->select, &args) == 0)
 		return false;
-	links->content = found_id(1);
-	links->company = found_id(2);
+	inherited->content = result_id(1);
+	inherited->company = result_id(2);
 	return true;
 }
 
@@ -428,7 +428,7 @@ refuse_contradiction(Relation rel, const char *what, const Parent *parent)
 
 /* What a parent says must be what the row says, where that says anything. */
 static void
-require_same(Relation rel, const Parent *parent, const char *what, Id said, Id theirs)
+require_same(Relation rel, const Parent *parent, const char *what, OptionalId said, OptionalId theirs)
 {
 	if (said.known && !same_id(said, theirs))
 		refuse_contradiction(rel, what, parent);
@@ -436,20 +436,20 @@ require_same(Relation rel, const Parent *parent, const char *what, Id said, Id t
 
 /* The nearest parent that a row has; without one it is what it says it is. */
 static void
-agree_with_parents(Relation rel, const Parent *parent, const RowEdit *edit, HeapTuple old, Links *links)
+inherit_from_parent(Relation rel, const Parent *parent, const RowEdit *edit, HeapTuple old, Inherited *inherited)
 {
-	bool		found = find_parent(parent, row_id(edit->desc, edit->row, parent->key), links);
+	bool		found = read_parent(parent, row_id(edit->desc, edit->row, parent->key), inherited);
 
 	if (!found && parent == &session_parent)
 	{
 		parent = &content_parent;
-		found = find_parent(parent, row_id(edit->desc, edit->row, parent->key), links);
+		found = read_parent(parent, row_id(edit->desc, edit->row, parent->key), inherited);
 	}
 	if (!found)
 		return;
-	require_same(rel, parent, "company", said_id(edit, old, "company_id"), links->company);
+	require_same(rel, parent, "company", written_id(edit, old, "company_id"), inherited->company);
 	if (parent->has_content)
-		require_same(rel, parent, "content", said_id(edit, old, "content_id"), links->content);
+		require_same(rel, parent, "content", written_id(edit, old, "content_id"), inherited->content);
 }
 
 static const Parent *
@@ -465,7 +465,7 @@ parent_by_name(const char *name)
 
 /* Did an UPDATE change what the row belongs to? */
 static bool
-is_relinked(const Parent *parent, const RowEdit *edit, HeapTuple old)
+parent_changed(const Parent *parent, const RowEdit *edit, HeapTuple old)
 {
 	return row_changed(edit, old, parent->key, UUIDOID) ||
 		row_changed(edit, old, "company_id", UUIDOID) ||
@@ -485,31 +485,31 @@ inherit_company(PG_FUNCTION_ARGS)
 		.row = trigger_new_row(data)
 	};
 	HeapTuple	old = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_trigtuple : NULL;
-	Links		links;
+	Inherited	inherited;
 	Caller		caller;
 
-	if (restoring() || (old != NULL && !is_relinked(parent, &edit, old)))
+	if (restoring() || (old != NULL && !parent_changed(parent, &edit, old)))
 		return PointerGetDatum(edit.row);
 
-	links.company = row_id(edit.desc, edit.row, "company_id");
+	inherited.company = row_id(edit.desc, edit.row, "company_id");
 	if (parent->has_content)
-		links.content = row_id(edit.desc, edit.row, "content_id");
+		inherited.content = row_id(edit.desc, edit.row, "content_id");
 	caller_enter_trigger(&caller);
-	agree_with_parents(data->tg_relation, parent, &edit, old, &links);
+	inherit_from_parent(data->tg_relation, parent, &edit, old, &inherited);
 	caller_leave(&caller);
 
-	set_id(&edit, "company_id", &links.company);
+	set_id(&edit, "company_id", &inherited.company);
 	if (parent->has_content)
-		set_id(&edit, "content_id", &links.content);
+		set_id(&edit, "content_id", &inherited.content);
 	return PointerGetDatum(row_edit_apply(&edit));
 }
 
 /* An old snapshot does not show what was made since, but still before the
  * parent was locked. */
 static void
-check_strays(const Parent *parent, const Arguments *args)
+check_children_in_sync(const Parent *parent, const Arguments *args)
 {
-	if (IsolationUsesXactSnapshot() && statement_execute_with_latest_snapshot(parent->strays, args) > 0)
+	if (IsolationUsesXactSnapshot() && statement_execute_with_latest_snapshot(parent->children_out_of_sync, args) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_STUDIO_CONFLICT),
 				 errmsg("something was made from it at the same time"),
@@ -517,19 +517,19 @@ check_strays(const Parent *parent, const Arguments *args)
 }
 
 static void
-hand_over(const Parent *parent, const pg_uuid_t *key, const pg_uuid_t *content, const pg_uuid_t *company)
+propagate_to_children(const Parent *parent, const pg_uuid_t *key, const pg_uuid_t *content, const pg_uuid_t *company)
 {
 	Arguments	lock = NO_ARGUMENTS;
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_uuid(&lock, key);
-	statement_execute(parent->lock, &lock);
+	statement_execute(parent->lock_for_update, &lock);
 	argument_uuid(&args, key);
 	argument_uuid(&args, content);
 	argument_uuid(&args, company);
-	for (int i = 0; i < parent->nchildren; i++)
-		statement_execute(&parent->children[i], &args);
-	check_strays(parent, &args);
+	for (int i = 0; i < parent->nreassign; i++)
+		statement_execute(&parent->reassign_children[i], &args);
+	check_children_in_sync(parent, &args);
 }
 
 /*
@@ -541,17 +541,17 @@ pass_company_on(PG_FUNCTION_ARGS)
 	TriggerData *data = trigger_data(fcinfo, AFTER_ROW, ON_UPDATE, 1);
 	const Parent *parent = parent_by_name(data->tg_trigger->tgargs[0]);
 	TupleDesc	desc = RelationGetDescr(data->tg_relation);
-	Id			key = row_id(desc, data->tg_newtuple, parent->key),
+	OptionalId	key = row_id(desc, data->tg_newtuple, parent->key),
 				content = {false},
 				company = row_id(desc, data->tg_newtuple, "company_id");
 	Caller		caller;
 
-	if (!restoring() && parent->lock != NULL && key.known)
+	if (!restoring() && parent->lock_for_update != NULL && key.known)
 	{
 		if (parent->has_content)
 			content = row_id(desc, data->tg_newtuple, "content_id");
 		caller_enter_trigger(&caller);
-		hand_over(parent, &key.value, content.known ? &content.value : NULL, company.known ? &company.value : NULL);
+		propagate_to_children(parent, &key.value, content.known ? &content.value : NULL, company.known ? &company.value : NULL);
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(NULL);

@@ -21,15 +21,15 @@
  * locks the row itself.  The columns are computed in their order, and before
  * the row is locked.
  */
-#define KEEP_COMPANY(column) \
+#define LOCK_COMPANY_KEY_SHARE(column) \
 	"(SELECT 1 FROM @extschema@.companies k WHERE k.id = " column " FOR KEY SHARE)"
-#define KEEP_CONTENT(column) \
+#define LOCK_CONTENT_KEY_SHARE(column) \
 	"(SELECT 1 FROM @extschema@.cm_module_content k WHERE k.content_id = " column " FOR KEY SHARE)"
-#define KEEP_SESSION(column) \
+#define LOCK_SESSION_KEY_SHARE(column) \
 	"(SELECT 1 FROM @extschema@.mm_multimedia_sessions k WHERE k.session_id = " column " FOR KEY SHARE)"
 
 extern void argument_caller(Arguments *args, Caller *caller);
-extern bool companies_keep_content(const pg_uuid_t *content_id);
+extern bool companies_lock_content_key_share(const pg_uuid_t *content_id);
 extern void check_company(Caller *caller, const pg_uuid_t *company_id);
 
 #endif							/* STUDIO_COMPANIES_H */

@@ -56,11 +56,11 @@ PG_FUNCTION_INFO_V1(get_content_statistics);
 
 #define MAX_NAME_LENGTH 1000
 #define MAX_SESSION_LENGTH 500
-#define MAX_ANSWER_SIZE (16 * 1024 * 1024)
+#define MAX_RESULT_SIZE (16 * 1024 * 1024)
 #define MAX_SCORE 10
 
 static const char *const priority_levels[] = {"critical", "high", "medium", "low"};
-static const char *const enhancement_ends[] = {"completed", "failed"};
+static const char *const enhancement_final_statuses[] = {"completed", "failed"};
 
 static Statement insert_content = {
 	.text = "INSERT INTO @extschema@.cm_module_content"
@@ -110,11 +110,11 @@ static Statement select_sections = {
 };
 static Statement lock_content = {
 	.force_index_plan = true,
-	.text = "SELECT c.status, " KEEP_COMPANY("c.company_id")
+	.text = "SELECT c.status, " LOCK_COMPANY_KEY_SHARE("c.company_id")
 	"  FROM @extschema@.cm_module_content c WHERE c.content_id = $1 FOR NO KEY UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
-static Statement move_content = {
+static Statement update_content_status = {
 	.force_index_plan = true,
 	.text = "UPDATE @extschema@.cm_module_content SET status = $2 WHERE content_id = $1",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
@@ -140,7 +140,7 @@ static Statement select_assessment = {
 	" WHERE c.content_id = $1 AND " SEEN_BY_CALLER("c.company_id", "$2", "$3"),
 	.nargs = 3,.argtypes = {UUIDOID, BOOLOID, UUIDARRAYOID}
 };
-static Statement select_assessed = {
+static Statement select_assessed_content = {
 	.force_index_plan = true,
 	.text = "SELECT a.content_id FROM @extschema@.cm_quality_assessments a WHERE a.assessment_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
@@ -158,7 +158,7 @@ static Statement insert_enhancement = {
 	" RETURNING session_id",
 	.nargs = 6,.argtypes = {UUIDOID, UUIDOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
 };
-static Statement finish_enhancement = {
+static Statement update_enhancement = {
 	.force_index_plan = true,
 	.text = "UPDATE @extschema@.cm_enhancement_sessions s"
 	"   SET status = $4, research_conducted = COALESCE($2, s.research_conducted),"
@@ -255,17 +255,17 @@ static Statement select_statistics = {
  * ------------------------------------------------------------------------ */
 
 static int32
-column_words(TupleDesc desc, HeapTuple row, const char *column)
+column_word_count(TupleDesc desc, HeapTuple row, const char *column)
 {
 	bool		isnull;
 	Datum		value = row_get(desc, row, column, TEXTOID, &isnull);
 
-	return isnull ? 0 : text_count_words(DatumGetTextPP(value));
+	return isnull ? 0 : words_count_text(DatumGetTextPP(value));
 }
 
 /* What the row said about a section before; false where it said nothing. */
 static bool
-known_words(TupleDesc desc, HeapTuple row, const char *section, int32 *words)
+stored_word_count(TupleDesc desc, HeapTuple row, const char *section, int32 *words)
 {
 	bool		isnull;
 	Datum		counts = row_get(desc, row, "section_word_counts", JSONBOID, &isnull);
@@ -283,7 +283,7 @@ known_words(TupleDesc desc, HeapTuple row, const char *section, int32 *words)
 }
 
 static bool
-words_are_as_before(const RowEdit *edit, HeapTuple old)
+words_unchanged(const RowEdit *edit, HeapTuple old)
 {
 	for (int i = 0; i < SECTIONS; i++)
 	{
@@ -295,7 +295,7 @@ words_are_as_before(const RowEdit *edit, HeapTuple old)
 }
 
 static void
-count_words_of_row(RowEdit *edit, HeapTuple old)
+set_word_counts(RowEdit *edit, HeapTuple old)
 {
 	StringInfoData counts;
 	int64		total = 0;
@@ -306,8 +306,8 @@ count_words_of_row(RowEdit *edit, HeapTuple old)
 		int32		words;
 
 		if (old == NULL || row_changed(edit, old, section_names[i], TEXTOID) ||
-			!known_words(edit->desc, old, section_names[i], &words))
-			words = column_words(edit->desc, edit->row, section_names[i]);
+			!stored_word_count(edit->desc, old, section_names[i], &words))
+			words = column_word_count(edit->desc, edit->row, section_names[i]);
 		total += words;
 		appendStringInfo(&counts, "%c\"%s\": %d", i == 0 ? '{' : ',', section_names[i], words);
 	}
@@ -330,8 +330,8 @@ count_section_words(PG_FUNCTION_ARGS)
 	};
 	HeapTuple	old = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_trigtuple : NULL;
 
-	if (!restoring() && (old == NULL || !words_are_as_before(&edit, old)))
-		count_words_of_row(&edit, old);
+	if (!restoring() && (old == NULL || !words_unchanged(&edit, old)))
+		set_word_counts(&edit, old);
 	return PointerGetDatum(row_edit_apply(&edit));
 }
 
@@ -351,7 +351,7 @@ count_script_words(PG_FUNCTION_ARGS)
 
 	if (!restoring() && (old == NULL || row_changed(&edit, old, "script_content", TEXTOID) ||
 						 row_changed(&edit, old, "word_count", INT4OID)))
-		row_set(&edit, "word_count", INT4OID, Int32GetDatum(column_words(edit.desc, edit.row, "script_content")));
+		row_set(&edit, "word_count", INT4OID, Int32GetDatum(column_word_count(edit.desc, edit.row, "script_content")));
 	return PointerGetDatum(row_edit_apply(&edit));
 }
 
@@ -375,7 +375,7 @@ is_score(const JsonbValue *value)
 }
 
 static bool
-is_text(const JsonbValue *value)
+is_json_string(const JsonbValue *value)
 {
 	return value->type == jbvString;
 }
@@ -495,7 +495,7 @@ update_module_sections(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	content_id = check_uuid(fcinfo, 0, "p_content_id");
 	check_not_null(fcinfo, 1, "p_sections");
-	if (check_by_section(PG_GETARG_JSONB_P(1), "p_sections", is_text, "a JSON string") == 0)
+	if (check_by_section(PG_GETARG_JSONB_P(1), "p_sections", is_json_string, "a JSON string") == 0)
 		refuse_value("p_sections", "a JSON object with at least one section");
 
 	if (statement_execute(&update_sections, &args) == 0)
@@ -508,20 +508,20 @@ update_module_sections(PG_FUNCTION_ARGS)
 
 /* A module may have more than a client should get at once, if little of it is text. */
 static Datum
-check_answer(Datum answer)
+check_result_size(Datum answer)
 {
-	if (jsonb_shown_size(DatumGetJsonbP(answer)) > MAX_ANSWER_SIZE)
+	if (jsonb_shown_size(DatumGetJsonbP(answer)) > MAX_RESULT_SIZE)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("content is too large to be shown at once"),
-				 errdetail("It takes more than %d bytes as JSON.", MAX_ANSWER_SIZE),
+				 errdetail("It takes more than %d bytes as JSON.", MAX_RESULT_SIZE),
 				 errhint("Read the columns one by one from the table.")));
 	return answer;
 }
 
 /* Read a row of a content that the caller may see. */
 static void
-read_of_content(Caller *caller, const pg_uuid_t *content_id, Statement *statement)
+select_of_content(Caller *caller, const pg_uuid_t *content_id, Statement *statement)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -543,11 +543,11 @@ get_module_content(PG_FUNCTION_ARGS)
 
 	caller_enter_user(&caller);
 	content_id = check_uuid(fcinfo, 0, "p_content_id");
-	read_of_content(&caller, &content_id, &select_content);
+	select_of_content(&caller, &content_id, &select_content);
 	content = result_row();
 	caller_leave(&caller);
 
-	PG_RETURN_DATUM(check_answer(content));
+	PG_RETURN_DATUM(check_result_size(content));
 }
 
 /*
@@ -562,11 +562,11 @@ get_content_sections(PG_FUNCTION_ARGS)
 
 	caller_enter_user(&caller);
 	content_id = check_uuid(fcinfo, 0, "p_content_id");
-	read_of_content(&caller, &content_id, &select_sections);
+	select_of_content(&caller, &content_id, &select_sections);
 	sections = result_row();
 	caller_leave(&caller);
 
-	PG_RETURN_DATUM(check_answer(sections));
+	PG_RETURN_DATUM(check_result_size(sections));
 }
 
 /* ------------------------------------------------------------------------
@@ -597,13 +597,13 @@ set_content_status(const pg_uuid_t *content_id, ContentStatus status)
 
 	argument_uuid(&args, content_id);
 	argument_text(&args, content_flow.states[status]);
-	statement_execute(&move_content, &args);
+	statement_execute(&update_content_status, &args);
 }
 
 /* Move locked content to where a verdict puts it, through quality_check where
  * it has not been there.  A status that is none of ours is refused by the flow. */
 static void
-apply_verdict(const pg_uuid_t *content_id, int from, ContentStatus verdict)
+apply_assessment(const pg_uuid_t *content_id, int from, ContentStatus verdict)
 {
 	if (from == UNKNOWN_STATE)
 	{
@@ -668,7 +668,7 @@ store_quality_assessment(PG_FUNCTION_ARGS)
 	args.nulls[3] = args.nulls[10] = ' ';
 	statement_execute(&insert_assessment, &args);
 	*assessment_id = result_uuid(1);
-	apply_verdict(&content_id, status, passed && !requires_revision ? CONTENT_APPROVED : CONTENT_REVISION);
+	apply_assessment(&content_id, status, passed && !requires_revision ? CONTENT_APPROVED : CONTENT_REVISION);
 	caller_leave(&caller);
 
 	PG_RETURN_UUID_P(assessment_id);
@@ -686,7 +686,7 @@ get_latest_quality_assessment(PG_FUNCTION_ARGS)
 
 	caller_enter_user(&caller);
 	content_id = check_uuid(fcinfo, 0, "p_content_id");
-	read_of_content(&caller, &content_id, &select_assessment);
+	select_of_content(&caller, &content_id, &select_assessment);
 	if (!result_isnull(1))
 		assessment = result_row();
 	caller_leave(&caller);
@@ -706,7 +706,7 @@ check_assessment_of(const Caller *caller, const pg_uuid_t *assessment_id, const 
 	if (assessment_id == NULL)
 		return;
 	argument_uuid(&args, assessment_id);
-	if (statement_execute(&select_assessed, &args) == 0)
+	if (statement_execute(&select_assessed_content, &args) == 0)
 		refuse_unknown(caller, "quality assessment", assessment_id);
 	assessed = result_uuid(1);
 	if (!uuid_equal(&assessed, content_id))
@@ -746,7 +746,7 @@ start_enhancement_session(PG_FUNCTION_ARGS)
 	check_sections(optional_array(fcinfo, 3), "p_sections_to_enhance");
 	check_sections(optional_array(fcinfo, 4), "p_sections_preserved");
 
-	if (!companies_keep_content(&content_id))
+	if (!companies_lock_content_key_share(&content_id))
 		refuse_unknown(&caller, "content", &content_id);
 	check_assessment_of(&caller, assessment_id, &content_id);
 	argument_add(&args, all_sections(), false);
@@ -771,9 +771,9 @@ complete_enhancement_session(PG_FUNCTION_ARGS)
 
 	caller_enter_service(&caller);
 	session_id = check_uuid(fcinfo, 0, "p_session_id");
-	check_word(fcinfo, 3, "p_status", enhancement_ends, lengthof(enhancement_ends));
+	check_word(fcinfo, 3, "p_status", enhancement_final_statuses, lengthof(enhancement_final_statuses));
 
-	if (statement_execute(&finish_enhancement, &args) == 0)
+	if (statement_execute(&update_enhancement, &args) == 0)
 		refuse_unknown(&caller, "enhancement session", &session_id);
 	result = result_row();
 	caller_leave(&caller);

@@ -47,7 +47,7 @@ is_punctuation(unsigned char byte)
  * Put spaces in place of punctuation where there is too much of it.
  */
 void
-calm_text(char *content)
+excerpt_limit_punctuation(char *content)
 {
 	int			punctuation = 0;
 	int			comments = 0;
@@ -66,9 +66,9 @@ calm_text(char *content)
 	}
 }
 
-/* The bytes of a piece of up to so many characters, which ends after a space if there is one late in it. */
+/* The bytes of a chunk of up to so many characters, which ends after a space if there is one late in it. */
 static int
-piece_length(const char *text, int left, int characters)
+chunk_length(const char *text, int left, int characters)
 {
 	int			length = pg_mbcharcliplen(text, left, characters);
 
@@ -83,10 +83,10 @@ piece_length(const char *text, int left, int characters)
 }
 
 static bool
-matches(Oid configuration, const char *text, int length, TSQuery any)
+chunk_matches(Oid configuration, const char *text, int length, TSQuery any)
 {
-	Datum		piece = PointerGetDatum(cstring_to_text_with_len(text, length));
-	Datum		words = DirectFunctionCall2(to_tsvector_byid, ObjectIdGetDatum(configuration), piece);
+	Datum		chunk = PointerGetDatum(cstring_to_text_with_len(text, length));
+	Datum		words = DirectFunctionCall2(to_tsvector_byid, ObjectIdGetDatum(configuration), chunk);
 
 	return DatumGetBool(DirectFunctionCall2(ts_match_vq, words, TSQueryGetDatum(any)));
 }
@@ -96,14 +96,14 @@ matches(Oid configuration, const char *text, int length, TSQuery any)
  * or the budget is used up.
  */
 static const char *
-first_match(Oid configuration, const char *content, int length, TSQuery any, int *budget)
+first_matching_chunk(Oid configuration, const char *content, int length, TSQuery any, int *budget)
 {
 	for (int at = 0; at < length && *budget > 0; (*budget)--)
 	{
-		int			step = piece_length(content + at, length - at, CHUNK_LENGTH);
+		int			step = chunk_length(content + at, length - at, CHUNK_LENGTH);
 
 		CHECK_FOR_INTERRUPTS();
-		if (matches(configuration, content + at, step, any))
+		if (chunk_matches(configuration, content + at, step, any))
 			return content + at;
 		at += step;
 	}
@@ -115,16 +115,16 @@ first_match(Oid configuration, const char *content, int length, TSQuery any, int
  * how many chunks may be looked through, and is used up.
  */
 Datum
-excerpt(Oid configuration, char *text, TSQuery any, int *budget)
+excerpt_make(Oid configuration, char *text, TSQuery any, int *budget)
 {
 	int			length = strlen(text);
 	const char *from = text;
 	int			window;
 
-	calm_text(text);
+	excerpt_limit_punctuation(text);
 	if (pg_mbcharcliplen(text, length, WINDOW_LENGTH) < length)
-		from = first_match(configuration, text, length, any, budget);
-	window = piece_length(from, length - (from - text), WINDOW_LENGTH);
+		from = first_matching_chunk(configuration, text, length, any, budget);
+	window = chunk_length(from, length - (from - text), WINDOW_LENGTH);
 	return DirectFunctionCall3(ts_headline_byid, ObjectIdGetDatum(configuration),
 							   PointerGetDatum(cstring_to_text_with_len(from, window)), TSQueryGetDatum(any));
 }

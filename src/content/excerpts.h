@@ -7,7 +7,7 @@
 
 #include "tsearch/ts_type.h"
 
-extern void calm_text(char *content);
-extern Datum excerpt(Oid configuration, char *text, TSQuery any, int *budget);
+extern void excerpt_limit_punctuation(char *content);
+extern Datum excerpt_make(Oid configuration, char *text, TSQuery any, int *budget);
 
 #endif							/* STUDIO_EXCERPTS_H */

@@ -51,7 +51,7 @@ PG_FUNCTION_INFO_V1(register_multimedia_asset);
 PG_FUNCTION_INFO_V1(register_multimedia_assets);
 PG_FUNCTION_INFO_V1(get_session_statistics);
 
-#define MAX_BULK 10000
+#define MAX_ASSETS_PER_CALL 10000
 #define COUNTERS 4
 
 static const char *const asset_types[] = {"video", "audio", "slide", "script", "thumbnail", "image", "document"};
@@ -79,7 +79,7 @@ static Statement update_session = {
 };
 static Statement lock_session = {
 	.force_index_plan = true,
-	.text = "SELECT s.content_id, " KEEP_COMPANY("s.company_id") ", " KEEP_CONTENT("s.content_id")
+	.text = "SELECT s.content_id, " LOCK_COMPANY_KEY_SHARE("s.company_id") ", " LOCK_CONTENT_KEY_SHARE("s.content_id")
 	"  FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1 FOR NO KEY UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -163,12 +163,12 @@ static Statement add_to_counters = {
 	"s.total_assets_generated <> 0" \
 	" AND NOT EXISTS (SELECT 1 FROM @extschema@.mm_multimedia_assets a WHERE a.session_id = s.session_id)"
 
-static Statement lock_counted_sessions = {
+static Statement lock_sessions_without_assets = {
 	.text = "SELECT 1 FROM @extschema@.mm_multimedia_sessions s"
 	" WHERE " COUNTED_WITHOUT_ASSETS " ORDER BY s.session_id FOR NO KEY UPDATE",
 	.nargs = 0
 };
-static Statement clear_counters = {
+static Statement reset_counters = {
 	.text = "UPDATE @extschema@.mm_multimedia_sessions s"
 	"   SET total_assets_generated = 0, slides_generated = 0, audio_files_generated = 0, video_files_generated = 0"
 	" WHERE " COUNTED_WITHOUT_ASSETS,
@@ -205,14 +205,14 @@ static Statement select_session_statistics = {
  * ------------------------------------------------------------------------ */
 
 /* what a statement changes for one session */
-typedef struct Change
+typedef struct CounterDelta
 {
 	pg_uuid_t	session_id;		/* key; must be first */
-	int32		add[COUNTERS];	/* in the order of counter_columns */
-} Change;
+	int32		counters[COUNTERS]; /* in the order of counter_columns */
+} CounterDelta;
 
 /* are the counters being kept by ourselves? */
-static bool counting = false;
+static bool writing_counters = false;
 
 /* Which counter, besides the total, counts this type?  0 for none; the owner of
  * the tables may have let it be NULL. */
@@ -231,33 +231,33 @@ counter_of_type(const char *asset_type)
 }
 
 static void
-count_asset(HTAB *changes, TupleDesc desc, HeapTuple asset, int sign)
+count_asset(HTAB *deltas, TupleDesc desc, HeapTuple asset, int sign)
 {
 	bool		isnull,
 				found;
 	Datum		session_id = row_get(desc, asset, "session_id", UUIDOID, &isnull);
-	Change	   *change;
+	CounterDelta *delta;
 	char	   *asset_type;
 	int			counter;
 
 	if (isnull)
 		return;
-	change = hash_search(changes, DatumGetUUIDP(session_id), HASH_ENTER, &found);
+	delta = hash_search(deltas, DatumGetUUIDP(session_id), HASH_ENTER, &found);
 	if (!found)
-		memset(change->add, 0, sizeof(change->add));
-	change->add[0] += sign;
+		memset(delta->counters, 0, sizeof(delta->counters));
+	delta->counters[0] += sign;
 
 	asset_type = row_get_text(desc, asset, "asset_type");
 	counter = counter_of_type(asset_type);
 	if (counter > 0)
-		change->add[counter] += sign;
+		delta->counters[counter] += sign;
 	if (asset_type != NULL)
 		pfree(asset_type);
 }
 
 /* Count the rows of a transition table; NULL is none. */
 static void
-count_rows(HTAB *changes, Relation rel, Tuplestorestate *rows, int sign)
+count_rows(HTAB *deltas, Relation rel, Tuplestorestate *rows, int sign)
 {
 	TupleTableSlot *slot;
 
@@ -271,7 +271,7 @@ count_rows(HTAB *changes, Relation rel, Tuplestorestate *rows, int sign)
 		HeapTuple	row = ExecFetchSlotHeapTuple(slot, false, &should_free);
 
 		CHECK_FOR_INTERRUPTS();
-		count_asset(changes, RelationGetDescr(rel), row, sign);
+		count_asset(deltas, RelationGetDescr(rel), row, sign);
 		if (should_free)
 			heap_freetuple(row);
 	}
@@ -279,11 +279,11 @@ count_rows(HTAB *changes, Relation rel, Tuplestorestate *rows, int sign)
 }
 
 static bool
-changes_nothing(const Change *change)
+is_zero(const CounterDelta *delta)
 {
 	for (int i = 0; i < COUNTERS; i++)
 	{
-		if (change->add[i] != 0)
+		if (delta->counters[i] != 0)
 			return false;
 	}
 	return true;
@@ -298,30 +298,30 @@ build_array(Datum *values, int n, Oid type, int length, bool by_value, char alig
 /* Add up the changes of a statement as arguments for add_to_counters; false
  * where there are none. */
 static bool
-changes_as_arguments(HTAB *changes, Arguments *args)
+deltas_as_arguments(HTAB *deltas, Arguments *args)
 {
-	long		most = hash_get_num_entries(changes);
+	long		most = hash_get_num_entries(deltas);
 	Datum	   *sessions = palloc(sizeof(Datum) * (most + 1));
-	Datum	   *adds[COUNTERS];
+	Datum	   *counters[COUNTERS];
 	HASH_SEQ_STATUS scan;
-	Change	   *change;
+	CounterDelta *delta;
 	int			n = 0;
 
 	for (int i = 0; i < COUNTERS; i++)
-		adds[i] = palloc(sizeof(Datum) * (most + 1));
-	hash_seq_init(&scan, changes);
-	while ((change = hash_seq_search(&scan)) != NULL)
+		counters[i] = palloc(sizeof(Datum) * (most + 1));
+	hash_seq_init(&scan, deltas);
+	while ((delta = hash_seq_search(&scan)) != NULL)
 	{
-		if (changes_nothing(change))
+		if (is_zero(delta))
 			continue;
-		sessions[n] = UUIDPGetDatum(&change->session_id);
+		sessions[n] = UUIDPGetDatum(&delta->session_id);
 		for (int i = 0; i < COUNTERS; i++)
-			adds[i][n] = Int32GetDatum(change->add[i]);
+			counters[i][n] = Int32GetDatum(delta->counters[i]);
 		n++;
 	}
 	argument_add(args, build_array(sessions, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR), false);
 	for (int i = 0; i < COUNTERS; i++)
-		argument_add(args, build_array(adds[i], n, INT4OID, sizeof(int32), true, TYPALIGN_INT), false);
+		argument_add(args, build_array(counters[i], n, INT4OID, sizeof(int32), true, TYPALIGN_INT), false);
 	return n > 0;
 }
 
@@ -329,26 +329,26 @@ changes_as_arguments(HTAB *changes, Arguments *args)
 static void
 write_counters(Statement *statement, const Arguments *args)
 {
-	bool		before = counting;
+	bool		before = writing_counters;
 
-	counting = true;
+	writing_counters = true;
 	PG_TRY();
 	{
 		statement_execute(statement, args);
 	}
 	PG_FINALLY();
 	{
-		counting = before;
+		writing_counters = before;
 	}
 	PG_END_TRY();
 }
 
 static HTAB *
-create_changes(void)
+create_deltas(void)
 {
 	HASHCTL		control = {
 		.keysize = UUID_LEN,
-		.entrysize = sizeof(Change),
+		.entrysize = sizeof(CounterDelta),
 		.hcxt = CurrentMemoryContext
 	};
 
@@ -373,16 +373,16 @@ count_assets(PG_FUNCTION_ARGS)
 	caller_enter_trigger(&caller);
 	if (TRIGGER_FIRED_BY_TRUNCATE(data->tg_event))
 	{
-		statement_execute(&lock_counted_sessions, &args);
-		write_counters(&clear_counters, &args);
+		statement_execute(&lock_sessions_without_assets, &args);
+		write_counters(&reset_counters, &args);
 	}
 	else
 	{
-		HTAB	   *changes = create_changes();
+		HTAB	   *deltas = create_deltas();
 
-		count_rows(changes, data->tg_relation, data->tg_newtable, 1);
-		count_rows(changes, data->tg_relation, data->tg_oldtable, -1);
-		if (changes_as_arguments(changes, &args))
+		count_rows(deltas, data->tg_relation, data->tg_newtable, 1);
+		count_rows(deltas, data->tg_relation, data->tg_oldtable, -1);
+		if (deltas_as_arguments(deltas, &args))
 		{
 			Arguments	sessions = NO_ARGUMENTS;
 
@@ -410,7 +410,7 @@ protect_session_counters(PG_FUNCTION_ARGS)
 	};
 	HeapTuple	old = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_trigtuple : NULL;
 
-	if (restoring() || (counting && old != NULL))
+	if (restoring() || (writing_counters && old != NULL))
 		return PointerGetDatum(edit.row);
 	for (int i = 0; i < COUNTERS; i++)
 	{
@@ -454,9 +454,9 @@ create_multimedia_session(PG_FUNCTION_ARGS)
 
 	caller_enter_service(&caller);
 	content_id = check_uuid(fcinfo, 0, "p_content_id");
-	check_text(fcinfo, 1, "p_module_name", 0, MAX_WORDING);
-	check_text(fcinfo, 2, "p_employee_name", 0, MAX_WORDING);
-	check_text(fcinfo, 3, "p_session_type", 1, MAX_WORDING);
+	check_text(fcinfo, 1, "p_module_name", 0, MAX_LABEL_LENGTH);
+	check_text(fcinfo, 2, "p_employee_name", 0, MAX_LABEL_LENGTH);
+	check_text(fcinfo, 3, "p_session_type", 1, MAX_LABEL_LENGTH);
 	check_sections(optional_array(fcinfo, 5), "p_content_sections");
 
 	if (statement_execute(&insert_session, &args) == 0)
@@ -484,7 +484,7 @@ update_session_status(PG_FUNCTION_ARGS)
 	session_id = check_uuid(fcinfo, 0, "p_session_id");
 	check_word(fcinfo, 1, "p_status", session_status_names, SESSION_STATUSES);
 	check_numeric(fcinfo, 2, "p_progress_percentage", 0, 100);
-	check_text(fcinfo, 3, "p_current_stage", 0, MAX_WORDING);
+	check_text(fcinfo, 3, "p_current_stage", 0, MAX_LABEL_LENGTH);
 
 	lock_session_or_refuse(&caller, &session_id);
 	statement_execute(&update_session, &args);
@@ -524,15 +524,15 @@ get_session_statistics(PG_FUNCTION_ARGS)
 /* what is said about a file: an argument, or a member of an element */
 typedef enum MemberKind
 {
-	A_TYPE,
-	A_PATH,
-	A_WORDING,
-	A_BUCKET,
-	A_STORAGE_PATH,
-	A_DURATION,
-	A_SIZE,
-	AN_OBJECT,
-	THE_CONTENT
+	MEMBER_ASSET_TYPE,
+	MEMBER_PATH,
+	MEMBER_LABEL,
+	MEMBER_BUCKET,
+	MEMBER_STORAGE_PATH,
+	MEMBER_DURATION,
+	MEMBER_SIZE,
+	MEMBER_OBJECT,
+	MEMBER_CONTENT_ID
 } MemberKind;
 
 typedef struct Member
@@ -545,18 +545,18 @@ typedef struct Member
 } Member;
 
 static const Member members[] = {
-	{"asset_type", 2, true, A_TYPE, "one of video, audio, slide, script, thumbnail, image, document"},
-	{"file_path", 3, true, A_PATH, "a string of 1 to 4096 characters"},
-	{"asset_name", 4, false, A_WORDING, "a string of 1 to 1000 characters, or null"},
-	{"section_name", 5, false, A_WORDING, "a string of 1 to 1000 characters, or null"},
-	{"duration_seconds", 6, false, A_DURATION, "a number between 0 and 1000000000, or null"},
-	{"file_size_bytes", 7, false, A_SIZE, "a whole number of 0 or more, or null"},
-	{"mime_type", 8, false, A_WORDING, "a string of 1 to 1000 characters, or null"},
-	{"generation_config", 9, false, AN_OBJECT, "a JSON object, or null"},
-	{"storage_bucket", 10, false, A_BUCKET, "a string of 1 to 1000 characters that are not dots only, without /, backslash, % and control characters, or null"},
-	{"storage_path", 11, false, A_STORAGE_PATH, "a relative path whose parts are neither empty nor dots, without backslash, % and control characters, or null"},
-	{"public_url", 12, false, A_PATH, "a string of 1 to 4096 characters, or null"},
-	{"content_id", 1, false, THE_CONTENT, "the content of the session"},
+	{"asset_type", 2, true, MEMBER_ASSET_TYPE, "one of video, audio, slide, script, thumbnail, image, document"},
+	{"file_path", 3, true, MEMBER_PATH, "a string of 1 to 4096 characters"},
+	{"asset_name", 4, false, MEMBER_LABEL, "a string of 1 to 1000 characters, or null"},
+	{"section_name", 5, false, MEMBER_LABEL, "a string of 1 to 1000 characters, or null"},
+	{"duration_seconds", 6, false, MEMBER_DURATION, "a number between 0 and 1000000000, or null"},
+	{"file_size_bytes", 7, false, MEMBER_SIZE, "a whole number of 0 or more, or null"},
+	{"mime_type", 8, false, MEMBER_LABEL, "a string of 1 to 1000 characters, or null"},
+	{"generation_config", 9, false, MEMBER_OBJECT, "a JSON object, or null"},
+	{"storage_bucket", 10, false, MEMBER_BUCKET, "a string of 1 to 1000 characters that are not dots only, without /, backslash, % and control characters, or null"},
+	{"storage_path", 11, false, MEMBER_STORAGE_PATH, "a relative path whose parts are neither empty nor dots, without backslash, % and control characters, or null"},
+	{"public_url", 12, false, MEMBER_PATH, "a string of 1 to 4096 characters, or null"},
+	{"content_id", 1, false, MEMBER_CONTENT_ID, "the content of the session"},
 };
 
 static bool
@@ -632,21 +632,21 @@ is_valid_string(MemberKind kind, const char *string, int length, const char *con
 {
 	switch (kind)
 	{
-		case A_TYPE:
+		case MEMBER_ASSET_TYPE:
 			return is_asset_type(string, length);
-		case A_PATH:
+		case MEMBER_PATH:
 			return has_length(string, length, MAX_PATH_LENGTH);
-		case A_WORDING:
-			return has_length(string, length, MAX_WORDING);
-		case A_BUCKET:
-			return has_length(string, length, MAX_WORDING) && is_path_part(string, length);
-		case A_STORAGE_PATH:
+		case MEMBER_LABEL:
+			return has_length(string, length, MAX_LABEL_LENGTH);
+		case MEMBER_BUCKET:
+			return has_length(string, length, MAX_LABEL_LENGTH) && is_path_part(string, length);
+		case MEMBER_STORAGE_PATH:
 			return is_storage_path(string, length);
-		case THE_CONTENT:
+		case MEMBER_CONTENT_ID:
 			return content != NULL && length == (int) strlen(content) && pg_strncasecmp(string, content, length) == 0;
-		case A_DURATION:
-		case A_SIZE:
-		case AN_OBJECT:
+		case MEMBER_DURATION:
+		case MEMBER_SIZE:
+		case MEMBER_OBJECT:
 			return false;
 	}
 	return false;				/* not reached */
@@ -659,11 +659,11 @@ is_valid_member(const Member *member, const JsonbValue *value, const char *conte
 		return !member->required;
 	if (value->type == jbvString)
 		return is_valid_string(member->kind, value->val.string.val, value->val.string.len, content);
-	if (member->kind == A_DURATION)
+	if (member->kind == MEMBER_DURATION)
 		return is_number_up_to(value, MAX_SECONDS, false);
-	if (member->kind == A_SIZE)
+	if (member->kind == MEMBER_SIZE)
 		return is_number_up_to(value, PG_INT64_MAX, true);
-	return member->kind == AN_OBJECT && value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data);
+	return member->kind == MEMBER_OBJECT && value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data);
 }
 
 /* An argument of register_multimedia_asset() as the member it stands for. */
@@ -675,31 +675,31 @@ argument_as_member(Datum argument, const Member *member, JsonbValue *value)
 
 	switch (member->kind)
 	{
-		case A_TYPE:
-		case A_PATH:
-		case A_WORDING:
-		case A_BUCKET:
-		case A_STORAGE_PATH:
+		case MEMBER_ASSET_TYPE:
+		case MEMBER_PATH:
+		case MEMBER_LABEL:
+		case MEMBER_BUCKET:
+		case MEMBER_STORAGE_PATH:
 			string = DatumGetTextPP(argument);
 			value->type = jbvString;
 			value->val.string.val = VARDATA_ANY(string);
 			value->val.string.len = VARSIZE_ANY_EXHDR(string);
 			break;
-		case A_DURATION:
+		case MEMBER_DURATION:
 			value->type = jbvNumeric;
 			value->val.numeric = DatumGetNumeric(argument);
 			break;
-		case A_SIZE:
+		case MEMBER_SIZE:
 			value->type = jbvNumeric;
 			value->val.numeric = int64_to_numeric(DatumGetInt64(argument));
 			break;
-		case AN_OBJECT:
+		case MEMBER_OBJECT:
 			object = DatumGetJsonbP(argument);
 			value->type = jbvBinary;
 			value->val.binary.data = &object->root;
 			value->val.binary.len = VARSIZE(object) - VARHDRSZ;
 			break;
-		case THE_CONTENT:		/* compared by the trigger */
+		case MEMBER_CONTENT_ID: /* compared by the trigger */
 			value->type = jbvNull;
 			break;
 	}
@@ -844,8 +844,8 @@ register_multimedia_assets(PG_FUNCTION_ARGS)
 	check_not_null(fcinfo, 1, "p_assets");
 	assets = PG_GETARG_JSONB_P(1);
 	if (!JB_ROOT_IS_ARRAY(assets) || JB_ROOT_IS_SCALAR(assets) ||
-		JB_ROOT_COUNT(assets) < 1 || JB_ROOT_COUNT(assets) > MAX_BULK)
-		refuse_value("p_assets", psprintf("a JSON array of 1 to %d objects", MAX_BULK));
+		JB_ROOT_COUNT(assets) < 1 || JB_ROOT_COUNT(assets) > MAX_ASSETS_PER_CALL)
+		refuse_value("p_assets", psprintf("a JSON array of 1 to %d objects", MAX_ASSETS_PER_CALL));
 
 	check_elements(assets, lock_session_or_refuse(&caller, &session_id));
 	argument_uuid(&args, &session_id);

@@ -6,7 +6,7 @@
 #define STUDIO_MULTIMEDIA_H
 
 /* characters of a name or a word; of a path; seconds of a file */
-#define MAX_WORDING 1000
+#define MAX_LABEL_LENGTH 1000
 #define MAX_PATH_LENGTH 4096
 #define MAX_SECONDS 1000000000
 

@@ -38,13 +38,13 @@ PG_FUNCTION_INFO_V1(enqueue_rendering);
 
 #define MAX_SLIDES 100000
 
-#define OF_SESSION " FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1"
+#define FROM_SESSION " FROM @extschema@.mm_multimedia_sessions s WHERE s.session_id = $1"
 
 static Statement insert_narration = {
 	.force_index_plan = true,
 	.text = "INSERT INTO @extschema@.mm_audio_narrations"
 	" (session_id, narration_name, narration_type, section_name, script_content, voice_config)"
-	" SELECT s.session_id, $2, $3, $4, $5, COALESCE($6, '{}')" OF_SESSION
+	" SELECT s.session_id, $2, $3, $4, $5, COALESCE($6, '{}')" FROM_SESSION
 	" RETURNING narration_id",
 	.nargs = 6,.argtypes = {UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID}
 };
@@ -59,7 +59,7 @@ static Statement update_narration = {
 };
 
 /* files that are named and are not audio files of the session */
-static Statement select_strange_audio = {
+static Statement select_invalid_audio = {
 	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.mm_audio_narrations n, pg_catalog.unnest($3 || $2) i (asset_id)"
 	" WHERE n.narration_id = $1"
@@ -72,7 +72,7 @@ static Statement insert_presentation = {
 	.force_index_plan = true,
 	.text = "INSERT INTO @extschema@.mm_slide_presentations"
 	" (session_id, presentation_name, presentation_type, total_slides, slide_order, template_used, theme_config)"
-	" SELECT s.session_id, $2, $3, $4, COALESCE($5, '[]'), $6, COALESCE($7, '{}')" OF_SESSION
+	" SELECT s.session_id, $2, $3, $4, COALESCE($5, '[]'), $6, COALESCE($7, '{}')" FROM_SESSION
 	" RETURNING presentation_id",
 	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, TEXTOID, INT4OID, JSONBOID, TEXTOID, JSONBOID}
 };
@@ -87,7 +87,7 @@ static Statement update_presentation = {
 	" WHERE p.presentation_id = $1 RETURNING p.*",
 	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, INT4OID, JSONBOID, UUIDOID, UUIDOID, UUIDOID}
 };
-static Statement select_strange_exports = {
+static Statement select_invalid_exports = {
 	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.mm_slide_presentations p, (VALUES ($2), ($3), ($4)) i (asset_id)"
 	" WHERE p.presentation_id = $1 AND i.asset_id IS NOT NULL"
@@ -98,7 +98,7 @@ static Statement select_strange_exports = {
 static Statement insert_script = {
 	.force_index_plan = true,
 	.text = "INSERT INTO @extschema@.mm_script_generations (session_id, section_name, script_type, generation_config)"
-	" SELECT s.session_id, $2, $3, COALESCE($4, '{}')" OF_SESSION
+	" SELECT s.session_id, $2, $3, COALESCE($4, '{}')" FROM_SESSION
 	" RETURNING script_id",
 	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, TEXTOID, JSONBOID}
 };
@@ -110,7 +110,7 @@ static Statement update_script = {
 	" WHERE g.script_id = $1 RETURNING g.*",
 	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, TEXTOID, TEXTOID}
 };
-static Statement add_view = {
+static Statement upsert_view = {
 	.force_index_plan = true,
 	.text = "INSERT INTO @extschema@.mm_video_analytics AS v"
 	" (asset_id, view_date, view_count, completed_count, watch_seconds, last_viewed_at)"
@@ -126,14 +126,14 @@ static Statement add_view = {
 static Statement insert_rendering = {
 	.force_index_plan = true,
 	.text = "INSERT INTO @extschema@.mm_rendering_queue (session_id, render_config, priority, user_id)"
-	" SELECT s.session_id, COALESCE($2, '{}'), $3, $4" OF_SESSION
+	" SELECT s.session_id, COALESCE($2, '{}'), $3, $4" FROM_SESSION
 	" RETURNING render_id",
 	.nargs = 4,.argtypes = {UUIDOID, JSONBOID, INT4OID, UUIDOID}
 };
 
 /* Make something in a session, the first argument; its id. */
 static pg_uuid_t
-make_in_session(const Caller *caller, const pg_uuid_t *session_id, Statement *statement, const Arguments *args)
+insert_in_session(const Caller *caller, const pg_uuid_t *session_id, Statement *statement, const Arguments *args)
 {
 	if (statement_execute(statement, args) == 0)
 		refuse_unknown(caller, "session", session_id);
@@ -142,7 +142,7 @@ make_in_session(const Caller *caller, const pg_uuid_t *session_id, Statement *st
 
 /* Change one row, that of the first argument; the row. */
 static Datum
-change_row(const Caller *caller, const char *what, const pg_uuid_t *id, Statement *statement, const Arguments *args)
+update_or_refuse(const Caller *caller, const char *what, const pg_uuid_t *id, Statement *statement, const Arguments *args)
 {
 	if (statement_execute(statement, args) == 0)
 		refuse_unknown(caller, what, id);
@@ -168,11 +168,11 @@ create_audio_narration(PG_FUNCTION_ARGS)
 
 	caller_enter_service(&caller);
 	session_id = check_uuid(fcinfo, 0, "p_session_id");
-	check_text(fcinfo, 1, "p_narration_name", 0, MAX_WORDING);
-	check_text(fcinfo, 2, "p_narration_type", 1, MAX_WORDING);
-	check_text(fcinfo, 3, "p_section_name", 0, MAX_WORDING);
+	check_text(fcinfo, 1, "p_narration_name", 0, MAX_LABEL_LENGTH);
+	check_text(fcinfo, 2, "p_narration_type", 1, MAX_LABEL_LENGTH);
+	check_text(fcinfo, 3, "p_section_name", 0, MAX_LABEL_LENGTH);
 
-	*narration_id = make_in_session(&caller, &session_id, &insert_narration, &args);
+	*narration_id = insert_in_session(&caller, &session_id, &insert_narration, &args);
 	caller_leave(&caller);
 
 	PG_RETURN_UUID_P(narration_id);
@@ -182,7 +182,7 @@ create_audio_narration(PG_FUNCTION_ARGS)
 static void
 check_audio_files(const Arguments *files)
 {
-	if (statement_execute(&select_strange_audio, files) > 0)
+	if (statement_execute(&select_invalid_audio, files) > 0)
 		refuse_value("p_master_audio_id and p_segments_audio_ids", "audio assets of the session");
 }
 
@@ -210,7 +210,7 @@ update_audio_narration(PG_FUNCTION_ARGS)
 	argument_pass(&files, fcinfo, 5);
 
 	check_audio_files(&files);
-	result = change_row(&caller, "narration", &narration_id, &update_narration, &args);
+	result = update_or_refuse(&caller, "narration", &narration_id, &update_narration, &args);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -235,12 +235,12 @@ create_slide_presentation(PG_FUNCTION_ARGS)
 
 	caller_enter_service(&caller);
 	session_id = check_uuid(fcinfo, 0, "p_session_id");
-	check_text(fcinfo, 1, "p_presentation_name", 0, MAX_WORDING);
-	check_text(fcinfo, 2, "p_presentation_type", 1, MAX_WORDING);
+	check_text(fcinfo, 1, "p_presentation_name", 0, MAX_LABEL_LENGTH);
+	check_text(fcinfo, 2, "p_presentation_type", 1, MAX_LABEL_LENGTH);
 	check_int32(fcinfo, 3, "p_total_slides", 0, MAX_SLIDES);
-	check_text(fcinfo, 5, "p_template_used", 0, MAX_WORDING);
+	check_text(fcinfo, 5, "p_template_used", 0, MAX_LABEL_LENGTH);
 
-	*presentation_id = make_in_session(&caller, &session_id, &insert_presentation, &args);
+	*presentation_id = insert_in_session(&caller, &session_id, &insert_presentation, &args);
 	caller_leave(&caller);
 
 	PG_RETURN_UUID_P(presentation_id);
@@ -250,7 +250,7 @@ create_slide_presentation(PG_FUNCTION_ARGS)
 static void
 check_exports(const Arguments *exports)
 {
-	if (statement_execute(&select_strange_exports, exports) > 0)
+	if (statement_execute(&select_invalid_exports, exports) > 0)
 		refuse_value("p_pdf_asset_id, p_pptx_asset_id and p_html_asset_id", "assets of the session");
 }
 
@@ -277,7 +277,7 @@ update_slide_presentation(PG_FUNCTION_ARGS)
 		argument_pass(&exports, fcinfo, i);
 
 	check_exports(&exports);
-	result = change_row(&caller, "presentation", &presentation_id, &update_presentation, &args);
+	result = update_or_refuse(&caller, "presentation", &presentation_id, &update_presentation, &args);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -301,10 +301,10 @@ create_script_generation(PG_FUNCTION_ARGS)
 
 	caller_enter_service(&caller);
 	session_id = check_uuid(fcinfo, 0, "p_session_id");
-	check_text(fcinfo, 1, "p_section_name", 0, MAX_WORDING);
-	check_text(fcinfo, 2, "p_script_type", 1, MAX_WORDING);
+	check_text(fcinfo, 1, "p_section_name", 0, MAX_LABEL_LENGTH);
+	check_text(fcinfo, 2, "p_script_type", 1, MAX_LABEL_LENGTH);
 
-	*script_id = make_in_session(&caller, &session_id, &insert_script, &args);
+	*script_id = insert_in_session(&caller, &session_id, &insert_script, &args);
 	caller_leave(&caller);
 
 	PG_RETURN_UUID_P(script_id);
@@ -326,7 +326,7 @@ update_script_generation(PG_FUNCTION_ARGS)
 	script_id = check_uuid(fcinfo, 0, "p_script_id");
 	check_optional_word(fcinfo, 1, "p_status", script_status_names, PRODUCT_STATUSES);
 
-	result = change_row(&caller, "script", &script_id, &update_script, &args);
+	result = update_or_refuse(&caller, "script", &script_id, &update_script, &args);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -350,7 +350,7 @@ record_video_view(PG_FUNCTION_ARGS)
 	check_numeric(fcinfo, 1, "p_watch_seconds", 0, MAX_SECONDS);
 	check_not_null(fcinfo, 2, "p_completed");
 
-	result = change_row(&caller, "asset", &asset_id, &add_view, &args);
+	result = update_or_refuse(&caller, "asset", &asset_id, &upsert_view, &args);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -376,7 +376,7 @@ enqueue_rendering(PG_FUNCTION_ARGS)
 
 	if (user_id != NULL && !user_keep(user_id))
 		refuse_unknown(&caller, "user", user_id);
-	*render_id = make_in_session(&caller, &session_id, &insert_rendering, &args);
+	*render_id = insert_in_session(&caller, &session_id, &insert_rendering, &args);
 	caller_leave(&caller);
 
 	PG_RETURN_UUID_P(render_id);

@@ -58,24 +58,24 @@ static Statement select_rendering = {
 	.text = "SELECT r.* FROM @extschema@.mm_rendering_queue r WHERE r.render_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
-static Statement move_rendering = {
+static Statement update_status = {
 	.force_index_plan = true,
 	.text = "UPDATE @extschema@.mm_rendering_queue r SET status = $2, progress = COALESCE($3, r.progress)"
 	" WHERE r.render_id = $1 AND (r.status, r.progress) IS DISTINCT FROM ($2, COALESCE($3, r.progress))",
 	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, INT4OID}
 };
-static Statement show_rendering = {
+static Statement update_progress = {
 	.force_index_plan = true,
 	.text = "UPDATE @extschema@.mm_rendering_queue r SET progress = $2 WHERE r.render_id = $1 AND $2 > r.progress",
 	.nargs = 2,.argtypes = {UUIDOID, INT4OID}
 };
-static Statement finish_rendering = {
+static Statement update_completed = {
 	.force_index_plan = true,
 	.text = "UPDATE @extschema@.mm_rendering_queue r SET status = 'completed', asset_id = COALESCE($2, r.asset_id)"
 	" WHERE r.render_id = $1",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
-static Statement differs_from_finished = {
+static Statement select_completion_differs = {
 	.force_index_plan = true,
 	.text = "SELECT COALESCE($2 IS DISTINCT FROM r.asset_id, false) AND $2 IS NOT NULL"
 	"  FROM @extschema@.mm_rendering_queue r WHERE r.render_id = $1",
@@ -83,14 +83,14 @@ static Statement differs_from_finished = {
 };
 
 /* the file that was made has to be one of the session */
-static Statement is_strange_asset = {
+static Statement select_asset_of_other_session = {
 	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.mm_rendering_queue r WHERE r.render_id = $1"
 	"   AND NOT EXISTS (SELECT 1 FROM @extschema@.mm_multimedia_assets a"
 	"                    WHERE a.asset_id = $2 AND a.session_id = r.session_id)",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
-static Statement end_rendering = {
+static Statement fail_or_cancel = {
 	.force_index_plan = true,
 	.text = "UPDATE @extschema@.mm_rendering_queue r"
 	"   SET status = CASE WHEN $3 = 'CANCELLED' THEN 'cancelled' ELSE 'failed' END, error_code = $3, error_message = $4"
@@ -177,7 +177,7 @@ update_rendering(PG_FUNCTION_ARGS)
 
 	system_job_lock_or_refuse(&rendering_queue, &caller, &render_id, &job);
 	if (!job_has_moved(&rendering_queue, &job, token, asked))
-		statement_execute(&move_rendering, &args);
+		statement_execute(&update_status, &args);
 	result = system_job_as_jsonb(&rendering_queue, &render_id);
 	caller_leave(&caller);
 
@@ -187,7 +187,7 @@ update_rendering(PG_FUNCTION_ARGS)
 static void
 check_asset(const Arguments *args)
 {
-	if (statement_execute(&is_strange_asset, args) > 0)
+	if (statement_execute(&select_asset_of_other_session, args) > 0)
 		refuse_value("p_asset_id", "a file of the session");
 }
 
@@ -195,7 +195,7 @@ check_asset(const Arguments *args)
 static void
 check_same_completion(const Arguments *args, const pg_uuid_t *render_id)
 {
-	statement_execute(&differs_from_finished, args);
+	statement_execute(&select_completion_differs, args);
 	if (result_bool(1))
 		refuse_completed_differently(render_id);
 }
@@ -227,7 +227,7 @@ complete_rendering(PG_FUNCTION_ARGS)
 	{
 		if (asset_id != NULL)
 			check_asset(&args);
-		statement_execute(&finish_rendering, &args);
+		statement_execute(&update_completed, &args);
 	}
 	result = system_job_as_jsonb(&rendering_queue, &render_id);
 	caller_leave(&caller);
@@ -313,7 +313,7 @@ parent_of_trigger(const TriggerData *data)
 }
 
 static void
-refuse_rendered_on(const Parent *parent, const pg_uuid_t *id)
+lock_and_check_renderings(const Parent *parent, const pg_uuid_t *id)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -342,7 +342,7 @@ forbid_delete_of_leased_renderings(PG_FUNCTION_ARGS)
 	if (!restoring() && !service)
 	{
 		caller_enter_trigger(&caller);
-		refuse_rendered_on(parent, &id);
+		lock_and_check_renderings(parent, &id);
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(data->tg_trigtuple);
@@ -389,7 +389,7 @@ show_progress(const pg_uuid_t *render_id, const int32 *progress, const char *mes
 		return;
 	argument_uuid(&args, render_id);
 	argument_int32(&args, *progress);
-	statement_execute(&show_rendering, &args);
+	statement_execute(&update_progress, &args);
 }
 
 static void
@@ -414,7 +414,7 @@ static const QueueSystem rendering_queue = {
 	.lock_job = &lock_rendering,
 	.try_lock_job = &try_lock_rendering,
 	.select_job = &select_rendering,
-	.fail_job = &end_rendering,
+	.fail_job = &fail_or_cancel,
 	.count_retry = &count_rendering_retry,
 	.show_progress = show_progress,
 	.read_error = read_error,

@@ -217,17 +217,17 @@ index_column(const pg_uuid_t *content_id, const char *column, const char *conten
 	statement_execute(&delete_words, &key);
 	if (content != NULL && OidIsValid(configuration))
 	{
-		char	   *calmed = pstrdup(content);
+		char	   *indexed = pstrdup(content);
 
-		calm_text(calmed);
-		insert_parts(content_id, column, calmed, configuration, name);
-		pfree(calmed);
+		excerpt_limit_punctuation(indexed);
+		insert_parts(content_id, column, indexed, configuration, name);
+		pfree(indexed);
 	}
 }
 
 /* Has the column to be looked at again?  Archived content has no words. */
 static bool
-is_stale(const RowEdit *edit, HeapTuple old, const char *column)
+needs_reindex(const RowEdit *edit, HeapTuple old, const char *column)
 {
 	return old == NULL ||
 		row_changed(edit, old, column, TEXTOID) ||
@@ -252,7 +252,7 @@ index_row(const RowEdit *edit, HeapTuple old)
 	{
 		const char *column = searched_column(i);
 
-		if (is_stale(edit, old, column))
+		if (needs_reindex(edit, old, column))
 			index_column(&content_id, column, live ? row_get_text(edit->desc, edit->row, column) : NULL,
 						 configuration, name);
 	}
@@ -260,11 +260,11 @@ index_row(const RowEdit *edit, HeapTuple old)
 
 /* Is there anything to do at all? */
 static bool
-needs_index(const RowEdit *edit, HeapTuple old)
+any_column_needs_reindex(const RowEdit *edit, HeapTuple old)
 {
 	for (int i = 0; i < SEARCHED_COLUMNS; i++)
 	{
-		if (is_stale(edit, old, searched_column(i)))
+		if (needs_reindex(edit, old, searched_column(i)))
 			return true;
 	}
 	return false;
@@ -284,7 +284,7 @@ index_content(PG_FUNCTION_ARGS)
 	HeapTuple	old = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_trigtuple : NULL;
 	Caller		caller;
 
-	if (restoring() || !needs_index(&edit, old))
+	if (restoring() || !any_column_needs_reindex(&edit, old))
 		return PointerGetDatum(NULL);
 
 	caller_enter_trigger(&caller);
@@ -295,7 +295,7 @@ index_content(PG_FUNCTION_ARGS)
 
 /* The excerpt of a hit; 0 where its text has gone meanwhile. */
 static Datum
-excerpt_of(HeapTuple row, TupleDesc desc, Oid configuration, TSQuery any, int *budget)
+make_headline(HeapTuple row, TupleDesc desc, Oid configuration, TSQuery any, int *budget)
 {
 	Arguments	args = NO_ARGUMENTS;
 	bool		isnull;
@@ -308,12 +308,12 @@ excerpt_of(HeapTuple row, TupleDesc desc, Oid configuration, TSQuery any, int *b
 	argument_int32(&args, PART_OVERLAP);
 	if (statement_execute_read_only(&select_part, &args) == 0 || (content = result_text(1)) == NULL)
 		return (Datum) 0;
-	return excerpt(configuration, content, any, budget);
+	return excerpt_make(configuration, content, any, budget);
 }
 
 /* One row of search_module_content(). */
 static void
-put_hit(ReturnSetInfo *rsinfo, HeapTuple row, TupleDesc desc, Datum headline)
+put_row(ReturnSetInfo *rsinfo, HeapTuple row, TupleDesc desc, Datum headline)
 {
 	Datum		values[RESULT_COLUMNS];
 	bool		nulls[RESULT_COLUMNS];
@@ -327,7 +327,7 @@ put_hit(ReturnSetInfo *rsinfo, HeapTuple row, TupleDesc desc, Datum headline)
 
 /* Each excerpt in memory of its own, as the text that it is made from is large. */
 static void
-put_hits(ReturnSetInfo *rsinfo, const FoundRows *hits, Oid configuration, TSQuery any)
+put_rows(ReturnSetInfo *rsinfo, const FoundRows *hits, Oid configuration, TSQuery any)
 {
 	int			budget = MAX_CHUNKS;
 
@@ -338,20 +338,20 @@ put_hits(ReturnSetInfo *rsinfo, const FoundRows *hits, Oid configuration, TSQuer
 
 		CHECK_FOR_INTERRUPTS();
 		if (i < MAX_EXCERPTS)
-			headline = excerpt_of(hits->rows[i], hits->desc, configuration, any, &budget);
-		put_hit(rsinfo, hits->rows[i], hits->desc, headline);
+			headline = make_headline(hits->rows[i], hits->desc, configuration, any, &budget);
+		put_row(rsinfo, hits->rows[i], hits->desc, headline);
 		statements_end(outer);
 	}
 }
 
 static FoundRows
-find_hits(Caller *caller, const SearchQuery *query, const pg_uuid_t *company_id, int32 limit)
+select_hits(Caller *caller, const SearchQuery *query, const pg_uuid_t *company_id, int32 limit)
 {
 	Arguments	args = NO_ARGUMENTS;
 
-	argument_add(&args, TSQueryGetDatum(query->loose), false);
+	argument_add(&args, TSQueryGetDatum(query->index_query), false);
 	argument_add(&args, TSQueryGetDatum(query->exact), false);
-	argument_add(&args, TSQueryGetDatum(query->any), false);
+	argument_add(&args, TSQueryGetDatum(query->any_word), false);
 	argument_uuid(&args, company_id);
 	argument_caller(&args, caller);
 	argument_int32(&args, MAX_PARTS);
@@ -385,8 +385,8 @@ search_module_content(PG_FUNCTION_ARGS)
 	configuration = require_configuration(&name);
 	if (search_query_parse(configuration, "p_query", wanted, &query))
 	{
-		hits = find_hits(&caller, &query, company_id, limit);
-		put_hits((ReturnSetInfo *) fcinfo->resultinfo, &hits, configuration, query.any);
+		hits = select_hits(&caller, &query, company_id, limit);
+		put_rows((ReturnSetInfo *) fcinfo->resultinfo, &hits, configuration, query.any_word);
 	}
 	caller_leave(&caller);
 
@@ -394,7 +394,7 @@ search_module_content(PG_FUNCTION_ARGS)
 }
 
 static void
-refresh_content(const pg_uuid_t *content_id, Oid configuration, const char *name)
+reindex_content(const pg_uuid_t *content_id, Oid configuration, const char *name)
 {
 	Arguments	args = NO_ARGUMENTS;
 	char	   *texts[SEARCHED_COLUMNS];
@@ -427,7 +427,7 @@ refresh_content_search(PG_FUNCTION_ARGS)
 	argument_int32(&args, check_int32(fcinfo, 0, "p_limit", 1, MAX_REFRESHED));
 	stale = statement_execute_uuids(&select_stale, &args);
 	foreach(cell, stale)
-		refresh_content(lfirst(cell), configuration, name);
+		reindex_content(lfirst(cell), configuration, name);
 	refreshed = list_length(stale);
 	caller_leave(&caller);
 

@@ -125,7 +125,7 @@ add_words(TSQuery query, QueryItem *item, List *words)
 
 /* Any of the words that are not excluded; NULL where there is none. */
 static TSQuery
-any_word(TSQuery query)
+any_word_of(TSQuery query)
 {
 	TSQuery		any = NULL;
 	ListCell   *cell;
@@ -147,7 +147,7 @@ first_word(TSQuery query)
 }
 
 static TSQuery
-everything(TSQuery query)
+match_all(TSQuery query)
 {
 	TSQuery		word = first_word(query);
 
@@ -183,11 +183,11 @@ search_query_parse(Oid configuration, const char *name, const char *text, Search
 		refuse_value(name, psprintf("at most %d words, each repetition counted", MAX_WORDS));
 
 	query->exact = exact;
-	query->loose = without_phrases(exact, GETQUERY(exact));
-	if (query->loose == NULL)
-		query->loose = everything(exact);
-	query->any = any_word(exact);
-	if (query->any == NULL)
-		query->any = first_word(exact);
+	query->index_query = without_phrases(exact, GETQUERY(exact));
+	if (query->index_query == NULL)
+		query->index_query = match_all(exact);
+	query->any_word = any_word_of(exact);
+	if (query->any_word == NULL)
+		query->any_word = first_word(exact);
 	return true;
 }

@@ -10,9 +10,9 @@
 typedef struct SearchQuery
 {
 	TSQuery		exact;			/* as it was written */
-	TSQuery		loose;			/* without phrases: matches all that exact
+	TSQuery		index_query;	/* without phrases: matches all that exact
 								 * does */
-	TSQuery		any;			/* any of its words, for rank and excerpt */
+	TSQuery		any_word;		/* any of its words, for rank and excerpt */
 } SearchQuery;
 
 extern bool search_query_parse(Oid configuration, const char *name, const char *text, SearchQuery *query);

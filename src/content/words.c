@@ -61,14 +61,14 @@ typedef enum ScanState
 
 #define NSTATES (AFTER_POINT + 1)
 
-typedef struct Step
+typedef struct Transition
 {
 	uint8		next;			/* ScanState */
 	uint8		words;			/* how many begin here */
-} Step;
+} Transition;
 
 /* by class, then by state in the order of ScanState */
-static const Step steps[NCLASSES][NSTATES] = {
+static const Transition transitions[NCLASSES][NSTATES] = {
 	[BREAK] = {{OUTSIDE, 0}, {OUTSIDE, 0}, {OUTSIDE, 0}, {OUTSIDE, 0}, {OUTSIDE, 0}},
 	[LETTER] = {{AFTER_LETTER, 1}, {AFTER_LETTER, 0}, {AFTER_LETTER, 0}, {AFTER_LETTER, 0}, {AFTER_LETTER, 1}},
 	[DIGIT] = {{AFTER_DIGIT, 1}, {AFTER_DIGIT, 0}, {AFTER_DIGIT, 0}, {AFTER_DIGIT, 0}, {AFTER_DIGIT, 0}},
@@ -575,14 +575,14 @@ static const CharRange ranges[] = {
 	{0xE1000, 0x10FFFF, BREAK}	/* private use */
 };
 
-typedef struct Scan
+typedef struct WordScan
 {
 	const unsigned char *at;
 	const unsigned char *end;
 	CharRange	known;			/* around the character looked up last */
 	ScanState	state;
 	int64		words;
-} Scan;
+} WordScan;
 
 /* The range around a character; between two of the table all are letters. */
 static CharRange
@@ -615,7 +615,7 @@ range_of(pg_wchar c)
 
 /* Most characters are of the script of the one before. */
 static inline CharClass
-class_of(Scan *scan, pg_wchar c)
+class_of(WordScan *scan, pg_wchar c)
 {
 	if (c < scan->known.first || c > scan->known.last)
 		scan->known = range_of(c);
@@ -623,47 +623,47 @@ class_of(Scan *scan, pg_wchar c)
 }
 
 static inline void
-take(Scan *scan, CharClass class)
+advance(WordScan *scan, CharClass class)
 {
-	const Step *step = &steps[class][scan->state];
+	const Transition *transition = &transitions[class][scan->state];
 
-	scan->state = step->next;
-	scan->words += step->words;
+	scan->state = transition->next;
+	scan->words += transition->words;
 }
 
 /* In SQL_ASCII any byte may come; one that is not UTF-8 is taken for a letter. */
 static inline void
-take_wide(Scan *scan)
+advance_multibyte(WordScan *scan)
 {
 	int			length = pg_utf_mblen(scan->at);
 
 	if (length > scan->end - scan->at || !pg_utf8_islegal(scan->at, length))
 	{
-		take(scan, LETTER);
+		advance(scan, LETTER);
 		scan->at++;
 		return;
 	}
-	take(scan, class_of(scan, utf8_to_unicode(scan->at)));
+	advance(scan, class_of(scan, utf8_to_unicode(scan->at)));
 	scan->at += length;
 }
 
 /* A character that begins before stop may end after it. */
 static void
-take_block(Scan *scan, const unsigned char *stop)
+scan_block(WordScan *scan, const unsigned char *stop)
 {
 	while (scan->at < stop)
 	{
 		if (*scan->at < lengthof(ascii_classes))
-			take(scan, ascii_classes[*scan->at++]);
+			advance(scan, ascii_classes[*scan->at++]);
 		else
-			take_wide(scan);
+			advance_multibyte(scan);
 	}
 }
 
 int64
-count_words(const char *utf8, size_t length)
+words_count_utf8(const char *utf8, size_t length)
 {
-	Scan		scan = {
+	WordScan	scan = {
 		.at = (const unsigned char *) utf8,
 		.end = (const unsigned char *) utf8 + length,
 		.known = range_of(0)
@@ -672,14 +672,14 @@ count_words(const char *utf8, size_t length)
 	while (scan.at < scan.end)
 	{
 		CHECK_FOR_INTERRUPTS();
-		take_block(&scan, scan.at + Min(scan.end - scan.at, BLOCK_SIZE));
+		scan_block(&scan, scan.at + Min(scan.end - scan.at, BLOCK_SIZE));
 	}
 	return scan.words;
 }
 
 /* Of a text in the encoding of the database, which is read where it lies. */
 int32
-text_count_words(const text *value)
+words_count_text(const text *value)
 {
 	const char *server = VARDATA_ANY(value);
 	size_t		length = VARSIZE_ANY_EXHDR(value);
@@ -689,7 +689,7 @@ text_count_words(const text *value)
 	/* SQL_ASCII cannot be converted, and conversion would refuse its bytes */
 	if (GetDatabaseEncoding() != PG_SQL_ASCII)
 		utf8 = pg_server_to_any(server, length, PG_UTF8);
-	words = count_words(utf8, utf8 == server ? length : strlen(utf8));
+	words = words_count_utf8(utf8, utf8 == server ? length : strlen(utf8));
 	if (utf8 != server)
 		pfree(unconstify(char *, utf8));
 	return Min(words, PG_INT32_MAX);
@@ -702,7 +702,7 @@ Datum
 studio_count_words(PG_FUNCTION_ARGS)
 {
 	text	   *value = PG_GETARG_TEXT_PP(0);
-	int32		words = text_count_words(value);
+	int32		words = words_count_text(value);
 
 	PG_FREE_IF_COPY(value, 0);
 	PG_RETURN_INT32(words);
