@@ -1,6 +1,6 @@
 -- Multimedia: sessions, files, narrations, slides, scripts, views, rendering.
--- Pitfall: a call that is repeated after a lost answer registers a file again;
--- what only sets a status or a value may be repeated.
+-- Pitfall: a call that is repeated after a lost response registers a file again;
+-- calls that only set a status or a value may be repeated.
 
 CREATE FUNCTION studio_engine.protect_session_counters() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'protect_session_counters'

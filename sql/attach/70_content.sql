@@ -1,10 +1,10 @@
 -- Triggers, policies and grants of companies, content and what belongs to it.
--- Pitfall: a policy that asks table employees is itself under the policy of
--- employees, which so must not ask employees: a user sees his own rows there.
--- Companies are compared with an array: it is made once for a query, and finds
--- rows by the index, which IN (SELECT ...) would not.
+-- Pitfall: a policy that reads table employees is itself subject to the policy of
+-- employees, which must not read employees again: a user sees his own rows there.
+-- Companies are compared with an array, which is computed once for a query and can
+-- be used with the index; IN (SELECT ...) could not.
 
--- How large values may be, by every road; the first trigger of each table.
+-- Limits of the size of values, for every writer; the first trigger of each table.
 CREATE OR REPLACE TRIGGER "00_cm_module_content_limits"
   BEFORE INSERT OR UPDATE ON @extschema@.cm_module_content
   FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('cm_module_content');

@@ -1,8 +1,9 @@
 -- Triggers, policies and grants of what is made from content.
--- Pitfall: the counters of a session are written once per statement, whatever
--- number of assets it brings; a trigger with transition tables serves one event.
+-- Pitfall: the counters of a session are updated once for each statement, however
+-- many assets it writes. A trigger with transition tables is for one event only, so
+-- there is one for each.
 
--- How large values may be, by every road; the first trigger of each table.
+-- Limits of the size of values, for every writer; the first trigger of each table.
 CREATE OR REPLACE TRIGGER "00_mm_multimedia_sessions_limits"
   BEFORE INSERT OR UPDATE ON @extschema@.mm_multimedia_sessions
   FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('mm_multimedia_sessions');

@@ -239,8 +239,8 @@ CREATE INDEX idx_cm_enhancement_sessions_company ON @extschema@.cm_enhancement_s
 CREATE INDEX idx_cm_enhancement_sessions_assessment ON @extschema@.cm_enhancement_sessions (quality_assessment_id);
 CREATE INDEX idx_cm_enhancement_sessions_status ON @extschema@.cm_enhancement_sessions (status);
 
--- What full-text search looks into. Beside the content and not in it, so that
--- clients who read whole rows do not get it, and writing a status leaves it.
+-- What full-text search reads. It is a table of its own, so that clients who read
+-- whole rows of content do not get it, and an update of a status does not copy it.
 CREATE TABLE studio_engine.content_search (
   content_id uuid NOT NULL,
   section text NOT NULL,
@@ -280,13 +280,13 @@ COMMENT ON COLUMN @extschema@.cm_module_content.case_studies IS 'Section: case s
 COMMENT ON COLUMN @extschema@.cm_module_content.assessments IS 'Section: questions and exercises';
 COMMENT ON COLUMN @extschema@.cm_module_content.module_spec IS 'What the module is to be';
 COMMENT ON COLUMN @extschema@.cm_module_content.research_context IS 'Findings of the research that it is written from';
-COMMENT ON COLUMN @extschema@.cm_module_content.total_word_count IS 'Words of all sections; kept by a trigger';
-COMMENT ON COLUMN @extschema@.cm_module_content.section_word_counts IS 'Words of each section; kept by a trigger';
+COMMENT ON COLUMN @extschema@.cm_module_content.total_word_count IS 'Words of all sections; maintained by a trigger';
+COMMENT ON COLUMN @extschema@.cm_module_content.section_word_counts IS 'Words of each section; maintained by a trigger';
 COMMENT ON COLUMN @extschema@.cm_module_content.status IS 'draft, quality_check, approved, revision or failed; changed only along workflow_transitions(). Approved content whose sections change is in revision';
 COMMENT ON COLUMN @extschema@.cm_module_content.priority_level IS 'critical, high, medium or low';
-COMMENT ON COLUMN @extschema@.cm_module_content.revision_count IS 'How often it went from revision to quality_check; kept by a trigger';
+COMMENT ON COLUMN @extschema@.cm_module_content.revision_count IS 'How often it went from revision to quality_check; maintained by a trigger';
 COMMENT ON COLUMN @extschema@.cm_module_content.created_at IS 'When it was made';
-COMMENT ON COLUMN @extschema@.cm_module_content.updated_at IS 'When it was last changed; kept by a trigger';
+COMMENT ON COLUMN @extschema@.cm_module_content.updated_at IS 'When it was last changed; maintained by a trigger';
 COMMENT ON COLUMN @extschema@.cm_module_content.archived_at IS 'When it was archived, which hides it from search; NULL brings it back';
 
 COMMENT ON TABLE @extschema@.cm_course_plans IS
@@ -308,7 +308,7 @@ COMMENT ON COLUMN @extschema@.cm_course_plans.course_title IS 'Title';
 COMMENT ON COLUMN @extschema@.cm_course_plans.status IS 'draft, active, completed or failed; changed only along workflow_transitions()';
 COMMENT ON COLUMN @extschema@.cm_course_plans.created_at IS 'When it was made';
 COMMENT ON COLUMN @extschema@.cm_course_plans.company_id IS 'Company of the employee when the plan was made; filled in by a trigger';
-COMMENT ON COLUMN @extschema@.cm_course_plans.updated_at IS 'When it was last changed; kept by a trigger';
+COMMENT ON COLUMN @extschema@.cm_course_plans.updated_at IS 'When it was last changed; maintained by a trigger';
 
 COMMENT ON TABLE @extschema@.cm_research_results IS
 'Research for course plans.
@@ -326,7 +326,7 @@ COMMENT ON COLUMN @extschema@.cm_research_results.search_queries IS 'Queries tha
 COMMENT ON COLUMN @extschema@.cm_research_results.sources_analyzed IS 'Sources that were read';
 COMMENT ON COLUMN @extschema@.cm_research_results.status IS 'pending, in_progress, completed or failed; changed only along workflow_transitions()';
 COMMENT ON COLUMN @extschema@.cm_research_results.created_at IS 'When it was made';
-COMMENT ON COLUMN @extschema@.cm_research_results.updated_at IS 'When it was last changed; kept by a trigger';
+COMMENT ON COLUMN @extschema@.cm_research_results.updated_at IS 'When it was last changed; maintained by a trigger';
 COMMENT ON COLUMN @extschema@.cm_research_results.company_id IS 'Company of the course plan; filled in by a trigger. NULL: seen by services only';
 
 COMMENT ON TABLE @extschema@.cm_quality_assessments IS
@@ -343,10 +343,10 @@ COMMENT ON COLUMN @extschema@.cm_quality_assessments.completeness_score IS 'Comp
 COMMENT ON COLUMN @extschema@.cm_quality_assessments.engagement_score IS 'Engagement, 0 to 10';
 COMMENT ON COLUMN @extschema@.cm_quality_assessments.personalization_score IS 'Personalization, 0 to 10';
 COMMENT ON COLUMN @extschema@.cm_quality_assessments.quality_feedback IS 'Feedback in words';
-COMMENT ON COLUMN @extschema@.cm_quality_assessments.passed IS 'Did the content pass?';
-COMMENT ON COLUMN @extschema@.cm_quality_assessments.requires_revision IS 'Does it have to be revised?';
-COMMENT ON COLUMN @extschema@.cm_quality_assessments.sections_needing_work IS 'Sections that must get better';
-COMMENT ON COLUMN @extschema@.cm_quality_assessments.critical_issues IS 'What must not stay';
+COMMENT ON COLUMN @extschema@.cm_quality_assessments.passed IS 'True if the content passed';
+COMMENT ON COLUMN @extschema@.cm_quality_assessments.requires_revision IS 'True if the content has to be revised';
+COMMENT ON COLUMN @extschema@.cm_quality_assessments.sections_needing_work IS 'Sections that have to be improved';
+COMMENT ON COLUMN @extschema@.cm_quality_assessments.critical_issues IS 'Issues that have to be resolved';
 COMMENT ON COLUMN @extschema@.cm_quality_assessments.assessed_at IS 'When it was assessed';
 COMMENT ON COLUMN @extschema@.cm_quality_assessments.company_id IS 'Company of the content; filled in by a trigger. NULL: seen by services only';
 
@@ -360,12 +360,12 @@ COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.quality_assessment_id IS '
 COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.enhancement_type IS 'Kind of work';
 COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.sections_to_enhance IS 'Sections that are worked on';
 COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.sections_preserved IS 'Sections that stay as they are';
-COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.research_conducted IS 'Was there new research?';
-COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.content_regenerated IS 'Was the content written anew?';
+COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.research_conducted IS 'True if there was new research';
+COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.content_regenerated IS 'True if the content was generated again';
 COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.status IS 'started, processing, completed or failed; changed only along workflow_transitions()';
 COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.created_at IS 'When it was started';
-COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.completed_at IS 'When it was completed; kept by a trigger';
-COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.updated_at IS 'When it was last changed; kept by a trigger';
+COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.completed_at IS 'When it was completed; maintained by a trigger';
+COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.updated_at IS 'When it was last changed; maintained by a trigger';
 COMMENT ON COLUMN @extschema@.cm_enhancement_sessions.company_id IS 'Company of the content; filled in by a trigger. NULL: seen by services only';
 
 COMMENT ON TABLE studio_engine.content_search IS

@@ -1,7 +1,7 @@
 -- Multimedia that is made from content: sessions, files, narrations, slides,
 -- scripts, views and the queue of the renderer.
--- Pitfall: several of these name a session and a content. Triggers see to it
--- that both, and the company, agree.
+-- Pitfall: several of these have a session and a content. Triggers ensure that
+-- both, and the company, agree.
 
 CREATE TABLE @extschema@.mm_multimedia_sessions (
   session_id UUID DEFAULT gen_random_uuid(),
@@ -270,15 +270,15 @@ COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.content_sections IS 'Sectio
 COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.status IS 'started, processing, completed or failed; changed only along workflow_transitions()';
 COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.current_stage IS 'What is being done';
 COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.progress_percentage IS 'Percent, 0 to 100; never backwards within an attempt';
-COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.total_assets_generated IS 'Number of its assets; kept by a trigger';
-COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.slides_generated IS 'Number of its assets of type slide; kept by a trigger';
-COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.audio_files_generated IS 'Number of its assets of type audio; kept by a trigger';
-COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.video_files_generated IS 'Number of its assets of type video; kept by a trigger';
-COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.processing_duration_seconds IS 'Whole seconds from started_at to completed_at, at most 2147483647; kept by a trigger';
+COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.total_assets_generated IS 'Number of its assets; maintained by a trigger';
+COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.slides_generated IS 'Number of its assets of type slide; maintained by a trigger';
+COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.audio_files_generated IS 'Number of its assets of type audio; maintained by a trigger';
+COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.video_files_generated IS 'Number of its assets of type video; maintained by a trigger';
+COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.processing_duration_seconds IS 'Whole seconds from started_at to completed_at, at most 2147483647; maintained by a trigger';
 COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.started_at IS 'When the attempt began';
-COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.completed_at IS 'When it was completed; kept by a trigger';
+COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.completed_at IS 'When it was completed; maintained by a trigger';
 COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.error_message IS 'Why it failed';
-COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.updated_at IS 'When it was last changed; kept by a trigger';
+COMMENT ON COLUMN @extschema@.mm_multimedia_sessions.updated_at IS 'When it was last changed; maintained by a trigger';
 
 COMMENT ON TABLE @extschema@.mm_multimedia_assets IS
 'Files of multimedia sessions: videos, audio, slides and so on.
@@ -301,7 +301,7 @@ COMMENT ON COLUMN @extschema@.mm_multimedia_assets.storage_bucket IS 'Bucket in 
 COMMENT ON COLUMN @extschema@.mm_multimedia_assets.storage_path IS 'Path in the bucket: type/section/time_filename';
 COMMENT ON COLUMN @extschema@.mm_multimedia_assets.public_url IS 'Where it can be fetched';
 COMMENT ON COLUMN @extschema@.mm_multimedia_assets.created_at IS 'When it was registered';
-COMMENT ON COLUMN @extschema@.mm_multimedia_assets.updated_at IS 'When it was last changed; kept by a trigger';
+COMMENT ON COLUMN @extschema@.mm_multimedia_assets.updated_at IS 'When it was last changed; maintained by a trigger';
 
 COMMENT ON TABLE @extschema@.mm_audio_narrations IS
 'Narrations: script, voice and the audio that was made of them.
@@ -319,11 +319,11 @@ COMMENT ON COLUMN @extschema@.mm_audio_narrations.voice_config IS 'Voice, speed 
 COMMENT ON COLUMN @extschema@.mm_audio_narrations.script_content IS 'The whole script';
 COMMENT ON COLUMN @extschema@.mm_audio_narrations.master_audio_id IS 'The asset with all of it';
 COMMENT ON COLUMN @extschema@.mm_audio_narrations.segments_audio_ids IS 'The assets of the segments';
-COMMENT ON COLUMN @extschema@.mm_audio_narrations.synthesis_completed IS 'Is it completed? Kept by a trigger';
+COMMENT ON COLUMN @extschema@.mm_audio_narrations.synthesis_completed IS 'True if it is completed; maintained by a trigger';
 COMMENT ON COLUMN @extschema@.mm_audio_narrations.status IS 'pending, synthesizing, completed or failed; changed only along workflow_transitions()';
 COMMENT ON COLUMN @extschema@.mm_audio_narrations.company_id IS 'The company; that of the session, filled in by a trigger';
 COMMENT ON COLUMN @extschema@.mm_audio_narrations.created_at IS 'When it was made';
-COMMENT ON COLUMN @extschema@.mm_audio_narrations.updated_at IS 'When it was last changed; kept by a trigger';
+COMMENT ON COLUMN @extschema@.mm_audio_narrations.updated_at IS 'When it was last changed; maintained by a trigger';
 
 COMMENT ON TABLE @extschema@.mm_slide_presentations IS
 'Slide decks and their exports.
@@ -338,16 +338,16 @@ COMMENT ON COLUMN @extschema@.mm_slide_presentations.total_slides IS 'Number of 
 COMMENT ON COLUMN @extschema@.mm_slide_presentations.slide_order IS 'The slides in order';
 COMMENT ON COLUMN @extschema@.mm_slide_presentations.template_used IS 'Name of the template';
 COMMENT ON COLUMN @extschema@.mm_slide_presentations.theme_config IS 'Settings of the theme';
-COMMENT ON COLUMN @extschema@.mm_slide_presentations.pdf_generated IS 'Was it exported to PDF?';
-COMMENT ON COLUMN @extschema@.mm_slide_presentations.pptx_generated IS 'Was it exported to PowerPoint?';
-COMMENT ON COLUMN @extschema@.mm_slide_presentations.html_generated IS 'Was it exported to HTML?';
+COMMENT ON COLUMN @extschema@.mm_slide_presentations.pdf_generated IS 'True if it was exported to PDF';
+COMMENT ON COLUMN @extschema@.mm_slide_presentations.pptx_generated IS 'True if it was exported to PowerPoint';
+COMMENT ON COLUMN @extschema@.mm_slide_presentations.html_generated IS 'True if it was exported to HTML';
 COMMENT ON COLUMN @extschema@.mm_slide_presentations.pdf_asset_id IS 'The asset with the PDF';
 COMMENT ON COLUMN @extschema@.mm_slide_presentations.pptx_asset_id IS 'The asset with the PowerPoint file';
 COMMENT ON COLUMN @extschema@.mm_slide_presentations.html_asset_id IS 'The asset with the HTML';
 COMMENT ON COLUMN @extschema@.mm_slide_presentations.status IS 'draft, generating, completed or failed; changed only along workflow_transitions()';
 COMMENT ON COLUMN @extschema@.mm_slide_presentations.company_id IS 'The company; that of the session, filled in by a trigger';
 COMMENT ON COLUMN @extschema@.mm_slide_presentations.created_at IS 'When it was made';
-COMMENT ON COLUMN @extschema@.mm_slide_presentations.updated_at IS 'When it was last changed; kept by a trigger';
+COMMENT ON COLUMN @extschema@.mm_slide_presentations.updated_at IS 'When it was last changed; maintained by a trigger';
 
 COMMENT ON TABLE @extschema@.mm_script_generations IS
 'Scripts written for narrations and videos.
@@ -360,13 +360,13 @@ COMMENT ON COLUMN @extschema@.mm_script_generations.company_id IS 'The company; 
 COMMENT ON COLUMN @extschema@.mm_script_generations.section_name IS 'Section, where it is for one';
 COMMENT ON COLUMN @extschema@.mm_script_generations.script_type IS 'narration, video and so on';
 COMMENT ON COLUMN @extschema@.mm_script_generations.script_content IS 'The script';
-COMMENT ON COLUMN @extschema@.mm_script_generations.word_count IS 'Words of the script; kept by a trigger';
+COMMENT ON COLUMN @extschema@.mm_script_generations.word_count IS 'Words of the script; maintained by a trigger';
 COMMENT ON COLUMN @extschema@.mm_script_generations.generation_config IS 'Settings it was made with';
 COMMENT ON COLUMN @extschema@.mm_script_generations.status IS 'pending, generating, completed or failed; changed only along workflow_transitions()';
 COMMENT ON COLUMN @extschema@.mm_script_generations.error_message IS 'Why it failed';
 COMMENT ON COLUMN @extschema@.mm_script_generations.created_at IS 'When it was made';
-COMMENT ON COLUMN @extschema@.mm_script_generations.updated_at IS 'When it was last changed; kept by a trigger';
-COMMENT ON COLUMN @extschema@.mm_script_generations.completed_at IS 'When it was completed; kept by a trigger';
+COMMENT ON COLUMN @extschema@.mm_script_generations.updated_at IS 'When it was last changed; maintained by a trigger';
+COMMENT ON COLUMN @extschema@.mm_script_generations.completed_at IS 'When it was completed; maintained by a trigger';
 
 COMMENT ON TABLE @extschema@.mm_video_analytics IS
 'Views of assets, one row for each asset and day, in UTC.
@@ -396,10 +396,10 @@ COMMENT ON COLUMN @extschema@.mm_rendering_queue.render_config IS 'What to rende
 COMMENT ON COLUMN @extschema@.mm_rendering_queue.status IS 'queued, rendering, completed, failed or cancelled; changed only along workflow_transitions()';
 COMMENT ON COLUMN @extschema@.mm_rendering_queue.priority IS 'Higher is rendered first';
 COMMENT ON COLUMN @extschema@.mm_rendering_queue.progress IS 'Percent, 0 to 100; never backwards within an attempt';
-COMMENT ON COLUMN @extschema@.mm_rendering_queue.retry_count IS 'How often it was queued again; kept by a trigger';
+COMMENT ON COLUMN @extschema@.mm_rendering_queue.retry_count IS 'How often it was queued again; maintained by a trigger';
 COMMENT ON COLUMN @extschema@.mm_rendering_queue.error_code IS 'Why it failed, for programs';
 COMMENT ON COLUMN @extschema@.mm_rendering_queue.error_message IS 'Why it failed, for people';
 COMMENT ON COLUMN @extschema@.mm_rendering_queue.created_at IS 'When it was queued';
-COMMENT ON COLUMN @extschema@.mm_rendering_queue.updated_at IS 'When it was last changed; kept by a trigger';
-COMMENT ON COLUMN @extschema@.mm_rendering_queue.started_at IS 'When rendering began; kept by a trigger';
-COMMENT ON COLUMN @extschema@.mm_rendering_queue.finished_at IS 'When it ended; kept by a trigger';
+COMMENT ON COLUMN @extschema@.mm_rendering_queue.updated_at IS 'When it was last changed; maintained by a trigger';
+COMMENT ON COLUMN @extschema@.mm_rendering_queue.started_at IS 'When rendering began; maintained by a trigger';
+COMMENT ON COLUMN @extschema@.mm_rendering_queue.finished_at IS 'When it ended; maintained by a trigger';

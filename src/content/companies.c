@@ -2,23 +2,29 @@
  * companies.c
  *	  Which company a row belongs to, and which ones a caller may see.
  *
- * Content has a company, and what is made from it has the same one: a trigger
- * fills it in from the nearest parent and refuses a contradiction, so that
- * policies need not look further than the row.  That holds for the links named
- * below, whoever writes.  It does not hold for others, such as the files of a
- * narration or the assessment of an enhancement: functions check those, plain
- * statements of services do not.
+ * Content has a company, and what is made from it has the same one.  The columns
+ * company_id and content_id are copied down the tree
  *
- * Pitfall: a child may be inserted while its parent is handed to another
- * company.  So whoever makes a child locks the parent FOR KEY SHARE, which the
- * foreign key does anyway and which is no hindrance to counters, and whoever
- * hands a parent over locks it FOR UPDATE before looking for children.  The
- * lock of a child may come with an older version of the parent: what it says is
- * read afterwards, with a new snapshot.
+ *		company > content > session > asset > video analytics
  *
- * Lock order: company, employee, course plan, content, session, asset, then what
- * belongs to them.  A foreign key would lock the company of a child last; so
- * whoever keeps a parent keeps first what that belongs to.
+ * so that a policy reads nothing but the row itself.  The trigger
+ * inherit_company() fills them in from the nearest parent and raises an error if
+ * the statement writes another value; the trigger pass_company_on() propagates a
+ * change of a parent to its children.  Both apply to every writer, but only to the
+ * parents defined below.  Other references, such as the files of a narration
+ * or the assessment of an enhancement, are checked by the functions that write
+ * them, and not where a service uses a plain statement.
+ *
+ * Pitfall: a child may be inserted while its parent is reassigned to another
+ * company.  An insert therefore locks the parent FOR KEY SHARE, as the foreign
+ * key does later anyway; this does not conflict with updates of counters.  A
+ * reassignment locks the parent FOR UPDATE before it searches for children.  The
+ * query that takes the key share lock may return an older version of the parent,
+ * so its columns are read by a second query with a new snapshot.
+ *
+ * Lock order: company, employee, course plan, content, session, asset, then the
+ * rows that belong to them.  A foreign key would lock the company of a child
+ * last, so a parent is locked after its own parents.
  */
 #include "postgres.h"
 
@@ -49,8 +55,10 @@ static Statement select_companies = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
-/* A possible parent is kept, after what it belongs to; then it says its
- * content and its company. */
+/*
+ * Two statements for each kind of parent: one that locks it FOR KEY SHARE after
+ * its own parents, and one that returns its content and its company.
+ */
 static Statement lock_content_key_share = {
 	.force_index_plan = true,
 	.text = "SELECT " LOCK_COMPANY_KEY_SHARE("c.company_id")
@@ -133,7 +141,10 @@ static Statement lock_plan_for_update = {
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID} \
 }
 
-/* what has a session follows it, when it is its turn */
+/*
+ * Children with a session are left out here: they are reassigned when the
+ * trigger on their session propagates the change.
+ */
 static Statement reassign_children_of_content[] = {
 	REASSIGN("mm_multimedia_sessions", "content_id", ""),
 	REASSIGN("mm_multimedia_assets", "content_id", " AND session_id IS NULL"),
@@ -166,7 +177,7 @@ static Statement reassign_children_of_plan[] = {
 #define CHILDREN_OUT_OF_SYNC(table, key) \
 	"SELECT 1 FROM @extschema@." table " WHERE " key " = $1 AND (content_id, company_id) IS DISTINCT FROM ($2, $3)"
 
-/* children that still belong to something else */
+/* return a row for each child whose content or company is not that of the parent */
 static Statement out_of_sync_with_content = {
 	.force_index_plan = true,
 	.text = CHILDREN_OUT_OF_SYNC("mm_multimedia_sessions", "content_id")
@@ -199,15 +210,15 @@ static Statement out_of_sync_with_plan = {
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, UUIDOID}
 };
 
-/* a kind of row that others belong to */
+/* a kind of row that has children */
 typedef struct Parent
 {
 	const char *name;
-	const char *key;			/* its own column, and that of the children */
-	bool		has_content;	/* does it say which, and its children? */
+	const char *key;			/* column of its id, here and in the children */
+	bool		has_content;	/* true if it and its children have content_id */
 	Statement  *lock_key_share;
 	Statement  *select;
-	Statement  *lock_for_update;	/* NULL where nothing is handed over */
+	Statement  *lock_for_update;	/* NULL if it has no children to update */
 	Statement  *reassign_children;
 	int			nreassign;
 	Statement  *children_out_of_sync;
@@ -268,10 +279,13 @@ static const Parent *const parents[] = {
 };
 
 /*
- * Add what SEEN_BY_CALLER() asks for.  The companies are asked for as the
- * caller: where employees are an installation's own, its policy decides, as it
- * does for the policies of our tables.  It may leave nothing behind that runs
- * later.
+ * Add the two arguments of SEEN_BY_CALLER(): whether the caller is a service, and
+ * the companies of a user.
+ *
+ * The companies are read with the rights of the caller: where table employees
+ * belongs to the installation, its row security decides, as it does for the
+ * policies of our tables.  The security context is restricted, so that nothing
+ * that runs in it can leave deferred actions for a later context.
  */
 void
 argument_caller(Arguments *args, Caller *caller)
@@ -296,8 +310,10 @@ argument_caller(Arguments *args, Caller *caller)
 }
 
 /*
- * Keep content, after the company that it belongs to, as whoever makes
- * something from it does; false where there is none.
+ * Lock content FOR KEY SHARE, after its company, so that it can neither be
+ * deleted nor reassigned until the end of the transaction.  Functions call it
+ * before they insert a row that belongs to the content.  Returns false if there
+ * is no such content.
  */
 bool
 companies_lock_content_key_share(const pg_uuid_t *content_id)
@@ -309,7 +325,9 @@ companies_lock_content_key_share(const pg_uuid_t *content_id)
 }
 
 /*
- * A company that the caller may see; NULL passes, and stands for all of them.
+ * Raise an error if the caller may not see a company; a user gets the same error
+ * whether it exists or not.  NULL, which stands for all companies of the caller,
+ * is accepted.
  */
 void
 check_company(Caller *caller, const pg_uuid_t *company_id)
@@ -335,12 +353,14 @@ typedef struct OptionalId
 	pg_uuid_t	value;
 } OptionalId;
 
+/* Return true if both are NULL or equal. */
 static bool
 same_id(OptionalId a, OptionalId b)
 {
 	return a.known == b.known && (!a.known || uuid_equal(&a.value, &b.value));
 }
 
+/* Return the value of a uuid column of a row. */
 static OptionalId
 row_id(TupleDesc desc, HeapTuple row, const char *column)
 {
@@ -356,6 +376,7 @@ row_id(TupleDesc desc, HeapTuple row, const char *column)
 	return id;
 }
 
+/* Return the value of a uuid column of the last result. */
 static OptionalId
 result_id(int column)
 {
@@ -369,7 +390,10 @@ result_id(int column)
 	return id;
 }
 
-/* What the row says by itself: what an UPDATE leaves alone does not count. */
+/*
+ * Return the value that the statement writes into a column; NULL for a column
+ * that an UPDATE leaves unchanged, whose value is that of the old parent.
+ */
 static OptionalId
 written_id(const RowEdit *edit, HeapTuple old, const char *column)
 {
@@ -381,7 +405,7 @@ written_id(const RowEdit *edit, HeapTuple old, const char *column)
 	return row_id(edit->desc, edit->row, column);
 }
 
-/* The id must live as long as the edit. */
+/* Set a column to an id, which must live as long as the edit. */
 static void
 set_id(RowEdit *edit, const char *column, OptionalId *id)
 {
@@ -393,14 +417,17 @@ set_id(RowEdit *edit, const char *column, OptionalId *id)
 		row_set_null(edit, column);
 }
 
-/* what parents and children share */
+/* what children inherit from their parent */
 typedef struct Inherited
 {
 	OptionalId	content;
 	OptionalId	company;
 } Inherited;
 
-/* Look at a parent; one that is not there is left to the foreign key. */
+/*
+ * Lock a parent and read what its children inherit.  Returns false if the key is
+ * NULL, or if there is no such parent: the foreign key raises the error then.
+ */
 static bool
 read_parent(const Parent *parent, OptionalId key, Inherited *inherited)
 {
@@ -416,25 +443,22 @@ read_parent(const Parent *parent, OptionalId key, Inherited *inherited)
 	return true;
 }
 
-pg_noreturn static void
-refuse_contradiction(Relation rel, const char *what, const Parent *parent)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_STUDIO_CONFLICT),
-			 errmsg("row contradicts what it belongs to"),
-			 errdetail("Table %s: the %s is not that of the %s.", RelationGetRelationName(rel), what, parent->name),
-			 errhint("Leave the column out: it is filled in.")));
-}
-
-/* What a parent says must be what the row says, where that says anything. */
+/* Raise an error if the statement writes a value that is not that of the parent. */
 static void
-require_same(Relation rel, const Parent *parent, const char *what, OptionalId said, OptionalId theirs)
+require_same(Relation rel, const Parent *parent, const char *what, OptionalId written, OptionalId inherited)
 {
-	if (said.known && !same_id(said, theirs))
-		refuse_contradiction(rel, what, parent);
+	if (written.known && !same_id(written, inherited))
+		ereport(ERROR,
+				(errcode(ERRCODE_STUDIO_CONFLICT),
+				 errmsg("row contradicts what it belongs to"),
+				 errdetail("Table %s: the %s is not that of the %s.", RelationGetRelationName(rel), what, parent->name),
+				 errhint("Leave the column out: it is filled in.")));
 }
 
-/* The nearest parent that a row has; without one it is what it says it is. */
+/*
+ * Get what a row inherits from its nearest parent; for a row without a session
+ * that is its content.  A row without a parent keeps its own values.
+ */
 static void
 inherit_from_parent(Relation rel, const Parent *parent, const RowEdit *edit, HeapTuple old, Inherited *inherited)
 {
@@ -452,6 +476,7 @@ inherit_from_parent(Relation rel, const Parent *parent, const RowEdit *edit, Hea
 		require_same(rel, parent, "content", written_id(edit, old, "content_id"), inherited->content);
 }
 
+/* Return the kind of parent that the argument of a trigger names. */
 static const Parent *
 parent_by_name(const char *name)
 {
@@ -463,7 +488,7 @@ parent_by_name(const char *name)
 	refuse_value("the argument of the trigger", "content, session, asset, employee or plan");
 }
 
-/* Did an UPDATE change what the row belongs to? */
+/* Return true if an UPDATE changes the parent, the company or the content. */
 static bool
 parent_changed(const Parent *parent, const RowEdit *edit, HeapTuple old)
 {
@@ -474,6 +499,9 @@ parent_changed(const Parent *parent, const RowEdit *edit, HeapTuple old)
 
 /*
  * inherit_company(parent) returns trigger: BEFORE INSERT OR UPDATE.
+ * Fills in company_id, and content_id of what belongs to a session or an asset,
+ * from the parent.  Raises PT409 if the statement writes another value.  Skipped
+ * while a dump is restored, whose rows agree already.
  */
 Datum
 inherit_company(PG_FUNCTION_ARGS)
@@ -504,8 +532,11 @@ inherit_company(PG_FUNCTION_ARGS)
 	return PointerGetDatum(row_edit_apply(&edit));
 }
 
-/* An old snapshot does not show what was made since, but still before the
- * parent was locked. */
+/*
+ * Raise an error if a child still belongs to something else.  In REPEATABLE READ
+ * the updates do not see children that were committed after the snapshot and
+ * before the parent was locked; only a new snapshot shows them.
+ */
 static void
 check_children_in_sync(const Parent *parent, const Arguments *args)
 {
@@ -516,6 +547,7 @@ check_children_in_sync(const Parent *parent, const Arguments *args)
 				 errhint("Repeat the transaction.")));
 }
 
+/* Lock a parent and update those children that differ from it. */
 static void
 propagate_to_children(const Parent *parent, const pg_uuid_t *key, const pg_uuid_t *content, const pg_uuid_t *company)
 {
@@ -534,6 +566,8 @@ propagate_to_children(const Parent *parent, const pg_uuid_t *key, const pg_uuid_
 
 /*
  * pass_company_on(parent) returns trigger: AFTER UPDATE.
+ * Propagates a new company or content of a row to its children, whose own
+ * triggers propagate it further.
  */
 Datum
 pass_company_on(PG_FUNCTION_ARGS)

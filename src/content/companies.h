@@ -9,17 +9,17 @@
 #include "statements.h"
 
 /*
- * SQL: may the caller see rows of this company?  The statement has two
- * arguments for it, which argument_caller() adds: is it a service, and the
- * companies that it sees as a user.
+ * SQL condition: true if the caller may see rows of a company.  The statement has
+ * two arguments for it, which argument_caller() adds: true for a service, and the
+ * array of the companies of a user.
  */
 #define SEEN_BY_CALLER(company, service, companies) \
 	"(" service " OR " company " = ANY (" companies "))"
 
 /*
- * SQL: hold what a row belongs to, as a column before others of a SELECT that
- * locks the row itself.  The columns are computed in their order, and before
- * the row is locked.
+ * SQL columns: lock the parents of a row FOR KEY SHARE, in a SELECT that locks
+ * the row itself.  They are computed in the order in which they are written, and
+ * before the row is locked, which gives the lock order of companies.c.
  */
 #define LOCK_COMPANY_KEY_SHARE(column) \
 	"(SELECT 1 FROM @extschema@.companies k WHERE k.id = " column " FOR KEY SHARE)"

@@ -1,16 +1,18 @@
 /*
  * content.c
- *	  Modules of courses: their sections, what was thought of them, and the work
- *	  that followed; course plans and research; old content.
+ *	  Modules of courses: their sections, quality assessments and enhancement
+ *	  sessions; course plans and research; archiving and statistics.
  *
- * Status changes are plain UPDATEs here too: the trigger of the flow checks
- * them.  That an edit of approved content reopens it is also the trigger's.
+ * The functions change a status by a plain UPDATE.  The workflow trigger of the
+ * table checks the transition, and moves approved content whose text changes to
+ * revision.
  *
  * Pitfall: a section is a column, and its name comes from the caller.  There is
- * one statement per section, so that no name ever gets into SQL.
+ * one statement for each section, so that no name of a caller becomes part of
+ * SQL.
  *
- * Lock order: company, content, then its assessments and sessions.  Whoever
- * decides by the status of content locks it first.
+ * Lock order: company, content, then its assessments and sessions.  A decision
+ * by the status of content is taken under the lock of the content.
  */
 #include "postgres.h"
 
@@ -54,9 +56,11 @@ PG_FUNCTION_INFO_V1(store_research_results);
 PG_FUNCTION_INFO_V1(archive_module_content);
 PG_FUNCTION_INFO_V1(get_content_statistics);
 
+/* limits: characters of a name, and of an id of a session of agents; bytes of a result as JSON */
 #define MAX_NAME_LENGTH 1000
 #define MAX_SESSION_LENGTH 500
 #define MAX_RESULT_SIZE (16 * 1024 * 1024)
+
 #define MAX_SCORE 10
 
 static const char *const priority_levels[] = {"critical", "high", "medium", "low"};
@@ -146,7 +150,11 @@ static Statement select_assessed_content = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
-/* what is to be enhanced unless the caller says so, and what is left */
+/*
+ * If the caller does not name the sections to enhance, they are those that the
+ * assessment found to need work; the preserved ones default to all others.
+ * $6 is the array of all section names.
+ */
 static Statement insert_enhancement = {
 	.force_index_plan = true,
 	.text = "INSERT INTO @extschema@.cm_enhancement_sessions"
@@ -254,6 +262,7 @@ static Statement select_statistics = {
  * Words
  * ------------------------------------------------------------------------ */
 
+/* Return the number of words of a text column; 0 if it is NULL. */
 static int32
 column_word_count(TupleDesc desc, HeapTuple row, const char *column)
 {
@@ -263,7 +272,11 @@ column_word_count(TupleDesc desc, HeapTuple row, const char *column)
 	return isnull ? 0 : words_count_text(DatumGetTextPP(value));
 }
 
-/* What the row said about a section before; false where it said nothing. */
+/*
+ * Get the word count of a section that is stored in section_word_counts, so that
+ * a section that does not change is not counted again.  Returns false if there is
+ * no usable number, as the row may have been written with triggers disabled.
+ */
 static bool
 stored_word_count(TupleDesc desc, HeapTuple row, const char *section, int32 *words)
 {
@@ -282,6 +295,7 @@ stored_word_count(TupleDesc desc, HeapTuple row, const char *section, int32 *wor
 	return compat_numeric_int4(value.val.numeric, words);
 }
 
+/* Return true if an UPDATE changes neither a section nor a count. */
 static bool
 words_unchanged(const RowEdit *edit, HeapTuple old)
 {
@@ -294,6 +308,7 @@ words_unchanged(const RowEdit *edit, HeapTuple old)
 		!row_changed(edit, old, "total_word_count", INT4OID);
 }
 
+/* Set the word counts of a row; only sections that changed are counted. */
 static void
 set_word_counts(RowEdit *edit, HeapTuple old)
 {
@@ -318,7 +333,8 @@ set_word_counts(RowEdit *edit, HeapTuple old)
 
 /*
  * count_section_words() returns trigger: BEFORE INSERT OR UPDATE on
- * cm_module_content.
+ * cm_module_content.  Maintains section_word_counts and total_word_count; what
+ * the statement writes into them is ignored.
  */
 Datum
 count_section_words(PG_FUNCTION_ARGS)
@@ -337,7 +353,8 @@ count_section_words(PG_FUNCTION_ARGS)
 
 /*
  * count_script_words() returns trigger: BEFORE INSERT OR UPDATE on
- * mm_script_generations.
+ * mm_script_generations.  Maintains word_count; what the statement writes into it
+ * is ignored.
  */
 Datum
 count_script_words(PG_FUNCTION_ARGS)
@@ -359,7 +376,7 @@ count_script_words(PG_FUNCTION_ARGS)
  * Checks
  * ------------------------------------------------------------------------ */
 
-/* The name of a member, for a message: whoever sent it may have sent a book. */
+/* Return the name of a member for a message; it is clipped, as it may be of any length. */
 static char *
 member_name(const char *name, const JsonbValue *key)
 {
@@ -368,19 +385,24 @@ member_name(const char *name, const JsonbValue *key)
 	return psprintf("\"%.*s\" of %s", length, key->val.string.val, name);
 }
 
+/* Return true if a JSON value is a number between 0 and 10. */
 static bool
 is_score(const JsonbValue *value)
 {
 	return value->type == jbvNumeric && numeric_is_between(value->val.numeric, 0, MAX_SCORE);
 }
 
+/* Return true if a JSON value is a string. */
 static bool
 is_json_string(const JsonbValue *value)
 {
 	return value->type == jbvString;
 }
 
-/* An object whose members are named after sections; returns how many it has. */
+/*
+ * Raise an error unless a JSON value is an object whose members are named after
+ * sections and have valid values.  Returns the number of its members.
+ */
 static int
 check_by_section(Jsonb *object, const char *name, bool (*is_valid) (const JsonbValue *), const char *expected)
 {
@@ -408,8 +430,11 @@ check_by_section(Jsonb *object, const char *name, bool (*is_valid) (const JsonbV
 	return n;
 }
 
-/* Lock content; its status, or UNKNOWN_STATE: the owner of the tables may have
- * let it be anything. */
+/*
+ * Lock content and return its status.  Raises an error if there is no such
+ * content.  Returns UNKNOWN_STATE for a status that is not one of ours, which is
+ * possible where the owner of the table has dropped the check constraint.
+ */
 static int
 lock_content_or_refuse(const Caller *caller, const pg_uuid_t *content_id)
 {
@@ -506,20 +531,24 @@ update_module_sections(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(words);
 }
 
-/* A module may have more than a client should get at once, if little of it is text. */
+/*
+ * Return a result, or raise an error if it is larger than a client can be
+ * expected to read.  Each column of a module has a limit of its own, but the text
+ * form of jsonb, with its escapes, can be several times as large as what is stored.
+ */
 static Datum
-check_result_size(Datum answer)
+check_result_size(Datum result)
 {
-	if (jsonb_shown_size(DatumGetJsonbP(answer)) > MAX_RESULT_SIZE)
+	if (jsonb_shown_size(DatumGetJsonbP(result)) > MAX_RESULT_SIZE)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("content is too large to be shown at once"),
 				 errdetail("It takes more than %d bytes as JSON.", MAX_RESULT_SIZE),
 				 errhint("Read the columns one by one from the table.")));
-	return answer;
+	return result;
 }
 
-/* Read a row of a content that the caller may see. */
+/* Run a query about content.  Raises an error unless the caller may see the content. */
 static void
 select_of_content(Caller *caller, const pg_uuid_t *content_id, Statement *statement)
 {
@@ -573,23 +602,18 @@ get_content_sections(PG_FUNCTION_ARGS)
  * Quality
  * ------------------------------------------------------------------------ */
 
-/* NULL is an empty list, too. */
-static bool
-is_empty_list(ArrayType *list)
-{
-	return list == NULL || ArrayGetNItems(ARR_NDIM(list), ARR_DIMS(list)) == 0;
-}
-
-/* The verdict that follows from the score. */
+/* Return true if a score reaches setting quality_pass_score and there are no critical issues. */
 static bool
 passes_by_score(Numeric score, ArrayType *critical_issues)
 {
-	Datum		least = NumericGetDatum(int64_to_numeric(setting_int32(SETTING_QUALITY_PASS_SCORE)));
+	Datum		min_score = NumericGetDatum(int64_to_numeric(setting_int32(SETTING_QUALITY_PASS_SCORE)));
 
-	return is_empty_list(critical_issues) &&
-		DatumGetBool(DirectFunctionCall2(numeric_ge, NumericGetDatum(score), least));
+	if (critical_issues != NULL && ArrayGetNItems(ARR_NDIM(critical_issues), ARR_DIMS(critical_issues)) > 0)
+		return false;
+	return DatumGetBool(DirectFunctionCall2(numeric_ge, NumericGetDatum(score), min_score));
 }
 
+/* Change the status of locked content; the workflow trigger checks the transition. */
 static void
 set_content_status(const pg_uuid_t *content_id, ContentStatus status)
 {
@@ -600,14 +624,18 @@ set_content_status(const pg_uuid_t *content_id, ContentStatus status)
 	statement_execute(&update_content_status, &args);
 }
 
-/* Move locked content to where a verdict puts it, through quality_check where
- * it has not been there.  A status that is none of ours is refused by the flow. */
+/*
+ * Move locked content to approved or revision.  The workflow has no transition
+ * from draft or revision to these, so such content passes through quality_check.
+ * Raises an error if the content has failed.  From a status that is not one of
+ * ours the change is tried, and the workflow trigger raises the error.
+ */
 static void
-apply_assessment(const pg_uuid_t *content_id, int from, ContentStatus verdict)
+apply_assessment(const pg_uuid_t *content_id, int from, ContentStatus target)
 {
 	if (from == UNKNOWN_STATE)
 	{
-		set_content_status(content_id, verdict);
+		set_content_status(content_id, target);
 		return;
 	}
 	switch ((ContentStatus) from)
@@ -615,15 +643,15 @@ apply_assessment(const pg_uuid_t *content_id, int from, ContentStatus verdict)
 		case CONTENT_DRAFT:
 		case CONTENT_REVISION:
 			set_content_status(content_id, CONTENT_QUALITY_CHECK);
-			set_content_status(content_id, verdict);
+			set_content_status(content_id, target);
 			break;
 		case CONTENT_QUALITY_CHECK:
 		case CONTENT_APPROVED:
-			if (from != (int) verdict)
-				set_content_status(content_id, verdict);
+			if (from != (int) target)
+				set_content_status(content_id, target);
 			break;
 		case CONTENT_FAILED:
-			workflow_refuse(&content_flow, from, verdict);
+			workflow_refuse(&content_flow, from, target);
 	}
 }
 
@@ -696,7 +724,7 @@ get_latest_quality_assessment(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(assessment);
 }
 
-/* An assessment of this content, or none. */
+/* Raise an error if an assessment is not one of this content; NULL is accepted. */
 static void
 check_assessment_of(const Caller *caller, const pg_uuid_t *assessment_id, const pg_uuid_t *content_id)
 {
@@ -714,7 +742,7 @@ check_assessment_of(const Caller *caller, const pg_uuid_t *assessment_id, const 
 						psprintf("It is of content %s.", uuid_text(&assessed)));
 }
 
-/* The names of all sections as an array. */
+/* Return the names of all sections as an array. */
 static Datum
 all_sections(void)
 {
@@ -846,7 +874,7 @@ store_research_results(PG_FUNCTION_ARGS)
 }
 
 /* ------------------------------------------------------------------------
- * Old content, numbers
+ * Archiving, statistics
  * ------------------------------------------------------------------------ */
 
 /*

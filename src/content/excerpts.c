@@ -1,16 +1,17 @@
 /*
  * excerpts.c
- *	  Texts as the parser of text search can bear them, and excerpts from them.
+ *	  Excerpts from texts for search results, and a limit on punctuation that
+ *	  bounds the time of the text search parser.
  *
- * Pitfall: PostgreSQL's parser takes a run of letters and punctuation for a
- * host, a path, an address or a number, and looks at all of the run anew behind
- * each of its characters; a comment that is opened has it look for an end.  A
- * part of 30000 characters of a_a_a_ takes it 13 seconds.  Runs with some
- * punctuation cost nothing, so runs with more are taken apart.
+ * Pitfall: PostgreSQL's text search parser tries to read a run of letters and
+ * punctuation as a host, a path, an address or a number, and scans the whole run
+ * again from each of its characters; an opened comment makes it search for the
+ * end.  30000 characters of a_a_a_ take it 13 seconds.  Runs with little
+ * punctuation are cheap, so runs with more are split by spaces.
  *
- * Pitfall: ts_headline() takes time that grows with the square of the words
- * that match.  It is given the surroundings of the first match, and a query
- * that is nothing but words behind OR.
+ * Pitfall: the time of ts_headline() grows with the square of the number of
+ * matching words.  It is given a window of text around the first match only, and
+ * a query that consists of words joined by OR.
  */
 #include "postgres.h"
 
@@ -22,20 +23,21 @@
 
 #include "excerpts.h"
 
-/* punctuation in a run without spaces, and openings of comments, that are left as they are */
+/* punctuation characters of a run without spaces, and openings of comments of a text, that are kept */
 #define MAX_PUNCTUATION 20
 
-/* characters of a step of the search for the first match, and of what is shown to ts_headline() */
+/* characters of a chunk of the search for the first match, and of the text that ts_headline() gets */
 #define CHUNK_LENGTH 1000
 #define WINDOW_LENGTH 2000
 
+/* Return true for ASCII white space. */
 static bool
 is_space(unsigned char byte)
 {
 	return byte == ' ' || (byte >= '\t' && byte <= '\r');
 }
 
-/* ASCII that is neither space, letter nor digit. */
+/* Return true for ASCII that is neither white space, a letter nor a digit. */
 static bool
 is_punctuation(unsigned char byte)
 {
@@ -44,7 +46,9 @@ is_punctuation(unsigned char byte)
 }
 
 /*
- * Put spaces in place of punctuation where there is too much of it.
+ * Replace punctuation by spaces where there is so much of it that the text search
+ * parser would take long.  The length of the text, and thus the position of each
+ * character, stays the same.
  */
 void
 excerpt_limit_punctuation(char *content)
@@ -66,7 +70,10 @@ excerpt_limit_punctuation(char *content)
 	}
 }
 
-/* The bytes of a chunk of up to so many characters, which ends after a space if there is one late in it. */
+/*
+ * Return the length in bytes of the next chunk of at most so many characters.  It
+ * ends after a space if there is one in its second half, so that no word is cut.
+ */
 static int
 chunk_length(const char *text, int left, int characters)
 {
@@ -82,6 +89,7 @@ chunk_length(const char *text, int left, int characters)
 	return length;
 }
 
+/* Return true if a chunk has one of the words of a query. */
 static bool
 chunk_matches(Oid configuration, const char *text, int length, TSQuery any)
 {
@@ -92,8 +100,8 @@ chunk_matches(Oid configuration, const char *text, int length, TSQuery any)
 }
 
 /*
- * The chunk with the first match; the beginning of the text where there is none
- * or the budget is used up.
+ * Return the start of the first chunk with a match; the start of the text if
+ * there is none, or if the budget runs out.
  */
 static const char *
 first_matching_chunk(Oid configuration, const char *content, int length, TSQuery any, int *budget)
@@ -111,8 +119,10 @@ first_matching_chunk(Oid configuration, const char *content, int length, TSQuery
 }
 
 /*
- * An excerpt with the words of a query in <b>.  The text is calmed.  budget is
- * how many chunks may be looked through, and is used up.
+ * Return an excerpt of a text as text, in which the words of a query are marked
+ * by <b>.  Modifies the text: see excerpt_limit_punctuation().  budget is the
+ * number of chunks that may still be searched, which all excerpts of one call
+ * share; it is reduced.
  */
 Datum
 excerpt_make(Oid configuration, char *text, TSQuery any, int *budget)

@@ -1,6 +1,7 @@
 /*
  * excerpts.h
- *	  Texts as the parser of text search can bear them, and excerpts from them.
+ *	  Excerpts from texts for search results, and a limit on punctuation that
+ *	  bounds the time of the text search parser.
  */
 #ifndef STUDIO_EXCERPTS_H
 #define STUDIO_EXCERPTS_H

@@ -1,22 +1,22 @@
 /*
  * multimedia.c
- *	  Sessions that make multimedia from content, and the files they made.
+ *	  Sessions that make multimedia from content, and the files that they make.
  *
- * The counters of a session are kept by triggers on its files, once for each
- * statement and session, so that bulk loads cost no more than they have to.
- * They add and subtract, and never count anew: a count would miss what others
- * have not committed.
+ * The counters of a session are maintained by statement triggers on its files,
+ * which update each session once for each statement, so that a bulk load does not
+ * update it for each file.  They add and subtract, and never count all files
+ * again: a count would miss the files of transactions that have not committed.
  *
  * Pitfall: a file name comes from the caller and becomes part of a path in the
  * object store.  Only letters, digits, dot, dash and underscore survive, and no
  * part of a path begins with a dot.
  *
  * Lock order: company, content, sessions in the order of their ids, then their
- * files.  The triggers lock sessions FOR NO KEY UPDATE, which goes together with
- * what foreign keys hold.  The functions here keep company and content first, as
- * whoever deletes those or hands them over goes the same way.  Plain statements
- * that begin with a session or a file may meet such a one in a deadlock, which
- * the server ends.
+ * files.  The triggers lock sessions FOR NO KEY UPDATE, which does not conflict
+ * with the locks of foreign keys.  The functions here lock company and content FOR
+ * KEY SHARE first, since a deletion or a reassignment of these takes its locks in
+ * the same order.  Plain statements that begin with a session or a file may
+ * deadlock with such a transaction; the server resolves that.
  */
 #include "postgres.h"
 
@@ -84,12 +84,12 @@ static Statement lock_session = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
-/* a name that is safe as a part of a path; the end of it, where types are */
+/* SQL: a name that is safe as a part of a path; a long one keeps its end, the file extension */
 #define SAFE_NAME(name) \
 	"pg_catalog.regexp_replace(pg_catalog.right(pg_catalog.regexp_replace(" name \
 	", '[^A-Za-z0-9._-]+', '_', 'g'), 100), '^[.]+', '_')"
 
-/* the last part of a path of any system */
+/* SQL: the last part of a path, of Unix or of Windows */
 #define FILE_NAME(path) "COALESCE(NULLIF(pg_catalog.regexp_replace(" path ", E'^.*[/\\\\\\\\]', ''), ''), 'file')"
 
 #define STORAGE_PATH(type, section, name, time) \
@@ -110,7 +110,7 @@ static Statement insert_asset = {
 	}
 };
 
-/* a microsecond more for each of them, so that equal names differ */
+/* the time of each file is a microsecond later than the one before, so that paths of equal names differ */
 static Statement insert_assets = {
 	.text = "WITH given AS MATERIALIZED ("
 	"  SELECT pg_catalog.gen_random_uuid() AS asset_id, e.number, e.asset"
@@ -134,9 +134,10 @@ static Statement insert_assets = {
 };
 
 /*
- * Lock first, then write with a new snapshot.  In one statement the writing
- * would begin at the version of its snapshot, where others may already queue
- * for the lock that we hold on the newest: a deadlock.
+ * The sessions are locked by one statement and updated by the next, which has a
+ * new snapshot.  A single statement would start from the row version of its own
+ * snapshot, on which other transactions may already wait for the lock that this
+ * transaction holds on the newest version: a deadlock.
  */
 static Statement lock_sessions = {
 	.text = "SELECT 1 FROM @extschema@.mm_multimedia_sessions s"
@@ -144,7 +145,7 @@ static Statement lock_sessions = {
 	.nargs = 1,.argtypes = {UUIDARRAYOID}
 };
 
-/* arrays: sessions, then what to add to each of their counters */
+/* $1 array of sessions; $2 to $5 arrays of what to add to each of their counters */
 static Statement add_to_counters = {
 	.force_index_plan = true,
 	.text = "UPDATE @extschema@.mm_multimedia_sessions s"
@@ -158,7 +159,7 @@ static Statement add_to_counters = {
 	.nargs = 5,.argtypes = {UUIDARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID}
 };
 
-/* after TRUNCATE, of which there are no transition tables */
+/* SQL condition: sessions without the files that they count; TRUNCATE has no transition tables */
 #define COUNTED_WITHOUT_ASSETS \
 	"s.total_assets_generated <> 0" \
 	" AND NOT EXISTS (SELECT 1 FROM @extschema@.mm_multimedia_assets a WHERE a.session_id = s.session_id)"
@@ -204,18 +205,20 @@ static Statement select_session_statistics = {
  * Counters
  * ------------------------------------------------------------------------ */
 
-/* what a statement changes for one session */
+/* what a statement adds to the counters of one session */
 typedef struct CounterDelta
 {
 	pg_uuid_t	session_id;		/* key; must be first */
 	int32		counters[COUNTERS]; /* in the order of counter_columns */
 } CounterDelta;
 
-/* are the counters being kept by ourselves? */
+/* true while count_assets() updates sessions, whose trigger lets the counters pass then */
 static bool writing_counters = false;
 
-/* Which counter, besides the total, counts this type?  0 for none; the owner of
- * the tables may have let it be NULL. */
+/*
+ * Return the index of the counter of an asset type; 0, the total, for a type
+ * without one, and for NULL, which the owner of the table may have allowed.
+ */
 static int
 counter_of_type(const char *asset_type)
 {
@@ -230,6 +233,7 @@ counter_of_type(const char *asset_type)
 	return 0;
 }
 
+/* Add sign, 1 or -1, to the counters of the session of a file. */
 static void
 count_asset(HTAB *deltas, TupleDesc desc, HeapTuple asset, int sign)
 {
@@ -255,7 +259,7 @@ count_asset(HTAB *deltas, TupleDesc desc, HeapTuple asset, int sign)
 		pfree(asset_type);
 }
 
-/* Count the rows of a transition table; NULL is none. */
+/* Count the rows of a transition table, which is NULL if the event has none. */
 static void
 count_rows(HTAB *deltas, Relation rel, Tuplestorestate *rows, int sign)
 {
@@ -278,6 +282,7 @@ count_rows(HTAB *deltas, Relation rel, Tuplestorestate *rows, int sign)
 	ExecDropSingleTupleTableSlot(slot);
 }
 
+/* Return true if a session has nothing to update, as after an UPDATE of other columns. */
 static bool
 is_zero(const CounterDelta *delta)
 {
@@ -295,20 +300,22 @@ build_array(Datum *values, int n, Oid type, int length, bool by_value, char alig
 	return PointerGetDatum(construct_array(values, n, type, length, by_value, align));
 }
 
-/* Add up the changes of a statement as arguments for add_to_counters; false
- * where there are none. */
+/*
+ * Convert the deltas of a statement to the arguments of add_to_counters.  Returns
+ * false if no session has to be updated.
+ */
 static bool
 deltas_as_arguments(HTAB *deltas, Arguments *args)
 {
-	long		most = hash_get_num_entries(deltas);
-	Datum	   *sessions = palloc(sizeof(Datum) * (most + 1));
+	long		max_sessions = hash_get_num_entries(deltas);
+	Datum	   *sessions = palloc(sizeof(Datum) * (max_sessions + 1));
 	Datum	   *counters[COUNTERS];
 	HASH_SEQ_STATUS scan;
 	CounterDelta *delta;
 	int			n = 0;
 
 	for (int i = 0; i < COUNTERS; i++)
-		counters[i] = palloc(sizeof(Datum) * (most + 1));
+		counters[i] = palloc(sizeof(Datum) * (max_sessions + 1));
 	hash_seq_init(&scan, deltas);
 	while ((delta = hash_seq_search(&scan)) != NULL)
 	{
@@ -325,7 +332,7 @@ deltas_as_arguments(HTAB *deltas, Arguments *args)
 	return n > 0;
 }
 
-/* Write counters, which the trigger on sessions lets nobody else do. */
+/* Run a statement that writes counters, past protect_session_counters(). */
 static void
 write_counters(Statement *statement, const Arguments *args)
 {
@@ -343,6 +350,7 @@ write_counters(Statement *statement, const Arguments *args)
 	PG_END_TRY();
 }
 
+/* Create a hash table of CounterDelta, by session. */
 static HTAB *
 create_deltas(void)
 {
@@ -357,7 +365,7 @@ create_deltas(void)
 
 /*
  * count_assets() returns trigger: AFTER each statement on mm_multimedia_assets,
- * with transition tables.
+ * with transition tables.  Maintains the counters of the sessions of the files.
  */
 Datum
 count_assets(PG_FUNCTION_ARGS)
@@ -397,8 +405,9 @@ count_assets(PG_FUNCTION_ARGS)
 
 /*
  * protect_session_counters() returns trigger: BEFORE INSERT OR UPDATE on
- * mm_multimedia_sessions.  What others write into the counters is ignored: they
- * count the files that are there.
+ * mm_multimedia_sessions.  Restores the counters to their old values, 0 in a new
+ * row, so that only count_assets() changes them.  It raises no error, since
+ * clients may write back whole rows.
  */
 Datum
 protect_session_counters(PG_FUNCTION_ARGS)
@@ -427,7 +436,7 @@ protect_session_counters(PG_FUNCTION_ARGS)
  * Sessions
  * ------------------------------------------------------------------------ */
 
-/* Lock a session, after what it belongs to; its content, if any, as text. */
+/* Lock a session after its parents and return its content as text, or NULL.  Raises an error if there is none. */
 static char *
 lock_session_or_refuse(const Caller *caller, const pg_uuid_t *session_id)
 {
@@ -518,10 +527,11 @@ get_session_statistics(PG_FUNCTION_ARGS)
 }
 
 /* ------------------------------------------------------------------------
- * Files.  One or many: what they are is checked by the same rules.
+ * Files: register_multimedia_asset() and register_multimedia_assets() check them
+ * by the same rules
  * ------------------------------------------------------------------------ */
 
-/* what is said about a file: an argument, or a member of an element */
+/* the kinds of values that describe a file */
 typedef enum MemberKind
 {
 	MEMBER_ASSET_TYPE,
@@ -535,13 +545,14 @@ typedef enum MemberKind
 	MEMBER_CONTENT_ID
 } MemberKind;
 
+/* one of them: an argument p_NAME, or member NAME of an element of p_assets */
 typedef struct Member
 {
 	const char *name;
 	int			argno;			/* of register_multimedia_asset() */
 	bool		required;
 	MemberKind	kind;
-	const char *expected;
+	const char *expected;		/* for messages */
 } Member;
 
 static const Member members[] = {
@@ -559,15 +570,17 @@ static const Member members[] = {
 	{"content_id", 1, false, MEMBER_CONTENT_ID, "the content of the session"},
 };
 
+/* Return true if a string has at least one character and at most max. */
 static bool
-has_length(const char *string, int length, int most)
+has_length(const char *string, int length, int max)
 {
-	return length >= 1 && pg_mbstrlen_with_len(string, length) <= most;
+	return length >= 1 && pg_mbstrlen_with_len(string, length) <= max;
 }
 
 /*
- * May this be a part of a path in the object store?  Dots alone lead elsewhere;
- * so may what a proxy decodes or takes for a separator.
+ * Return true if a string may be a part of a path in the object store.  Parts of
+ * dots alone name another directory; separators, and percent signs, which a proxy
+ * may decode to one, would add parts.
  */
 static bool
 is_path_part(const char *part, int length)
@@ -585,7 +598,7 @@ is_path_part(const char *part, int length)
 	return !is_dots;
 }
 
-/* A path is relative and stays below. */
+/* Return true if a path is relative and has valid parts only, so that it stays in its bucket. */
 static bool
 is_storage_path(const char *path, int length)
 {
@@ -602,8 +615,9 @@ is_storage_path(const char *path, int length)
 	return has_length(path, length, MAX_PATH_LENGTH);
 }
 
+/* Return true if a JSON value is a number between 0 and max, and a whole one if that is required. */
 static bool
-is_number_up_to(const JsonbValue *value, int64 most, bool whole)
+is_number_up_to(const JsonbValue *value, int64 max, bool whole)
 {
 	Numeric		number = value->val.numeric;
 
@@ -612,9 +626,10 @@ is_number_up_to(const JsonbValue *value, int64 most, bool whole)
 	if (whole && !DatumGetBool(DirectFunctionCall2(numeric_eq, NumericGetDatum(number),
 												   DirectFunctionCall2(numeric_trunc, NumericGetDatum(number), Int32GetDatum(0)))))
 		return false;
-	return numeric_is_between(number, 0, most);
+	return numeric_is_between(number, 0, max);
 }
 
+/* Return true if a string, which need not end with a null byte, is an asset type. */
 static bool
 is_asset_type(const char *word, int length)
 {
@@ -626,7 +641,7 @@ is_asset_type(const char *word, int length)
 	return false;
 }
 
-/* content is that of the session, as text */
+/* Return true if a string is valid for a kind of member; content is that of the session, as text. */
 static bool
 is_valid_string(MemberKind kind, const char *string, int length, const char *content)
 {
@@ -652,6 +667,7 @@ is_valid_string(MemberKind kind, const char *string, int length, const char *con
 	return false;				/* not reached */
 }
 
+/* Return true if a JSON value is valid for a member. */
 static bool
 is_valid_member(const Member *member, const JsonbValue *value, const char *content)
 {
@@ -666,7 +682,7 @@ is_valid_member(const Member *member, const JsonbValue *value, const char *conte
 	return member->kind == MEMBER_OBJECT && value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data);
 }
 
-/* An argument of register_multimedia_asset() as the member it stands for. */
+/* Convert an argument of register_multimedia_asset() to a JSON value. */
 static void
 argument_as_member(Datum argument, const Member *member, JsonbValue *value)
 {
@@ -699,12 +715,13 @@ argument_as_member(Datum argument, const Member *member, JsonbValue *value)
 			value->val.binary.data = &object->root;
 			value->val.binary.len = VARSIZE(object) - VARHDRSZ;
 			break;
-		case MEMBER_CONTENT_ID: /* compared by the trigger */
+		case MEMBER_CONTENT_ID: /* compared by inherit_company() */
 			value->type = jbvNull;
 			break;
 	}
 }
 
+/* Raise an error unless all arguments of register_multimedia_asset() are valid. */
 static void
 check_arguments(const Arguments *args)
 {
@@ -743,7 +760,7 @@ register_multimedia_asset(PG_FUNCTION_ARGS)
 	session_id = check_uuid(fcinfo, 0, "p_session_id");
 	check_arguments(&args);
 
-	/* first, since the counters will be written */
+	/* locked before the insert, whose trigger writes its counters */
 	lock_session_or_refuse(&caller, &session_id);
 	statement_execute(&insert_asset, &args);
 	*asset_id = result_uuid(1);
@@ -762,6 +779,7 @@ refuse_element(int number, const char *expected)
 	refuse_value(psprintf("element %d of p_assets", number), expected);
 }
 
+/* Return the member of a name, or NULL. */
 static const Member *
 member_by_name(const JsonbValue *key)
 {
@@ -774,7 +792,7 @@ member_by_name(const JsonbValue *key)
 	return NULL;
 }
 
-/* A member that nobody knows is a mistake, and its value would be lost. */
+/* Raise an error if an element has an unknown member, whose value would be lost. */
 static void
 check_member_names(JsonbContainer *element, int number)
 {
@@ -791,6 +809,7 @@ check_member_names(JsonbContainer *element, int number)
 	}
 }
 
+/* Raise an error unless an element of p_assets is valid. */
 static void
 check_element(const JsonbValue *element, int number, const char *content)
 {
@@ -811,7 +830,7 @@ check_element(const JsonbValue *element, int number, const char *content)
 	}
 }
 
-/* All of it, before anything is written. */
+/* Check all elements, before anything is written. */
 static void
 check_elements(Jsonb *assets, const char *content)
 {

@@ -1,17 +1,16 @@
 /*
  * productions.c
  *	  What is made in a multimedia session besides files: narrations, slide
- *	  decks and scripts; the views of videos; the queue of the renderer.
+ *	  presentations and scripts; the views of videos; new renderings.
  *
- * Pitfall: a narration or a deck names files.  The functions here see to it that
- * they are of the same session, or one company could see the identifiers of
- * another's.  A plain UPDATE of a service may name any file.
+ * Pitfall: a narration or a presentation refers to files.  The functions here
+ * check that they are of the same session, or one company could see identifiers
+ * of another's.  A plain UPDATE of a service may refer to any file.
  *
  * Lock order: user, company, content, session, then what belongs to it.  The
- * trigger inherit_company() keeps the latter before the row is made.
+ * trigger inherit_company() locks the parents before the row is inserted.
  *
- * The queue of the renderer is filled here; what happens in it is in
- * rendering.c.
+ * A rendering is only enqueued here; rendering.c has what follows.
  */
 #include "postgres.h"
 
@@ -58,7 +57,11 @@ static Statement update_narration = {
 	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, NUMERICOID, JSONBOID, UUIDOID, UUIDARRAYOID, TEXTOID}
 };
 
-/* files that are named and are not audio files of the session */
+/*
+ * $1 narration, $2 master file, $3 files of the segments: return a row for each
+ * file that is not an audio file of the session of the narration, and for NULL
+ * elements of $3.  NULL for all of $2 or $3 leaves them unchanged, and is valid.
+ */
 static Statement select_invalid_audio = {
 	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.mm_audio_narrations n, pg_catalog.unnest($3 || $2) i (asset_id)"
@@ -87,6 +90,8 @@ static Statement update_presentation = {
 	" WHERE p.presentation_id = $1 RETURNING p.*",
 	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, INT4OID, JSONBOID, UUIDOID, UUIDOID, UUIDOID}
 };
+
+/* $1 presentation, $2 to $4 files: return a row for each file that is not of its session */
 static Statement select_invalid_exports = {
 	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.mm_slide_presentations p, (VALUES ($2), ($3), ($4)) i (asset_id)"
@@ -131,7 +136,7 @@ static Statement insert_rendering = {
 	.nargs = 4,.argtypes = {UUIDOID, JSONBOID, INT4OID, UUIDOID}
 };
 
-/* Make something in a session, the first argument; its id. */
+/* Insert a row for a session and return its id.  Raises an error if there is no such session. */
 static pg_uuid_t
 insert_in_session(const Caller *caller, const pg_uuid_t *session_id, Statement *statement, const Arguments *args)
 {
@@ -140,7 +145,7 @@ insert_in_session(const Caller *caller, const pg_uuid_t *session_id, Statement *
 	return result_uuid(1);
 }
 
-/* Change one row, that of the first argument; the row. */
+/* Update the row of an id and return it.  Raises an error if there is no such row. */
 static Datum
 update_or_refuse(const Caller *caller, const char *what, const pg_uuid_t *id, Statement *statement, const Arguments *args)
 {
@@ -178,14 +183,6 @@ create_audio_narration(PG_FUNCTION_ARGS)
 	PG_RETURN_UUID_P(narration_id);
 }
 
-/* The narration, its master file and those of its segments. */
-static void
-check_audio_files(const Arguments *files)
-{
-	if (statement_execute(&select_invalid_audio, files) > 0)
-		refuse_value("p_master_audio_id and p_segments_audio_ids", "audio assets of the session");
-}
-
 /*
  * update_audio_narration(p_narration_id uuid, p_status text,
  * p_total_duration_seconds numeric, p_audio_segments jsonb,
@@ -209,7 +206,8 @@ update_audio_narration(PG_FUNCTION_ARGS)
 	argument_pass(&files, fcinfo, 4);
 	argument_pass(&files, fcinfo, 5);
 
-	check_audio_files(&files);
+	if (statement_execute(&select_invalid_audio, &files) > 0)
+		refuse_value("p_master_audio_id and p_segments_audio_ids", "audio assets of the session");
 	result = update_or_refuse(&caller, "narration", &narration_id, &update_narration, &args);
 	caller_leave(&caller);
 
@@ -246,14 +244,6 @@ create_slide_presentation(PG_FUNCTION_ARGS)
 	PG_RETURN_UUID_P(presentation_id);
 }
 
-/* The deck and the files that it was exported to. */
-static void
-check_exports(const Arguments *exports)
-{
-	if (statement_execute(&select_invalid_exports, exports) > 0)
-		refuse_value("p_pdf_asset_id, p_pptx_asset_id and p_html_asset_id", "assets of the session");
-}
-
 /*
  * update_slide_presentation(p_presentation_id uuid, p_status text,
  * p_total_slides integer, p_slide_order jsonb, p_pdf_asset_id uuid,
@@ -276,7 +266,8 @@ update_slide_presentation(PG_FUNCTION_ARGS)
 	for (int i = 4; i < 7; i++)
 		argument_pass(&exports, fcinfo, i);
 
-	check_exports(&exports);
+	if (statement_execute(&select_invalid_exports, &exports) > 0)
+		refuse_value("p_pdf_asset_id, p_pptx_asset_id and p_html_asset_id", "assets of the session");
 	result = update_or_refuse(&caller, "presentation", &presentation_id, &update_presentation, &args);
 	caller_leave(&caller);
 

@@ -1,13 +1,14 @@
 /*
  * rendering.c
- *	  The queue of the renderer, on the worker engine: a rendering is claimed,
- *	  moved along, completed or failed, cancelled, tried again.
+ *	  Renderings as a system of jobs: progress, completion, failure, cancelling
+ *	  and retries.  Claims and leases are those of the worker engine.
  *
- * Status changes are plain UPDATEs here too: the trigger of the flow checks
- * them, and the one of the queue follows them.
+ * The functions change a status by a plain UPDATE.  The workflow trigger of the
+ * table checks the transition, and the queue trigger updates the queue entry.
  *
- * Pitfall: a rendering belongs to a session and not to a user.  user_id says
- * who asked for it, and may be NULL; it counts for taking turns alone.
+ * Pitfall: a rendering belongs to a session and not to a user.  user_id is the
+ * user who requested it and may be NULL; it is used for fairness between users
+ * only, and gives no rights.
  *
  * Lock order: content, session, rendering, its row in the queue.
  */
@@ -75,6 +76,8 @@ static Statement update_completed = {
 	" WHERE r.render_id = $1",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
+
+/* $1 rendering, $2 file or NULL: return true if a file is given and is not that of the completed rendering */
 static Statement select_completion_differs = {
 	.force_index_plan = true,
 	.text = "SELECT COALESCE($2 IS DISTINCT FROM r.asset_id, false) AND $2 IS NOT NULL"
@@ -82,7 +85,7 @@ static Statement select_completion_differs = {
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 
-/* the file that was made has to be one of the session */
+/* $1 rendering, $2 file: return a row if the file is not of the session of the rendering */
 static Statement select_asset_of_other_session = {
 	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.mm_rendering_queue r WHERE r.render_id = $1"
@@ -108,7 +111,7 @@ static Statement count_rendering_retry = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
-/* what a row takes along when it is deleted, in the order of locks */
+/* rows that a deletion of a parent cascades to, locked in the lock order before it */
 static Statement lock_contents = {
 	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.cm_module_content c WHERE c.company_id = $1 ORDER BY c.content_id FOR UPDATE",
@@ -184,25 +187,12 @@ update_rendering(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
-static void
-check_asset(const Arguments *args)
-{
-	if (statement_execute(&select_asset_of_other_session, args) > 0)
-		refuse_value("p_asset_id", "a file of the session");
-}
-
-/* Raise an error if a rendering that is completed already has another file. */
-static void
-check_same_completion(const Arguments *args, const pg_uuid_t *render_id)
-{
-	statement_execute(&select_completion_differs, args);
-	if (result_bool(1))
-		refuse_completed_differently(render_id);
-}
-
 /*
  * complete_rendering(p_render_id uuid, p_asset_id uuid, p_lease_token uuid)
  * returns jsonb
+ *
+ * A retry of the call that completed the rendering returns it again; one with
+ * another file raises an error.
  */
 Datum
 complete_rendering(PG_FUNCTION_ARGS)
@@ -222,11 +212,15 @@ complete_rendering(PG_FUNCTION_ARGS)
 
 	system_job_lock_or_refuse(&rendering_queue, &caller, &render_id, &job);
 	if (job_was_completed(&rendering_queue, &job, token))
-		check_same_completion(&args, &render_id);
+	{
+		statement_execute(&select_completion_differs, &args);
+		if (result_bool(1))
+			refuse_completed_differently(&render_id);
+	}
 	else
 	{
-		if (asset_id != NULL)
-			check_asset(&args);
+		if (asset_id != NULL && statement_execute(&select_asset_of_other_session, &args) > 0)
+			refuse_value("p_asset_id", "a file of the session");
 		statement_execute(&update_completed, &args);
 	}
 	result = system_job_as_jsonb(&rendering_queue, &render_id);
@@ -282,10 +276,10 @@ cancel_rendering(PG_FUNCTION_ARGS)
 }
 
 /* ------------------------------------------------------------------------
- * What a rendering belongs to is deleted
+ * Deletion of a parent of renderings
  * ------------------------------------------------------------------------ */
 
-/* a parent of renderings; NULL where nothing is to be locked */
+/* a kind of parent of renderings, and its locks in their order; NULL if there are no rows between */
 typedef struct Parent
 {
 	const char *name;
@@ -301,6 +295,7 @@ static const Parent parents[] = {
 	{"session", "session_id", NULL, NULL, &lock_session_renderings}
 };
 
+/* Return the kind of parent that the argument of a trigger names. */
 static const Parent *
 parent_of_trigger(const TriggerData *data)
 {
@@ -312,6 +307,7 @@ parent_of_trigger(const TriggerData *data)
 	refuse_value("the argument of the trigger", "company, content or session");
 }
 
+/* Lock the rows that a deletion cascades to.  Raises an error if a renderer works on one of them. */
 static void
 lock_and_check_renderings(const Parent *parent, const pg_uuid_t *id)
 {
@@ -326,9 +322,10 @@ lock_and_check_renderings(const Parent *parent, const pg_uuid_t *id)
 }
 
 /*
- * forbid_delete_of_leased_renderings(parent) returns trigger: BEFORE DELETE on companies,
- * cm_module_content and mm_multimedia_sessions.  Where the owner lets users
- * delete these, a renderer must not lose what it works on.
+ * forbid_delete_of_leased_renderings(parent) returns trigger: BEFORE DELETE on
+ * companies, cm_module_content and mm_multimedia_sessions.  Raises an error if a
+ * user deletes a row whose renderings a renderer works on: the owner of the tables
+ * may have granted users the right to delete.  Services may delete it.
  */
 Datum
 forbid_delete_of_leased_renderings(PG_FUNCTION_ARGS)
@@ -349,7 +346,7 @@ forbid_delete_of_leased_renderings(PG_FUNCTION_ARGS)
 }
 
 /* ------------------------------------------------------------------------
- * Retrying
+ * Retries
  * ------------------------------------------------------------------------ */
 
 /*
@@ -376,10 +373,10 @@ retry_rendering(PG_FUNCTION_ARGS)
 }
 
 /* ------------------------------------------------------------------------
- * What the queue wants to know
+ * Registration as a system of jobs
  * ------------------------------------------------------------------------ */
 
-/* A rendering has no message to show. */
+/* Raise the progress of a rendering, but never lower it.  A rendering has no column for a message. */
 static void
 show_progress(const pg_uuid_t *render_id, const int32 *progress, const char *message)
 {
@@ -392,6 +389,7 @@ show_progress(const pg_uuid_t *render_id, const int32 *progress, const char *mes
 	statement_execute(&update_progress, &args);
 }
 
+/* Get the error of a rendering; a cancelled one has the code of cancellations, whatever its row says. */
 static void
 read_error(TupleDesc desc, HeapTuple row, JobError *error)
 {
@@ -422,7 +420,7 @@ static const QueueSystem rendering_queue = {
 };
 
 /*
- * Register the system of jobs.
+ * Register renderings as a system of jobs; called when the library is loaded.
  */
 void
 rendering_register(void)

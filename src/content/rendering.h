@@ -1,6 +1,6 @@
 /*
  * rendering.h
- *	  Renderings.
+ *	  Renderings as a system of jobs.
  */
 #ifndef STUDIO_RENDERING_H
 #define STUDIO_RENDERING_H

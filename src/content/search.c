@@ -2,25 +2,27 @@
  * search.c
  *	  Full-text search over the sections of content.
  *
- * Words are kept beside the content, in studio_engine.content_search: for its
- * name and for each section, long ones in parts.  A trigger keeps them.
+ * The tsvectors are stored beside the content, in studio_engine.content_search:
+ * for its name and for each section, of long ones in several parts.  A trigger
+ * maintains them.
  *
- * Pitfall: a tsvector holds at most a megabyte, and knows the places of 16383
- * words.  A part is short enough for both in any script, and parts overlap, so
- * that no word or short phrase is cut in two.  They are cut here and not by
- * substr(), which would count characters from the beginning for each of them.
- * A query is answered by one part: words meet there, and what is excluded is
- * excluded there.
+ * Pitfall: a tsvector is limited to one megabyte, and to 16383 positions.  A part
+ * is short enough for both in any script.  Parts overlap, so that no word or short
+ * phrase is split between two.  The parts are cut here and not by substr(), which
+ * would count the characters from the start of the text for each of them.  A query
+ * is matched against one part: all words must occur in it, and an excluded word
+ * excludes only the part.
  *
- * Pitfall: what a search costs is bounded by how many parts are looked into, and
- * not by how many have the words: the index finds these, whatever the planner
- * thinks (SET enable_seqscan in sql/api), and their vectors are left alone.
+ * Pitfall: the cost of a search is bounded by MAX_PARTS, the parts whose vectors
+ * are read and ranked, and not by the number of parts that match.  These are found
+ * by the GIN index, which the planner has to use (SET enable_seqscan in sql/api),
+ * and beyond the limit their vectors are not read.
  *
- * Pitfall: every content that is not archived has a row for its name, even an
- * empty one, which tells refresh_content_search() that it has been here.
+ * Pitfall: all content that is not archived has a row for its name, even an empty
+ * one: refresh_content_search() takes content without it for not indexed.
  *
- * Locks: none of its own.  The trigger runs under the lock of its content, and
- * refresh_content_search() takes that lock.
+ * Lock order: takes no lock but that of content.  The trigger runs under it, and
+ * refresh_content_search() takes it.
  */
 #include "postgres.h"
 
@@ -55,13 +57,13 @@ PG_FUNCTION_INFO_V1(refresh_content_search);
 #define MAX_REFRESHED 10000
 #define RESULT_COLUMNS 5
 
-/* what a search looks into: parts that have the words, hits that get an
- * excerpt, and chunks of text that are looked through for these */
+/* limits of one search: matching parts that are ranked, results with an
+ * excerpt, and chunks of text that are searched for all excerpts together */
 #define MAX_PARTS 5000
 #define MAX_EXCERPTS 100
 #define MAX_CHUNKS 300
 
-/* characters of a part, and of what it shares with the next one */
+/* characters of a part without its overlap, and of the overlap with the next one */
 #define PART_LENGTH 30000
 #define PART_OVERLAP 500
 
@@ -78,9 +80,10 @@ static Statement insert_words = {
 };
 
 /*
- * $1 loose query, $2 exact query, $3 any of the words, $4 company or NULL, $5 and
- * $6 the caller, $7 parts to look into, $8 limit.  The names come first, then
- * what was changed last.
+ * $1 query for the index, $2 exact query, $3 any of the words, for the rank: see
+ * SearchQuery.  $4 company or NULL, $5 and $6 the caller, $7 limit of parts, $8
+ * limit of results.  Where more than $7 parts match, names are preferred, then
+ * content that was changed last.
  */
 static Statement search = {
 	.text = "SELECT b.content_id, c.module_name, NULLIF(b.section, 'module_name'), b.rank, b.section, b.part"
@@ -99,7 +102,7 @@ static Statement search = {
 	.nargs = 8,.argtypes = {TSQUERYOID, TSQUERYOID, TSQUERYOID, UUIDOID, BOOLOID, UUIDARRAYOID, INT4OID, INT4OID}
 };
 
-/* $1 content, $2 section, $3 part, $4 and $5 the lengths of a part and of what it shares */
+/* $1 content, $2 section, $3 part, $4 and $5 the lengths of a part and of an overlap */
 static Statement select_part = {
 	.force_index_plan = true,
 	.text = "SELECT pg_catalog.substr(CASE $2 WHEN 'introduction' THEN c.introduction"
@@ -111,7 +114,7 @@ static Statement select_part = {
 	.nargs = 5,.argtypes = {UUIDOID, TEXTOID, INT4OID, INT4OID, INT4OID}
 };
 
-/* content whose words are of another configuration, or missing */
+/* content that is not indexed, or by another configuration; locked rows are skipped */
 static Statement select_stale = {
 	.text = "SELECT c.content_id FROM @extschema@.cm_module_content c"
 	" WHERE c.archived_at IS NULL"
@@ -129,7 +132,7 @@ static Statement select_texts = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
-/* The columns that are searched: the name, then the sections. */
+/* Return a column that is searched, by number: the name, then the sections. */
 static const char *
 searched_column(int number)
 {
@@ -138,7 +141,10 @@ searched_column(int number)
 
 #define SEARCHED_COLUMNS (SECTIONS + 1)
 
-/* The configuration that the setting names; InvalidOid for none. */
+/*
+ * Return the text search configuration that setting search_configuration names,
+ * and the setting itself; InvalidOid if there is no such configuration.
+ */
 static Oid
 search_configuration(char **name)
 {
@@ -150,26 +156,22 @@ search_configuration(char **name)
 	return get_ts_config_oid(textToQualifiedNameList(cstring_to_text(*name)), true);
 }
 
-pg_noreturn static void
-refuse_configuration(const char *name)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("a setting names no text search configuration"),
-			 errdetail("Setting search_configuration is \"%s\".", name),
-			 errhint("Correct it in table studio_engine.settings; \\dF in psql lists the configurations, those outside of pg_catalog need their schema.")));
-}
-
+/* Return the same as search_configuration(), or raise an error if there is no such configuration. */
 static Oid
 require_configuration(char **name)
 {
 	Oid			configuration = search_configuration(name);
 
 	if (!OidIsValid(configuration))
-		refuse_configuration(*name);
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a setting names no text search configuration"),
+				 errdetail("Setting search_configuration is \"%s\".", *name),
+				 errhint("Correct it in table studio_engine.settings; \\dF in psql lists the configurations, those outside of pg_catalog need their schema.")));
 	return configuration;
 }
 
+/* Store the words of one part; name is the name of the configuration. */
 static void
 insert_part(const pg_uuid_t *content_id, const char *column, int number, const char *content, int length,
 			Oid configuration, const char *name)
@@ -187,7 +189,7 @@ insert_part(const pg_uuid_t *content_id, const char *column, int number, const c
 	pfree(DatumGetPointer(part));
 }
 
-/* Write the words of a text, part by part; an empty one has one empty part. */
+/* Store the words of a text part by part; an empty text has one empty part. */
 static void
 insert_parts(const pg_uuid_t *content_id, const char *column, const char *content, Oid configuration, const char *name)
 {
@@ -206,7 +208,7 @@ insert_parts(const pg_uuid_t *content_id, const char *column, const char *conten
 	} while (left > 0);
 }
 
-/* Write the words of one column anew; NULL removes them. */
+/* Replace the words of a column; content NULL, or an invalid configuration, only deletes them. */
 static void
 index_column(const pg_uuid_t *content_id, const char *column, const char *content, Oid configuration, const char *name)
 {
@@ -225,7 +227,7 @@ index_column(const pg_uuid_t *content_id, const char *column, const char *conten
 	}
 }
 
-/* Has the column to be looked at again?  Archived content has no words. */
+/* Return true if the words of a column have to be replaced; archived content has none. */
 static bool
 needs_reindex(const RowEdit *edit, HeapTuple old, const char *column)
 {
@@ -234,6 +236,11 @@ needs_reindex(const RowEdit *edit, HeapTuple old, const char *column)
 		row_changed(edit, old, "archived_at", TIMESTAMPTZOID);
 }
 
+/*
+ * Replace the words of the columns that changed.  If the configuration does not
+ * exist, a warning is raised and the content is stored without words: a wrong
+ * setting must not prevent writes.
+ */
 static void
 index_row(const RowEdit *edit, HeapTuple old)
 {
@@ -258,7 +265,7 @@ index_row(const RowEdit *edit, HeapTuple old)
 	}
 }
 
-/* Is there anything to do at all? */
+/* Return true if the words of any column have to be replaced. */
 static bool
 any_column_needs_reindex(const RowEdit *edit, HeapTuple old)
 {
@@ -272,6 +279,7 @@ any_column_needs_reindex(const RowEdit *edit, HeapTuple old)
 
 /*
  * index_content() returns trigger: AFTER INSERT OR UPDATE on cm_module_content.
+ * Maintains studio_engine.content_search.
  */
 Datum
 index_content(PG_FUNCTION_ARGS)
@@ -293,7 +301,7 @@ index_content(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/* The excerpt of a hit; 0 where its text has gone meanwhile. */
+/* Return the excerpt of a result; 0 if its text no longer exists. */
 static Datum
 make_headline(HeapTuple row, TupleDesc desc, Oid configuration, TSQuery any, int *budget)
 {
@@ -311,7 +319,7 @@ make_headline(HeapTuple row, TupleDesc desc, Oid configuration, TSQuery any, int
 	return excerpt_make(configuration, content, any, budget);
 }
 
-/* One row of search_module_content(). */
+/* Add a row to the result of search_module_content(). */
 static void
 put_row(ReturnSetInfo *rsinfo, HeapTuple row, TupleDesc desc, Datum headline)
 {
@@ -325,7 +333,7 @@ put_row(ReturnSetInfo *rsinfo, HeapTuple row, TupleDesc desc, Datum headline)
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
-/* Each excerpt in memory of its own, as the text that it is made from is large. */
+/* Add all rows; the memory of each excerpt is freed before the next, as its text is large. */
 static void
 put_rows(ReturnSetInfo *rsinfo, const FoundRows *hits, Oid configuration, TSQuery any)
 {
@@ -344,6 +352,7 @@ put_rows(ReturnSetInfo *rsinfo, const FoundRows *hits, Oid configuration, TSQuer
 	}
 }
 
+/* Run the search for a caller. */
 static FoundRows
 select_hits(Caller *caller, const SearchQuery *query, const pg_uuid_t *company_id, int32 limit)
 {
@@ -393,6 +402,7 @@ search_module_content(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* Replace the words of all columns of locked content. */
 static void
 reindex_content(const pg_uuid_t *content_id, Oid configuration, const char *name)
 {

@@ -1,13 +1,13 @@
 /*
  * search_query.c
- *	  What people look for: parsed, bounded, and in the shapes that searching needs.
+ *	  Search queries of users: parsed, limited, and converted to the forms that
+ *	  the index, the rank and the excerpts need.
  *
- * Pitfall: what an answer costs must not depend on how a question is put.  A
- * phrase makes a GIN index look into every vector that it finds; ts_rank()
- * compares each two words of a conjunction, at all of their places; and
- * ts_headline() takes memory that doubles with each further phrase behind an
- * OR.  So the index is asked without phrases, and rank and headline know no
- * more than a list of words.
+ * Pitfall: the cost of a search must not depend on the form of the query.  A
+ * phrase makes a GIN index scan recheck every vector that it finds; ts_rank()
+ * compares each two words of a conjunction at all of their positions; and the
+ * memory of ts_headline() doubles with each further phrase in an OR.  So the index
+ * gets a query without phrases, and rank and headline get a list of words.
  */
 #include "postgres.h"
 
@@ -19,22 +19,24 @@
 #include "errors.h"
 #include "search_query.h"
 
-/* words of a query, those of a phrase and repeated ones too */
+/* limit of the words of a query, including those of phrases and repeated ones */
 #define MAX_WORDS 64
 
+/* Return the left operand of an operator. */
 static QueryItem *
 left_of(QueryItem *item)
 {
 	return item + item->qoperator.left;
 }
 
+/* Return the right operand of an operator, or the operand of a NOT. */
 static QueryItem *
 right_of(QueryItem *item)
 {
 	return item + 1;
 }
 
-/* Sets may be missing: then the other one is all of it. */
+/* Combine two queries by tsquery_and or tsquery_or; if one is NULL, return the other. */
 static TSQuery
 combine(PGFunction function, TSQuery left, TSQuery right)
 {
@@ -43,13 +45,14 @@ combine(PGFunction function, TSQuery left, TSQuery right)
 	return DatumGetTSQuery(DirectFunctionCall2(function, TSQueryGetDatum(left), TSQueryGetDatum(right)));
 }
 
+/* Return the negation of a query. */
 static TSQuery
 negation(TSQuery query)
 {
 	return DatumGetTSQuery(DirectFunctionCall1(tsquery_not, TSQueryGetDatum(query)));
 }
 
-/* A query for one word of another. */
+/* Return a query for one word of another query. */
 static TSQuery
 word_of(TSQuery query, const QueryItem *item)
 {
@@ -65,6 +68,7 @@ word_of(TSQuery query, const QueryItem *item)
 	return word;
 }
 
+/* Return true if a query has a phrase below an item. */
 static bool
 has_phrase(QueryItem *item)
 {
@@ -76,8 +80,10 @@ has_phrase(QueryItem *item)
 }
 
 /*
- * The words of a phrase, wherever they are; NULL matches everything, as what is
- * not a phrase may well have its words.
+ * Return a query without phrases that matches all that the query below an item
+ * matches.  A phrase becomes the AND of its words.  NULL stands for a query that
+ * matches everything: that is what a negated phrase becomes, since a text without
+ * the phrase may have all of its words.
  */
 static TSQuery
 without_phrases(TSQuery query, QueryItem *item)
@@ -97,6 +103,7 @@ without_phrases(TSQuery query, QueryItem *item)
 	return left == NULL || right == NULL ? NULL : combine(tsquery_or, left, right);
 }
 
+/* Return true if two items are the same word. */
 static bool
 is_same_word(TSQuery query, const QueryItem *a, const QueryItem *b)
 {
@@ -105,7 +112,7 @@ is_same_word(TSQuery query, const QueryItem *a, const QueryItem *b)
 			   a->qoperand.length) == 0;
 }
 
-/* Add the words that are not excluded, each once. */
+/* Add the words below an item that are not negated to a list, each once. */
 static List *
 add_words(TSQuery query, QueryItem *item, List *words)
 {
@@ -123,7 +130,7 @@ add_words(TSQuery query, QueryItem *item, List *words)
 	return lappend(words, item);
 }
 
-/* Any of the words that are not excluded; NULL where there is none. */
+/* Return the OR of the words that are not negated; NULL if there is none. */
 static TSQuery
 any_word_of(TSQuery query)
 {
@@ -135,7 +142,7 @@ any_word_of(TSQuery query)
 	return any;
 }
 
-/* The first word of a query, excluded or not. */
+/* Return a query for the first word, negated or not. */
 static TSQuery
 first_word(TSQuery query)
 {
@@ -146,6 +153,7 @@ first_word(TSQuery query)
 	return word_of(query, item);
 }
 
+/* Return a query that matches everything: there is no constant one. */
 static TSQuery
 match_all(TSQuery query)
 {
@@ -154,6 +162,7 @@ match_all(TSQuery query)
 	return combine(tsquery_or, word, negation(word));
 }
 
+/* Return the number of words, repeated ones included. */
 static int
 count_words(TSQuery query)
 {
@@ -168,7 +177,9 @@ count_words(TSQuery query)
 }
 
 /*
- * Parse a query.  False where it has no word to look for.
+ * Parse a query in the syntax of websearch_to_tsquery().  Returns false if it has
+ * no word, or stop words only.  Raises an error if it has too many; name is the
+ * name of the argument.
  */
 bool
 search_query_parse(Oid configuration, const char *name, const char *text, SearchQuery *query)

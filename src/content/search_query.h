@@ -1,6 +1,7 @@
 /*
  * search_query.h
- *	  What people look for: parsed, bounded, and in the shapes that searching needs.
+ *	  Search queries of users: parsed, limited, and converted to the forms that
+ *	  the index, the rank and the excerpts need.
  */
 #ifndef STUDIO_SEARCH_QUERY_H
 #define STUDIO_SEARCH_QUERY_H

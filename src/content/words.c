@@ -1,27 +1,28 @@
 /*
  * words.c
- *	  How many words a text has.  No SQL, no locale, no generated tables.
+ *	  Counts the words of a text.  No SQL, no locale, no generated tables.
  *
  * A word is a run of letters, digits and marks of any script; an underscore is
- * none of them.  Inside a word stand
+ * none of them.  A word may contain
  *	- an apostrophe, a hyphen (a Hebrew maqaf too) or a Catalan middle dot, one
  *	  at a time: don't, well-known, col·lecció;
  *	- a full stop or comma between two digits: 3.14, 1,000, 31.12.2024;
- *	- what is not seen, or belongs to the character before it: joiners, soft
+ *	- what is invisible, or belongs to the character before it: joiners, soft
  *	  hyphens, variation selectors, marks of direction, combining marks.
- * The rest ends a word and counts nothing: spaces, controls, punctuation,
+ * All other characters end a word and count nothing: spaces, controls, punctuation,
  * dashes, symbols (circled numbers and letters too), emoji, private use.
  *
- * Han, Hiragana and Katakana count one for each character, iteration marks and
- * the prolonged sound mark too, voiced marks not.  Hangul has spaces and counts
- * by words.  Tibetan counts by syllables, as its tsheg separates no less.
+ * Each character of Han, Hiragana and Katakana counts as a word, as do iteration
+ * marks and the prolonged sound mark, but not voiced marks.  Hangul has spaces and
+ * is counted by words.  Tibetan is counted by syllables, which its tsheg separates.
  *
- * Limits: Thai, Lao, Khmer and Burmese write no spaces, and a phrase counts
- * one, unless zero width spaces part its words.  A quotation mark typed for
- * gershayim parts a Hebrew abbreviation.  An address counts its parts.
+ * Limits: Thai, Lao, Khmer and Burmese are written without spaces, so a phrase
+ * counts as one word, unless zero width spaces separate its words.  A quotation
+ * mark typed for gershayim splits a Hebrew abbreviation.  Each part of an address
+ * counts.
  *
- * Pitfall: whatever is not in the table below is a letter, so a new script is
- * counted before anybody heard of it, and a new symbol too.
+ * Pitfall: a character that is not in the table below is a letter, so that new
+ * scripts of Unicode are counted without a change here, and new symbols too.
  */
 #include "postgres.h"
 
@@ -34,7 +35,7 @@
 
 PG_FUNCTION_INFO_V1(studio_count_words);
 
-/* so much is read between two looks for an interrupt */
+/* bytes between two checks for interrupts */
 #define BLOCK_SIZE (64 * 1024)
 
 typedef enum CharClass
@@ -55,8 +56,8 @@ typedef enum ScanState
 	OUTSIDE,
 	AFTER_LETTER,
 	AFTER_DIGIT,
-	AFTER_JOINER,				/* the word goes on if a letter or digit comes */
-	AFTER_POINT					/* the word goes on if a digit comes */
+	AFTER_JOINER,				/* the word continues with a letter or digit */
+	AFTER_POINT					/* the word continues with a digit */
 } ScanState;
 
 #define NSTATES (AFTER_POINT + 1)
@@ -64,7 +65,7 @@ typedef enum ScanState
 typedef struct Transition
 {
 	uint8		next;			/* ScanState */
-	uint8		words;			/* how many begin here */
+	uint8		words;			/* how many words begin here */
 } Transition;
 
 /* by class, then by state in the order of ScanState */
@@ -107,9 +108,10 @@ typedef struct CharRange
 } CharRange;
 
 /*
- * All that is not a letter from U+0080 on, sorted.  What Unicode has not given
- * out yet goes with its neighbours where those are symbols, and is a letter
- * elsewhere.  Canonically equivalent characters are of one class.
+ * All characters from U+0080 on that are not letters, sorted.  Code points that
+ * Unicode has not assigned yet belong to the range of their neighbours where those
+ * are symbols, and are letters elsewhere.  Canonically equivalent characters have
+ * the same class.
  */
 static const CharRange ranges[] = {
 	/* Latin-1 */
@@ -575,16 +577,17 @@ static const CharRange ranges[] = {
 	{0xE1000, 0x10FFFF, BREAK}	/* private use */
 };
 
+/* the state of counting */
 typedef struct WordScan
 {
 	const unsigned char *at;
 	const unsigned char *end;
-	CharRange	known;			/* around the character looked up last */
+	CharRange	known;			/* range of the last character looked up */
 	ScanState	state;
 	int64		words;
 } WordScan;
 
-/* The range around a character; between two of the table all are letters. */
+/* Return the range of a character; those between two ranges of the table are letters. */
 static CharRange
 range_of(pg_wchar c)
 {
@@ -613,7 +616,7 @@ range_of(pg_wchar c)
 	return gap;
 }
 
-/* Most characters are of the script of the one before. */
+/* Return the class of a character; the last range is tried first, as most texts are of one script. */
 static inline CharClass
 class_of(WordScan *scan, pg_wchar c)
 {
@@ -622,6 +625,7 @@ class_of(WordScan *scan, pg_wchar c)
 	return scan->known.class;
 }
 
+/* Count a character of a class. */
 static inline void
 advance(WordScan *scan, CharClass class)
 {
@@ -631,7 +635,7 @@ advance(WordScan *scan, CharClass class)
 	scan->words += transition->words;
 }
 
-/* In SQL_ASCII any byte may come; one that is not UTF-8 is taken for a letter. */
+/* Count a character of several bytes.  SQL_ASCII allows any byte; one that is not UTF-8 is a letter. */
 static inline void
 advance_multibyte(WordScan *scan)
 {
@@ -647,7 +651,7 @@ advance_multibyte(WordScan *scan)
 	scan->at += length;
 }
 
-/* A character that begins before stop may end after it. */
+/* Count the characters that begin before stop; the last one may end after it. */
 static void
 scan_block(WordScan *scan, const unsigned char *stop)
 {
@@ -660,6 +664,9 @@ scan_block(WordScan *scan, const unsigned char *stop)
 	}
 }
 
+/*
+ * Return the number of words of a UTF-8 string.
+ */
 int64
 words_count_utf8(const char *utf8, size_t length)
 {
@@ -677,7 +684,10 @@ words_count_utf8(const char *utf8, size_t length)
 	return scan.words;
 }
 
-/* Of a text in the encoding of the database, which is read where it lies. */
+/*
+ * Return the number of words of a text in the encoding of the database.  The text
+ * is copied only if its encoding has to be converted.
+ */
 int32
 words_count_text(const text *value)
 {

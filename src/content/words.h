@@ -1,6 +1,6 @@
 /*
  * words.h
- *	  How many words a text has.
+ *	  Counts the words of a text.
  */
 #ifndef STUDIO_WORDS_H
 #define STUDIO_WORDS_H
