@@ -155,8 +155,8 @@ COMMENT ON FUNCTION @extschema@.grant_credits(uuid, integer, text, text, timesta
 - p_user_id: the user.
 - p_amount: credits, 1 or more.
 - p_note: for people, at most 1000 characters.
-- p_idempotency_key: 1 to 255 characters, unique per user. A late retry with the same key, amount and expiry
-  returns the first entry and moves nothing.
+- p_idempotency_key: 1 to 255 characters, unique per user. A late retry with the same key and amount returns
+  the first entry and moves nothing, whatever its note and expiry.
 - p_expires_at: when what is left of the credits expires, finite and in the future; NULL is never.
 
 Returns the id of the ledger entry.
@@ -174,15 +174,16 @@ COMMENT ON FUNCTION @extschema@.purchase_credits(uuid, integer, text, text, time
 
 - p_user_id: the user.
 - p_amount: credits, 1 or more.
-- p_stripe_payment_id: the payment, 1 to 255 characters. A late retry with the same payment, user, amount and
-  expiry returns the first entry and moves nothing.
+- p_stripe_payment_id: the payment, 1 to 255 characters. A late retry with the same payment, user and amount
+  returns the first entry and moves nothing, whatever its note and expiry.
 - p_note: for people, at most 1000 characters.
-- p_expires_at: when what is left of the credits expires, finite and in the future; NULL is never.
+- p_expires_at: when what is left of the credits expires, finite; NULL is never. Where that is over when the
+  event of the payment arrives, it is booked and expires at once.
 
 Returns the id of the ledger entry.
 Callers: services only.
 Errors: 22003 the balance would leave the range of an integer; 22004 a required argument is NULL; 22023 a
-value is out of bounds; PT404 no such user; PT409 the payment was booked with another user, amount or expiry.';
+value is out of bounds; PT404 no such user; PT409 the payment was booked with another user or amount.';
 
 CREATE FUNCTION @extschema@.subscription_credits(
     p_user_id uuid, p_amount integer, p_stripe_payment_id text, p_note text DEFAULT NULL,
@@ -199,13 +200,13 @@ two.
 - p_amount: credits, 1 or more.
 - p_stripe_payment_id: the payment of the period (an invoice), 1 to 255 characters.
 - p_note: for people, at most 1000 characters.
-- p_expires_at: usually the end of the period; finite and in the future; NULL is never.
+- p_expires_at: usually the end of the period, which may be over; finite; NULL is never.
 
 Returns the id of the ledger entry.
 Callers: services only.
 Errors: 22003 the balance would leave the range of an integer; 22004 a required argument is NULL; 22023 a
-value is out of bounds; PT404 no such user; PT409 the payment was booked with another user, amount or expiry,
-or as a purchase.';
+value is out of bounds; PT404 no such user; PT409 the payment was booked with another user or amount, or as
+a purchase.';
 
 CREATE FUNCTION @extschema@.refund_credits(
     p_job_id uuid, p_amount integer, p_note text DEFAULT NULL, p_idempotency_key text DEFAULT NULL) RETURNS integer

@@ -21,6 +21,7 @@
 #include "errors.h"
 #include "ledger.h"
 #include "ledger_rows.h"
+#include "lots.h"
 #include "statements.h"
 #include "uuids.h"
 
@@ -88,17 +89,10 @@ result_is_uuid(int column, const pg_uuid_t *id)
 	return uuid_equal(&value, id);
 }
 
-static bool
-result_is_time(int column, const TimestampTz *time)
-{
-	if (time == NULL || result_isnull(column))
-		return time == NULL && result_isnull(column);
-	return result_int64(column) == *time;
-}
-
 /*
- * Was this entry made before?  The key or payment decides; other content under
- * it is a conflict.  The note is not content.
+ * Was this entry made before?  The key or payment decides; another kind, user or
+ * amount under it is a conflict.  Note and expiry are not content: who repeats a
+ * call computes them anew, and the first answer stands.
  */
 static bool
 find_replay(Statement *statement, const Arguments *args, const Entry *entry, Replay *replay)
@@ -111,7 +105,6 @@ find_replay(Statement *statement, const Arguments *args, const Entry *entry, Rep
 	if (!result_is_uuid(2, entry->user_id) ||
 		strcmp(result_text(3), entry->type) != 0 ||
 		(entry->amount != ANY_AMOUNT && replay->amount != entry->amount) ||
-		!result_is_time(5, entry->expires_at) ||
 		!result_is_uuid(6, entry->job_id) ||
 		!result_is_uuid(7, entry->reverses))
 		refuse_conflict("key was used for something else",
@@ -166,12 +159,19 @@ credits_find_payment(const char *payment_id, Payment *payment)
 	return true;
 }
 
-/* Credit that expires must do so some time from now. */
+/*
+ * A grant that expires must do so some time from now.  The period of a payment
+ * may be over when its event arrives: the money is there all the same.
+ */
 static void
-check_future(const TimestampTz *expires_at)
+check_expiry(const Entry *entry)
 {
-	if (expires_at && (TIMESTAMP_NOT_FINITE(*expires_at) || *expires_at <= GetCurrentTimestamp()))
-		refuse_value("p_expires_at", "a finite time in the future");
+	if (entry->expires_at == NULL)
+		return;
+	if (TIMESTAMP_NOT_FINITE(*entry->expires_at))
+		refuse_value("p_expires_at", "a finite time");
+	if (entry->payment_id == NULL && *entry->expires_at <= GetCurrentTimestamp())
+		refuse_value("p_expires_at", "a time in the future");
 }
 
 /*
@@ -184,13 +184,18 @@ add_credits(const Entry *entry)
 {
 	Account		account;
 	Replay		replay;
+	pg_uuid_t	id;
 
 	ledger_open_account(entry->user_id, &account);
 	if (credits_find_by_key(entry, &replay) || find_by_payment(entry, &replay))
 		return replay.id;
-	check_future(entry->expires_at);
+	check_expiry(entry);
 	ledger_check_capacity(&account, entry->amount);
-	return ledger_append(entry);
+	id = ledger_append(entry);
+	/* what came after its period expires at once */
+	if (entry->expires_at != NULL && *entry->expires_at <= GetCurrentTimestamp())
+		(void) lots_sweep(entry->user_id);
+	return id;
 }
 
 /*

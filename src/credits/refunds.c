@@ -103,16 +103,34 @@ refund_credits(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(entry.amount);
 }
 
-/* Find a payment and lock the account that it was booked on. */
 static void
-lock_payment(const char *payment_id, Payment *payment, Account *account)
+find_payment(const char *payment_id, Payment *payment)
 {
 	if (!credits_find_payment(payment_id, payment))
 		ereport(ERROR,
 				(errcode(ERRCODE_STUDIO_NOT_FOUND),
 				 errmsg("not found"),
 				 errdetail("There is no such payment.")));
-	ledger_open_account(&payment->user_id, account);
+}
+
+/*
+ * Find a payment and lock the account that it was booked on.  While this waits
+ * for the account its user may be deleted, and the payment booked once more: so
+ * it is read again under the lock, until the lock is that of its account.
+ */
+static void
+lock_payment(const char *payment_id, Payment *payment, Account *account)
+{
+	find_payment(payment_id, payment);
+	for (;;)
+	{
+		pg_uuid_t	locked = payment->user_id;
+		bool		found = ledger_lock_account(&locked, account);
+
+		find_payment(payment_id, payment);
+		if (found && uuid_equal(&locked, &payment->user_id))
+			break;
+	}
 }
 
 /* What of a payment is reversed at the moment. */

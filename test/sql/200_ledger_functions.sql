@@ -203,7 +203,7 @@ SELECT t.quiet($$SELECT purchase_credits(t.id(1), -100, 'pi_3')$$);
 SELECT t.quiet($$SELECT purchase_credits(t.id(1), 100, NULL)$$);
 SELECT t.quiet($$SELECT purchase_credits(t.id(1), 100, '')$$);
 SELECT t.quiet($$SELECT purchase_credits(t.id(1), 100, repeat('p', 256))$$);
-SELECT t.quiet($$SELECT purchase_credits(t.id(1), 100, 'pi_3', NULL, now())$$);
+SELECT t.quiet($$SELECT purchase_credits(t.id(1), 100, 'pi_late', NULL, now())$$);
 SELECT t.quiet($$SELECT purchase_credits(t.id(1), 2147483647, 'pi_3')$$);
 CALL t.as_admin();
 SELECT t.n(user_id) AS "user", entry_no, type, amount, balance_after, note, stripe_payment_id

@@ -117,11 +117,12 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION twin.check_expiry(p_expires_at timestamptz) RETURNS void
+-- The period of a payment may be over when its event arrives.
+CREATE FUNCTION twin.check_expiry(p_expires_at timestamptz, p_paid boolean) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-	IF NOT isfinite(p_expires_at) OR p_expires_at <= twin.now() THEN
-		PERFORM twin.refuse('22023', 'argument is out of bounds', 'Credit expires in the future or never.');
+	IF NOT isfinite(p_expires_at) OR (NOT p_paid AND p_expires_at <= twin.now()) THEN
+		PERFORM twin.refuse('22023', 'argument is out of bounds', 'Credit expires at some time, granted credit in the future.');
 	END IF;
 END
 $$;
@@ -406,7 +407,7 @@ $$;
 -- The entry with this key, if it has this content; call it with the account locked.
 CREATE FUNCTION twin.find_by_key(
 	p_user_id uuid, p_key text, p_type text, p_amount integer, p_job_id uuid DEFAULT NULL,
-	p_expires_at timestamptz DEFAULT NULL, p_reverses uuid DEFAULT NULL) RETURNS twin.credit_ledger
+	p_reverses uuid DEFAULT NULL) RETURNS twin.credit_ledger
 LANGUAGE plpgsql AS $$
 DECLARE
 	v_entry twin.credit_ledger;
@@ -415,8 +416,8 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	SELECT * INTO v_entry FROM twin.credit_ledger WHERE user_id = p_user_id AND idempotency_key = p_key;
-	IF FOUND AND (v_entry.type, v_entry.amount, v_entry.job_id, v_entry.expires_at, v_entry.reverses)
-	             IS DISTINCT FROM (p_type, p_amount, p_job_id, p_expires_at, p_reverses) THEN
+	IF FOUND AND (v_entry.type, v_entry.amount, v_entry.job_id, v_entry.reverses)
+	             IS DISTINCT FROM (p_type, p_amount, p_job_id, p_reverses) THEN
 		PERFORM twin.refuse('PT409', 'key was used for something else', format('Entry %s.', v_entry.id));
 	END IF;
 	RETURN v_entry;
@@ -437,11 +438,11 @@ BEGIN
 	PERFORM twin.check_key(p_idempotency_key);
 
 	v_account := twin.lock_account(p_user_id);
-	v_found := twin.find_by_key(p_user_id, p_idempotency_key, 'grant', p_amount, p_expires_at => p_expires_at);
+	v_found := twin.find_by_key(p_user_id, p_idempotency_key, 'grant', p_amount);
 	IF v_found.id IS NOT NULL THEN
 		RETURN v_found.id;
 	END IF;
-	PERFORM twin.check_expiry(p_expires_at);
+	PERFORM twin.check_expiry(p_expires_at, false);
 	PERFORM twin.check_capacity(v_account, p_amount);
 	RETURN twin.book(p_user_id, 'grant', p_amount, p_note, p_key => p_idempotency_key, p_expires_at => p_expires_at);
 END
@@ -455,6 +456,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
 	v_account twin.credit_accounts;
 	v_found twin.credit_ledger;
+	v_id uuid;
 BEGIN
 	PERFORM twin.check_given(p_user_id);
 	PERFORM twin.check_positive(p_amount);
@@ -465,15 +467,18 @@ BEGIN
 	v_account := twin.lock_account(p_user_id);
 	SELECT * INTO v_found FROM twin.credit_ledger WHERE stripe_payment_id = p_payment_id AND reverses IS NULL;
 	IF FOUND THEN
-		IF (v_found.user_id, v_found.type, v_found.amount, v_found.expires_at)
-		   IS DISTINCT FROM (p_user_id, p_type, p_amount, p_expires_at) THEN
+		IF (v_found.user_id, v_found.type, v_found.amount) IS DISTINCT FROM (p_user_id, p_type, p_amount) THEN
 			PERFORM twin.refuse('PT409', 'key was used for something else', format('Entry %s.', v_found.id));
 		END IF;
 		RETURN v_found.id;
 	END IF;
-	PERFORM twin.check_expiry(p_expires_at);
+	PERFORM twin.check_expiry(p_expires_at, true);
 	PERFORM twin.check_capacity(v_account, p_amount);
-	RETURN twin.book(p_user_id, p_type, p_amount, p_note, p_payment_id => p_payment_id, p_expires_at => p_expires_at);
+	v_id := twin.book(p_user_id, p_type, p_amount, p_note, p_payment_id => p_payment_id, p_expires_at => p_expires_at);
+	IF p_expires_at <= twin.now() THEN
+		PERFORM twin.expire(p_user_id, ARRAY(SELECT e FROM twin.expired_lots(p_user_id) e));
+	END IF;
+	RETURN v_id;
 EXCEPTION WHEN unique_violation THEN
 	PERFORM twin.refuse('PT409', 'key was used for something else', 'The payment was booked for another user.');
 END

@@ -230,7 +230,7 @@ sub enter_expiries
 # Each returns the legal answers: answer => what it does, a hash:
 #   first   expired credit is swept first
 #   entries [type, amount, attributes] in order
-#   after   expired credit is swept at the end
+#   after   expired credit is swept at the end; perhaps, where that depends on the clock
 #   then    the rest, called with the numbers of the entries
 my %decide = (
 	reserve => sub {
@@ -321,7 +321,7 @@ my %decide = (
 		my ($self, $op) = @_;
 		my $user = $self->{users}{ $op->{user} };
 		return { 22023 => {} } if $op->{amount} < 1;
-		my $found = $self->replay($user, $op, 'grant', $op->{amount}, expires => $op->{expires});
+		my $found = $self->replay($user, $op, 'grant', $op->{amount});
 		return $found ? { $found->{no} // 'PT409' => {} } : $self->adding($op, $user, 'grant', key => $op->{name});
 	},
 	purchase => sub { return decide_payment(@_) },
@@ -426,14 +426,15 @@ sub replay
 
 	return if !$found;
 	return {} if $found->{type} ne $type || defined $amount && $found->{amount} != $amount;
-	foreach my $column (qw(expires job reverses))
+	foreach my $column (qw(job reverses))
 	{
 		return {} if ($found->{$column} // '') ne ($content{$column} // '');
 	}
 	return $found;
 }
 
-# Credit coming in: its entry, or a refusal of an expiry that has passed.
+# Credit coming in: its entry.  An expiry that has passed is a refusal of a grant; a payment is booked and expires at
+# once.
 sub adding
 {
 	my ($self, $op, $user, $type, %rest) = @_;
@@ -444,6 +445,11 @@ sub adding
 		$self->{payments}{ $rest{payment} } = { user => $user->{no}, no => $_[0], type => $type, amount => $op->{amount},
 			expires => $op->{expires}, reversed => 0, born => $op->{t1} };
 	} if defined $rest{payment};
+	if (defined $rest{payment})
+	{
+		$plan->{after} = $expires <= $op->{t0} ? 1 : $expires <= $op->{t1} ? 'perhaps' : 0;
+		return { $user->{entries} + 1 => $plan };
+	}
 	return { $expires > $op->{t0} ? ($user->{entries} + 1 => $plan) : (), $expires <= $op->{t1} ? (22023 => {}) : () };
 }
 
@@ -454,8 +460,7 @@ sub decide_payment
 	my $found = $self->{payments}{ $op->{name} };
 
 	return $self->adding($op, $self->{users}{ $op->{user} }, $type, payment => $op->{name}) if !$found;
-	my $same = $found->{user} == $op->{user} && $found->{type} eq $type && $found->{amount} == $op->{amount}
-	  && ($found->{expires} // '') eq ($op->{expires} // '');
+	my $same = $found->{user} == $op->{user} && $found->{type} eq $type && $found->{amount} == $op->{amount};
 	return { $same ? $found->{no} : 'PT409' => {} };
 }
 
@@ -494,7 +499,8 @@ sub apply
 	$self->problem($op, "its first entry is not " . ($user->{entries} + 1)) if $first != $user->{entries} + 1;
 	$self->enter_expiries($op, $user, $last) if $plan->{first};
 	my @numbers = map { $self->enter($op, $user, @$_) } @entries;
-	$self->enter_expiries($op, $user, $last) if $plan->{after};
+	my $swept = ($plan->{after} // 0) eq 'perhaps' ? $user->{entries} < $last : $plan->{after};
+	$self->enter_expiries($op, $user, $last) if $swept;
 	$self->problem($op, "its last entry is not $user->{entries}") if $last != $user->{entries};
 	$plan->{then}->(@numbers) if $plan->{then};
 	return;
