@@ -21,7 +21,7 @@
 #include "relations.h"
 #include "statements.h"
 
-static Statement keep_user = {
+static Statement lock_user_key_share = {
 	.force_index_plan = true,
 	.text = "SELECT u.raw_user_meta_data ->> 'name' FROM auth.users u WHERE u.id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
@@ -74,7 +74,7 @@ user_find(const pg_uuid_t *user_id, char **name)
 
 	argument_uuid(&args, user_id);
 	become_owner_of_users(&self, relid);
-	found = statement_execute(&keep_user, &args) > 0;
+	found = statement_execute(&lock_user_key_share, &args) > 0;
 	caller_resume(&self);
 
 	if (found)
@@ -89,7 +89,7 @@ user_find(const pg_uuid_t *user_id, char **name)
  * from auth.users down.
  */
 bool
-user_keep(const pg_uuid_t *user_id)
+user_lock_key_share(const pg_uuid_t *user_id)
 {
 	char	   *name;
 

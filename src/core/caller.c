@@ -76,23 +76,17 @@ caller_resume(const Caller *caller)
 }
 
 /*
- * See to it that operators are found in pg_catalog.  Most functions have this
- * path in their declaration; the triggers that every row passes, and that run
- * no SQL but rarely, have not.
+ * Connect to SPI, with a search_path that finds operators in pg_catalog.  Most
+ * functions have this path in their declaration, so that nothing is set here;
+ * the triggers that fire for every row and rarely run SQL do not.  The result of
+ * the last statement of an outer function is saved.
  */
-static void
-pin_search_path(Caller *caller)
-{
-	if (strcmp(namespace_search_path, SAFE_PATH) != 0)
-		guc_scope_set(&caller->settings, "search_path", SAFE_PATH);
-}
-
-/* Begin to run statements; what those further up found stays as it is. */
 static void
 connect_to_spi(Caller *caller)
 {
 	guc_scope_begin(&caller->settings);
-	pin_search_path(caller);
+	if (strcmp(namespace_search_path, SAFE_PATH) != 0)
+		guc_scope_set(&caller->settings, "search_path", SAFE_PATH);
 	caller->saved_result = statements_begin();
 }
 

@@ -51,7 +51,7 @@
 /* how often a table is looked at anew that changes meanwhile */
 #define MAX_ATTEMPTS 3
 
-static uint64 made = 0;
+static uint64 rebuilds = 0;
 
 /* the value of a word in an enum type; InvalidOid where it has none */
 Oid
@@ -61,7 +61,7 @@ layout_enum_value(Oid type, const char *label)
 }
 
 static bool
-is_kind_of_table(Relation rel)
+is_plain_table(Relation rel)
 {
 	return rel->rd_rel->relkind == RELKIND_RELATION &&
 		rel->rd_tableam == GetHeapamTableAmRoutine() &&
@@ -73,7 +73,7 @@ is_kind_of_table(Relation rel)
 
 /* What the owner may do by statement, no more. */
 static bool
-owner_may_write(const RowTable *table, Relation rel)
+owner_has_privileges(const RowTable *table, Relation rel)
 {
 	AclMode		needed = (ACL_SELECT |
 						  (table->inserts ? ACL_INSERT : 0) |
@@ -91,7 +91,7 @@ owner_may_write(const RowTable *table, Relation rel)
  * leaves it NULL, as the statement does where there is no default.
  */
 static bool
-is_carried(const RowTable *table, Relation rel, Form_pg_attribute att)
+is_compatible_column(const RowTable *table, Relation rel, Form_pg_attribute att)
 {
 	if (att->attisdropped)
 		return true;
@@ -103,20 +103,20 @@ is_carried(const RowTable *table, Relation rel, Form_pg_attribute att)
 }
 
 static bool
-carries_other_columns(const RowTable *table, Relation rel)
+added_columns_are_compatible(const RowTable *table, Relation rel)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 
 	for (int i = table->ncolumns; i < desc->natts; i++)
 	{
-		if (!is_carried(table, rel, TupleDescAttr(desc, i)))
+		if (!is_compatible_column(table, rel, TupleDescAttr(desc, i)))
 			return false;
 	}
 	return true;
 }
 
 static bool
-has_our_columns(const RowTable *table, TupleDesc desc)
+columns_match(const RowTable *table, TupleDesc desc)
 {
 	if (desc->natts < table->ncolumns)
 		return false;
@@ -136,7 +136,7 @@ has_our_columns(const RowTable *table, TupleDesc desc)
 
 /* Is what inserts leave out filled in as the functions do it? */
 static bool
-has_our_defaults(const RowTable *table, Relation rel)
+defaults_match(const RowTable *table, Relation rel)
 {
 	for (int i = 0; i < table->ndefaults; i++)
 	{
@@ -150,7 +150,7 @@ has_our_defaults(const RowTable *table, Relation rel)
 
 /* Is a trigger function the one in C that it was, and not one in its place? */
 static bool
-is_in_c(Oid function)
+is_c_function(Oid function)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	bool		result = HeapTupleIsValid(tuple) && ((Form_pg_proc) GETSTRUCT(tuple))->prolang == ClanguageId;
@@ -194,7 +194,7 @@ find_trigger(const RowTable *table, const char *name)
 
 /* The definition of a trigger, after its name. */
 static char *
-definition_of(const Trigger *trigger)
+actual_definition(const Trigger *trigger)
 {
 	char	   *shown = TextDatumGetCString(DirectFunctionCall1(pg_get_triggerdef, ObjectIdGetDatum(trigger->tgoid)));
 
@@ -203,7 +203,7 @@ definition_of(const Trigger *trigger)
 
 /* What it should be: our schema stands for %, which no definition has. */
 static char *
-our_definition(const RowTrigger *ours)
+expected_definition(const RowTrigger *ours)
 {
 	StringInfoData buf;
 
@@ -220,13 +220,13 @@ our_definition(const RowTrigger *ours)
 
 /* What is registered for a trigger that is unchanged and switched on; or NULL. */
 static const RowTrigger *
-our_trigger(const RowTable *table, const Trigger *trigger)
+find_matching_trigger(const RowTable *table, const Trigger *trigger)
 {
 	const RowTrigger *ours = trigger->tgisinternal ? NULL : find_trigger(table, trigger->tgname);
 
 	if (ours != NULL && trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN &&
-		!OidIsValid(trigger->tgconstraint) && is_in_c(trigger->tgfoid) &&
-		strcmp(definition_of(trigger), our_definition(ours)) == 0)
+		!OidIsValid(trigger->tgconstraint) && is_c_function(trigger->tgfoid) &&
+		strcmp(actual_definition(trigger), expected_definition(ours)) == 0)
 		return ours;
 	return NULL;
 }
@@ -235,10 +235,10 @@ our_trigger(const RowTable *table, const Trigger *trigger)
  * Return true if the direct functions of the table cannot fire a trigger.
  * Those of foreign keys that refer to the table do nothing unless a key is
  * changed or a row deleted; those of its own foreign keys are seen to by
- * has_our_parents().
+ * foreign_keys_match().
  */
 static bool
-never_fires(const RowTable *table, const Trigger *trigger)
+cannot_fire(const RowTable *table, const Trigger *trigger)
 {
 	if (!(TRIGGER_FOR_INSERT(trigger->tgtype) && table->inserts) &&
 		!(TRIGGER_FOR_UPDATE(trigger->tgtype) && table->updates) &&
@@ -270,7 +270,7 @@ add_callbacks(RowLayout *layout, const RowTrigger *trigger)
  * relation are in the order in which they fire.
  */
 static bool
-has_our_triggers(RowLayout *layout, const RowTable *table, Relation rel)
+triggers_match(RowLayout *layout, const RowTable *table, Relation rel)
 {
 	TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
 	int			found = 0;
@@ -280,9 +280,9 @@ has_our_triggers(RowLayout *layout, const RowTable *table, Relation rel)
 		const Trigger *trigger = &triggers->triggers[i];
 		const RowTrigger *ours;
 
-		if (never_fires(table, trigger))
+		if (cannot_fire(table, trigger))
 			continue;
-		ours = our_trigger(table, trigger);
+		ours = find_matching_trigger(table, trigger);
 		if (ours == NULL)
 			return false;
 		add_callbacks(layout, ours);
@@ -292,7 +292,7 @@ has_our_triggers(RowLayout *layout, const RowTable *table, Relation rel)
 }
 
 static bool
-is_our_parent(const RowTable *table, const ForeignKeyCacheInfo *fkey)
+is_expected_foreign_key(const RowTable *table, const ForeignKeyCacheInfo *fkey)
 {
 	for (int i = 0; i < table->nparents; i++)
 	{
@@ -308,7 +308,7 @@ is_our_parent(const RowTable *table, const ForeignKeyCacheInfo *fkey)
 
 /* Return true if no column of a foreign key is one of ours, so that it is never written. */
 static bool
-is_of_other_columns(const RowTable *table, const ForeignKeyCacheInfo *fkey)
+is_on_added_columns(const RowTable *table, const ForeignKeyCacheInfo *fkey)
 {
 	for (int i = 0; i < fkey->nkeys; i++)
 	{
@@ -319,7 +319,7 @@ is_of_other_columns(const RowTable *table, const ForeignKeyCacheInfo *fkey)
 }
 
 static bool
-has_our_parents(const RowTable *table, Relation rel)
+foreign_keys_match(const RowTable *table, Relation rel)
 {
 	List	   *fkeys = copyObject(RelationGetFKeyList(rel));
 	ListCell   *cell;
@@ -328,7 +328,7 @@ has_our_parents(const RowTable *table, Relation rel)
 	{
 		ForeignKeyCacheInfo *fkey = lfirst(cell);
 
-		if (!is_of_other_columns(table, fkey) && (fkey->nkeys != 1 || !is_our_parent(table, fkey)))
+		if (!is_on_added_columns(table, fkey) && (fkey->nkeys != 1 || !is_expected_foreign_key(table, fkey)))
 			return false;
 	}
 	return true;
@@ -372,7 +372,7 @@ prepare_checks(RowLayout *layout, const TupleConstr *constraints)
 
 /* Return true if a column is one of ours that updates may write. */
 static bool
-may_be_written(const RowTable *table, AttrNumber column)
+is_updatable(const RowTable *table, AttrNumber column)
 {
 	const RowLookup *key = &table->lookups[BY_KEY];
 
@@ -394,23 +394,16 @@ may_be_written(const RowTable *table, AttrNumber column)
  * lock on the row is too weak then, and nobody looks at what refers to it.
  */
 static bool
-is_changing_key(const RowTable *table, const IndexInfo *info)
+is_unique_on_updated_columns(const RowTable *table, const IndexInfo *info)
 {
 	if (!table->updates || !info->ii_Unique || info->ii_Predicate != NIL)
 		return false;
 	for (int i = 0; i < info->ii_NumIndexKeyAttrs; i++)
 	{
-		if (may_be_written(table, info->ii_IndexAttrNumbers[i]))
+		if (is_updatable(table, info->ii_IndexAttrNumbers[i]))
 			return true;
 	}
 	return false;
-}
-
-/* Return true if an access method comes with the server. */
-static bool
-is_built_in(Oid access_method)
-{
-	return access_method < FirstNormalObjectId;
 }
 
 static bool
@@ -419,12 +412,13 @@ prepare_index(RowIndex *place, const RowTable *table, Relation index)
 	Form_pg_index form = index->rd_index;
 	List	   *predicate;
 
-	if (!is_built_in(index->rd_rel->relam) || !form->indisvalid || !form->indisready ||
+	/* what access methods of extensions need of an insert is unknown */
+	if (index->rd_rel->relam >= FirstNormalObjectId || !form->indisvalid || !form->indisready ||
 		!form->indimmediate || form->indisexclusion)
 		return false;
 	place->oid = RelationGetRelid(index);
 	place->info = BuildIndexInfo(index);
-	if (is_changing_key(table, place->info))
+	if (is_unique_on_updated_columns(table, place->info))
 		return false;
 	predicate = place->info->ii_Predicate;
 	if (place->info->ii_Expressions != NIL || uses_user_functions((Node *) predicate, NULL))
@@ -469,7 +463,7 @@ is_enum_test(const OpExpr *test, const RowLookup *lookup, Oid type)
 
 /* Does an index hold the rows that are looked for, and no others? */
 static bool
-holds_our_rows(const RowLookup *lookup, const List *predicate, TupleDesc desc)
+predicate_matches(const RowLookup *lookup, const List *predicate, TupleDesc desc)
 {
 	if (lookup->label == NULL)
 		return predicate == NIL;
@@ -479,7 +473,7 @@ holds_our_rows(const RowLookup *lookup, const List *predicate, TupleDesc desc)
 
 /* Are its keys the same, in the same order? */
 static bool
-has_our_keys(const RowLookup *lookup, Relation index)
+index_keys_match(const RowLookup *lookup, Relation index)
 {
 	if (index->rd_rel->relam != BTREE_AM_OID ||
 		IndexRelationGetNumberOfKeyAttributes(index) != lookup->nkeys || index->rd_index->indcheckxmin)
@@ -497,11 +491,11 @@ has_our_keys(const RowLookup *lookup, Relation index)
 }
 
 static bool
-is_lookup(const RowLookup *lookup, const RowIndex *place, TupleDesc desc)
+index_matches(const RowLookup *lookup, const RowIndex *place, TupleDesc desc)
 {
 	Relation	index = index_open(place->oid, AccessShareLock);
 	bool		same = (strcmp(RelationGetRelationName(index), lookup->name) == 0 &&
-						has_our_keys(lookup, index) && holds_our_rows(lookup, place->info->ii_Predicate, desc));
+						index_keys_match(lookup, index) && predicate_matches(lookup, place->info->ii_Predicate, desc));
 
 	index_close(index, AccessShareLock);
 	return same;
@@ -512,7 +506,7 @@ find_lookup(RowLayout *layout, const RowLookup *lookup, TupleDesc desc, int *pla
 {
 	for (*place = 0; *place < layout->nindexes; (*place)++)
 	{
-		if (is_lookup(lookup, &layout->indexes[*place], desc))
+		if (index_matches(lookup, &layout->indexes[*place], desc))
 			return true;
 	}
 	return false;
@@ -537,19 +531,19 @@ find_lookups(RowLayout *layout, const RowTable *table, TupleDesc desc)
 static const char *
 find_reason(RowLayout *layout, const RowTable *table, Relation rel)
 {
-	if (!is_kind_of_table(rel))
+	if (!is_plain_table(rel))
 		return "not a plain table: partitions, children, rules or forced row level security";
-	if (!owner_may_write(table, rel))
+	if (!owner_has_privileges(table, rel))
 		return "another owner than the engine's, or one without the right to write";
-	if (!has_our_columns(table, RelationGetDescr(rel)))
+	if (!columns_match(table, RelationGetDescr(rel)))
 		return "other columns";
-	if (!carries_other_columns(table, rel))
+	if (!added_columns_are_compatible(table, rel))
 		return "an added column that is filled in: generated, or with a default where rows are inserted";
-	if (!has_our_defaults(table, rel))
+	if (!defaults_match(table, rel))
 		return "other defaults";
-	if (!has_our_triggers(layout, table, rel))
+	if (!triggers_match(layout, table, rel))
 		return "other triggers";
-	if (!has_our_parents(table, rel))
+	if (!foreign_keys_match(table, rel))
 		return "other foreign keys";
 	if (!prepare_checks(layout, RelationGetDescr(rel)->constr))
 		return "a check that calls a function of a user";
@@ -562,7 +556,7 @@ find_reason(RowLayout *layout, const RowTable *table, Relation rel)
 
 /* The layout of a table; NULL when the direct road is closed to it. */
 static RowLayout *
-make_layout(RowTable *table, Relation rel)
+build_layout(RowTable *table, Relation rel)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "studio_engine table", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
@@ -586,13 +580,13 @@ make_layout(RowTable *table, Relation rel)
  * How often this session has looked at a table anew.
  */
 uint64
-layouts_made(void)
+layout_rebuilds(void)
 {
-	return made;
+	return rebuilds;
 }
 
 static Oid
-find_table(const RowTable *table)
+lookup_relid(const RowTable *table)
 {
 	Oid			schema = table->schema ? get_namespace_oid(table->schema, true) : extension_schema();
 
@@ -601,7 +595,7 @@ find_table(const RowTable *table)
 
 /* Is all that is known of a table, its OID included, still so? */
 static bool
-is_known(const RowTable *table)
+is_current(const RowTable *table)
 {
 	return OidIsValid(table->relid) && table->generation == relations_generation() &&
 		table->changes == table->watch.changes;
@@ -618,7 +612,7 @@ rebuild_layout(RowTable *table, Relation rel)
 	Oid			relid = RelationGetRelid(rel);
 	GucProtection protection = guc_protect();
 
-	made++;
+	rebuilds++;
 	relation_watch(&table->watch, relid);
 	table->relid = InvalidOid;
 	table->generation = relations_generation();
@@ -628,9 +622,9 @@ rebuild_layout(RowTable *table, Relation rel)
 	if (table->layout != NULL)
 		MemoryContextSetParent(table->layout->context, TopTransactionContext);
 	table->layout = NULL;
-	table->layout = make_layout(table, rel);
+	table->layout = build_layout(table, rel);
 	guc_unprotect(protection);
-	if (find_table(table) == relid)
+	if (lookup_relid(table) == relid)
 		table->relid = relid;
 }
 
@@ -643,7 +637,7 @@ layout_open_table(RowTable *table, LOCKMODE mode)
 {
 	for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++)
 	{
-		Oid			relid = is_known(table) ? table->relid : find_table(table);
+		Oid			relid = is_current(table) ? table->relid : lookup_relid(table);
 		Relation	rel = OidIsValid(relid) ? try_relation_open(relid, mode) : NULL;
 
 		if (rel == NULL)
@@ -651,9 +645,9 @@ layout_open_table(RowTable *table, LOCKMODE mode)
 			table->reason = "no such table";
 			return NULL;
 		}
-		if (!is_known(table) || table->relid != relid)
+		if (!is_current(table) || table->relid != relid)
 			rebuild_layout(table, rel);
-		if (is_known(table) && table->relid == relid)
+		if (is_current(table) && table->relid == relid)
 			return rel;
 		relation_close(rel, NoLock);
 	}
@@ -681,5 +675,5 @@ layout_reason(RowTable *table)
 bool
 layout_is_eligible(RowTable *table)
 {
-	return is_known(table) ? table->layout != NULL : layout_reason(table) == NULL;
+	return is_current(table) ? table->layout != NULL : layout_reason(table) == NULL;
 }

@@ -113,7 +113,7 @@ find_extension_schema(void)
 
 /* Find our schema, unless nothing has changed since that was done. */
 static void
-know_schema(void)
+lookup_schema(void)
 {
 	uint64		now = relations_generation();
 	Oid			oid;
@@ -143,7 +143,7 @@ know_schema(void)
 const char *
 extension_schema_quoted(void)
 {
-	know_schema();
+	lookup_schema();
 	return schema_name;
 }
 
@@ -153,7 +153,7 @@ extension_schema_quoted(void)
 Oid
 extension_schema(void)
 {
-	know_schema();
+	lookup_schema();
 	return schema_oid;
 }
 

@@ -53,7 +53,7 @@ bool		rows_read_only = false;
  * has to say so; and where triggers stand down, nobody does their work.
  */
 bool
-rows_allowed(bool read_only)
+rows_fast_path_allowed(bool read_only)
 {
 	return direct_rows && !IsInParallelMode() &&
 		(read_only ||
@@ -76,8 +76,8 @@ rows_open(RowTable *table, LOCKMODE mode, Row *row)
 		return false;
 	}
 	/* not before: whoever had the table may have written all of it anew */
-	row->pushed = !rows_read_only;
-	if (row->pushed)
+	row->snapshot_pushed = !rows_read_only;
+	if (row->snapshot_pushed)
 		PushActiveSnapshot(GetTransactionSnapshot());
 	row->table = table;
 	row->layout = table->layout;
@@ -94,7 +94,7 @@ void
 rows_close(Row *row)
 {
 	ExecDropSingleTupleTableSlot(row->slot);
-	if (row->pushed)
+	if (row->snapshot_pushed)
 		PopActiveSnapshot();
 	relation_close(row->rel, NoLock);
 }
@@ -195,7 +195,7 @@ rows_match(Row *row, const Datum *keys)
  * holds the lock of the table: without that, the place may have been cut off.
  */
 static void
-remember(Row *row, ItemPointer tid)
+set_hint(Row *row, ItemPointer tid)
 {
 	row->table->hint.transaction = compat_local_transaction();
 	row->table->hint.subxact = GetCurrentSubTransactionId();
@@ -207,7 +207,7 @@ remember(Row *row, ItemPointer tid)
  * to the row that it has locked more than once.
  */
 static bool
-find_again(Row *row, const Datum *keys)
+fetch_hinted_row(Row *row, const Datum *keys)
 {
 	RowHint    *hint = &row->table->hint;
 
@@ -227,13 +227,13 @@ rows_find(Row *row, const Datum *keys)
 	bool		found;
 
 	row->concurrently_updated = false;
-	if (find_again(row, keys))
+	if (fetch_hinted_row(row, keys))
 		return true;
 	rows_scan(row, BY_KEY, row->table->lookups[BY_KEY].nkeys, keys, &scan);
 	found = rows_next(&scan);
 	rows_scan_end(&scan);
 	if (found)
-		remember(row, &row->slot->tts_tid);
+		set_hint(row, &row->slot->tts_tid);
 	return found;
 }
 
@@ -266,7 +266,7 @@ rows_lock(Row *row, LockTupleMode mode, LockWaitPolicy policy)
 		case TM_Ok:
 			row->concurrently_updated = failure.traversed;
 			if (row->concurrently_updated)
-				remember(row, &row->slot->tts_tid);
+				set_hint(row, &row->slot->tts_tid);
 			return ROW_LOCKED;
 		case TM_WouldBlock:
 			return ROW_BUSY;
@@ -384,7 +384,7 @@ rows_tuple(Row *row)
 
 /* The executor's own words for a constraint that is violated. */
 static void
-report_constraints(Relation rel, TupleTableSlot *slot)
+report_violation(Relation rel, TupleTableSlot *slot)
 {
 	EState	   *estate = CreateExecutorState();
 	ResultRelInfo *result = makeNode(ResultRelInfo);
@@ -395,7 +395,7 @@ report_constraints(Relation rel, TupleTableSlot *slot)
 }
 
 static bool
-has_no_null(Relation rel, TupleTableSlot *slot)
+not_nulls_hold(Relation rel, TupleTableSlot *slot)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 
@@ -408,7 +408,7 @@ has_no_null(Relation rel, TupleTableSlot *slot)
 }
 
 static bool
-passes_checks(const RowLayout *layout)
+checks_hold(const RowLayout *layout)
 {
 	for (int i = 0; i < layout->nchecks; i++)
 	{
@@ -418,17 +418,9 @@ passes_checks(const RowLayout *layout)
 	return true;
 }
 
-static void
-check_constraints(Row *row, TupleTableSlot *slot)
-{
-	row->layout->econtext->ecxt_scantuple = slot;
-	if (!has_no_null(row->rel, slot) || !passes_checks(row->layout))
-		report_constraints(row->rel, slot);
-}
-
 /* Has an update left what an index holds of the row as it was? */
 static bool
-is_same_in_index(Row *row, const IndexInfo *info, TupleTableSlot *new)
+indexed_columns_are_unchanged(Row *row, const IndexInfo *info, TupleTableSlot *new)
 {
 	for (int i = 0; i < info->ii_NumIndexAttrs; i++)
 	{
@@ -450,7 +442,7 @@ is_same_in_index(Row *row, const IndexInfo *info, TupleTableSlot *new)
  * is good only as long as the index is open.
  */
 static void
-enter_in_index(Row *row, const RowIndex *place, TupleTableSlot *slot, bool update)
+insert_index_entry(Row *row, const RowIndex *place, TupleTableSlot *slot, bool update)
 {
 	Datum		values[INDEX_MAX_KEYS];
 	bool		nulls[INDEX_MAX_KEYS];
@@ -461,7 +453,7 @@ enter_in_index(Row *row, const RowIndex *place, TupleTableSlot *slot, bool updat
 	FormIndexDatum(&info, slot, NULL, values, nulls);
 	index_insert(index, values, nulls, &slot->tts_tid, row->rel,
 				 info.ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
-				 update && is_same_in_index(row, &info, slot), &info);
+				 update && indexed_columns_are_unchanged(row, &info, slot), &info);
 	compat_index_insert_cleanup(index, &info);
 	index_close(index, RowExclusiveLock);
 }
@@ -474,7 +466,7 @@ typedef enum IndexesToWrite
 } IndexesToWrite;
 
 static void
-enter_in_indexes(Row *row, TupleTableSlot *slot, bool update, IndexesToWrite which)
+insert_index_entries(Row *row, TupleTableSlot *slot, bool update, IndexesToWrite which)
 {
 	RowLayout  *layout = row->layout;
 
@@ -486,7 +478,7 @@ enter_in_indexes(Row *row, TupleTableSlot *slot, bool update, IndexesToWrite whi
 		if (which == SUMMARIZING_INDEXES && !INDEX_IS_SUMMARIZING(index->info))
 			continue;
 		if (index->predicate == NULL || ExecQual(index->predicate, layout->econtext))
-			enter_in_index(row, index, slot, update);
+			insert_index_entry(row, index, slot, update);
 	}
 }
 
@@ -495,18 +487,20 @@ enter_in_indexes(Row *row, TupleTableSlot *slot, bool update, IndexesToWrite whi
  * need not be copied.
  */
 static TupleTableSlot *
-begin_writing(Row *row, HeapTuple new, bool owned)
+make_checked_slot(Row *row, HeapTuple new, bool owned)
 {
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(row->rel), &TTSOpsHeapTuple);
 
 	ExecStoreHeapTuple(new, slot, owned);
 	slot->tts_tableOid = RelationGetRelid(row->rel);
-	check_constraints(row, slot);
+	row->layout->econtext->ecxt_scantuple = slot;
+	if (!not_nulls_hold(row->rel, slot) || !checks_hold(row->layout))
+		report_violation(row->rel, slot);
 	return slot;
 }
 
 static void
-end_writing(Row *row)
+reset_expressions(Row *row)
 {
 	row->layout->econtext->ecxt_scantuple = NULL;
 	ResetExprContext(row->layout->econtext);
@@ -556,7 +550,7 @@ writes_are_eligible(const RowTable *table, const RowChange *change)
 
 /* Do what the BEFORE triggers do. */
 static void
-run_before(const RowLayout *layout, RowChange *change)
+run_before_callbacks(const RowLayout *layout, RowChange *change)
 {
 	ListCell   *cell;
 
@@ -571,7 +565,7 @@ run_before(const RowLayout *layout, RowChange *change)
 
 /* Do what the AFTER triggers do. */
 static void
-run_after(const RowLayout *layout, RowChange *change)
+run_after_callbacks(const RowLayout *layout, RowChange *change)
 {
 	ListCell   *cell;
 
@@ -586,7 +580,7 @@ run_after(const RowLayout *layout, RowChange *change)
 
 /* A new row of these columns; those that were dropped are NULL. */
 static HeapTuple
-form_row(Row *row, const Datum *values, const bool *nulls)
+form_tuple(Row *row, const Datum *values, const bool *nulls)
 {
 	TupleDesc	desc = RelationGetDescr(row->rel);
 	Datum	   *all_values = palloc0(desc->natts * sizeof(Datum));
@@ -611,38 +605,38 @@ rows_insert(Row *row, Datum *values, bool *nulls)
 
 	if (!writes_are_eligible(row->table, &change))
 		return false;
-	run_before(row->layout, &change);
-	change.new = form_row(row, values, nulls);
-	slot = begin_writing(row, change.new, true);
+	run_before_callbacks(row->layout, &change);
+	change.new = form_tuple(row, values, nulls);
+	slot = make_checked_slot(row, change.new, true);
 	table_tuple_insert(row->rel, slot, GetCurrentCommandId(true), 0, NULL);
-	enter_in_indexes(row, slot, false, ALL_INDEXES);
-	end_writing(row);
-	run_after(row->layout, &change);
+	insert_index_entries(row, slot, false, ALL_INDEXES);
+	reset_expressions(row);
+	run_after_callbacks(row->layout, &change);
 	ExecDropSingleTupleTableSlot(slot);
 	return true;
 }
 
 /* The row was locked, so that nobody can have been quicker. */
 static void
-require_written(TM_Result result)
+require_success(TM_Result result)
 {
 	if (result != TM_Ok)
 		elog(ERROR, "unexpected result %d of writing a locked row", result);
 }
 
 static void
-write_version(Row *row, TupleTableSlot *slot)
+write_new_version(Row *row, TupleTableSlot *slot)
 {
 	TM_FailureData failure;
 	LockTupleMode mode;
 	UpdatedIndexes indexes;
 
 	CheckCmdReplicaIdentity(row->rel, CMD_UPDATE);
-	require_written(compat_table_tuple_update(row->rel, &row->slot->tts_tid, slot, GetCurrentCommandId(true),
+	require_success(compat_table_tuple_update(row->rel, &row->slot->tts_tid, slot, GetCurrentCommandId(true),
 											  GetActiveSnapshot(), &failure, &mode, &indexes));
 	if (UPDATED_INDEXES(indexes))
-		enter_in_indexes(row, slot, true, SUMMARIZING_ONLY(indexes) ? SUMMARIZING_INDEXES : ALL_INDEXES);
-	remember(row, &slot->tts_tid);
+		insert_index_entries(row, slot, true, SUMMARIZING_ONLY(indexes) ? SUMMARIZING_INDEXES : ALL_INDEXES);
+	set_hint(row, &slot->tts_tid);
 }
 
 /*
@@ -658,11 +652,11 @@ rows_update(Row *row, RowEdit *edit)
 	change.new = row_edit_apply(edit);
 	if (!writes_are_eligible(row->table, &change))
 		return false;
-	run_before(row->layout, &change);
-	slot = begin_writing(row, change.new, change.new != change.old);
-	write_version(row, slot);
-	end_writing(row);
-	run_after(row->layout, &change);
+	run_before_callbacks(row->layout, &change);
+	slot = make_checked_slot(row, change.new, change.new != change.old);
+	write_new_version(row, slot);
+	reset_expressions(row);
+	run_after_callbacks(row->layout, &change);
 	ExecDropSingleTupleTableSlot(slot);
 	return true;
 }
@@ -676,6 +670,6 @@ rows_delete(Row *row)
 	TM_FailureData failure;
 
 	CheckCmdReplicaIdentity(row->rel, CMD_DELETE);
-	require_written(compat_table_tuple_delete(row->rel, &row->slot->tts_tid, GetCurrentCommandId(true),
+	require_success(compat_table_tuple_delete(row->rel, &row->slot->tts_tid, GetCurrentCommandId(true),
 											  GetActiveSnapshot(), &failure));
 }

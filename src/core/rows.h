@@ -36,7 +36,7 @@ typedef struct Row
 	TupleTableSlot *slot;
 	bool		concurrently_updated;	/* somebody changed it since the
 										 * snapshot */
-	bool		pushed;			/* the snapshot is ours */
+	bool		snapshot_pushed;			/* the snapshot is ours */
 } Row;
 
 typedef enum RowLock
@@ -57,7 +57,7 @@ typedef struct RowScan
 extern bool direct_rows;		/* GUC */
 extern bool rows_read_only;		/* rows are read with the caller's snapshot */
 
-extern bool rows_allowed(bool read_only);
+extern bool rows_fast_path_allowed(bool read_only);
 
 extern bool rows_open(RowTable *table, LOCKMODE mode, Row *row);
 extern void rows_close(Row *row);

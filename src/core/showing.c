@@ -52,7 +52,7 @@ PG_FUNCTION_INFO_V1(brief_error);
 #define MAX_ERROR_BYTES (1024 * 1024)
 
 static bool
-is_sound(const JsonbMeasure *measure)
+is_within_limits(const JsonbMeasure *measure)
 {
 	return measure->bytes <= MAX_SHOWN_BYTES && measure->depth <= MAX_SHOWN_DEPTH && measure->digits <= MAX_JSONB_DIGITS;
 }
@@ -105,7 +105,7 @@ is_plain_value(Oid type, Datum value)
 		if (value_size(value) > PLAIN_JSON_BYTES)
 			return false;
 		measure = measure_shown(value);
-		return is_sound(&measure);
+		return is_within_limits(&measure);
 	}
 	return type != JSONOID && type != NUMERICOID;
 }
@@ -114,7 +114,7 @@ is_plain_value(Oid type, Datum value)
  * Can nothing go wrong with a row?  *bytes becomes how much there is in it.
  */
 static bool
-is_plain(HeapTuple row, TupleDesc desc, int64 *bytes)
+row_needs_no_checks(HeapTuple row, TupleDesc desc, int64 *bytes)
 {
 	Datum	   *values = palloc(desc->natts * sizeof(Datum));
 	bool	   *nulls = palloc(desc->natts * sizeof(bool));
@@ -176,7 +176,7 @@ can_show(Attempt *attempt)
 	ErrorData  *error = in_subtransaction(attempt_to_show, attempt);
 
 	if (error == NULL)
-		return is_sound(&attempt->measure);
+		return is_within_limits(&attempt->measure);
 	if (is_transient(error->sqlerrcode))
 		ReThrowError(error);
 	FreeErrorData(error);
@@ -231,7 +231,7 @@ show_row(HeapTuple row, TupleDesc desc)
 	Shown		shown = {.whole = true};
 
 	/* where there are no subtransactions, there are no writers either */
-	if (is_plain(row, desc, &shown.bytes) || IsInParallelMode())
+	if (row_needs_no_checks(row, desc, &shown.bytes) || IsInParallelMode())
 	{
 		shown.row = row_to_jsonb(row, desc);
 		return shown;
@@ -318,7 +318,7 @@ show_error(Datum error, int32 bytes)
 	if (value_size(error) > bytes)
 		return cut_error(error, bytes);
 	measure = measure_shown(error);
-	return measure.bytes <= bytes && is_sound(&measure) ? error : cut_error(error, bytes);
+	return measure.bytes <= bytes && is_within_limits(&measure) ? error : cut_error(error, bytes);
 }
 
 /*

@@ -92,7 +92,7 @@ retire_plan(SPIPlanPtr plan)
 
 /* Complete a statement that is declared as an operation. */
 static void
-describe_operation(Statement *statement)
+complete_operation(Statement *statement)
 {
 	MemoryContext old;
 
@@ -115,7 +115,7 @@ saved_plan(Statement *statement)
 	if (statement->plan != NULL && statement->generation == now)
 		return statement->plan;
 
-	describe_operation(statement);
+	complete_operation(statement);
 	plan = SPI_prepare_cursor(qualified_text(statement->text), statement->nargs, statement->argtypes,
 							  statement->force_index_plan ? CURSOR_OPT_GENERIC_PLAN : 0);
 	if (plan == NULL)
@@ -152,7 +152,7 @@ disable_other_plan_types(void)
 
 /* Has a statement that is force_index_plan the plan that it is to have? */
 static bool
-has_plan(const Statement *statement)
+plan_is_current(const Statement *statement)
 {
 	return statement->plan != NULL && statement->planned &&
 		statement->generation == relations_generation() &&
@@ -166,7 +166,7 @@ has_plan(const Statement *statement)
 uint64
 statement_preparations(void)
 {
-	return plans_made + layouts_made();
+	return plans_made + layout_rebuilds();
 }
 
 /* Execute the plan with the settings that it is to be made with. */
@@ -175,7 +175,7 @@ execute_plan(Statement *statement, const Arguments *args, bool read_only)
 {
 	GucProtection protection = guc_protect();
 	SPIPlanPtr	plan = saved_plan(statement);
-	bool		replan = statement->force_index_plan && !has_plan(statement);
+	bool		replan = statement->force_index_plan && !plan_is_current(statement);
 	int			level = replan ? disable_other_plan_types() : 0;
 	int			rc = SPI_execute_plan(plan, (Datum *) args->values, args->nulls, read_only, 0);
 
@@ -214,9 +214,9 @@ execute(Statement *statement, const Arguments *args, bool read_only)
 {
 	int			rc;
 
-	describe_operation(statement);
+	complete_operation(statement);
 	Assert(args->n == statement->nargs);
-	if ((statement->fast_path != NULL || statement->operation != NULL) && rows_allowed(read_only))
+	if ((statement->fast_path != NULL || statement->operation != NULL) && rows_fast_path_allowed(read_only))
 	{
 		StatementResult *result = palloc0(sizeof(StatementResult));
 

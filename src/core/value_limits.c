@@ -346,12 +346,6 @@ limits_allow_json(Datum json, int32 max_bytes)
 }
 
 static Excess
-excess_of_number(Datum value)
-{
-	return exceed("digits", number_digits(DatumGetNumeric(value)), MAX_JSONB_DIGITS);
-}
-
-static Excess
 excess_of_array(Datum value)
 {
 	ArrayType  *array = DatumGetArrayTypeP(value);
@@ -377,7 +371,7 @@ excess_of(const char *table, Form_pg_attribute att, Datum value)
 		case KIND_JSON:
 			return excess_of_json(value, max_bytes);
 		case KIND_NUMBER:
-			return excess_of_number(value);
+			return exceed("digits", number_digits(DatumGetNumeric(value)), MAX_JSONB_DIGITS);
 		case KIND_ARRAY:
 			return excess_of_array(value);
 	}
