@@ -96,10 +96,10 @@ COMMENT ON FUNCTION studio_engine.yield_to_restored_row() IS
 
 Trigger, BEFORE INSERT on studio_engine.settings and studio_engine.meta. It acts only while a dump is loaded.';
 
-CREATE FUNCTION studio_engine.note_changed_settings() RETURNS trigger
-  LANGUAGE c AS 'MODULE_PATHNAME', 'note_changed_settings'
+CREATE FUNCTION studio_engine.invalidate_settings() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'invalidate_settings'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION studio_engine.note_changed_settings() IS
+COMMENT ON FUNCTION studio_engine.invalidate_settings() IS
 'Make all sessions reload their settings.
 
 Trigger, AFTER INSERT, UPDATE, DELETE OR TRUNCATE on studio_engine.settings.';
@@ -147,14 +147,14 @@ CREATE EVENT TRIGGER studio_engine_close_created_table
 -- dumps are loaded with session_replication_role = replica too
 ALTER EVENT TRIGGER studio_engine_close_created_table ENABLE ALWAYS;
 
-CREATE FUNCTION studio_engine.direct_tables(OUT table_name text, OUT obstacle text)
+CREATE FUNCTION studio_engine.direct_tables(OUT table_name text, OUT reason text)
   RETURNS SETOF record
   LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'direct_tables';
 COMMENT ON FUNCTION studio_engine.direct_tables() IS
 'Returns the tables of the fast path, and why one is not eligible.
 
-studio_engine writes these tables without SQL. obstacle is NULL for a table that is eligible for the fast
-path, else the reason: what was altered. A table that is not eligible is slower, not wrong. Setting
+studio_engine writes these tables without SQL. reason is NULL for a table that is eligible for the fast
+path, else what was altered. A table that is not eligible is slower, not wrong. Setting
 studio_engine.direct_rows = off turns the fast path off for a session, which is not shown here.
 Callers: the owner of the data, or a superuser.';
 

@@ -31,13 +31,13 @@
 #include "statements.h"
 #include "triggers.h"
 
-PG_FUNCTION_INFO_V1(note_changed_settings);
+PG_FUNCTION_INFO_V1(invalidate_settings);
 PG_FUNCTION_INFO_V1(yield_to_restored_row);
 
 typedef struct CachedSetting
 {
 	const char *name;
-	const char *default_value;			/* what it is where there is no row */
+	const char *default_value;	/* what it is where there is no row */
 	bool		cached;
 	int32		number;			/* of a number */
 	char	   *string;			/* of a text, in TopMemoryContext; stays until
@@ -66,7 +66,7 @@ static CachedSetting settings[] = {
 	[SETTING_QUALITY_PASS_SCORE] = {.name = "quality_pass_score",.default_value = "7"},
 	[SETTING_SEARCH_CONFIGURATION] = {.name = "search_configuration",.default_value = "english"},
 };
-static uint64 cached_changes = 0; /* as of which they are cached */
+static uint64 cached_changes = 0;	/* as of which they are cached */
 static RelationWatch settings_watch;
 
 static Statement select_setting = {
@@ -201,10 +201,10 @@ setting_text(Setting setting)
 }
 
 /*
- * note_changed_settings() returns trigger: AFTER any statement on settings.
+ * invalidate_settings() returns trigger: AFTER any statement on settings.
  */
 Datum
-note_changed_settings(PG_FUNCTION_ARGS)
+invalidate_settings(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, AFTER_STATEMENT,
 									 ON_INSERT | ON_UPDATE | ON_DELETE | ON_TRUNCATE, 0);
