@@ -1,6 +1,6 @@
 /*
  * auth_users.h
- *	  What we know of auth.users.
+ *	  The rows of auth.users.
  */
 #ifndef STUDIO_AUTH_USERS_H
 #define STUDIO_AUTH_USERS_H

@@ -655,7 +655,7 @@ rebuild_layout(RowTable *table, Relation rel)
 	table->relid = InvalidOid;
 	table->generation = relations_generation();
 	table->changes = table->watch.changes;
-	/* the table may have been rewritten, so that the TID belongs to another row */
+	/* if the table was rewritten, the TID may be that of another row */
 	table->hint.transaction = InvalidLocalTransactionId;
 	if (table->layout != NULL)
 		MemoryContextSetParent(table->layout->context, TopTransactionContext);

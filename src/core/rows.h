@@ -36,8 +36,8 @@ typedef struct Row
 	RowLayout  *layout;
 	Relation	rel;
 	TupleTableSlot *slot;
-	bool		concurrently_updated;	/* since the snapshot; the slot has the
-										 * newest version */
+	bool		concurrently_updated;	/* since the snapshot; the slot has
+										 * the newest version */
 	bool		snapshot_pushed;	/* by rows_open() */
 } Row;
 

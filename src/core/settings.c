@@ -2,15 +2,17 @@
  * settings.c
  *	  Settings of the product, from studio_engine.settings.
  *
- * They are rows and not GUCs, since they belong to the database, travel with
- * its dump and must not be changed by whoever may SET.
+ * They are rows and not GUCs, since they belong to the database, are part of its
+ * dump, and must not be changed by any role that may use SET.
  *
- * A session keeps the values that it read.  A trigger on the table invalidates
- * its relcache entry with every change, which tells all sessions to read anew.
+ * A session caches the values that it has read.  A trigger on the table
+ * invalidates its relcache entry with every change, so that all sessions read
+ * the values again.
  *
- * Pitfall: the owner edits them by hand.  A value that is no number must be
- * named, not guessed around.  And a dump of the data alone may be loaded into
- * a fresh installation, where the rows are there already: the dump wins.
+ * Pitfall: the owner edits them by hand.  For a value that is not a number an
+ * error names the setting, and no default is assumed.  A data-only dump may be
+ * loaded into a new installation, which has these rows already: the rows of the
+ * dump replace them.
  */
 #include "postgres.h"
 
@@ -37,11 +39,11 @@ PG_FUNCTION_INFO_V1(yield_to_restored_row);
 typedef struct CachedSetting
 {
 	const char *name;
-	const char *default_value;	/* what it is where there is no row */
+	const char *default_value;	/* if there is no row */
 	bool		cached;
-	int32		number;			/* of a number */
-	char	   *string;			/* of a text, in TopMemoryContext; stays until
-								 * another one is cached */
+	int32		number;			/* if it is a number */
+	char	   *string;			/* if it is a text; in TopMemoryContext, freed
+								 * when another value is cached */
 } CachedSetting;
 
 /* test/lint/lists.sh compares names and values with the rows in sql/tables */
@@ -66,7 +68,7 @@ static CachedSetting settings[] = {
 	[SETTING_QUALITY_PASS_SCORE] = {.name = "quality_pass_score",.default_value = "7"},
 	[SETTING_SEARCH_CONFIGURATION] = {.name = "search_configuration",.default_value = "english"},
 };
-static uint64 cached_changes = 0;	/* as of which they are cached */
+static uint64 cached_changes = 0;	/* of settings_watch, at that time */
 static RelationWatch settings_watch;
 
 static Statement select_setting = {
@@ -93,20 +95,20 @@ refuse_setting(const char *name)
 			 errhint("Correct it in table studio_engine.settings.")));
 }
 
-/* The value of a row, as the transaction or, if need be, others left it; NULL
- * where there is none. */
+/* Return the value in the table, NULL if there is no row. */
 static char *
 read_setting(const char *name)
 {
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_text(&args, name);
-	/* what is cached outlives the transaction, and so must not be of its view */
+	/* not the transaction's snapshot, since the cache outlives it */
 	if (statement_execute_with_latest_snapshot(&select_setting, &args) == 0)
 		return NULL;
 	return result_text(1);
 }
 
+/* Convert a value; raises an error if it is not a whole number of 0 or more. */
 static int32
 setting_number(const char *name, const char *value)
 {
@@ -120,7 +122,7 @@ setting_number(const char *name, const char *value)
 	return (int32) number;
 }
 
-/* The setting, with its value if that is cached and still holds. */
+/* Return a setting, whose value is marked as not cached if the table has changed. */
 static CachedSetting *
 find_setting(Setting number)
 {
@@ -133,7 +135,7 @@ find_setting(Setting number)
 	return &settings[number];
 }
 
-/* Begin to read a setting: from now on changes are noticed. */
+/* Begin to count changes of the table; returns the number to be passed to cache_setting(). */
 static uint64
 watch_settings(void)
 {
@@ -141,8 +143,8 @@ watch_settings(void)
 	return settings_watch.changes;
 }
 
-/* Keep what was read, unless a change came in between: that belongs to a newer
- * value. */
+/* Cache a value, unless the table was changed while it was read: the change may
+ * belong to a newer value. */
 static void
 cache_setting(uint64 before, CachedSetting *setting, int32 number, const char *string)
 {
@@ -159,8 +161,8 @@ cache_setting(uint64 before, CachedSetting *setting, int32 number, const char *s
 }
 
 /*
- * A setting that is a whole number of 0 or more.  A row may be default_value in data
- * that is older than the setting.
+ * Return a setting that is a whole number of 0 or more.  Its default if there is
+ * no row, as in data that is older than the setting.
  */
 int32
 setting_int32(Setting setting)
@@ -180,8 +182,8 @@ setting_int32(Setting setting)
 }
 
 /*
- * A setting that is a text, as a copy.  A setting is either a number or a text
- * to all of its readers.
+ * Return a setting that is a text, as a copy.  A setting must be read either by
+ * this or by setting_int32() everywhere, since one value is cached.
  */
 char *
 setting_text(Setting setting)
@@ -201,7 +203,8 @@ setting_text(Setting setting)
 }
 
 /*
- * invalidate_settings() returns trigger: AFTER any statement on settings.
+ * invalidate_settings() returns trigger: AFTER any statement on settings; all
+ * sessions read them again.
  */
 Datum
 invalidate_settings(PG_FUNCTION_ARGS)
@@ -214,7 +217,8 @@ invalidate_settings(PG_FUNCTION_ARGS)
 }
 
 /*
- * yield_to_restored_row() returns trigger: BEFORE INSERT on settings and meta.
+ * yield_to_restored_row() returns trigger: BEFORE INSERT on settings and meta;
+ * deletes the row of the new installation that a dump replaces.
  */
 Datum
 yield_to_restored_row(PG_FUNCTION_ARGS)

@@ -239,7 +239,7 @@ execute(Statement *statement, const Arguments *args, bool read_only)
 		}
 	}
 	rc = execute_plan(statement, args, read_only);
-	/* a nested call that failed, and was caught, may have left its result here */
+	/* the result of a nested call may be left, if its error was caught */
 	last_result = NULL;
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(rc));
