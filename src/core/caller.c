@@ -205,7 +205,7 @@ caller_require_self(const Caller *caller, const pg_uuid_t *user_id)
 
 /*
  * Raise the error for an unknown id.  A service gets "not found"; a user gets the
- * error for a row of somebody else, so that ids cannot be probed.
+ * error for a row of another user, so that ids cannot be probed.
  */
 void
 refuse_unknown(const Caller *caller, const char *what, const pg_uuid_t *id)

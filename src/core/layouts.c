@@ -162,7 +162,7 @@ defaults_match(const RowTable *table, Relation rel)
 
 /*
  * Return true if a function is written in C, as all trigger functions of
- * studio_engine are: only a superuser can put another one of C in its place.
+ * studio_engine are: only a superuser can replace it by another one in C.
  */
 static bool
 is_c_function(Oid function)
@@ -221,12 +221,12 @@ actual_definition(const Trigger *trigger)
  * schema of the extension for each %, which no definition contains otherwise.
  */
 static char *
-expected_definition(const RowTrigger *ours)
+expected_definition(const RowTrigger *registered)
 {
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	for (const char *at = ours->definition; *at != '\0'; at++)
+	for (const char *at = registered->definition; *at != '\0'; at++)
 	{
 		if (*at == '%')
 			appendStringInfoString(&buf, extension_schema_quoted());
@@ -240,12 +240,12 @@ expected_definition(const RowTrigger *ours)
 static const RowTrigger *
 find_matching_trigger(const RowTable *table, const Trigger *trigger)
 {
-	const RowTrigger *ours = trigger->tgisinternal ? NULL : find_trigger(table, trigger->tgname);
+	const RowTrigger *registered = trigger->tgisinternal ? NULL : find_trigger(table, trigger->tgname);
 
-	if (ours != NULL && trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN &&
+	if (registered != NULL && trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN &&
 		!OidIsValid(trigger->tgconstraint) && is_c_function(trigger->tgfoid) &&
-		strcmp(actual_definition(trigger), expected_definition(ours)) == 0)
-		return ours;
+		strcmp(actual_definition(trigger), expected_definition(registered)) == 0)
+		return registered;
 	return NULL;
 }
 
@@ -297,14 +297,14 @@ triggers_match(RowLayout *layout, const RowTable *table, Relation rel)
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
 		const Trigger *trigger = &triggers->triggers[i];
-		const RowTrigger *ours;
+		const RowTrigger *registered;
 
 		if (cannot_fire(table, trigger))
 			continue;
-		ours = find_matching_trigger(table, trigger);
-		if (ours == NULL)
+		registered = find_matching_trigger(table, trigger);
+		if (registered == NULL)
 			return false;
-		add_callbacks(layout, ours);
+		add_callbacks(layout, registered);
 		found++;
 	}
 	return found == list_length(table->triggers);

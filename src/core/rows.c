@@ -87,7 +87,7 @@ rows_open(RowTable *table, LOCKMODE mode, Row *row)
 }
 
 /*
- * Close a table; of several, the one that was opened last comes first, since each
+ * Close a table.  Several are closed in the reverse order of opening, since each
  * may have pushed a snapshot.  The lock on the table is held until the
  * transaction ends.
  */

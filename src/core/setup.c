@@ -48,7 +48,7 @@ static Statement select_touched = {
 
 /* Return true if the install or update script of this extension is being run. */
 static bool
-in_our_script(void)
+in_extension_script(void)
 {
 	return creating_extension && CurrentExtensionObject == get_extension_oid("studio_engine", true);
 }
@@ -61,7 +61,7 @@ run_as_data_owner(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 
-	if (!in_our_script())
+	if (!in_extension_script())
 		refuse();
 	caller_enter_administrator(&caller);
 	check_not_null(fcinfo, 0, "p_script");
@@ -146,7 +146,7 @@ moves_relation(Node *command)
 
 /* Return true if one of the triggers has a function in schema studio_engine. */
 static bool
-has_trigger_of_ours(const TriggerDesc *triggers)
+has_engine_trigger(const TriggerDesc *triggers)
 {
 	Oid			schema = get_namespace_oid("studio_engine", true);
 
@@ -180,7 +180,7 @@ is_new(Oid relid, bool moved)
 
 	if (!RelationIsValid(rel))
 		return false;
-	new = moved ? !has_trigger_of_ours(CopyTriggerDesc(rel->trigdesc)) :
+	new = moved ? !has_engine_trigger(CopyTriggerDesc(rel->trigdesc)) :
 		rel->rd_createSubid != InvalidSubTransactionId;
 	RelationClose(rel);
 	return new;
@@ -198,7 +198,7 @@ collect_oid(HeapTuple row, TupleDesc desc, void *arg)
 
 /*
  * studio_engine.close_created_table() returns event_trigger: at the end of a
- * command that may have created a table, or given it a name of ours.
+ * command that may have created a table of the data layer, or renamed one to it.
  */
 Datum
 close_created_table(PG_FUNCTION_ARGS)
@@ -215,7 +215,7 @@ close_created_table(PG_FUNCTION_ARGS)
 				 errmsg("function must be called as an event trigger")));
 	moves = moves_relation(data->parsetree);
 	/* the script revokes and grants by itself */
-	if (in_our_script() || (alters_relation(data->tag) && !moves))
+	if (in_extension_script() || (alters_relation(data->tag) && !moves))
 		PG_RETURN_NULL();
 
 	caller_enter_self(&caller);

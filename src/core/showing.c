@@ -42,8 +42,8 @@ PG_FUNCTION_INFO_V1(brief_error);
 #define MAX_SHOWN_DEPTH 500
 
 /* larger rows and jsonb are shown in a subtransaction */
-#define PLAIN_ROW_BYTES (16 * 1024)
-#define PLAIN_JSON_BYTES 2048
+#define SAFE_ROW_BYTES (16 * 1024)
+#define SAFE_JSON_BYTES 2048
 
 /* the largest value that a truncated row keeps */
 #define REST_VALUE_BYTES (64 * 1024)
@@ -88,7 +88,7 @@ row_to_jsonb(HeapTuple row, TupleDesc desc)
 
 /* Return true if only built-in code converts values of a type, so that it cannot run user code. */
 static bool
-is_plain_type(Oid type)
+is_safe_type(Oid type)
 {
 	return type < FirstNormalObjectId ||
 		(type_is_enum(type) &&
@@ -97,13 +97,13 @@ is_plain_type(Oid type)
 
 /* Return true if a small value of a built-in type can be shown and parsed. */
 static bool
-is_plain_value(Oid type, Datum value)
+is_safe_value(Oid type, Datum value)
 {
 	JsonbMeasure measure;
 
 	if (type == JSONBOID)
 	{
-		if (value_size(value) > PLAIN_JSON_BYTES)
+		if (value_size(value) > SAFE_JSON_BYTES)
 			return false;
 		measure = measure_shown(value);
 		return is_within_limits(&measure);
@@ -116,11 +116,11 @@ is_plain_value(Oid type, Datum value)
  * subtransaction.  *bytes becomes the size of its values of variable length.
  */
 static bool
-row_needs_no_checks(HeapTuple row, TupleDesc desc, int64 *bytes)
+is_safe_row(HeapTuple row, TupleDesc desc, int64 *bytes)
 {
 	Datum	   *values = palloc(desc->natts * sizeof(Datum));
 	bool	   *nulls = palloc(desc->natts * sizeof(bool));
-	bool		plain = true;
+	bool		safe = true;
 
 	*bytes = 0;
 	heap_deform_tuple(row, desc, values, nulls);
@@ -132,12 +132,12 @@ row_needs_no_checks(HeapTuple row, TupleDesc desc, int64 *bytes)
 			continue;
 		if (att->attlen == -1)
 			*bytes += value_size(values[i]);
-		plain = plain && *bytes <= PLAIN_ROW_BYTES &&
-			is_plain_type(att->atttypid) && is_plain_value(att->atttypid, values[i]);
+		safe = safe && *bytes <= SAFE_ROW_BYTES &&
+			is_safe_type(att->atttypid) && is_safe_value(att->atttypid, values[i]);
 	}
 	pfree(values);
 	pfree(nulls);
-	return plain;
+	return safe;
 }
 
 /* ------------------------------------------------------------------------
@@ -234,7 +234,7 @@ show_row(HeapTuple row, TupleDesc desc)
 	Shown		shown = {.whole = true};
 
 	/* parallel mode has no subtransactions; it only reads, and may fail */
-	if (row_needs_no_checks(row, desc, &shown.bytes) || IsInParallelMode())
+	if (is_safe_row(row, desc, &shown.bytes) || IsInParallelMode())
 	{
 		shown.row = row_to_jsonb(row, desc);
 		return shown;

@@ -108,8 +108,8 @@ complete_operation(Statement *statement)
 }
 
 /*
- * Return the saved plan, prepared again if a schema or role has changed: the text
- * has the name of our schema.
+ * Return the saved plan, prepared again if a schema or role has changed: its text
+ * contains the name of a schema.
  */
 static SPIPlanPtr
 saved_plan(Statement *statement)

@@ -37,7 +37,7 @@ typedef bool (*FastPathFunction) (const Arguments *args, StatementResult *result
  */
 typedef struct Statement
 {
-	const char *text;			/* fixed; @extschema@ stands for our schema */
+	const char *text;			/* fixed; @extschema@ is replaced */
 	const RowOperation *operation;	/* text, nargs and argtypes are made from
 									 * it; or NULL */
 	FastPathFunction fast_path; /* NULL: there is none */

@@ -259,7 +259,7 @@ static Statement select_columns = {
 	"  JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid AND p.proname = 'limit_values'"
 	"  JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'studio_engine'"
 	"  JOIN pg_catalog.pg_attribute a ON a.attrelid = t.tgrelid AND a.attnum > 0 AND a.attlen = -1 AND NOT a.attisdropped,"
-	/* the argument ends with a zero byte, which encode() shows as \\000 */
+	/* the argument ends with a zero byte, which encode() shows as \000 */
 	"  LATERAL (SELECT pg_catalog.left(pg_catalog.encode(t.tgargs, 'escape'), -4) AS name) g"
 	" ORDER BY g.name, a.attnum",
 };
