@@ -1,9 +1,9 @@
 /*
  * direct_tables.c
- *	  Which tables are written without SQL, and what is in the way of the others.
+ *	  The tables of the fast path, and why one is not eligible.
  *
- * Pitfall: it tells how the tables are, not whether studio_engine.direct_rows is
- * on.
+ * Pitfall: the result depends on the tables alone, not on the setting
+ * studio_engine.direct_rows.
  */
 #include "postgres.h"
 
@@ -35,7 +35,7 @@ direct_tables(PG_FUNCTION_ARGS)
 	Caller		caller;
 
 	InitMaterializedSRF(fcinfo, 0);
-	/* looking at a table evaluates what its owner wrote */
+	/* building a layout evaluates expressions of the owner of the data */
 	caller_enter_administrator(&caller);
 	for (int i = 0; i < (int) lengthof(tables); i++)
 	{

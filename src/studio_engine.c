@@ -1,10 +1,10 @@
 /*
  * studio_engine.c
- *	  Module magic, start-up, and the registration of what the rooms below do not
- *	  know by name.  No logic.
+ *	  Module magic, parameters, and the registration of what lower modules must
+ *	  call and do not know by name.  No logic.
  *
- * Pitfall: MarkGUCPrefixReserved throws away unknown placeholders of our
- * prefix when the library loads, so nothing may keep state in a made-up
+ * Pitfall: MarkGUCPrefixReserved removes unknown placeholders of our prefix when
+ * the library is loaded, so no state can be stored in an undefined
  * studio_engine.* setting.
  */
 #include "postgres.h"
@@ -32,8 +32,8 @@ void
 _PG_init(void)
 {
 	DefineCustomBoolVariable("studio_engine.maintenance",
-							 "Lets the triggers of studio_engine stand down.",
-							 "Heeded in sessions of a superuser or of the owner of the data, in the transaction that sets it or as an option of the connection.",
+							 "Skips the triggers of studio_engine.",
+							 "Effective in sessions of a superuser or of the owner of the data, in the transaction that sets it or as an option of the connection.",
 							 &maintenance_mode,
 							 false,
 							 PGC_USERSET,
@@ -42,7 +42,7 @@ _PG_init(void)
 	maintenance_loaded();
 
 	DefineCustomBoolVariable("studio_engine.direct_rows",
-							 "Lets studio_engine write the rows of its hottest tables without SQL.",
+							 "Lets studio_engine write the rows of its busiest tables without SQL.",
 							 "Tables that were altered are written by SQL in any case.",
 							 &direct_rows,
 							 true,
@@ -52,14 +52,14 @@ _PG_init(void)
 
 	MarkGUCPrefixReserved("studio_engine");
 
-	/* what is written without SQL, and by whom the triggers' work is done */
+	/* callbacks that replace the triggers of the fast path's tables */
 	job_rows_register();
 	ledger_rows_register();
 	ledger_triggers_register();
 	holds_register();
 	audit_register();
 
-	/* the order in which messages name them */
+	/* in the order in which messages name them */
 	refinement_register();
 	video_register();
 	rendering_register();

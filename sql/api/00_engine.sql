@@ -1,13 +1,15 @@
--- The engine room: flows, and the rules of dump and restore.
+-- Common functions: workflows, value limits, settings, dump and restore.
 -- Pitfall: no signature, default or body of a member may name an object of the
--- data layer; in a restore CREATE EXTENSION comes before it.
--- Pitfall: the owner of the data may rename our schemas and put his own in their
--- place. What a superuser may call is in C and becomes the owner, or is BEGIN
--- ATOMIC and bound to catalogs and members, or refuses to run as anybody else.
+-- data layer; in a restore CREATE EXTENSION runs before the tables are created.
+-- Pitfall: the owner of the data may rename our schemas and create others with
+-- their names. A function that a superuser may call is in C and switches to the
+-- owner, or is BEGIN ATOMIC and bound to catalogs and members, or raises an error
+-- for every role but the owner.
 
--- These three are called for every row of large UPDATEs, and setting a path costs
--- more than what they do; enforce_workflow() sets it where it runs SQL, and
--- limit_values() runs none.
+-- enforce_workflow(), limit_values() and update_updated_at() have no SET clause:
+-- they are called for every row of large UPDATEs, and setting search_path takes
+-- longer than their work. enforce_workflow() sets it when it runs SQL; the others
+-- run none.
 CREATE FUNCTION studio_engine.enforce_workflow() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'enforce_workflow';
 COMMENT ON FUNCTION studio_engine.enforce_workflow() IS
@@ -96,10 +98,10 @@ COMMENT ON FUNCTION studio_engine.yield_to_restored_row() IS
 
 Trigger, BEFORE INSERT on studio_engine.settings and studio_engine.meta. It acts only while a dump is loaded.';
 
-CREATE FUNCTION studio_engine.note_changed_settings() RETURNS trigger
-  LANGUAGE c AS 'MODULE_PATHNAME', 'note_changed_settings'
+CREATE FUNCTION studio_engine.invalidate_settings() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'invalidate_settings'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION studio_engine.note_changed_settings() IS
+COMMENT ON FUNCTION studio_engine.invalidate_settings() IS
 'Make all sessions reload their settings.
 
 Trigger, AFTER INSERT, UPDATE, DELETE OR TRUNCATE on studio_engine.settings.';
@@ -122,11 +124,12 @@ COMMENT ON FUNCTION studio_engine.table_names() IS
 
 All tables in schemas studio_engine and pipeline belong to the data layer too and are not listed.';
 
--- Where default privileges open new tables to other roles, a table of ours that
--- the script did not make would be open too: pg_dump writes no REVOKE against
--- the default privileges of the database that its dump is loaded into, and a
--- migration that a diff tool made has none either. So such a table starts
--- closed, and the GRANTs that come after it open what they say.
+-- Where default privileges grant rights on new tables to other roles, these roles
+-- would also get them on a table of the data layer that is not created by the
+-- script: pg_dump writes no REVOKE for the default privileges of the database
+-- that its dump is loaded into, and a migration written by a diff tool has none
+-- either. So such a table is created without these rights, and the GRANTs that
+-- follow in the dump or migration apply.
 CREATE FUNCTION studio_engine.close_created_table() RETURNS event_trigger
   LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'close_created_table';
 COMMENT ON FUNCTION studio_engine.close_created_table() IS
@@ -141,20 +144,20 @@ CREATE EVENT TRIGGER studio_engine_close_created_table
   ON ddl_command_end
   WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE VIEW', 'CREATE MATERIALIZED VIEW',
                'CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA', 'CREATE SCHEMA',
-               -- to rename, and to move to another schema
+               -- for RENAME TO and SET SCHEMA
                'ALTER TABLE', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'ALTER FOREIGN TABLE', 'ALTER SEQUENCE')
   EXECUTE FUNCTION studio_engine.close_created_table();
--- dumps are loaded with session_replication_role = replica too
+-- also when a dump is loaded with session_replication_role = replica
 ALTER EVENT TRIGGER studio_engine_close_created_table ENABLE ALWAYS;
 
-CREATE FUNCTION studio_engine.direct_tables(OUT table_name text, OUT obstacle text)
+CREATE FUNCTION studio_engine.direct_tables(OUT table_name text, OUT reason text)
   RETURNS SETOF record
   LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'direct_tables';
 COMMENT ON FUNCTION studio_engine.direct_tables() IS
 'Returns the tables of the fast path, and why one is not eligible.
 
-studio_engine writes these tables without SQL. obstacle is NULL for a table that is eligible for the fast
-path, else the reason: what was altered. A table that is not eligible is slower, not wrong. Setting
+studio_engine writes these tables without SQL. reason is NULL for a table that is eligible for the fast
+path, else what was altered. A table that is not eligible is slower, not wrong. Setting
 studio_engine.direct_rows = off turns the fast path off for a session, which is not shown here.
 Callers: the owner of the data, or a superuser.';
 
@@ -184,7 +187,7 @@ BEGIN ATOMIC
    WHERE m.classid = 'pg_proc'::regclass
      AND coalesce(c.relnamespace, t.typnamespace) <> 'pg_catalog'::regnamespace
   UNION ALL
-  SELECT DISTINCT 'grant noted as initial, pg_dump would leave it out', i.type, i.identity
+  SELECT DISTINCT 'grant recorded in pg_init_privs, pg_dump would omit it', i.type, i.identity
     FROM pg_init_privs p, LATERAL pg_identify_object(p.classoid, p.objoid, 0) i
    WHERE p.privtype = 'e'
      AND (i.type = 'table' AND i.schema IN ('studio_engine', 'pipeline')

@@ -55,4 +55,4 @@ CREATE OR REPLACE TRIGGER tr_settings_yield
 
 CREATE OR REPLACE TRIGGER tr_settings_changed
   AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON studio_engine.settings
-  FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.note_changed_settings();
+  FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.invalidate_settings();

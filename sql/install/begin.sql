@@ -1,19 +1,21 @@
--- First part of the install script: where are we, and may we?
--- Pitfall: what is decided here must not depend on the caller's search_path or
--- on objects that somebody else put in the way.
+-- First part of the install script: determines the mode, and checks what the
+-- database and the installing role must have.
+-- Pitfall: nothing here may depend on the caller's search_path, or on objects
+-- that another role has created.
 
 SET LOCAL search_path TO pg_catalog, pg_temp;
 
--- studio_setup.mode tells the parts below what to do:
---   install  first time in this database: create the data layer
---   adopt    DROP EXTENSION ... CASCADE left the data: attach to it again
---   restore  pg_dump made the schema, the extension comes next and the data
---            last: create nothing that the dump brings
--- studio_setup.owner is who owns the data layer, or will own it: who installs,
--- but no superuser where the database has an owner who is none. The script runs
--- as a superuser, and what the owner plants in the data layer must not.
--- studio_setup.hooks tells whether to put our triggers on auth.users: what the
--- installing role could not do by itself, it cannot do through us.
+-- studio_setup.mode tells the later parts what to do:
+--   install  first installation in this database: create the data layer
+--   adopt    the data layer was left by DROP EXTENSION ... CASCADE: attach to it
+--   restore  a dump has created the schema, then creates the extension, and then
+--            the tables: create nothing that is in the dump
+-- studio_setup.owner is the role that owns the data layer, or will own it: the
+-- installing role, or the owner of the database if only the former is a
+-- superuser. The script runs as a superuser, and code that the owner puts into
+-- the data layer must not.
+-- studio_setup.hooks tells whether to create our triggers on auth.users: only if
+-- the installing role could create them itself.
 DO $mode$
 DECLARE
   v_installer regrole := '@extowner@';
@@ -21,7 +23,7 @@ DECLARE
   v_mode text;
   v_owner regrole;
 BEGIN
-  -- nobody renames a schema while functions are made in it, and called
+  -- lock the schemas, so that none is renamed while functions in it are created and called
   PERFORM FROM pg_namespace n
     WHERE n.nspname IN ('studio_engine', 'pipeline') OR n.oid = '@extschema@'::regnamespace
       FOR UPDATE;
@@ -39,8 +41,8 @@ BEGIN
   END IF;
   PERFORM set_config('studio_setup.mode', v_mode, true);
   PERFORM set_config('studio_setup.owner', v_owner::text, true);
-  -- the tables in the schema of the extension, which the Makefile finds in
-  -- src/relations.c; in the two others all are ours
+  -- the tables in the schema of the extension, which the Makefile takes from
+  -- relations.c; in the two other schemas all tables belong to the data layer
   PERFORM set_config('studio_setup.tables', '{@tables@}', true);
   PERFORM set_config('studio_setup.hooks', (
     to_regclass('auth.users') IS NOT NULL
@@ -55,8 +57,8 @@ DECLARE
   v_installer regrole := '@extowner@';
   v_owner regrole := current_setting('studio_setup.owner')::regrole;
   v_schema regnamespace := '@extschema@';
-  -- pg_dump and pg_restore begin with this; check_function_bodies is always
-  -- off in an extension script
+  -- pg_dump and pg_restore turn row_security off; check_function_bodies, which
+  -- they turn off too, is always off in an extension script
   v_loading boolean := NOT current_setting('row_security')::boolean;
   v_superuser boolean := (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = v_installer);
   v_database_owner regrole := (SELECT d.datdba FROM pg_database d WHERE d.datname = current_database());
@@ -84,10 +86,10 @@ BEGIN
     END IF;
   END IF;
 
-  -- Nothing of somebody else's is taken over.
-  -- A superuser may do everything, but does not mean to give an API to whoever
-  -- made a schema of our name before: he installs for himself or for the owner
-  -- of the database. Loading a dump, he restores for whom the dump says.
+  -- Objects that belong to another role are not used.
+  -- A superuser may do everything, but must not install functions for a role that
+  -- has created a schema with our name before: he installs for himself or for the
+  -- owner of the database. When he loads a dump, the dump names the owner.
   SELECT string_agg(DISTINCT o.what, ', ' ORDER BY o.what) INTO v_foreign
     FROM (SELECT format('schema %I', n.nspname) AS what, n.nspowner AS owner
             FROM pg_namespace n WHERE n.nspname IN ('studio_engine', 'pipeline')
@@ -101,7 +103,7 @@ BEGIN
                   OR c.relnamespace = v_schema
                      AND c.relname = ANY (current_setting('studio_setup.tables')::name[]))
           UNION ALL
-          -- an installation's own, which ours will refer to and trust
+          -- existing tables that our foreign keys and policies will use
           SELECT format('table %s', c.oid::regclass), c.relowner
             FROM pg_class c
            WHERE v_mode = 'install' AND c.relnamespace = v_schema AND c.relname IN ('companies', 'employees')) AS o,
@@ -110,20 +112,20 @@ BEGIN
    WHERE o.owner <> r.oid
      AND CASE WHEN r.rolsuper
               THEN o.owner <> v_database_owner AND NOT (SELECT w.rolsuper FROM pg_roles w WHERE w.oid = o.owner)
-              -- what is on a table runs as the owner of the data, not the other way round
+              -- code on a table runs as the owner of the data, who must therefore own it, not just be a member
               WHEN r.oid = v_owner THEN true
               ELSE NOT pg_has_role(r.oid, o.owner, 'USAGE') END;
   IF v_foreign IS NOT NULL AND NOT (v_mode = 'restore' AND v_loading AND v_superuser) THEN
     RAISE EXCEPTION USING
       ERRCODE = 'insufficient_privilege',
-      MESSAGE = 'objects of studio_engine belong to somebody else',
+      MESSAGE = 'objects of studio_engine belong to another role',
       DETAIL = format('Not owned by the installing role %s: %s.',
                       CASE WHEN v_mode = 'install' AND v_owner <> v_installer THEN format('%s or role %s', v_installer, v_owner)
                            ELSE v_installer::text END, v_foreign),
       HINT = 'Install as the owner of these objects, or remove them.';
   END IF;
-  -- who owns a schema may drop the tables in it and put his own there, and our
-  -- functions would work on those as the owner of the data
+  -- the owner of a schema may drop the tables in it and create others, which our
+  -- functions would access as the owner of the data
   IF v_mode <> 'restore' AND v_schema_owner <> v_owner
      AND NOT pg_has_role(v_schema_owner, v_owner, 'USAGE') THEN
     RAISE EXCEPTION USING
@@ -144,7 +146,7 @@ BEGIN
       DETAIL = format('Role %s.', v_owner),
       HINT = format('GRANT TRIGGER, REFERENCES ON auth.users TO %1$s; GRANT USAGE ON SCHEMA auth TO %1$s;', v_owner);
   END IF;
-  -- who gets what is created here must be allowed to have it
+  -- ownership can only be given to a role that may create in the schema
   IF NOT has_schema_privilege(v_installer, v_schema, 'CREATE') THEN
     RAISE EXCEPTION USING
       ERRCODE = 'insufficient_privilege',
@@ -179,8 +181,8 @@ BEGIN
 END
 $check$;
 
--- Data that a superuser owned goes to the owner of the database, as it does in
--- a first installation.
+-- Reassign data that a superuser owns to the owner of the database, who would
+-- have owned it after a first installation.
 DO $reassign$
 DECLARE
   v_owner regrole := current_setting('studio_setup.owner')::regrole;
@@ -200,7 +202,7 @@ BEGIN
          AND (c.relnamespace IN (to_regnamespace('studio_engine'), to_regnamespace('pipeline'))
               OR c.relnamespace = '@extschema@'::regnamespace
                  AND c.relname = ANY (current_setting('studio_setup.tables')::name[])
-                 -- not those that were there before the first installation
+                 -- not those that existed before the first installation
                  AND (c.relname NOT IN ('companies', 'employees')
                       OR EXISTS (SELECT FROM pg_policy p
                                   WHERE p.polrelid = c.oid AND p.polname = c.relname || '_select')))
@@ -220,9 +222,9 @@ BEGIN
 END
 $reassign$;
 
--- Schema pipeline has the same owner as schema studio_engine, without exception:
--- who owns a schema may drop the tables in it and put his own there, and our
--- functions would write to those as the owner of the data.
+-- Schema pipeline must have the same owner as schema studio_engine: the owner of
+-- a schema may drop the tables in it and create others, which our functions would
+-- write to as the owner of the data.
 DO $pipeline$
 DECLARE
   v_mode text := current_setting('studio_setup.mode');
@@ -240,7 +242,7 @@ BEGIN
   IF v_there <> v_owner THEN
     RAISE EXCEPTION USING
       ERRCODE = 'insufficient_privilege',
-      MESSAGE = 'objects of studio_engine belong to somebody else',
+      MESSAGE = 'objects of studio_engine belong to another role',
       DETAIL = format('Schema pipeline belongs to %s, and must belong to %s.', v_there, v_owner),
       HINT = format('Rename the schema, or ALTER SCHEMA pipeline OWNER TO %s.', v_owner);
   END IF;
@@ -271,7 +273,7 @@ BEGIN
       DETAIL = 'Schema pipeline has no table jobs.',
       HINT = 'Restore schema pipeline from a dump.';
   END IF;
-  -- a dump brings it, unless it was made without it
+  -- a dump has created it, unless it was excluded from the dump
   IF v_there IS NULL THEN
     EXECUTE format('CREATE SCHEMA pipeline AUTHORIZATION %s', v_owner);
   END IF;

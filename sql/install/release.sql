@@ -1,16 +1,17 @@
--- Last part of the install and update scripts: the data layer leaves the
--- extension, so that pg_dump treats it as the property of its owner.
--- Pitfall: the owner of the data had his turn, and may have put another schema in
--- the place of ours. So nothing of ours is called by name here; that lint() finds
--- nothing is left to the tests.
--- Pitfall: grants made while an object is a member are noted in pg_init_privs,
--- and pg_dump leaves such grants out. Joining and leaving clears the note.
+-- Last part of the install and update scripts: removes the data layer from the
+-- extension, so that pg_dump dumps it like other objects of its owner.
+-- Pitfall: code of the owner of the data may have run before this, and may have
+-- replaced our schema by another one. So no function of ours is called by name
+-- here; the tests check that lint() finds nothing.
+-- Pitfall: grants made while an object is a member are recorded in pg_init_privs,
+-- and pg_dump omits such grants. Adding the object to the extension and dropping
+-- it from there again deletes the record.
 
 DO $release$
 DECLARE
   v_object record;
 BEGIN
-  -- what was created now: one by one, since a table takes its types along
+  -- objects that this script has created: one at a time, since dropping a table drops its types too
   LOOP
     SELECT i.type, i.identity INTO v_object
       FROM pg_depend d, LATERAL pg_identify_object(d.classid, d.objid, 0) i
@@ -25,7 +26,7 @@ BEGIN
     EXECUTE format('ALTER EXTENSION studio_engine DROP %s %s', v_object.type, v_object.identity);
   END LOOP;
 
-  -- what was granted now on objects that were there before
+  -- grants by this script on objects that existed before
   FOR v_object IN
     SELECT DISTINCT i.type, i.identity
       FROM pg_init_privs p, LATERAL pg_identify_object(p.classoid, p.objoid, 0) i

@@ -365,7 +365,7 @@ enqueue_rendering(PG_FUNCTION_ARGS)
 	check_not_null(fcinfo, 2, "p_priority");
 	user_id = optional_uuid(fcinfo, 3);
 
-	if (user_id != NULL && !user_keep(user_id))
+	if (user_id != NULL && !user_lock_key_share(user_id))
 		refuse_unknown(&caller, "user", user_id);
 	*render_id = insert_in_session(&caller, &session_id, &insert_rendering, &args);
 	caller_leave(&caller);

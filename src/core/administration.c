@@ -1,18 +1,18 @@
 /*
  * administration.c
- *	  What administrators call, a superuser among them, to change the data
+ *	  Functions for administrators, superusers included, that change the data
  *	  layer.
  *
  * The work is done by functions in PL/pgSQL, called ..._as_owner, since it is
- * DDL for the most part.  What stands here becomes the owner of the data, in a
- * security-restricted operation, and calls them: triggers, defaults and index
- * expressions that the owner wrote run with his rights, and leave nothing
- * behind that runs with others'.
+ * DDL for the most part.  The functions here switch to the owner of the data, in
+ * a security-restricted operation, and call them.  So triggers, defaults and
+ * index expressions that the owner wrote run with the owner's rights, and cannot
+ * leave anything in the session that later runs with other rights.
  *
  * Pitfall: a function named here is looked up by name in a schema that the
  * owner may replace.  That is safe as the owner, and only as the owner.
  *
- * Lock order: that of the functions.
+ * Lock order: that of the functions which are called.
  */
 #include "postgres.h"
 
@@ -49,7 +49,7 @@ static Statement call_enable_realtime = {
 	.text = "SELECT t.table_name, t.added FROM studio_engine.enable_realtime_as_owner() AS t"
 };
 
-/* Call a function as the owner of the data; it returns an integer. */
+/* Call a function as the owner of the data, and return its result, an integer. */
 static int32
 call_as_owner(Statement *statement, const Arguments *args)
 {
@@ -109,6 +109,7 @@ partition_by_month(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(call_as_owner(&call_partition_by_month, &args));
 }
 
+/* Add one row to the result of enable_realtime(). */
 static void
 put_published(HeapTuple row, TupleDesc desc, void *arg)
 {

@@ -1,17 +1,17 @@
 /*
  * advisory.c
- *	  Locks on what has no row to lock: advisory locks of a class that SQL
- *	  cannot name.
+ *	  Advisory locks, where there is no row to lock, of a class that the SQL
+ *	  functions do not use.
  *
- * Whoever may run a SELECT may lock any key with SQL's functions, and keep it
- * for as long as he likes.  They lock in classes 1 and 2, so in a class of ours
- * nobody waits but for other calls of ours.  Deadlocks are detected,
- * lock_timeout holds, and pg_locks shows the class as objsubid.
+ * Any role that can run a SELECT can take an advisory lock on any key with the
+ * SQL functions, and hold it.  Those use classes 1 and 2; with a class of our own
+ * a function waits only for other functions of studio_engine.  Deadlock detection
+ * and lock_timeout apply, and pg_locks shows the class as objsubid.
  *
- * Pitfall: a class belongs to the database, not to an extension.  Others have
- * taken small numbers (Citus 4 and up), hence one from far off.
+ * Pitfall: classes are shared by all extensions of a database.  Others use small
+ * numbers (Citus 4 and up), so this is a large one.
  *
- * Lock order: these come before all rows.
+ * Lock order: advisory locks come before all rows.
  */
 #include "postgres.h"
 
@@ -24,8 +24,8 @@
 #define ADVISORY_CLASS 21300
 
 /*
- * Wait until nobody else has the lock, and keep it until the transaction ends.
- * Two keys with the same hash wait for each other, which does no harm.
+ * Take an exclusive lock, which is held until the transaction ends.  Two keys
+ * with the same hash share a lock, which costs waiting only.
  */
 void
 advisory_lock(AdvisoryKind kind, const void *key, int length)

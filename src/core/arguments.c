@@ -1,9 +1,9 @@
 /*
  * arguments.c
- *	  What goes into a statement and what comes out of it.
+ *	  Arguments of statements, and results of the fast path.
  *
- * Pitfall: neither copies what a Datum points to.  It must be in memory that
- * lives as long as the SPI connection.
+ * Pitfall: neither copies what a Datum points to, but for what is said below.  It
+ * must be in memory that lives as long as the SPI connection.
  */
 #include "postgres.h"
 
@@ -12,6 +12,9 @@
 
 #include "arguments.h"
 
+/*
+ * Add an argument.  The functions below do so by type.
+ */
 void
 argument_add(Arguments *args, Datum value, bool isnull)
 {
@@ -22,7 +25,7 @@ argument_add(Arguments *args, Datum value, bool isnull)
 	args->n++;
 }
 
-/* NULL pointers are SQL NULLs */
+/* A NULL pointer is an SQL NULL, here and below. */
 void
 argument_uuid(Arguments *args, const pg_uuid_t *value)
 {
@@ -47,14 +50,18 @@ argument_text(Arguments *args, const char *value)
 	argument_add(args, value ? CStringGetTextDatum(value) : (Datum) 0, value == NULL);
 }
 
-/* An argument of the function that was called, NULL or not. */
+/*
+ * Add an argument of the called function, NULL or not.
+ */
 void
 argument_pass(Arguments *args, FunctionCallInfo fcinfo, int argno)
 {
 	argument_add(args, PG_GETARG_DATUM(argno), PG_ARGISNULL(argno));
 }
 
-/* All of them, in their order. */
+/*
+ * Return all arguments of the called function, in their order.
+ */
 Arguments
 arguments_of_call(FunctionCallInfo fcinfo)
 {
@@ -65,11 +72,12 @@ arguments_of_call(FunctionCallInfo fcinfo)
 	return args;
 }
 
+/* Add a column to a result. */
 static void
 add_column(StatementResult *result, Datum value, bool isnull)
 {
 	if (result->n >= RESULT_MAX_COLUMNS)
-		elog(ERROR, "too many columns of an result");
+		elog(ERROR, "too many columns of a result");
 	result->values[result->n] = value;
 	result->nulls[result->n] = isnull;
 	result->n++;
@@ -81,7 +89,7 @@ result_add_null(StatementResult *result)
 	add_column(result, (Datum) 0, true);
 }
 
-/* what a Datum points to must be in memory of this SPI connection */
+/* not copied: it must be in memory of this SPI connection */
 void
 result_add_datum(StatementResult *result, Datum value)
 {
@@ -115,7 +123,7 @@ result_add_bool(StatementResult *result, bool value)
 	add_column(result, BoolGetDatum(value), false);
 }
 
-/* for result_shown() */
+/* the three columns that result_shown() reads */
 void
 result_add_shown(StatementResult *result, Shown shown)
 {
@@ -124,7 +132,7 @@ result_add_shown(StatementResult *result, Shown shown)
 	result_add_int64(result, shown.bytes);
 }
 
-/* for result_text() only; NULL for an SQL NULL */
+/* as a C string, for result_text() only; NULL for an SQL NULL */
 void
 result_add_text(StatementResult *result, const char *value)
 {

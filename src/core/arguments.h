@@ -1,6 +1,6 @@
 /*
  * arguments.h
- *	  What goes into a statement and what comes out of it.
+ *	  Arguments of statements, and results of the fast path.
  */
 #ifndef STUDIO_ARGUMENTS_H
 #define STUDIO_ARGUMENTS_H
@@ -25,14 +25,14 @@ typedef struct Arguments
 
 #define NO_ARGUMENTS ((Arguments) {.n = 0})
 
-/* what a direct function found: how many rows, and the columns of the first */
+/* the result of a fast path function: the number of rows, and the columns of the first */
 typedef struct StatementResult
 {
 	uint64		found;
 	int			n;
 	Datum		values[RESULT_MAX_COLUMNS];
 	bool		nulls[RESULT_MAX_COLUMNS];
-	void	   *rows;			/* all of them, as the function likes */
+	void	   *rows;			/* all rows, in the function's own format */
 } StatementResult;
 
 extern void argument_add(Arguments *args, Datum value, bool isnull);
@@ -43,7 +43,7 @@ extern void argument_text(Arguments *args, const char *value);
 extern void argument_pass(Arguments *args, FunctionCallInfo fcinfo, int argno);
 extern Arguments arguments_of_call(FunctionCallInfo fcinfo);
 
-/* columns of an result, in their order */
+/* add the columns of a result, in their order */
 extern void result_add_null(StatementResult *result);
 extern void result_add_datum(StatementResult *result, Datum value);
 extern void result_add_uuid(StatementResult *result, pg_uuid_t value);

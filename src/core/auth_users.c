@@ -2,8 +2,8 @@
  * auth_users.c
  *	  The rows of auth.users.
  *
- * Pitfall: auth.users belongs to the auth server.  We read the table as its
- * owner, as foreign keys do.
+ * Pitfall: auth.users belongs to the auth server.  The table is read as its
+ * owner, as the check of a foreign key does.
  *
  * Lock order: a user comes before everything else.
  */
@@ -21,16 +21,17 @@
 #include "relations.h"
 #include "statements.h"
 
-static Statement keep_user = {
+static Statement lock_user_key_share = {
 	.force_index_plan = true,
 	.text = "SELECT u.raw_user_meta_data ->> 'name' FROM auth.users u WHERE u.id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
 /*
- * Act as the owner of auth.users, as a foreign key to it would: only where the
- * owner of the data may have such a foreign key, and where nobody else can put
- * another object in the place of the table, as the owner of the schema can.
+ * Switch to the owner of auth.users, as the check of a foreign key would.  Raises
+ * an error if the owner of the data may not have such a foreign key, or if the
+ * owner of schema auth, who can put another object in the place of the table,
+ * does not have the rights of the table's owner.
  */
 static void
 become_owner_of_users(Caller *self, Oid relid)
@@ -59,9 +60,9 @@ become_owner_of_users(Caller *self, Oid relid)
 }
 
 /*
- * Look a user up, and keep it from being deleted until the transaction ends.
- * *name becomes NULL where there is none, or where the owner of the data could
- * not read it either.
+ * Lock a user FOR KEY SHARE, so that it is not deleted before the transaction
+ * ends; false if there is none.  *name becomes the user's name, NULL if there is
+ * none or the owner of the data may not read the table.
  */
 bool
 user_find(const pg_uuid_t *user_id, char **name)
@@ -74,7 +75,7 @@ user_find(const pg_uuid_t *user_id, char **name)
 
 	argument_uuid(&args, user_id);
 	become_owner_of_users(&self, relid);
-	found = statement_execute(&keep_user, &args) > 0;
+	found = statement_execute(&lock_user_key_share, &args) > 0;
 	caller_resume(&self);
 
 	if (found)
@@ -83,13 +84,13 @@ user_find(const pg_uuid_t *user_id, char **name)
 }
 
 /*
- * Keep a user from being deleted until the transaction ends; false when there
- * is none.  Whoever inserts a row with foreign keys to auth.users and to a
- * table that a deleted user takes along calls this first: the deletion comes
- * from auth.users down.
+ * Lock a user FOR KEY SHARE, as user_find() does; false if there is none.  To be
+ * called before inserting a row with foreign keys to auth.users and to a table
+ * whose rows are deleted with the user: the deletion cascades from auth.users
+ * down, and locks in that order.
  */
 bool
-user_keep(const pg_uuid_t *user_id)
+user_lock_key_share(const pg_uuid_t *user_id)
 {
 	char	   *name;
 

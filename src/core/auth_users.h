@@ -1,6 +1,6 @@
 /*
  * auth_users.h
- *	  What we know of auth.users.
+ *	  The rows of auth.users.
  */
 #ifndef STUDIO_AUTH_USERS_H
 #define STUDIO_AUTH_USERS_H
@@ -8,6 +8,6 @@
 #include "utils/uuid.h"
 
 extern bool user_find(const pg_uuid_t *user_id, char **name);
-extern bool user_keep(const pg_uuid_t *user_id);
+extern bool user_lock_key_share(const pg_uuid_t *user_id);
 
 #endif							/* STUDIO_AUTH_USERS_H */

@@ -1,13 +1,12 @@
 /*
  * brief.c
- *	  Rows for lists: as jsonb, with what is long cut or left out.
+ *	  Rows for lists, as jsonb: long texts are truncated, other long values omitted.
  *
- * Whatever columns the table has, those too that its owner added, a row takes no
- * more than a few kilobytes: texts are cut, other values left out, and the caller
- * is told which.
+ * So a row of a list takes a few kilobytes, whatever columns the table has, those
+ * that its owner added included.  The result tells which values are incomplete.
  *
- * Pitfall: what is long lies elsewhere, compressed.  Its size is known without
- * reading it, and of a text no more is read than what is shown.
+ * Pitfall: long values are toasted.  Their size is known without fetching them,
+ * and a text is not fetched beyond what is shown.
  */
 #include "postgres.h"
 
@@ -22,7 +21,7 @@
 #include "value_limits.h"
 #include "showing.h"
 
-/* characters of a text, and bytes of anything else */
+/* characters of a text, and bytes of any other value */
 #define MAX_SHOWN 1000
 
 static bool
@@ -31,7 +30,7 @@ is_text(const FormData_pg_attribute *column)
 	return column->atttypid == TEXTOID || column->atttypid == VARCHAROID;
 }
 
-/* Short jsonb may be long when it is shown. */
+/* Return true if a value is too long for a list; jsonb that is stored short may be long as text. */
 static bool
 is_long(const FormData_pg_attribute *column, Datum value)
 {
@@ -41,7 +40,7 @@ is_long(const FormData_pg_attribute *column, Datum value)
 		(column->atttypid == JSONBOID && jsonb_shown_size(DatumGetJsonbP(value)) > MAX_SHOWN);
 }
 
-/* Cut a long value: true where something of it is missing. */
+/* Truncate a long text, or make another value NULL; true if the value is incomplete. */
 static bool
 cut_value(const FormData_pg_attribute *column, Datum *value, bool *isnull)
 {
@@ -57,8 +56,8 @@ cut_value(const FormData_pg_attribute *column, Datum *value, bool *isnull)
 }
 
 /*
- * A row as jsonb.  The column unwanted is null and not mentioned; the names of
- * the others that were cut or left out are added to a list, behind a prefix.
+ * Return a row as jsonb.  The column unwanted, if any, is null.  The names of
+ * truncated and omitted columns are added to a list, with a prefix.
  */
 Datum
 brief_jsonb(HeapTuple row, TupleDesc desc, const char *prefix, const char *unwanted, List **cut)

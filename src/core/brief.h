@@ -1,6 +1,6 @@
 /*
  * brief.h
- *	  Rows for lists: as jsonb, with what is long cut or left out.
+ *	  Rows for lists, as jsonb: long texts are truncated, other long values omitted.
  */
 #ifndef STUDIO_BRIEF_H
 #define STUDIO_BRIEF_H

@@ -1,11 +1,12 @@
 /*
  * caller.c
- *	  Who is asking, may they, and the switch to the owner of the data.
+ *	  Who calls a function, whether they may, and the switch to the owner of the
+ *	  data.
  *
  * Every function of the API begins with one of the caller_enter_ functions and
  * ends with caller_leave().  In between it is connected to SPI and runs as the
  * owner of schema studio_engine, who owns the tables: row level security and
- * grants of the caller no longer apply, so the check stands before it.
+ * grants of the caller do not apply, so the caller is checked before.
  *
  * Pitfall: there is no clean-up after errors, on purpose.  Aborting the
  * (sub)transaction restores the user id and the search path, and closes SPI.
@@ -24,14 +25,14 @@
 #include "statements.h"
 #include "uuids.h"
 
-/* in the spelling of the declarations */
+/* spelled as in the declarations of the functions */
 #define SAFE_PATH "pg_catalog, pg_temp"
 
 static Statement select_uid = {.text = "SELECT auth.uid()"};
 
 /*
- * May the current user act for any user?  True for whom row level security
- * would not hold back either.
+ * Return true if the current role may act for any user: if row level security
+ * does not apply to it either.
  */
 bool
 caller_is_service(void)
@@ -43,7 +44,7 @@ caller_is_service(void)
 		has_privs_of_role(role, engine_owner());
 }
 
-/* The identity of the request; asked as the caller, whose rights count. */
+/* Set the uid of the caller, from auth.uid(), which runs with the caller's rights. */
 static void
 identify(Caller *caller)
 {
@@ -69,6 +70,9 @@ caller_become(Caller *caller, Oid role)
 						   SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
 }
 
+/*
+ * Return to the role before caller_become().
+ */
 void
 caller_resume(const Caller *caller)
 {
@@ -76,29 +80,22 @@ caller_resume(const Caller *caller)
 }
 
 /*
- * See to it that operators are found in pg_catalog.  Most functions have this
- * path in their declaration; the triggers that every row passes, and that run
- * no SQL but rarely, have not.
+ * Connect to SPI, with a search_path that finds operators in pg_catalog.  Most
+ * functions have this path in their declaration, so that nothing is set here;
+ * the triggers that fire for every row and rarely run SQL do not.  The result of
+ * the last statement of an outer function is saved.
  */
-static void
-pin_search_path(Caller *caller)
-{
-	if (strcmp(namespace_search_path, SAFE_PATH) != 0)
-		guc_scope_set(&caller->settings, "search_path", SAFE_PATH);
-}
-
-/* Begin to run statements; what those further up found stays as it is. */
 static void
 connect_to_spi(Caller *caller)
 {
 	guc_scope_begin(&caller->settings);
-	pin_search_path(caller);
+	if (strcmp(namespace_search_path, SAFE_PATH) != 0)
+		guc_scope_set(&caller->settings, "search_path", SAFE_PATH);
 	caller->saved_result = statements_begin();
 }
 
 /*
- * Enter a function that does nothing which the caller could not do, and stay
- * the caller.
+ * Enter a function that runs with the rights of the caller.  No check.
  */
 void
 caller_enter_self(Caller *caller)
@@ -110,7 +107,7 @@ caller_enter_self(Caller *caller)
 }
 
 /*
- * Enter a function that even an anonymous caller may use.
+ * Enter a function for all callers, anonymous ones included.
  */
 void
 caller_enter_anybody(Caller *caller)
@@ -122,7 +119,7 @@ caller_enter_anybody(Caller *caller)
 }
 
 /*
- * Enter a function for services only.
+ * Enter a function for services only; raises an error for others.
  */
 void
 caller_enter_service(Caller *caller)
@@ -136,7 +133,8 @@ caller_enter_service(Caller *caller)
 }
 
 /*
- * Enter a function for the owner of the data, whom a superuser may act for.
+ * Enter a function for the owner of the data and superusers only; raises an
+ * error for others.
  */
 void
 caller_enter_administrator(Caller *caller)
@@ -149,8 +147,9 @@ caller_enter_administrator(Caller *caller)
 }
 
 /*
- * Enter a function for services and for signed-in users.  What the user may
- * touch is for the function to check: caller_require_self().
+ * Enter a function for services and signed-in users; raises an error for
+ * others.  Which rows the user may access is checked by the function, with
+ * caller_require_self() for instance.
  */
 void
 caller_enter_user(Caller *caller)
@@ -168,7 +167,8 @@ caller_enter_user(Caller *caller)
 }
 
 /*
- * Enter a trigger: whoever may change the row makes it fire.
+ * Enter a trigger function.  No check: the role that fires the trigger was
+ * allowed to write the row.
  */
 void
 caller_enter_trigger(Caller *caller)
@@ -179,6 +179,10 @@ caller_enter_trigger(Caller *caller)
 	caller_become(caller, engine_owner());
 }
 
+/*
+ * Leave a function: close SPI, undo changed parameters, and return to the role of
+ * the caller.
+ */
 void
 caller_leave(Caller *caller)
 {
@@ -188,7 +192,7 @@ caller_leave(Caller *caller)
 }
 
 /*
- * The rows of user_id are asked for: a service or that user only.
+ * Raise an error unless the caller is a service, or the user with this id.
  */
 void
 caller_require_self(const Caller *caller, const pg_uuid_t *user_id)
@@ -200,8 +204,8 @@ caller_require_self(const Caller *caller, const pg_uuid_t *user_id)
 }
 
 /*
- * There is no row of this id, to a caller: a service is told so, a user is
- * refused.
+ * Raise the error for an unknown id.  A service gets "not found"; a user gets the
+ * error for a row of another user, so that ids cannot be probed.
  */
 void
 refuse_unknown(const Caller *caller, const char *what, const pg_uuid_t *id)
@@ -212,7 +216,7 @@ refuse_unknown(const Caller *caller, const char *what, const pg_uuid_t *id)
 }
 
 /*
- * There is no row of this id, which is a text: see refuse_unknown().
+ * Raise the error for an unknown id that is a text, as refuse_unknown() does.
  */
 void
 refuse_unknown_text(const Caller *caller, const char *what, const char *id)

@@ -1,6 +1,7 @@
 /*
  * caller.h
- *	  Who is asking, may they, and the switch to the owner of the data.
+ *	  Who calls a function, whether they may, and the switch to the owner of the
+ *	  data.
  */
 #ifndef STUDIO_CALLER_H
 #define STUDIO_CALLER_H
@@ -15,7 +16,7 @@ typedef struct Caller
 	bool		service;		/* may act for any user */
 	bool		known;			/* uid is set: a signed-in user */
 	pg_uuid_t	uid;
-	Oid			saved_user;		/* to go back to */
+	Oid			saved_user;		/* to return to */
 	int			saved_context;
 	GucScope	settings;
 	struct StatementResult *saved_result;

@@ -1,14 +1,14 @@
 /*
  * checks.c
- *	  Checks of what callers pass.  All of them raise; none changes anything.
+ *	  Checks of the arguments of API functions.  They raise an error for a bad
+ *	  value, and return the value otherwise.
  *
- * They read the arguments of the function that was called, so they are called
- * by that function and by no helper of it: what helpers need is passed on as
- * values.
+ * They read the arguments from fcinfo, so the API function itself calls them and
+ * passes values to its helpers.
  *
- * Pitfall: messages are constant, since clients match on them; the name of the
- * argument and what was expected stand in DETAIL, the value itself does not,
- * as it may be a secret or a megabyte.
+ * Pitfall: messages are constant, since clients match on them.  DETAIL has the
+ * name of the argument and what is expected, but not the value, which may be a
+ * secret or a megabyte.
  */
 #include "postgres.h"
 
@@ -23,6 +23,9 @@
 #include "errors.h"
 #include "jsonb_measure.h"
 
+/*
+ * Raise an error if an argument is NULL.
+ */
 void
 check_not_null(FunctionCallInfo fcinfo, int argno, const char *name)
 {
@@ -30,7 +33,7 @@ check_not_null(FunctionCallInfo fcinfo, int argno, const char *name)
 		refuse_null(name);
 }
 
-/* An argument that needs no check; NULL for an SQL NULL. */
+/* A boolean; a NULL pointer for NULL. */
 const bool *
 optional_bool(FunctionCallInfo fcinfo, int argno)
 {
@@ -46,14 +49,14 @@ check_uuid(FunctionCallInfo fcinfo, int argno, const char *name)
 	return *PG_GETARG_UUID_P(argno);
 }
 
-/* An id; NULL pointer for NULL. */
+/* An id; a NULL pointer for NULL. */
 const pg_uuid_t *
 optional_uuid(FunctionCallInfo fcinfo, int argno)
 {
 	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_UUID_P(argno);
 }
 
-/* A copy of a time; NULL pointer for NULL. */
+/* A copy of a time; a NULL pointer for NULL. */
 const TimestampTz *
 optional_time(FunctionCallInfo fcinfo, int argno)
 {
@@ -66,14 +69,14 @@ optional_time(FunctionCallInfo fcinfo, int argno)
 	return copy;
 }
 
-/* An array; NULL pointer for NULL. */
+/* An array; a NULL pointer for NULL. */
 ArrayType *
 optional_array(FunctionCallInfo fcinfo, int argno)
 {
 	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_ARRAYTYPE_P(argno);
 }
 
-/* An amount of credits. */
+/* A number greater than 0, such as an amount of credits. */
 int32
 check_positive(FunctionCallInfo fcinfo, int argno, const char *name)
 {
@@ -83,6 +86,7 @@ check_positive(FunctionCallInfo fcinfo, int argno, const char *name)
 	return PG_GETARG_INT32(argno);
 }
 
+/* A number from min to max. */
 int32
 check_int32(FunctionCallInfo fcinfo, int argno, const char *name, int32 min, int32 max)
 {
@@ -95,7 +99,7 @@ check_int32(FunctionCallInfo fcinfo, int argno, const char *name, int32 min, int
 	return value;
 }
 
-/* NULL for an SQL NULL. */
+/* A number from 0 to 100; a NULL pointer for NULL. */
 const int32 *
 check_percentage(FunctionCallInfo fcinfo, int argno, const char *name)
 {
@@ -108,7 +112,7 @@ check_percentage(FunctionCallInfo fcinfo, int argno, const char *name)
 	return value;
 }
 
-/* A number from min to max; NULL passes. */
+/* Check a number that must be from min to max or NULL. */
 void
 check_optional_int32(FunctionCallInfo fcinfo, int argno, const char *name, int32 min, int32 max)
 {
@@ -117,8 +121,8 @@ check_optional_int32(FunctionCallInfo fcinfo, int argno, const char *name, int32
 }
 
 /*
- * Text of min to max characters; NULL passes as NULL where min is 0.  What must
- * be too long is not even unpacked.
+ * A copy of a text of min to max characters; NULL is allowed if min is 0.  A text
+ * with more bytes than max characters can have is not detoasted.
  */
 char *
 check_text(FunctionCallInfo fcinfo, int argno, const char *name, int min, int max)
@@ -139,14 +143,14 @@ check_text(FunctionCallInfo fcinfo, int argno, const char *name, int min, int ma
 	return value;
 }
 
-/* Text of 1 to max characters; NULL passes as NULL. */
+/* A copy of a text of 1 to max characters; NULL for NULL. */
 char *
 check_optional_text(FunctionCallInfo fcinfo, int argno, const char *name, int max)
 {
 	return PG_ARGISNULL(argno) ? NULL : check_text(fcinfo, argno, name, 1, max);
 }
 
-/* What has another length is not unpacked. */
+/* Return true if a text is a word; one of another length is not detoasted. */
 static bool
 is_word(Datum value, const char *word)
 {
@@ -154,7 +158,7 @@ is_word(Datum value, const char *word)
 		strcmp(TextDatumGetCString(value), word) == 0;
 }
 
-/* One of a list of words. */
+/* A copy of a text that is one of a list of words. */
 char *
 check_word(FunctionCallInfo fcinfo, int argno, const char *name, const char *const *words, int nwords)
 {
@@ -174,14 +178,14 @@ check_word(FunctionCallInfo fcinfo, int argno, const char *name, const char *con
 	refuse_value(name, expected.data);
 }
 
-/* One of a list of words; NULL passes as NULL. */
+/* A copy of a text that is one of a list of words; NULL for NULL. */
 char *
 check_optional_word(FunctionCallInfo fcinfo, int argno, const char *name, const char *const *words, int nwords)
 {
 	return PG_ARGISNULL(argno) ? NULL : check_word(fcinfo, argno, name, words, nwords);
 }
 
-/* Is a span one that can be added to the time of day? */
+/* Return true if now() plus a span cannot overflow. */
 static bool
 is_moderate(const Interval *span)
 {
@@ -193,8 +197,8 @@ is_moderate(const Interval *span)
 }
 
 /*
- * The end of a span that begins now and takes min to max seconds.  What counts
- * is the end, since a month has no length of its own.
+ * Return the end of a span that begins now and takes min to max seconds.  The end
+ * is compared, since the length of a month depends on where it begins.
  */
 TimestampTz
 check_span(const Interval *span, const char *name, TimestampTz now, int64 min, int64 max)
@@ -210,6 +214,7 @@ check_span(const Interval *span, const char *name, TimestampTz now, int64 min, i
 	return until;
 }
 
+/* The end of an interval that begins now and takes min to max seconds. */
 TimestampTz
 check_until(FunctionCallInfo fcinfo, int argno, const char *name, TimestampTz now, int64 min, int64 max)
 {
@@ -217,7 +222,7 @@ check_until(FunctionCallInfo fcinfo, int argno, const char *name, TimestampTz no
 	return check_span(PG_GETARG_INTERVAL_P(argno), name, now, min, max);
 }
 
-/* NaN is between nothing. */
+/* Return true if a number is from min to max, which NaN is not. */
 bool
 numeric_is_between(Numeric value, int64 min, int64 max)
 {
@@ -227,7 +232,7 @@ numeric_is_between(Numeric value, int64 min, int64 max)
 		DatumGetBool(DirectFunctionCall2(numeric_le, number, NumericGetDatum(int64_to_numeric(max))));
 }
 
-/* A number from min to max; NULL passes as NULL. */
+/* A numeric from min to max; NULL for NULL. */
 Numeric
 check_numeric(FunctionCallInfo fcinfo, int argno, const char *name, int64 min, int64 max)
 {
@@ -241,7 +246,7 @@ check_numeric(FunctionCallInfo fcinfo, int argno, const char *name, int64 min, i
 	return value;
 }
 
-/* Jsonb that is bounded in bytes, depth and digits. */
+/* Jsonb with at most so many bytes, stored and as text, and limited depth and digits. */
 Jsonb *
 check_jsonb(FunctionCallInfo fcinfo, int argno, const char *name, int max_bytes)
 {
@@ -262,7 +267,7 @@ check_jsonb(FunctionCallInfo fcinfo, int argno, const char *name, int max_bytes)
 	return value;
 }
 
-/* Jsonb with the same bounds; NULL is an empty object. */
+/* Jsonb with the limits of check_jsonb(); an empty object for NULL. */
 Jsonb *
 check_jsonb_or_empty(FunctionCallInfo fcinfo, int argno, const char *name, int max_bytes)
 {
@@ -271,7 +276,7 @@ check_jsonb_or_empty(FunctionCallInfo fcinfo, int argno, const char *name, int m
 	return check_jsonb(fcinfo, argno, name, max_bytes);
 }
 
-/* A JSON object with the same bounds; NULL is an empty one. */
+/* A JSON object with the limits of check_jsonb(); an empty one for NULL. */
 Jsonb *
 check_object_or_empty(FunctionCallInfo fcinfo, int argno, const char *name, int max_bytes)
 {

@@ -1,6 +1,6 @@
 /*
  * checks.h
- *	  Checks of what callers pass.
+ *	  Checks of the arguments of API functions.
  */
 #ifndef STUDIO_CHECKS_H
 #define STUDIO_CHECKS_H
@@ -12,7 +12,7 @@
 #include "utils/numeric.h"
 #include "utils/uuid.h"
 
-/* the limit of what one call cleans up, and the age of what it does */
+/* the largest limit of a clean-up function, and the largest age */
 #define MAX_CLEANUP 100000
 #define MAX_AGE_YEARS 1000
 

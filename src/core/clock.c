@@ -1,9 +1,9 @@
 /*
  * clock.c
- *	  Times that triggers keep.  No SQL, no locks.
+ *	  The trigger that maintains updated_at.  No SQL, no locks.
  *
- * Pitfall: updated_at is the time of the transaction, as the seed's NOW() is:
- * rows changed together carry the same time.
+ * Pitfall: updated_at is the start time of the transaction, as now() is, so that
+ * rows which are changed together have the same time.
  */
 #include "postgres.h"
 

@@ -1,9 +1,9 @@
 /*
  * compat.h
- *	  The only place that asks for PG_VERSION_NUM.
+ *	  The only file that depends on PG_VERSION_NUM.
  *
- * A wrapper has the newest server's meaning, and the name of what it wraps
- * after compat_.
+ * A wrapper has the signature and meaning of the newest server's function, and its
+ * name with the prefix compat_.
  */
 #ifndef STUDIO_COMPAT_H
 #define STUDIO_COMPAT_H
@@ -18,7 +18,7 @@
 #include "nodes/miscnodes.h"
 #endif
 
-/* from 18 on a module tells pg_get_loaded_modules() its name and version */
+/* from 18 on pg_get_loaded_modules() shows the name and version of a module */
 #if PG_VERSION_NUM >= 180000
 #define STUDIO_MODULE_MAGIC \
 	PG_MODULE_MAGIC_EXT(.name = "studio_engine", .version = STUDIO_ENGINE_VERSION)
@@ -26,7 +26,7 @@
 #define STUDIO_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
 
-/* 18 has the C23-like spelling that stands before the declaration */
+/* 18 has pg_noreturn, written before the declaration as in C23 */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn __attribute__((noreturn))
 #endif
@@ -36,7 +36,7 @@
 #include "varatt.h"
 #endif
 
-/* from 18 on an index scan can count for EXPLAIN, from 19 on it has flags */
+/* from 18 on an argument for the counters of EXPLAIN, from 19 on also flags */
 #if PG_VERSION_NUM >= 190000
 #define compat_index_beginscan(table, index, snapshot, nkeys) \
 	index_beginscan(table, index, snapshot, NULL, nkeys, 0, SO_NONE)
@@ -48,7 +48,7 @@
 	index_beginscan(table, index, snapshot, nkeys, 0)
 #endif
 
-/* from 19 on both have options; none of them is for us */
+/* from 19 on both have options, which are not used here */
 #if PG_VERSION_NUM >= 190000
 #define compat_table_tuple_update(table, tid, slot, cid, snapshot, failure, mode, indexes) \
 	table_tuple_update(table, tid, slot, cid, 0, snapshot, InvalidSnapshot, true, failure, mode, indexes)
@@ -74,21 +74,21 @@
 #define INDEX_IS_SUMMARIZING(info) false
 #endif
 
-/* from 17 on an access method may keep something until the last insert */
+/* from 17 on an access method may have state that is to be freed after the last insert */
 #if PG_VERSION_NUM >= 170000
 #define compat_index_insert_cleanup(index, info) index_insert_cleanup(index, info)
 #else
 #define compat_index_insert_cleanup(index, info) ((void) 0)
 #endif
 
-/* from 17 on */
+/* from 17 on the local transaction id is part of vxid */
 #if PG_VERSION_NUM >= 170000
 #define compat_local_transaction() (MyProc->vxid.lxid)
 #else
 #define compat_local_transaction() (MyProc->lxid)
 #endif
 
-/* before 16 the array of all parameters is guc.c's own, from then on a copy */
+/* before 16 the array of parameters of guc.c itself, from 16 on a copy */
 #if PG_VERSION_NUM >= 160000
 #define compat_guc_variables(n) get_guc_variables(n)
 #else
@@ -96,9 +96,9 @@
 #endif
 
 /*
- * What jsonb is put together in, zeroed at first; its result is there when the
- * end was pushed.  Before 19 it was the result of pushJsonbValue(), and there
- * was no struct for the two.
+ * The state in which jsonb is built, to be zeroed first; its result is set when
+ * the end is pushed.  Before 19 pushJsonbValue() returned the result, and there
+ * was no struct for both.
  */
 #if PG_VERSION_NUM >= 190000
 typedef JsonbInState JsonbBuilder;
@@ -116,8 +116,8 @@ typedef struct JsonbBuilder
 #endif
 
 /*
- * A numeric as an integer; false where it is none, or out of range.  From 19
- * on such errors go where others go that are not raised.
+ * Convert a numeric to an integer; false if it is none, or out of range.  From 19
+ * on the error is reported in an ErrorSaveContext.
  */
 static inline bool
 compat_numeric_int4(Numeric number, int32 *result)

@@ -1,9 +1,9 @@
 /*
  * errors.c
- *	  Errors that more than one file raises.
+ *	  Errors that several files raise.
  *
- * Pitfall: messages are constant, since clients match on them; what differs
- * stands in DETAIL.
+ * Pitfall: messages are constant, since clients match on them; DETAIL has what
+ * varies.
  */
 #include "postgres.h"
 
@@ -11,8 +11,9 @@
 #include "uuids.h"
 
 /*
- * One answer for "not yours", "not allowed" and "not there", so that ids
- * cannot be probed.
+ * Raise the error for a row of another user, a function that the caller may not
+ * use, and a row that does not exist.  It is one error, so that ids cannot be
+ * probed.
  */
 void
 refuse(void)
@@ -24,7 +25,7 @@ refuse(void)
 }
 
 /*
- * There is no row of this id.
+ * Raise the error for an unknown id.
  */
 void
 refuse_missing(const char *what, const pg_uuid_t *id)
@@ -35,6 +36,9 @@ refuse_missing(const char *what, const pg_uuid_t *id)
 			 errdetail("There is no %s %s.", what, uuid_text(id))));
 }
 
+/*
+ * Raise the error for an argument that must not be NULL.
+ */
 void
 refuse_null(const char *name)
 {
@@ -44,6 +48,9 @@ refuse_null(const char *name)
 			 errdetail("%s is null.", name)));
 }
 
+/*
+ * Raise the error for an argument that is out of bounds.
+ */
 void
 refuse_value(const char *name, const char *expected)
 {
@@ -53,6 +60,9 @@ refuse_value(const char *name, const char *expected)
 			 errdetail("%s must be %s.", name, expected)));
 }
 
+/*
+ * Raise the error for a request that contradicts an earlier one.
+ */
 void
 refuse_conflict(const char *message, const char *detail)
 {
@@ -63,8 +73,8 @@ refuse_conflict(const char *message, const char *detail)
 }
 
 /*
- * There is no row where there has to be one: a trigger or rule of the tables'
- * owner can swallow a row.
+ * Raise the error for a row that was written and is missing, as a trigger or rule
+ * of the owner of the tables can cause it.
  */
 void
 refuse_lost_row(void)

@@ -1,19 +1,19 @@
 /*
  * guc_scope.c
- *	  What code of the owner of the data sets while a function of ours runs does
- *	  not stay in the session of the caller.
+ *	  Undoes what user code sets while a function of studio_engine runs.
  *
- * A trigger, a default or an index expression may SET search_path, and whoever
- * called us would go on with it: a superuser, with names that are the owner's.
- * So whatever is set between caller_enter_...() and caller_leave() is undone.
+ * A trigger, a default or an index expression of the owner of the data may SET
+ * search_path, and the caller, who may be a superuser, would continue with names
+ * of the owner's choice.  So every parameter that is set between
+ * caller_enter_...() and caller_leave() is restored.
  *
- * Pitfall: closing a level of parameters takes a look at all of them.  The fast
- * path runs nothing of others', and so goes without: the level is opened by the
- * first statement, or the first look at a table.
+ * Pitfall: AtEOXact_GUC() visits all parameters.  The fast path runs no user code
+ * and so needs no GUC nest level: the level is opened by the first statement that
+ * is executed, or the first layout that is built.
  *
- * Pitfall: an error leaves the current scope pointing to a function that is
- * gone.  Whoever goes on after a caught error, which is inside of a statement or
- * in a subtransaction, takes up his own scope again.
+ * Pitfall: after an error, current points to the scope of a function that has
+ * been left.  Code that continues after a caught error, which is inside of a
+ * statement or of in_subtransaction(), makes its own scope the current one.
  */
 #include "postgres.h"
 
@@ -24,6 +24,9 @@
 
 static GucScope *current = NULL;
 
+/*
+ * Begin a scope, which becomes the current one.
+ */
 void
 guc_scope_begin(GucScope *scope)
 {
@@ -44,6 +47,9 @@ guc_scope_set(GucScope *scope, const char *name, const char *value)
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
+/*
+ * End a scope: restore the parameters, and make the outer scope the current one.
+ */
 void
 guc_scope_end(GucScope *scope)
 {
@@ -52,6 +58,9 @@ guc_scope_end(GucScope *scope)
 	current = scope->outer;
 }
 
+/*
+ * Return the current scope, for guc_scope_resume().
+ */
 GucScope *
 guc_scope_current(void)
 {
@@ -59,7 +68,7 @@ guc_scope_current(void)
 }
 
 /*
- * Go on in a scope, after an error that was caught.
+ * Make a scope the current one, after an error was caught.
  */
 void
 guc_scope_resume(GucScope *scope)
@@ -68,8 +77,9 @@ guc_scope_resume(GucScope *scope)
 }
 
 /*
- * Before code of others may run.  A subtransaction would take a level that the
- * scope is given in it along, so the work has one of its own there.
+ * Open the GUC nest level of the current scope, before code that may run user
+ * code.  The abort of a subtransaction closes the levels that were opened in it,
+ * so that there the protected code gets a level of its own.
  */
 GucProtection
 guc_protect(void)
@@ -86,6 +96,9 @@ guc_protect(void)
 	return protection;
 }
 
+/*
+ * Close what guc_protect() opened for this code alone.
+ */
 void
 guc_unprotect(GucProtection protection)
 {

@@ -1,6 +1,6 @@
 /*
  * guc_scope.h
- *	  Parameters that others' code sets while a function of ours runs.
+ *	  Undoes what user code sets while a function of studio_engine runs.
  */
 #ifndef STUDIO_GUC_SCOPE_H
 #define STUDIO_GUC_SCOPE_H
@@ -8,16 +8,18 @@
 /* from caller_enter_... to caller_leave() */
 typedef struct GucScope
 {
-	int			level;			/* 0: none, as nothing of others' has run yet */
-	int			nest;			/* of (sub)transactions, where it began */
+	int			level;			/* GUC nest level; 0: none, no user code has
+								 * run */
+	int			nest;			/* transaction nest level of the scope */
 	struct GucScope *outer;
 } GucScope;
 
-/* for a piece of work that may run code of others */
+/* around code that may run user code */
 typedef struct GucProtection
 {
 	GucScope   *scope;
-	int			level;			/* of this work alone; 0: that of the scope */
+	int			level;			/* GUC nest level of its own; 0: that of the
+								 * scope */
 } GucProtection;
 
 extern void guc_scope_begin(GucScope *scope);

@@ -1,10 +1,11 @@
 /*
  * jsonb_measure.c
- *	  How large values are: bytes as they are stored, and of jsonb when it is
- *	  shown, bytes of its text, levels and digits.
+ *	  The size of values as they are stored; and of jsonb as text, with its levels
+ *	  and digits.
  *
- * Pitfall: what is stored says little.  A number of nine bytes, 1e131071, is
- * shown with 131,072 digits, and a control character takes one byte or six.
+ * Pitfall: the stored size says little about the text.  A number of nine bytes,
+ * 1e131071, has 131,072 digits as text, and a control character is stored in one
+ * byte and shown in up to six.
  */
 #include "postgres.h"
 
@@ -16,7 +17,8 @@
 #include "jsonb_measure.h"
 
 /*
- * Bytes of a value of variable length, without reading what is toasted.
+ * Return the bytes of a value of variable length, uncompressed, without fetching
+ * a toasted one.
  */
 int64
 value_size(Datum value)
@@ -24,7 +26,7 @@ value_size(Datum value)
 	return (int64) toast_raw_datum_size(value) - VARHDRSZ;
 }
 
-/* The bytes that a string takes when it is shown, quotes included. */
+/* Return the bytes of a string as JSON text, quotes and escapes included. */
 static int64
 shown_string(const char *string, int length)
 {
@@ -42,7 +44,7 @@ shown_string(const char *string, int length)
 	return shown;
 }
 
-/* The bytes and the digits that a number is shown with. */
+/* Count the bytes and the digits of a number as text. */
 static void
 show_number(Numeric number, int *bytes, int *digits)
 {
@@ -56,7 +58,7 @@ show_number(Numeric number, int *bytes, int *digits)
 }
 
 /*
- * The digits that a number is shown with.
+ * Return the digits of a number as text.
  */
 int
 number_digits(Numeric number)
@@ -68,6 +70,7 @@ number_digits(Numeric number)
 	return digits;
 }
 
+/* Add a number. */
 static void
 measure_number(Numeric number, JsonbMeasure *measure)
 {
@@ -79,6 +82,7 @@ measure_number(Numeric number, JsonbMeasure *measure)
 	measure->digits = Max(measure->digits, digits);
 }
 
+/* Add a scalar, as it is in JSON text. */
 static void
 measure_scalar(const JsonbValue *value, JsonbMeasure *measure)
 {
@@ -104,7 +108,7 @@ measure_scalar(const JsonbValue *value, JsonbMeasure *measure)
 	}
 }
 
-/* An array or object of so many members: brackets and commas. */
+/* Add an array or object of so many members: its brackets and commas. */
 static void
 measure_level(int members, int level, JsonbMeasure *measure)
 {
@@ -113,8 +117,8 @@ measure_level(int members, int level, JsonbMeasure *measure)
 }
 
 /*
- * Measure jsonb as its text would be, without making it; not to the end where
- * something is beyond what is allowed.
+ * Measure the text of jsonb without making it.  Stops when a limit is exceeded,
+ * so that the result is not complete then.
  */
 JsonbMeasure
 jsonb_measure(const Jsonb *value, int64 max_bytes, int max_depth, int max_digits)
@@ -143,7 +147,7 @@ jsonb_measure(const Jsonb *value, int64 max_bytes, int max_depth, int max_digits
 }
 
 /*
- * The bytes that jsonb takes when it is shown.
+ * Return the bytes of jsonb as text.
  */
 int64
 jsonb_shown_size(const Jsonb *value)

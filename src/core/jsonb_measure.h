@@ -1,21 +1,21 @@
 /*
  * jsonb_measure.h
- *	  How large values are: as they are stored, and jsonb when it is shown.
+ *	  The size of values as they are stored, and of jsonb as text.
  */
 #ifndef STUDIO_JSONB_MEASURE_H
 #define STUDIO_JSONB_MEASURE_H
 
 #include "utils/jsonb.h"
 
-/* how deep jsonb may be, and how many digits its numbers may be shown with */
+/* limits of nesting, and of the digits of a number as text */
 #define MAX_JSONB_DEPTH 64
 #define MAX_JSONB_DIGITS 400
 
 typedef struct JsonbMeasure
 {
 	int64		bytes;			/* of its text */
-	int			depth;			/* 0 of a scalar */
-	int			digits;			/* of its longest number */
+	int			depth;			/* 0 for a scalar */
+	int			digits;			/* of the longest number */
 } JsonbMeasure;
 
 extern int64 value_size(Datum value);

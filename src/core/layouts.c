@@ -1,21 +1,24 @@
 /*
  * layouts.c
- *	  Is a table as it was installed?  And what writing its rows takes: its
- *	  indexes, checks, and the ways to find a row.
+ *	  Decides whether a table is eligible for the fast path, and collects what
+ *	  writing its rows takes: its indexes, its CHECK constraints, and the indexes
+ *	  by which rows are found.
  *
- * That is decided once, and again after every change of the table or of its
- * name.
+ * A table is eligible while it is as it was installed.  That is checked once per
+ * session, and again after every relcache invalidation of the table and every
+ * change of a schema or role, since the name may then lead to another table.
  *
- * Pitfall: not everything is looked at.  A trigger function that is replaced
- * while a session knows the table is not noticed; that takes a superuser.
+ * Pitfall: not everything is checked.  A trigger function that is replaced while
+ * a session has a layout of the table is not noticed; that takes a superuser.
  *
- * Pitfall: whatever reads a catalog may hear of a change of the table, and then
- * its relcache entry is built anew although it is open.  The entry, rd_rel and
- * what belongs to an open index stay where they are, and a tuple descriptor
- * stays until the transaction ends; all else is freed, triggers and foreign
- * keys among it, and is copied before it is walked.
+ * Pitfall: reading a catalog may process an invalidation of the table, which
+ * rebuilds its relcache entry although it is open.  The entry, rd_rel and what
+ * belongs to an open index keep their addresses, and a tuple descriptor is kept
+ * until the transaction ends; the rest is freed, triggers and foreign keys
+ * included, and so is copied before it is iterated over.
  *
- * Locks: the one that is asked for, on the table; it stays.
+ * Locks: the one that the caller passes, on the table; it is held until the
+ * transaction ends.
  */
 #include "postgres.h"
 
@@ -48,20 +51,24 @@
 #include "guc_scope.h"
 #include "layouts.h"
 
-/* how often a table is looked at anew that changes meanwhile */
+/* attempts to build the layout of a table that is altered concurrently */
 #define MAX_ATTEMPTS 3
 
-static uint64 made = 0;
+/* layouts that this session has built */
+static uint64 rebuilds = 0;
 
-/* the value of a word in an enum type; InvalidOid where it has none */
+/*
+ * Return the OID of a label of an enum type; InvalidOid if it has no such label.
+ */
 Oid
 layout_enum_value(Oid type, const char *label)
 {
 	return GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid, ObjectIdGetDatum(type), CStringGetDatum(label));
 }
 
+/* Return true if what the executor does for special kinds of tables is not needed. */
 static bool
-is_kind_of_table(Relation rel)
+is_plain_table(Relation rel)
 {
 	return rel->rd_rel->relkind == RELKIND_RELATION &&
 		rel->rd_tableam == GetHeapamTableAmRoutine() &&
@@ -71,9 +78,13 @@ is_kind_of_table(Relation rel)
 		!rel->rd_rel->relforcerowsecurity;
 }
 
-/* What the owner may do by statement, no more. */
+/*
+ * Return true if the owner of the data owns the table and has the privileges
+ * that statements need: the fast path checks none, and must not do more than
+ * a statement is allowed to.
+ */
 static bool
-owner_may_write(const RowTable *table, Relation rel)
+owner_has_privileges(const RowTable *table, Relation rel)
 {
 	AclMode		needed = (ACL_SELECT |
 						  (table->inserts ? ACL_INSERT : 0) |
@@ -86,12 +97,12 @@ owner_may_write(const RowTable *table, Relation rel)
 }
 
 /*
- * Return true if a column that the owner added goes with the rows by itself.  An
- * update carries its value along, unless it is made from others; an insert
- * leaves it NULL, as the statement does where there is no default.
+ * Return true if the fast path handles a column that the owner added.  An update
+ * copies its value, which would be wrong for a generated column; an insert
+ * leaves it NULL, as the statement does if the column has no default.
  */
 static bool
-is_carried(const RowTable *table, Relation rel, Form_pg_attribute att)
+is_compatible_column(const RowTable *table, Relation rel, Form_pg_attribute att)
 {
 	if (att->attisdropped)
 		return true;
@@ -103,20 +114,21 @@ is_carried(const RowTable *table, Relation rel, Form_pg_attribute att)
 }
 
 static bool
-carries_other_columns(const RowTable *table, Relation rel)
+added_columns_are_compatible(const RowTable *table, Relation rel)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 
 	for (int i = table->ncolumns; i < desc->natts; i++)
 	{
-		if (!is_carried(table, rel, TupleDescAttr(desc, i)))
+		if (!is_compatible_column(table, rel, TupleDescAttr(desc, i)))
 			return false;
 	}
 	return true;
 }
 
+/* Return true if the first columns are those that were installed. */
 static bool
-has_our_columns(const RowTable *table, TupleDesc desc)
+columns_match(const RowTable *table, TupleDesc desc)
 {
 	if (desc->natts < table->ncolumns)
 		return false;
@@ -134,9 +146,9 @@ has_our_columns(const RowTable *table, TupleDesc desc)
 	return true;
 }
 
-/* Is what inserts leave out filled in as the functions do it? */
+/* Return true if the defaults that inserts use are the ones that fast path functions compute. */
 static bool
-has_our_defaults(const RowTable *table, Relation rel)
+defaults_match(const RowTable *table, Relation rel)
 {
 	for (int i = 0; i < table->ndefaults; i++)
 	{
@@ -148,9 +160,12 @@ has_our_defaults(const RowTable *table, Relation rel)
 	return true;
 }
 
-/* Is a trigger function the one in C that it was, and not one in its place? */
+/*
+ * Return true if a function is written in C, as all trigger functions of
+ * studio_engine are: only a superuser can replace it by another one in C.
+ */
 static bool
-is_in_c(Oid function)
+is_c_function(Oid function)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	bool		result = HeapTupleIsValid(tuple) && ((Form_pg_proc) GETSTRUCT(tuple))->prolang == ClanguageId;
@@ -161,8 +176,8 @@ is_in_c(Oid function)
 }
 
 /*
- * Register what the direct functions do in place of triggers.  At start-up only:
- * what was found out about the table does not hear of it.
+ * Register the callbacks that the fast path runs in place of the triggers of a
+ * table.  For _PG_init() only: layouts that are built already are not updated.
  */
 void
 layout_register_triggers(RowTable *table, const RowTrigger *triggers, int n)
@@ -192,23 +207,26 @@ find_trigger(const RowTable *table, const char *name)
 	return NULL;
 }
 
-/* The definition of a trigger, after its name. */
+/* Return the definition of a trigger, after its name. */
 static char *
-definition_of(const Trigger *trigger)
+actual_definition(const Trigger *trigger)
 {
 	char	   *shown = TextDatumGetCString(DirectFunctionCall1(pg_get_triggerdef, ObjectIdGetDatum(trigger->tgoid)));
 
 	return shown + strlen("CREATE TRIGGER ") + strlen(quote_identifier(trigger->tgname)) + 1;
 }
 
-/* What it should be: our schema stands for %, which no definition has. */
+/*
+ * Return the definition that a registered trigger must have: its text, with the
+ * schema of the extension for each %, which no definition contains otherwise.
+ */
 static char *
-our_definition(const RowTrigger *ours)
+expected_definition(const RowTrigger *registered)
 {
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	for (const char *at = ours->definition; *at != '\0'; at++)
+	for (const char *at = registered->definition; *at != '\0'; at++)
 	{
 		if (*at == '%')
 			appendStringInfoString(&buf, extension_schema_quoted());
@@ -218,27 +236,27 @@ our_definition(const RowTrigger *ours)
 	return buf.data;
 }
 
-/* What is registered for a trigger that is unchanged and switched on; or NULL. */
+/* Return what is registered for a trigger that is unchanged and enabled; NULL for any other. */
 static const RowTrigger *
-our_trigger(const RowTable *table, const Trigger *trigger)
+find_matching_trigger(const RowTable *table, const Trigger *trigger)
 {
-	const RowTrigger *ours = trigger->tgisinternal ? NULL : find_trigger(table, trigger->tgname);
+	const RowTrigger *registered = trigger->tgisinternal ? NULL : find_trigger(table, trigger->tgname);
 
-	if (ours != NULL && trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN &&
-		!OidIsValid(trigger->tgconstraint) && is_in_c(trigger->tgfoid) &&
-		strcmp(definition_of(trigger), our_definition(ours)) == 0)
-		return ours;
+	if (registered != NULL && trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN &&
+		!OidIsValid(trigger->tgconstraint) && is_c_function(trigger->tgfoid) &&
+		strcmp(actual_definition(trigger), expected_definition(registered)) == 0)
+		return registered;
 	return NULL;
 }
 
 /*
- * Return true if the direct functions of the table cannot fire a trigger.
- * Those of foreign keys that refer to the table do nothing unless a key is
- * changed or a row deleted; those of its own foreign keys are seen to by
- * has_our_parents().
+ * Return true if nothing that the fast path does to the table would fire a
+ * trigger, or the trigger would do nothing.  Triggers of foreign keys that refer
+ * to the table do nothing unless a key is changed or a row is deleted; those of
+ * its own foreign keys are checked by foreign_keys_match().
  */
 static bool
-never_fires(const RowTable *table, const Trigger *trigger)
+cannot_fire(const RowTable *table, const Trigger *trigger)
 {
 	if (!(TRIGGER_FOR_INSERT(trigger->tgtype) && table->inserts) &&
 		!(TRIGGER_FOR_UPDATE(trigger->tgtype) && table->updates) &&
@@ -266,11 +284,12 @@ add_callbacks(RowLayout *layout, const RowTrigger *trigger)
 }
 
 /*
- * Is all that fires registered, and all there that is?  The triggers of a
- * relation are in the order in which they fire.
+ * Return true if every trigger that can fire is registered, and every registered
+ * one exists; their callbacks are added to the layout.  TriggerDesc has triggers
+ * in the order in which they fire, so that callbacks run in the same order.
  */
 static bool
-has_our_triggers(RowLayout *layout, const RowTable *table, Relation rel)
+triggers_match(RowLayout *layout, const RowTable *table, Relation rel)
 {
 	TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
 	int			found = 0;
@@ -278,21 +297,22 @@ has_our_triggers(RowLayout *layout, const RowTable *table, Relation rel)
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
 		const Trigger *trigger = &triggers->triggers[i];
-		const RowTrigger *ours;
+		const RowTrigger *registered;
 
-		if (never_fires(table, trigger))
+		if (cannot_fire(table, trigger))
 			continue;
-		ours = our_trigger(table, trigger);
-		if (ours == NULL)
+		registered = find_matching_trigger(table, trigger);
+		if (registered == NULL)
 			return false;
-		add_callbacks(layout, ours);
+		add_callbacks(layout, registered);
 		found++;
 	}
 	return found == list_length(table->triggers);
 }
 
+/* Return true if a foreign key of one column is one that was installed. */
 static bool
-is_our_parent(const RowTable *table, const ForeignKeyCacheInfo *fkey)
+is_expected_foreign_key(const RowTable *table, const ForeignKeyCacheInfo *fkey)
 {
 	for (int i = 0; i < table->nparents; i++)
 	{
@@ -306,9 +326,9 @@ is_our_parent(const RowTable *table, const ForeignKeyCacheInfo *fkey)
 	return false;
 }
 
-/* Return true if no column of a foreign key is one of ours, so that it is never written. */
+/* Return true if a foreign key has added columns only, which the fast path never writes. */
 static bool
-is_of_other_columns(const RowTable *table, const ForeignKeyCacheInfo *fkey)
+is_on_added_columns(const RowTable *table, const ForeignKeyCacheInfo *fkey)
 {
 	for (int i = 0; i < fkey->nkeys; i++)
 	{
@@ -318,8 +338,12 @@ is_of_other_columns(const RowTable *table, const ForeignKeyCacheInfo *fkey)
 	return true;
 }
 
+/*
+ * Return true if every foreign key is an installed one, whose parent fast path
+ * functions lock, or one that the fast path cannot violate.
+ */
 static bool
-has_our_parents(const RowTable *table, Relation rel)
+foreign_keys_match(const RowTable *table, Relation rel)
 {
 	List	   *fkeys = copyObject(RelationGetFKeyList(rel));
 	ListCell   *cell;
@@ -328,7 +352,7 @@ has_our_parents(const RowTable *table, Relation rel)
 	{
 		ForeignKeyCacheInfo *fkey = lfirst(cell);
 
-		if (!is_of_other_columns(table, fkey) && (fkey->nkeys != 1 || !is_our_parent(table, fkey)))
+		if (!is_on_added_columns(table, fkey) && (fkey->nkeys != 1 || !is_expected_foreign_key(table, fkey)))
 			return false;
 	}
 	return true;
@@ -341,8 +365,9 @@ is_user_function(Oid function, void *context)
 }
 
 /*
- * Does an expression use functions that may be replaced under us, or a domain,
- * whose checks may?
+ * Return true if an expression calls a function that is not built in, or coerces
+ * to a domain: the function or a check of the domain could be replaced without
+ * an invalidation of the table.
  */
 static bool
 uses_user_functions(Node *node, void *context)
@@ -354,6 +379,7 @@ uses_user_functions(Node *node, void *context)
 	return expression_tree_walker(node, uses_user_functions, context);
 }
 
+/* Compile the CHECK constraints; false if one uses user-defined functions. */
 static bool
 prepare_checks(RowLayout *layout, const TupleConstr *constraints)
 {
@@ -370,9 +396,9 @@ prepare_checks(RowLayout *layout, const TupleConstr *constraints)
 	return true;
 }
 
-/* Return true if a column is one of ours that updates may write. */
+/* Return true if updates of the fast path may write a column: no added, key or foreign key column. */
 static bool
-may_be_written(const RowTable *table, AttrNumber column)
+is_updatable(const RowTable *table, AttrNumber column)
 {
 	const RowLookup *key = &table->lookups[BY_KEY];
 
@@ -390,41 +416,37 @@ may_be_written(const RowTable *table, AttrNumber column)
 }
 
 /*
- * Return true if a foreign key may refer to values that updates change: the
- * lock on the row is too weak then, and nobody looks at what refers to it.
+ * Return true if an index is unique on columns that updates may write, so that
+ * a foreign key may refer to them.  Changing such a value takes a stronger row
+ * lock than FOR NO KEY UPDATE, and a check of the referring rows.
  */
 static bool
-is_changing_key(const RowTable *table, const IndexInfo *info)
+is_unique_on_updated_columns(const RowTable *table, const IndexInfo *info)
 {
 	if (!table->updates || !info->ii_Unique || info->ii_Predicate != NIL)
 		return false;
 	for (int i = 0; i < info->ii_NumIndexKeyAttrs; i++)
 	{
-		if (may_be_written(table, info->ii_IndexAttrNumbers[i]))
+		if (is_updatable(table, info->ii_IndexAttrNumbers[i]))
 			return true;
 	}
 	return false;
 }
 
-/* Return true if an access method comes with the server. */
-static bool
-is_built_in(Oid access_method)
-{
-	return access_method < FirstNormalObjectId;
-}
-
+/* Add an index to the layout; false if insert_index_entry() cannot maintain it. */
 static bool
 prepare_index(RowIndex *place, const RowTable *table, Relation index)
 {
 	Form_pg_index form = index->rd_index;
 	List	   *predicate;
 
-	if (!is_built_in(index->rd_rel->relam) || !form->indisvalid || !form->indisready ||
+	/* what access methods of extensions need of an insert is unknown */
+	if (index->rd_rel->relam >= FirstNormalObjectId || !form->indisvalid || !form->indisready ||
 		!form->indimmediate || form->indisexclusion)
 		return false;
 	place->oid = RelationGetRelid(index);
 	place->info = BuildIndexInfo(index);
-	if (is_changing_key(table, place->info))
+	if (is_unique_on_updated_columns(table, place->info))
 		return false;
 	predicate = place->info->ii_Predicate;
 	if (place->info->ii_Expressions != NIL || uses_user_functions((Node *) predicate, NULL))
@@ -454,7 +476,7 @@ prepare_indexes(RowLayout *layout, const RowTable *table, Relation rel)
 	return good;
 }
 
-/* Is an expression "column = label", of the enum of a lookup? */
+/* Return true if an expression is "column = label", with the enum column and label of a lookup. */
 static bool
 is_enum_test(const OpExpr *test, const RowLookup *lookup, Oid type)
 {
@@ -467,9 +489,9 @@ is_enum_test(const OpExpr *test, const RowLookup *lookup, Oid type)
 		DatumGetObjectId(value->constvalue) == layout_enum_value(type, lookup->label);
 }
 
-/* Does an index hold the rows that are looked for, and no others? */
+/* Return true if the predicate of an index is that of the lookup. */
 static bool
-holds_our_rows(const RowLookup *lookup, const List *predicate, TupleDesc desc)
+predicate_matches(const RowLookup *lookup, const List *predicate, TupleDesc desc)
 {
 	if (lookup->label == NULL)
 		return predicate == NIL;
@@ -477,9 +499,9 @@ holds_our_rows(const RowLookup *lookup, const List *predicate, TupleDesc desc)
 		is_enum_test(linitial(predicate), lookup, TupleDescAttr(desc, lookup->enum_column - 1)->atttypid);
 }
 
-/* Are its keys the same, in the same order? */
+/* Return true if an index is a usable btree with the keys of the lookup, in their order, ascending. */
 static bool
-has_our_keys(const RowLookup *lookup, Relation index)
+index_keys_match(const RowLookup *lookup, Relation index)
 {
 	if (index->rd_rel->relam != BTREE_AM_OID ||
 		IndexRelationGetNumberOfKeyAttributes(index) != lookup->nkeys || index->rd_index->indcheckxmin)
@@ -496,28 +518,31 @@ has_our_keys(const RowLookup *lookup, Relation index)
 	return true;
 }
 
+/* Return true if an index has the name, keys and predicate of a lookup. */
 static bool
-is_lookup(const RowLookup *lookup, const RowIndex *place, TupleDesc desc)
+index_matches(const RowLookup *lookup, const RowIndex *place, TupleDesc desc)
 {
 	Relation	index = index_open(place->oid, AccessShareLock);
 	bool		same = (strcmp(RelationGetRelationName(index), lookup->name) == 0 &&
-						has_our_keys(lookup, index) && holds_our_rows(lookup, place->info->ii_Predicate, desc));
+						index_keys_match(lookup, index) && predicate_matches(lookup, place->info->ii_Predicate, desc));
 
 	index_close(index, AccessShareLock);
 	return same;
 }
 
+/* Find the index of a lookup; *place becomes its position in the layout. */
 static bool
 find_lookup(RowLayout *layout, const RowLookup *lookup, TupleDesc desc, int *place)
 {
 	for (*place = 0; *place < layout->nindexes; (*place)++)
 	{
-		if (is_lookup(lookup, &layout->indexes[*place], desc))
+		if (index_matches(lookup, &layout->indexes[*place], desc))
 			return true;
 	}
 	return false;
 }
 
+/* Find the indexes of all lookups of the table; false if one is missing. */
 static bool
 find_lookups(RowLayout *layout, const RowTable *table, TupleDesc desc)
 {
@@ -533,36 +558,42 @@ find_lookups(RowLayout *layout, const RowTable *table, TupleDesc desc)
 	return true;
 }
 
-/* What is in the way of writing a table directly; NULL for nothing. */
+/*
+ * Fill in a layout.  Returns the reason why the table is not eligible for the
+ * fast path, as direct_tables() shows it; NULL if it is.
+ */
 static const char *
 find_reason(RowLayout *layout, const RowTable *table, Relation rel)
 {
-	if (!is_kind_of_table(rel))
-		return "not a plain table: partitions, children, rules or forced row level security";
-	if (!owner_may_write(table, rel))
-		return "another owner than the engine's, or one without the right to write";
-	if (!has_our_columns(table, RelationGetDescr(rel)))
-		return "other columns";
-	if (!carries_other_columns(table, rel))
-		return "an added column that is filled in: generated, or with a default where rows are inserted";
-	if (!has_our_defaults(table, rel))
-		return "other defaults";
-	if (!has_our_triggers(layout, table, rel))
-		return "other triggers";
-	if (!has_our_parents(table, rel))
-		return "other foreign keys";
+	if (!is_plain_table(rel))
+		return "not a plain table: partitioning, inheritance, rules or forced row level security";
+	if (!owner_has_privileges(table, rel))
+		return "owner is not the owner of the data, or lacks privileges on the table";
+	if (!columns_match(table, RelationGetDescr(rel)))
+		return "columns differ";
+	if (!added_columns_are_compatible(table, rel))
+		return "added column that is generated, or has a default where rows are inserted";
+	if (!defaults_match(table, rel))
+		return "defaults differ";
+	if (!triggers_match(layout, table, rel))
+		return "triggers differ";
+	if (!foreign_keys_match(table, rel))
+		return "foreign keys differ";
 	if (!prepare_checks(layout, RelationGetDescr(rel)->constr))
-		return "a check that calls a function of a user";
+		return "check constraint with a user-defined function or a domain";
 	if (!prepare_indexes(layout, table, rel))
-		return "an index that is not valid, of expressions, deferrable or an exclusion, or unique on what is written";
+		return "unsupported index: invalid, deferrable, on expressions, for an exclusion constraint, or unique on updated columns";
 	if (!find_lookups(layout, table, RelationGetDescr(rel)))
-		return "an index is missing, or made in another way";
+		return "required index is missing or differs";
 	return NULL;
 }
 
-/* The layout of a table; NULL when the direct road is closed to it. */
+/*
+ * Build the layout of a table; NULL if the table is not eligible for the fast
+ * path.  Sets the reason of the table.
+ */
 static RowLayout *
-make_layout(RowTable *table, Relation rel)
+build_layout(RowTable *table, Relation rel)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "studio_engine table", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
@@ -583,34 +614,35 @@ make_layout(RowTable *table, Relation rel)
 }
 
 /*
- * How often this session has looked at a table anew.
+ * Return how many layouts this session has built.
  */
 uint64
-layouts_made(void)
+layout_rebuilds(void)
 {
-	return made;
+	return rebuilds;
 }
 
+/* Return the OID of the table that has the name now; InvalidOid if there is none. */
 static Oid
-find_table(const RowTable *table)
+lookup_relid(const RowTable *table)
 {
 	Oid			schema = table->schema ? get_namespace_oid(table->schema, true) : extension_schema();
 
 	return OidIsValid(schema) ? get_relname_relid(table->name, schema) : InvalidOid;
 }
 
-/* Is all that is known of a table, its OID included, still so? */
+/* Return true if the cached OID and layout of a table, or its lack of one, are valid. */
 static bool
-is_known(const RowTable *table)
+is_current(const RowTable *table)
 {
 	return OidIsValid(table->relid) && table->generation == relations_generation() &&
 		table->changes == table->watch.changes;
 }
 
 /*
- * Look at the table anew; it stays unknown if its name leads elsewhere by now.
- * What was known may be in use further up, and so goes when the transaction
- * ends.
+ * Build the layout of the table again.  If its name belongs to another table by
+ * now, the cache entry stays invalid.  An outer function may be using the old
+ * layout, so it is freed at the end of the transaction.
  */
 static void
 rebuild_layout(RowTable *table, Relation rel)
@@ -618,51 +650,53 @@ rebuild_layout(RowTable *table, Relation rel)
 	Oid			relid = RelationGetRelid(rel);
 	GucProtection protection = guc_protect();
 
-	made++;
+	rebuilds++;
 	relation_watch(&table->watch, relid);
 	table->relid = InvalidOid;
 	table->generation = relations_generation();
 	table->changes = table->watch.changes;
-	/* its rows may have gone to another file */
+	/* if the table was rewritten, the TID may be that of another row */
 	table->hint.transaction = InvalidLocalTransactionId;
 	if (table->layout != NULL)
 		MemoryContextSetParent(table->layout->context, TopTransactionContext);
 	table->layout = NULL;
-	table->layout = make_layout(table, rel);
+	table->layout = build_layout(table, rel);
 	guc_unprotect(protection);
-	if (find_table(table) == relid)
+	if (lookup_relid(table) == relid)
 		table->relid = relid;
 }
 
 /*
- * Open the relation, having waited for whoever changes it.  Names may change in
- * the meantime; NULL when they do so all the time.
+ * Open the table that has the name, and validate its layout once the lock is
+ * held.  While waiting for the lock the table may be altered or renamed, so
+ * that is repeated up to MAX_ATTEMPTS times; returns NULL, with a reason, when
+ * there is no such table or it keeps changing.
  */
 Relation
 layout_open_table(RowTable *table, LOCKMODE mode)
 {
 	for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++)
 	{
-		Oid			relid = is_known(table) ? table->relid : find_table(table);
+		Oid			relid = is_current(table) ? table->relid : lookup_relid(table);
 		Relation	rel = OidIsValid(relid) ? try_relation_open(relid, mode) : NULL;
 
 		if (rel == NULL)
 		{
-			table->reason = "no such table";
+			table->reason = "table does not exist";
 			return NULL;
 		}
-		if (!is_known(table) || table->relid != relid)
+		if (!is_current(table) || table->relid != relid)
 			rebuild_layout(table, rel);
-		if (is_known(table) && table->relid == relid)
+		if (is_current(table) && table->relid == relid)
 			return rel;
 		relation_close(rel, NoLock);
 	}
-	table->reason = "it changes all the time";
+	table->reason = "table is being altered concurrently";
 	return NULL;
 }
 
 /*
- * Why a table is written by statements; NULL when it is written directly.
+ * Return why a table is not eligible for the fast path; NULL if it is.
  */
 const char *
 layout_reason(RowTable *table)
@@ -676,10 +710,10 @@ layout_reason(RowTable *table)
 }
 
 /*
- * Return true if a table can be opened: asked of what is to be written next.
+ * Return true if a table is eligible for the fast path.
  */
 bool
 layout_is_eligible(RowTable *table)
 {
-	return is_known(table) ? table->layout != NULL : layout_reason(table) == NULL;
+	return is_current(table) ? table->layout != NULL : layout_reason(table) == NULL;
 }

@@ -1,7 +1,7 @@
 /*
  * layouts.h
- *	  Our hottest tables: how they are installed, and what is known of one that
- *	  is still like that.
+ *	  The tables of the fast path: how they are installed, and what is cached of
+ *	  one that still has that definition.
  */
 #ifndef STUDIO_LAYOUTS_H
 #define STUDIO_LAYOUTS_H
@@ -23,15 +23,16 @@
 #define ROWS_MAX_KEYS 5
 #define ROWS_MAX_LOOKUPS 3
 
-/* a column; of type ANYENUMOID any enum will do */
+/* a column; ANYENUMOID stands for any enum type */
 typedef struct RowColumn
 {
 	const char *name;
 	Oid			type;
-	const char *enum_type;		/* as statements name it */
+	const char *enum_type;		/* its name in statements */
 } RowColumn;
 
-/* a column that inserts leave to its default, and the function that this calls */
+/* a column whose default the fast path computes, and the function that the
+ * default expression calls */
 typedef struct RowDefault
 {
 	AttrNumber	column;
@@ -39,27 +40,27 @@ typedef struct RowDefault
 } RowDefault;
 
 /*
- * A column that refers to the key of another table.  It is never written, or
- * whoever writes it has locked the row there.
+ * A column that refers to the key of another table.  The fast path does not
+ * check foreign keys: a function writes the column only after it has locked the
+ * parent row, or never.
  */
 typedef struct RowParent
 {
 	AttrNumber	column;
-	const char *schema;			/* NULL for that of the extension */
+	const char *schema;			/* NULL: the schema of the extension */
 	const char *table;
 	const char *key;
 } RowParent;
 
-
 /*
  * An index by which rows are found, and the functions that compare its keys.
- * It holds all rows, or those that have a label in an enum column.
+ * It contains all rows, or is partial, on those with a label in an enum column.
  */
 typedef struct RowLookup
 {
 	const char *name;
 	AttrNumber	enum_column;
-	const char *label;			/* NULL: all */
+	const char *label;			/* NULL: not partial */
 	int			nkeys;
 	AttrNumber	columns[ROWS_MAX_KEYS];
 	RegProcedure equals[ROWS_MAX_KEYS];
@@ -70,20 +71,19 @@ typedef struct RowLayout RowLayout;
 typedef struct RowTable RowTable;
 
 /*
- * A row that is being written, for the callbacks of the triggers on its table.
- * Of an INSERT there are the columns, which BEFORE callbacks may fill in, and
- * afterwards the row; of an UPDATE both rows, and what the caller sets.
+ * A row that is being written, for the callbacks that replace triggers.  An
+ * INSERT has values, which BEFORE callbacks may change, and from AFTER callbacks
+ * on the new tuple; an UPDATE has both tuples and the caller's edit.
  */
 typedef struct RowChange
 {
 	const RowTable *table;
 	Relation	rel;
-	Datum	   *values;			/* by attribute number - 1; NULL of an UPDATE */
+	Datum	   *values;			/* by attribute number - 1; NULL for an UPDATE */
 	bool	   *nulls;
 	HeapTuple	old;
-	HeapTuple	new;			/* BEFORE callbacks may put another in its
-								 * place */
-	const RowEdit *edit;		/* NULL of an INSERT */
+	HeapTuple	new;			/* BEFORE callbacks may replace it */
+	const RowEdit *edit;		/* NULL for an INSERT */
 } RowChange;
 
 typedef void (*RowCallback) (RowChange *change, const void *arg);
@@ -91,24 +91,24 @@ typedef void (*RowCallback) (RowChange *change, const void *arg);
 #define ROW_TRIGGER_TABLES 3
 
 /*
- * A trigger whose work the direct functions of the table do: by a callback, or
- * because it has none to do for what they write.
+ * A trigger that the fast path replaces: by callbacks, or by nothing, if the
+ * trigger would do nothing for what the fast path writes.
  */
 typedef struct RowTrigger
 {
 	const char *name;
-	const char *definition;		/* as pg_get_triggerdef() shows it after its
+	const char *definition;		/* what pg_get_triggerdef() returns after the
 								 * name; % is the schema of the extension */
-	AttrNumber	column;			/* the callback runs where this one changes;
+	AttrNumber	column;			/* the callbacks run if this column changes;
 								 * 0: always */
-	bool		idle;			/* nothing to do */
+	bool		idle;			/* it would do nothing: no callbacks */
 	RowCallback before;
 	RowCallback after;
 	const void *arg;
-	RowTable   *writes[ROW_TRIGGER_TABLES]; /* which must be direct too */
+	RowTable   *writes[ROW_TRIGGER_TABLES]; /* must be eligible too */
 } RowTrigger;
 
-/* where a row was, in the transaction and subtransaction that looked for it */
+/* the TID of a row; valid in the transaction and subtransaction that found it */
 typedef struct RowHint
 {
 	LocalTransactionId transaction;
@@ -116,10 +116,10 @@ typedef struct RowHint
 	ItemPointerData tid;
 } RowHint;
 
-/* one of our tables, as it was installed */
+/* a table of the fast path, as it is installed */
 struct RowTable
 {
-	const char *schema;			/* NULL for that of the extension */
+	const char *schema;			/* NULL: the schema of the extension */
 	const char *name;
 	const RowColumn *columns;
 	int			ncolumns;
@@ -128,29 +128,29 @@ struct RowTable
 	const RowParent *parents;
 	int			nparents;
 	RowLookup	lookups[ROWS_MAX_LOOKUPS];
-	bool		inserts;		/* what the functions do to its rows */
+	bool		inserts;		/* what fast path functions do to its rows */
 	bool		updates;
 	bool		deletes;
 	List	   *triggers;		/* RowTrigger: those that were registered */
-	/* kept by layouts.c and rows.c */
+	/* cached by layouts.c and rows.c */
 	Oid			relid;
 	uint64		generation;
 	uint64		changes;
-	RowLayout  *layout;			/* NULL: not as it was installed */
-	RowHint		hint;			/* of what rows_find() found last */
-	const char *reason;			/* why not */
+	RowLayout  *layout;			/* NULL: not eligible */
+	RowHint		hint;			/* of the row that was found or written last */
+	const char *reason;			/* why it is not eligible */
 	RelationWatch watch;
 };
 
-/* an index of a table, and the rows that it holds */
+/* an index of a table, ready for insertion */
 typedef struct RowIndex
 {
 	Oid			oid;
 	IndexInfo  *info;
-	ExprState  *predicate;		/* NULL: all */
+	ExprState  *predicate;		/* NULL: not partial */
 } RowIndex;
 
-/* what is known of a table that is as it was installed */
+/* what is cached of a table that is eligible */
 struct RowLayout
 {
 	MemoryContext context;
@@ -158,8 +158,8 @@ struct RowLayout
 	RowIndex   *indexes;
 	int			lookups[ROWS_MAX_LOOKUPS];	/* positions among the indexes */
 	FmgrInfo	equals[ROWS_MAX_LOOKUPS][ROWS_MAX_KEYS];
-	List	   *before;			/* RowTrigger: the callbacks, in the order in */
-	List	   *after;			/* which the triggers fire */
+	List	   *before;			/* RowTrigger with a callback, in the order */
+	List	   *after;			/* in which the triggers fire */
 	int			nchecks;
 	ExprState **checks;
 	ExprContext *econtext;		/* for predicates and checks */
@@ -169,7 +169,7 @@ extern void layout_register_triggers(RowTable *table, const RowTrigger *triggers
 extern Relation layout_open_table(RowTable *table, LOCKMODE mode);
 extern const char *layout_reason(RowTable *table);
 extern bool layout_is_eligible(RowTable *table);
-extern uint64 layouts_made(void);
+extern uint64 layout_rebuilds(void);
 extern Oid	layout_enum_value(Oid type, const char *label);
 
 #endif							/* STUDIO_LAYOUTS_H */

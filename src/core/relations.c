@@ -1,12 +1,12 @@
 /*
  * relations.c
- *	  Where the objects of this installation are and who owns them; and the one
- *	  place that hears of changes to them.
+ *	  The schemas, tables and owner of this installation; and the only file that
+ *	  registers invalidation callbacks.
  *
  * Pitfall: a backend outlives an installation.  DROP EXTENSION, a renamed
- * schema or a new owner must not leave stale names behind, so every change of
- * a schema raises the generation, and whoever keeps something made from the
- * names below keeps the generation with it.
+ * schema or a new owner must not leave stale names behind.  So every change of a
+ * schema or role increments the generation, and what is cached and depends on
+ * the names below is stored together with the generation, and compared.
  */
 #include "postgres.h"
 
@@ -31,14 +31,14 @@
 static uint64 generation = 1;
 static bool watching = false;
 
-/* names of another generation are not valid any more */
+/* valid only while schema_generation is the current generation */
 static Oid	schema_oid = InvalidOid;
 static char *schema_name = NULL;	/* quoted, in TopMemoryContext */
 static uint64 schema_generation = 0;
 
 static RelationWatch *watches = NULL;
 
-/* A schema or a role changed: only mark, nobody may read catalogs here. */
+/* A schema or a role has changed.  A callback must not read catalogs, so this only counts. */
 static void
 schema_changed(Datum arg, int cacheid, uint32 hashvalue)
 {
@@ -46,7 +46,8 @@ schema_changed(Datum arg, int cacheid, uint32 hashvalue)
 }
 
 /*
- * Number that grows whenever names or owners may have changed.
+ * Return a number that grows whenever the names or the owner of schemas may have
+ * changed.
  */
 uint64
 relations_generation(void)
@@ -61,7 +62,7 @@ relations_generation(void)
 	return generation;
 }
 
-/* A relation changed, or all may have: only mark, as above. */
+/* A relation has changed, or for InvalidOid any may have: only count, as schema_changed() does. */
 static void
 relation_changed(Datum arg, Oid relid)
 {
@@ -73,7 +74,8 @@ relation_changed(Datum arg, Oid relid)
 }
 
 /*
- * From now on count the changes to a relation in watch, a static variable.
+ * Begin to count the changes of a relation in watch, which must be a static
+ * variable, as callbacks cannot be unregistered.
  */
 void
 relation_watch(RelationWatch *watch, Oid relid)
@@ -89,7 +91,7 @@ relation_watch(RelationWatch *watch, Oid relid)
 	watch->relid = relid;
 }
 
-/* The schema that CREATE EXTENSION was given. */
+/* Return the schema of the extension, from pg_extension; InvalidOid if it is not installed. */
 static Oid
 find_extension_schema(void)
 {
@@ -111,9 +113,9 @@ find_extension_schema(void)
 	return result;
 }
 
-/* Find our schema, unless nothing has changed since that was done. */
+/* Look the schema of the extension up, unless what is cached is valid. */
 static void
-know_schema(void)
+lookup_schema(void)
 {
 	uint64		now = relations_generation();
 	Oid			oid;
@@ -138,27 +140,29 @@ know_schema(void)
 }
 
 /*
- * Name of the schema that holds our tables, quoted for use in SQL text.
+ * Return the name of the schema of the extension, quoted for use in SQL text.
+ * Raises an error if the extension is not installed.
  */
 const char *
 extension_schema_quoted(void)
 {
-	know_schema();
+	lookup_schema();
 	return schema_name;
 }
 
 /*
- * The same schema by its OID.
+ * Return the OID of the schema of the extension.  Raises an error if the
+ * extension is not installed.
  */
 Oid
 extension_schema(void)
 {
-	know_schema();
+	lookup_schema();
 	return schema_oid;
 }
 
 /*
- * Owner of a schema.
+ * Return the owner of a schema.
  */
 Oid
 schema_owner(Oid schema)
@@ -175,7 +179,7 @@ schema_owner(Oid schema)
 }
 
 /*
- * Owner of the data: the role that owns schema studio_engine.
+ * Return the owner of the data: the role that owns schema studio_engine.
  */
 Oid
 engine_owner(void)
@@ -184,8 +188,9 @@ engine_owner(void)
 }
 
 /*
- * The tables in the schema of the extension; in the other two all are ours.  The
- * Makefile copies the list into the install script.
+ * The tables of the data layer in the schema of the extension; schemas
+ * studio_engine and pipeline contain no others.  The Makefile copies the list
+ * into the install script.
  */
 static const char *const names[] = {
 	"profiles", "draft_prompts", "projects", "jobs", "job_steps", "assets", "logs",
@@ -198,7 +203,8 @@ static const char *const names[] = {
 };
 
 /*
- * The names of our tables in the schema of the extension.
+ * Return the names of the tables of the data layer in the schema of the
+ * extension.
  */
 const char *const *
 relation_names(int *n)
@@ -208,8 +214,8 @@ relation_names(int *n)
 }
 
 /*
- * Returns true if a relation has a name of ours, in a schema of ours.  Indexes
- * do not count.
+ * Return true if a relation has the schema and name of one of the data layer.
+ * False for an index.
  */
 bool
 relation_is_ours(Oid relid)

@@ -1,18 +1,18 @@
 /*
  * relations.h
- *	  Where the objects of this installation are and who owns them; and the one
- *	  place that hears of changes to them.
+ *	  The schemas, tables and owner of this installation; and the only file that
+ *	  registers invalidation callbacks.
  */
 #ifndef STUDIO_RELATIONS_H
 #define STUDIO_RELATIONS_H
 
-/* how often a relation may have changed */
+/* counts the relcache invalidations of a relation */
 typedef struct RelationWatch
 {
 	Oid			relid;
 	uint64		changes;
 	bool		registered;
-	struct RelationWatch *next; /* kept by relations.c */
+	struct RelationWatch *next; /* private to relations.c */
 } RelationWatch;
 
 extern void relation_watch(RelationWatch *watch, Oid relid);

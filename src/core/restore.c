@@ -1,21 +1,21 @@
 /*
  * restore.c
- *	  Is a dump being loaded?  Then the triggers of the data layer stand down:
- *	  the rows come with what the triggers once did to them.
+ *	  Whether triggers are skipped: while a dump is loaded, since its rows are the
+ *	  result of what the triggers did before; and in maintenance.
  *
  * pg_dump writes, and every pg_restore worker sends, SET row_security = off
- * and SET check_function_bodies = off; the rows come by COPY.  COPY is asked
- * for as well since the settings outlive the dump in its session, and what
- * comes after it must meet live triggers.
+ * and SET check_function_bodies = off; the rows are loaded by COPY.  The command
+ * must be a COPY as well, since in psql the settings outlive the dump, and later
+ * statements of the session must fire the triggers.
  *
- * studio_engine.maintenance says the same by hand.  It counts in the
- * transaction that sets it, or where it came with the connection: a pooler
- * gives the session to the next client with whatever was set in it, but not
- * with the options that a client connected with.
+ * studio_engine.maintenance skips them on request.  It is effective in the
+ * transaction that sets it, or as an option of the connection: a pooler hands a
+ * session to the next client with the settings that were made in it, but not
+ * with the options that another client connected with.
  *
- * Pitfall: anybody may change these settings, so they count only in a session
- * of somebody who owns the data anyway.  The session user is what is looked
- * at: neither SET ROLE nor SECURITY DEFINER changes it.
+ * Pitfall: any role may change these settings, so they are effective only in a
+ * session of a superuser or of the owner of the data.  The session user is
+ * checked, which neither SET ROLE nor SECURITY DEFINER changes.
  */
 #include "postgres.h"
 
@@ -39,7 +39,7 @@ PG_FUNCTION_INFO_V1(studio_restoring);
 
 bool		maintenance_mode = false;
 
-/* What guc.c keeps of a parameter of ours; it stays where it is. */
+/* Return the entry of a parameter of ours in guc.c, whose address does not change. */
 static struct config_generic *
 find_parameter(const char *name)
 {
@@ -55,11 +55,11 @@ find_parameter(const char *name)
 }
 
 /*
- * Is maintenance on, and is it this transaction or this connection that says
- * so?  The stack is what guc.c must undo at the end of the transaction.  It is
- * empty for what an earlier one left behind, also where the library was not
- * loaded yet.  What comes from the configuration, a role or a database never
- * counts.
+ * Return true if maintenance is on, and was set by this transaction or as an
+ * option of the connection.  The stack of a parameter is what guc.c has to undo
+ * at the end of the transaction: it is empty if an earlier transaction set the
+ * parameter, also if the library was not loaded yet then.  A value from the
+ * configuration file, a role or a database has no effect.
  */
 static bool
 in_maintenance(void)
@@ -74,6 +74,7 @@ in_maintenance(void)
 		(variable->source == PGC_S_SESSION && variable->stack != NULL);
 }
 
+/* Warn that maintenance is set and has no effect. */
 static void
 warn_of_idle_maintenance(void)
 {
@@ -83,9 +84,9 @@ warn_of_idle_maintenance(void)
 }
 
 /*
- * Check hook: SET alone is a transaction of its own, and its user should know.
- * A SET clause of a function and set_config() are not told from each other
- * here, and stay silent.
+ * Check hook of the parameter: warn if SET is a transaction of its own, so that
+ * it has no effect.  There is no warning for set_config(), which cannot be told
+ * from the SET clause of a function here.
  */
 bool
 maintenance_check(bool *newval, void **extra, GucSource source)
@@ -97,7 +98,8 @@ maintenance_check(bool *newval, void **extra, GucSource source)
 }
 
 /*
- * The library was loaded: what was set before that had no check hook.
+ * Warn when the library is loaded, if maintenance was set before: there was no
+ * check hook then.
  */
 void
 maintenance_loaded(void)
@@ -106,7 +108,7 @@ maintenance_loaded(void)
 		warn_of_idle_maintenance();
 }
 
-/* Does the session look like pg_restore, or psql reading a dump? */
+/* Return true if the session is probably pg_restore, or psql reading a dump. */
 static bool
 loading_dump(void)
 {
@@ -115,7 +117,7 @@ loading_dump(void)
 }
 
 /*
- * Do triggers stand down?
+ * Return true if triggers of the data layer have to be skipped.
  */
 bool
 restoring(void)

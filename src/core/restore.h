@@ -1,6 +1,6 @@
 /*
  * restore.h
- *	  Is a dump being loaded?
+ *	  Whether triggers are skipped, since a dump is being loaded.
  */
 #ifndef STUDIO_RESTORE_H
 #define STUDIO_RESTORE_H

@@ -1,11 +1,12 @@
 /*
  * row_operations.c
- *	  One operation on the row with a key: the text of its statement, and the
- *	  same without SQL.
+ *	  An operation on one row, found by its primary key: the text of its
+ *	  statement, and its fast path.
  *
- * Pitfall: the two must not differ.  An argument for an enum is a text in both;
- * a row that a user may not see is not waited for in either, since it is
- * compared before it is locked and again afterwards.
+ * Pitfall: the two must not differ.  The argument for an enum column is a text in
+ * both.  The filter, a user id for the most part, is evaluated before the row is
+ * locked and again afterwards, so that neither waits for the lock of a row that
+ * the user may not see.
  *
  * Lock order: the caller's.
  */
@@ -49,7 +50,7 @@ takes_argument(const RowSet *set)
 	return set->source == FROM_ARGUMENT || set->source == FROM_GIVEN;
 }
 
-/* The number of columns that are set. */
+/* Return the number of columns that are set. */
 static int
 count_sets(const RowOperation *operation)
 {
@@ -65,7 +66,7 @@ count_sets(const RowOperation *operation)
  * ------------------------------------------------------------------------ */
 
 /*
- * The types of the arguments; returns their number.
+ * Store the types of the arguments; returns their number.
  */
 int
 row_operation_types(const RowOperation *operation, Oid *types)
@@ -87,7 +88,7 @@ row_operation_types(const RowOperation *operation, Oid *types)
 	return n;
 }
 
-/* Append an argument, as a value of a column. */
+/* Append a parameter, cast to the type of an enum column. */
 static void
 append_argument(StringInfo buf, const RowOperation *operation, AttrNumber column, int number)
 {
@@ -125,6 +126,7 @@ append_condition(StringInfo buf, const RowOperation *operation)
 	return n;
 }
 
+/* Append the list of what is selected. */
 static void
 append_results(StringInfo buf, const RowOperation *operation)
 {
@@ -137,7 +139,7 @@ append_results(StringInfo buf, const RowOperation *operation)
 						 is_enum(operation, operation->returns[i]) ? "::pg_catalog.text" : "");
 }
 
-/* Append the new value of a column; counts the argument that it takes. */
+/* Append the new value of a column; *n counts the arguments. */
 static void
 append_value(StringInfo buf, const RowOperation *operation, const RowSet *set, int *n)
 {
@@ -160,6 +162,7 @@ append_value(StringInfo buf, const RowOperation *operation, const RowSet *set, i
 	}
 }
 
+/* Append the SET clause; n arguments come before it. */
 static void
 append_sets(StringInfo buf, const RowOperation *operation, int n)
 {
@@ -172,7 +175,7 @@ append_sets(StringInfo buf, const RowOperation *operation, int n)
 	}
 }
 
-/* Append the condition that something changes. */
+/* Append the condition that a column changes. */
 static void
 append_difference(StringInfo buf, const RowOperation *operation, int n)
 {
@@ -195,7 +198,7 @@ append_lock(StringInfo buf, const RowOperation *operation)
 }
 
 /*
- * The text of the statement; @extschema@ stands for our schema.
+ * Return the text of the statement; @extschema@ is the schema of the extension.
  */
 char *
 row_operation_text(const RowOperation *operation)
@@ -227,10 +230,10 @@ row_operation_text(const RowOperation *operation)
 }
 
 /* ------------------------------------------------------------------------
- * The same without SQL
+ * The fast path
  * ------------------------------------------------------------------------ */
 
-/* An argument, as a value of a column. */
+/* Return an argument as a value of a column. */
 static Datum
 argument_value(Row *row, const RowOperation *operation, AttrNumber column, Datum argument)
 {
@@ -253,6 +256,10 @@ passes_filter(Row *row, const RowOperation *operation, const Arguments *args)
 	return !isnull && datumIsEqual(value, args->values[n], att->attbyval, att->attlen);
 }
 
+/*
+ * Lock the current tuple.  False if it is deleted, or skipped, or its newest version
+ * does not match.
+ */
 static bool
 lock_current(Row *row, const RowOperation *operation, const Arguments *args, const Datum *keys)
 {
@@ -276,6 +283,7 @@ find_row(Row *row, const RowOperation *operation, const Arguments *args)
 		(operation->verb == ROW_SELECT || lock_current(row, operation, args, keys));
 }
 
+/* Add a column of the current tuple to the result. */
 static void
 add_column(Row *row, const RowOperation *operation, AttrNumber column, StatementResult *result)
 {
@@ -294,6 +302,7 @@ add_column(Row *row, const RowOperation *operation, AttrNumber column, Statement
 		result_add_datum(result, value);
 }
 
+/* Add what the operation returns of the current tuple to the result. */
 static void
 add_row(Row *row, const RowOperation *operation, StatementResult *result)
 {
@@ -304,6 +313,7 @@ add_row(Row *row, const RowOperation *operation, StatementResult *result)
 		add_column(row, operation, operation->returns[i], result);
 }
 
+/* Set a column in an edit. */
 static void
 set_column(RowEdit *edit, Row *row, const RowOperation *operation, const RowSet *set, const Arguments *args, int argument)
 {
@@ -326,7 +336,7 @@ set_column(RowEdit *edit, Row *row, const RowOperation *operation, const RowSet 
 	}
 }
 
-/* Return true if an edit changes a column, as it is stored. */
+/* Return true if an edit changes the stored value of a column. */
 static bool
 changes_something(const RowEdit *edit)
 {
@@ -342,7 +352,7 @@ changes_something(const RowEdit *edit)
 	return false;
 }
 
-/* Update the current tuple, which is locked; false where that takes a statement. */
+/* Update the current tuple, which is locked; false if that takes a statement. */
 static bool
 update_row(Row *row, const RowOperation *operation, const Arguments *args, StatementResult *result)
 {
@@ -363,6 +373,7 @@ update_row(Row *row, const RowOperation *operation, const Arguments *args, State
 	return rows_update(row, &edit);
 }
 
+/* Return the lock that the statement takes on the table. */
 static LOCKMODE
 table_lock(const RowOperation *operation)
 {
@@ -380,8 +391,8 @@ table_lock(const RowOperation *operation)
 }
 
 /*
- * Do to the row what the statement says; false, with nothing written, where that
- * takes the statement.
+ * Run the fast path of an operation; false, with nothing written, if the
+ * statement has to be executed.
  */
 bool
 row_operation_run(const RowOperation *operation, const Arguments *args, StatementResult *result)
@@ -392,7 +403,7 @@ row_operation_run(const RowOperation *operation, const Arguments *args, Statemen
 
 	if (!rows_open(operation->table, table_lock(operation), &row))
 		return false;
-	/* before the work of the triggers, as the executor does */
+	/* before the callbacks, as the executor does it before triggers */
 	if (updates)
 		CheckCmdReplicaIdentity(row.rel, CMD_UPDATE);
 	if (!find_row(&row, operation, args))

@@ -1,7 +1,7 @@
 /*
  * row_operations.h
- *	  One operation on the row with a key, declared once: its statement and what
- *	  is done without SQL are both made from the declaration.
+ *	  An operation on one row, found by its primary key, declared once: both its
+ *	  statement and its fast path are made from the declaration.
  *
  *		static Statement finish_job = {
  *			.operation = &(const RowOperation) {
@@ -10,8 +10,8 @@
  *			}
  *		};
  *
- * The arguments are the key, the value of the filter where there is one, and
- * what is set, in this order.
+ * The arguments are the key, the value of the filter if there is one, and the
+ * values that are set, in this order.
  */
 #ifndef STUDIO_ROW_OPERATIONS_H
 #define STUDIO_ROW_OPERATIONS_H
@@ -28,13 +28,14 @@ typedef enum RowVerb
 	ROW_SELECT,
 	ROW_LOCK,
 	ROW_UPDATE,
-	ROW_UPDATE_CHANGED			/* where that changes a column */
+	ROW_UPDATE_CHANGED			/* only if that changes a column */
 } RowVerb;
 
 typedef enum RowSource
 {
 	FROM_ARGUMENT,
-	FROM_GIVEN,					/* an argument; NULL leaves the column alone */
+	FROM_GIVEN,					/* an argument; NULL does not change the
+								 * column */
 	FROM_LABEL,
 	FROM_NULL
 } RowSource;
@@ -53,15 +54,15 @@ typedef struct RowSet
 
 typedef struct RowOperation
 {
-	RowTable   *table;			/* whose key is its lookup BY_KEY */
+	RowTable   *table;			/* the key is its lookup BY_KEY */
 	RowVerb		verb;
-	LockTupleMode lock;			/* of ROW_LOCK */
+	LockTupleMode lock;			/* for ROW_LOCK */
 	LockWaitPolicy policy;
-	AttrNumber	filter;			/* has the value of an argument that is not
+	AttrNumber	filter;			/* must equal an argument, unless that is
 								 * NULL; 0: none */
-	bool		whole;			/* the result is the row, for result_shown() */
-	AttrNumber	returns[RESULT_MAX_COLUMNS];	/* or these; 0: no more; enums
-												 * as text */
+	bool		whole;			/* returns the row, for result_shown() */
+	AttrNumber	returns[RESULT_MAX_COLUMNS];	/* or these columns, enums as
+												 * text; 0: no more */
 	RowSet		set[ROW_MAX_SETS];
 } RowOperation;
 

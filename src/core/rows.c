@@ -1,21 +1,20 @@
 /*
  * rows.c
- *	  Rows of our hottest tables, read and written without SQL: index scans,
- *	  row locks, inserts, updates and deletes as the executor does them, without
- *	  a plan, a portal and the triggers.
+ *	  The fast path: index scans, row locks, inserts, updates and deletes as the
+ *	  executor does them, without a plan, a portal and triggers.
  *
- * The triggers are ours, and the functions that come here do their work.  So
- * this road is open only to tables that are as we installed them (layouts.c):
- * our columns, our triggers and no others, plain btree indexes, no rules, no
- * inheritance, no FORCE ROW LEVEL SECURITY; else the statement runs.
- * Constraints are not taken on trust: they are checked for every row.
+ * The fast path replaces the triggers of a table by callbacks.  So a table is
+ * eligible only while it is as it was installed (layouts.c): the same columns
+ * and triggers, supported indexes, no rules, no inheritance, no FORCE ROW LEVEL
+ * SECURITY; otherwise the statement is executed.  NOT NULL and CHECK constraints
+ * are checked for every row, and unique indexes raise their usual error.
  *
- * Pitfall: what an executor does unasked must be asked for here.  A row is
- * found with the active snapshot, and then somebody may have changed it: at
- * READ COMMITTED rows_lock() goes on with the newest version, which need not be
- * what was looked for any more (Row.concurrently_updated); at the higher levels it fails with
- * 40001.  Keys that refer to other rows are not checked: whoever writes them
- * has locked the rows.
+ * Pitfall: a function here must do by itself what the executor does for a
+ * statement.  A row is found with the active snapshot, and may have been updated
+ * since: at READ COMMITTED rows_lock() locks the newest version, which need not
+ * match the search any more (Row.concurrently_updated); at the higher levels it
+ * raises 40001.  Foreign keys are not checked: a function that writes a
+ * referring column has locked the parent row.
  *
  * Lock order: the caller's.
  */
@@ -49,11 +48,12 @@ bool		rows_read_only = false;
  * ------------------------------------------------------------------------ */
 
 /*
- * Is the direct road open at all?  Where statements are refused, a statement
- * has to say so; and where triggers stand down, nobody does their work.
+ * Return true if the fast path may be used.  Not for writes in a read-only
+ * transaction, so that the statement raises the usual error, and not for writes
+ * while triggers are disabled or skipped, since the fast path replaces them.
  */
 bool
-rows_allowed(bool read_only)
+rows_fast_path_allowed(bool read_only)
 {
 	return direct_rows && !IsInParallelMode() &&
 		(read_only ||
@@ -61,8 +61,8 @@ rows_allowed(bool read_only)
 }
 
 /*
- * Open a table, with the lock and the snapshot that its statement takes; false
- * when it is not as it was installed.
+ * Open a table, with the lock and the snapshot that the statement would take.
+ * Returns false if the table is not eligible.
  */
 bool
 rows_open(RowTable *table, LOCKMODE mode, Row *row)
@@ -75,9 +75,9 @@ rows_open(RowTable *table, LOCKMODE mode, Row *row)
 		relation_close(row->rel, NoLock);
 		return false;
 	}
-	/* not before: whoever had the table may have written all of it anew */
-	row->pushed = !rows_read_only;
-	if (row->pushed)
+	/* after the lock: a transaction that held it may have rewritten the table */
+	row->snapshot_pushed = !rows_read_only;
+	if (row->snapshot_pushed)
 		PushActiveSnapshot(GetTransactionSnapshot());
 	row->table = table;
 	row->layout = table->layout;
@@ -87,14 +87,15 @@ rows_open(RowTable *table, LOCKMODE mode, Row *row)
 }
 
 /*
- * Close it, before those that were opened earlier.  The lock of the table stays
- * until the transaction ends.
+ * Close a table.  Several are closed in the reverse order of opening, since each
+ * may have pushed a snapshot.  The lock on the table is held until the
+ * transaction ends.
  */
 void
 rows_close(Row *row)
 {
 	ExecDropSingleTupleTableSlot(row->slot);
-	if (row->pushed)
+	if (row->snapshot_pushed)
 		PopActiveSnapshot();
 	relation_close(row->rel, NoLock);
 }
@@ -103,6 +104,7 @@ rows_close(Row *row)
  * Finding rows
  * ------------------------------------------------------------------------ */
 
+/* Begin an index scan, as rows_scan() does, with scan keys. */
 static void
 begin_scan(Row *row, int lookup, int nkeys, ScanKey keys, RowScan *scan)
 {
@@ -115,8 +117,8 @@ begin_scan(Row *row, int lookup, int nkeys, ScanKey keys, RowScan *scan)
 }
 
 /*
- * Begin to read the rows with these first keys, in the order of the index, as
- * the active snapshot sees them.
+ * Begin a scan of the rows whose first nkeys index columns equal the keys, in
+ * the order of the index, with the active snapshot.
  */
 void
 rows_scan(Row *row, int lookup, int nkeys, const Datum *keys, RowScan *scan)
@@ -130,8 +132,9 @@ rows_scan(Row *row, int lookup, int nkeys, const Datum *keys, RowScan *scan)
 }
 
 /*
- * The same of rows with this first key whose other keys, as one value, are not
- * less than these.
+ * Begin a scan of the rows whose first index column equals the first key, and
+ * whose other index columns, compared as a row, are not less than the other
+ * keys: "a = $1 AND (b, c) >= ($2, $3)".
  */
 void
 rows_scan_from(Row *row, int lookup, const Datum *from, RowScan *scan)
@@ -154,7 +157,7 @@ rows_scan_from(Row *row, int lookup, const Datum *from, RowScan *scan)
 }
 
 /*
- * The next row is at hand; false when there is none.
+ * Make the next row of a scan the current tuple; false when there is none.
  */
 bool
 rows_next(RowScan *scan)
@@ -164,6 +167,9 @@ rows_next(RowScan *scan)
 	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->row->slot);
 }
 
+/*
+ * End a scan.  The current tuple stays valid until rows_close().
+ */
 void
 rows_scan_end(RowScan *scan)
 {
@@ -172,7 +178,7 @@ rows_scan_end(RowScan *scan)
 }
 
 /*
- * Has the row at hand this primary key?
+ * Return true if the current tuple has this primary key.
  */
 bool
 rows_match(Row *row, const Datum *keys)
@@ -191,11 +197,12 @@ rows_match(Row *row, const Datum *keys)
 }
 
 /*
- * Remember where the row at hand is.  Good in this subtransaction only, which
- * holds the lock of the table: without that, the place may have been cut off.
+ * Save the TID of the current tuple for fetch_hinted_row().  It is valid in this
+ * subtransaction only, which holds the lock on the table: without the lock, the
+ * page may have been truncated.
  */
 static void
-remember(Row *row, ItemPointer tid)
+set_hint(Row *row, ItemPointer tid)
 {
 	row->table->hint.transaction = compat_local_transaction();
 	row->table->hint.subxact = GetCurrentSubTransactionId();
@@ -203,11 +210,12 @@ remember(Row *row, ItemPointer tid)
 }
 
 /*
- * Is the row where it was when it was last looked for?  A function comes back
- * to the row that it has locked more than once.
+ * Fetch the row by the saved TID; false if that is another row, or not visible.
+ * It saves an index scan where several statements of one function access the
+ * row that it has locked.
  */
 static bool
-find_again(Row *row, const Datum *keys)
+fetch_hinted_row(Row *row, const Datum *keys)
 {
 	RowHint    *hint = &row->table->hint;
 
@@ -218,7 +226,8 @@ find_again(Row *row, const Datum *keys)
 }
 
 /*
- * The row with this primary key is at hand, as the active snapshot sees it.
+ * Make the row with this primary key the current tuple, as the active snapshot
+ * sees it; false if there is none.
  */
 bool
 rows_find(Row *row, const Datum *keys)
@@ -227,16 +236,17 @@ rows_find(Row *row, const Datum *keys)
 	bool		found;
 
 	row->concurrently_updated = false;
-	if (find_again(row, keys))
+	if (fetch_hinted_row(row, keys))
 		return true;
 	rows_scan(row, BY_KEY, row->table->lookups[BY_KEY].nkeys, keys, &scan);
 	found = rows_next(&scan);
 	rows_scan_end(&scan);
 	if (found)
-		remember(row, &row->slot->tts_tid);
+		set_hint(row, &row->slot->tts_tid);
 	return found;
 }
 
+/* Raise the executor's error for a row that was changed since the snapshot. */
 pg_noreturn static void
 fail_to_serialize(void)
 {
@@ -246,8 +256,9 @@ fail_to_serialize(void)
 }
 
 /*
- * Lock the row at hand.  Afterwards it is the newest version; the caller looks
- * again whether that is wanted when the row has moved.
+ * Lock the current tuple, which becomes the newest version of its row.  If that
+ * is another version (Row.concurrently_updated), the caller has to check again
+ * that it matches.  Raises 40001 where the transaction's snapshot is too old.
  */
 RowLock
 rows_lock(Row *row, LockTupleMode mode, LockWaitPolicy policy)
@@ -266,7 +277,7 @@ rows_lock(Row *row, LockTupleMode mode, LockWaitPolicy policy)
 		case TM_Ok:
 			row->concurrently_updated = failure.traversed;
 			if (row->concurrently_updated)
-				remember(row, &row->slot->tts_tid);
+				set_hint(row, &row->slot->tts_tid);
 			return ROW_LOCKED;
 		case TM_WouldBlock:
 			return ROW_BUSY;
@@ -286,10 +297,10 @@ rows_lock(Row *row, LockTupleMode mode, LockWaitPolicy policy)
 }
 
 /*
- * Was the row at hand perhaps written by a statement that is still running
- * further up?  Checks of its foreign keys may be outstanding then, and they
- * pass over a row that was written again meanwhile; only a statement takes them
- * over.
+ * Return true if the current tuple may have pending foreign key checks: it was
+ * written in this transaction, and an outer statement has the table open.  Such
+ * a check skips a row version that was updated since, and relies on the trigger
+ * of that update, which only a statement fires.
  */
 bool
 rows_have_pending_fk_checks(const Row *row)
@@ -301,16 +312,19 @@ rows_have_pending_fk_checks(const Row *row)
 }
 
 /* ------------------------------------------------------------------------
- * The row at hand
+ * The current tuple
  * ------------------------------------------------------------------------ */
 
+/*
+ * Return the value of a column.
+ */
 Datum
 rows_get(Row *row, AttrNumber column, bool *isnull)
 {
 	return slot_getattr(row->slot, column, isnull);
 }
 
-/* of a column that is not null */
+/* Return the value of a column that is not null. */
 static Datum
 get_not_null(Row *row, AttrNumber column)
 {
@@ -328,6 +342,9 @@ rows_isnull(Row *row, AttrNumber column)
 	return slot_attisnull(row->slot, column);
 }
 
+/*
+ * Return the value of a column that is not null, by its type.
+ */
 pg_uuid_t
 rows_uuid(Row *row, AttrNumber column)
 {
@@ -352,7 +369,9 @@ rows_int64(Row *row, AttrNumber column)
 	return DatumGetInt64(get_not_null(row, column));
 }
 
-/* the value of a word in an enum column */
+/*
+ * Return the value of an enum column that has this label.
+ */
 Datum
 rows_enum(Row *row, AttrNumber column, const char *label)
 {
@@ -364,14 +383,18 @@ rows_enum(Row *row, AttrNumber column, const char *label)
 	return ObjectIdGetDatum(value);
 }
 
-/* the word of an enum column that is not null */
+/*
+ * Return the label in an enum column that is not null.
+ */
 char *
 rows_label(Row *row, AttrNumber column)
 {
 	return DatumGetCString(DirectFunctionCall1(enum_out, get_not_null(row, column)));
 }
 
-/* the whole of it; good as long as the row is at hand */
+/*
+ * Return the current tuple; valid until another one is fetched into its slot.
+ */
 HeapTuple
 rows_tuple(Row *row)
 {
@@ -382,9 +405,9 @@ rows_tuple(Row *row)
  * Writing
  * ------------------------------------------------------------------------ */
 
-/* The executor's own words for a constraint that is violated. */
+/* Raise the executor's error for the constraint that a row violates. */
 static void
-report_constraints(Relation rel, TupleTableSlot *slot)
+report_violation(Relation rel, TupleTableSlot *slot)
 {
 	EState	   *estate = CreateExecutorState();
 	ResultRelInfo *result = makeNode(ResultRelInfo);
@@ -395,7 +418,7 @@ report_constraints(Relation rel, TupleTableSlot *slot)
 }
 
 static bool
-has_no_null(Relation rel, TupleTableSlot *slot)
+not_nulls_hold(Relation rel, TupleTableSlot *slot)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 
@@ -408,7 +431,7 @@ has_no_null(Relation rel, TupleTableSlot *slot)
 }
 
 static bool
-passes_checks(const RowLayout *layout)
+checks_hold(const RowLayout *layout)
 {
 	for (int i = 0; i < layout->nchecks; i++)
 	{
@@ -418,17 +441,12 @@ passes_checks(const RowLayout *layout)
 	return true;
 }
 
-static void
-check_constraints(Row *row, TupleTableSlot *slot)
-{
-	row->layout->econtext->ecxt_scantuple = slot;
-	if (!has_no_null(row->rel, slot) || !passes_checks(row->layout))
-		report_constraints(row->rel, slot);
-}
-
-/* Has an update left what an index holds of the row as it was? */
+/*
+ * Return true if an update does not change the indexed columns: the hint that
+ * index_insert() takes to avoid page splits by duplicates.
+ */
 static bool
-is_same_in_index(Row *row, const IndexInfo *info, TupleTableSlot *new)
+indexed_columns_are_unchanged(Row *row, const IndexInfo *info, TupleTableSlot *new)
 {
 	for (int i = 0; i < info->ii_NumIndexAttrs; i++)
 	{
@@ -446,11 +464,12 @@ is_same_in_index(Row *row, const IndexInfo *info, TupleTableSlot *new)
 }
 
 /*
- * Enter a stored row in one index.  What an access method keeps in the IndexInfo
- * is good only as long as the index is open.
+ * Insert the entry of a stored row into one index.  The IndexInfo is a copy,
+ * since what an access method caches in it is valid only while the index is
+ * open.
  */
 static void
-enter_in_index(Row *row, const RowIndex *place, TupleTableSlot *slot, bool update)
+insert_index_entry(Row *row, const RowIndex *place, TupleTableSlot *slot, bool update)
 {
 	Datum		values[INDEX_MAX_KEYS];
 	bool		nulls[INDEX_MAX_KEYS];
@@ -461,20 +480,21 @@ enter_in_index(Row *row, const RowIndex *place, TupleTableSlot *slot, bool updat
 	FormIndexDatum(&info, slot, NULL, values, nulls);
 	index_insert(index, values, nulls, &slot->tts_tid, row->rel,
 				 info.ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
-				 update && is_same_in_index(row, &info, slot), &info);
+				 update && indexed_columns_are_unchanged(row, &info, slot), &info);
 	compat_index_insert_cleanup(index, &info);
 	index_close(index, RowExclusiveLock);
 }
 
-/* In which indexes is there something to enter? */
+/* the indexes that get an entry */
 typedef enum IndexesToWrite
 {
 	ALL_INDEXES,
-	SUMMARIZING_INDEXES			/* of a row that stays in its page */
+	SUMMARIZING_INDEXES			/* after a HOT update */
 } IndexesToWrite;
 
+/* Insert the entries of a stored row into the indexes whose predicate it satisfies. */
 static void
-enter_in_indexes(Row *row, TupleTableSlot *slot, bool update, IndexesToWrite which)
+insert_index_entries(Row *row, TupleTableSlot *slot, bool update, IndexesToWrite which)
 {
 	RowLayout  *layout = row->layout;
 
@@ -486,33 +506,36 @@ enter_in_indexes(Row *row, TupleTableSlot *slot, bool update, IndexesToWrite whi
 		if (which == SUMMARIZING_INDEXES && !INDEX_IS_SUMMARIZING(index->info))
 			continue;
 		if (index->predicate == NULL || ExecQual(index->predicate, layout->econtext))
-			enter_in_index(row, index, slot, update);
+			insert_index_entry(row, index, slot, update);
 	}
 }
 
 /*
- * A slot with a row that is to be stored, within the constraints.  What it owns
- * need not be copied.
+ * Return a slot with a row that is to be stored; raises an error if the row
+ * violates a constraint.  An owned tuple is freed with the slot.
  */
 static TupleTableSlot *
-begin_writing(Row *row, HeapTuple new, bool owned)
+make_checked_slot(Row *row, HeapTuple new, bool owned)
 {
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(row->rel), &TTSOpsHeapTuple);
 
 	ExecStoreHeapTuple(new, slot, owned);
 	slot->tts_tableOid = RelationGetRelid(row->rel);
-	check_constraints(row, slot);
+	row->layout->econtext->ecxt_scantuple = slot;
+	if (!not_nulls_hold(row->rel, slot) || !checks_hold(row->layout))
+		report_violation(row->rel, slot);
 	return slot;
 }
 
+/* Forget the row that predicates and checks were evaluated for. */
 static void
-end_writing(Row *row)
+reset_expressions(Row *row)
 {
 	row->layout->econtext->ecxt_scantuple = NULL;
 	ResetExprContext(row->layout->econtext);
 }
 
-/* Return true if a column of an updated row is stored differently now. */
+/* Return true if an update changes the stored value of a column. */
 static bool
 changes_column(const RowChange *change, AttrNumber column)
 {
@@ -526,6 +549,7 @@ changes_column(const RowChange *change, AttrNumber column)
 	return was_null != is_null || (!was_null && !datumIsEqual(was, is, att->attbyval, att->attlen));
 }
 
+/* Return true if the callbacks of a trigger run for this change. */
 static bool
 fires(const RowTrigger *trigger, const RowChange *change)
 {
@@ -533,8 +557,9 @@ fires(const RowTrigger *trigger, const RowChange *change)
 }
 
 /*
- * Return true if what the triggers write can be written directly.  Written by
- * statement, it would stand at another trigger depth.
+ * Return true if the tables that the callbacks write to are eligible.  Otherwise
+ * the callbacks would execute statements, whose triggers would see another
+ * pg_trigger_depth() than those of a statement on this table.
  */
 static bool
 writes_are_eligible(const RowTable *table, const RowChange *change)
@@ -554,9 +579,9 @@ writes_are_eligible(const RowTable *table, const RowChange *change)
 	return true;
 }
 
-/* Do what the BEFORE triggers do. */
+/* Run the callbacks in place of the BEFORE triggers. */
 static void
-run_before(const RowLayout *layout, RowChange *change)
+run_before_callbacks(const RowLayout *layout, RowChange *change)
 {
 	ListCell   *cell;
 
@@ -569,9 +594,9 @@ run_before(const RowLayout *layout, RowChange *change)
 	}
 }
 
-/* Do what the AFTER triggers do. */
+/* Run the callbacks in place of the AFTER triggers. */
 static void
-run_after(const RowLayout *layout, RowChange *change)
+run_after_callbacks(const RowLayout *layout, RowChange *change)
 {
 	ListCell   *cell;
 
@@ -584,9 +609,9 @@ run_after(const RowLayout *layout, RowChange *change)
 	}
 }
 
-/* A new row of these columns; those that were dropped are NULL. */
+/* Form a tuple of the values; added and dropped columns are NULL. */
 static HeapTuple
-form_row(Row *row, const Datum *values, const bool *nulls)
+form_tuple(Row *row, const Datum *values, const bool *nulls)
 {
 	TupleDesc	desc = RelationGetDescr(row->rel);
 	Datum	   *all_values = palloc0(desc->natts * sizeof(Datum));
@@ -599,9 +624,9 @@ form_row(Row *row, const Datum *values, const bool *nulls)
 }
 
 /*
- * Insert a row, with what the triggers do; false, with nothing written, where
- * that takes a statement.  No column takes its default; the values become what
- * the BEFORE triggers make of them.
+ * Insert a row and run the callbacks.  Returns false, with nothing written, if
+ * that takes a statement.  The caller passes values for all columns, also for
+ * those with a default; BEFORE callbacks may change them.
  */
 bool
 rows_insert(Row *row, Datum *values, bool *nulls)
@@ -611,43 +636,45 @@ rows_insert(Row *row, Datum *values, bool *nulls)
 
 	if (!writes_are_eligible(row->table, &change))
 		return false;
-	run_before(row->layout, &change);
-	change.new = form_row(row, values, nulls);
-	slot = begin_writing(row, change.new, true);
+	run_before_callbacks(row->layout, &change);
+	change.new = form_tuple(row, values, nulls);
+	slot = make_checked_slot(row, change.new, true);
 	table_tuple_insert(row->rel, slot, GetCurrentCommandId(true), 0, NULL);
-	enter_in_indexes(row, slot, false, ALL_INDEXES);
-	end_writing(row);
-	run_after(row->layout, &change);
+	insert_index_entries(row, slot, false, ALL_INDEXES);
+	reset_expressions(row);
+	run_after_callbacks(row->layout, &change);
 	ExecDropSingleTupleTableSlot(slot);
 	return true;
 }
 
-/* The row was locked, so that nobody can have been quicker. */
+/* The row is locked, so that no other transaction can have changed it. */
 static void
-require_written(TM_Result result)
+require_success(TM_Result result)
 {
 	if (result != TM_Ok)
 		elog(ERROR, "unexpected result %d of writing a locked row", result);
 }
 
+/* Store the new version of the current tuple, and its index entries. */
 static void
-write_version(Row *row, TupleTableSlot *slot)
+write_new_version(Row *row, TupleTableSlot *slot)
 {
 	TM_FailureData failure;
 	LockTupleMode mode;
 	UpdatedIndexes indexes;
 
 	CheckCmdReplicaIdentity(row->rel, CMD_UPDATE);
-	require_written(compat_table_tuple_update(row->rel, &row->slot->tts_tid, slot, GetCurrentCommandId(true),
+	require_success(compat_table_tuple_update(row->rel, &row->slot->tts_tid, slot, GetCurrentCommandId(true),
 											  GetActiveSnapshot(), &failure, &mode, &indexes));
 	if (UPDATED_INDEXES(indexes))
-		enter_in_indexes(row, slot, true, SUMMARIZING_ONLY(indexes) ? SUMMARIZING_INDEXES : ALL_INDEXES);
-	remember(row, &slot->tts_tid);
+		insert_index_entries(row, slot, true, SUMMARIZING_ONLY(indexes) ? SUMMARIZING_INDEXES : ALL_INDEXES);
+	set_hint(row, &slot->tts_tid);
 }
 
 /*
- * Write the row at hand, which is locked, with what the triggers do; false, with
- * nothing written, where that takes a statement.  The old version stays at hand.
+ * Update the current tuple, which is locked, and run the callbacks.  Returns
+ * false, with nothing written, if that takes a statement.  The old version stays
+ * the current tuple.
  */
 bool
 rows_update(Row *row, RowEdit *edit)
@@ -658,17 +685,18 @@ rows_update(Row *row, RowEdit *edit)
 	change.new = row_edit_apply(edit);
 	if (!writes_are_eligible(row->table, &change))
 		return false;
-	run_before(row->layout, &change);
-	slot = begin_writing(row, change.new, change.new != change.old);
-	write_version(row, slot);
-	end_writing(row);
-	run_after(row->layout, &change);
+	run_before_callbacks(row->layout, &change);
+	slot = make_checked_slot(row, change.new, change.new != change.old);
+	write_new_version(row, slot);
+	reset_expressions(row);
+	run_after_callbacks(row->layout, &change);
 	ExecDropSingleTupleTableSlot(slot);
 	return true;
 }
 
 /*
- * Delete the row at hand, which is locked.
+ * Delete the current tuple, which is locked.  No callbacks are run, as no table
+ * whose rows the fast path deletes has registered one for DELETE.
  */
 void
 rows_delete(Row *row)
@@ -676,6 +704,6 @@ rows_delete(Row *row)
 	TM_FailureData failure;
 
 	CheckCmdReplicaIdentity(row->rel, CMD_DELETE);
-	require_written(compat_table_tuple_delete(row->rel, &row->slot->tts_tid, GetCurrentCommandId(true),
+	require_success(compat_table_tuple_delete(row->rel, &row->slot->tts_tid, GetCurrentCommandId(true),
 											  GetActiveSnapshot(), &failure));
 }

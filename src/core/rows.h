@@ -1,19 +1,21 @@
 /*
  * rows.h
- *	  Rows of our hottest tables, read and written without SQL.
+ *	  The fast path: rows of the busiest tables, read and written without SQL.
  *
- * A domain file describes its table, and beside the text of a statement gives
- * the function that does the same to rows:
+ * A file that owns such a table describes it in a RowTable, and declares beside
+ * the text of a statement the fast path function that has the same effect:
  *
  *		static Statement lock_job = {
  *			.text = "SELECT ... FROM @extschema@.jobs j WHERE j.id = $1 FOR NO KEY UPDATE",
- *			.fast_path = lock_job_directly,
+ *			.fast_path = lock_job_fast_path,
  *			...
  *		};
  *
- * The function opens the table with rows_open(), writes with rows_insert(),
- * rows_update() or rows_delete(), and gives up, before it has written anything,
- * where one of these says no; then the statement runs.
+ * The function opens the table with rows_open() and writes with rows_insert(),
+ * rows_update() or rows_delete().  If one of these returns false, it returns
+ * false too, before it has written anything, and the statement is executed.
+ * Many statements are simple enough for a RowOperation, which needs neither text
+ * nor function (row_operations.h).
  */
 #ifndef STUDIO_ROWS_H
 #define STUDIO_ROWS_H
@@ -27,16 +29,16 @@
 #include "layouts.h"
 #include "triggers.h"
 
-/* a table that is open, and its row at hand */
+/* an open table, and its current tuple in a slot */
 typedef struct Row
 {
 	RowTable   *table;
 	RowLayout  *layout;
 	Relation	rel;
 	TupleTableSlot *slot;
-	bool		concurrently_updated;	/* somebody changed it since the
-										 * snapshot */
-	bool		pushed;			/* the snapshot is ours */
+	bool		concurrently_updated;	/* since the snapshot; the slot has
+										 * the newest version */
+	bool		snapshot_pushed;	/* by rows_open() */
 } Row;
 
 typedef enum RowLock
@@ -51,13 +53,13 @@ typedef struct RowScan
 	Row		   *row;
 	Relation	index;
 	IndexScanDesc scan;
-	ScanKeyData members[ROWS_MAX_KEYS];
+	ScanKeyData members[ROWS_MAX_KEYS]; /* of the row comparison */
 } RowScan;
 
 extern bool direct_rows;		/* GUC */
-extern bool rows_read_only;		/* rows are read with the caller's snapshot */
+extern bool rows_read_only;		/* rows_open() takes no snapshot */
 
-extern bool rows_allowed(bool read_only);
+extern bool rows_fast_path_allowed(bool read_only);
 
 extern bool rows_open(RowTable *table, LOCKMODE mode, Row *row);
 extern void rows_close(Row *row);

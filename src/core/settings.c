@@ -2,15 +2,17 @@
  * settings.c
  *	  Settings of the product, from studio_engine.settings.
  *
- * They are rows and not GUCs, since they belong to the database, travel with
- * its dump and must not be changed by whoever may SET.
+ * They are rows and not GUCs, since they belong to the database, are part of its
+ * dump, and must not be changed by any role that may use SET.
  *
- * A session keeps the values that it read.  A trigger on the table invalidates
- * its relcache entry with every change, which tells all sessions to read anew.
+ * A session caches the values that it has read.  A trigger on the table
+ * invalidates its relcache entry with every change, so that all sessions read
+ * the values again.
  *
- * Pitfall: the owner edits them by hand.  A value that is no number must be
- * named, not guessed around.  And a dump of the data alone may be loaded into
- * a fresh installation, where the rows are there already: the dump wins.
+ * Pitfall: the owner edits them by hand.  For a value that is not a number an
+ * error names the setting, and no default is assumed.  A data-only dump may be
+ * loaded into a new installation, which has these rows already: the rows of the
+ * dump replace them.
  */
 #include "postgres.h"
 
@@ -31,42 +33,42 @@
 #include "statements.h"
 #include "triggers.h"
 
-PG_FUNCTION_INFO_V1(note_changed_settings);
+PG_FUNCTION_INFO_V1(invalidate_settings);
 PG_FUNCTION_INFO_V1(yield_to_restored_row);
 
-typedef struct KeptSetting
+typedef struct CachedSetting
 {
 	const char *name;
-	const char *absent;			/* what it is where there is no row */
-	bool		kept;
-	int32		number;			/* of a number */
-	char	   *string;			/* of a text, in TopMemoryContext; stays until
-								 * another one is kept */
-} KeptSetting;
+	const char *default_value;	/* if there is no row */
+	bool		cached;
+	int32		number;			/* if it is a number */
+	char	   *string;			/* if it is a text; in TopMemoryContext, freed
+								 * when another value is cached */
+} CachedSetting;
 
 /* test/lint/lists.sh compares names and values with the rows in sql/tables */
-static KeptSetting settings[] = {
-	[SETTING_WELCOME_CREDITS] = {.name = "welcome_credits",.absent = "10"},
-	[SETTING_MAX_ACTIVE_JOBS] = {.name = "max_active_jobs",.absent = "5"},
-	[SETTING_DRAFT_LIFETIME_DAYS] = {.name = "draft_lifetime_days",.absent = "7"},
-	[SETTING_LEDGER_HASH_CHAIN] = {.name = "ledger_hash_chain",.absent = "0"},
-	[SETTING_LEASE_SECONDS] = {.name = "lease_seconds",.absent = "60"},
-	[SETTING_MAX_ATTEMPTS] = {.name = "max_attempts",.absent = "3"},
-	[SETTING_RETRY_BASE_SECONDS] = {.name = "retry_base_seconds",.absent = "5"},
-	[SETTING_RETRY_CAP_SECONDS] = {.name = "retry_cap_seconds",.absent = "3600"},
-	[SETTING_PROGRESS_INTERVAL_MS] = {.name = "progress_interval_ms",.absent = "1000"},
-	[SETTING_FAIR_QUEUE] = {.name = "fair_queue",.absent = "0"},
-	[SETTING_NOTIFY_INTERVAL_MS] = {.name = "notify_interval_ms",.absent = "0"},
-	[SETTING_MAX_USER_PRIORITY] = {.name = "max_user_priority",.absent = "100"},
+static CachedSetting settings[] = {
+	[SETTING_WELCOME_CREDITS] = {.name = "welcome_credits",.default_value = "10"},
+	[SETTING_MAX_ACTIVE_JOBS] = {.name = "max_active_jobs",.default_value = "5"},
+	[SETTING_DRAFT_LIFETIME_DAYS] = {.name = "draft_lifetime_days",.default_value = "7"},
+	[SETTING_LEDGER_HASH_CHAIN] = {.name = "ledger_hash_chain",.default_value = "0"},
+	[SETTING_LEASE_SECONDS] = {.name = "lease_seconds",.default_value = "60"},
+	[SETTING_MAX_ATTEMPTS] = {.name = "max_attempts",.default_value = "3"},
+	[SETTING_RETRY_BASE_SECONDS] = {.name = "retry_base_seconds",.default_value = "5"},
+	[SETTING_RETRY_CAP_SECONDS] = {.name = "retry_cap_seconds",.default_value = "3600"},
+	[SETTING_PROGRESS_INTERVAL_MS] = {.name = "progress_interval_ms",.default_value = "1000"},
+	[SETTING_FAIR_QUEUE] = {.name = "fair_queue",.default_value = "0"},
+	[SETTING_NOTIFY_INTERVAL_MS] = {.name = "notify_interval_ms",.default_value = "0"},
+	[SETTING_MAX_USER_PRIORITY] = {.name = "max_user_priority",.default_value = "100"},
 	[SETTING_DEFAULT_SYSTEM_PROMPT] = {
 		.name = "default_system_prompt",
-		.absent = "Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are."
+		.default_value = "Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are."
 	},
-	[SETTING_MAX_ACTIVE_RUNS] = {.name = "max_active_runs",.absent = "5"},
-	[SETTING_QUALITY_PASS_SCORE] = {.name = "quality_pass_score",.absent = "7"},
-	[SETTING_SEARCH_CONFIGURATION] = {.name = "search_configuration",.absent = "english"},
+	[SETTING_MAX_ACTIVE_RUNS] = {.name = "max_active_runs",.default_value = "5"},
+	[SETTING_QUALITY_PASS_SCORE] = {.name = "quality_pass_score",.default_value = "7"},
+	[SETTING_SEARCH_CONFIGURATION] = {.name = "search_configuration",.default_value = "english"},
 };
-static uint64 kept_changes = 0; /* as of which they are kept */
+static uint64 cached_changes = 0;	/* of settings_watch, at that time */
 static RelationWatch settings_watch;
 
 static Statement select_setting = {
@@ -93,20 +95,20 @@ refuse_setting(const char *name)
 			 errhint("Correct it in table studio_engine.settings.")));
 }
 
-/* The value of a row, as the transaction or, if need be, others left it; NULL
- * where there is none. */
+/* Return the value in the table, NULL if there is no row. */
 static char *
 read_setting(const char *name)
 {
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_text(&args, name);
-	/* what is kept outlives the transaction, and so must not be of its view */
+	/* not the transaction's snapshot, since the cache outlives it */
 	if (statement_execute_with_latest_snapshot(&select_setting, &args) == 0)
 		return NULL;
 	return result_text(1);
 }
 
+/* Convert a value; raises an error if it is not a whole number of 0 or more. */
 static int32
 setting_number(const char *name, const char *value)
 {
@@ -120,20 +122,20 @@ setting_number(const char *name, const char *value)
 	return (int32) number;
 }
 
-/* The setting, with its value if that is kept and still holds. */
-static KeptSetting *
+/* Return a setting, whose value is marked as not cached if the table has changed. */
+static CachedSetting *
 find_setting(Setting number)
 {
-	if (kept_changes != settings_watch.changes)
+	if (cached_changes != settings_watch.changes)
 	{
-		kept_changes = settings_watch.changes;
+		cached_changes = settings_watch.changes;
 		for (int i = 0; i < (int) lengthof(settings); i++)
-			settings[i].kept = false;
+			settings[i].cached = false;
 	}
 	return &settings[number];
 }
 
-/* Begin to read a setting: from now on changes are noticed. */
+/* Begin to count changes of the table; returns the number to be passed to cache_setting(). */
 static uint64
 watch_settings(void)
 {
@@ -141,10 +143,10 @@ watch_settings(void)
 	return settings_watch.changes;
 }
 
-/* Keep what was read, unless a change came in between: that belongs to a newer
- * value. */
+/* Cache a value, unless the table was changed while it was read: the change may
+ * belong to a newer value. */
 static void
-keep_setting(uint64 before, KeptSetting *setting, int32 number, const char *string)
+cache_setting(uint64 before, CachedSetting *setting, int32 number, const char *string)
 {
 	char	   *copy;
 
@@ -155,56 +157,57 @@ keep_setting(uint64 before, KeptSetting *setting, int32 number, const char *stri
 		pfree(setting->string);
 	setting->number = number;
 	setting->string = copy;
-	setting->kept = true;
+	setting->cached = true;
 }
 
 /*
- * A setting that is a whole number of 0 or more.  A row may be absent in data
- * that is older than the setting.
+ * Return a setting that is a whole number of 0 or more.  Its default if there is
+ * no row, as in data that is older than the setting.
  */
 int32
 setting_int32(Setting setting)
 {
-	KeptSetting *found = find_setting(setting);
+	CachedSetting *found = find_setting(setting);
 	uint64		before;
 	char	   *value;
 	int32		number;
 
-	if (found->kept)
+	if (found->cached)
 		return found->number;
 	before = watch_settings();
 	value = read_setting(found->name);
-	number = setting_number(found->name, value ? value : found->absent);
-	keep_setting(before, found, number, NULL);
+	number = setting_number(found->name, value ? value : found->default_value);
+	cache_setting(before, found, number, NULL);
 	return number;
 }
 
 /*
- * A setting that is a text, as a copy.  A setting is either a number or a text
- * to all of its readers.
+ * Return a setting that is a text, as a copy.  A setting must be read either by
+ * this or by setting_int32() everywhere, since one value is cached.
  */
 char *
 setting_text(Setting setting)
 {
-	KeptSetting *found = find_setting(setting);
+	CachedSetting *found = find_setting(setting);
 	uint64		before;
 	char	   *value;
 
-	if (found->kept)
+	if (found->cached)
 		return pstrdup(found->string);
 	before = watch_settings();
 	value = read_setting(found->name);
 	if (value == NULL)
-		value = pstrdup(found->absent);
-	keep_setting(before, found, 0, value);
+		value = pstrdup(found->default_value);
+	cache_setting(before, found, 0, value);
 	return value;
 }
 
 /*
- * note_changed_settings() returns trigger: AFTER any statement on settings.
+ * invalidate_settings() returns trigger: AFTER any statement on settings; all
+ * sessions read them again.
  */
 Datum
-note_changed_settings(PG_FUNCTION_ARGS)
+invalidate_settings(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, AFTER_STATEMENT,
 									 ON_INSERT | ON_UPDATE | ON_DELETE | ON_TRUNCATE, 0);
@@ -214,7 +217,8 @@ note_changed_settings(PG_FUNCTION_ARGS)
 }
 
 /*
- * yield_to_restored_row() returns trigger: BEFORE INSERT on settings and meta.
+ * yield_to_restored_row() returns trigger: BEFORE INSERT on settings and meta;
+ * deletes the row of the new installation that a dump replaces.
  */
 Datum
 yield_to_restored_row(PG_FUNCTION_ARGS)

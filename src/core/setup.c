@@ -1,15 +1,15 @@
 /*
  * setup.c
- *	  What the install script and the event trigger do with the data layer.
+ *	  C functions of the install script, and the event trigger.
  *
- * The script runs as a superuser; the data layer belongs to somebody who may
- * be none, and who may have put code of his own into it before the script
- * comes: triggers, defaults, index expressions, a view for a table.  So the
- * script hands the part that touches the data layer to run_as_data_owner().
+ * The script runs as a superuser.  The owner of the data layer may be no
+ * superuser, and may have put code into it before the script runs: triggers,
+ * defaults, index expressions, a view in the place of a table.  So the part of
+ * the script that accesses the data layer is run by run_as_data_owner().
  *
- * Pitfall: the event trigger fires for everybody's CREATE TABLE, also for roles
- * that may not use our schemas, and runs as them.  It therefore names nothing
- * of ours.
+ * Pitfall: the event trigger fires for every role's CREATE TABLE, also for roles
+ * without USAGE on our schemas, and runs as that role.  So it uses no object of
+ * the extension.
  *
  * Locks: none of its own.
  */
@@ -46,22 +46,22 @@ static Statement select_touched = {
 	"WHERE c.classid = 'pg_catalog.pg_class'::pg_catalog.regclass"
 };
 
-/* Is the script of this extension, and of no other, being run? */
+/* Return true if the install or update script of this extension is being run. */
 static bool
-in_our_script(void)
+in_extension_script(void)
 {
 	return creating_extension && CurrentExtensionObject == get_extension_oid("studio_engine", true);
 }
 
 /*
- * studio_engine.run_as_data_owner(p_script text)
+ * studio_engine.run_as_data_owner(p_script text) returns void
  */
 Datum
 run_as_data_owner(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 
-	if (!in_our_script())
+	if (!in_extension_script())
 		refuse();
 	caller_enter_administrator(&caller);
 	check_not_null(fcinfo, 0, "p_script");
@@ -71,6 +71,7 @@ run_as_data_owner(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* Return a RoleSpec for a role; InvalidOid is PUBLIC. */
 static RoleSpec *
 role_spec(Oid role)
 {
@@ -82,7 +83,7 @@ role_spec(Oid role)
 	return spec;
 }
 
-/* Whoever but the owner may have a right to a relation; NIL for nobody. */
+/* Return the roles other than the owner that may have rights on a relation, as RoleSpecs. */
 static List *
 grantees_of(Oid relid)
 {
@@ -110,7 +111,7 @@ grantees_of(Oid relid)
 	return grantees;
 }
 
-/* REVOKE ALL ON a relation FROM everybody but its owner CASCADE */
+/* REVOKE ALL ON a relation FROM all roles but its owner CASCADE */
 static void
 close_relation(Oid relid)
 {
@@ -129,7 +130,7 @@ close_relation(Oid relid)
 	ExecuteGrantStmt(revoke);
 }
 
-/* Does a command give a relation another name or schema? */
+/* Return true if a command gives a relation another name or schema. */
 static bool
 moves_relation(Node *command)
 {
@@ -143,9 +144,9 @@ moves_relation(Node *command)
 		type == OBJECT_FOREIGN_TABLE || type == OBJECT_SEQUENCE;
 }
 
-/* Does it have a trigger that only we attach? */
+/* Return true if one of the triggers has a function in schema studio_engine. */
 static bool
-has_trigger_of_ours(const TriggerDesc *triggers)
+has_engine_trigger(const TriggerDesc *triggers)
 {
 	Oid			schema = get_namespace_oid("studio_engine", true);
 
@@ -157,6 +158,7 @@ has_trigger_of_ours(const TriggerDesc *triggers)
 	return false;
 }
 
+/* Return true if a command alters a relation. */
 static bool
 alters_relation(CommandTag tag)
 {
@@ -165,9 +167,10 @@ alters_relation(CommandTag tag)
 }
 
 /*
- * Returns true if a relation with a name of ours has not had it before: it was
- * made in this transaction, which a view that is replaced was not, or was moved
- * here, where a table of ours that comes back has its triggers.
+ * Return true if a relation with the name of a table of the data layer is new.
+ * It is if it was created in this transaction, unlike a view that is replaced;
+ * or if it was renamed or moved to that name, unless it has our triggers, as a
+ * table of the data layer that is renamed back.
  */
 static bool
 is_new(Oid relid, bool moved)
@@ -177,12 +180,13 @@ is_new(Oid relid, bool moved)
 
 	if (!RelationIsValid(rel))
 		return false;
-	new = moved ? !has_trigger_of_ours(CopyTriggerDesc(rel->trigdesc)) :
+	new = moved ? !has_engine_trigger(CopyTriggerDesc(rel->trigdesc)) :
 		rel->rd_createSubid != InvalidSubTransactionId;
 	RelationClose(rel);
 	return new;
 }
 
+/* Add an OID to a list. */
 static void
 collect_oid(HeapTuple row, TupleDesc desc, void *arg)
 {
@@ -194,7 +198,7 @@ collect_oid(HeapTuple row, TupleDesc desc, void *arg)
 
 /*
  * studio_engine.close_created_table() returns event_trigger: at the end of a
- * command that may have created a table, or given it a name of ours.
+ * command that may have created a table of the data layer, or renamed one to it.
  */
 Datum
 close_created_table(PG_FUNCTION_ARGS)
@@ -210,8 +214,8 @@ close_created_table(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function must be called as an event trigger")));
 	moves = moves_relation(data->parsetree);
-	/* the script closes what it makes, and then opens what is meant to be */
-	if (in_our_script() || (alters_relation(data->tag) && !moves))
+	/* the script revokes and grants by itself */
+	if (in_extension_script() || (alters_relation(data->tag) && !moves))
 		PG_RETURN_NULL();
 
 	caller_enter_self(&caller);

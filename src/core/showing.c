@@ -1,15 +1,15 @@
 /*
  * showing.c
- *	  Rows as jsonb, whatever is in them; and errors in brief.
+ *	  Rows as jsonb, even if to_jsonb() fails for them; and errors, truncated.
  *
- * A row that to_jsonb() cannot show must not keep a job from being cancelled or
- * failed, and must not stop others from being claimed.  Such rows are older
- * than the limits, were loaded with triggers off, or have a column of the
- * owner's whose type fails.  They are shown without the values in the way, named
- * in an array "truncated".
+ * A row for which to_jsonb() fails must not prevent that a job is cancelled or
+ * failed, or that other jobs are claimed.  Such a row is older than the value
+ * limits, was loaded with triggers disabled, or has a column that the owner
+ * added, with a type whose output fails.  It is shown without the values that
+ * are the cause, which an array "truncated" names.
  *
- * Pitfall: what cannot be read by clients counts as what cannot be shown: a
- * number of 131,072 digits, a thousand levels, more than a response can carry.
+ * Pitfall: what clients cannot parse is treated as what cannot be shown: a
+ * number of 131,072 digits, a thousand levels, more than fits into a response.
  */
 #include "postgres.h"
 
@@ -37,22 +37,22 @@
 
 PG_FUNCTION_INFO_V1(brief_error);
 
-/* text of a row, more than all limits together allow */
+/* the text of a row; all limits of a table together are less */
 #define MAX_SHOWN_BYTES (64 * 1024 * 1024)
 #define MAX_SHOWN_DEPTH 500
 
-/* a row of no more is shown without precautions */
-#define PLAIN_ROW_BYTES (16 * 1024)
-#define PLAIN_JSON_BYTES 2048
+/* larger rows and jsonb are shown in a subtransaction */
+#define SAFE_ROW_BYTES (16 * 1024)
+#define SAFE_JSON_BYTES 2048
 
-/* what a row that cannot be shown as a whole shows of itself */
+/* the largest value that a truncated row keeps */
 #define REST_VALUE_BYTES (64 * 1024)
 
-/* of an error that is longer nothing is read */
+/* a larger error is not even read */
 #define MAX_ERROR_BYTES (1024 * 1024)
 
 static bool
-is_sound(const JsonbMeasure *measure)
+is_within_limits(const JsonbMeasure *measure)
 {
 	return measure->bytes <= MAX_SHOWN_BYTES && measure->depth <= MAX_SHOWN_DEPTH && measure->digits <= MAX_JSONB_DIGITS;
 }
@@ -64,11 +64,12 @@ measure_shown(Datum json)
 }
 
 /* ------------------------------------------------------------------------
- * Rows without precautions
+ * Rows that need no subtransaction
  * ------------------------------------------------------------------------ */
 
 /*
- * to_jsonb() of a row, which asks its caller's expression for the type.
+ * Return to_jsonb() of a row.  The function takes the type of its argument from
+ * the expression that calls it, so one is made.
  */
 Datum
 row_to_jsonb(HeapTuple row, TupleDesc desc)
@@ -85,40 +86,41 @@ row_to_jsonb(HeapTuple row, TupleDesc desc)
 	return FunctionCall1(&flinfo, heap_copy_tuple_as_datum(row, desc));
 }
 
-/* Is a type one whose values are shown by code of PostgreSQL's own? */
+/* Return true if only built-in code converts values of a type, so that it cannot run user code. */
 static bool
-is_plain_type(Oid type)
+is_safe_type(Oid type)
 {
 	return type < FirstNormalObjectId ||
 		(type_is_enum(type) &&
 		 !SearchSysCacheExists2(CASTSOURCETARGET, ObjectIdGetDatum(type), ObjectIdGetDatum(JSONOID)));
 }
 
-/* Is a small value one that every client can read? */
+/* Return true if a small value of a built-in type can be shown and parsed. */
 static bool
-is_plain_value(Oid type, Datum value)
+is_safe_value(Oid type, Datum value)
 {
 	JsonbMeasure measure;
 
 	if (type == JSONBOID)
 	{
-		if (value_size(value) > PLAIN_JSON_BYTES)
+		if (value_size(value) > SAFE_JSON_BYTES)
 			return false;
 		measure = measure_shown(value);
-		return is_sound(&measure);
+		return is_within_limits(&measure);
 	}
 	return type != JSONOID && type != NUMERICOID;
 }
 
 /*
- * Can nothing go wrong with a row?  *bytes becomes how much there is in it.
+ * Return true if to_jsonb() of a row cannot fail, so that it needs no
+ * subtransaction.  *bytes becomes the size of its values of variable length.
  */
 static bool
-is_plain(HeapTuple row, TupleDesc desc, int64 *bytes)
+is_safe_row(HeapTuple row, TupleDesc desc, int64 *bytes)
 {
 	Datum	   *values = palloc(desc->natts * sizeof(Datum));
 	bool	   *nulls = palloc(desc->natts * sizeof(bool));
-	bool		plain = true;
+	bool		safe = true;
 
 	*bytes = 0;
 	heap_deform_tuple(row, desc, values, nulls);
@@ -130,19 +132,19 @@ is_plain(HeapTuple row, TupleDesc desc, int64 *bytes)
 			continue;
 		if (att->attlen == -1)
 			*bytes += value_size(values[i]);
-		plain = plain && *bytes <= PLAIN_ROW_BYTES &&
-			is_plain_type(att->atttypid) && is_plain_value(att->atttypid, values[i]);
+		safe = safe && *bytes <= SAFE_ROW_BYTES &&
+			is_safe_type(att->atttypid) && is_safe_value(att->atttypid, values[i]);
 	}
 	pfree(values);
 	pfree(nulls);
-	return plain;
+	return safe;
 }
 
 /* ------------------------------------------------------------------------
- * Rows with precautions
+ * Rows that are shown in a subtransaction
  * ------------------------------------------------------------------------ */
 
-/* a row on its way through in_subtransaction() */
+/* the argument of attempt_to_show() */
 typedef struct Attempt
 {
 	HeapTuple	row;
@@ -151,6 +153,7 @@ typedef struct Attempt
 	JsonbMeasure measure;
 } Attempt;
 
+/* Convert a row; called in a subtransaction. */
 static void
 attempt_to_show(void *arg)
 {
@@ -160,7 +163,7 @@ attempt_to_show(void *arg)
 	attempt->measure = measure_shown(attempt->result);
 }
 
-/* May the same go well another time? */
+/* Return true if an error is not caused by the value, so that a retry may succeed. */
 static bool
 is_transient(int sqlerrcode)
 {
@@ -169,21 +172,21 @@ is_transient(int sqlerrcode)
 	return category == ERRCODE_INSUFFICIENT_RESOURCES || category == ERRCODE_TRANSACTION_ROLLBACK;
 }
 
-/* Can it be shown? */
+/* Return true if a row can be shown; attempt->result is its jsonb then. */
 static bool
 can_show(Attempt *attempt)
 {
 	ErrorData  *error = in_subtransaction(attempt_to_show, attempt);
 
 	if (error == NULL)
-		return is_sound(&attempt->measure);
+		return is_within_limits(&attempt->measure);
 	if (is_transient(error->sqlerrcode))
 		ReThrowError(error);
 	FreeErrorData(error);
 	return false;
 }
 
-/* Can this value of a row be shown by itself? */
+/* Return true if one value of a row can be shown by itself. */
 static bool
 can_show_value(TupleDesc desc, Datum *values, int number)
 {
@@ -199,7 +202,7 @@ can_show_value(TupleDesc desc, Datum *values, int number)
 	return can_show(&attempt);
 }
 
-/* A row without the values that are in the way, which it names. */
+/* Return a row as jsonb without the values that cannot be shown, and with their names. */
 static Datum
 show_rest(HeapTuple row, TupleDesc desc)
 {
@@ -222,7 +225,7 @@ show_rest(HeapTuple row, TupleDesc desc)
 }
 
 /*
- * A row as jsonb: the whole of it, or what can be shown.
+ * Return a row as jsonb: the whole row, or what can be shown of it.
  */
 Shown
 show_row(HeapTuple row, TupleDesc desc)
@@ -230,8 +233,8 @@ show_row(HeapTuple row, TupleDesc desc)
 	Attempt		attempt = {.row = row,.desc = desc};
 	Shown		shown = {.whole = true};
 
-	/* where there are no subtransactions, there are no writers either */
-	if (is_plain(row, desc, &shown.bytes) || IsInParallelMode())
+	/* parallel mode has no subtransactions; it only reads, and may fail */
+	if (is_safe_row(row, desc, &shown.bytes) || IsInParallelMode())
 	{
 		shown.row = row_to_jsonb(row, desc);
 		return shown;
@@ -251,11 +254,12 @@ show_row(HeapTuple row, TupleDesc desc)
 }
 
 /* ------------------------------------------------------------------------
- * Errors in brief
+ * Truncated errors
  * ------------------------------------------------------------------------ */
 
 /*
- * A text cut to so many bytes, between two characters.
+ * Truncate a text in place to at most so many bytes, at the end of a character.
+ * Returns the text; NULL for NULL.
  */
 char *
 clip_text(char *string, int32 bytes)
@@ -267,7 +271,7 @@ clip_text(char *string, int32 bytes)
 	return string;
 }
 
-/* Take a member of an error over, if it is a text. */
+/* Copy a member of an error, truncated, if it is a string. */
 static void
 copy_clipped(JsonbBuilder *builder, Jsonb *error, const char *name, int32 bytes)
 {
@@ -285,6 +289,7 @@ copy_clipped(JsonbBuilder *builder, Jsonb *error, const char *name, int32 bytes)
 	compat_push_jsonb(builder, WJB_VALUE, &value);
 }
 
+/* Return the code, message and step of an error, truncated. */
 static Datum
 cut_error(Datum error, int32 bytes)
 {
@@ -307,8 +312,8 @@ cut_error(Datum error, int32 bytes)
 }
 
 /*
- * The error of a job, jsonb: itself, or where it is longer than so many bytes,
- * or could not be read, what it says in brief.
+ * Return the error of a job, jsonb, as it is; if that is longer than so many
+ * bytes or cannot be shown, its code, message and step, truncated.
  */
 Datum
 show_error(Datum error, int32 bytes)
@@ -318,7 +323,7 @@ show_error(Datum error, int32 bytes)
 	if (value_size(error) > bytes)
 		return cut_error(error, bytes);
 	measure = measure_shown(error);
-	return measure.bytes <= bytes && is_sound(&measure) ? error : cut_error(error, bytes);
+	return measure.bytes <= bytes && is_within_limits(&measure) ? error : cut_error(error, bytes);
 }
 
 /*

@@ -1,6 +1,6 @@
 /*
  * showing.h
- *	  Rows as jsonb, whatever is in them.
+ *	  Rows as jsonb, even if to_jsonb() fails for them.
  */
 #ifndef STUDIO_SHOWING_H
 #define STUDIO_SHOWING_H
@@ -12,8 +12,8 @@
 typedef struct Shown
 {
 	Datum		row;
-	bool		whole;			/* or without what cannot be shown */
-	int64		bytes;			/* of its text, about */
+	bool		whole;			/* false: without what cannot be shown */
+	int64		bytes;			/* approximate length of its text */
 } Shown;
 
 extern Shown show_row(HeapTuple row, TupleDesc desc);

@@ -1,14 +1,16 @@
 /*
  * statements.c
- *	  The only place that prepares SPI plans, and that decides whether the
- *	  direct function of a statement takes its place.
+ *	  The only file that prepares SPI plans, and that decides whether a statement
+ *	  is executed or its fast path is run.
  *
- * Pitfall: three snapshots.  statement_execute() sees everything committed so far
- * (in READ COMMITTED), which is what a function that has just waited for a
- * lock needs; statement_execute_read_only() sees what the calling query sees, which is what
- * STABLE promises; statement_execute_with_latest_snapshot() sees everything committed so far at every
- * isolation level, and may only be used to find out that an older view is too
- * old.
+ * Pitfall: there are three snapshots.  statement_execute() takes a new one at
+ * READ COMMITTED, and so sees everything committed before, which a function that
+ * has just waited for a lock needs.  statement_execute_read_only() uses the
+ * snapshot of the calling query, as STABLE functions must.
+ * statement_execute_with_latest_snapshot() takes a new one at every isolation
+ * level; what it reads may be newer than the transaction's snapshot, so it is
+ * only for finding out that this snapshot is too old, or for values that do not
+ * belong to the transaction.
  */
 #include "postgres.h"
 
@@ -27,17 +29,17 @@
 #include "rows.h"
 #include "statements.h"
 
-/* of the last statement, in memory of its SPI connection; NULL when that was
- * SQL, and SPI_tuptable has the result */
+/* the result of the last statement, if that ran by the fast path, in memory of
+ * its SPI connection; NULL if it was SQL, whose result is in SPI_tuptable */
 static StatementResult *last_result = NULL;
 
-/* plans that a newer one replaced in this transaction */
+/* plans that were replaced in this transaction */
 static List *retired_plans = NIL;
 
-/* of statements that are force_index_plan */
+/* of statements with force_index_plan set */
 static uint64 plans_made = 0;
 
-/* The text with our schema in the place of @extschema@. */
+/* Return the text with the schema of the extension for each @extschema@. */
 static char *
 qualified_text(const char *text)
 {
@@ -57,7 +59,7 @@ qualified_text(const char *text)
 	return buf.data;
 }
 
-/* Transaction end: nothing runs any more. */
+/* At the end of the transaction, when no statement is running, free the replaced plans. */
 static void
 free_retired_plans(XactEvent event, void *arg)
 {
@@ -72,8 +74,8 @@ free_retired_plans(XactEvent event, void *arg)
 }
 
 /*
- * Free a plan later.  Triggers nest: the statement may be running further up
- * while we are asked for it again.
+ * Free a plan at the end of the transaction.  Not at once, since triggers nest:
+ * the same statement may be running in an outer call.
  */
 static void
 retire_plan(SPIPlanPtr plan)
@@ -90,9 +92,9 @@ retire_plan(SPIPlanPtr plan)
 	MemoryContextSwitchTo(old);
 }
 
-/* Complete a statement that is declared as an operation. */
+/* Make the text and the argument types of a statement that is declared as a RowOperation. */
 static void
-describe_operation(Statement *statement)
+complete_operation(Statement *statement)
 {
 	MemoryContext old;
 
@@ -105,7 +107,10 @@ describe_operation(Statement *statement)
 	MemoryContextSwitchTo(old);
 }
 
-/* The kept plan, made anew when a schema changed since. */
+/*
+ * Return the saved plan, prepared again if a schema or role has changed: its text
+ * contains the name of a schema.
+ */
 static SPIPlanPtr
 saved_plan(Statement *statement)
 {
@@ -115,7 +120,7 @@ saved_plan(Statement *statement)
 	if (statement->plan != NULL && statement->generation == now)
 		return statement->plan;
 
-	describe_operation(statement);
+	complete_operation(statement);
 	plan = SPI_prepare_cursor(qualified_text(statement->text), statement->nargs, statement->argtypes,
 							  statement->force_index_plan ? CURSOR_OPT_GENERIC_PLAN : 0);
 	if (plan == NULL)
@@ -131,15 +136,15 @@ saved_plan(Statement *statement)
 }
 
 /*
- * Planner settings for statements that are force_index_plan.  The first plan is made
- * when a table is nearly empty, where reading all of it looks cheapest, and is
- * kept until ANALYZE has seen it grow.
+ * Planner settings that are off while a plan with force_index_plan is made.  The
+ * first plan is made when a table is nearly empty, where a sequential scan looks
+ * cheapest, and is saved until ANALYZE has seen the table grow.
  */
 static const char *const other_plan_types[] = {
 	"enable_seqscan", "enable_bitmapscan", "enable_sort", "enable_hashjoin", "enable_mergejoin", "jit"
 };
 
-/* Close the other ways; returns the GUC level to go back to. */
+/* Disable the other plan types; returns the GUC nest level to return to. */
 static int
 disable_other_plan_types(void)
 {
@@ -150,9 +155,9 @@ disable_other_plan_types(void)
 	return level;
 }
 
-/* Has a statement that is force_index_plan the plan that it is to have? */
+/* Return true if a statement with force_index_plan set has a valid plan that was made so. */
 static bool
-has_plan(const Statement *statement)
+plan_is_current(const Statement *statement)
 {
 	return statement->plan != NULL && statement->planned &&
 		statement->generation == relations_generation() &&
@@ -160,22 +165,26 @@ has_plan(const Statement *statement)
 }
 
 /*
- * How often this session has made a plan or looked at a table anew, which takes
- * longer than what it is done for.
+ * Return how often this session has made a plan or built a layout.  Both take
+ * longer than the statement that needs them, which a caller that measures times
+ * has to know.
  */
 uint64
 statement_preparations(void)
 {
-	return plans_made + layouts_made();
+	return plans_made + layout_rebuilds();
 }
 
-/* Execute the plan with the settings that it is to be made with. */
+/*
+ * Execute the saved plan.  With force_index_plan, SPI makes the generic plan
+ * during the first execution, so the planner settings apply to that.
+ */
 static int
 execute_plan(Statement *statement, const Arguments *args, bool read_only)
 {
 	GucProtection protection = guc_protect();
 	SPIPlanPtr	plan = saved_plan(statement);
-	bool		replan = statement->force_index_plan && !has_plan(statement);
+	bool		replan = statement->force_index_plan && !plan_is_current(statement);
 	int			level = replan ? disable_other_plan_types() : 0;
 	int			rc = SPI_execute_plan(plan, (Datum *) args->values, args->nulls, read_only, 0);
 
@@ -190,8 +199,10 @@ execute_plan(Statement *statement, const Arguments *args, bool read_only)
 }
 
 /*
- * Let the direct function of a statement take its place.  It takes a snapshot
- * when it opens its table, or reads with that of the caller.
+ * Run the fast path of a statement; false if the statement has to be executed.
+ * The fast path takes a snapshot when it opens its table, or uses that of the
+ * calling query if it is read-only.  The command counter is incremented before
+ * and after it, as SPI does for a statement.
  */
 static bool
 run_fast_path(Statement *statement, const Arguments *args, bool read_only, StatementResult *result)
@@ -209,14 +220,15 @@ run_fast_path(Statement *statement, const Arguments *args, bool read_only, State
 	return done;
 }
 
+/* Run a statement, by the fast path if possible; returns the number of rows. */
 static uint64
 execute(Statement *statement, const Arguments *args, bool read_only)
 {
 	int			rc;
 
-	describe_operation(statement);
+	complete_operation(statement);
 	Assert(args->n == statement->nargs);
-	if ((statement->fast_path != NULL || statement->operation != NULL) && rows_allowed(read_only))
+	if ((statement->fast_path != NULL || statement->operation != NULL) && rows_fast_path_allowed(read_only))
 	{
 		StatementResult *result = palloc0(sizeof(StatementResult));
 
@@ -227,7 +239,7 @@ execute(Statement *statement, const Arguments *args, bool read_only)
 		}
 	}
 	rc = execute_plan(statement, args, read_only);
-	/* what a call in between found that failed, and was caught, is gone */
+	/* the result of a nested call may be left, if its error was caught */
 	last_result = NULL;
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(rc));
@@ -235,7 +247,7 @@ execute(Statement *statement, const Arguments *args, bool read_only)
 }
 
 /*
- * Run a statement with a snapshot of its own.  Returns the number of rows.
+ * Execute a statement with a snapshot of its own.  Returns the number of rows.
  */
 uint64
 statement_execute(Statement *statement, const Arguments *args)
@@ -244,7 +256,8 @@ statement_execute(Statement *statement, const Arguments *args)
 }
 
 /*
- * Run a query with the snapshot of the calling query.
+ * Execute a query with the snapshot of the calling query.  Returns the number of
+ * rows.
  */
 uint64
 statement_execute_read_only(Statement *statement, const Arguments *args)
@@ -253,7 +266,8 @@ statement_execute_read_only(Statement *statement, const Arguments *args)
 }
 
 /*
- * Run a query with a new snapshot, whatever the isolation level.
+ * Execute a query with a new snapshot at every isolation level.  Returns the
+ * number of rows.
  */
 uint64
 statement_execute_with_latest_snapshot(Statement *statement, const Arguments *args)
@@ -271,8 +285,8 @@ statement_execute_with_latest_snapshot(Statement *statement, const Arguments *ar
 }
 
 /*
- * Run SQL that is run once.  Of the install script only: what comes from a
- * caller is a parameter, never text.
+ * Execute SQL without saving a plan.  For the text of the install script only:
+ * what comes from a caller is passed as a parameter, never as text.
  */
 void
 statement_execute_script(const char *text)
@@ -290,6 +304,7 @@ statement_execute_script(const char *text)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(rc));
 }
 
+/* Call a function for every row of a query, 1,000 rows at a time. */
 static void
 execute_each(Statement *statement, const Arguments *args, bool read_only, RowFunction function, void *arg)
 {
@@ -308,9 +323,9 @@ execute_each(Statement *statement, const Arguments *args, bool read_only, RowFun
 }
 
 /*
- * Call a function for every row of a query, however many there are.  It must
- * not run statements itself.  The snapshots are those of statement_execute() and
- * statement_execute_read_only().
+ * Call a function for every row of a query, whose result is not held in memory
+ * as a whole.  The function must not execute statements.  The snapshot is that
+ * of statement_execute().
  */
 void
 statement_execute_each(Statement *statement, const Arguments *args, RowFunction function, void *arg)
@@ -318,6 +333,10 @@ statement_execute_each(Statement *statement, const Arguments *args, RowFunction 
 	execute_each(statement, args, false, function, arg);
 }
 
+/*
+ * Call a function for every row of a query, as statement_execute_each() does,
+ * with the snapshot of the calling query.
+ */
 void
 statement_execute_read_only_each(Statement *statement, const Arguments *args, RowFunction function, void *arg)
 {
@@ -325,8 +344,8 @@ statement_execute_read_only_each(Statement *statement, const Arguments *args, Ro
 }
 
 /*
- * The rows of a query, for whoever runs statements for each of them.  What is
- * long stays where it is stored.
+ * Return the rows of a query, with the snapshot of the calling query, for callers
+ * that execute statements for each row.  Toasted values are not fetched.
  */
 FoundRows
 statement_execute_read_only_rows(Statement *statement, const Arguments *args)
@@ -352,7 +371,7 @@ collect_uuid(HeapTuple row, TupleDesc desc, void *arg)
 }
 
 /*
- * The ids that a query finds, as pointers to copies.
+ * Return the ids in the first column of a query, as a list of pointers to copies.
  */
 List *
 statement_execute_uuids(Statement *statement, const Arguments *args)
@@ -368,9 +387,9 @@ statement_execute_uuids(Statement *statement, const Arguments *args)
  * ------------------------------------------------------------------------ */
 
 /*
- * Begin to run statements, or to run them in a scope of its own, which frees
- * what they used.  Results of those further up are set aside: they are to be
- * given back to statements_end().
+ * Connect to SPI, or open a nested connection, which frees its memory when it is
+ * closed.  Returns the result of the last statement of the outer connection, to
+ * be passed to statements_end().
  */
 StatementResult *
 statements_begin(void)
@@ -382,6 +401,9 @@ statements_begin(void)
 	return outer;
 }
 
+/*
+ * Close the connection, and restore the result of the outer one.
+ */
 void
 statements_end(StatementResult *outer)
 {
@@ -389,6 +411,7 @@ statements_end(StatementResult *outer)
 	last_result = outer;
 }
 
+/* Return a column of the last result, which came by the fast path. */
 static Datum
 fast_path_column(int column, bool *isnull)
 {
@@ -400,7 +423,7 @@ fast_path_column(int column, bool *isnull)
 	return last_result->values[column - 1];
 }
 
-/* The first row of the last result. */
+/* Return the first row of the last result, which is SQL's. */
 static HeapTuple
 first_row(void)
 {
@@ -409,6 +432,7 @@ first_row(void)
 	return SPI_tuptable->vals[0];
 }
 
+/* Return a column of the first row of the last result. */
 static Datum
 result_get(int column, bool *isnull)
 {
@@ -417,7 +441,7 @@ result_get(int column, bool *isnull)
 	return SPI_getbinval(first_row(), SPI_tuptable->tupdesc, column, isnull);
 }
 
-/* The rest must not meet a NULL, but for result_text. */
+/* Return a column that must not be NULL: all of the functions below but result_text(). */
 static Datum
 result_not_null(int column)
 {
@@ -429,6 +453,10 @@ result_not_null(int column)
 	return value;
 }
 
+/*
+ * The following return a column, counted from 1, of the first row of the last
+ * result; they raise an error if there is no row.
+ */
 bool
 result_isnull(int column)
 {
@@ -473,14 +501,14 @@ result_text(int column)
 	return SPI_getvalue(first_row(), SPI_tuptable->tupdesc, column);
 }
 
-/* Of any type; goes with the result. */
+/* of any type; valid until the next statement */
 Datum
 result_datum(int column)
 {
 	return result_not_null(column);
 }
 
-/* A copy that outlives SPI_finish(); good for any type of variable length. */
+/* a copy that outlives SPI_finish(), of jsonb or another type of variable length */
 Datum
 result_jsonb(int column)
 {
@@ -488,8 +516,8 @@ result_jsonb(int column)
 }
 
 /*
- * The row that was found, as jsonb: of a query for all columns of a table, or of
- * a direct function that has used result_add_shown().
+ * Return the first row as jsonb: of a query for all columns of a table, or of a
+ * fast path function that has called result_add_shown().
  */
 Shown
 result_shown(void)
@@ -506,14 +534,20 @@ result_shown(void)
 	};
 }
 
-/* The same as an result that outlives SPI_finish(). */
+/*
+ * Return the first row as jsonb, as result_shown() does, in a copy that outlives
+ * SPI_finish().
+ */
 Datum
 result_row(void)
 {
 	return SPI_datumTransfer(result_shown().row, false, -1);
 }
 
-/* What a direct function made of all rows; NULL where SQL found them. */
+/*
+ * Return what a fast path function stored for all rows; NULL if the result is
+ * SQL's, whose rows are in SPI_tuptable.
+ */
 void *
 result_rows(void)
 {

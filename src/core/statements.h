@@ -1,6 +1,6 @@
 /*
  * statements.h
- *	  SQL statements with kept plans.
+ *	  SQL statements with saved plans.
  *
  * A domain file declares its statements as static variables:
  *
@@ -20,31 +20,31 @@
 #include "row_operations.h"
 
 /*
- * Does to rows what a statement says.  False, with nothing written, where that
- * is not possible: then the statement runs.
+ * Has the effect of a statement, without SQL.  Returns false, with nothing
+ * written, if that is not possible; then the statement is executed.
  */
 typedef bool (*FastPathFunction) (const Arguments *args, StatementResult *result);
 
 /*
- * A statement is force_index_plan if it finds rows by a key that it is given, in a table
- * that grows with use: by its primary key, a foreign key or another column that
- * has an index.  Its plan is made for any arguments, and with the other ways to
- * find rows turned off, since the first plan is made when the table is nearly
- * empty, where reading all of it looks cheapest.  Not force_index_plan is what inserts
- * only, goes through a table, works off the oldest rows or computes; where a
- * table is small for good; and what depends on arguments that may be NULL for
- * all rows.
+ * force_index_plan is set for a statement that finds rows by a key among its
+ * arguments, in a table that grows with use: by its primary key, a foreign key
+ * or another indexed column.  Such a statement gets a generic plan, made with
+ * the other plan types disabled, since the first plan is made when the table is
+ * nearly empty, where a sequential scan looks cheapest.  It is not set for a
+ * statement that only inserts, reads a whole table, takes the oldest rows or
+ * computes; where the table stays small; and where arguments may be NULL to
+ * mean all rows.
  */
 typedef struct Statement
 {
-	const char *text;			/* fixed; @extschema@ stands for our schema */
-	const RowOperation *operation;	/* what text, nargs and argtypes are made
-									 * from; or NULL */
+	const char *text;			/* fixed; @extschema@ is replaced */
+	const RowOperation *operation;	/* text, nargs and argtypes are made from
+									 * it; or NULL */
 	FastPathFunction fast_path; /* NULL: there is none */
-	bool		force_index_plan;	/* see below */
+	bool		force_index_plan;	/* see above */
 	int			nargs;
 	Oid			argtypes[STATEMENT_MAX_ARGS];
-	/* kept by statements.c */
+	/* cached by statements.c */
 	SPIPlanPtr	plan;
 	bool		planned;
 	uint64		generation;
@@ -66,7 +66,7 @@ typedef void (*RowFunction) (HeapTuple row, TupleDesc desc, void *arg);
 extern void statement_execute_each(Statement *statement, const Arguments *args, RowFunction function, void *arg);
 extern void statement_execute_read_only_each(Statement *statement, const Arguments *args, RowFunction function, void *arg);
 
-/* the rows that a query found; they stay until statements_end() */
+/* the rows of a query; valid until statements_end() */
 typedef struct FoundRows
 {
 	uint64		n;

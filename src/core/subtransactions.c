@@ -1,9 +1,9 @@
 /*
  * subtransactions.c
- *	  Work whose failure must not take the rest along.
+ *	  Work that may fail without the failure of the transaction.
  *
- * Pitfall: locks that the work took are given back when it fails, and what it
- * allocated in the caller's memory context stays.
+ * Pitfall: when the work fails, the locks that it took are released, but what it
+ * allocated in the memory context of the caller is not freed.
  */
 #include "postgres.h"
 
@@ -15,8 +15,9 @@
 #include "subtransactions.h"
 
 /*
- * What the administrator or the server wants, and what must be retried as a
- * whole, is not ours to swallow.  A deadlock is: rolling back has ended it.
+ * Return true if an error must not be caught: a cancellation, a shutdown, and a
+ * serialization failure, after which the whole transaction has to be retried.
+ * A deadlock may be caught, as the rollback of the work has ended it.
  */
 static bool
 must_rethrow(int sqlerrcode)
@@ -26,9 +27,9 @@ must_rethrow(int sqlerrcode)
 }
 
 /*
- * Do some work; returns NULL when it went well, else its error, after
- * everything it did was rolled back.  Aborting also restores the user id and
- * closes SPI.
+ * Call a function in a subtransaction.  Returns NULL if it succeeds; otherwise
+ * its error, after everything it did was rolled back.  The rollback also restores
+ * the user id and closes SPI.
  */
 ErrorData *
 in_subtransaction(void (*work) (void *arg), void *arg)

@@ -1,6 +1,6 @@
 /*
  * subtransactions.h
- *	  Work whose failure must not take the rest along.
+ *	  Work that may fail without the failure of the transaction.
  */
 #ifndef STUDIO_SUBTRANSACTIONS_H
 #define STUDIO_SUBTRANSACTIONS_H

@@ -1,10 +1,10 @@
 /*
  * triggers.c
- *	  What row triggers share: their rows, columns by name, edits.
+ *	  Common code of row triggers: the row, its columns by name, and edits.
  *
- * Pitfall: columns are found by name at every call.  Users add columns to our
- * tables and a restore may order them anew, so a number kept over calls would
- * have to be watched; the search costs less than a tenth of a microsecond.
+ * Pitfall: columns are looked up by name at every call.  Users add columns to
+ * our tables and a restore may change their order, so a cached number would have
+ * to be invalidated; the look-up takes less than a tenth of a microsecond.
  */
 #include "postgres.h"
 
@@ -21,7 +21,7 @@
 #include "showing.h"
 #include "triggers.h"
 
-/* Is the trigger attached the way its function is written for? */
+/* Return true if a trigger has the timing and level that its function is written for. */
 static bool
 is_of_kind(TriggerEvent event, TriggerKind kind)
 {
@@ -42,6 +42,7 @@ is_of_kind(TriggerEvent event, TriggerKind kind)
 	return false;				/* not reached */
 }
 
+/* Return true if a trigger was fired by one of the events. */
 static bool
 is_one_of(TriggerEvent event, int events)
 {
@@ -52,8 +53,10 @@ is_one_of(TriggerEvent event, int events)
 }
 
 /*
- * The context of a trigger.  Whoever may call a trigger function may attach it
- * to a table of theirs, so nothing is taken for granted.
+ * Return the context of a trigger; raises an error if the function is called
+ * otherwise than by the triggers of studio_engine.  Any role with EXECUTE on a
+ * trigger function can attach it to a table of its own, so each of them begins
+ * with this.
  */
 TriggerData *
 trigger_data(FunctionCallInfo fcinfo, TriggerKind kind, int events, int nargs)
@@ -70,20 +73,25 @@ trigger_data(FunctionCallInfo fcinfo, TriggerKind kind, int events, int nargs)
 	return data;
 }
 
-/* The row that is being inserted or written. */
+/*
+ * Return the new row of an INSERT or UPDATE; of a DELETE, the old one.
+ */
 HeapTuple
 trigger_new_row(const TriggerData *data)
 {
 	return TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
 }
 
-/* What a row trigger returns when it changes nothing. */
+/*
+ * Return the result of a trigger that changes nothing.
+ */
 HeapTuple
 trigger_result(const TriggerData *data)
 {
 	return TRIGGER_FIRED_FOR_ROW(data->tg_event) ? trigger_new_row(data) : NULL;
 }
 
+/* Raise the error for a column that is missing or has another type. */
 pg_noreturn static void
 refuse_column(const char *column)
 {
@@ -113,13 +121,18 @@ column_of_type(TupleDesc desc, const char *column, Oid type)
 	return number;
 }
 
+/*
+ * Return the value of a column that must have this type.
+ */
 Datum
 row_get(TupleDesc desc, HeapTuple row, const char *column, Oid type, bool *isnull)
 {
 	return heap_getattr(row, column_of_type(desc, column, type), desc, isnull);
 }
 
-/* of a column that is not null */
+/*
+ * Return the value of a uuid column; raises an error if that is NULL.
+ */
 pg_uuid_t
 row_get_uuid(TupleDesc desc, HeapTuple row, const char *column)
 {
@@ -134,7 +147,9 @@ row_get_uuid(TupleDesc desc, HeapTuple row, const char *column)
 	return *DatumGetUUIDP(value);
 }
 
-/* a status, of an enum type or a text; or NULL */
+/*
+ * Return the value of a status column, which is an enum or a text; or NULL.
+ */
 char *
 row_get_label(TupleDesc desc, HeapTuple row, const char *column)
 {
@@ -150,14 +165,18 @@ row_get_label(TupleDesc desc, HeapTuple row, const char *column)
 	return type == TEXTOID ? TextDatumGetCString(value) : DatumGetCString(DirectFunctionCall1(enum_out, value));
 }
 
-/* an identifier of any type, as text; or NULL */
+/*
+ * Return the value of an id column of any type, as text; or NULL.
+ */
 char *
 row_get_id(TupleDesc desc, HeapTuple row, const char *column)
 {
 	return SPI_getvalue(row, desc, column_number(desc, column));
 }
 
-/* a copy, or NULL */
+/*
+ * Return a copy of the value of a text column; or NULL.
+ */
 char *
 row_get_text(TupleDesc desc, HeapTuple row, const char *column)
 {
@@ -167,7 +186,10 @@ row_get_text(TupleDesc desc, HeapTuple row, const char *column)
 	return isnull ? NULL : TextDatumGetCString(value);
 }
 
-/* the beginning of a text that may be long, between two characters; or NULL */
+/*
+ * Return the first bytes of a text column, up to the end of a character; or NULL.
+ * A toasted value is fetched no further than that.
+ */
 char *
 row_get_start(TupleDesc desc, HeapTuple row, const char *column, int32 bytes)
 {
@@ -177,6 +199,7 @@ row_get_start(TupleDesc desc, HeapTuple row, const char *column, int32 bytes)
 	return isnull ? NULL : clip_text(text_to_cstring(DatumGetTextPSlice(value, 0, bytes + MAX_MULTIBYTE_CHAR_LEN)), bytes);
 }
 
+/* Return true if two rows have the same stored value in a column. */
 static bool
 same_value(TupleDesc desc, HeapTuple a, HeapTuple b, int number)
 {
@@ -191,7 +214,7 @@ same_value(TupleDesc desc, HeapTuple a, HeapTuple b, int number)
 }
 
 /*
- * Have two rows the same in a column, as it is stored?
+ * Return true if two rows have the same stored value in a column.
  */
 bool
 row_same_value(TupleDesc desc, HeapTuple a, HeapTuple b, const char *column)
@@ -200,9 +223,9 @@ row_same_value(TupleDesc desc, HeapTuple a, HeapTuple b, const char *column)
 }
 
 /*
- * Does the row that is written differ from the old one in this column, as it is
- * stored?  Never true of a column that the statement leaves alone; a long value
- * that is written again may count as changed.
+ * Return true if the new row has another stored value in a column than the old
+ * one.  Never true of a column that the statement does not set; a toasted value
+ * that is set to the same value counts as changed.
  */
 bool
 row_changed(const RowEdit *edit, HeapTuple old, const char *column, Oid type)
@@ -210,7 +233,10 @@ row_changed(const RowEdit *edit, HeapTuple old, const char *column, Oid type)
 	return !same_value(edit->desc, old, edit->row, column_of_type(edit->desc, column, type));
 }
 
-/* The same of a text, by its characters; NULL and the empty text are equal. */
+/*
+ * Return true if the new row has another text in a column than the old one.  The
+ * texts themselves are compared; NULL and the empty text are equal.
+ */
 bool
 row_text_changed(const RowEdit *edit, HeapTuple old, const char *column)
 {
@@ -224,6 +250,7 @@ row_text_changed(const RowEdit *edit, HeapTuple old, const char *column)
 	return strcmp(was ? was : "", is ? is : "") != 0;
 }
 
+/* Add a column to an edit. */
 static void
 add_edit(RowEdit *edit, int column, Datum value, bool isnull)
 {
@@ -244,25 +271,36 @@ row_set_column(RowEdit *edit, int column, Datum value)
 	add_edit(edit, column, value, false);
 }
 
+/*
+ * Set a column whose number is known to NULL.
+ */
 void
 row_set_column_null(RowEdit *edit, int column)
 {
 	add_edit(edit, column, (Datum) 0, true);
 }
 
+/*
+ * Set a column, which must have this type.
+ */
 void
 row_set(RowEdit *edit, const char *column, Oid type, Datum value)
 {
 	add_edit(edit, column_of_type(edit->desc, column, type), value, false);
 }
 
+/*
+ * Set a column to NULL.
+ */
 void
 row_set_null(RowEdit *edit, const char *column)
 {
 	add_edit(edit, column_number(edit->desc, column), (Datum) 0, true);
 }
 
-/* The row with the changes; the row itself where there are none. */
+/*
+ * Return the row with the edit applied; the row itself if nothing is set.
+ */
 HeapTuple
 row_edit_apply(RowEdit *edit)
 {

@@ -1,6 +1,6 @@
 /*
  * triggers.h
- *	  What row triggers share: their rows, columns by name, edits.
+ *	  Common code of row triggers: the row, its columns by name, and edits.
  */
 #ifndef STUDIO_TRIGGERS_H
 #define STUDIO_TRIGGERS_H
@@ -8,7 +8,7 @@
 #include "commands/trigger.h"
 #include "utils/uuid.h"
 
-/* the longest edits, of rows of the queue, set 8 columns */
+/* the largest edits, of rows of the queue, set 8 columns */
 #define ROW_EDIT_MAX 16
 
 /* changes to one row, applied together */
@@ -22,7 +22,7 @@ typedef struct RowEdit
 	bool		nulls[ROW_EDIT_MAX];
 } RowEdit;
 
-/* events that a trigger function serves */
+/* events that a trigger function handles */
 #define ON_INSERT	0x01
 #define ON_UPDATE	0x02
 #define ON_DELETE	0x04
@@ -33,7 +33,7 @@ typedef enum TriggerKind
 	BEFORE_ROW,
 	AFTER_ROW,
 	AFTER_STATEMENT,
-	BEFORE_ROW_OR_TRUNCATE		/* of a TRUNCATE there is no row */
+	BEFORE_ROW_OR_TRUNCATE		/* row level but for TRUNCATE, which has none */
 } TriggerKind;
 
 extern TriggerData *trigger_data(FunctionCallInfo fcinfo, TriggerKind kind, int events, int nargs);

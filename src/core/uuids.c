@@ -1,6 +1,6 @@
 /*
  * uuids.c
- *	  Identifiers: as text, and compared.
+ *	  UUIDs as text, and their comparison.
  */
 #include "postgres.h"
 
@@ -8,12 +8,18 @@
 
 #include "uuids.h"
 
+/*
+ * Return a UUID as text.
+ */
 char *
 uuid_text(const pg_uuid_t *id)
 {
 	return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id)));
 }
 
+/*
+ * Return true if two UUIDs are equal.
+ */
 bool
 uuid_equal(const pg_uuid_t *a, const pg_uuid_t *b)
 {

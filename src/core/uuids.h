@@ -1,6 +1,6 @@
 /*
  * uuids.h
- *	  Identifiers: as text, and compared.
+ *	  UUIDs as text, and their comparison.
  */
 #ifndef STUDIO_UUIDS_H
 #define STUDIO_UUIDS_H

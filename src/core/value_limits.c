@@ -1,18 +1,18 @@
 /*
  * value_limits.c
- *	  How large values may be: the one list, and the trigger that keeps to it by
- *	  every road into a table.
+ *	  How large values may be: the list of limits, and the trigger that enforces
+ *	  them for every way to write a table.
  *
- * What a user may write must be so small that every function which meets the
- * row can show it.  A text of 268,435,456 bytes fits in a row and not in jsonb,
- * and a number of nine bytes is printed with 131,072 digits.
+ * What a user can write must be small enough for every function that returns
+ * the row.  A text of 268,435,456 bytes fits into a row and not into jsonb, and
+ * a number of nine bytes is printed with 131,072 digits.
  *
- * Pitfall: rows may be there that are beyond the limits, from before them or
- * loaded with triggers off.  They stay usable: only a value that is changed is
- * looked at, and one that is left alone is never read from its TOAST table.
+ * Pitfall: rows may exceed the limits, if they are older than these or were
+ * loaded with triggers disabled.  They stay usable: only a value that changes is
+ * checked, and one that does not is never fetched from the TOAST table.
  *
- * The trigger is the first of its table to fire, before others read a value.
- * What those write is bounded by what they make it from.
+ * The trigger fires first of its table, before others read a value.  What the
+ * others write is limited by what they compute it from.
  *
  * Locks: none.
  */
@@ -43,7 +43,7 @@ PG_FUNCTION_INFO_V1(value_limits);
 #define KIB 1024
 #define MIB (1024 * KIB)
 
-/* what is in a btree, where a key may have 2,704 bytes; a word */
+/* a word, or what is indexed: a btree key is limited to 2,704 bytes */
 #define KEY KIB
 /* a name, an address, a line */
 #define SHORT (8 * KIB)
@@ -52,10 +52,10 @@ PG_FUNCTION_INFO_V1(value_limits);
 #define URL (32 * KIB)
 /* a prompt, a report */
 #define LONG MAX_REPORT_BYTES
-/* what functions take up to 1,000,000 characters of, and of users up to 500,000 */
+/* what functions accept with 1,000,000 characters, and from users with 500,000 */
 #define MILLION 4000000
 #define PROMPT 2000000
-/* a transcript, a section; what workers find out */
+/* a transcript, a section; the result of a worker */
 #define TEXT MIB
 /* choices, settings; a list */
 #define JSON (256 * KIB)
@@ -71,7 +71,7 @@ typedef struct ColumnLimit
 	int32		bytes;
 } ColumnLimit;
 
-/* Each column of ours whose values can be long.  Tables stand together. */
+/* Every installed column whose values can be long, table by table. */
 static const ColumnLimit limits[] = {
 	{"profiles", "display_name", SHORT},
 	{"profiles", "avatar_url", SHORT},
@@ -250,7 +250,7 @@ static const ColumnLimit limits[] = {
 	{"settings", "description", SHORT},
 };
 
-/* of a column that the owner added, of any type */
+/* for a column that the owner added, of any type */
 #define OTHER MIB
 
 static Statement select_columns = {
@@ -259,7 +259,7 @@ static Statement select_columns = {
 	"  JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid AND p.proname = 'limit_values'"
 	"  JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'studio_engine'"
 	"  JOIN pg_catalog.pg_attribute a ON a.attrelid = t.tgrelid AND a.attnum > 0 AND a.attlen = -1 AND NOT a.attisdropped,"
-	/* the bytes end with a zero, which is shown by four characters */
+	/* the argument ends with a zero byte, which encode() shows as \000 */
 	"  LATERAL (SELECT pg_catalog.left(pg_catalog.encode(t.tgargs, 'escape'), -4) AS name) g"
 	" ORDER BY g.name, a.attnum",
 };
@@ -276,14 +276,15 @@ typedef enum ValueKind
 	KIND_ARRAY
 } ValueKind;
 
-/* what a value has too much of; NULL for nothing */
+/* by what a value exceeds a limit */
 typedef struct Excess
 {
-	const char *of;
+	const char *of;				/* the unit; NULL: it does not */
 	int64		has;
 	int64		allowed;
 } Excess;
 
+/* Return how values of a type are checked; a domain is checked as its base type. */
 static ValueKind
 kind_of(Oid type)
 {
@@ -301,6 +302,7 @@ kind_of(Oid type)
 	return getBaseType(type) == type ? KIND_BYTES : kind_of(getBaseType(type));
 }
 
+/* Return the limit of a column, in bytes. */
 static int32
 limit_of(const char *table, const char *column)
 {
@@ -312,6 +314,7 @@ limit_of(const char *table, const char *column)
 	return OTHER;
 }
 
+/* Compare a number with a limit. */
 static Excess
 exceed(const char *of, int64 has, int64 allowed)
 {
@@ -337,18 +340,12 @@ excess_of_json(Datum value, int32 max_bytes)
 }
 
 /*
- * May jsonb be stored where so many bytes are allowed?
+ * Return true if jsonb may be stored in a column with a limit of max_bytes.
  */
 bool
 limits_allow_json(Datum json, int32 max_bytes)
 {
 	return value_size(json) <= max_bytes && excess_of_json(json, max_bytes).of == NULL;
-}
-
-static Excess
-excess_of_number(Datum value)
-{
-	return exceed("digits", number_digits(DatumGetNumeric(value)), MAX_JSONB_DIGITS);
 }
 
 static Excess
@@ -362,6 +359,7 @@ excess_of_array(Datum value)
 	return exceed("elements", elements, MAX_ELEMENTS);
 }
 
+/* Return by what a value exceeds the limits of its column. */
 static Excess
 excess_of(const char *table, Form_pg_attribute att, Datum value)
 {
@@ -377,7 +375,7 @@ excess_of(const char *table, Form_pg_attribute att, Datum value)
 		case KIND_JSON:
 			return excess_of_json(value, max_bytes);
 		case KIND_NUMBER:
-			return excess_of_number(value);
+			return exceed("digits", number_digits(DatumGetNumeric(value)), MAX_JSONB_DIGITS);
 		case KIND_ARRAY:
 			return excess_of_array(value);
 	}
@@ -397,7 +395,7 @@ refuse_excess(Relation rel, Form_pg_attribute att, const Excess *excess)
 			 errtablecol(rel, att->attnum)));
 }
 
-/* Are two stored values the same, where one may be toasted? */
+/* Return true if two values, of which one may be toasted, have the same content. */
 static bool
 same_content(Datum a, Datum b)
 {
@@ -412,7 +410,7 @@ same_content(Datum a, Datum b)
 		memcmp(VARDATA_ANY(was), VARDATA_ANY(is), VARSIZE_ANY_EXHDR(is)) == 0;
 }
 
-/* Refuse a value that is too large; an old one may be written once more. */
+/* Raise an error if a value is too large, unless the old row has the same value. */
 static void
 check_value(const char *table, Relation rel, int number, Datum value, const Datum *old)
 {
@@ -421,7 +419,7 @@ check_value(const char *table, Relation rel, int number, Datum value, const Datu
 
 	if (old != NULL && datumIsEqual(*old, value, false, -1))
 		return;
-	/* most values are within the smallest limit */
+	/* most texts are within the smallest limit: no look-up for these */
 	if (att->atttypid == TEXTOID && value_size(value) <= KEY / 2)
 		return;
 	excess = excess_of(table, att, value);
@@ -435,7 +433,7 @@ is_limited(Form_pg_attribute att)
 	return att->attlen == -1 && !att->attisdropped;
 }
 
-/* Check what is not as it was; there is no old row of one that is inserted. */
+/* Check the values of a row that are not those of the old one, which is NULL for an INSERT. */
 static void
 check_row(const char *table, Relation rel, HeapTuple old, HeapTuple new)
 {
@@ -459,7 +457,7 @@ check_row(const char *table, Relation rel, HeapTuple old, HeapTuple new)
 	pfree(nulls);
 }
 
-/* Check the columns of a row that is inserted directly. */
+/* Check the values of a row that the fast path inserts. */
 static void
 check_values(const RowChange *change)
 {
@@ -472,7 +470,7 @@ check_values(const RowChange *change)
 	}
 }
 
-/* Check what a direct function sets. */
+/* Check the values that the fast path sets in an update. */
 static void
 check_edit(const char *table, Relation rel, const RowEdit *edit)
 {
@@ -489,7 +487,7 @@ check_edit(const char *table, Relation rel, const RowEdit *edit)
 }
 
 /*
- * The callback in place of limit_values().
+ * The callback that replaces limit_values() on the fast path.
  */
 void
 limits_check_change(RowChange *change, const void *arg)
@@ -515,10 +513,10 @@ limit_values(PG_FUNCTION_ARGS)
 }
 
 /* ------------------------------------------------------------------------
- * Showing them
+ * value_limits()
  * ------------------------------------------------------------------------ */
 
-/* One row of value_limits(). */
+/* Add one row to the result of value_limits(). */
 static void
 put_limit(HeapTuple row, TupleDesc desc, void *arg)
 {

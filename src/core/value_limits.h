@@ -7,9 +7,9 @@
 
 #include "layouts.h"
 
-/* characters, of four bytes each, of a text whose column may have 8 KiB */
+/* characters of a text whose column is limited to 8 KiB, with four bytes each */
 #define MAX_SHORT_LENGTH 2048
-/* bytes of what a worker reports, which is cut there */
+/* bytes of the report of a worker, which is truncated to that */
 #define MAX_REPORT_BYTES (64 * 1024)
 
 extern bool limits_allow_json(Datum json, int32 max_bytes);

@@ -163,7 +163,7 @@ ledger_open_account(const pg_uuid_t *user_id, Account *account)
 
 	if (ledger_lock_account(user_id, account))
 		return;
-	if (!user_keep(user_id))
+	if (!user_lock_key_share(user_id))
 		refuse_missing("user", user_id);
 
 	argument_uuid(&args, user_id);

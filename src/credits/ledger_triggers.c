@@ -507,7 +507,7 @@ guard_account(PG_FUNCTION_ARGS)
 	{
 		user_id = row_get_uuid(desc, data->tg_trigtuple, "user_id");
 		caller_enter_trigger(&caller);
-		allowed = !user_keep(&user_id);
+		allowed = !user_lock_key_share(&user_id);
 		caller_leave(&caller);
 	}
 

@@ -177,7 +177,7 @@ claim_draft_prompt(PG_FUNCTION_ARGS)
 	token = PG_GETARG_DATUM(0);
 	user_id = check_uuid(fcinfo, 1, "p_user_id");
 	caller_require_self(&caller, &user_id);
-	if (!user_keep(&user_id))
+	if (!user_lock_key_share(&user_id))
 		refuse_unknown(&caller, "user", &user_id);
 
 	argument_add(&args, token, false);

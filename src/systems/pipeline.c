@@ -222,7 +222,7 @@ choose_owner(const Caller *caller, const pg_uuid_t *wanted)
 	if (owner_id == NULL)
 		owner_id = &caller->uid;
 	caller_require_self(caller, owner_id);
-	if (!user_keep(owner_id))
+	if (!user_lock_key_share(owner_id))
 		refuse_unknown(caller, "user", owner_id);
 	return owner_id;
 }

@@ -280,7 +280,7 @@ create_studio_job(PG_FUNCTION_ARGS)
 	argument_text(&args, check_text(fcinfo, 1, "p_raw_audio_url", 1, MAX_URL_LENGTH));
 	argument_text(&args, check_optional_text(fcinfo, 2, "p_system_prompt", MAX_PROMPT_LENGTH));
 	argument_int32(&args, priority);
-	if (!user_keep(&user_id))
+	if (!user_lock_key_share(&user_id))
 		refuse_unknown(&caller, "user", &user_id);
 	statement_execute(&insert_studio_job, &args);
 	result = result_row();
@@ -490,7 +490,7 @@ lock_owner(const pg_uuid_t *job_id)
 	if (statement_execute(&select_studio_owner, &args) == 0)
 		return;
 	user_id = result_uuid(1);
-	(void) user_keep(&user_id);
+	(void) user_lock_key_share(&user_id);
 }
 
 /*
@@ -510,7 +510,7 @@ retry_studio_job(PG_FUNCTION_ARGS)
 	if (caller.service)
 		lock_owner(&job_id);
 	else
-		(void) user_keep(&caller.uid);
+		(void) user_lock_key_share(&caller.uid);
 	system_job_lock_or_refuse(&refinement_queue, &caller, &job_id, &job);
 	if (job_needs_retry(&refinement_queue, &job))
 	{

@@ -328,7 +328,7 @@ lock_user_and_project(const Caller *caller, const pg_uuid_t *project_id)
 	if (statement_execute(&select_project_owner, &args) == 0)
 		refuse_unknown(caller, "project", project_id);
 	user_id = result_uuid(1);
-	if (!user_keep(&user_id) || statement_execute(&lock_project_key_share, &args) == 0)
+	if (!user_lock_key_share(&user_id) || statement_execute(&lock_project_key_share, &args) == 0)
 		refuse_unknown(caller, "project", project_id);
 	return user_id;
 }

@@ -373,7 +373,7 @@ INSERT INTO expected_function VALUES
 	('studio_engine.limit_values()', 'trigger', 'v'),
 	('studio_engine.value_limits()', 'TABLE(table_name text, column_name text, max_bytes integer, max_depth integer, max_digits integer, max_elements integer)', 's'),
 	('studio_engine.enter_in_ledger()', 'trigger', 'v'),
-	('studio_engine.direct_tables(OUT table_name text, OUT obstacle text)', 'SETOF record', 'v'),
+	('studio_engine.direct_tables(OUT table_name text, OUT reason text)', 'SETOF record', 'v'),
 	('studio_engine.forget_queue()', 'trigger', 'v'),
 	('studio_engine.guard_account()', 'trigger', 'v'),
 	('studio_engine.guard_ledger()', 'trigger', 'v'),
@@ -385,7 +385,7 @@ INSERT INTO expected_function VALUES
 	('studio_engine.lint(OUT problem text, OUT type text, OUT identity text)', 'SETOF record', 's'),
 	('studio_engine.lock_jobs_of_project()', 'trigger', 'v'),
 	('studio_engine.lock_jobs_of_user()', 'trigger', 'v'),
-	('studio_engine.note_changed_settings()', 'trigger', 'v'),
+	('studio_engine.invalidate_settings()', 'trigger', 'v'),
 	('studio_engine.price_ended_job()', 'trigger', 'v'),
 	('studio_engine.open_jobs(OUT system text, OUT job_id uuid, OUT user_id uuid, OUT priority integer, OUT created_at timestamp with time zone)', 'SETOF record', 's'),
 	('studio_engine.rebuild_queue()', 'integer', 'v'),
@@ -846,7 +846,7 @@ SELECT pg_temp.same_rows(
 		('projects tr_projects_lock_jobs', 'studio_engine.lock_jobs_of_project', 'O', 'BEFORE DELETE row'),
 		('projects tr_projects_updated', 'update_updated_at', 'O', 'BEFORE UPDATE row'),
 		('studio_engine.meta tr_meta_yield', 'studio_engine.yield_to_restored_row', 'O', 'BEFORE INSERT row'),
-		('studio_engine.settings tr_settings_changed', 'studio_engine.note_changed_settings', 'O', 'AFTER INSERT UPDATE DELETE TRUNCATE statement'),
+		('studio_engine.settings tr_settings_changed', 'studio_engine.invalidate_settings', 'O', 'AFTER INSERT UPDATE DELETE TRUNCATE statement'),
 		('studio_engine.settings tr_settings_yield', 'studio_engine.yield_to_restored_row', 'O', 'BEFORE INSERT row') $$,
 	'the triggers, those of the seed under its names');
 -- The argument says which table a shared function serves.

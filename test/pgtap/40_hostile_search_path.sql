@@ -298,7 +298,7 @@ INSERT INTO story (role, statement, expected) VALUES
 	('anon', $$SELECT public.get_credit_balance('{u}')$$, '42501: permission denied for function get_credit_balance'),
 	('postgres', $$SELECT problem FROM studio_engine.lint()$$, NULL),
 	('postgres', $$SELECT studio_engine.restoring()$$, 'false'),
-	('postgres', $$SELECT obstacle FROM studio_engine.direct_tables() LIMIT 1$$, NULL),
+	('postgres', $$SELECT reason FROM studio_engine.direct_tables() LIMIT 1$$, NULL),
 	('postgres', $$SELECT pg_catalog.count(e.table_name) FROM public.enable_realtime() e$$, '10'),
 	-- credit that expires, payments that are taken back, and the proof
 	('postgres', $$SELECT problem FROM public.verify_credit_ledger()$$, NULL),

@@ -166,8 +166,8 @@ $$;
 
 CREATE FUNCTION road.closed() RETURNS text
 LANGUAGE sql AS $$
-  SELECT coalesce(string_agg(table_name || ': ' || obstacle, '; ' ORDER BY table_name), 'nothing')
-    FROM studio_engine.direct_tables() WHERE obstacle IS NOT NULL
+  SELECT coalesce(string_agg(table_name || ': ' || reason, '; ' ORDER BY table_name), 'nothing')
+    FROM studio_engine.direct_tables() WHERE reason IS NOT NULL
 $$;
 CREATE PROCEDURE road.tell(p_what text)
 LANGUAGE plpgsql AS $$ BEGIN RAISE INFO '%', p_what; END $$;

@@ -20,6 +20,6 @@ SET studio_engine.direct_rows = off;
 \i test/sql/include/closed_roads.sql
 RESET studio_engine.direct_rows;
 
-SELECT * FROM studio_engine.direct_tables() WHERE obstacle IS NOT NULL;
+SELECT * FROM studio_engine.direct_tables() WHERE reason IS NOT NULL;
 SELECT * FROM t.books();
 SELECT * FROM t.clean();

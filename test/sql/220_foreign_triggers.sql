@@ -90,7 +90,7 @@ LANGUAGE sql AS $$
     'studio_engine.keep_owner_of_hold()', 'studio_engine.keep_queue(''jobs'')', 'studio_engine.keep_queue(''studio_jobs'')',
     'studio_engine.keep_worked_on(''jobs'')', 'studio_engine.keep_worked_on(''studio_jobs'')', 'studio_engine.forbid_delete_of_leased_renderings(''session'')',
     'studio_engine.limit_studio_jobs()', 'studio_engine.limit_values(''jobs'')', 'studio_engine.lock_jobs_of_project()', 'studio_engine.lock_jobs_of_user()',
-    'studio_engine.note_changed_settings()',
+    'studio_engine.invalidate_settings()',
     'studio_engine.price_ended_job()', 'studio_engine.return_hold_of_deleted_job()',
     'studio_engine.verify_inserted_entries()', 'studio_engine.yield_to_restored_row()',
     'studio_engine.inherit_company(''content'')', 'studio_engine.inherit_company(''employee'')', 'studio_engine.pass_company_on(''session'')',

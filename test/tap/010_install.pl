@@ -143,7 +143,7 @@ foreach my $case ([ 'stranger', 'installer' ], [ 'postgres', 'installer' ], [ 's
 	database_for('planted', 'installer', 'stranger');
 	query($node, 'planted', 'CREATE SCHEMA studio_engine', user => $owner);
 	refused_ok($node, 'planted', 'CREATE EXTENSION studio_engine', '42501',
-		[ qr/belong to somebody else/, qr/schema studio_engine/ ],
+		[ qr/belong to another role/, qr/schema studio_engine/ ],
 		"a schema studio_engine of $owner is refused to $installer",
 		user => $installer);
 	query($node, 'postgres', 'DROP DATABASE planted');
@@ -158,7 +158,7 @@ foreach my $case ([ 'stranger', 'installer' ], [ 'postgres', 'installer' ], [ 's
 	database_for('planted', 'installer', 'stranger');
 	query($node, 'planted', 'CREATE SCHEMA pipeline', user => $owner);
 	refused_ok($node, 'planted', 'CREATE EXTENSION studio_engine', '42501',
-		[ qr/belong to somebody else/, qr/schema pipeline/i ],
+		[ qr/belong to another role/, qr/schema pipeline/i ],
 		"a schema pipeline of $owner is refused to $installer", user => $installer);
 	is(query($node, 'planted', q{SELECT count(*) FROM pg_namespace WHERE nspname = 'studio_engine'}), '0', '... and nothing is left behind');
 	query($node, 'postgres', 'DROP DATABASE planted');
@@ -180,7 +180,7 @@ query($node, 'planted', q{CREATE TABLE his.companies (id uuid PRIMARY KEY);
 	CREATE TABLE his.employees (id uuid PRIMARY KEY, company_id uuid, user_id uuid);
 	ALTER TABLE his.companies OWNER TO staff; ALTER TABLE his.employees OWNER TO staff;});
 refused_ok($node, 'planted', 'CREATE EXTENSION studio_engine SCHEMA his', '42501',
-	[ qr/belong to somebody else/, qr/table his\.companies, table his\.employees/ ],
+	[ qr/belong to another role/, qr/table his\.companies, table his\.employees/ ],
 	'tables of a group that the owner of the data is in are refused', user => 'installer');
 query($node, 'postgres', 'DROP DATABASE planted');
 
@@ -300,7 +300,7 @@ foreach my $case ([ 'bare', 'postgres' ], [ 'owned', 'installer' ])
 	is(query($node, $db, q{SELECT count(*) FROM pg_class WHERE relrowsecurity AND relnamespace = 'public'::regnamespace}),
 		'24', "$owner: ... and row level security on");
 	refused_ok($node, $db, 'CREATE EXTENSION studio_engine', '42501',
-		[ qr/belong to somebody else/, qr/table public\.credit_ledger/, qr/schema studio_engine/, qr/table pipeline\.jobs/ ],
+		[ qr/belong to another role/, qr/table public\.credit_ledger/, qr/schema studio_engine/, qr/table pipeline\.jobs/ ],
 		"$owner: another role does not get the data", user => 'stranger');
 	refused_ok($node, $db, 'CREATE SCHEMA other; CREATE EXTENSION studio_engine SCHEMA other', '55000',
 		[ qr/schema other has no table credit_ledger/i ],
@@ -373,7 +373,7 @@ refused_ok($node, 'owned', 'SELECT studio_engine.rebuild_queue()', '42501', [], 
 
 # A superuser may do everything, but does not take data over by accident.
 query($node, 'owned', 'DROP EXTENSION studio_engine CASCADE', user => 'installer');
-refused_ok($node, 'owned', 'CREATE EXTENSION studio_engine', '42501', [qr/belong to somebody else/],
+refused_ok($node, 'owned', 'CREATE EXTENSION studio_engine', '42501', [qr/belong to another role/],
 	'a superuser does not get the data of another role');
 sql_ok($node, 'owned', 'CREATE EXTENSION studio_engine', '... whose owner still does', user => 'installer');
 is(query($node, 'owned', q{

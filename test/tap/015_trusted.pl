@@ -134,7 +134,7 @@ is(query($node, 'squatted', 'SELECT DISTINCT who FROM m.noted'), 'intruder',
 	"... and what others call there runs as nobody but the intruder");
 
 refused_ok($node, 'squatted', 'DROP EXTENSION studio_engine; CREATE EXTENSION studio_engine', '42501',
-	[ qr/objects of studio_engine belong to somebody else/, qr/Not owned by the installing role postgres: .*schema studio_engine/,
+	[ qr/objects of studio_engine belong to another role/, qr/Not owned by the installing role postgres: .*schema studio_engine/,
 		qr/HINT:  Install as the owner of these objects, or remove them\./ ],
 	'the rightful installer does not build on that ground');
 is(query($node, 'squatted', $triggers_on_users), '0', '... and leaves nothing');
@@ -152,7 +152,7 @@ is(query($node, 'faked', $triggers_on_users), '0', '... and no trigger on auth.u
 foreach my $schema ('public', 'm')
 {
 	refused_ok($node, 'faked', "CREATE EXTENSION studio_engine SCHEMA $schema", '42501',
-		[ qr/objects of studio_engine belong to somebody else/, qr/schema studio_engine, .*table studio_engine\.meta/ ],
+		[ qr/objects of studio_engine belong to another role/, qr/schema studio_engine, .*table studio_engine\.meta/ ],
 		"the rightful installer does not adopt it into schema $schema");
 }
 is(query($node, 'faked', q{SELECT count(*) FROM pg_extension WHERE extname = 'studio_engine'}), '0', '... and leaves nothing');
@@ -171,7 +171,7 @@ foreach my $case ([ 'first', 'CREATE SCHEMA studio_engine', '' ],
 	query($node, $db, "CREATE SCHEMA m; $own", user => 'intruder');
 	foreach my $schema ('public', 'm')
 	{
-		my @expected = (qr/belong to somebody else/, qr/Not owned by the installing role intruder: .*schema studio_engine/);
+		my @expected = (qr/belong to another role/, qr/Not owned by the installing role intruder: .*schema studio_engine/);
 
 		refused_ok($node, $db, "CREATE EXTENSION studio_engine SCHEMA $schema", '42501', \@expected,
 			"$db: a schema studio_engine of a superuser is not the intruder's, into $schema", user => 'intruder');
@@ -322,7 +322,7 @@ foreach my $case ([ 'app', 'public' ], [ '50%s', 'public' ], [ 'App Owner', '"St
 
 	sql_ok($node, $db, 'DROP EXTENSION studio_engine CASCADE', "$name: the owner removes it", user => $role);
 	refused_ok($node, $db, "CREATE EXTENSION studio_engine SCHEMA $schema", '42501',
-		[ qr/belong to somebody else/, qr/table \S.*credit_ledger/, qr/HINT:  Install as the owner of these objects/ ],
+		[ qr/belong to another role/, qr/table \S.*credit_ledger/, qr/HINT:  Install as the owner of these objects/ ],
 		"$name: a superuser is told to install as the owner");
 	sql_ok($node, $db, "CREATE EXTENSION studio_engine SCHEMA $schema", "$name: the owner installs it again", user => $role);
 	same_text(state_of($db, $schema), $before, "$name: rows, owners and grants are as before");

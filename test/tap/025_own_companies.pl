@@ -140,7 +140,7 @@ database_with('planted', 'GRANT CREATE ON SCHEMA public TO stranger, installer; 
 	. ' GRANT USAGE ON SCHEMA auth TO installer; GRANT TRIGGER, REFERENCES ON auth.users TO installer;');
 query($node, 'planted', 'CREATE TABLE public.companies (id uuid PRIMARY KEY);'
 	. ' CREATE TABLE public.employees (id uuid PRIMARY KEY, company_id uuid, user_id uuid)', user => 'stranger');
-refused_ok($node, 'planted', 'CREATE EXTENSION studio_engine', '42501', [ qr/belong to somebody else/, qr/table public\.employees/ ],
+refused_ok($node, 'planted', 'CREATE EXTENSION studio_engine', '42501', [ qr/belong to another role/, qr/table public\.employees/ ],
 	"$_ does not take the tables of a stranger", user => $_) foreach 'installer', 'postgres';
 query($node, 'planted', 'ALTER TABLE public.companies OWNER TO installer; ALTER TABLE public.employees OWNER TO installer;');
 sql_ok($node, 'planted', 'CREATE EXTENSION studio_engine', 'their owner installs', user => 'installer');

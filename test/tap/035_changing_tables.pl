@@ -101,7 +101,7 @@ query($node, $db, q{DO $$ DECLARE v_name text; BEGIN
 	FOR v_name IN SELECT tgname FROM pg_trigger WHERE tgrelid = 'public.jobs'::regclass AND tgname LIKE 'zz%' LOOP
 		EXECUTE format('DROP TRIGGER %I ON public.jobs', v_name);
 	END LOOP; END $$});
-is(query($node, $db, q{SELECT count(*) FROM studio_engine.direct_tables() WHERE obstacle IS NOT NULL}), '0',
+is(query($node, $db, q{SELECT count(*) FROM studio_engine.direct_tables() WHERE reason IS NOT NULL}), '0',
 	'without these triggers the tables are written directly again');
 
 # --- all kinds of changes, at any moment ---------------------------------------------

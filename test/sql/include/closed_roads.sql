@@ -14,7 +14,7 @@ ROLLBACK;
 BEGIN;
 CREATE TABLE t.members (id uuid PRIMARY KEY);
 ALTER TABLE credit_ledger ADD CONSTRAINT ledger_member FOREIGN KEY (user_id) REFERENCES t.members NOT VALID;
-SELECT * FROM studio_engine.direct_tables() WHERE obstacle IS NOT NULL;
+SELECT * FROM studio_engine.direct_tables() WHERE reason IS NOT NULL;
 SELECT t.try('SELECT grant_credits(t.id(1), 5)') AS outcome;
 ROLLBACK;
 
@@ -22,7 +22,7 @@ ROLLBACK;
 BEGIN;
 DROP INDEX studio_engine.idx_queue_waiting;
 CREATE INDEX idx_queue_waiting ON studio_engine.queue (system, rank, turn, due_at, job_id);
-SELECT * FROM studio_engine.direct_tables() WHERE obstacle IS NOT NULL;
+SELECT * FROM studio_engine.direct_tables() WHERE reason IS NOT NULL;
 SELECT count(*) AS claimed FROM claim_jobs('jobs', 'w1', 9);
 SELECT count(*) AS claimed_again FROM claim_jobs('jobs', 'w2', 9);
 ROLLBACK;
@@ -30,25 +30,25 @@ ROLLBACK;
 BEGIN;
 DROP INDEX idx_credit_job;
 CREATE INDEX idx_credit_job ON credit_ledger (job_id) WHERE amount > 0;
-SELECT * FROM studio_engine.direct_tables() WHERE obstacle IS NOT NULL;
+SELECT * FROM studio_engine.direct_tables() WHERE reason IS NOT NULL;
 SELECT reserve_credits(t.id(1), t.id(21), 5) AS reserved, settle_credits(t.id(21)) AS charged;
 ROLLBACK;
 -- ... in another order
 BEGIN;
 DROP INDEX studio_engine.idx_queue_delayed;
 CREATE INDEX idx_queue_delayed ON studio_engine.queue (system, due_at DESC) WHERE state = 'delayed';
-SELECT * FROM studio_engine.direct_tables() WHERE obstacle IS NOT NULL;
+SELECT * FROM studio_engine.direct_tables() WHERE reason IS NOT NULL;
 ROLLBACK;
 
 -- a default of the owner, and a coarser clock
 BEGIN;
 ALTER TABLE credit_ledger ALTER COLUMN id SET DEFAULT t.id(77);
-SELECT * FROM studio_engine.direct_tables() WHERE obstacle IS NOT NULL;
+SELECT * FROM studio_engine.direct_tables() WHERE reason IS NOT NULL;
 SELECT t.n(grant_credits(t.id(1), 5)) AS entry;
 ROLLBACK;
 BEGIN;
 ALTER TABLE credit_accounts ALTER COLUMN updated_at TYPE timestamptz (0);
-SELECT * FROM studio_engine.direct_tables() WHERE obstacle IS NOT NULL;
+SELECT * FROM studio_engine.direct_tables() WHERE reason IS NOT NULL;
 SELECT grant_credits(t.id(1), 5) IS NOT NULL AS granted;
 SELECT extract(microseconds FROM updated_at)::integer % 1000000 AS below_seconds FROM credit_accounts;
 ROLLBACK;
@@ -57,19 +57,19 @@ ROLLBACK;
 BEGIN;
 CREATE DOMAIN t.whole AS integer CHECK (VALUE > 0);
 ALTER TABLE credit_ledger ADD CONSTRAINT ledger_entry CHECK (entry_no::integer::t.whole > 0);
-SELECT * FROM studio_engine.direct_tables() WHERE obstacle IS NOT NULL;
+SELECT * FROM studio_engine.direct_tables() WHERE reason IS NOT NULL;
 ROLLBACK;
 
 -- one of our triggers for another table, and another function in the place of ours
 BEGIN;
 CREATE OR REPLACE TRIGGER "00_jobs_queue_truncate" AFTER TRUNCATE ON jobs
   FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.forget_queue('studio_jobs');
-SELECT * FROM studio_engine.direct_tables() WHERE obstacle IS NOT NULL;
+SELECT * FROM studio_engine.direct_tables() WHERE reason IS NOT NULL;
 ROLLBACK;
 BEGIN;
 CREATE OR REPLACE FUNCTION studio_engine.price_ended_job() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 ALTER TABLE jobs SET (autovacuum_enabled = true);
-SELECT * FROM studio_engine.direct_tables() WHERE obstacle IS NOT NULL;
+SELECT * FROM studio_engine.direct_tables() WHERE reason IS NOT NULL;
 ROLLBACK;
 
 -- the rows went to another file in the middle of a transaction
