@@ -107,6 +107,12 @@ export const future = domain({
   refused: ['2001-01-01', 'infinity', '-infinity', 'now', 'yesterday'].map((t) => [t, JSON.stringify(t), '22023']),
 })
 
+// of a payment, whose period may be over
+export const finite = domain({
+  accepted: [['over', '"2001-01-01"']],
+  refused: ['infinity', '-infinity'].map((t) => [t, JSON.stringify(t), '22023']),
+})
+
 // From and to as PostgreSQL writes intervals; outside is beyond them.
 export function interval(accepted, outside) {
   return domain({

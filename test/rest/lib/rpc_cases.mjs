@@ -13,8 +13,8 @@
 import assert from 'node:assert/strict'
 import * as make from './rpc_fixtures.mjs'
 import {
-  MARK, amount, bytes, free, future, id, ids, integer, interval, json, lease, nullable, number, object, report, sections,
-  shaped, text, textId, texts, word,
+  MARK, amount, bytes, finite, free, future, id, ids, integer, interval, json, lease, nullable, number, object, report,
+  sections, shaped, text, textId, texts, word,
 } from './rpc_arguments.mjs'
 import { sql } from './api.mjs'
 
@@ -201,12 +201,13 @@ const credits = {
   },
   'public.purchase_credits': {
     ...bought(() => ({ p_stripe_payment_id: make.unique() })),
+    takes: { p_expires_at: finite },
     errors: { 22003: async (user) => ({ ...await tooMuch(user), p_stripe_payment_id: make.unique() }), PT409: booked },
   },
   'public.subscription_credits': {
     ...bought(() => ({ p_stripe_payment_id: make.unique() })),
     // what is accepted, purchase_credits() was given already
-    takes: { p_stripe_payment_id: { ...text(1, 255), accepted: [] } },
+    takes: { p_stripe_payment_id: { ...text(1, 255), accepted: [] }, p_expires_at: finite },
     errors: { 22003: async (user) => ({ ...await tooMuch(user), p_stripe_payment_id: make.unique() }), PT409: booked },
   },
   'public.refund_credits': {
