@@ -22,7 +22,7 @@
 #include "triggers.h"
 #include "uuids.h"
 
-PG_FUNCTION_INFO_V1(keep_worked_on);
+PG_FUNCTION_INFO_V1(forbid_delete_of_leased_job);
 
 /* Has somebody begun with it, with or without a lease, and not ended? */
 static bool
@@ -97,12 +97,12 @@ deletion_lock_jobs(const QueueSystem *system, Statement *statement, const Argume
 }
 
 /*
- * keep_worked_on(system) returns trigger: BEFORE DELETE on a table of jobs.
+ * forbid_delete_of_leased_job(system) returns trigger: BEFORE DELETE on a table of jobs.
  * Only a BEFORE trigger knows who asks: in a cascade it runs as the owner of
  * the table, as the cascade does, and an AFTER trigger as who began with it.
  */
 Datum
-keep_worked_on(PG_FUNCTION_ARGS)
+forbid_delete_of_leased_job(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_DELETE, 1);
 	TupleDesc	desc = RelationGetDescr(data->tg_relation);

@@ -33,8 +33,8 @@
 #include "triggers.h"
 #include "uuids.h"
 
-PG_FUNCTION_INFO_V1(keep_queue);
-PG_FUNCTION_INFO_V1(forget_queue);
+PG_FUNCTION_INFO_V1(maintain_queue);
+PG_FUNCTION_INFO_V1(clear_queue);
 
 #define MAX_LEASE_SECONDS 86400
 
@@ -361,7 +361,7 @@ note_update(const QueueSystem *system, TupleDesc desc, HeapTuple old, HeapTuple 
 }
 
 /*
- * The callback in place of keep_queue(), of an UPDATE.
+ * The callback in place of maintain_queue(), of an UPDATE.
  */
 void
 queue_change(RowChange *change, const void *system)
@@ -398,10 +398,10 @@ queue_of_trigger(const TriggerData *data)
 }
 
 /*
- * keep_queue(system) returns trigger: AFTER INSERT OR UPDATE OR DELETE.
+ * maintain_queue(system) returns trigger: AFTER INSERT OR UPDATE OR DELETE.
  */
 Datum
-keep_queue(PG_FUNCTION_ARGS)
+maintain_queue(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, AFTER_ROW, ON_INSERT | ON_UPDATE | ON_DELETE, 1);
 	const QueueSystem *system = queue_of_trigger(data);
@@ -417,10 +417,10 @@ keep_queue(PG_FUNCTION_ARGS)
 }
 
 /*
- * forget_queue(system) returns trigger: AFTER TRUNCATE.
+ * clear_queue(system) returns trigger: AFTER TRUNCATE.
  */
 Datum
-forget_queue(PG_FUNCTION_ARGS)
+clear_queue(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, AFTER_STATEMENT, ON_TRUNCATE, 1);
 	const QueueSystem *system = queue_of_trigger(data);

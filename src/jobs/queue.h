@@ -61,7 +61,7 @@ typedef struct QueueSystem
 } QueueSystem;
 
 /*
- * What keep_queue() does to a table whose rows are written directly; they keep
+ * What maintain_queue() does to a table whose rows are written directly; they keep
  * their keys, users and priorities.
  */
 #define QUEUE_TRIGGER(table, id, status_column, system) \
@@ -69,7 +69,7 @@ typedef struct QueueSystem
 		.definition = "AFTER UPDATE ON %." table " FOR EACH ROW " \
 		"WHEN (((old." id " IS DISTINCT FROM new." id ") OR (old.status IS DISTINCT FROM new.status)" \
 		" OR (old.priority IS DISTINCT FROM new.priority) OR (old.user_id IS DISTINCT FROM new.user_id))) " \
-		"EXECUTE FUNCTION studio_engine.keep_queue('" table "')", \
+		"EXECUTE FUNCTION studio_engine.maintain_queue('" table "')", \
 	.column = status_column,.after = queue_change,.arg = system,.writes = {&queue_table, &attempts_table}}
 
 extern void queue_register(const QueueSystem *system);
