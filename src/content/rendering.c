@@ -322,7 +322,7 @@ refuse_rendered_on(const Parent *parent, const pg_uuid_t *id)
 		statement_execute(parent->lock_contents, &args);
 	if (parent->lock_sessions)
 		statement_execute(parent->lock_sessions, &args);
-	deletion_refuse_worked_on(&rendering_queue, deletion_lock_jobs(&rendering_queue, parent->lock_renderings, &args));
+	deletion_refuse_in_progress(&rendering_queue, deletion_lock_jobs(&rendering_queue, parent->lock_renderings, &args));
 }
 
 /*

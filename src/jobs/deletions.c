@@ -26,7 +26,7 @@ PG_FUNCTION_INFO_V1(forbid_delete_of_leased_job);
 
 /* Has somebody begun with it, with or without a lease, and not ended? */
 static bool
-is_worked_on(const QueueSystem *system, const DeletedJob *job)
+is_in_progress(const QueueSystem *system, const DeletedJob *job)
 {
 	StatementResult *outer;
 	bool		leased;
@@ -37,7 +37,7 @@ is_worked_on(const QueueSystem *system, const DeletedJob *job)
 		return true;
 	/* a scope of its own frees what it used */
 	outer = statements_begin();
-	leased = lease_is_out(system, &job->id);
+	leased = lease_exists(system, &job->id);
 	statements_end(outer);
 	return leased;
 }
@@ -48,7 +48,7 @@ is_worked_on(const QueueSystem *system, const DeletedJob *job)
  * that comes later passes by.
  */
 void
-deletion_refuse_worked_on(const QueueSystem *system, const List *jobs)
+deletion_refuse_in_progress(const QueueSystem *system, const List *jobs)
 {
 	ListCell   *cell;
 
@@ -56,7 +56,7 @@ deletion_refuse_worked_on(const QueueSystem *system, const List *jobs)
 	{
 		const DeletedJob *job = lfirst(cell);
 
-		if (is_worked_on(system, job))
+		if (is_in_progress(system, job))
 			ereport(ERROR,
 					(errcode(ERRCODE_STUDIO_CONFLICT),
 					 errmsg("a worker has this job"),
@@ -117,7 +117,7 @@ forbid_delete_of_leased_job(PG_FUNCTION_ARGS)
 	if (!restoring() && !service)
 	{
 		caller_enter_trigger(&caller);
-		deletion_refuse_worked_on(system, list_make1(&job));
+		deletion_refuse_in_progress(system, list_make1(&job));
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(data->tg_trigtuple);

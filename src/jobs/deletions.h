@@ -15,6 +15,6 @@ typedef struct DeletedJob
 } DeletedJob;
 
 extern List *deletion_lock_jobs(const QueueSystem *system, Statement *statement, const Arguments *args);
-extern void deletion_refuse_worked_on(const QueueSystem *system, const List *jobs);
+extern void deletion_refuse_in_progress(const QueueSystem *system, const List *jobs);
 
 #endif							/* STUDIO_DELETIONS_H */

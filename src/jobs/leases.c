@@ -55,12 +55,12 @@ PG_FUNCTION_INFO_V1(reap_expired_leases);
 
 static Statement lock_lease = {.operation = LOCK_LEASE(LockWaitBlock)};
 static Statement try_lock_lease = {.operation = LOCK_LEASE(LockWaitSkip)};
-static Statement select_ended = {
+static Statement select_ended_lease = {
 	.force_index_plan = true,
 	.text = "SELECT a.system, a.outcome FROM studio_engine.attempts a WHERE a.job_id = $1 AND a.lease_token = $2",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
-static Statement select_leased = {
+static Statement select_held_lease = {
 	.force_index_plan = true,
 	.text = "SELECT q.system, q.shown_at FROM studio_engine.queue q"
 	" WHERE q.job_id = $1 AND q.lease_token = $2",
@@ -205,21 +205,21 @@ lock_row(Statement *statement, Lease *lease, LeaseRow *row)
 }
 
 static bool
-is_alive(const LeaseRow *row)
+is_unexpired(const LeaseRow *row)
 {
 	return row->leased && row->expires_at > GetCurrentTimestamp();
 }
 
 /* Return the outcome of an ended lease; raise an error if it was reaped. */
 static char *
-outcome_of(const pg_uuid_t *job_id, const pg_uuid_t *token)
+get_outcome(const pg_uuid_t *job_id, const pg_uuid_t *token)
 {
 	Arguments	args = NO_ARGUMENTS;
 	char	   *outcome;
 
 	argument_uuid(&args, job_id);
 	argument_uuid(&args, token);
-	if (statement_execute(&select_ended, &args) == 0)
+	if (statement_execute(&select_ended_lease, &args) == 0)
 		refuse_lease(job_id);
 	outcome = result_text(2);
 	if (strcmp(outcome, "expired") == 0)
@@ -245,16 +245,16 @@ lease_check(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t 
 	found = lock_row(&lock_lease, lease, &row);
 	if (token == NULL)
 	{
-		if (found && is_alive(&row))
+		if (found && is_unexpired(&row))
 			refuse_without_lease(&lease->job_id);
 		return LEASE_NONE;
 	}
 	if (!found || !row.leased || !uuid_equal(&row.token, token))
 	{
-		lease->outcome = outcome_of(&lease->job_id, token);
+		lease->outcome = get_outcome(&lease->job_id, token);
 		return LEASE_ENDED;
 	}
-	if (!is_alive(&row))
+	if (!is_unexpired(&row))
 		refuse_lease(&lease->job_id);
 	return LEASE_HELD;
 }
@@ -337,7 +337,7 @@ backoff_us(int32 attempts)
 
 /* due_at NULL: the job goes back to where it was in the waiting list. */
 static void
-end_lease_of(const Lease *lease, const char *outcome, const TimestampTz *due_at, const JobError *error)
+finish_lease(const Lease *lease, const char *outcome, const TimestampTz *due_at, const JobError *error)
 {
 	Arguments	args = NO_ARGUMENTS;
 	bool		counts = strcmp(outcome, "retried") == 0 || strcmp(outcome, "expired") == 0;
@@ -365,7 +365,7 @@ delay_retry(const Lease *lease, const char *outcome, const JobError *error)
 {
 	TimestampTz due_at = GetCurrentTimestamp() + backoff_us(lease->attempts);
 
-	end_lease_of(lease, outcome, &due_at, error);
+	finish_lease(lease, outcome, &due_at, error);
 	system_job_count_retry(lease->system, &lease->job_id);
 }
 
@@ -427,7 +427,7 @@ release_lease(const Lease *lease, const char *outcome, const TimestampTz *due_at
 		system_job_fail(lease->system, &lease->job_id, &error);
 	}
 	else
-		end_lease_of(lease, outcome, due_at, NULL);
+		finish_lease(lease, outcome, due_at, NULL);
 }
 
 /*
@@ -436,7 +436,7 @@ release_lease(const Lease *lease, const char *outcome, const TimestampTz *due_at
  * locked.
  */
 bool
-lease_is_out(const QueueSystem *system, const pg_uuid_t *job_id)
+lease_exists(const QueueSystem *system, const pg_uuid_t *job_id)
 {
 	Lease		lease = {.system = system,.job_id = *job_id};
 	LeaseRow	row = {.leased = false};
@@ -455,7 +455,7 @@ lease_request_cancel(const QueueSystem *system, const pg_uuid_t *job_id, const c
 	Lease		lease = {.system = system,.job_id = *job_id};
 	LeaseRow	row = {.leased = false};
 
-	if (!lock_row(&lock_lease, &lease, &row) || !is_alive(&row))
+	if (!lock_row(&lock_lease, &lease, &row) || !is_unexpired(&row))
 		return false;
 	argument_uuid(&args, job_id);
 	argument_text(&args, system->name);
@@ -560,7 +560,7 @@ lease_fail_unreadable(const QueueSystem *system, const pg_uuid_t *job_id)
 				 errdetail("Job %s of %s: %s", uuid_text(job_id), system->name, error->message),
 				 errhint("Mend the job; until then it is looked at once a minute.")));
 	if (error != NULL || !job.failed)
-		end_lease_of(&lease, "released", &later, NULL);
+		finish_lease(&lease, "released", &later, NULL);
 }
 
 /* ------------------------------------------------------------------------
@@ -588,10 +588,10 @@ system_of_lease(Statement *statement, const pg_uuid_t *job_id, const pg_uuid_t *
  * written too recently, or if the row is locked.
  */
 static const QueueSystem *
-lock_to_show(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz now)
+try_lock_to_show_progress(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz now)
 {
 	int32		interval = setting_int32(SETTING_PROGRESS_INTERVAL_MS);
-	const QueueSystem *system = system_of_lease(&select_leased, job_id, token);
+	const QueueSystem *system = system_of_lease(&select_held_lease, job_id, token);
 
 	if (system == NULL)
 		refuse_lease(job_id);
@@ -604,7 +604,7 @@ lock_to_show(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz now)
 }
 
 static Datum
-extend(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz expires_at, const TimestampTz *shown_at)
+renew_lease(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz expires_at, const TimestampTz *shown_at)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -642,8 +642,8 @@ heartbeat_job(PG_FUNCTION_ARGS)
 	expires_at = lease_end(PG_ARGISNULL(4) ? NULL : PG_GETARG_INTERVAL_P(4), now);
 
 	if (progress != NULL || message != NULL)
-		show = lock_to_show(&job_id, &token, now);
-	result = extend(&job_id, &token, expires_at, show ? &now : NULL);
+		show = try_lock_to_show_progress(&job_id, &token, now);
+	result = renew_lease(&job_id, &token, expires_at, show ? &now : NULL);
 	if (show)
 		show->show_progress(&job_id, progress, message);
 	caller_leave(&caller);
@@ -688,9 +688,9 @@ snooze_job(PG_FUNCTION_ARGS)
 	token = check_uuid(fcinfo, 1, "p_lease_token");
 	due_at = check_until(fcinfo, 2, "p_for", GetCurrentTimestamp(), 0, MAX_SNOOZE_SECONDS);
 
-	system = system_of_lease(&select_leased, &job_id, &token);
+	system = system_of_lease(&select_held_lease, &job_id, &token);
 	if (system == NULL)
-		system = system_of_lease(&select_ended, &job_id, &token);
+		system = system_of_lease(&select_ended_lease, &job_id, &token);
 	if (system == NULL || !system_job_lock(system, &job_id, &job))
 		refuse_lease(&job_id);
 	state = lease_check(system, &job_id, &token, &lease);
@@ -762,7 +762,7 @@ try_release(FoundLease *found)
 {
 	LeaseRow	row;
 
-	if (!try_lock(found, &row) || !is_alive(&row))
+	if (!try_lock(found, &row) || !is_unexpired(&row))
 		return false;
 	if (found->lease.cancelled && !try_lock_payer(found))
 		return false;
@@ -800,7 +800,7 @@ release_leases(PG_FUNCTION_ARGS)
 
 /* Let the reaper find a lease later: when it expires, or at a time. */
 static void
-postpone(const Lease *lease, const TimestampTz *until)
+postpone_reaping(const Lease *lease, const TimestampTz *until)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -825,7 +825,7 @@ expire_lease(const Lease *lease)
 	if (lease->cancelled)
 		set_cancelled(lease, &error);
 	else
-		end_lease_of(lease, "expired", &now, &error);
+		finish_lease(lease, "expired", &now, &error);
 	system_job_fail(lease->system, &lease->job_id, &error);
 }
 
@@ -847,8 +847,8 @@ reap_lease(void *arg)
 	outer = statements_begin();
 	if (try_lock(found, &row))
 	{
-		if (is_alive(&row))
-			postpone(&found->lease, NULL);
+		if (is_unexpired(&row))
+			postpone_reaping(&found->lease, NULL);
 		else if (try_lock_payer(found))
 		{
 			expire_lease(&found->lease);
@@ -878,13 +878,13 @@ reap_or_warn(FoundLease *found)
 					   found->lease.system->name, error->message),
 			 errhint("Mend the job; studio_engine.rebuild_queue() removes jobs that have ended from the queue.")));
 	FreeErrorData(error);
-	postpone(&found->lease, &later);
+	postpone_reaping(&found->lease, &later);
 	return false;
 }
 
 /* Reap leases after a position; advances it, and returns how many leases it found. */
 static int
-reap_some(TimestampTz now, TimestampTz *after, pg_uuid_t *after_job, int32 limit, int32 *count)
+reap_batch(TimestampTz now, TimestampTz *after, pg_uuid_t *after_job, int32 limit, int32 *count)
 {
 	Arguments	args = NO_ARGUMENTS;
 	List	   *leases = NIL;
@@ -925,7 +925,7 @@ reap_expired_leases(PG_FUNCTION_ARGS)
 	/* extended and locked leases do not count towards the limit */
 	do
 		left = limit - count;
-	while (reap_some(now, &after, &after_job, left, &count) == left && count < limit);
+	while (reap_batch(now, &after, &after_job, left, &count) == left && count < limit);
 	caller_leave(&caller);
 
 	PG_RETURN_INT32(count);

@@ -36,7 +36,7 @@ extern bool lease_replays_end(LeaseState state, const Lease *lease);
 extern bool lease_fails(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t *token,
 						const bool *retryable, JobError *error);
 extern Datum lease_mark_cancelling(Datum job);
-extern bool lease_is_out(const QueueSystem *system, const pg_uuid_t *job_id);
+extern bool lease_exists(const QueueSystem *system, const pg_uuid_t *job_id);
 extern bool lease_request_cancel(const QueueSystem *system, const pg_uuid_t *job_id, const char *reason);
 extern void lease_undo(const QueueSystem *system, const pg_uuid_t *job_id);
 extern void lease_fail_unreadable(const QueueSystem *system, const pg_uuid_t *job_id);

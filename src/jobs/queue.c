@@ -41,7 +41,7 @@ PG_FUNCTION_INFO_V1(clear_queue);
 /* const QueueSystem: those that were registered, in their order */
 static List *systems = NIL;
 
-static Statement enter_queue = {
+static Statement insert_queue_entry = {
 	.force_index_plan = true,
 	.text = "INSERT INTO studio_engine.queue AS q (system, rank, turn, due_at, job_id, user_id, attempt, first_attempt)"
 	" SELECT $1::studio_engine.job_system, ~$2, $3,"
@@ -66,15 +66,15 @@ static Statement select_turn = {
 	"     ORDER BY q.turn DESC LIMIT 1), 0)",
 	.nargs = 3,.argtypes = {TEXTOID, INT4OID, UUIDOID}
 };
-static Statement update_queue = {
+static Statement update_priority_and_owner = {
 	.force_index_plan = true,
 	.text = "UPDATE studio_engine.queue SET rank = ~$3, user_id = $4"
 	" WHERE job_id = $1 AND system = $2::studio_engine.job_system",
 	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, INT4OID, UUIDOID}
 };
-static Statement leave_queue = {
+static Statement dequeue_job = {
 	.force_index_plan = true,
-	.fast_path = leave_queue_directly,
+	.fast_path = dequeue_job_fast_path,
 	.text = "WITH gone AS (DELETE FROM studio_engine.queue q"
 	"               WHERE q.job_id = $1 AND q.system = $2::studio_engine.job_system RETURNING q.*),"
 	"     failure AS (SELECT COALESCE($4, NULLIF(pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object("
@@ -86,14 +86,14 @@ static Statement leave_queue = {
 	"   FROM gone g, failure f WHERE g.state = 'leased'",
 	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, BOOLOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID}
 };
-static Statement forget_job = {
+static Statement delete_queue_entry = {
 	.force_index_plan = true,
 	.text = "WITH gone AS (DELETE FROM studio_engine.queue"
 	"               WHERE job_id = $1 AND system = $2::studio_engine.job_system)"
 	" DELETE FROM studio_engine.attempts WHERE job_id = $1 AND system = $2::studio_engine.job_system",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
-static Statement forget_system = {
+static Statement delete_queue_entries_of_system = {
 	.text = "WITH gone AS (DELETE FROM studio_engine.queue WHERE system = $1::studio_engine.job_system)"
 	" DELETE FROM studio_engine.attempts WHERE system = $1::studio_engine.job_system",
 	.nargs = 1,.argtypes = {TEXTOID}
@@ -153,7 +153,7 @@ static TimestampTz notifying_at = 0;
 
 /* What was rolled back has notified nobody. */
 static void
-note_notified(XactEvent event, void *arg)
+notify_xact_callback(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_COMMIT && notifying_at != 0)
 		notified_at = notifying_at;
@@ -163,19 +163,19 @@ note_notified(XactEvent event, void *arg)
 
 /* Wake those who listen, at most once in a while. */
 static void
-announce(const QueueSystem *system)
+notify_workers(const QueueSystem *system)
 {
-	static bool watching = false;
+	static bool callback_registered = false;
 	int32		interval = setting_int32(SETTING_NOTIFY_INTERVAL_MS);
 	TimestampTz now,
 				last;
 
 	if (interval == 0)
 		return;
-	if (!watching)
+	if (!callback_registered)
 	{
-		RegisterXactCallback(note_notified, NULL);
-		watching = true;
+		RegisterXactCallback(notify_xact_callback, NULL);
+		callback_registered = true;
 	}
 	now = GetCurrentTimestamp();
 	last = Max(notified_at, notifying_at);
@@ -187,7 +187,7 @@ announce(const QueueSystem *system)
 
 /* The place of a new job of this user in the rounds of all. */
 static int64
-next_turn(const QueueSystem *system, int32 priority, const pg_uuid_t *user_id)
+get_next_turn(const QueueSystem *system, int32 priority, const pg_uuid_t *user_id)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -201,64 +201,64 @@ next_turn(const QueueSystem *system, int32 priority, const pg_uuid_t *user_id)
 }
 
 /* The columns of a job that the queue has too. */
-typedef struct Entrant
+typedef struct QueueEntry
 {
 	pg_uuid_t	job_id;
 	bool		owned;			/* by user_id; a rendering need not be */
 	pg_uuid_t	user_id;
 	int32		priority;
 	TimestampTz created_at;
-} Entrant;
+} QueueEntry;
 
-static Entrant
-read_entrant(const QueueSystem *system, TupleDesc desc, HeapTuple row)
+static QueueEntry
+read_queue_entry(const QueueSystem *system, TupleDesc desc, HeapTuple row)
 {
-	Entrant		entrant;
+	QueueEntry	entry;
 	Datum		user_id;
 	bool		isnull;
 
-	entrant.job_id = row_get_uuid(desc, row, system->flow->id_column);
+	entry.job_id = row_get_uuid(desc, row, system->flow->id_column);
 	user_id = row_get(desc, row, "user_id", UUIDOID, &isnull);
-	entrant.owned = !isnull;
-	if (entrant.owned)
-		entrant.user_id = *DatumGetUUIDP(user_id);
-	entrant.priority = DatumGetInt32(row_get(desc, row, "priority", INT4OID, &isnull));
+	entry.owned = !isnull;
+	if (entry.owned)
+		entry.user_id = *DatumGetUUIDP(user_id);
+	entry.priority = DatumGetInt32(row_get(desc, row, "priority", INT4OID, &isnull));
 	if (isnull)
-		entrant.priority = 0;
-	entrant.created_at = DatumGetTimestampTz(row_get(desc, row, "created_at", TIMESTAMPTZOID, &isnull));
+		entry.priority = 0;
+	entry.created_at = DatumGetTimestampTz(row_get(desc, row, "created_at", TIMESTAMPTZOID, &isnull));
 	if (isnull)
-		entrant.created_at = DT_NOEND;
-	return entrant;
+		entry.created_at = DT_NOEND;
+	return entry;
 }
 
 /* NULL for nobody */
 static const pg_uuid_t *
-owner_of(const Entrant *entrant)
+owner_of(const QueueEntry *entry)
 {
-	return entrant->owned ? &entrant->user_id : NULL;
+	return entry->owned ? &entry->user_id : NULL;
 }
 
 static bool
-same_owner(const Entrant *was, const Entrant *is)
+same_owner(const QueueEntry *was, const QueueEntry *is)
 {
 	return was->owned == is->owned && (!was->owned || uuid_equal(&was->user_id, &is->user_id));
 }
 
 /* A job has work to do.  One that is tried again queues up at the end. */
 static void
-enter(const QueueSystem *system, const Entrant *entrant, bool again)
+enqueue(const QueueSystem *system, const QueueEntry *entry, bool again)
 {
 	Arguments	args = NO_ARGUMENTS;
-	TimestampTz since = again ? DT_NOEND : entrant->created_at;
+	TimestampTz since = again ? DT_NOEND : entry->created_at;
 
 	argument_text(&args, system->name);
-	argument_int32(&args, entrant->priority);
-	argument_add(&args, Int64GetDatum(next_turn(system, entrant->priority, owner_of(entrant))), false);
+	argument_int32(&args, entry->priority);
+	argument_add(&args, Int64GetDatum(get_next_turn(system, entry->priority, owner_of(entry))), false);
 	argument_time(&args, &since);
-	argument_uuid(&args, &entrant->job_id);
-	argument_uuid(&args, owner_of(entrant));
-	statement_execute(&enter_queue, &args);
-	announce(system);
+	argument_uuid(&args, &entry->job_id);
+	argument_uuid(&args, owner_of(entry));
+	statement_execute(&insert_queue_entry, &args);
+	notify_workers(system);
 }
 
 /*
@@ -280,7 +280,7 @@ job_error_arguments(Arguments *args, const JobError *error)
 
 /* A job has ended; whoever had it, has it no more. */
 static void
-leave(const QueueSystem *system, TupleDesc desc, HeapTuple row, bool succeeded)
+dequeue(const QueueSystem *system, TupleDesc desc, HeapTuple row, bool succeeded)
 {
 	Arguments	args = NO_ARGUMENTS;
 	pg_uuid_t	job_id = row_get_uuid(desc, row, system->flow->id_column);
@@ -292,22 +292,22 @@ leave(const QueueSystem *system, TupleDesc desc, HeapTuple row, bool succeeded)
 	argument_text(&args, system->name);
 	argument_add(&args, BoolGetDatum(succeeded), false);
 	job_error_arguments(&args, &error);
-	statement_execute(&leave_queue, &args);
+	statement_execute(&dequeue_job, &args);
 }
 
 static void
-forget(const QueueSystem *system, const pg_uuid_t *job_id)
+delete_job_entries(const QueueSystem *system, const pg_uuid_t *job_id)
 {
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_uuid(&args, job_id);
 	argument_text(&args, system->name);
-	statement_execute(&forget_job, &args);
+	statement_execute(&delete_queue_entry, &args);
 }
 
 /* A job that stays in the queue may have another priority, or another user. */
 static void
-follow(const QueueSystem *system, const Entrant *was, const Entrant *is)
+update_queue_entry(const QueueSystem *system, const QueueEntry *was, const QueueEntry *is)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -317,7 +317,7 @@ follow(const QueueSystem *system, const Entrant *was, const Entrant *is)
 	argument_text(&args, system->name);
 	argument_int32(&args, is->priority);
 	argument_uuid(&args, owner_of(is));
-	statement_execute(&update_queue, &args);
+	statement_execute(&update_priority_and_owner, &args);
 }
 
 /*
@@ -340,24 +340,24 @@ queue_is_open(const QueueSystem *system, int state)
 
 /* A job was written: it may begin or cease to be one to be done. */
 static void
-note_update(const QueueSystem *system, TupleDesc desc, HeapTuple old, HeapTuple new)
+handle_update(const QueueSystem *system, TupleDesc desc, HeapTuple old, HeapTuple new)
 {
 	int			from = queue_state(system, desc, old);
 	int			to = queue_state(system, desc, new);
-	Entrant		was = read_entrant(system, desc, old);
-	Entrant		is = read_entrant(system, desc, new);
+	QueueEntry	was = read_queue_entry(system, desc, old);
+	QueueEntry	is = read_queue_entry(system, desc, new);
 
 	if (!uuid_equal(&was.job_id, &is.job_id))
 	{
-		forget(system, &was.job_id);
+		delete_job_entries(system, &was.job_id);
 		from = UNKNOWN_STATE;
 	}
 	if (queue_is_open(system, from) && queue_is_open(system, to))
-		follow(system, &was, &is);
+		update_queue_entry(system, &was, &is);
 	else if (queue_is_open(system, from))
-		leave(system, desc, new, to == system->succeeded);
+		dequeue(system, desc, new, to == system->succeeded);
 	else if (queue_is_open(system, to))
-		enter(system, &is, from != UNKNOWN_STATE && flow_is_terminal(system->flow, from));
+		enqueue(system, &is, from != UNKNOWN_STATE && flow_is_terminal(system->flow, from));
 }
 
 /*
@@ -366,22 +366,22 @@ note_update(const QueueSystem *system, TupleDesc desc, HeapTuple old, HeapTuple 
 void
 queue_change(RowChange *change, const void *system)
 {
-	note_update(system, RelationGetDescr(change->rel), change->old, change->new);
+	handle_update(system, RelationGetDescr(change->rel), change->old, change->new);
 }
 
 static void
-note_change(const QueueSystem *system, TriggerData *data)
+handle_change(const QueueSystem *system, TriggerData *data)
 {
 	TupleDesc	desc = RelationGetDescr(data->tg_relation);
 	HeapTuple	row = data->tg_trigtuple;
-	Entrant		entrant = read_entrant(system, desc, row);
+	QueueEntry	entry = read_queue_entry(system, desc, row);
 
 	if (TRIGGER_FIRED_BY_DELETE(data->tg_event))
-		forget(system, &entrant.job_id);
+		delete_job_entries(system, &entry.job_id);
 	else if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
-		note_update(system, desc, row, data->tg_newtuple);
+		handle_update(system, desc, row, data->tg_newtuple);
 	else if (queue_is_open(system, queue_state(system, desc, row)))
-		enter(system, &entrant, false);
+		enqueue(system, &entry, false);
 }
 
 /*
@@ -410,7 +410,7 @@ maintain_queue(PG_FUNCTION_ARGS)
 	if (!restoring())
 	{
 		caller_enter_trigger(&caller);
-		note_change(system, data);
+		handle_change(system, data);
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(NULL);
@@ -431,7 +431,7 @@ clear_queue(PG_FUNCTION_ARGS)
 	{
 		argument_text(&args, system->name);
 		caller_enter_trigger(&caller);
-		statement_execute(&forget_system, &args);
+		statement_execute(&delete_queue_entries_of_system, &args);
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(NULL);

@@ -41,7 +41,7 @@ static const RowColumn queue_columns[] = {
 };
 
 /* the lookups but that by the key */
-#define BY_PLACE 1
+#define BY_POSITION 1
 #define BY_DUE 2
 
 RowTable	queue_table = {
@@ -121,7 +121,7 @@ is_in_state(Row *row, const char *state)
  * Delayed jobs that are due are left to the statement; mostly there are none.
  */
 bool
-promote_directly(const Arguments *args, StatementResult *result)
+promote_fast_path(const Arguments *args, StatementResult *result)
 {
 	TimestampTz now = DatumGetTimestampTz(args->values[1]);
 	Row			row;
@@ -141,15 +141,15 @@ promote_directly(const Arguments *args, StatementResult *result)
 
 /* the order of the waiting list; the first value is the system */
 static int
-compare_to_place(Row *row, const Datum *place)
+compare_to_position(Row *row, const Datum *position)
 {
-	const RowLookup *by = &queue_table.lookups[BY_PLACE];
+	const RowLookup *by = &queue_table.lookups[BY_POSITION];
 
 	for (int i = 1; i < by->nkeys; i++)
 	{
 		bool		isnull;
 		Datum		value = rows_get(row, by->columns[i], &isnull);
-		int			order = DatumGetInt32(OidFunctionCall2(by->compares[i], value, place[i]));
+		int			order = DatumGetInt32(OidFunctionCall2(by->compares[i], value, position[i]));
 
 		if (order != 0)
 			return order;
@@ -159,18 +159,18 @@ compare_to_place(Row *row, const Datum *place)
 
 /* Is a locked row, which others may have changed, one that was looked for? */
 static bool
-is_wanted(Row *row, const Datum *place)
+is_still_claimable(Row *row, const Datum *position)
 {
 	bool		isnull;
 
 	return !row->concurrently_updated ||
-		(is_in_state(row, "waiting") && rows_get(row, QUEUE_SYSTEM, &isnull) == place[0] &&
-		 compare_to_place(row, place) >= 0);
+		(is_in_state(row, "waiting") && rows_get(row, QUEUE_SYSTEM, &isnull) == position[0] &&
+		 compare_to_position(row, position) >= 0);
 }
 
 /* Turn the locked row into a lease. */
 static void
-lease(Row *row, Datum worker, int64 duration, Claimed *claimed)
+lease_row(Row *row, Datum worker, int64 duration, Claimed *claimed)
 {
 	RowEdit		edit = {.desc = RelationGetDescr(row->rel),.row = rows_tuple(row)};
 	TimestampTz now = GetCurrentTimestamp();
@@ -209,18 +209,18 @@ claim_rows(Row *row, const Arguments *args, StatementResult *result)
 {
 	uint64		limit = DatumGetInt32(args->values[5]);
 	Claimed    *claimed = palloc(limit * sizeof(Claimed));
-	Datum		place[] = {
+	Datum		position[] = {
 		system_of(row, args->values[0]), args->values[1], args->values[2], args->values[3], args->values[4]
 	};
 	RowScan		scan;
 
 	result->rows = claimed;
-	rows_scan_from(row, BY_PLACE, place, &scan);
+	rows_scan_from(row, BY_POSITION, position, &scan);
 	while (result->found < limit && rows_next(&scan))
 	{
-		if (rows_lock(row, LockTupleExclusive, LockWaitSkip) != ROW_LOCKED || !is_wanted(row, place))
+		if (rows_lock(row, LockTupleExclusive, LockWaitSkip) != ROW_LOCKED || !is_still_claimable(row, position))
 			continue;
-		lease(row, args->values[6], DatumGetInt64(args->values[7]), &claimed[result->found]);
+		lease_row(row, args->values[6], DatumGetInt64(args->values[7]), &claimed[result->found]);
 		if (result->found == 0)
 			result_add_claim(row, &claimed[0], result);
 		result->found++;
@@ -229,7 +229,7 @@ claim_rows(Row *row, const Arguments *args, StatementResult *result)
 }
 
 bool
-claim_directly(const Arguments *args, StatementResult *result)
+claim_fast_path(const Arguments *args, StatementResult *result)
 {
 	Row			row;
 
@@ -277,7 +277,7 @@ record_success(Row *attempts, Row *row)
 }
 
 static void
-leave(Row *row, Row *attempts, const Arguments *args, StatementResult *result)
+dequeue_row(Row *row, Row *attempts, const Arguments *args, StatementResult *result)
 {
 	if (!lock_row(row, args, LockWaitBlock))
 		return;
@@ -293,7 +293,7 @@ leave(Row *row, Row *attempts, const Arguments *args, StatementResult *result)
  * What went wrong is put together by the statement.
  */
 bool
-leave_queue_directly(const Arguments *args, StatementResult *result)
+dequeue_job_fast_path(const Arguments *args, StatementResult *result)
 {
 	bool		succeeded = DatumGetBool(args->values[2]);
 	Row			row,
@@ -306,7 +306,7 @@ leave_queue_directly(const Arguments *args, StatementResult *result)
 		rows_close(&row);
 		return false;
 	}
-	leave(&row, &attempts, args, result);
+	dequeue_row(&row, &attempts, args, result);
 	rows_close(&attempts);
 	rows_close(&row);
 	return true;

@@ -45,8 +45,8 @@ enum QueueColumn
 extern RowTable queue_table;
 extern RowTable attempts_table;
 
-extern bool promote_directly(const Arguments *args, StatementResult *result);
-extern bool claim_directly(const Arguments *args, StatementResult *result);
-extern bool leave_queue_directly(const Arguments *args, StatementResult *result);
+extern bool promote_fast_path(const Arguments *args, StatementResult *result);
+extern bool claim_fast_path(const Arguments *args, StatementResult *result);
+extern bool dequeue_job_fast_path(const Arguments *args, StatementResult *result);
 
 #endif							/* STUDIO_QUEUE_ROWS_H */

@@ -92,7 +92,7 @@ static Statement delete_expired = {
  * back with a new snapshot.  SERIALIZABLE finds out by itself.
  */
 static void
-queue_for_token(const char *token)
+lock_token(const char *token)
 {
 	Arguments	args = NO_ARGUMENTS;
 	uint64		seen;
@@ -129,7 +129,7 @@ save_draft_prompt(PG_FUNCTION_ARGS)
 	argument_add(&args, JsonbPGetDatum(check_object_or_empty(fcinfo, 3, "p_options", MAX_OPTIONS_SIZE)), false);
 	argument_int32(&args, setting_int32(SETTING_DRAFT_LIFETIME_DAYS));
 
-	queue_for_token(token);
+	lock_token(token);
 	if (statement_execute(&update_draft, &args) == 0)
 		statement_execute(&insert_draft, &args);
 	*id = result_uuid(1);

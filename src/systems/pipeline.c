@@ -59,7 +59,7 @@ PG_FUNCTION_INFO_V1(pipeline_delete_old_events);
 #define EVENT_COLUMNS 8
 #define MAX_INSERTS 10
 
-static Statement make_run_id = {.text = "SELECT pg_catalog.gen_random_uuid()::pg_catalog.text"};
+static Statement generate_run_id = {.text = "SELECT pg_catalog.gen_random_uuid()::pg_catalog.text"};
 static Statement count_active_runs = {
 	.force_index_plan = true,
 	.text = "SELECT pg_catalog.count(*)::pg_catalog.int4 FROM pipeline.jobs j"
@@ -103,19 +103,19 @@ static Statement select_events = {
 	.nargs = 3,.argtypes = {TEXTOID, INT8OID, INT4OID}
 };
 
-#define NEW_FACTS \
+#define SET_REPORTED \
 	" SET url = $3, file_size = COALESCE($5, a.file_size), content_type = COALESCE($6, a.content_type)," \
 	"     meta = CASE WHEN pg_catalog.jsonb_typeof(a.meta) = 'object' THEN a.meta || $4 ELSE $4 END"
 
 static Statement update_by_checksum = {
 	.force_index_plan = true,
-	.text = "UPDATE pipeline.artifacts a" NEW_FACTS
+	.text = "UPDATE pipeline.artifacts a" SET_REPORTED
 	" WHERE a.run_id = $1 AND a.kind = $2 AND a.checksum = $7 RETURNING a.id",
 	.nargs = 7,.argtypes = {TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT8OID, TEXTOID, TEXTOID}
 };
 static Statement update_by_url = {
 	.force_index_plan = true,
-	.text = "UPDATE pipeline.artifacts a" NEW_FACTS
+	.text = "UPDATE pipeline.artifacts a" SET_REPORTED
 	" WHERE $7 IS NULL"
 	"   AND a.id = (SELECT o.id FROM pipeline.artifacts o"
 	"                WHERE o.run_id = $1 AND o.kind = $2 AND o.url = $3 AND o.checksum IS NULL"
@@ -128,7 +128,7 @@ static Statement insert_artifact = {
 	" VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
 	.nargs = 7,.argtypes = {TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT8OID, TEXTOID, TEXTOID}
 };
-static Statement store_prompt = {
+static Statement upsert_prompt = {
 	.text = "INSERT INTO pipeline.prompts AS p (id, category, context, prompt_text) VALUES ($1, $2, $3, $4)"
 	" ON CONFLICT (id) DO UPDATE"
 	"   SET category = EXCLUDED.category, context = EXCLUDED.context, prompt_text = EXCLUDED.prompt_text"
@@ -141,7 +141,7 @@ static Statement select_prompt = {
 	.text = "SELECT p.* FROM pipeline.prompts p WHERE p.id = $1",
 	.nargs = 1,.argtypes = {TEXTOID}
 };
-static Statement age_is_sound = {
+static Statement is_valid_age = {
 	.text = "SELECT $1 > '0' AND $1 <= pg_catalog.make_interval(years => $2)",
 	.nargs = 2,.argtypes = {INTERVALOID, INT4OID}
 };
@@ -186,7 +186,7 @@ run_as_jsonb(const char *run_id)
 /* Users have a limit, services have none: those who count queue up before they
  * lock a run, and count what is there at any isolation level. */
 static void
-queue_user(const Caller *caller)
+lock_runs_of_user(const Caller *caller)
 {
 	if (!caller->service)
 		advisory_lock(ADVISORY_USER_RUNS, caller->uid.data, UUID_LEN);
@@ -230,7 +230,7 @@ choose_owner(const Caller *caller, const pg_uuid_t *wanted)
 static char *
 random_run_id(void)
 {
-	statement_execute(&make_run_id, &NO_ARGUMENTS);
+	statement_execute(&generate_run_id, &NO_ARGUMENTS);
 	return result_text(1);
 }
 
@@ -254,7 +254,7 @@ is_same_run(const Caller *caller, const char *run_id, const Arguments *args)
 /* Insert a run, or find the same one; true when it was inserted.  A run that
  * was in the way may have gone since, but not time and again. */
 static bool
-make_run(const Caller *caller, const char *run_id, const Arguments *args)
+insert_or_find_run(const Caller *caller, const char *run_id, const Arguments *args)
 {
 	for (int i = 0; i < MAX_INSERTS; i++)
 	{
@@ -286,11 +286,11 @@ pipeline_create_job(PG_FUNCTION_ARGS)
 	project_spec = check_jsonb(fcinfo, 1, "p_project_spec", MAX_JSON_SIZE);
 	owner_id = optional_uuid(fcinfo, 2);
 
-	queue_user(&caller);
+	lock_runs_of_user(&caller);
 	argument_text(&args, run_id);
 	argument_add(&args, JsonbPGetDatum(project_spec), false);
 	argument_uuid(&args, choose_owner(&caller, owner_id));
-	if (make_run(&caller, run_id, &args))
+	if (insert_or_find_run(&caller, run_id, &args))
 		check_active_runs(&caller);
 	result = run_as_jsonb(run_id);
 	caller_leave(&caller);
@@ -324,7 +324,7 @@ pipeline_get_job(PG_FUNCTION_ARGS)
 
 /* Move a locked run; message is NULL where nothing is to be said. */
 static void
-move_run(const char *run_id, RunStatus from, RunStatus to, const char *message)
+set_run_status(const char *run_id, RunStatus from, RunStatus to, const char *message)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -354,7 +354,7 @@ pipeline_set_job_status(PG_FUNCTION_ARGS)
 	to = flow_state(&run_flow, check_word(fcinfo, 1, "p_status", run_status_names, RUN_STATUSES));
 	message = PG_ARGISNULL(2) ? NULL : clip_text(text_to_cstring(PG_GETARG_TEXT_PP(2)), MAX_REPORT_BYTES);
 
-	move_run(run_id, run_lock_or_refuse(&caller, run_id), to, message);
+	set_run_status(run_id, run_lock_or_refuse(&caller, run_id), to, message);
 	result = run_as_jsonb(run_id);
 	caller_leave(&caller);
 
@@ -374,7 +374,7 @@ pipeline_cancel_job(PG_FUNCTION_ARGS)
 	caller_enter_user(&caller);
 	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_LABEL_LENGTH);
 
-	move_run(run_id, run_lock_or_refuse(&caller, run_id), RUN_CANCELLED, NULL);
+	set_run_status(run_id, run_lock_or_refuse(&caller, run_id), RUN_CANCELLED, NULL);
 	result = run_as_jsonb(run_id);
 	caller_leave(&caller);
 
@@ -383,9 +383,9 @@ pipeline_cancel_job(PG_FUNCTION_ARGS)
 
 /* Begin a new attempt of a failed run. */
 static void
-requeue_run(void *run_id)
+requeue_failed_run(void *run_id)
 {
-	move_run(run_id, RUN_FAILED, RUN_PENDING, NULL);
+	set_run_status(run_id, RUN_FAILED, RUN_PENDING, NULL);
 }
 
 /*
@@ -402,13 +402,13 @@ pipeline_retry_job(PG_FUNCTION_ARGS)
 	caller_enter_user(&caller);
 	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_LABEL_LENGTH);
 
-	queue_user(&caller);
+	lock_runs_of_user(&caller);
 	status = run_lock_or_refuse(&caller, run_id);
 	if (status != RUN_PENDING)
 	{
 		if (status != RUN_FAILED)
 			workflow_refuse(&run_flow, status, RUN_PENDING);
-		workflow_retry(run_id, requeue_run, run_id);
+		workflow_retry(run_id, requeue_failed_run, run_id);
 		check_active_runs(&caller);
 	}
 	result = run_as_jsonb(run_id);
@@ -457,7 +457,7 @@ typedef struct Events
 
 /* What a value takes when it is shown, roughly. */
 static int64
-shown_size(Oid type, Datum value)
+output_size(Oid type, Datum value)
 {
 	Jsonb	   *whole;
 	int64		size;
@@ -485,7 +485,7 @@ put_event(HeapTuple row, TupleDesc desc, void *arg)
 	{
 		values[i] = SPI_getbinval(row, desc, i + 1, &nulls[i]);
 		if (!nulls[i] && TupleDescAttr(desc, i)->attlen == -1)
-			events->bytes += shown_size(TupleDescAttr(desc, i)->atttypid, values[i]);
+			events->bytes += output_size(TupleDescAttr(desc, i)->atttypid, values[i]);
 	}
 	tuplestore_putvalues(events->rsinfo->setResult, events->rsinfo->setDesc, values, nulls);
 }
@@ -541,7 +541,7 @@ pipeline_delete_old_events(PG_FUNCTION_ARGS)
 	check_not_null(fcinfo, 0, "p_older_than");
 	argument_pass(&age, fcinfo, 0);
 	argument_int32(&age, MAX_AGE_YEARS);
-	statement_execute(&age_is_sound, &age);
+	statement_execute(&is_valid_age, &age);
 	if (!result_bool(1))
 		refuse_value("p_older_than", psprintf("more than nothing and at most %d years", MAX_AGE_YEARS));
 	argument_pass(&args, fcinfo, 0);
@@ -615,7 +615,7 @@ pipeline_upsert_prompt(PG_FUNCTION_ARGS)
 	argument_text(&args, check_text(fcinfo, 2, "p_context", 1, MAX_TEXT_LENGTH));
 	argument_text(&args, check_text(fcinfo, 3, "p_prompt_text", 1, MAX_TEXT_LENGTH));
 
-	statement_execute(&store_prompt, &args);
+	statement_execute(&upsert_prompt, &args);
 	statement_execute(&select_prompt, &key);
 	result = result_row();
 	caller_leave(&caller);

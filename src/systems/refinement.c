@@ -85,7 +85,7 @@ static Statement count_active_studio_jobs = {
 	" WHERE j.user_id = $1 AND j.status NOT IN ('COMPLETE', 'FAILED')",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
-static Statement move_studio_job = {
+static Statement set_studio_status = {
 	.operation = &(const RowOperation)
 	{
 		.table = &studio_jobs_table,.verb = ROW_UPDATE_CHANGED,
@@ -120,7 +120,7 @@ static Statement is_same_text = {
 	"  FROM @extschema@.studio_jobs j WHERE j.job_id = $1",
 	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, TEXTOID}
 };
-static Statement end_studio_job = {
+static Statement write_studio_failure = {
 	.force_index_plan = true,
 	.text = "UPDATE @extschema@.studio_jobs"
 	"   SET status = 'FAILED', error_details = COALESCE($2, NULLIF(pg_catalog.jsonb_strip_nulls("
@@ -162,7 +162,7 @@ check_user_priority(const char *name, int32 priority)
 }
 
 static void
-fill_prompt(RowEdit *edit)
+set_default_prompt(RowEdit *edit)
 {
 	bool		isnull;
 
@@ -211,7 +211,7 @@ default_studio_job(PG_FUNCTION_ARGS)
 	{
 		caller_enter_trigger(&caller);
 		if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
-			fill_prompt(&edit);
+			set_default_prompt(&edit);
 		if (!service)
 			check_row_priority(data);
 		caller_leave(&caller);
@@ -221,7 +221,7 @@ default_studio_job(PG_FUNCTION_ARGS)
 
 /* Raise an error if the user has too many jobs, one that was just made included. */
 static void
-check_active(const pg_uuid_t *user_id)
+check_active_studio_jobs(const pg_uuid_t *user_id)
 {
 	Account		account;
 
@@ -246,7 +246,7 @@ limit_studio_jobs(PG_FUNCTION_ARGS)
 	{
 		user_id = row_get_uuid(RelationGetDescr(data->tg_relation), data->tg_trigtuple, "user_id");
 		caller_enter_trigger(&caller);
-		check_active(&user_id);
+		check_active_studio_jobs(&user_id);
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(NULL);
@@ -284,7 +284,7 @@ create_studio_job(PG_FUNCTION_ARGS)
 		refuse_unknown(&caller, "user", &user_id);
 	statement_execute(&insert_studio_job, &args);
 	result = result_row();
-	check_active(&user_id);
+	check_active_studio_jobs(&user_id);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -292,7 +292,7 @@ create_studio_job(PG_FUNCTION_ARGS)
 
 /* Write the result of one stage, which moves the job to the next. */
 static Datum
-write_step(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token, Statement *statement, Datum made)
+write_stage_result(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token, Statement *statement, Datum made)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Job			job;
@@ -328,7 +328,7 @@ update_studio_job_status(PG_FUNCTION_ARGS)
 
 	system_job_lock_or_refuse(&refinement_queue, &caller, &job_id, &job);
 	if (!job_has_moved(&refinement_queue, &job, token, asked))
-		statement_execute(&move_studio_job, &args);
+		statement_execute(&set_studio_status, &args);
 	result = system_job_as_jsonb(&refinement_queue, &job_id);
 	caller_leave(&caller);
 
@@ -350,7 +350,7 @@ store_transcript(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	check_not_null(fcinfo, 1, "p_transcript");
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
-	result = write_step(&caller, &job_id, token, &write_transcript, PG_GETARG_DATUM(1));
+	result = write_stage_result(&caller, &job_id, token, &write_transcript, PG_GETARG_DATUM(1));
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -371,7 +371,7 @@ store_enrichment(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	check_not_null(fcinfo, 1, "p_entities");
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
-	result = write_step(&caller, &job_id, token, &write_entities, PG_GETARG_DATUM(1));
+	result = write_stage_result(&caller, &job_id, token, &write_entities, PG_GETARG_DATUM(1));
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -479,9 +479,9 @@ cancel_studio_job(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
-/* Lock the user FOR KEY SHARE, before the job: check_active() may open an account. */
+/* Lock the user FOR KEY SHARE, before the job: check_active_studio_jobs() may open an account. */
 static void
-lock_owner(const pg_uuid_t *job_id)
+lock_owner_key_share(const pg_uuid_t *job_id)
 {
 	Arguments	args = NO_ARGUMENTS;
 	pg_uuid_t	user_id;
@@ -508,14 +508,14 @@ retry_studio_job(PG_FUNCTION_ARGS)
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 
 	if (caller.service)
-		lock_owner(&job_id);
+		lock_owner_key_share(&job_id);
 	else
 		(void) user_keep(&caller.uid);
 	system_job_lock_or_refuse(&refinement_queue, &caller, &job_id, &job);
 	if (job_needs_retry(&refinement_queue, &job))
 	{
 		job_requeue(&job, &requeue_studio_job);
-		check_active(&job.user_id);
+		check_active_studio_jobs(&job.user_id);
 	}
 	result = system_job_as_jsonb(&refinement_queue, &job_id);
 	caller_leave(&caller);
@@ -548,7 +548,7 @@ static const QueueSystem refinement_queue = {
 	.lock_job = &lock_studio_job,
 	.try_lock_job = &try_lock_studio_job,
 	.select_job = &select_studio_job,
-	.fail_job = &end_studio_job,
+	.fail_job = &write_studio_failure,
 	.count_retry = &count_studio_retry,
 	.read_error = read_error,
 	.statistics = &select_statistics

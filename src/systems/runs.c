@@ -67,14 +67,14 @@ static Statement select_owner = {
 	.text = "SELECT j.owner_id FROM pipeline.jobs j WHERE j.run_id = $1",
 	.nargs = 1,.argtypes = {TEXTOID}
 };
-static Statement lock_owner = {
+static Statement lock_run_for_artifact = {
 	.force_index_plan = true,
 	.text = "SELECT j.owner_id FROM pipeline.jobs j WHERE j.run_id = $1 FOR NO KEY UPDATE",
 	.nargs = 1,.argtypes = {TEXTOID}
 };
 
 /* events above the counter are those that the running statement entered */
-static Statement lock_place = {
+static Statement lock_run_for_event = {
 	.force_index_plan = true,
 	.text = "SELECT j.owner_id, 1 + COALESCE((SELECT pg_catalog.max(e.seq) FROM pipeline.job_events e"
 	"          WHERE e.run_id = j.run_id AND e.seq > j.last_event_seq), j.last_event_seq)"
@@ -99,33 +99,33 @@ static Statement insert_transition = {
 	"                 ELSE pg_catalog.jsonb_build_object('error_message', pg_catalog.left($4, 10000)) END)",
 	.nargs = 4,.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 };
-static Statement own_events = {
+static Statement update_event_owners = {
 	.force_index_plan = true,
 	.text = "UPDATE pipeline.job_events SET owner_id = $2 WHERE run_id = $1",
 	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
 };
-static Statement own_artifacts = {
+static Statement update_artifact_owners = {
 	.force_index_plan = true,
 	.text = "UPDATE pipeline.artifacts SET owner_id = $2 WHERE run_id = $1",
 	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
 };
 
 /* is one of our own statements at work, which the triggers below let pass? */
-static bool keeping_books = false;
+static bool guards_off = false;
 
 static void
-keep_books(Statement *statement, const Arguments *args)
+execute_unguarded(Statement *statement, const Arguments *args)
 {
-	bool		before = keeping_books;
+	bool		before = guards_off;
 
-	keeping_books = true;
+	guards_off = true;
 	PG_TRY();
 	{
 		statement_execute(statement, args);
 	}
 	PG_FINALLY();
 	{
-		keeping_books = before;
+		guards_off = before;
 	}
 	PG_END_TRY();
 }
@@ -169,7 +169,7 @@ guard_run(PG_FUNCTION_ARGS)
 	};
 	bool		isnull;
 
-	if (restoring() || keeping_books)
+	if (restoring() || guards_off)
 		return PointerGetDatum(edit.row);
 
 	if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
@@ -231,8 +231,8 @@ pass_owner_on(PG_FUNCTION_ARGS)
 	argument_text(&args, row_get_text(desc, row, "run_id"));
 	argument_add(&args, owner_id, isnull);
 	caller_enter_trigger(&caller);
-	keep_books(&own_events, &args);
-	keep_books(&own_artifacts, &args);
+	execute_unguarded(&update_event_owners, &args);
+	execute_unguarded(&update_artifact_owners, &args);
 	caller_leave(&caller);
 	return PointerGetDatum(NULL);
 }
@@ -257,7 +257,7 @@ refuse_missing_run(Relation rel, const char *run_id, const char *constraint)
  * where seq is given.  No run, as NOT NULL will say, has no owner and the
  * number 1; found tells whether there is a run. */
 static Owner
-ask_run(Statement *statement, const char *run_id, int64 *seq, bool *found)
+read_run_for_row(Statement *statement, const char *run_id, int64 *seq, bool *found)
 {
 	Owner		owner = {.known = false};
 	Arguments	args = NO_ARGUMENTS;
@@ -306,7 +306,7 @@ enter_event(PG_FUNCTION_ARGS)
 		return PointerGetDatum(edit.row);
 
 	run_id = row_get_text(edit.desc, edit.row, "run_id");
-	owner = ask_run(&lock_place, run_id, &seq, &found);
+	owner = read_run_for_row(&lock_run_for_event, run_id, &seq, &found);
 	if (run_id != NULL && !found)
 		refuse_missing_run(data->tg_relation, run_id, "job_events_run_id_fkey");
 	row_set(&edit, "seq", INT8OID, Int64GetDatum(seq));
@@ -334,14 +334,14 @@ count_event(PG_FUNCTION_ARGS)
 	argument_text(&args, row_get_text(desc, data->tg_trigtuple, "run_id"));
 	argument_add(&args, seq, isnull);
 	caller_enter_trigger(&caller);
-	keep_books(&count_events, &args);
+	execute_unguarded(&count_events, &args);
 	caller_leave(&caller);
 	return PointerGetDatum(NULL);
 }
 
 /* What is where it is stays there. */
 static void
-require_same(const TriggerData *data, const char *column)
+forbid_column_change(const TriggerData *data, const char *column)
 {
 	TupleDesc	desc = RelationGetDescr(data->tg_relation);
 	const char *was = row_get_id(desc, data->tg_trigtuple, column);
@@ -357,11 +357,11 @@ require_same(const TriggerData *data, const char *column)
 
 /* An event or artifact is written: its owner is that of its run. */
 static Datum
-keep_owner(const TriggerData *data)
+set_owner_of_run(const TriggerData *data)
 {
 	RowEdit		edit = {.desc = RelationGetDescr(data->tg_relation),.row = data->tg_newtuple};
 	bool		found;
-	Owner		owner = ask_run(&select_owner, row_get_text(edit.desc, edit.row, "run_id"), NULL, &found);
+	Owner		owner = read_run_for_row(&select_owner, row_get_text(edit.desc, edit.row, "run_id"), NULL, &found);
 
 	set_owner(&edit, &owner);
 	return PointerGetDatum(row_edit_apply(&edit));
@@ -375,25 +375,25 @@ keep_event(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_UPDATE, 0);
 
-	if (restoring() || keeping_books)
+	if (restoring() || guards_off)
 		return PointerGetDatum(data->tg_newtuple);
 
-	require_same(data, "run_id");
-	require_same(data, "seq");
-	require_same(data, "created_at");
-	return keep_owner(data);
+	forbid_column_change(data, "run_id");
+	forbid_column_change(data, "seq");
+	forbid_column_change(data, "created_at");
+	return set_owner_of_run(data);
 }
 
 /* Write a run that is locked and gets something new: see the top of the file. */
 static void
-write_run(const char *run_id)
+touch_locked_run(const char *run_id)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 
 	argument_text(&args, run_id);
 	caller_enter_trigger(&caller);
-	keep_books(&touch_run, &args);
+	execute_unguarded(&touch_run, &args);
 	caller_leave(&caller);
 }
 
@@ -416,10 +416,10 @@ enter_artifact(PG_FUNCTION_ARGS)
 		return PointerGetDatum(edit.row);
 
 	run_id = row_get_text(edit.desc, edit.row, "run_id");
-	owner = ask_run(&lock_owner, run_id, NULL, &found);
+	owner = read_run_for_row(&lock_run_for_artifact, run_id, NULL, &found);
 	if (run_id != NULL && !found)
 		refuse_missing_run(data->tg_relation, run_id, "artifacts_run_id_fkey");
-	write_run(run_id);
+	touch_locked_run(run_id);
 	set_owner(&edit, &owner);
 	return PointerGetDatum(row_edit_apply(&edit));
 }
@@ -432,9 +432,9 @@ keep_artifact(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_UPDATE, 0);
 
-	if (restoring() || keeping_books)
+	if (restoring() || guards_off)
 		return PointerGetDatum(data->tg_newtuple);
 
-	require_same(data, "run_id");
-	return keep_owner(data);
+	forbid_column_change(data, "run_id");
+	return set_owner_of_run(data);
 }

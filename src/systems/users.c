@@ -66,7 +66,7 @@ static Statement lock_user_jobs = {
  * Give a user what every user has.  Does nothing for what is there.
  */
 static void
-welcome_user(const pg_uuid_t *user_id, const char *name)
+create_user_rows(const pg_uuid_t *user_id, const char *name)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -78,7 +78,7 @@ welcome_user(const pg_uuid_t *user_id, const char *name)
 
 /* The name that was given at sign-up; NULL when there is none. */
 static char *
-name_at_sign_up(TupleDesc desc, HeapTuple row)
+read_sign_up_name(TupleDesc desc, HeapTuple row)
 {
 	Arguments	args = NO_ARGUMENTS;
 	bool		isnull;
@@ -93,7 +93,7 @@ name_at_sign_up(TupleDesc desc, HeapTuple row)
 
 /* An error that was caught, as a warning. */
 static void
-warn_of_failure(const pg_uuid_t *user_id, ErrorData *error)
+warn_of_sign_up_failure(const pg_uuid_t *user_id, ErrorData *error)
 {
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
@@ -113,13 +113,13 @@ typedef struct NewUser
 
 /* Everything that may fail at sign-up. */
 static void
-set_up_user(void *arg)
+handle_sign_up(void *arg)
 {
 	NewUser    *user = arg;
 	Caller		caller;
 
 	caller_enter_trigger(&caller);
-	welcome_user(&user->id, name_at_sign_up(user->desc, user->row));
+	create_user_rows(&user->id, read_sign_up_name(user->desc, user->row));
 	caller_leave(&caller);
 }
 
@@ -139,9 +139,9 @@ handle_new_user(PG_FUNCTION_ARGS)
 	user.id = row_get_uuid(user.desc, user.row, "id");
 	if (!restoring())
 	{
-		error = in_subtransaction(set_up_user, &user);
+		error = in_subtransaction(handle_sign_up, &user);
 		if (error)
-			warn_of_failure(&user.id, error);
+			warn_of_sign_up_failure(&user.id, error);
 	}
 	return PointerGetDatum(NULL);
 }
@@ -187,7 +187,7 @@ ensure_profile(PG_FUNCTION_ARGS)
 	if (!user_find(&user_id, &name))
 		refuse_unknown(&caller, "user", &user_id);
 
-	welcome_user(&user_id, name);
+	create_user_rows(&user_id, name);
 	argument_uuid(&args, &user_id);
 	statement_execute(&select_profile, &args);
 	profile = result_row();

@@ -171,7 +171,7 @@ static Statement differs_from_finished = {
 	"  FROM @extschema@.jobs j WHERE j.id = $1",
 	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, JSONBOID, INT4OID}
 };
-static Statement end_job = {
+static Statement write_job_failure = {
 	.force_index_plan = true,
 	.text = "UPDATE @extschema@.jobs"
 	"   SET status = 'FAILED', error_code = $3, error_message = $4, failed_step = $5"
@@ -221,14 +221,14 @@ static Statement select_newest_job = {
 };
 
 /* $1 project, $2 job or NULL, $3 what was cut */
-static Statement make_entry = {
+static Statement build_dashboard_entry = {
 	.text = "SELECT $1 || pg_catalog.jsonb_build_object("
 	"         'status', $2 -> 'status', 'progress', $2 -> 'progress', 'job', $2 - 'manifest_json')"
 	"       || CASE WHEN $3 = '' THEN '{}'"
 	"               ELSE pg_catalog.jsonb_build_object('truncated', pg_catalog.string_to_array($3, ',')) END",
 	.nargs = 3,.argtypes = {JSONBOID, JSONBOID, TEXTOID}
 };
-static Statement make_dashboard = {
+static Statement build_dashboard = {
 	.text = "SELECT COALESCE(pg_catalog.jsonb_agg(e.entry ORDER BY e.number), '[]')"
 	"  FROM pg_catalog.unnest($1) WITH ORDINALITY e (entry, number)",
 	.nargs = 1,.argtypes = {JSONBARRAYOID}
@@ -264,7 +264,7 @@ lock_jobs_of_project(PG_FUNCTION_ARGS)
 		caller_enter_trigger(&caller);
 		jobs = deletion_lock_jobs(&video_queue, &lock_project_jobs, &args);
 		if (!service)
-			deletion_refuse_worked_on(&video_queue, jobs);
+			deletion_refuse_in_progress(&video_queue, jobs);
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(data->tg_trigtuple);
@@ -334,7 +334,7 @@ lock_user_and_project(const Caller *caller, const pg_uuid_t *project_id)
 }
 
 static pg_uuid_t
-make_job(const pg_uuid_t *project_id, const pg_uuid_t *user_id, int32 priority)
+create_pending_job(const pg_uuid_t *project_id, const pg_uuid_t *user_id, int32 priority)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -366,7 +366,7 @@ create_job(PG_FUNCTION_ARGS)
 	priority = check_int32(fcinfo, 2, "p_priority", PG_INT32_MIN, PG_INT32_MAX);
 
 	user_id = lock_user_and_project(&caller, &project_id);
-	*job_id = make_job(&project_id, &user_id, priority);
+	*job_id = create_pending_job(&project_id, &user_id, priority);
 	add_default_steps(job_id);
 	pay_for_job(&user_id, job_id, cost);
 	argument_uuid(&args, job_id);
@@ -702,7 +702,7 @@ log_job(PG_FUNCTION_ARGS)
 }
 
 static Datum
-newest_job(HeapTuple project, TupleDesc desc, List **cut)
+get_newest_job(HeapTuple project, TupleDesc desc, List **cut)
 {
 	Arguments	args = NO_ARGUMENTS;
 	pg_uuid_t	project_id = row_get_uuid(desc, project, "id");
@@ -718,7 +718,7 @@ newest_job(HeapTuple project, TupleDesc desc, List **cut)
 }
 
 static char *
-joined(const List *names)
+join_names(const List *names)
 {
 	StringInfoData all;
 	ListCell   *cell;
@@ -731,17 +731,17 @@ joined(const List *names)
 
 /* A project with its newest job; whatever the two hold, it is of bounded size. */
 static Datum
-dashboard_entry(HeapTuple project, TupleDesc desc)
+get_dashboard_entry(HeapTuple project, TupleDesc desc)
 {
 	Arguments	args = NO_ARGUMENTS;
 	List	   *cut = NIL;
 	Datum		job;
 
 	argument_add(&args, brief_jsonb(project, desc, "", NULL, &cut), false);
-	job = newest_job(project, desc, &cut);
+	job = get_newest_job(project, desc, &cut);
 	argument_add(&args, job, job == (Datum) 0);
-	argument_text(&args, joined(cut));
-	statement_execute_read_only(&make_entry, &args);
+	argument_text(&args, join_names(cut));
+	statement_execute_read_only(&build_dashboard_entry, &args);
 	return result_datum(1);
 }
 
@@ -766,11 +766,11 @@ get_dashboard(PG_FUNCTION_ARGS)
 	argument_int32(&args, check_int32(fcinfo, 1, "p_limit", 1, MAX_DASHBOARD));
 	projects = statement_execute_read_only_rows(&select_newest_projects, &args);
 	for (uint64 i = 0; i < projects.n; i++)
-		found[i] = dashboard_entry(projects.rows[i], projects.desc);
+		found[i] = get_dashboard_entry(projects.rows[i], projects.desc);
 
 	argument_add(&entries, PointerGetDatum(construct_array(found, projects.n, JSONBOID,
 														   -1, false, TYPALIGN_INT)), false);
-	statement_execute_read_only(&make_dashboard, &entries);
+	statement_execute_read_only(&build_dashboard, &entries);
 	result = result_jsonb(1);
 	caller_leave(&caller);
 
@@ -818,7 +818,7 @@ static const QueueSystem video_queue = {
 	.lock_job = &job_lock_statement,
 	.try_lock_job = &job_try_lock_statement,
 	.select_job = &select_job,
-	.fail_job = &end_job,
+	.fail_job = &write_job_failure,
 	.try_lock_payer = try_lock_payer,
 	.show_progress = show_progress,
 	.read_error = read_error,

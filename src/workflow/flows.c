@@ -206,7 +206,7 @@ static const Workflow plan_flow = {
 	.nstates = PLAN_STATUSES,
 	.transitions = plan_transitions,
 	.ntransitions = lengthof(plan_transitions),
-	.stamp = stamp_nothing
+	.stamp = stamp_none
 };
 
 static const Workflow research_flow = {
@@ -218,7 +218,7 @@ static const Workflow research_flow = {
 	.nstates = RESEARCH_STATUSES,
 	.transitions = research_transitions,
 	.ntransitions = lengthof(research_transitions),
-	.stamp = stamp_nothing
+	.stamp = stamp_none
 };
 
 static const Workflow enhancement_flow = {
@@ -254,7 +254,7 @@ static const Workflow asset_flow = {
 	.nstates = ASSET_STATUSES,
 	.transitions = asset_transitions,
 	.ntransitions = lengthof(asset_transitions),
-	.stamp = stamp_nothing
+	.stamp = stamp_none
 };
 
 static const Workflow narration_flow = {
@@ -278,7 +278,7 @@ static const Workflow presentation_flow = {
 	.nstates = PRODUCT_STATUSES,
 	.transitions = product_transitions,
 	.ntransitions = lengthof(product_transitions),
-	.stamp = stamp_nothing
+	.stamp = stamp_none
 };
 
 static const Workflow script_flow = {

@@ -236,7 +236,7 @@ stamp_run(RowEdit *edit, HeapTuple old, int from, int to)
 
 /* For tables whose status changes write nothing but the status. */
 void
-stamp_nothing(RowEdit *edit, HeapTuple old, int from, int to)
+stamp_none(RowEdit *edit, HeapTuple old, int from, int to)
 {
 }
 
@@ -383,7 +383,7 @@ stamp_script(RowEdit *edit, HeapTuple old, int from, int to)
 
 /* Queued again: a new attempt. */
 static void
-stamp_render_again(RowEdit *edit, HeapTuple old)
+stamp_render_retry(RowEdit *edit, HeapTuple old)
 {
 	row_set(edit, "progress", INT4OID, Int32GetDatum(0));
 	stamp_count(edit, old, "retry_count");
@@ -400,7 +400,7 @@ stamp_render(RowEdit *edit, HeapTuple old, int from, int to)
 		return;
 	if (from != to && to == RENDER_QUEUED)
 	{
-		stamp_render_again(edit, old);
+		stamp_render_retry(edit, old);
 		return;
 	}
 	stamp_progress(edit, old, "progress", to == RENDER_COMPLETED ? 100 : 0);

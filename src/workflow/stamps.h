@@ -18,6 +18,6 @@ extern void stamp_session(RowEdit *edit, HeapTuple old, int from, int to);
 extern void stamp_narration(RowEdit *edit, HeapTuple old, int from, int to);
 extern void stamp_script(RowEdit *edit, HeapTuple old, int from, int to);
 extern void stamp_render(RowEdit *edit, HeapTuple old, int from, int to);
-extern void stamp_nothing(RowEdit *edit, HeapTuple old, int from, int to);
+extern void stamp_none(RowEdit *edit, HeapTuple old, int from, int to);
 
 #endif							/* STUDIO_STAMPS_H */

@@ -193,7 +193,7 @@ is_legal(const Workflow *flow, int from, int to, TupleDesc desc, HeapTuple row)
 
 /* A new row begins at the first state, or where a service says. */
 static int
-check_start(const Workflow *flow, Relation rel, HeapTuple new)
+check_initial_state(const Workflow *flow, Relation rel, HeapTuple new)
 {
 	char	   *label = row_get_label(RelationGetDescr(rel), new, flow->column);
 	int			to = flow_state(flow, label);
@@ -205,7 +205,7 @@ check_start(const Workflow *flow, Relation rel, HeapTuple new)
 
 /* The state may stay as it is, whatever it is, or change as the flow says. */
 static void
-check_move(const Workflow *flow, Relation rel, HeapTuple old, HeapTuple new, int *from, int *to)
+check_transition(const Workflow *flow, Relation rel, HeapTuple old, HeapTuple new, int *from, int *to)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 	char	   *label = row_get_label(desc, new, flow->column);
@@ -227,16 +227,16 @@ check_move(const Workflow *flow, Relation rel, HeapTuple old, HeapTuple new, int
  * legal one.  There is no old row of one that is inserted.
  */
 static HeapTuple
-write_row(const Workflow *flow, Relation rel, HeapTuple old, HeapTuple new)
+apply_workflow(const Workflow *flow, Relation rel, HeapTuple old, HeapTuple new)
 {
 	RowEdit		edit = {.desc = RelationGetDescr(rel),.row = new};
 	int			from = UNKNOWN_STATE,
 				to;
 
 	if (old == NULL)
-		to = check_start(flow, rel, new);
+		to = check_initial_state(flow, rel, new);
 	else
-		check_move(flow, rel, old, new, &from, &to);
+		check_transition(flow, rel, old, new, &from, &to);
 	flow->stamp(&edit, old, from, to);
 	return row_edit_apply(&edit);
 }
@@ -247,7 +247,7 @@ write_row(const Workflow *flow, Relation rel, HeapTuple old, HeapTuple new)
 void
 workflow_enforce_change(RowChange *change, const void *flow)
 {
-	change->new = write_row(flow, change->rel, change->old, change->new);
+	change->new = apply_workflow(flow, change->rel, change->old, change->new);
 }
 
 /*
@@ -264,7 +264,7 @@ enforce_workflow(PG_FUNCTION_ARGS)
 		return PointerGetDatum(trigger_new_row(data));
 	if (flow == NULL)
 		refuse_value("the argument of the trigger", "the name of a workflow");
-	return PointerGetDatum(write_row(flow, data->tg_relation, old, trigger_new_row(data)));
+	return PointerGetDatum(apply_workflow(flow, data->tg_relation, old, trigger_new_row(data)));
 }
 
 /* One row of workflow_transitions(). */
