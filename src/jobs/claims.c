@@ -1,18 +1,20 @@
 /*
  * claims.c
- *	  Workers claim jobs from the waiting list.
+ *	  claim_jobs(): workers lease jobs from the queue.
  *
- * A claim turns waiting rows of the queue into leases and touches nothing else.
+ * A claim turns waiting rows of the queue into leases and writes nothing else.
  *
- * Pitfall: while somebody holds an old snapshot, the rows that were claimed
- * since cannot be cleaned away, and lie before the first waiting row.  So a
- * session remembers where it last found one, and looks on from there when it is
- * not cheap to look from the start: at most one twentieth of the time goes into
- * that, and jobs that came in before the remembered place wait that long.
+ * Pitfall: while a transaction holds an old snapshot, VACUUM cannot remove the
+ * index entries of rows that were claimed since, and each scan of the queue
+ * has to skip them before it reaches the first waiting row.  So a session
+ * remembers the position that its last claim found jobs at.  While scans from
+ * the start are expensive, it scans from that position, and spends about a
+ * twentieth of its time on scans from the start.  Jobs that were inserted
+ * before the remembered position wait for the next of these.
  *
- * Lock order: claims lock rows of the queue alone, and never wait for one.  A
- * claim that fails a job which cannot be shown locks it and the account too,
- * where nobody has them.
+ * Lock order: claims lock rows of the queue only, and skip locked ones.  A
+ * claim that fails a job which cannot be shown locks the job and the account
+ * too, unless either is locked already.
  */
 #include "postgres.h"
 
@@ -36,19 +38,21 @@ PG_FUNCTION_INFO_V1(claim_jobs);
 
 #define MAX_CLAIM 1000
 #define MAX_WORKER_LENGTH 200
-/* of jobs at a time; at least one is handed out, however much that is */
+/* of jobs in one result; the first job is returned whatever its size is */
 #define MAX_CLAIM_BYTES (32 * 1024 * 1024)
+/* due jobs that a claim promotes at least, where there are as many */
 #define MIN_PROMOTED 100
 
-/* looks that read fewer pages than this, for each row found, are cheap */
+/* a scan that reads fewer pages than this for each row found is cheap */
 #define CHEAP_SCAN_PAGES 50
-/* a look in vain that read fewer is taken again at once */
+/* an empty scan that reads fewer pages may be repeated at once */
 #define CHEAP_EMPTY_SCAN_PAGES 1000
+/* expensive scans take at most 1/SCAN_TIME_SHARE of the time */
 #define SCAN_TIME_SHARE 20
-/* no look rests for more than SCAN_TIME_SHARE times this */
+/* a longer scan counts as this long, which bounds the time until the next */
 #define MAX_SCAN_COST_US (100 * 1000)
 
-/* a place in the order of the waiting list */
+/* a position in the order of the waiting jobs: the keys of idx_queue_waiting */
 typedef struct QueuePosition
 {
 	int32		rank;
@@ -57,22 +61,23 @@ typedef struct QueuePosition
 	pg_uuid_t	job_id;
 } QueuePosition;
 
-/* how much a look at the whole of something cost, and when that was */
+/* when a kind of scan was last run, and what it cost */
 typedef struct ScanCost
 {
 	TimestampTz scanned_at;
-	int64		cost;			/* microseconds; 0 when it was cheap */
+	int64		cost;			/* microseconds; 0 if it was cheap */
 } ScanCost;
 
-/* a look that is being taken */
+/* the state of the counters when a scan starts */
 typedef struct ScanStart
 {
-	uint64		preparations;	/* which read pages too */
+	uint64		preparations;	/* plans that were made, which reads catalog
+								 * pages */
 	TimestampTz started_at;
 	int64		pages;
 } ScanStart;
 
-/* what this session knows about one waiting list */
+/* what this session knows about scans of one system's jobs in the queue */
 typedef struct QueueScanState
 {
 	ScanCost	from_start;		/* of waiting jobs, from the start */
@@ -87,7 +92,7 @@ typedef struct QueueScanState
 
 static const QueuePosition first_position = {PG_INT32_MIN, PG_INT64_MIN, DT_NOBEGIN, {{0}}};
 
-/* QueueScanState: one for each list that this session has claimed from */
+/* QueueScanState: one for each system that this session has claimed from */
 static List *scan_states = NIL;
 
 static Statement promote_delayed = {
@@ -123,6 +128,7 @@ static Statement claim_waiting = {
 	TEXTOID, INT8OID}
 };
 
+/* Return the scan state of a system, which is created by the first claim. */
 static QueueScanState *
 get_scan_state(const QueueSystem *system)
 {
@@ -143,7 +149,7 @@ get_scan_state(const QueueSystem *system)
 	return state;
 }
 
-/* Is it time to look at the whole again? */
+/* Return true if the scan was cheap, or enough time has passed since it. */
 static bool
 may_scan(const ScanCost *scan_cost, TimestampTz now)
 {
@@ -151,7 +157,7 @@ may_scan(const ScanCost *scan_cost, TimestampTz now)
 		now - scan_cost->scanned_at >= SCAN_TIME_SHARE * scan_cost->cost;
 }
 
-/* Pages that this session has read so far, from memory or from disk. */
+/* Return the number of pages that this session has read, from memory or disk. */
 static int64
 pages_read(void)
 {
@@ -159,8 +165,10 @@ pages_read(void)
 }
 
 /*
- * Note what a look cost.  Whether it was cheap is told by the pages, since time
- * passes for other reasons too; what it may take from now on, by the time.
+ * Record the cost of a scan that has ended.  Pages decide whether it was cheap,
+ * since time passes for other reasons too; the time it took decides when
+ * the next one may run.  A scan for which plans were made counts as cheap, since
+ * planning reads pages too.
  */
 static void
 record_scan(ScanCost *scan_cost, const ScanStart *start, int64 cheap_pages)
@@ -186,7 +194,7 @@ start_scan(void)
 	return start;
 }
 
-/* What was delayed until now is waiting from now on. */
+/* Set due delayed jobs to waiting, up to the larger of limit and MIN_PROMOTED. */
 static void
 promote_due_jobs(const QueueSystem *system, QueueScanState *state, int32 limit)
 {
@@ -212,6 +220,7 @@ typedef struct ClaimRequest
 	int64		lease;			/* microseconds */
 } ClaimRequest;
 
+/* Lease jobs from a position on; the rows are the last result. */
 static uint64
 claim_from_position(const ClaimRequest *request, const QueuePosition *position)
 {
@@ -228,7 +237,7 @@ claim_from_position(const ClaimRequest *request, const QueuePosition *position)
 	return statement_execute(&claim_waiting, &args);
 }
 
-/* Remember where the first of the claimed jobs stood. */
+/* Remember the position of the first of the claimed jobs. */
 static void
 remember_position(QueueScanState *state)
 {
@@ -239,7 +248,7 @@ remember_position(QueueScanState *state)
 	state->last_position.since = result_int64(6);
 }
 
-/* Note a look that finds nothing; one that finds something may go on at once. */
+/* Record the cost of a scan that found nothing; after others no back-off is needed. */
 static void
 record_empty_scan(ScanCost *scan_cost, const ScanStart *start, uint64 found)
 {
@@ -249,6 +258,7 @@ record_empty_scan(ScanCost *scan_cost, const ScanStart *start, uint64 found)
 		scan_cost->cost = 0;
 }
 
+/* Claim from the start of the queue. */
 static uint64
 claim_from_start(const ClaimRequest *request, QueueScanState *state)
 {
@@ -260,7 +270,7 @@ claim_from_start(const ClaimRequest *request, QueueScanState *state)
 	return found;
 }
 
-/* Look on from where something was found last. */
+/* Claim from the last position; 0 if there is none, or while empty scans back off. */
 static uint64
 claim_from_last_position(const ClaimRequest *request, QueueScanState *state)
 {
@@ -274,7 +284,7 @@ claim_from_last_position(const ClaimRequest *request, QueueScanState *state)
 	return found;
 }
 
-/* Lease what comes first; the rows, if any, are the last result. */
+/* Lease the next jobs and return how many; the rows, if any, are the last result. */
 static uint64
 claim_next(const ClaimRequest *request)
 {
@@ -291,7 +301,7 @@ claim_next(const ClaimRequest *request)
 	return found;
 }
 
-/* The jobs that were claimed: they outlive the result that they come from. */
+/* Return the claimed jobs in memory that outlives the last result. */
 static const Claimed *
 claimed_jobs(uint64 found)
 {
@@ -316,8 +326,8 @@ claimed_jobs(uint64 found)
 }
 
 /*
- * One row of claim_jobs(): with the job, which the worker would ask for next.
- * False when that cannot be shown.
+ * Add a row to the result of claim_jobs().  It contains the job, so that the
+ * worker needs no second call.  Return false if the job cannot be shown.
  */
 static bool
 put_claimed(ReturnSetInfo *rsinfo, const ClaimRequest *request, const Claimed *claimed, int64 *bytes)
@@ -333,7 +343,7 @@ put_claimed(ReturnSetInfo *rsinfo, const ClaimRequest *request, const Claimed *c
 	values[1] = UUIDPGetDatum(&claimed->token);
 	values[2] = Int32GetDatum(claimed->attempt);
 	values[3] = TimestampTzGetDatum(claimed->expires_at);
-	/* a scope of its own frees the job */
+	/* a scope of its own frees the memory of the job */
 	outer = statements_begin();
 	nulls[4] = statement_execute(request->system->select_job, &args) == 0;
 	if (!nulls[4])
@@ -347,9 +357,9 @@ put_claimed(ReturnSetInfo *rsinfo, const ClaimRequest *request, const Claimed *c
 }
 
 /*
- * Claim what comes first and put it into the result, as far as that goes: what
- * cannot be shown fails, what is too much at a time goes back.  True when jobs
- * failed, in whose place there may be others.
+ * Claim the next jobs and add them to the result.  A job that cannot be shown is
+ * failed; jobs beyond MAX_CLAIM_BYTES are returned to the queue.  Return true if
+ * jobs were failed, so that others can be claimed in their place.
  */
 static bool
 claim_batch(ReturnSetInfo *rsinfo, ClaimRequest *request, int64 *bytes)

@@ -1,9 +1,9 @@
 /*
  * deletions.c
- *	  Jobs that users may not delete: those that somebody works on.
+ *	  Users may not delete jobs that are in progress.
  *
- * Pitfall: a job is locked before it is looked for in the queue, so that no
- * claim comes in between.
+ * Pitfall: a job is locked before its entry is looked up in the queue, and that
+ * entry is locked too, so that no worker can claim the job in between.
  *
  * Lock order: job, then its row in the queue.
  */
@@ -24,7 +24,10 @@
 
 PG_FUNCTION_INFO_V1(forbid_delete_of_leased_job);
 
-/* Has somebody begun with it, with or without a lease, and not ended? */
+/*
+ * Return true if work on a job has begun, with or without a lease, and has not
+ * ended.
+ */
 static bool
 is_in_progress(const QueueSystem *system, const DeletedJob *job)
 {
@@ -35,7 +38,7 @@ is_in_progress(const QueueSystem *system, const DeletedJob *job)
 		return false;
 	if (job->state > system->first_open)
 		return true;
-	/* a scope of its own frees what it used */
+	/* a scope of its own frees the result */
 	outer = statements_begin();
 	leased = lease_exists(system, &job->id);
 	statements_end(outer);
@@ -43,9 +46,10 @@ is_in_progress(const QueueSystem *system, const DeletedJob *job)
 }
 
 /*
- * Refuse to let go of locked jobs while somebody works on one of them: he would
- * work for nothing, and what he has delivered could have been read.  A claim
- * that comes later passes by.
+ * Raise an error if one of these locked jobs is in progress.  Its worker would
+ * work for nothing, and the user could read what it has delivered so far and
+ * then get the credits back by deleting the job.  Claims that run meanwhile skip
+ * the locked entries.
  */
 void
 deletion_refuse_in_progress(const QueueSystem *system, const List *jobs)
@@ -65,7 +69,7 @@ deletion_refuse_in_progress(const QueueSystem *system, const List *jobs)
 	}
 }
 
-/* a list of DeletedJob, and the system that knows their states */
+/* the argument of collect_job(): jobs is a list of DeletedJob */
 typedef struct DeletedJobs
 {
 	const QueueSystem *system;
@@ -85,7 +89,8 @@ collect_job(HeapTuple row, TupleDesc desc, void *arg)
 }
 
 /*
- * Lock jobs by a statement whose columns are id and status.
+ * Lock jobs by a statement that returns id and status; return a list of
+ * DeletedJob.
  */
 List *
 deletion_lock_jobs(const QueueSystem *system, Statement *statement, const Arguments *args)
@@ -98,8 +103,9 @@ deletion_lock_jobs(const QueueSystem *system, Statement *statement, const Argume
 
 /*
  * forbid_delete_of_leased_job(system) returns trigger: BEFORE DELETE on a table of jobs.
- * Only a BEFORE trigger knows who asks: in a cascade it runs as the owner of
- * the table, as the cascade does, and an AFTER trigger as who began with it.
+ * It must be a BEFORE trigger to tell users from cascades: in a cascade it runs
+ * as the owner of the table, like the cascade, while an AFTER trigger runs as
+ * the role that started the statement.
  */
 Datum
 forbid_delete_of_leased_job(PG_FUNCTION_ARGS)

@@ -1,6 +1,6 @@
 /*
  * jobs.h
- *	  The row of a job, locked.
+ *	  Locking jobs, and the limit of active jobs.
  */
 #ifndef STUDIO_JOBS_H
 #define STUDIO_JOBS_H
@@ -12,7 +12,7 @@
 typedef struct Job
 {
 	pg_uuid_t	id;
-	pg_uuid_t	user_id;		/* zeros where the job has none */
+	pg_uuid_t	user_id;		/* zeros if the job has none */
 	int			status;			/* a state of the flow of its table */
 } Job;
 

@@ -1,7 +1,7 @@
 /*
  * leases.c
- *	  The leases of workers: checked at every write, extended, released,
- *	  reaped when they have expired; and the outcome of each of them.
+ *	  The leases of workers: checked at every write, renewed, released, and
+ *	  reaped when they have expired; and the recorded outcome of each lease.
  *
  * Pitfall: a lease ends at expires_at by clock_timestamp(), not by the time of
  * a transaction, whether or not another worker has the job by now.  A
@@ -9,10 +9,10 @@
  *
  * Pitfall: no index has expires_at, so that a heartbeat writes one row and no
  * index.  Leases are found by due_at, which is never later than expires_at; a
- * lease that was extended since gets its due_at when the reaper finds it.
+ * lease that was renewed since gets its due_at when the reaper finds it.
  *
- * Lock order: job, then its row in the queue, then the account.  What goes
- * through many jobs waits for none of them.
+ * Lock order: job, then its row in the queue, then the account.  Functions that
+ * process many jobs skip locked ones.
  */
 #include "postgres.h"
 
@@ -91,7 +91,7 @@ static Statement request_cancel = {
 	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, TEXTOID}
 };
 
-/* due_at NULL: back to where it was in the waiting list */
+/* due_at NULL: back to its position in the queue */
 static Statement end_lease = {
 	.force_index_plan = true,
 	.text = "WITH ended AS ("
@@ -153,6 +153,9 @@ static Statement select_due_at = {
  * Checking a lease
  * ------------------------------------------------------------------------ */
 
+/*
+ * Raise the error for a lease that was lost, has expired or has ended.
+ */
 void
 refuse_lease(const pg_uuid_t *job_id)
 {
@@ -173,7 +176,7 @@ refuse_without_lease(const pg_uuid_t *job_id)
 			 errhint("Pass the p_lease_token that claim_jobs() gave.")));
 }
 
-/* a lease as it stands in the queue */
+/* the lease in a row of the queue */
 typedef struct LeaseRow
 {
 	bool		leased;
@@ -181,7 +184,7 @@ typedef struct LeaseRow
 	TimestampTz expires_at;
 } LeaseRow;
 
-/* Lock the row of a job in the queue; false if it has none, or if SKIP LOCKED skips it. */
+/* Lock the row of a job in the queue; false if there is none, or SKIP LOCKED skips it. */
 static bool
 lock_row(Statement *statement, Lease *lease, LeaseRow *row)
 {
@@ -204,6 +207,7 @@ lock_row(Statement *statement, Lease *lease, LeaseRow *row)
 	return true;
 }
 
+/* Return true if a worker has a lease that has not expired. */
 static bool
 is_unexpired(const LeaseRow *row)
 {
@@ -228,9 +232,10 @@ get_outcome(const pg_uuid_t *job_id, const pg_uuid_t *token)
 }
 
 /*
- * Raise an error unless the caller, who has this lease token, may write.  The
- * token is NULL for a caller without a lease, who may while no worker has the
- * job.  Call it with the job locked.
+ * Check the lease token that the caller passes, and return the state of the
+ * lease; *lease is filled in.  Raise an error if the lease was lost or has
+ * expired.  The token is NULL for a caller without a lease, who may write only
+ * while no worker has one.  Call it with the job locked.
  */
 LeaseState
 lease_check(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t *token, Lease *lease)
@@ -317,13 +322,13 @@ lease_replays_end(LeaseState state, const Lease *lease)
 }
 
 /* ------------------------------------------------------------------------
- * Ending a lease while the job goes on
+ * Ending a lease while the job stays open
  * ------------------------------------------------------------------------ */
 
 /*
- * How long to wait before the next attempt, with full jitter: anything up to the
- * base doubled with every attempt, but not above the cap, so that jobs that
- * failed together do not come back together.
+ * Return the delay before the next attempt: exponential back-off with full
+ * jitter.  It is a random time up to the base doubled with every attempt, and at
+ * most the cap, so that jobs that failed together are not retried together.
  */
 static int64
 backoff_us(int32 attempts)
@@ -335,7 +340,11 @@ backoff_us(int32 attempts)
 	return (int64) (pg_prng_double(&pg_global_prng_state) * Min(delay, cap) * USECS_PER_SEC);
 }
 
-/* due_at NULL: the job goes back to where it was in the waiting list. */
+/*
+ * Record the outcome of a lease and release its row in the queue.  The job is
+ * delayed until due_at; if that is NULL, it returns to its position in the
+ * queue.  Only retried and expired attempts count towards max_attempts.
+ */
 static void
 finish_lease(const Lease *lease, const char *outcome, const TimestampTz *due_at, const JobError *error)
 {
@@ -360,6 +369,7 @@ has_attempts_left(const Lease *lease)
 	return limit == 0 || lease->attempts < limit;
 }
 
+/* End a lease and delay the job until its next attempt. */
 static void
 delay_retry(const Lease *lease, const char *outcome, const JobError *error)
 {
@@ -369,7 +379,7 @@ delay_retry(const Lease *lease, const char *outcome, const JobError *error)
 	system_job_count_retry(lease->system, &lease->job_id);
 }
 
-/* Set the error to that of a job which was cancelled while a worker had it. */
+/* Set the error to that of a job that was cancelled while it was leased. */
 static void
 set_cancelled(const Lease *lease, JobError *error)
 {
@@ -378,7 +388,7 @@ set_cancelled(const Lease *lease, JobError *error)
 	error->message = lease->reason;
 }
 
-/* Only a worker with a lease may ask for another attempt. */
+/* Only a worker with a lease may request another attempt. */
 static void
 check_retryable(const bool *retryable, LeaseState state)
 {
@@ -389,10 +399,11 @@ check_retryable(const bool *retryable, LeaseState state)
 }
 
 /*
- * A worker, or an orchestrator without a lease, reports a failure.  Return true
- * if the job has failed with it, and *error is what to write; false if it will
- * be retried, or if this failure was reported before.  The two arguments are
- * NULL for SQL NULLs.  Call it with the job locked.
+ * Process a failure that a worker, or an orchestrator without a lease, reports.
+ * Return true if the job is to be failed with *error, which may be changed to a
+ * cancellation; false if the job will be retried, or if this failure was
+ * reported before.  token and retryable are NULL for SQL NULLs.  Call it with
+ * the job locked.
  */
 bool
 lease_fails(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t *token,
@@ -415,7 +426,7 @@ lease_fails(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t 
 	return true;
 }
 
-/* Return a job to the queue, as if it had not been claimed. */
+/* Return a job to the queue without counting the attempt; cancel it if requested. */
 static void
 release_lease(const Lease *lease, const char *outcome, const TimestampTz *due_at)
 {
@@ -431,9 +442,9 @@ release_lease(const Lease *lease, const char *outcome, const TimestampTz *due_at
 }
 
 /*
- * Return true if a worker has a lease of the job, be it an expired one that was
- * not reaped.  This stays so until the transaction ends.  Call it with the job
- * locked.
+ * Return true if a worker has a lease of the job, even an expired one that was
+ * not reaped.  The row stays locked, so that the result is valid until the end
+ * of the transaction.  Call it with the job locked.
  */
 bool
 lease_exists(const QueueSystem *system, const pg_uuid_t *job_id)
@@ -445,8 +456,8 @@ lease_exists(const QueueSystem *system, const pg_uuid_t *job_id)
 }
 
 /*
- * Ask the worker that has a job to stop; false if no worker has it.  Call it
- * with the job locked.
+ * Request the worker that has a lease of the job to stop; return false if none
+ * has one.  Call it with the job locked.
  */
 bool
 lease_request_cancel(const QueueSystem *system, const pg_uuid_t *job_id, const char *reason)
@@ -465,8 +476,8 @@ lease_request_cancel(const QueueSystem *system, const pg_uuid_t *job_id, const c
 }
 
 /*
- * The row of a job whose worker was asked to stop, as a result that outlives
- * caller_leave().
+ * Add cancel_requested to the row of a job, and return it in memory that
+ * outlives caller_leave().
  */
 Datum
 lease_mark_cancelling(Datum job)
@@ -478,11 +489,12 @@ lease_mark_cancelling(Datum job)
 }
 
 /* ------------------------------------------------------------------------
- * Jobs that were claimed and are not handed out
+ * Jobs that were claimed but cannot be returned
  * ------------------------------------------------------------------------ */
 
 /*
- * Undo a lease that this transaction has just made, as if it had not been.
+ * Undo a lease of this transaction: nothing is recorded, and the job returns to
+ * its position in the queue.
  */
 void
 lease_undo(const QueueSystem *system, const pg_uuid_t *job_id)
@@ -503,8 +515,8 @@ typedef struct Unreadable
 } Unreadable;
 
 /*
- * Lock what ending the job takes, without waiting; false if something is locked
- * already.  The row in the queue is locked by us.
+ * Lock the job and the account that failing it may change, without waiting;
+ * false if either is locked.  The row in the queue is locked by the claim.
  */
 static bool
 try_lock_unreadable(const Unreadable *job)
@@ -523,6 +535,7 @@ try_lock_unreadable(const Unreadable *job)
 	return job->system->try_lock_payer(&user_id);
 }
 
+/* Fail an unreadable job, unless something is locked; runs in a subtransaction. */
 static void
 fail_unreadable(void *arg)
 {
@@ -542,8 +555,9 @@ fail_unreadable(void *arg)
 }
 
 /*
- * Fail a job that this transaction has just claimed and cannot show.  If that
- * is not possible now, its row in the queue is delayed for a minute.
+ * Fail a job that this transaction has claimed but cannot show.  If that is not
+ * possible now, its row in the queue is delayed for a minute, so that the job
+ * does not block claims.
  */
 void
 lease_fail_unreadable(const QueueSystem *system, const pg_uuid_t *job_id)
@@ -568,8 +582,8 @@ lease_fail_unreadable(const QueueSystem *system, const pg_uuid_t *job_id)
  * ------------------------------------------------------------------------ */
 
 /*
- * The system of a lease, by its job and token; NULL when there is none.  The
- * rest of the row is the last result.
+ * Return the system of a lease, by its job and token; NULL if there is none.
+ * The other columns are read from the last result.
  */
 static const QueueSystem *
 system_of_lease(Statement *statement, const pg_uuid_t *job_id, const pg_uuid_t *token)
@@ -584,8 +598,9 @@ system_of_lease(Statement *statement, const pg_uuid_t *job_id, const pg_uuid_t *
 }
 
 /*
- * Lock a job to write its progress, and return its system; NULL if progress was
- * written too recently, or if the row is locked.
+ * Lock a job to write its progress, and return its system; NULL if progress is
+ * not stored, was written too recently, or if the job is locked.  Progress is
+ * dropped then, since the next heartbeat brings it again.
  */
 static const QueueSystem *
 try_lock_to_show_progress(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz now)
@@ -603,6 +618,7 @@ try_lock_to_show_progress(const pg_uuid_t *job_id, const pg_uuid_t *token, Times
 	return system_job_try_lock(system, job_id) ? system : NULL;
 }
 
+/* Extend a lease and return the result of heartbeat_job(); error if it has ended. */
 static Datum
 renew_lease(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz expires_at, const TimestampTz *shown_at)
 {
@@ -708,13 +724,13 @@ snooze_job(PG_FUNCTION_ARGS)
  * Many leases at once
  * ------------------------------------------------------------------------ */
 
-/* a lease that was found, not locked yet */
+/* a lease that was read, but is not locked yet */
 typedef struct FoundLease
 {
 	Lease		lease;
 	pg_uuid_t	token;
-	pg_uuid_t	user_id;		/* where the job has one, as one that costs
-								 * credits has */
+	pg_uuid_t	user_id;		/* zeros if the job has none; jobs that cost
+								 * credits have one */
 	TimestampTz due_at;
 } FoundLease;
 
@@ -757,6 +773,7 @@ try_lock_payer(const FoundLease *found)
 	return system->try_lock_payer == NULL || system->try_lock_payer(&found->user_id);
 }
 
+/* Release a lease unless something is locked or it has expired; true if done. */
 static bool
 try_release(FoundLease *found)
 {
@@ -798,7 +815,7 @@ release_leases(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(count);
 }
 
-/* Let the reaper find a lease later: when it expires, or at a time. */
+/* Set when the reaper checks a lease next: when it expires, or at until. */
 static void
 postpone_reaping(const Lease *lease, const TimestampTz *until)
 {
@@ -836,6 +853,7 @@ typedef struct Reaping
 	bool		reaped;
 } Reaping;
 
+/* Reap a lease that has expired, or correct its due_at; runs in a subtransaction. */
 static void
 reap_lease(void *arg)
 {
@@ -860,7 +878,8 @@ reap_lease(void *arg)
 
 /*
  * Reap one lease; true if it had expired and was reaped.  A job that cannot be
- * written must not keep the others from being reaped: it is left for a minute.
+ * written, since a trigger refuses it, must not keep the others from being
+ * reaped: raise a warning and skip it for a minute.
  */
 static bool
 reap_or_warn(FoundLease *found)
@@ -882,7 +901,7 @@ reap_or_warn(FoundLease *found)
 	return false;
 }
 
-/* Reap leases after a position; advances it, and returns how many leases it found. */
+/* Reap leases after a position, which is advanced; return how many were found. */
 static int
 reap_batch(TimestampTz now, TimestampTz *after, pg_uuid_t *after_job, int32 limit, int32 *count)
 {

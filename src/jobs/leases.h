@@ -9,20 +9,20 @@
 #include "compat.h"
 #include "queue.h"
 
-/* the lease that a worker passes */
+/* the lease that a worker passes the token of */
 typedef struct Lease
 {
 	const QueueSystem *system;
 	pg_uuid_t	job_id;
 	int32		attempts;		/* since the job was queued, this one included */
 	bool		cancelled;		/* the job is to be cancelled */
-	char	   *reason;			/* given for that, or NULL */
+	char	   *reason;			/* for the cancellation, or NULL */
 	char	   *outcome;		/* of a lease that has ended */
 } Lease;
 
 typedef enum LeaseState
 {
-	LEASE_NONE,					/* the caller has none, nor has any worker */
+	LEASE_NONE,					/* neither the caller nor any worker has one */
 	LEASE_HELD,					/* the caller's, not expired */
 	LEASE_ENDED					/* the caller's, ended by an earlier call of
 								 * the caller */

@@ -1,13 +1,13 @@
 /*
  * queue.c
- *	  The waiting list: jobs enter it and leave it.
+ *	  The queue: jobs are enqueued and dequeued as their status changes.
  *
- * Triggers on the tables of jobs keep one row of studio_engine.queue for every
- * job that has not ended, whoever changes the job.  What workers claim is in
- * claims.c.
+ * Triggers on the tables of jobs maintain one row of studio_engine.queue for
+ * every job that has work to do, so that plain SQL on the tables does the same
+ * as the functions.  claims.c leases these rows to workers.
  *
- * Pitfall: a system of jobs is known from its registration on, in every session
- * that has loaded the library.
+ * Pitfall: systems are registered in backend memory when the library is loaded.
+ * One that _PG_init() does not register is unknown to queue_by_name().
  *
  * Lock order: job, then its row in the queue, then the account.
  */
@@ -45,7 +45,11 @@ static Statement insert_queue_entry = {
 	.force_index_plan = true,
 	.text = "INSERT INTO studio_engine.queue AS q (system, rank, turn, due_at, job_id, user_id, attempt, first_attempt)"
 	" SELECT $1::studio_engine.job_system, ~$2, $3,"
-	/* rows made by one transaction share created_at; their order is kept */
+
+	/*
+	 * rows inserted by one transaction share created_at; this preserves their
+	 * order
+	 */
 	"        LEAST(pg_catalog.clock_timestamp(), $4 + (pg_catalog.clock_timestamp() - pg_catalog.now())),"
 	"        $5, $6, a.last, a.last + 1"
 	"   FROM (SELECT COALESCE(pg_catalog.max(o.attempt), 0) FROM studio_engine.attempts o"
@@ -100,7 +104,7 @@ static Statement delete_queue_entries_of_system = {
 };
 
 /*
- * Register a table of jobs, at start-up.
+ * Register a table of jobs when the library is loaded.
  */
 void
 queue_register(const QueueSystem *system)
@@ -112,7 +116,7 @@ queue_register(const QueueSystem *system)
 }
 
 /*
- * The system of a name; NULL where there is none.
+ * Return the system of this name; NULL if there is none.
  */
 const QueueSystem *
 queue_by_name(const char *name)
@@ -130,7 +134,7 @@ queue_by_name(const char *name)
 }
 
 /*
- * The system that an argument names.
+ * Return the system that an argument names; raise an error if there is none.
  */
 const QueueSystem *
 queue_check_name(FunctionCallInfo fcinfo, int argno, const char *name)
@@ -144,14 +148,14 @@ queue_check_name(FunctionCallInfo fcinfo, int argno, const char *name)
 }
 
 /* ------------------------------------------------------------------------
- * Jobs come and go
+ * Maintaining the queue
  * ------------------------------------------------------------------------ */
 
-/* when this session last notified, and when its transaction did */
+/* when this session last sent a notification, and when the current transaction did */
 static TimestampTz notified_at = 0;
 static TimestampTz notifying_at = 0;
 
-/* What was rolled back has notified nobody. */
+/* Notifications are sent at commit; those of a rolled back transaction do not count. */
 static void
 notify_xact_callback(XactEvent event, void *arg)
 {
@@ -161,7 +165,7 @@ notify_xact_callback(XactEvent event, void *arg)
 		notifying_at = 0;
 }
 
-/* Wake those who listen, at most once in a while. */
+/* Notify listening workers, at most once in setting notify_interval_ms. */
 static void
 notify_workers(const QueueSystem *system)
 {
@@ -185,7 +189,7 @@ notify_workers(const QueueSystem *system)
 	Async_Notify("studio_engine", system->name);
 }
 
-/* The place of a new job of this user in the rounds of all. */
+/* Return the turn of a new job of this user in the round robin; 0 without fair_queue. */
 static int64
 get_next_turn(const QueueSystem *system, int32 priority, const pg_uuid_t *user_id)
 {
@@ -200,16 +204,18 @@ get_next_turn(const QueueSystem *system, int32 priority, const pg_uuid_t *user_i
 	return result_int64(1);
 }
 
-/* The columns of a job that the queue has too. */
+/* the columns of a job that are copied into its queue entry */
 typedef struct QueueEntry
 {
 	pg_uuid_t	job_id;
-	bool		owned;			/* by user_id; a rendering need not be */
+	bool		owned;			/* user_id is set; a rendering need not have
+								 * one */
 	pg_uuid_t	user_id;
 	int32		priority;
 	TimestampTz created_at;
 } QueueEntry;
 
+/* Read a row of the table of a system. */
 static QueueEntry
 read_queue_entry(const QueueSystem *system, TupleDesc desc, HeapTuple row)
 {
@@ -231,7 +237,7 @@ read_queue_entry(const QueueSystem *system, TupleDesc desc, HeapTuple row)
 	return entry;
 }
 
-/* NULL for nobody */
+/* Return the owner of a job; NULL if it has none. */
 static const pg_uuid_t *
 owner_of(const QueueEntry *entry)
 {
@@ -244,7 +250,7 @@ same_owner(const QueueEntry *was, const QueueEntry *is)
 	return was->owned == is->owned && (!was->owned || uuid_equal(&was->user_id, &is->user_id));
 }
 
-/* A job has work to do.  One that is tried again queues up at the end. */
+/* Insert the entry of a job that has work to do; a retried job is queued at the end. */
 static void
 enqueue(const QueueSystem *system, const QueueEntry *entry, bool again)
 {
@@ -262,8 +268,8 @@ enqueue(const QueueSystem *system, const QueueEntry *entry, bool again)
 }
 
 /*
- * Add an error, which may be NULL, as the four arguments that statements have
- * for it: details, code, message, step.
+ * Add an error, which may be NULL, as the four arguments that statements take:
+ * details, code, message, step.
  */
 void
 job_error_arguments(Arguments *args, const JobError *error)
@@ -278,7 +284,7 @@ job_error_arguments(Arguments *args, const JobError *error)
 	argument_text(args, error->step);
 }
 
-/* A job has ended; whoever had it, has it no more. */
+/* Delete the entry of a job that has ended, and record the outcome of its lease, if any. */
 static void
 dequeue(const QueueSystem *system, TupleDesc desc, HeapTuple row, bool succeeded)
 {
@@ -295,6 +301,7 @@ dequeue(const QueueSystem *system, TupleDesc desc, HeapTuple row, bool succeeded
 	statement_execute(&dequeue_job, &args);
 }
 
+/* Delete the entry and the attempts of a deleted job. */
 static void
 delete_job_entries(const QueueSystem *system, const pg_uuid_t *job_id)
 {
@@ -305,7 +312,7 @@ delete_job_entries(const QueueSystem *system, const pg_uuid_t *job_id)
 	statement_execute(&delete_queue_entry, &args);
 }
 
-/* A job that stays in the queue may have another priority, or another user. */
+/* Update the entry of a job whose priority or owner has changed. */
 static void
 update_queue_entry(const QueueSystem *system, const QueueEntry *was, const QueueEntry *is)
 {
@@ -321,7 +328,8 @@ update_queue_entry(const QueueSystem *system, const QueueEntry *was, const Queue
 }
 
 /*
- * The state of a job.
+ * Return the state of a job, which is UNKNOWN_STATE for a label that the flow
+ * does not have.
  */
 int
 queue_state(const QueueSystem *system, TupleDesc desc, HeapTuple row)
@@ -338,7 +346,7 @@ queue_is_open(const QueueSystem *system, int state)
 	return state >= system->first_open && !flow_is_terminal(system->flow, state);
 }
 
-/* A job was written: it may begin or cease to be one to be done. */
+/* Maintain the queue after an UPDATE, which may have changed the id of a job too. */
 static void
 handle_update(const QueueSystem *system, TupleDesc desc, HeapTuple old, HeapTuple new)
 {
@@ -361,7 +369,7 @@ handle_update(const QueueSystem *system, TupleDesc desc, HeapTuple old, HeapTupl
 }
 
 /*
- * The callback in place of maintain_queue(), of an UPDATE.
+ * The callback that replaces maintain_queue() for an UPDATE in the fast path.
  */
 void
 queue_change(RowChange *change, const void *system)
@@ -369,6 +377,7 @@ queue_change(RowChange *change, const void *system)
 	handle_update(system, RelationGetDescr(change->rel), change->old, change->new);
 }
 
+/* Maintain the queue after the change that fired the trigger. */
 static void
 handle_change(const QueueSystem *system, TriggerData *data)
 {
@@ -385,7 +394,8 @@ handle_change(const QueueSystem *system, TriggerData *data)
 }
 
 /*
- * The system that the argument of a trigger names.
+ * Return the system that the argument of a trigger names; raise an error if
+ * there is none.
  */
 const QueueSystem *
 queue_of_trigger(const TriggerData *data)
@@ -438,8 +448,8 @@ clear_queue(PG_FUNCTION_ARGS)
 }
 
 /*
- * The end of a lease that begins now: after p_lease, or where that is NULL after
- * what the setting says.
+ * Return the end of a lease that begins now.  Its length is p_lease, or setting
+ * lease_seconds if that is NULL; raise an error if p_lease is out of bounds.
  */
 TimestampTz
 lease_end(const Interval *duration, TimestampTz now)
