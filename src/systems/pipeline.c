@@ -1,15 +1,16 @@
 /*
  * pipeline.c
- *	  Runs of the pipeline: made, moved along, tried again; their events and
- *	  artifacts; the prompts of the bots.
+ *	  Runs of the pipeline: created, moved, cancelled and retried; their events
+ *	  and artifacts; the prompts of the bots.
  *
- * Status changes are plain UPDATEs here too: the triggers of pipeline.jobs
- * check the flow, stamp times and write the event of each change.
+ * The functions change the status by plain UPDATEs, as users of SQL do: the
+ * triggers of pipeline.jobs check the flow, stamp times and insert the event of
+ * each change.
  *
- * Pitfall: a run id is a text that its caller chose, in one name space for all
- * users.  A user who names somebody else's run is told no more than that; a
- * service that meets a run of another owner than it asks for must not get it,
- * since a user may have chosen an id that services are known to use.
+ * Pitfall: callers choose the ids of runs, in one name space for all users.  A
+ * user who passes the id of another user's run learns only that it is taken.  A
+ * service that creates a run for one owner and finds one of another owner must
+ * not get it, since a user may have chosen an id that services are known to use.
  *
  * Lock order: the advisory lock of a user's runs, user, run, then its events
  * and artifacts.
@@ -72,7 +73,7 @@ static Statement insert_run = {
 	.nargs = 3,.argtypes = {TEXTOID, JSONBOID, UUIDOID}
 };
 
-/* the owner is content as well: no owner is another one than a user */
+/* a run without an owner differs from one with an owner */
 static Statement compare_run = {
 	.force_index_plan = true,
 	.text = "SELECT j.owner_id IS NOT DISTINCT FROM $3, j.project_spec = $2"
@@ -156,7 +157,7 @@ static Statement delete_old_events = {
 	.nargs = 2,.argtypes = {INTERVALOID, INT4OID}
 };
 
-/* Look at a run: of a user his own only. */
+/* Read a run into the last result; users find only their own. */
 static bool
 read_run(const Caller *caller, const char *run_id)
 {
@@ -167,7 +168,7 @@ read_run(const Caller *caller, const char *run_id)
 	return statement_execute_read_only(&select_run, &args) > 0;
 }
 
-/* A run that was just written. */
+/* Return the row of a run that was just written. */
 static Datum
 run_as_jsonb(const char *run_id)
 {
@@ -180,11 +181,15 @@ run_as_jsonb(const char *run_id)
 }
 
 /* ------------------------------------------------------------------------
- * Making runs
+ * Creating runs
  * ------------------------------------------------------------------------ */
 
-/* Users have a limit, services have none: those who count queue up before they
- * lock a run, and count what is there at any isolation level. */
+/*
+ * Serialize the transactions of a user that count active runs.  It comes before
+ * the lock of a run.  check_active_runs() then uses the latest snapshot, so that
+ * it sees the runs of the others at any isolation level.  Services have no
+ * limit.
+ */
 static void
 lock_runs_of_user(const Caller *caller)
 {
@@ -192,6 +197,7 @@ lock_runs_of_user(const Caller *caller)
 		advisory_lock(ADVISORY_USER_RUNS, caller->uid.data, UUID_LEN);
 }
 
+/* Raise an error if a user has too many active runs, with the new one. */
 static void
 check_active_runs(const Caller *caller)
 {
@@ -211,7 +217,7 @@ check_active_runs(const Caller *caller)
 			 errhint("Wait until a run has ended, or cancel one.")));
 }
 
-/* Who will own the run?  NULL for nobody; the user is kept from going. */
+/* Return the owner of a new run, locked FOR KEY SHARE; NULL for none. */
 static const pg_uuid_t *
 choose_owner(const Caller *caller, const pg_uuid_t *wanted)
 {
@@ -234,7 +240,10 @@ random_run_id(void)
 	return result_text(1);
 }
 
-/* The run is there already: is it the same?  False when it has gone since. */
+/*
+ * Return true if the existing run with this id has the same owner and content,
+ * false if it was deleted meanwhile; raise an error if it differs.
+ */
 static bool
 is_same_run(const Caller *caller, const char *run_id, const Arguments *args)
 {
@@ -251,8 +260,11 @@ is_same_run(const Caller *caller, const char *run_id, const Arguments *args)
 	return true;
 }
 
-/* Insert a run, or find the same one; true when it was inserted.  A run that
- * was in the way may have gone since, but not time and again. */
+/*
+ * Insert a run, or find the same one; return true if it was inserted.  A run
+ * that conflicted with the insertion may have been deleted since, so try again,
+ * at most MAX_INSERTS times.
+ */
 static bool
 insert_or_find_run(const Caller *caller, const char *run_id, const Arguments *args)
 {
@@ -322,7 +334,7 @@ pipeline_get_job(PG_FUNCTION_ARGS)
  * Moving runs
  * ------------------------------------------------------------------------ */
 
-/* Move a locked run; message is NULL where nothing is to be said. */
+/* Set the status of a locked run; a message of NULL leaves the old one. */
 static void
 set_run_status(const char *run_id, RunStatus from, RunStatus to, const char *message)
 {
@@ -381,7 +393,7 @@ pipeline_cancel_job(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
-/* Begin a new attempt of a failed run. */
+/* Set a failed run to pending; the argument of workflow_retry(). */
 static void
 requeue_failed_run(void *run_id)
 {
@@ -448,14 +460,14 @@ pipeline_record_event(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(seq);
 }
 
-/* rows of events_since(), and how many bytes they take when they are shown */
+/* the result of events_since(), and the approximate size of its output in bytes */
 typedef struct Events
 {
 	ReturnSetInfo *rsinfo;
 	int64		bytes;
 } Events;
 
-/* What a value takes when it is shown, roughly. */
+/* Return the approximate size of a value as text. */
 static int64
 output_size(Oid type, Datum value)
 {
@@ -471,7 +483,7 @@ output_size(Oid type, Datum value)
 	return size;
 }
 
-/* One row of events_since(), unless there are enough. */
+/* Add a row to the result of events_since(), unless it is large enough. */
 static void
 put_event(HeapTuple row, TupleDesc desc, void *arg)
 {
@@ -584,7 +596,7 @@ pipeline_register_artifact(PG_FUNCTION_ARGS)
 	checksum = check_optional_text(fcinfo, 6, "p_checksum", MAX_LABEL_LENGTH);
 	argument_text(&args, checksum);
 
-	/* the lock of the run lets two reports of one file find each other */
+	/* the lock of the run serializes two reports of one file */
 	(void) run_lock_or_refuse(&caller, run_id);
 	if (statement_execute(checksum ? &update_by_checksum : &update_by_url, &args) == 0)
 		statement_execute(&insert_artifact, &args);

@@ -3,12 +3,12 @@
  *	  Studio jobs: a recording becomes a transcript, the transcript becomes
  *	  text in the voice of the brand.
  *
- * Status changes are plain UPDATEs here too: the trigger of the flow checks
- * them, and the one of the queue follows them.
+ * The functions change the status by plain UPDATEs, as users of SQL do: the
+ * trigger of the flow checks it, and that of the queue maintains the queue.
  *
- * Pitfall: users may insert and move their own jobs by plain SQL, so what binds
- * them is in triggers.  The functions run as the owner of the tables, for whom
- * the triggers do not ask; they check by themselves.
+ * Pitfall: users may insert and update their own jobs by plain SQL, so triggers
+ * enforce the limits of users.  The functions run as the owner of the tables,
+ * whom the triggers do not limit; they check the same limits themselves.
  *
  * Lock order: user, job, its row in the queue, then the account.
  */
@@ -148,10 +148,10 @@ static Statement select_statistics = {
 };
 
 /* ------------------------------------------------------------------------
- * What binds users who write by plain SQL
+ * Limits of users, also for plain SQL
  * ------------------------------------------------------------------------ */
 
-/* The setting bounds the priority that users may give. */
+/* Raise an error if a priority is above the setting for users. */
 static void
 check_user_priority(const char *name, int32 priority)
 {
@@ -161,6 +161,7 @@ check_user_priority(const char *name, int32 priority)
 		refuse_value(name, psprintf("at most %d", limit));
 }
 
+/* Set the system prompt of a new job to the default if it has none. */
 static void
 set_default_prompt(RowEdit *edit)
 {
@@ -182,7 +183,7 @@ row_priority(TupleDesc desc, HeapTuple row)
 	return isnull ? 0 : priority;
 }
 
-/* A priority that a service gave may stay. */
+/* Check the priority of a row; one that a service gave may stay, or be lowered. */
 static void
 check_row_priority(const TriggerData *data)
 {
@@ -219,7 +220,7 @@ default_studio_job(PG_FUNCTION_ARGS)
 	return PointerGetDatum(row_edit_apply(&edit));
 }
 
-/* Raise an error if the user has too many jobs, one that was just made included. */
+/* Raise an error if the user has too many active jobs, with the new one. */
 static void
 check_active_studio_jobs(const pg_uuid_t *user_id)
 {
@@ -253,7 +254,7 @@ limit_studio_jobs(PG_FUNCTION_ARGS)
 }
 
 /* ------------------------------------------------------------------------
- * Making and moving jobs
+ * Creating and moving jobs
  * ------------------------------------------------------------------------ */
 
 /*
@@ -290,7 +291,7 @@ create_studio_job(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
-/* Write the result of one stage, which moves the job to the next. */
+/* Write the result of a stage, which moves the job to the next one; return the job. */
 static Datum
 write_stage_result(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token, Statement *statement, Datum made)
 {
@@ -421,8 +422,9 @@ store_refined_text(PG_FUNCTION_ARGS)
 }
 
 /*
- * What a worker reports: bounded here too, since an attempt that is to be tried
- * again leaves the row of the job alone.
+ * Raise an error if the error that a worker reports is too large; return it
+ * otherwise.  The trigger on the table is not enough: if the job is retried, the
+ * error is written into attempts only.
  */
 static Datum
 check_error(Datum error)
@@ -524,9 +526,10 @@ retry_studio_job(PG_FUNCTION_ARGS)
 }
 
 /* ------------------------------------------------------------------------
- * What the queue wants to know
+ * Callbacks of the queue
  * ------------------------------------------------------------------------ */
 
+/* Read why a job failed from its row, cut to MAX_ERROR_SIZE. */
 static void
 read_error(TupleDesc desc, HeapTuple row, JobError *error)
 {
@@ -559,7 +562,8 @@ static const RowTrigger queue_triggers[] = {
 };
 
 /*
- * Register the system of jobs, and what its trigger does to rows that are written directly.
+ * Register the system of studio jobs, and the callback that replaces the trigger
+ * of its queue in the fast path.
  */
 void
 refinement_register(void)

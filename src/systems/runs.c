@@ -1,18 +1,18 @@
 /*
  * runs.c
- *	  The row of a run of the pipeline, locked, and what triggers keep there:
- *	  the number of its last event, the events of its changes of status, and
- *	  the owner of everything that belongs to it.
+ *	  Locking runs of the pipeline, and the triggers that maintain the number of
+ *	  a run's last event, the events of its status changes, and the owner of
+ *	  its events and artifacts.
  *
- * An event is numbered under the lock of its run and becomes visible with the
- * lock's release, so numbers become visible in their order: whoever reads
- * "after n" misses nothing.  Whoever adds an event or an artifact writes the
- * run in the same transaction, so that in REPEATABLE READ an older view of
- * what belongs to it fails with 40001.
+ * An event is numbered under the lock of its run and becomes visible when the
+ * lock is released.  So numbers become visible in their order, and a client that
+ * reads the events after number n misses none.  Inserting an event or an
+ * artifact writes the run in the same transaction, so that a REPEATABLE READ
+ * transaction with an older snapshot fails with 40001.
  *
- * Pitfall: a number is the run's only when its event stays.  The counter moves
- * after the statement, so that a row that ON CONFLICT DO NOTHING or another
- * trigger drops leaves no gap.
+ * Pitfall: the counter of a run is incremented after the statement and not with
+ * each row, so that a row that ON CONFLICT DO NOTHING or another trigger drops
+ * leaves no gap in the numbers.
  *
  * Lock order: the run, then its events and artifacts.  Their own UPDATE has
  * locked them already, so it only reads the run.
@@ -41,7 +41,7 @@ PG_FUNCTION_INFO_V1(keep_event);
 PG_FUNCTION_INFO_V1(enter_artifact);
 PG_FUNCTION_INFO_V1(keep_artifact);
 
-/* the owner of a run, or nobody */
+/* the owner of a run; not known if it has none */
 typedef struct Owner
 {
 	bool		known;
@@ -55,7 +55,7 @@ static Statement lock_run = {
 	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
 };
 
-/* once in a transaction is enough */
+/* a run that this transaction has written already is not written again */
 static Statement touch_run = {
 	.force_index_plan = true,
 	.text = "UPDATE pipeline.jobs j SET last_event_seq = j.last_event_seq"
@@ -73,7 +73,7 @@ static Statement lock_run_for_artifact = {
 	.nargs = 1,.argtypes = {TEXTOID}
 };
 
-/* events above the counter are those that the running statement entered */
+/* events above the counter are those that the current statement has inserted */
 static Statement lock_run_for_event = {
 	.force_index_plan = true,
 	.text = "SELECT j.owner_id, 1 + COALESCE((SELECT pg_catalog.max(e.seq) FROM pipeline.job_events e"
@@ -82,7 +82,7 @@ static Statement lock_run_for_event = {
 	.nargs = 1,.argtypes = {TEXTOID}
 };
 
-/* the first event of a statement counts for all of them */
+/* called for every event of a statement; the first call counts all of them */
 static Statement count_events = {
 	.force_index_plan = true,
 	.text = "UPDATE pipeline.jobs j"
@@ -110,9 +110,13 @@ static Statement update_artifact_owners = {
 	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
 };
 
-/* is one of our own statements at work, which the triggers below let pass? */
+/* true while execute_unguarded() runs a statement, which guard triggers accept */
 static bool guards_off = false;
 
+/*
+ * Run a statement that changes columns which the guard triggers below reset or
+ * forbid to change.
+ */
 static void
 execute_unguarded(Statement *statement, const Arguments *args)
 {
@@ -131,12 +135,13 @@ execute_unguarded(Statement *statement, const Arguments *args)
 }
 
 /* ------------------------------------------------------------------------
- * For the functions of the pipeline
+ * Locking runs
  * ------------------------------------------------------------------------ */
 
 /*
- * Lock a run of the caller, or any run for a service.  A user never waits for
- * the lock of a foreign run, which would tell that it exists.
+ * Lock a run of the caller, or any run for a service, and return its status;
+ * raise an error if there is none.  A user never waits for the lock of another
+ * user's run, since that would reveal that it exists.
  */
 RunStatus
 run_lock_or_refuse(const Caller *caller, const char *run_id)
@@ -241,8 +246,11 @@ pass_owner_on(PG_FUNCTION_ARGS)
  * Triggers of events and artifacts
  * ------------------------------------------------------------------------ */
 
-/* A run that is not there now may be there when the foreign key looks, and its
- * owner and numbers would be wrong. */
+/*
+ * Raise the error of the foreign key for a run that does not exist.  The check
+ * of the foreign key would come too late: the run may be inserted before it, and
+ * the row would have a wrong owner and number.
+ */
 static void
 refuse_missing_run(Relation rel, const char *run_id, const char *constraint)
 {
@@ -253,9 +261,12 @@ refuse_missing_run(Relation rel, const char *run_id, const char *constraint)
 			 errtableconstraint(rel, constraint)));
 }
 
-/* Ask a statement for the owner of a run, and for the number of its next event
- * where seq is given.  No run, as NOT NULL will say, has no owner and the
- * number 1; found tells whether there is a run. */
+/*
+ * Read the owner of a run by a statement, and the number of its next event if
+ * seq is not NULL.  *found is set to whether there is such a run.  A run_id of
+ * NULL finds none: the owner is unknown and the number 1, and NOT NULL refuses
+ * the row later.
+ */
 static Owner
 read_run_for_row(Statement *statement, const char *run_id, int64 *seq, bool *found)
 {
@@ -339,7 +350,7 @@ count_event(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/* What is where it is stays there. */
+/* Raise an error if an UPDATE changes this column. */
 static void
 forbid_column_change(const TriggerData *data, const char *column)
 {
@@ -355,7 +366,7 @@ forbid_column_change(const TriggerData *data, const char *column)
 				 errhint("Insert a new row.")));
 }
 
-/* An event or artifact is written: its owner is that of its run. */
+/* Return the new row of an UPDATE with the owner of its run. */
 static Datum
 set_owner_of_run(const TriggerData *data)
 {
@@ -384,7 +395,7 @@ keep_event(PG_FUNCTION_ARGS)
 	return set_owner_of_run(data);
 }
 
-/* Write a run that is locked and gets something new: see the top of the file. */
+/* Write a locked run that an artifact is added to: see the head of the file. */
 static void
 touch_locked_run(const char *run_id)
 {

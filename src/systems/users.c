@@ -1,13 +1,15 @@
 /*
  * users.c
- *	  Sign-up, and what goes with a user.
+ *	  Sign-up: the profile and the welcome credits of a new user; and the locks
+ *	  for deleting a user.
  *
- * Pitfall: auth.users belongs to the auth server.  Its triggers run as that
- * server's role, with its search_path and without rights on our tables; a
- * failure of ours must never keep somebody from signing up.
+ * Pitfall: auth.users belongs to the auth server.  Its triggers run as the role
+ * of that server, with its search_path and without rights on the tables of the
+ * extension.  An error in handle_new_user() must never make a sign-up fail, so
+ * it becomes a warning.
  *
- * Lock order: user, project, job, then account; deleting a user takes these
- * locks before the foreign keys cascade in an order of their own.
+ * Lock order: user, project, job, then account.  lock_jobs_of_user() takes these
+ * locks before the foreign keys cascade, since their order is another one.
  */
 #include "postgres.h"
 
@@ -63,7 +65,7 @@ static Statement lock_user_jobs = {
 };
 
 /*
- * Give a user what every user has.  Does nothing for what is there.
+ * Insert the profile of a user and the welcome credits, unless they exist.
  */
 static void
 create_user_rows(const pg_uuid_t *user_id, const char *name)
@@ -76,7 +78,7 @@ create_user_rows(const pg_uuid_t *user_id, const char *name)
 	credits_welcome(user_id, setting_int32(SETTING_WELCOME_CREDITS));
 }
 
-/* The name that was given at sign-up; NULL when there is none. */
+/* Return the name that was given at sign-up; NULL if there is none. */
 static char *
 read_sign_up_name(TupleDesc desc, HeapTuple row)
 {
@@ -91,7 +93,7 @@ read_sign_up_name(TupleDesc desc, HeapTuple row)
 	return result_text(1);
 }
 
-/* An error that was caught, as a warning. */
+/* Report an error of handle_sign_up() as a warning. */
 static void
 warn_of_sign_up_failure(const pg_uuid_t *user_id, ErrorData *error)
 {
@@ -111,7 +113,7 @@ typedef struct NewUser
 	HeapTuple	row;
 } NewUser;
 
-/* Everything that may fail at sign-up. */
+/* Create the rows of a new user; runs in a subtransaction, since it may fail. */
 static void
 handle_sign_up(void *arg)
 {

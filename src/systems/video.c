@@ -1,13 +1,15 @@
 /*
  * video.c
- *	  Jobs of the video system: made, moved along, ended, tried again; their
+ *	  Video jobs: created, moved, completed, failed, cancelled and retried; their
  *	  steps, files and log lines; the dashboard.
  *
- * Status changes are plain UPDATEs here too: the triggers of jobs check the
- * flow, stamp times and progress, and settle or release the hold.
+ * The functions change the status by plain UPDATEs, as users of SQL do: the
+ * triggers of jobs check the flow, stamp times and progress, and settle or
+ * release the hold.
  *
- * Pitfall: a worker whose answer was lost repeats its call.  It gets the same
- * answer, and the job is not moved a second time.
+ * Pitfall: a worker that lost the connection before the result arrived repeats
+ * its call.  The second call returns the same result and does not move the job
+ * again.
  *
  * Lock order: user, project, job, then its steps, then the account.
  */
@@ -220,7 +222,7 @@ static Statement select_newest_job = {
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 
-/* $1 project, $2 job or NULL, $3 what was cut */
+/* $1 project, $2 job or NULL, $3 names of truncated columns */
 static Statement build_dashboard_entry = {
 	.text = "SELECT $1 || pg_catalog.jsonb_build_object("
 	"         'status', $2 -> 'status', 'progress', $2 -> 'progress', 'job', $2 - 'manifest_json')"
@@ -244,9 +246,9 @@ static Statement select_statistics = {
 };
 
 /*
- * lock_jobs_of_project() returns trigger: BEFORE DELETE on projects.  A user
- * has to cancel a job that a worker has before deleting it; services, and the
- * deletion of the user, need not.
+ * lock_jobs_of_project() returns trigger: BEFORE DELETE on projects.  Users must
+ * cancel the jobs in progress first; services, and the deletion of the user,
+ * need not.
  */
 Datum
 lock_jobs_of_project(PG_FUNCTION_ARGS)
@@ -271,10 +273,10 @@ lock_jobs_of_project(PG_FUNCTION_ARGS)
 }
 
 /* ------------------------------------------------------------------------
- * Making jobs
+ * Creating jobs
  * ------------------------------------------------------------------------ */
 
-/* Pay for a job that was just made or queued again. */
+/* Open the hold of a job that was created or requeued; error if credits are short. */
 static void
 pay_for_job(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount)
 {
@@ -288,6 +290,7 @@ pay_for_job(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount)
 		refuse_no_credits(&account, amount);
 }
 
+/* Add steps after the existing ones; return how many were added. */
 static uint64
 add_steps(const pg_uuid_t *job_id, Datum steps)
 {
@@ -298,7 +301,7 @@ add_steps(const pg_uuid_t *job_id, Datum steps)
 	return statement_execute(&insert_steps, &args);
 }
 
-/* Add one step per stage. */
+/* Add one step per stage; a project with its own script has no scripting stage. */
 static uint64
 add_default_steps(const pg_uuid_t *job_id)
 {
@@ -315,8 +318,8 @@ add_default_steps(const pg_uuid_t *job_id)
 }
 
 /*
- * Lock a user and their project FOR KEY SHARE, so that neither is deleted;
- * returns the user.
+ * Lock a user and their project FOR KEY SHARE, so that neither is deleted; return
+ * the user.
  */
 static pg_uuid_t
 lock_user_and_project(const Caller *caller, const pg_uuid_t *project_id)
@@ -380,6 +383,7 @@ create_job(PG_FUNCTION_ARGS)
  * Steps
  * ------------------------------------------------------------------------ */
 
+/* Raise an error unless p_steps is an array of distinct names. */
 static void
 check_step_names(Datum steps)
 {
@@ -596,7 +600,7 @@ requeue(const Job *job)
 	job_requeue(job, &requeue_job);
 	price = result_int32(1);
 	job_requeue(job, &restart_steps);
-	/* the column can be edited; what was taken last time cannot */
+	/* cost_credits_reserved can be edited; the last hold cannot */
 	return Max(price, hold_last_taken(&job->id, &job->user_id));
 }
 
@@ -624,7 +628,7 @@ retry_job(PG_FUNCTION_ARGS)
 }
 
 /* ------------------------------------------------------------------------
- * What jobs leave behind
+ * Files and log lines of jobs, and the dashboard
  * ------------------------------------------------------------------------ */
 
 /*
@@ -652,7 +656,7 @@ record_asset(PG_FUNCTION_ARGS)
 	for (int i = 0; i < 7; i++)
 		argument_pass(&args, fcinfo, i);
 
-	/* the lock of the job lets two reports of one file find each other */
+	/* the lock of the job serializes two reports of one file */
 	job_lock_or_refuse(&caller, &job_id, &job);
 	job_require_work(&video_queue, &job, token);
 	job_touch(&job);
@@ -686,7 +690,7 @@ log_job(PG_FUNCTION_ARGS)
 	for (int i = 0; i < 5; i++)
 		argument_pass(&args, fcinfo, i);
 
-	/* a line is no work: it may come without a lease, but not with a lost one */
+	/* a log line needs no lease, but a token that is passed must be valid */
 	if (token != NULL)
 	{
 		job_lock_or_refuse(&caller, &job_id, &job);
@@ -701,6 +705,7 @@ log_job(PG_FUNCTION_ARGS)
 	PG_RETURN_UUID_P(log_id);
 }
 
+/* Return the newest job of a project, in brief; 0 if it has none. */
 static Datum
 get_newest_job(HeapTuple project, TupleDesc desc, List **cut)
 {
@@ -717,6 +722,7 @@ get_newest_job(HeapTuple project, TupleDesc desc, List **cut)
 	return brief_jsonb(jobs.rows[0], jobs.desc, "job.", "manifest_json", cut);
 }
 
+/* Return names separated by commas. */
 static char *
 join_names(const List *names)
 {
@@ -729,7 +735,7 @@ join_names(const List *names)
 	return all.data;
 }
 
-/* A project with its newest job; whatever the two hold, it is of bounded size. */
+/* Return a project with its newest job; long values are cut, so that its size is limited. */
 static Datum
 get_dashboard_entry(HeapTuple project, TupleDesc desc)
 {
@@ -778,16 +784,17 @@ get_dashboard(PG_FUNCTION_ARGS)
 }
 
 /* ------------------------------------------------------------------------
- * What the queue wants to know
+ * Callbacks of the queue
  * ------------------------------------------------------------------------ */
 
-/* A user without an account holds no credits. */
+/* Lock the account of a user; false if it is locked.  No account needs no lock. */
 static bool
 try_lock_payer(const pg_uuid_t *user_id)
 {
 	return ledger_try_lock_account(user_id) || !ledger_has_account(user_id);
 }
 
+/* Write the progress of a heartbeat. */
 static void
 show_progress(const pg_uuid_t *job_id, const int32 *progress, const char *message)
 {
@@ -799,6 +806,7 @@ show_progress(const pg_uuid_t *job_id, const int32 *progress, const char *messag
 	statement_execute(&update_progress, &args);
 }
 
+/* Read why a job failed from its row; the texts are cut. */
 static void
 read_error(TupleDesc desc, HeapTuple row, JobError *error)
 {
@@ -830,7 +838,8 @@ static const RowTrigger queue_triggers[] = {
 };
 
 /*
- * Register the system of jobs, and what its trigger does to rows that are written directly.
+ * Register the system of video jobs, and the callback that replaces the trigger
+ * of its queue in the fast path.
  */
 void
 video_register(void)
