@@ -1,10 +1,10 @@
 -- Triggers, policies and grants of projects, jobs and what belongs to jobs.
 -- Pitfall: triggers of one event fire in the order of their names. The hold of
--- a deleted job must be given back before its foreign keys empty
--- credit_ledger.job_id; their triggers are called RI_..., hence the digits. The
--- row in the queue comes before the account, as the lock order wants it.
+-- a deleted job must be released before its foreign keys set credit_ledger.job_id
+-- to NULL; the triggers of foreign keys are called RI_..., hence the digits. The
+-- row in the queue is locked before the account, as the lock order requires.
 
--- How large values may be, by every road; the first trigger of each table.
+-- Limits of the size of values, for every writer; the first trigger of each table.
 CREATE OR REPLACE TRIGGER "00_projects_limits"
   BEFORE INSERT OR UPDATE ON @extschema@.projects
   FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('projects');

@@ -1,9 +1,9 @@
 -- Triggers, policies and grants of studio_jobs.
 -- Pitfall: users may move their own jobs by plain UPDATE, as the seed's clients
--- do; what they must not touch is left out of the column lists. Triggers fire in
+-- do; the column lists leave out what they must not change. Triggers fire in
 -- the order of their names: the queue before the account, hence the digits.
 
--- How large values may be, by every road; the first trigger of each table.
+-- Limits of the size of values, for every writer; the first trigger of each table.
 CREATE OR REPLACE TRIGGER "00_studio_jobs_limits"
   BEFORE INSERT OR UPDATE ON @extschema@.studio_jobs
   FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('studio_jobs');
