@@ -388,16 +388,6 @@ set_cancelled(const Lease *lease, JobError *error)
 	error->message = lease->reason;
 }
 
-/* Only a worker with a lease may request another attempt. */
-static void
-check_retryable(const bool *retryable, LeaseState state)
-{
-	if (retryable == NULL)
-		refuse_null("p_retryable");
-	if (*retryable && state == LEASE_NONE)
-		refuse_value("p_retryable", "false without a lease");
-}
-
 /*
  * Process a failure that a worker, or an orchestrator without a lease, reports.
  * Return true if the job is to be failed with *error, which may be changed to a
@@ -413,7 +403,11 @@ lease_fails(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t 
 	Lease		lease;
 	LeaseState	state = lease_check(system, job_id, token, &lease);
 
-	check_retryable(retryable, state);
+	if (retryable == NULL)
+		refuse_null("p_retryable");
+	/* only a worker with a lease may request another attempt */
+	if (*retryable && state == LEASE_NONE)
+		refuse_value("p_retryable", "false without a lease");
 	if (replays_outcome(state, &lease, outcomes, lengthof(outcomes)))
 		return false;
 	if (state == LEASE_HELD && lease.cancelled)

@@ -100,14 +100,6 @@ figures_of_jobs(const QueueSystem *system, const pg_uuid_t *user_id, const Times
 	return result_jsonb(1);
 }
 
-/* Return the start of a window that ends now. */
-static TimestampTz
-window_start(TimestampTz now, const Interval *window)
-{
-	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval,
-												   TimestampTzGetDatum(now), IntervalPGetDatum(window)));
-}
-
 /*
  * get_job_statistics(p_system text, p_user_id uuid, p_window interval) returns
  * jsonb
@@ -130,7 +122,8 @@ get_job_statistics(PG_FUNCTION_ARGS)
 	if (windowed)
 	{
 		(void) check_until(fcinfo, 2, "p_window", now, 1, MAX_WINDOW_SECONDS);
-		since = window_start(now, PG_GETARG_INTERVAL_P(2));
+		since = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval,
+														TimestampTzGetDatum(now), PG_GETARG_DATUM(2)));
 	}
 
 	argument_text(&args, system->name);

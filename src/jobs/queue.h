@@ -38,8 +38,8 @@ typedef struct QueueSystem
 
 	/*
 	 * Statements on job $1; system_jobs.h runs them.  Those that lock find a
-	 * job of user $2, or of anybody where that is NULL, and return user_id
-	 * and status.  fail_job has the arguments of job_error_arguments().
+	 * job of user $2, or of any user if that is NULL, and return user_id and
+	 * status.  fail_job has the arguments of job_error_arguments().
 	 */
 	Statement  *lock_job;
 	Statement  *try_lock_job;	/* skips a job that is locked */

@@ -378,14 +378,6 @@ store_enrichment(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
-/* Raise an error if a job that is COMPLETE already has another text. */
-static void
-check_same_text(const Arguments *args, const pg_uuid_t *job_id)
-{
-	if (statement_execute(&is_same_text, args) == 0 || !result_bool(1))
-		refuse_completed_differently(job_id);
-}
-
 /*
  * store_refined_text(p_job_id uuid, p_text text, p_model_version text,
  * p_lease_token uuid) returns jsonb
@@ -412,7 +404,10 @@ store_refined_text(PG_FUNCTION_ARGS)
 	state = lease_check(&refinement_queue, &job_id, token, &lease);
 	argument_text(&args, check_optional_text(fcinfo, 2, "p_model_version", MAX_SHORT_LENGTH));
 	if (lease_replays_completion(state, &lease) || job.status == STUDIO_COMPLETE)
-		check_same_text(&args, &job_id);
+	{
+		if (statement_execute(&is_same_text, &args) == 0 || !result_bool(1))
+			refuse_completed_differently(&job_id);
+	}
 	else
 		statement_execute(&write_refined_text, &args);
 	result = system_job_as_jsonb(&refinement_queue, &job_id);

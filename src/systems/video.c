@@ -504,14 +504,6 @@ advance_job(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
-/* Raise an error if a job that is READY already was completed differently. */
-static void
-check_same_completion(const Arguments *args, const pg_uuid_t *job_id)
-{
-	if (statement_execute(&differs_from_finished, args) > 0 && result_bool(1))
-		refuse_completed_differently(job_id);
-}
-
 /*
  * complete_job(p_job_id uuid, p_output_url text, p_manifest jsonb,
  * p_final_cost integer, p_lease_token uuid) returns jsonb
@@ -535,7 +527,10 @@ complete_job(PG_FUNCTION_ARGS)
 
 	job_lock_or_refuse(&caller, &job_id, &job);
 	if (job_was_completed(&video_queue, &job, token))
-		check_same_completion(&args, &job_id);
+	{
+		if (statement_execute(&differs_from_finished, &args) > 0 && result_bool(1))
+			refuse_completed_differently(&job_id);
+	}
 	else
 		statement_execute(&finish_job, &args);
 	result = system_job_as_jsonb(&video_queue, &job_id);

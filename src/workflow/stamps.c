@@ -78,15 +78,6 @@ job_floor(JobStatus status)
 	return 0;					/* not reached */
 }
 
-/* Clear the columns of the last attempt. */
-static void
-stamp_job_retry(RowEdit *edit)
-{
-	row_set(edit, "progress", INT4OID, Int32GetDatum(0));
-	row_set_null(edit, "started_at");
-	row_set_null(edit, "finished_at");
-}
-
 /* Set the progress of a new job: 0, or of an imported one at least that of its stage. */
 static void
 stamp_new_job(RowEdit *edit, JobStatus status)
@@ -114,7 +105,10 @@ stamp_job(RowEdit *edit, HeapTuple old, int from, int to)
 	}
 	if (from == JOB_FAILED && to == JOB_QUEUED)
 	{
-		stamp_job_retry(edit);
+		/* a new attempt: clear the columns of the last one */
+		row_set(edit, "progress", INT4OID, Int32GetDatum(0));
+		row_set_null(edit, "started_at");
+		row_set_null(edit, "finished_at");
 		return;
 	}
 	stamp_progress(edit, old, "progress", from == to ? 0 : job_floor((JobStatus) to));
@@ -190,14 +184,6 @@ stamp_processing_time(RowEdit *edit)
 	row_set(edit, "processing_time_ms", INT4OID, Int32GetDatum((int32) elapsed));
 }
 
-/* Clear the columns of the last attempt, on FAILED > NEW. */
-static void
-stamp_studio_retry(RowEdit *edit)
-{
-	row_set_null(edit, "error_details");
-	row_set_null(edit, "processing_time_ms");
-}
-
 /*
  * Stamp a row of studio_jobs: processing_time_ms and error_details.
  */
@@ -209,16 +195,11 @@ stamp_studio_job(RowEdit *edit, HeapTuple old, int from, int to)
 	if (to == STUDIO_COMPLETE)
 		stamp_processing_time(edit);
 	if (from == STUDIO_FAILED)
-		stamp_studio_retry(edit);
-}
-
-/* Clear the columns of the last attempt, on failed > pending. */
-static void
-stamp_run_retry(RowEdit *edit)
-{
-	row_set_null(edit, "started_at");
-	row_set_null(edit, "completed_at");
-	row_set_null(edit, "error_message");
+	{
+		/* a new attempt: clear the columns of the last one */
+		row_set_null(edit, "error_details");
+		row_set_null(edit, "processing_time_ms");
+	}
 }
 
 /*
@@ -233,7 +214,10 @@ stamp_run(RowEdit *edit, HeapTuple old, int from, int to)
 	switch ((RunStatus) to)
 	{
 		case RUN_PENDING:
-			stamp_run_retry(edit);
+			/* a new attempt: clear the columns of the last one */
+			row_set_null(edit, "started_at");
+			row_set_null(edit, "completed_at");
+			row_set_null(edit, "error_message");
 			break;
 		case RUN_RUNNING:
 			stamp_time(edit, old, "started_at");
