@@ -182,6 +182,7 @@ record_scan(ScanCost *scan_cost, const ScanStart *start, int64 cheap_pages)
 	scan_cost->cost = cheap ? 0 : Min(now - start->started_at, MAX_SCAN_COST_US);
 }
 
+/* Read the counters that record_scan() compares to. */
 static ScanStart
 start_scan(void)
 {

@@ -76,6 +76,7 @@ typedef struct DeletedJobs
 	List	   *jobs;
 } DeletedJobs;
 
+/* Append a row to the list. */
 static void
 collect_job(HeapTuple row, TupleDesc desc, void *arg)
 {

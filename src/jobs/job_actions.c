@@ -131,6 +131,7 @@ typedef struct Requeueing
 	Statement  *statement;
 } Requeueing;
 
+/* Run the statement; the argument of workflow_retry(). */
 static void
 run_requeue(void *arg)
 {

@@ -118,7 +118,7 @@ job_has_ended(const Job *job)
  * Return true if the number of active jobs of a user is limited by the setting.
  */
 bool
-active_jobs_limited(void)
+job_active_limit_is_set(void)
 {
 	return setting_int32(SETTING_MAX_ACTIVE_JOBS) > 0;
 }
@@ -129,7 +129,7 @@ active_jobs_limited(void)
  * concurrent insertions count each other's jobs.
  */
 void
-check_active_jobs(Statement *count, const pg_uuid_t *user_id)
+job_check_active_limit(Statement *count, const pg_uuid_t *user_id)
 {
 	Arguments	args = NO_ARGUMENTS;
 	int32		limit = setting_int32(SETTING_MAX_ACTIVE_JOBS);

@@ -41,6 +41,7 @@ PG_FUNCTION_INFO_V1(snooze_job);
 PG_FUNCTION_INFO_V1(release_leases);
 PG_FUNCTION_INFO_V1(reap_expired_leases);
 
+#define MAX_LEASE_SECONDS 86400
 #define MAX_REAP 10000
 #define MAX_SNOOZE_SECONDS (366 * INT64CONST(86400))
 #define MAX_MESSAGE_LENGTH 1000
@@ -154,6 +155,21 @@ static Statement select_due_at = {
  * ------------------------------------------------------------------------ */
 
 /*
+ * Return the end of a lease that begins now.  Its length is p_lease, or setting
+ * lease_seconds if that is NULL; raise an error if p_lease is out of bounds.
+ */
+TimestampTz
+lease_end(const Interval *duration, TimestampTz now)
+{
+	int32		seconds;
+
+	if (duration != NULL)
+		return check_span(duration, "p_lease", now, 1, MAX_LEASE_SECONDS);
+	seconds = setting_int32(SETTING_LEASE_SECONDS);
+	return now + Max(seconds, 1) * USECS_PER_SEC;
+}
+
+/*
  * Raise the error for a lease that was lost, has expired or has ended.
  */
 void
@@ -166,6 +182,7 @@ refuse_lease(const pg_uuid_t *job_id)
 			 errhint("Drop the work: another worker has the job, or will have it.")));
 }
 
+/* Raise the error for a caller without a lease token while a worker has the job. */
 pg_noreturn static void
 refuse_without_lease(const pg_uuid_t *job_id)
 {
@@ -361,6 +378,7 @@ finish_lease(const Lease *lease, const char *outcome, const TimestampTz *due_at,
 	statement_execute(&end_lease, &args);
 }
 
+/* Return true if the job may be attempted again, by setting max_attempts. */
 static bool
 has_attempts_left(const Lease *lease)
 {
@@ -728,6 +746,7 @@ typedef struct FoundLease
 	TimestampTz due_at;
 } FoundLease;
 
+/* Append a row to a list of FoundLease. */
 static void
 collect_lease(HeapTuple row, TupleDesc desc, void *arg)
 {

@@ -28,6 +28,7 @@ typedef enum LeaseState
 								 * the caller */
 } LeaseState;
 
+extern TimestampTz lease_end(const Interval *duration, TimestampTz now);
 extern LeaseState lease_check(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t *token,
 							  Lease *lease);
 extern void lease_require_work(LeaseState state, const Lease *lease);

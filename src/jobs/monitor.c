@@ -78,6 +78,7 @@ statistics_user(const Caller *caller, const pg_uuid_t *wanted)
 	return wanted;
 }
 
+/* Return the statistics of the queue of a system, of a user or all. */
 static Datum
 figures_of_queue(const QueueSystem *system, const pg_uuid_t *user_id)
 {
@@ -89,6 +90,7 @@ figures_of_queue(const QueueSystem *system, const pg_uuid_t *user_id)
 	return result_jsonb(1);
 }
 
+/* Return the statistics of the jobs of a system, created since a time or ever. */
 static Datum
 figures_of_jobs(const QueueSystem *system, const pg_uuid_t *user_id, const TimestampTz *since)
 {
@@ -136,6 +138,7 @@ get_job_statistics(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
+/* Add a row to the result of get_job_attempts(). */
 static void
 put_attempt(HeapTuple row, TupleDesc desc, void *arg)
 {

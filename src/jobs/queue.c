@@ -36,8 +36,6 @@
 PG_FUNCTION_INFO_V1(maintain_queue);
 PG_FUNCTION_INFO_V1(clear_queue);
 
-#define MAX_LEASE_SECONDS 86400
-
 /* const QueueSystem: those that were registered, in their order */
 static List *systems = NIL;
 
@@ -445,19 +443,4 @@ clear_queue(PG_FUNCTION_ARGS)
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(NULL);
-}
-
-/*
- * Return the end of a lease that begins now.  Its length is p_lease, or setting
- * lease_seconds if that is NULL; raise an error if p_lease is out of bounds.
- */
-TimestampTz
-lease_end(const Interval *duration, TimestampTz now)
-{
-	int32		seconds;
-
-	if (duration != NULL)
-		return check_span(duration, "p_lease", now, 1, MAX_LEASE_SECONDS);
-	seconds = setting_int32(SETTING_LEASE_SECONDS);
-	return now + Max(seconds, 1) * USECS_PER_SEC;
 }

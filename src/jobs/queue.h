@@ -86,8 +86,6 @@ extern bool queue_is_open(const QueueSystem *system, int state);
 extern void job_error_arguments(Arguments *args, const JobError *error);
 extern void queue_change(RowChange *change, const void *system);
 
-extern TimestampTz lease_end(const Interval *duration, TimestampTz now);
-
 #define ERROR_CANCELLED "CANCELLED"
 #define ERROR_UNREADABLE "UNREADABLE_JOB"
 

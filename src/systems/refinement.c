@@ -226,10 +226,10 @@ check_active_studio_jobs(const pg_uuid_t *user_id)
 {
 	Account		account;
 
-	if (!active_jobs_limited())
+	if (!job_active_limit_is_set())
 		return;
 	ledger_open_account(user_id, &account);
-	check_active_jobs(&count_active_studio_jobs, user_id);
+	job_check_active_limit(&count_active_studio_jobs, user_id);
 	ledger_touch_account(user_id);
 }
 

@@ -288,6 +288,7 @@ read_run_for_row(Statement *statement, const char *run_id, int64 *seq, bool *fou
 	return owner;
 }
 
+/* Set the owner in a row of events or artifacts. */
 static void
 set_owner(RowEdit *edit, const Owner *owner)
 {

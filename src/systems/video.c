@@ -283,7 +283,7 @@ pay_for_job(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount)
 	Account		account;
 
 	ledger_open_account(user_id, &account);
-	check_active_jobs(&count_active_jobs, user_id);
+	job_check_active_limit(&count_active_jobs, user_id);
 	if (amount == 0)
 		ledger_touch_account(user_id);
 	else if (!hold_take(user_id, job_id, amount))
@@ -336,6 +336,7 @@ lock_user_and_project(const Caller *caller, const pg_uuid_t *project_id)
 	return user_id;
 }
 
+/* Insert a job, which is PENDING, and return its id. */
 static pg_uuid_t
 create_pending_job(const pg_uuid_t *project_id, const pg_uuid_t *user_id, int32 priority)
 {
@@ -425,6 +426,7 @@ create_job_steps(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32((int32) added);
 }
 
+/* Raise the error for a job or a step that does not exist. */
 pg_noreturn static void
 refuse_unknown_step(const pg_uuid_t *job_id)
 {
