@@ -165,10 +165,10 @@ pages_read(void)
 }
 
 /*
- * Record the cost of a scan that has ended.  Pages decide whether it was cheap,
- * since time passes for other reasons too; the time it took decides when
- * the next one may run.  A scan for which plans were made counts as cheap, since
- * planning reads pages too.
+ * Record the cost of a scan that has ended.  The pages read decide whether it
+ * was cheap, since time passes for other reasons too; the time that it took
+ * decides when the next one may run.  A scan for which plans were made counts as
+ * cheap, since planning reads pages too.
  */
 static void
 record_scan(ScanCost *scan_cost, const ScanStart *start, int64 cheap_pages)

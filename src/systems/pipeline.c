@@ -483,7 +483,7 @@ output_size(Oid type, Datum value)
 	return size;
 }
 
-/* Add a row to the result of events_since(), unless it is large enough. */
+/* Add a row to the result of events_since(), unless that has reached MAX_EVENTS_SIZE. */
 static void
 put_event(HeapTuple row, TupleDesc desc, void *arg)
 {
