@@ -1,5 +1,5 @@
--- Prompts written before sign-up. The session token is a secret: whoever knows
--- it may read and claim the draft.
+-- Prompts written before sign-up. The session token is a secret: a caller who
+-- knows it may read and claim the draft.
 
 CREATE FUNCTION @extschema@.save_draft_prompt(
     p_session_token text, p_prompt_text text, p_template_id text DEFAULT NULL, p_options jsonb DEFAULT '{}')

@@ -57,7 +57,7 @@ NULL leaves a value unchanged.
 - p_job_id: the job.
 - p_step_name: the step.
 - p_state: pending, started, succeeded or failed.
-- p_progress_pct: 0 to 100; it never goes back within an attempt.
+- p_progress_pct: 0 to 100; it never decreases within an attempt.
 - p_status_message: what the worker is doing, at most 8 KiB.
 - p_error_message: why the step failed, at most 64 KiB.
 - p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the job.
@@ -80,7 +80,7 @@ READY settles the hold of the job, FAILED releases it.
 
 - p_job_id: the job.
 - p_status: a status that workflow_transitions() allows next, or the one that the job has.
-- p_progress: 0 to 100; it never goes back within an attempt. NULL leaves it to the status.
+- p_progress: 0 to 100; it never decreases within an attempt. NULL leaves it to the status.
 - p_status_message: what the worker is doing, at most 8 KiB; NULL leaves it unchanged.
 - p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the job.
 

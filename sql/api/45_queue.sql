@@ -1,32 +1,33 @@
--- The worker engine: claim, heartbeat, snooze, release, reap; one for all tables
--- of jobs. How a job gets on and ends is in the files of its system.
+-- The queue and its leases: claim, heartbeat, snooze, release and reap, which are
+-- the same for all tables of jobs. The functions that move, complete and fail jobs
+-- are in the files of their systems.
 
-CREATE FUNCTION studio_engine.keep_queue()
+CREATE FUNCTION studio_engine.maintain_queue()
   RETURNS trigger
-  LANGUAGE c AS 'MODULE_PATHNAME', 'keep_queue'
+  LANGUAGE c AS 'MODULE_PATHNAME', 'maintain_queue'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION studio_engine.keep_queue() IS
-'Maintain studio_engine.queue as jobs come, change and go.
+COMMENT ON FUNCTION studio_engine.maintain_queue() IS
+'Maintain studio_engine.queue as jobs are inserted, updated and deleted.
 
 Trigger, AFTER INSERT, UPDATE OR DELETE on a table of jobs. Its argument names the table. A job that has work
 to do has a row in the queue. A job that has ended has none, and the worker that held it loses its lease.';
 
-CREATE FUNCTION studio_engine.keep_worked_on()
+CREATE FUNCTION studio_engine.forbid_delete_of_leased_job()
   RETURNS trigger
-  LANGUAGE c AS 'MODULE_PATHNAME', 'keep_worked_on'
+  LANGUAGE c AS 'MODULE_PATHNAME', 'forbid_delete_of_leased_job'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION studio_engine.keep_worked_on() IS
-'Refuse users who delete a job that is being worked on.
+COMMENT ON FUNCTION studio_engine.forbid_delete_of_leased_job() IS
+'Forbid users to delete a job that is in progress.
 
 Trigger, BEFORE DELETE on a table of jobs. Its argument names the table. It binds users whom the owner of the
 data lets delete jobs: they are refused (PT409) while a worker holds the job or it is in a stage between the
 first and the last; cancelling the job ends it. Services, cascades and superusers pass.';
 
-CREATE FUNCTION studio_engine.forget_queue()
+CREATE FUNCTION studio_engine.clear_queue()
   RETURNS trigger
-  LANGUAGE c AS 'MODULE_PATHNAME', 'forget_queue'
+  LANGUAGE c AS 'MODULE_PATHNAME', 'clear_queue'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION studio_engine.forget_queue() IS
+COMMENT ON FUNCTION studio_engine.clear_queue() IS
 'Empty the queue of a table of jobs that is truncated.
 
 Trigger, AFTER TRUNCATE on a table of jobs. Its argument names the table.';
@@ -66,7 +67,7 @@ COMMENT ON FUNCTION @extschema@.heartbeat_job(uuid, uuid, integer, text, interva
 
 - p_job_id: the job.
 - p_lease_token: the token that claim_jobs() returned.
-- p_progress: 0 to 100; it never goes back within an attempt.
+- p_progress: 0 to 100; it never decreases within an attempt.
 - p_status_message: what the worker is doing, at most 1000 characters.
 - p_lease: length of the lease from now on, 1 second to 1 day; NULL: setting lease_seconds.
 

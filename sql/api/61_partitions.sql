@@ -1,14 +1,14 @@
 -- Partitions by month of pipeline.job_events and logs, for large installations.
--- Switched on by the owner of the data; nothing else here is partitioned.
+-- The owner of the data enables it; no other table can be partitioned.
 --
--- The old table becomes the first partition as it is, without a copy. What goes
--- with a table by its name (triggers, policies, grants, foreign keys, indexes,
--- publications) goes over to the new parent; partitions lie in schema
--- studio_engine, so that nobody gets round the row security of the parent.
+-- The old table becomes the first partition, and its rows are not copied. The
+-- objects that belong to the name of a table (triggers, policies, grants, foreign
+-- keys, indexes, publications) are created on the new parent. Partitions are in
+-- schema studio_engine, so that no client bypasses the row security of the parent.
 --
--- Pitfall: a row for which there is no partition would be refused, and with it a
--- change of status. Hence there is a default partition, and add_partitions()
--- takes out of it what belongs into the month that it adds.
+-- Pitfall: a row that fits no partition would be refused, and with it the change
+-- of status that inserts it. Hence there is a default partition, and
+-- add_partitions() moves the rows of the month that it adds out of it.
 
 CREATE FUNCTION studio_engine.partitionable(p_table text) RETURNS text
   LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -32,7 +32,7 @@ COMMENT ON FUNCTION studio_engine.partitionable(text) IS
 
 Errors: 22004 p_table is NULL; 22023 it is no such table.';
 
--- What stands in the way of a conversion, or would be lost in it.
+-- Reasons why a table cannot be converted: objects that prevent it or would be lost.
 CREATE FUNCTION studio_engine.partition_obstacles(p_table text, OUT obstacle text) RETURNS SETOF text
   LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -68,8 +68,8 @@ COMMENT ON FUNCTION studio_engine.partition_obstacles(text) IS
 Reasons are views, rules, foreign keys to the table, and unique constraints that the owner of the data added.
 Empty when there is none.';
 
--- Everything that a table has by its name, as statements that give it to
--- whatever has that name later.
+-- Statements that create all objects that belong to the name of a table, for the
+-- table that has this name when they are run.
 CREATE FUNCTION studio_engine.table_belongings(p_table text, OUT step integer, OUT statement text, OUT undo text)
   RETURNS SETOF record
   LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -171,7 +171,7 @@ BEGIN
     RETURN 0;
   END IF;
 
-  -- first the table that the rows refer to, as whoever writes both does
+  -- first the referenced table, which is the order of writers of both
   EXECUTE (SELECT format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', string_agg(c.confrelid::regclass::text, ', '))
              FROM pg_constraint c WHERE c.conrelid = to_regclass(v_parent) AND c.contype = 'f');
   EXECUTE format('LOCK TABLE studio_engine.%s_default IN ACCESS EXCLUSIVE MODE', p_table);
@@ -310,7 +310,7 @@ BEGIN
     RETURN studio_engine.add_partitions_as_owner(p_table, p_ahead);
   END IF;
 
-  -- first the table that the rows refer to, as whoever writes both does
+  -- first the referenced table, which is the order of writers of both
   EXECUTE (SELECT format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', string_agg(c.confrelid::regclass::text, ', '))
              FROM pg_constraint c WHERE c.conrelid = to_regclass(v_name) AND c.contype = 'f');
   EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', v_name);
@@ -337,7 +337,7 @@ BEGIN
     INTO v_belongings, v_undo
     FROM studio_engine.table_belongings(p_table) b;
 
-  -- the old table steps back and gives up what it had by its name
+  -- the old table is renamed, and the objects that belong to its name are dropped
   EXECUTE format('ALTER TABLE %s RENAME TO %s_history', v_name, p_table);
   EXECUTE format('ALTER TABLE %s.%s_history SET SCHEMA studio_engine', v_schema, p_table);
   FOREACH v_statement IN ARRAY v_undo LOOP
@@ -349,7 +349,7 @@ BEGIN
     DROP INDEX studio_engine.idx_job_events_seq;
   END IF;
 
-  -- a parent comes in its place
+  -- create a parent of the old name
   EXECUTE format('CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING COMMENTS INCLUDING STORAGE INCLUDING GENERATED) PARTITION BY RANGE (created_at)',
                  v_name, v_history);
   EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %s_pkey PRIMARY KEY (id, created_at)', v_name, p_table);

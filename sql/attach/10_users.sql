@@ -1,9 +1,9 @@
 -- Triggers, policies and grants of profiles.
--- Pitfall: services get everything here and below but TRIGGER and REFERENCES. Our
--- functions write as the owner of the tables, and so would a trigger of a service
--- run; the check of a foreign key of his runs as the owner too, with his casts.
+-- Pitfall: services get all privileges here and below but TRIGGER and REFERENCES.
+-- The functions write as the owner of the tables, and a trigger of a service would
+-- run as that owner; so would the casts in the check of a foreign key of a service.
 
--- How large values may be, by every road; the first trigger of each table.
+-- Limits of the size of values, for every writer; the first trigger of each table.
 CREATE OR REPLACE TRIGGER "00_profiles_limits"
   BEFORE INSERT OR UPDATE ON @extschema@.profiles
   FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('profiles');

@@ -1,6 +1,6 @@
--- Rights to drafts. A claimed draft is its user's to read; the token is nobody's.
+-- Rights to drafts. Users read the drafts that they claimed, but never the tokens.
 
--- How large values may be, by every road; the first trigger of each table.
+-- Limits of the size of values, for every writer; the first trigger of each table.
 CREATE OR REPLACE TRIGGER "00_draft_prompts_limits"
   BEFORE INSERT OR UPDATE ON @extschema@.draft_prompts
   FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('draft_prompts');

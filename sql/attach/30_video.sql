@@ -1,10 +1,10 @@
 -- Triggers, policies and grants of projects, jobs and what belongs to jobs.
 -- Pitfall: triggers of one event fire in the order of their names. The hold of
--- a deleted job must be given back before its foreign keys empty
--- credit_ledger.job_id; their triggers are called RI_..., hence the digits. The
--- row in the queue comes before the account, as the lock order wants it.
+-- a deleted job must be released before its foreign keys set credit_ledger.job_id
+-- to NULL; the triggers of foreign keys are called RI_..., hence the digits. The
+-- row in the queue is locked before the account, as the lock order requires.
 
--- How large values may be, by every road; the first trigger of each table.
+-- Limits of the size of values, for every writer; the first trigger of each table.
 CREATE OR REPLACE TRIGGER "00_projects_limits"
   BEFORE INSERT OR UPDATE ON @extschema@.projects
   FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('projects');
@@ -58,21 +58,21 @@ CREATE OR REPLACE TRIGGER "00_jobs_return_hold"
 
 CREATE OR REPLACE TRIGGER tr_jobs_keep_worked_on
   BEFORE DELETE ON @extschema@.jobs
-  FOR EACH ROW EXECUTE FUNCTION studio_engine.keep_worked_on('jobs');
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.forbid_delete_of_leased_job('jobs');
 
 CREATE OR REPLACE TRIGGER "00_jobs_queue"
   AFTER INSERT OR DELETE ON @extschema@.jobs
-  FOR EACH ROW EXECUTE FUNCTION studio_engine.keep_queue('jobs');
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.maintain_queue('jobs');
 
 CREATE OR REPLACE TRIGGER "00_jobs_queue_update"
   AFTER UPDATE ON @extschema@.jobs
   FOR EACH ROW WHEN (OLD.id IS DISTINCT FROM NEW.id OR OLD.status IS DISTINCT FROM NEW.status
                      OR OLD.priority IS DISTINCT FROM NEW.priority OR OLD.user_id IS DISTINCT FROM NEW.user_id)
-  EXECUTE FUNCTION studio_engine.keep_queue('jobs');
+  EXECUTE FUNCTION studio_engine.maintain_queue('jobs');
 
 CREATE OR REPLACE TRIGGER "00_jobs_queue_truncate"
   AFTER TRUNCATE ON @extschema@.jobs
-  FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.forget_queue('jobs');
+  FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.clear_queue('jobs');
 
 CREATE OR REPLACE TRIGGER tr_job_steps_workflow
   BEFORE INSERT OR UPDATE ON @extschema@.job_steps

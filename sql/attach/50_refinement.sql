@@ -1,9 +1,9 @@
 -- Triggers, policies and grants of studio_jobs.
 -- Pitfall: users may move their own jobs by plain UPDATE, as the seed's clients
--- do; what they must not touch is left out of the column lists. Triggers fire in
+-- do; the column lists leave out what they must not change. Triggers fire in
 -- the order of their names: the queue before the account, hence the digits.
 
--- How large values may be, by every road; the first trigger of each table.
+-- Limits of the size of values, for every writer; the first trigger of each table.
 CREATE OR REPLACE TRIGGER "00_studio_jobs_limits"
   BEFORE INSERT OR UPDATE ON @extschema@.studio_jobs
   FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('studio_jobs');
@@ -22,21 +22,21 @@ CREATE OR REPLACE TRIGGER tr_studio_jobs_limit
 
 CREATE OR REPLACE TRIGGER tr_studio_jobs_keep_worked_on
   BEFORE DELETE ON @extschema@.studio_jobs
-  FOR EACH ROW EXECUTE FUNCTION studio_engine.keep_worked_on('studio_jobs');
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.forbid_delete_of_leased_job('studio_jobs');
 
 CREATE OR REPLACE TRIGGER "00_studio_jobs_queue"
   AFTER INSERT OR DELETE ON @extschema@.studio_jobs
-  FOR EACH ROW EXECUTE FUNCTION studio_engine.keep_queue('studio_jobs');
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.maintain_queue('studio_jobs');
 
 CREATE OR REPLACE TRIGGER "00_studio_jobs_queue_update"
   AFTER UPDATE ON @extschema@.studio_jobs
   FOR EACH ROW WHEN (OLD.job_id IS DISTINCT FROM NEW.job_id OR OLD.status IS DISTINCT FROM NEW.status
                      OR OLD.priority IS DISTINCT FROM NEW.priority OR OLD.user_id IS DISTINCT FROM NEW.user_id)
-  EXECUTE FUNCTION studio_engine.keep_queue('studio_jobs');
+  EXECUTE FUNCTION studio_engine.maintain_queue('studio_jobs');
 
 CREATE OR REPLACE TRIGGER "00_studio_jobs_queue_truncate"
   AFTER TRUNCATE ON @extschema@.studio_jobs
-  FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.forget_queue('studio_jobs');
+  FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.clear_queue('studio_jobs');
 
 DROP POLICY IF EXISTS studio_jobs_select ON @extschema@.studio_jobs;
 CREATE POLICY studio_jobs_select ON @extschema@.studio_jobs

@@ -1,8 +1,8 @@
 -- Triggers, policies and grants of the pipeline.
--- Pitfall: clients may write these tables by themselves, so everything that must
--- hold (the flow, the numbers, the owners) is in the triggers.
+-- Pitfall: clients may write these tables by plain SQL, so the triggers enforce
+-- every invariant: the flow, the numbers and the owners.
 
--- How large values may be, by every road; the first trigger of each table.
+-- Limits of the size of values, for every writer; the first trigger of each table.
 CREATE OR REPLACE TRIGGER "00_jobs_limits"
   BEFORE INSERT OR UPDATE ON pipeline.jobs
   FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('pipeline.jobs');

@@ -102,21 +102,21 @@ CREATE OR REPLACE TRIGGER tr_mm_rendering_queue_workflow
 
 CREATE OR REPLACE TRIGGER tr_mm_rendering_queue_keep_worked_on
   BEFORE DELETE ON @extschema@.mm_rendering_queue
-  FOR EACH ROW EXECUTE FUNCTION studio_engine.keep_worked_on('mm_rendering_queue');
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.forbid_delete_of_leased_job('mm_rendering_queue');
 
 CREATE OR REPLACE TRIGGER "00_mm_rendering_queue_queue"
   AFTER INSERT OR DELETE ON @extschema@.mm_rendering_queue
-  FOR EACH ROW EXECUTE FUNCTION studio_engine.keep_queue('mm_rendering_queue');
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.maintain_queue('mm_rendering_queue');
 
 CREATE OR REPLACE TRIGGER "00_mm_rendering_queue_queue_update"
   AFTER UPDATE ON @extschema@.mm_rendering_queue
   FOR EACH ROW WHEN (OLD.render_id IS DISTINCT FROM NEW.render_id OR OLD.status IS DISTINCT FROM NEW.status
                      OR OLD.priority IS DISTINCT FROM NEW.priority OR OLD.user_id IS DISTINCT FROM NEW.user_id)
-  EXECUTE FUNCTION studio_engine.keep_queue('mm_rendering_queue');
+  EXECUTE FUNCTION studio_engine.maintain_queue('mm_rendering_queue');
 
 CREATE OR REPLACE TRIGGER "00_mm_rendering_queue_queue_truncate"
   AFTER TRUNCATE ON @extschema@.mm_rendering_queue
-  FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.forget_queue('mm_rendering_queue');
+  FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.clear_queue('mm_rendering_queue');
 
 CREATE OR REPLACE TRIGGER tr_mm_rendering_queue_updated
   BEFORE UPDATE ON @extschema@.mm_rendering_queue

@@ -1,3 +1,4 @@
--- Jobs that were made while the triggers were away, by DROP EXTENSION and back.
+-- DROP EXTENSION drops the triggers; this enqueues the jobs that were inserted
+-- before the extension was created again.
 
 PERFORM studio_engine.rebuild_queue();

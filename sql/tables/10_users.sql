@@ -1,4 +1,4 @@
--- What a user is beyond auth.users.
+-- Profiles: data of users that auth.users does not have.
 
 CREATE TABLE @extschema@.profiles (
   id UUID,
@@ -24,5 +24,5 @@ COMMENT ON COLUMN @extschema@.profiles.display_name IS 'Name shown to the user; 
 COMMENT ON COLUMN @extschema@.profiles.avatar_url IS 'Address of the picture';
 COMMENT ON COLUMN @extschema@.profiles.notification_prefs IS 'Which events the user is told about';
 COMMENT ON COLUMN @extschema@.profiles.stripe_customer_id IS 'Customer at the payment provider; written by services only';
-COMMENT ON COLUMN @extschema@.profiles.created_at IS 'When the row was made';
-COMMENT ON COLUMN @extschema@.profiles.updated_at IS 'When the row was last changed; kept by a trigger';
+COMMENT ON COLUMN @extschema@.profiles.created_at IS 'When the row was created';
+COMMENT ON COLUMN @extschema@.profiles.updated_at IS 'When the row was last changed; maintained by a trigger';

@@ -31,4 +31,4 @@ COMMENT ON COLUMN @extschema@.draft_prompts.template_id IS 'Template that the pr
 COMMENT ON COLUMN @extschema@.draft_prompts.options IS 'Choices made with the prompt';
 COMMENT ON COLUMN @extschema@.draft_prompts.created_at IS 'When the draft was first saved';
 COMMENT ON COLUMN @extschema@.draft_prompts.updated_at IS 'When the draft was last saved or claimed';
-COMMENT ON COLUMN @extschema@.draft_prompts.expires_at IS 'An unclaimed draft is gone after this';
+COMMENT ON COLUMN @extschema@.draft_prompts.expires_at IS 'When an unclaimed draft expires';

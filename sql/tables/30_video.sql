@@ -1,4 +1,4 @@
--- Projects, jobs and what jobs leave behind.
+-- Projects, and jobs with their steps, files and log lines.
 -- Pitfall: constraint names are public, since PostgREST clients name foreign
 -- keys in embeddings and see constraint names in errors.
 
@@ -70,7 +70,7 @@ CREATE INDEX idx_jobs_user ON @extschema@.jobs (user_id);
 CREATE INDEX idx_jobs_project ON @extschema@.jobs (project_id);
 CREATE INDEX idx_jobs_status ON @extschema@.jobs (status);
 CREATE INDEX idx_jobs_created ON @extschema@.jobs (created_at DESC);
--- the newest job of a project for its owner, whom row level security asks for
+-- for the newest job of a project: row security compares user_id
 CREATE INDEX idx_jobs_project_user_created ON @extschema@.jobs (project_id, user_id, created_at DESC);
 CREATE INDEX idx_jobs_user_active ON @extschema@.jobs (user_id) WHERE status NOT IN ('READY', 'FAILED');
 
@@ -146,8 +146,8 @@ COMMENT ON COLUMN @extschema@.projects.voice_profile_id IS 'Voice chosen by the 
 COMMENT ON COLUMN @extschema@.projects.transcript_mode IS 'auto: the script is generated; manual: transcript_text is used, and a job may go from QUEUED to VOICE_GEN';
 COMMENT ON COLUMN @extschema@.projects.transcript_text IS 'The script, where the user wrote it';
 COMMENT ON COLUMN @extschema@.projects.settings IS 'Further choices of the user';
-COMMENT ON COLUMN @extschema@.projects.created_at IS 'When the project was made';
-COMMENT ON COLUMN @extschema@.projects.updated_at IS 'When the project was last changed; kept by a trigger';
+COMMENT ON COLUMN @extschema@.projects.created_at IS 'When the project was created';
+COMMENT ON COLUMN @extschema@.projects.updated_at IS 'When the project was last changed; maintained by a trigger';
 
 COMMENT ON TABLE @extschema@.jobs IS
 'Video jobs: the attempts to make the video of a project.
@@ -157,7 +157,7 @@ COMMENT ON COLUMN @extschema@.jobs.id IS 'Identifier';
 COMMENT ON COLUMN @extschema@.jobs.project_id IS 'The project';
 COMMENT ON COLUMN @extschema@.jobs.user_id IS 'Owner; create_job() takes the owner of the project';
 COMMENT ON COLUMN @extschema@.jobs.status IS 'Stage; changed only along workflow_transitions()';
-COMMENT ON COLUMN @extschema@.jobs.progress IS 'Percent, 0 to 100; never backwards within an attempt';
+COMMENT ON COLUMN @extschema@.jobs.progress IS 'Percent, 0 to 100; it never decreases within an attempt';
 COMMENT ON COLUMN @extschema@.jobs.status_message IS 'What the worker is doing, for the user';
 COMMENT ON COLUMN @extschema@.jobs.cost_credits_reserved IS 'Credits that the last hold took';
 COMMENT ON COLUMN @extschema@.jobs.cost_credits_final IS 'Credits charged in the end; set before READY it is the price that READY settles at';
@@ -166,9 +166,9 @@ COMMENT ON COLUMN @extschema@.jobs.error_code IS 'Why the job failed, for progra
 COMMENT ON COLUMN @extschema@.jobs.error_message IS 'Why the job failed, for people';
 COMMENT ON COLUMN @extschema@.jobs.output_url IS 'Where the video is';
 COMMENT ON COLUMN @extschema@.jobs.manifest_json IS 'What the video was made of';
-COMMENT ON COLUMN @extschema@.jobs.created_at IS 'When the job was made';
-COMMENT ON COLUMN @extschema@.jobs.started_at IS 'When the first stage after QUEUED began; kept by a trigger';
-COMMENT ON COLUMN @extschema@.jobs.finished_at IS 'When the job became READY or FAILED; kept by a trigger';
+COMMENT ON COLUMN @extschema@.jobs.created_at IS 'When the job was created';
+COMMENT ON COLUMN @extschema@.jobs.started_at IS 'When the first stage after QUEUED began; maintained by a trigger';
+COMMENT ON COLUMN @extschema@.jobs.finished_at IS 'When the job became READY or FAILED; maintained by a trigger';
 COMMENT ON COLUMN @extschema@.jobs.priority IS 'Jobs of higher priority are claimed first';
 
 COMMENT ON TABLE @extschema@.job_steps IS
@@ -180,13 +180,13 @@ COMMENT ON COLUMN @extschema@.job_steps.job_id IS 'The job';
 COMMENT ON COLUMN @extschema@.job_steps.step_name IS 'Name, unique within the job';
 COMMENT ON COLUMN @extschema@.job_steps.step_order IS 'Position, from 1';
 COMMENT ON COLUMN @extschema@.job_steps.state IS 'State; changed only along workflow_transitions()';
-COMMENT ON COLUMN @extschema@.job_steps.progress_pct IS 'Percent, 0 to 100; never backwards within an attempt';
+COMMENT ON COLUMN @extschema@.job_steps.progress_pct IS 'Percent, 0 to 100; it never decreases within an attempt';
 COMMENT ON COLUMN @extschema@.job_steps.status_message IS 'What the worker is doing';
 COMMENT ON COLUMN @extschema@.job_steps.error_message IS 'Why the step failed';
 COMMENT ON COLUMN @extschema@.job_steps.logs_url IS 'Where the full log is';
 COMMENT ON COLUMN @extschema@.job_steps.artifacts_json IS 'What the step produced';
-COMMENT ON COLUMN @extschema@.job_steps.started_at IS 'When the step was last started; kept by a trigger';
-COMMENT ON COLUMN @extschema@.job_steps.finished_at IS 'When the step succeeded or failed; kept by a trigger';
+COMMENT ON COLUMN @extschema@.job_steps.started_at IS 'When the step was last started; maintained by a trigger';
+COMMENT ON COLUMN @extschema@.job_steps.finished_at IS 'When the step succeeded or failed; maintained by a trigger';
 
 COMMENT ON TABLE @extschema@.assets IS
 'Files that video jobs produced.

@@ -1,8 +1,9 @@
--- The waiting list of all kinds of jobs, who works on what, and what came of
--- it. One narrow row for a job that has not ended; a heartbeat writes here and
--- leaves the wide row of the job alone.
--- Pitfall: expires_at moves with every heartbeat and so is in no index; due_at
--- is, and is never later: reap_expired_leases() brings it up to date.
+-- The queue of all tables of jobs, the leases of workers, and the outcomes of the
+-- leases. A job that has not ended has one narrow row; a heartbeat updates that and
+-- not the wide row of the job.
+-- Pitfall: every heartbeat changes expires_at, so no index contains it and the
+-- update can be HOT. The indexes contain due_at, which is never later than
+-- expires_at; reap_expired_leases() brings it up to date.
 
 CREATE TYPE studio_engine.job_system AS ENUM ('studio_jobs', 'jobs', 'mm_rendering_queue');
 COMMENT ON TYPE studio_engine.job_system IS
@@ -69,18 +70,18 @@ COMMENT ON TABLE studio_engine.queue IS
 Triggers on the tables of jobs maintain it; rebuild_queue() repairs it.';
 COMMENT ON COLUMN studio_engine.queue.system IS 'Table of the job';
 COMMENT ON COLUMN studio_engine.queue.state IS 'waiting, delayed or leased';
-COMMENT ON COLUMN studio_engine.queue.rank IS 'The complement of the priority (-1 - priority), so that what comes first is smallest';
-COMMENT ON COLUMN studio_engine.queue.turn IS 'Place in the rounds of all users, with setting fair_queue; else 0';
-COMMENT ON COLUMN studio_engine.queue.due_at IS 'waiting: since when, the age of the job; delayed: until when, which is its age afterwards; leased: when to look whether expires_at has passed';
+COMMENT ON COLUMN studio_engine.queue.rank IS 'The complement of the priority (-1 - priority), so that ascending order is claim order';
+COMMENT ON COLUMN studio_engine.queue.turn IS 'Round in which the job is claimed, with setting fair_queue: each user has one job a round; else 0';
+COMMENT ON COLUMN studio_engine.queue.due_at IS 'waiting: since when, the age of the job; delayed: until when, which is its age afterwards; leased: when to check whether expires_at has passed';
 COMMENT ON COLUMN studio_engine.queue.job_id IS 'The job';
-COMMENT ON COLUMN studio_engine.queue.user_id IS 'Owner of the job; of a rendering who asked for it, if anybody';
+COMMENT ON COLUMN studio_engine.queue.user_id IS 'Owner of the job; of a rendering the user who requested it, or NULL';
 COMMENT ON COLUMN studio_engine.queue.attempt IS 'Number of the last attempt, 0 before the first';
 COMMENT ON COLUMN studio_engine.queue.first_attempt IS 'Number of the attempt that the count against setting max_attempts starts with';
 COMMENT ON COLUMN studio_engine.queue.lease_token IS 'Proof of the lease';
 COMMENT ON COLUMN studio_engine.queue.claimed_at IS 'When the lease began';
 COMMENT ON COLUMN studio_engine.queue.expires_at IS 'When the lease ends unless there is a heartbeat';
-COMMENT ON COLUMN studio_engine.queue.cancel_requested_at IS 'When somebody asked to cancel the running job';
-COMMENT ON COLUMN studio_engine.queue.since IS 'Where the leased job stood in the waiting list: its due_at then';
+COMMENT ON COLUMN studio_engine.queue.cancel_requested_at IS 'When cancellation of the leased job was requested';
+COMMENT ON COLUMN studio_engine.queue.since IS 'due_at of the leased job before the claim, which determines its position if the lease is released';
 COMMENT ON COLUMN studio_engine.queue.shown_at IS 'When a heartbeat last wrote progress into the row of the job';
 COMMENT ON COLUMN studio_engine.queue.worker IS 'Who has the lease';
 COMMENT ON COLUMN studio_engine.queue.cancel_reason IS 'Why the job is to be cancelled';
@@ -91,10 +92,10 @@ COMMENT ON TABLE studio_engine.attempts IS
 get_job_attempts() returns them. They are deleted with their job.';
 COMMENT ON COLUMN studio_engine.attempts.system IS 'Table of the job';
 COMMENT ON COLUMN studio_engine.attempts.job_id IS 'The job';
-COMMENT ON COLUMN studio_engine.attempts.attempt IS 'Number of the attempt, from 1; a snoozed or released attempt gives its number back';
+COMMENT ON COLUMN studio_engine.attempts.attempt IS 'Number of the attempt, from 1; the number of a snoozed or released attempt is used again';
 COMMENT ON COLUMN studio_engine.attempts.lease_token IS 'Token of the lease';
 COMMENT ON COLUMN studio_engine.attempts.worker IS 'Who had the lease';
 COMMENT ON COLUMN studio_engine.attempts.started_at IS 'When the job was claimed';
 COMMENT ON COLUMN studio_engine.attempts.ended_at IS 'When the lease ended';
-COMMENT ON COLUMN studio_engine.attempts.outcome IS 'completed, failed, retried (failed, to be tried again), expired (the worker went silent), cancelled, snoozed or released';
+COMMENT ON COLUMN studio_engine.attempts.outcome IS 'completed, failed, retried (failed, to be tried again), expired (the worker stopped responding), cancelled, snoozed or released';
 COMMENT ON COLUMN studio_engine.attempts.error IS 'What the worker reported';

@@ -42,7 +42,7 @@ COMMENT ON COLUMN @extschema@.studio_jobs.raw_audio_url IS 'Path or address of t
 COMMENT ON COLUMN @extschema@.studio_jobs.raw_transcript IS 'What was said, as transcribed';
 COMMENT ON COLUMN @extschema@.studio_jobs.refined_text IS 'The finished text';
 COMMENT ON COLUMN @extschema@.studio_jobs.system_prompt_used IS 'Prompt of the language model; NULL on INSERT means setting default_system_prompt';
-COMMENT ON COLUMN @extschema@.studio_jobs.processing_time_ms IS 'Milliseconds from created_at to COMPLETE, at most 2147483647; kept by a trigger';
+COMMENT ON COLUMN @extschema@.studio_jobs.processing_time_ms IS 'Milliseconds from created_at to COMPLETE, at most 2147483647; maintained by a trigger';
 COMMENT ON COLUMN @extschema@.studio_jobs.error_details IS 'Why the job failed; error_details ->> ''code'' is CANCELLED when it was cancelled';
 COMMENT ON COLUMN @extschema@.studio_jobs.enrichment_entities IS 'What the enrichment found in the transcript';
 COMMENT ON COLUMN @extschema@.studio_jobs.model_version IS 'Model that refined the text';

@@ -1,7 +1,8 @@
--- Runs of the pipeline, what its bots report and make, and their prompts.
--- Pitfall: schema pipeline is made by sql/install/begin.sql, since the functions
--- in it come before the tables. The tables are called as clients know them,
--- jobs among them, and so are never to be named without their schema.
+-- Runs of the pipeline, the events and artifacts that its bots report, and their
+-- prompts.
+-- Pitfall: sql/install/begin.sql creates schema pipeline, since its functions are
+-- created before the tables. Clients know the tables by these names, jobs among
+-- them, so every reference must be qualified.
 
 CREATE TABLE pipeline.jobs (
   run_id TEXT,
@@ -56,7 +57,7 @@ CREATE TABLE pipeline.artifacts (
 CREATE INDEX idx_artifacts_run ON pipeline.artifacts (run_id);
 CREATE INDEX idx_artifacts_owner ON pipeline.artifacts (owner_id);
 CREATE UNIQUE INDEX idx_artifacts_checksum ON pipeline.artifacts (run_id, kind, checksum) WHERE checksum IS NOT NULL;
--- an address may be longer than a btree takes
+-- a hash index, since an address may be longer than a btree accepts
 CREATE INDEX idx_artifacts_url ON pipeline.artifacts USING hash (url) WHERE checksum IS NULL;
 
 CREATE TABLE pipeline.prompts (
@@ -79,16 +80,16 @@ COMMENT ON TABLE pipeline.jobs IS
 'Runs of the pipeline.
 
 pipeline.create_job() creates them. A user reads his own.';
-COMMENT ON COLUMN pipeline.jobs.run_id IS 'Identifier, chosen by the caller of create_job() or made up; one name space for all users';
-COMMENT ON COLUMN pipeline.jobs.project_spec IS 'What is to be made';
-COMMENT ON COLUMN pipeline.jobs.owner_id IS 'Whose run it is; NULL: of the services only. The run goes with its user';
+COMMENT ON COLUMN pipeline.jobs.run_id IS 'Identifier, chosen by the caller of create_job() or random; one name space for all users';
+COMMENT ON COLUMN pipeline.jobs.project_spec IS 'Specification of what the run produces';
+COMMENT ON COLUMN pipeline.jobs.owner_id IS 'Owner; NULL: services only. Deleting the user deletes the run';
 COMMENT ON COLUMN pipeline.jobs.status IS 'pending, running, completed, failed or cancelled; changed only along workflow_transitions()';
-COMMENT ON COLUMN pipeline.jobs.started_at IS 'When the attempt began to run; kept by a trigger';
-COMMENT ON COLUMN pipeline.jobs.completed_at IS 'When the attempt completed, failed or was cancelled; kept by a trigger';
+COMMENT ON COLUMN pipeline.jobs.started_at IS 'When the attempt began to run; maintained by a trigger';
+COMMENT ON COLUMN pipeline.jobs.completed_at IS 'When the attempt completed, failed or was cancelled; maintained by a trigger';
 COMMENT ON COLUMN pipeline.jobs.error_message IS 'Why the attempt failed';
-COMMENT ON COLUMN pipeline.jobs.created_at IS 'When the run was made';
-COMMENT ON COLUMN pipeline.jobs.updated_at IS 'When the run was last changed, not counting its events; kept by a trigger';
-COMMENT ON COLUMN pipeline.jobs.last_event_seq IS 'Number of the last event; kept by triggers, nobody else can write it';
+COMMENT ON COLUMN pipeline.jobs.created_at IS 'When the run was created';
+COMMENT ON COLUMN pipeline.jobs.updated_at IS 'When the run was last changed, not counting its events; maintained by a trigger';
+COMMENT ON COLUMN pipeline.jobs.last_event_seq IS 'Number of the last event; maintained by triggers, other writes are ignored';
 
 COMMENT ON TABLE pipeline.job_events IS
 'Events of a run: reports of bots, and changes of status.
@@ -100,9 +101,9 @@ COMMENT ON COLUMN pipeline.job_events.run_id IS 'The run; an event stays with it
 COMMENT ON COLUMN pipeline.job_events.bot_name IS 'Who reports; studio_engine reports changes of status';
 COMMENT ON COLUMN pipeline.job_events.event_type IS 'What kind of report; status_changed for changes of status';
 COMMENT ON COLUMN pipeline.job_events.payload IS 'The report; of status_changed: from, to and, where there is one, error_message';
-COMMENT ON COLUMN pipeline.job_events.owner_id IS 'Owner of the run; kept by triggers, whatever is written';
+COMMENT ON COLUMN pipeline.job_events.owner_id IS 'Owner of the run; maintained by triggers, whatever is written';
 COMMENT ON COLUMN pipeline.job_events.created_at IS 'When the transaction that reported began';
-COMMENT ON COLUMN pipeline.job_events.seq IS 'Number of the event in its run: 1, 2, 3 and so on, in the order in which events become visible; kept by a trigger';
+COMMENT ON COLUMN pipeline.job_events.seq IS 'Number of the event in its run: 1, 2, 3 and so on, in the order in which events become visible; maintained by a trigger';
 
 COMMENT ON TABLE pipeline.artifacts IS
 'Files that runs produced.
@@ -113,7 +114,7 @@ COMMENT ON COLUMN pipeline.artifacts.run_id IS 'The run; an artifact stays with 
 COMMENT ON COLUMN pipeline.artifacts.kind IS 'Kind of file, such as zip';
 COMMENT ON COLUMN pipeline.artifacts.url IS 'Where the file can be fetched';
 COMMENT ON COLUMN pipeline.artifacts.meta IS 'Further facts about the file';
-COMMENT ON COLUMN pipeline.artifacts.owner_id IS 'Owner of the run; kept by triggers, whatever is written';
+COMMENT ON COLUMN pipeline.artifacts.owner_id IS 'Owner of the run; maintained by triggers, whatever is written';
 COMMENT ON COLUMN pipeline.artifacts.file_size IS 'Size in bytes';
 COMMENT ON COLUMN pipeline.artifacts.content_type IS 'Media type';
 COMMENT ON COLUMN pipeline.artifacts.checksum IS 'Checksum of the file; unique within run and kind';
@@ -127,8 +128,8 @@ COMMENT ON COLUMN pipeline.prompts.id IS 'Identifier';
 COMMENT ON COLUMN pipeline.prompts.category IS 'Category';
 COMMENT ON COLUMN pipeline.prompts.context IS 'Where the prompt is used';
 COMMENT ON COLUMN pipeline.prompts.prompt_text IS 'The prompt';
-COMMENT ON COLUMN pipeline.prompts.created_at IS 'When the prompt was made';
-COMMENT ON COLUMN pipeline.prompts.updated_at IS 'When the prompt was last changed; kept by a trigger';
+COMMENT ON COLUMN pipeline.prompts.created_at IS 'When the prompt was created';
+COMMENT ON COLUMN pipeline.prompts.updated_at IS 'When the prompt was last changed; maintained by a trigger';
 
 INSERT INTO studio_engine.settings (name, value, description) VALUES
   ('max_active_runs', '5', 'Runs pending or running up to which a user may add one; 0 means no limit, services have none');

@@ -318,7 +318,7 @@ lock_and_check_renderings(const Parent *parent, const pg_uuid_t *id)
 		statement_execute(parent->lock_contents, &args);
 	if (parent->lock_sessions)
 		statement_execute(parent->lock_sessions, &args);
-	deletion_refuse_worked_on(&rendering_queue, deletion_lock_jobs(&rendering_queue, parent->lock_renderings, &args));
+	deletion_refuse_in_progress(&rendering_queue, deletion_lock_jobs(&rendering_queue, parent->lock_renderings, &args));
 }
 
 /*

@@ -1,18 +1,20 @@
 /*
  * claims.c
- *	  Workers claim jobs from the waiting list.
+ *	  claim_jobs(): workers lease jobs from the queue.
  *
- * A claim turns waiting rows of the queue into leases and touches nothing else.
+ * A claim turns waiting rows of the queue into leases and writes nothing else.
  *
- * Pitfall: while somebody holds an old snapshot, the rows that were claimed
- * since cannot be cleaned away, and lie before the first waiting row.  So a
- * session remembers where it last found one, and looks on from there when it is
- * not cheap to look from the start: at most one twentieth of the time goes into
- * that, and jobs that came in before the remembered place wait that long.
+ * Pitfall: while a transaction holds an old snapshot, VACUUM cannot remove the
+ * index entries of rows that were claimed since, and each scan of the queue
+ * has to skip them before it reaches the first waiting row.  So a session
+ * remembers the position that its last claim found jobs at.  While scans from
+ * the start are expensive, it scans from that position, and spends about a
+ * twentieth of its time on scans from the start.  Jobs that were inserted
+ * before the remembered position wait for the next of these.
  *
- * Lock order: claims lock rows of the queue alone, and never wait for one.  A
- * claim that fails a job which cannot be shown locks it and the account too,
- * where nobody has them.
+ * Lock order: claims lock rows of the queue only, and skip locked ones.  A
+ * claim that fails a job which cannot be shown locks the job and the account
+ * too, unless either is locked already.
  */
 #include "postgres.h"
 
@@ -36,62 +38,66 @@ PG_FUNCTION_INFO_V1(claim_jobs);
 
 #define MAX_CLAIM 1000
 #define MAX_WORKER_LENGTH 200
-/* of jobs at a time; at least one is handed out, however much that is */
+/* of jobs in one result; the first job is returned whatever its size is */
 #define MAX_CLAIM_BYTES (32 * 1024 * 1024)
+/* due jobs that a claim promotes at least, where there are as many */
 #define MIN_PROMOTED 100
 
-/* looks that read fewer pages than this, for each row found, are cheap */
-#define CHEAP_LOOK_PAGES 50
-/* a look in vain that read fewer is taken again at once */
-#define VAIN_LOOK_PAGES 1000
-#define LOOK_SHARE 20
-/* no look rests for more than LOOK_SHARE times this */
-#define MAX_LOOK_COST_US (100 * 1000)
+/* a scan that reads fewer pages than this for each row found is cheap */
+#define CHEAP_SCAN_PAGES 50
+/* an empty scan that reads fewer pages may be repeated at once */
+#define CHEAP_EMPTY_SCAN_PAGES 1000
+/* expensive scans take at most 1/SCAN_TIME_SHARE of the time */
+#define SCAN_TIME_SHARE 20
+/* a longer scan counts as this long, which bounds the time until the next */
+#define MAX_SCAN_COST_US (100 * 1000)
 
-/* a place in the order of the waiting list */
-typedef struct Place
+/* a position in the order of the waiting jobs: the keys of idx_queue_waiting */
+typedef struct QueuePosition
 {
 	int32		rank;
 	int64		turn;
 	TimestampTz since;
 	pg_uuid_t	job_id;
-} Place;
+} QueuePosition;
 
-/* how much a look at the whole of something cost, and when that was */
-typedef struct Pace
+/* when a kind of scan was last run, and what it cost */
+typedef struct ScanCost
 {
-	TimestampTz looked_at;
-	int64		cost;			/* microseconds; 0 when it was cheap */
-} Pace;
+	TimestampTz scanned_at;
+	int64		cost;			/* microseconds; 0 if it was cheap */
+} ScanCost;
 
-/* a look that is being taken */
-typedef struct Look
+/* the state of the counters when a scan starts */
+typedef struct ScanStart
 {
-	uint64		preparations;	/* which read pages too */
-	TimestampTz began;
+	uint64		preparations;	/* plans that were made, which reads catalog
+								 * pages */
+	TimestampTz started_at;
 	int64		pages;
-} Look;
+} ScanStart;
 
-/* what this session knows about one waiting list */
-typedef struct Lookout
+/* what this session knows about scans of one system's jobs in the queue */
+typedef struct QueueScanState
 {
-	Pace		waiting;		/* from the start */
-	Pace		vain;			/* from the start, when that found nothing */
-	Pace		nearby;			/* from last_found, when that found nothing */
-	Pace		delayed;
-	bool		found;			/* something, at last_found */
-	Place		last_found;
+	ScanCost	from_start;		/* of waiting jobs, from the start */
+	ScanCost	empty;			/* from the start, of a scan that found none */
+	ScanCost	from_position;	/* from last_position, of a scan that found
+								 * none */
+	ScanCost	delayed;		/* of delayed jobs */
+	bool		has_position;	/* last_position is set */
+	QueuePosition last_position;	/* of the first job of the last claim */
 	const QueueSystem *system;
-} Lookout;
+} QueueScanState;
 
-static const Place first_place = {PG_INT32_MIN, PG_INT64_MIN, DT_NOBEGIN, {{0}}};
+static const QueuePosition first_position = {PG_INT32_MIN, PG_INT64_MIN, DT_NOBEGIN, {{0}}};
 
-/* Lookout: one for each list that this session has claimed from */
-static List *lookouts = NIL;
+/* QueueScanState: one for each system that this session has claimed from */
+static List *scan_states = NIL;
 
-static Statement promote = {
+static Statement promote_delayed = {
 	.force_index_plan = true,
-	.fast_path = promote_directly,
+	.fast_path = promote_fast_path,
 	.text = "WITH due AS MATERIALIZED ("
 	"   SELECT q.job_id FROM studio_engine.queue q"
 	"    WHERE q.system = $1::studio_engine.job_system AND q.state = 'delayed' AND q.due_at <= $2"
@@ -100,9 +106,9 @@ static Statement promote = {
 	"  WHERE q.job_id = d.job_id AND q.system = $1::studio_engine.job_system",
 	.nargs = 3,.argtypes = {TEXTOID, TIMESTAMPTZOID, INT4OID}
 };
-static Statement claim = {
+static Statement claim_waiting = {
 	.force_index_plan = true,
-	.fast_path = claim_directly,
+	.fast_path = claim_fast_path,
 	.text = "WITH picked AS MATERIALIZED ("
 	"   SELECT q.job_id, q.rank, q.turn, q.due_at FROM studio_engine.queue q"
 	"    WHERE q.system = $1::studio_engine.job_system AND q.state = 'waiting'"
@@ -122,35 +128,36 @@ static Statement claim = {
 	TEXTOID, INT8OID}
 };
 
-static Lookout *
-lookout_of(const QueueSystem *system)
+/* Return the scan state of a system, which is created by the first claim. */
+static QueueScanState *
+get_scan_state(const QueueSystem *system)
 {
 	MemoryContext old;
-	Lookout    *lookout;
+	QueueScanState *state;
 	ListCell   *cell;
 
-	foreach(cell, lookouts)
+	foreach(cell, scan_states)
 	{
-		if (((Lookout *) lfirst(cell))->system == system)
+		if (((QueueScanState *) lfirst(cell))->system == system)
 			return lfirst(cell);
 	}
 	old = MemoryContextSwitchTo(TopMemoryContext);
-	lookout = palloc0(sizeof(Lookout));
-	lookout->system = system;
-	lookouts = lappend(lookouts, lookout);
+	state = palloc0(sizeof(QueueScanState));
+	state->system = system;
+	scan_states = lappend(scan_states, state);
 	MemoryContextSwitchTo(old);
-	return lookout;
+	return state;
 }
 
-/* Is it time to look at the whole again? */
+/* Return true if the scan was cheap, or enough time has passed since it. */
 static bool
-may_look(const Pace *pace, TimestampTz now)
+may_scan(const ScanCost *scan_cost, TimestampTz now)
 {
-	return pace->cost == 0 || now < pace->looked_at ||
-		now - pace->looked_at >= LOOK_SHARE * pace->cost;
+	return scan_cost->cost == 0 || now < scan_cost->scanned_at ||
+		now - scan_cost->scanned_at >= SCAN_TIME_SHARE * scan_cost->cost;
 }
 
-/* Pages that this session has read so far, from memory or from disk. */
+/* Return the number of pages that this session has read, from memory or disk. */
 static int64
 pages_read(void)
 {
@@ -158,139 +165,144 @@ pages_read(void)
 }
 
 /*
- * Note what a look cost.  Whether it was cheap is told by the pages, since time
- * passes for other reasons too; what it may take from now on, by the time.
+ * Record the cost of a scan that has ended.  The pages read decide whether it
+ * was cheap, since time passes for other reasons too; the time that it took
+ * decides when the next one may run.  A scan for which plans were made counts as
+ * cheap, since planning reads pages too.
  */
 static void
-note_look(Pace *pace, const Look *look, int64 cheap_pages)
+record_scan(ScanCost *scan_cost, const ScanStart *start, int64 cheap_pages)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	int64		pages = pages_read() - look->pages;
-	bool		prepared = statement_preparations() != look->preparations;
+	int64		pages = pages_read() - start->pages;
+	bool		prepared = statement_preparations() != start->preparations;
 	bool		cheap = prepared || pages < cheap_pages;
 
-	pace->looked_at = now;
-	pace->cost = cheap ? 0 : Min(now - look->began, MAX_LOOK_COST_US);
+	scan_cost->scanned_at = now;
+	scan_cost->cost = cheap ? 0 : Min(now - start->started_at, MAX_SCAN_COST_US);
 }
 
-static Look
-begin_look(void)
+/* Read the counters that record_scan() compares to. */
+static ScanStart
+start_scan(void)
 {
-	Look		look = {
+	ScanStart	start = {
 		.preparations = statement_preparations(),
-		.began = GetCurrentTimestamp(),
+		.started_at = GetCurrentTimestamp(),
 		.pages = pages_read()
 	};
 
-	return look;
+	return start;
 }
 
-/* What was delayed until now is waiting from now on. */
+/* Set due delayed jobs to waiting, up to the larger of limit and MIN_PROMOTED. */
 static void
-promote_due(const QueueSystem *system, Lookout *lookout, int32 limit)
+promote_due_jobs(const QueueSystem *system, QueueScanState *state, int32 limit)
 {
 	Arguments	args = NO_ARGUMENTS;
-	Look		look = begin_look();
+	ScanStart	start = start_scan();
 	uint64		found;
 
-	if (!may_look(&lookout->delayed, look.began))
+	if (!may_scan(&state->delayed, start.started_at))
 		return;
 	argument_text(&args, system->name);
-	argument_time(&args, &look.began);
+	argument_time(&args, &start.started_at);
 	argument_int32(&args, Max(limit, MIN_PROMOTED));
-	found = statement_execute(&promote, &args);
-	note_look(&lookout->delayed, &look, CHEAP_LOOK_PAGES * (int64) (found + 1));
+	found = statement_execute(&promote_delayed, &args);
+	record_scan(&state->delayed, &start, CHEAP_SCAN_PAGES * (int64) (found + 1));
 }
 
-/* A claim: what is asked for. */
-typedef struct Claim
+/* the arguments of claim_jobs() */
+typedef struct ClaimRequest
 {
 	const QueueSystem *system;
 	const char *worker;
 	int32		limit;
 	int64		lease;			/* microseconds */
-} Claim;
+} ClaimRequest;
 
+/* Lease jobs from a position on; the rows are the last result. */
 static uint64
-claim_from(const Claim *asked, const Place *place)
+claim_from_position(const ClaimRequest *request, const QueuePosition *position)
 {
 	Arguments	args = NO_ARGUMENTS;
 
-	argument_text(&args, asked->system->name);
-	argument_int32(&args, place->rank);
-	argument_add(&args, Int64GetDatum(place->turn), false);
-	argument_time(&args, &place->since);
-	argument_uuid(&args, &place->job_id);
-	argument_int32(&args, asked->limit);
-	argument_text(&args, asked->worker);
-	argument_add(&args, Int64GetDatum(asked->lease), false);
-	return statement_execute(&claim, &args);
+	argument_text(&args, request->system->name);
+	argument_int32(&args, position->rank);
+	argument_add(&args, Int64GetDatum(position->turn), false);
+	argument_time(&args, &position->since);
+	argument_uuid(&args, &position->job_id);
+	argument_int32(&args, request->limit);
+	argument_text(&args, request->worker);
+	argument_add(&args, Int64GetDatum(request->lease), false);
+	return statement_execute(&claim_waiting, &args);
 }
 
-/* Remember where the first of the claimed jobs stood. */
+/* Remember the position of the first of the claimed jobs. */
 static void
-remember_place(Lookout *lookout)
+remember_position(QueueScanState *state)
 {
-	lookout->found = true;
-	lookout->last_found.job_id = result_uuid(1);
-	lookout->last_found.rank = result_int32(4);
-	lookout->last_found.turn = result_int64(5);
-	lookout->last_found.since = result_int64(6);
+	state->has_position = true;
+	state->last_position.job_id = result_uuid(1);
+	state->last_position.rank = result_int32(4);
+	state->last_position.turn = result_int64(5);
+	state->last_position.since = result_int64(6);
 }
 
-/* Note a look that finds nothing; one that finds something may go on at once. */
+/* Record the cost of a scan that found nothing; after others no back-off is needed. */
 static void
-note_vain_look(Pace *pace, const Look *look, uint64 found)
+record_empty_scan(ScanCost *scan_cost, const ScanStart *start, uint64 found)
 {
 	if (found == 0)
-		note_look(pace, look, VAIN_LOOK_PAGES);
+		record_scan(scan_cost, start, CHEAP_EMPTY_SCAN_PAGES);
 	else
-		pace->cost = 0;
+		scan_cost->cost = 0;
 }
 
+/* Claim from the start of the queue. */
 static uint64
-claim_from_start(const Claim *asked, Lookout *lookout)
+claim_from_start(const ClaimRequest *request, QueueScanState *state)
 {
-	Look		look = begin_look();
-	uint64		found = claim_from(asked, &first_place);
+	ScanStart	start = start_scan();
+	uint64		found = claim_from_position(request, &first_position);
 
-	note_look(&lookout->waiting, &look, CHEAP_LOOK_PAGES * (int64) (found + 1));
-	note_vain_look(&lookout->vain, &look, found);
+	record_scan(&state->from_start, &start, CHEAP_SCAN_PAGES * (int64) (found + 1));
+	record_empty_scan(&state->empty, &start, found);
 	return found;
 }
 
-/* Look on from where something was found last. */
+/* Claim from the last position; 0 if there is none, or while empty scans back off. */
 static uint64
-claim_nearby(const Claim *asked, Lookout *lookout)
+claim_from_last_position(const ClaimRequest *request, QueueScanState *state)
 {
-	Look		look = begin_look();
+	ScanStart	start = start_scan();
 	uint64		found;
 
-	if (!lookout->found || !may_look(&lookout->nearby, look.began))
+	if (!state->has_position || !may_scan(&state->from_position, start.started_at))
 		return 0;
-	found = claim_from(asked, &lookout->last_found);
-	note_vain_look(&lookout->nearby, &look, found);
+	found = claim_from_position(request, &state->last_position);
+	record_empty_scan(&state->from_position, &start, found);
 	return found;
 }
 
-/* Lease what comes first; the rows, if any, are the last result. */
+/* Lease the next jobs and return how many; the rows, if any, are the last result. */
 static uint64
-claim_first(const Claim *asked)
+claim_next(const ClaimRequest *request)
 {
-	Lookout    *lookout = lookout_of(asked->system);
+	QueueScanState *state = get_scan_state(request->system);
 	uint64		found = 0;
 
-	promote_due(asked->system, lookout, asked->limit);
-	if (!may_look(&lookout->waiting, GetCurrentTimestamp()))
-		found = claim_nearby(asked, lookout);
-	if (found == 0 && may_look(&lookout->vain, GetCurrentTimestamp()))
-		found = claim_from_start(asked, lookout);
+	promote_due_jobs(request->system, state, request->limit);
+	if (!may_scan(&state->from_start, GetCurrentTimestamp()))
+		found = claim_from_last_position(request, state);
+	if (found == 0 && may_scan(&state->empty, GetCurrentTimestamp()))
+		found = claim_from_start(request, state);
 	if (found > 0)
-		remember_place(lookout);
+		remember_position(state);
 	return found;
 }
 
-/* The jobs that were claimed: they outlive the result that they come from. */
+/* Return the claimed jobs in memory that outlives the last result. */
 static const Claimed *
 claimed_jobs(uint64 found)
 {
@@ -315,11 +327,11 @@ claimed_jobs(uint64 found)
 }
 
 /*
- * One row of claim_jobs(): with the job, which the worker would ask for next.
- * False when that cannot be shown.
+ * Add a row to the result of claim_jobs().  It contains the job, so that the
+ * worker needs no second call.  Return false if the job cannot be shown.
  */
 static bool
-put_claimed(ReturnSetInfo *rsinfo, const Claim *asked, const Claimed *claimed, int64 *bytes)
+put_claimed(ReturnSetInfo *rsinfo, const ClaimRequest *request, const Claimed *claimed, int64 *bytes)
 {
 	Arguments	args = NO_ARGUMENTS;
 	StatementResult *outer;
@@ -332,9 +344,9 @@ put_claimed(ReturnSetInfo *rsinfo, const Claim *asked, const Claimed *claimed, i
 	values[1] = UUIDPGetDatum(&claimed->token);
 	values[2] = Int32GetDatum(claimed->attempt);
 	values[3] = TimestampTzGetDatum(claimed->expires_at);
-	/* a scope of its own frees the job */
+	/* a scope of its own frees the memory of the job */
 	outer = statements_begin();
-	nulls[4] = statement_execute(asked->system->select_job, &args) == 0;
+	nulls[4] = statement_execute(request->system->select_job, &args) == 0;
 	if (!nulls[4])
 		shown = result_shown();
 	values[4] = shown.row;
@@ -346,26 +358,26 @@ put_claimed(ReturnSetInfo *rsinfo, const Claim *asked, const Claimed *claimed, i
 }
 
 /*
- * Claim what comes first and put it into the result, as far as that goes: what
- * cannot be shown fails, what is too much at a time goes back.  True when jobs
- * failed, in whose place there may be others.
+ * Claim the next jobs and add them to the result.  A job that cannot be shown is
+ * failed; jobs beyond MAX_CLAIM_BYTES are returned to the queue.  Return true if
+ * jobs were failed, so that others can be claimed in their place.
  */
 static bool
-claim_some(ReturnSetInfo *rsinfo, Claim *asked, int64 *bytes)
+claim_batch(ReturnSetInfo *rsinfo, ClaimRequest *request, int64 *bytes)
 {
-	uint64		found = claim_first(asked);
+	uint64		found = claim_next(request);
 	const Claimed *claimed = claimed_jobs(found);
 	bool		failed = false;
 
 	for (uint64 i = 0; i < found; i++)
 	{
 		if (*bytes >= MAX_CLAIM_BYTES)
-			lease_undo(asked->system, &claimed[i].job_id);
-		else if (put_claimed(rsinfo, asked, &claimed[i], bytes))
-			asked->limit--;
+			lease_undo(request->system, &claimed[i].job_id);
+		else if (put_claimed(rsinfo, request, &claimed[i], bytes))
+			request->limit--;
 		else
 		{
-			lease_fail_unreadable(asked->system, &claimed[i].job_id);
+			lease_fail_unreadable(request->system, &claimed[i].job_id);
 			failed = true;
 		}
 	}
@@ -382,18 +394,18 @@ claim_jobs(PG_FUNCTION_ARGS)
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	Caller		caller;
 	TimestampTz now;
-	Claim		asked;
+	ClaimRequest request;
 	int64		bytes = 0;
 
 	InitMaterializedSRF(fcinfo, 0);
 	caller_enter_service(&caller);
-	asked.system = queue_check_name(fcinfo, 0, "p_system");
-	asked.worker = check_text(fcinfo, 1, "p_worker", 1, MAX_WORKER_LENGTH);
-	asked.limit = check_int32(fcinfo, 2, "p_limit", 1, MAX_CLAIM);
+	request.system = queue_check_name(fcinfo, 0, "p_system");
+	request.worker = check_text(fcinfo, 1, "p_worker", 1, MAX_WORKER_LENGTH);
+	request.limit = check_int32(fcinfo, 2, "p_limit", 1, MAX_CLAIM);
 	now = GetCurrentTimestamp();
-	asked.lease = lease_end(PG_ARGISNULL(3) ? NULL : PG_GETARG_INTERVAL_P(3), now) - now;
+	request.lease = lease_end(PG_ARGISNULL(3) ? NULL : PG_GETARG_INTERVAL_P(3), now) - now;
 
-	while (claim_some(rsinfo, &asked, &bytes) && asked.limit > 0 && bytes < MAX_CLAIM_BYTES)
+	while (claim_batch(rsinfo, &request, &bytes) && request.limit > 0 && bytes < MAX_CLAIM_BYTES)
 		CHECK_FOR_INTERRUPTS();
 	caller_leave(&caller);
 

@@ -1,9 +1,9 @@
 /*
  * deletions.c
- *	  Jobs that users may not delete: those that somebody works on.
+ *	  Users may not delete jobs that are in progress.
  *
- * Pitfall: a job is locked before it is looked for in the queue, so that no
- * claim comes in between.
+ * Pitfall: a job is locked before its entry is looked up in the queue, and that
+ * entry is locked too, so that no worker can claim the job in between.
  *
  * Lock order: job, then its row in the queue.
  */
@@ -22,11 +22,14 @@
 #include "triggers.h"
 #include "uuids.h"
 
-PG_FUNCTION_INFO_V1(keep_worked_on);
+PG_FUNCTION_INFO_V1(forbid_delete_of_leased_job);
 
-/* Has somebody begun with it, with or without a lease, and not ended? */
+/*
+ * Return true if work on a job has begun, with or without a lease, and has not
+ * ended.
+ */
 static bool
-is_worked_on(const QueueSystem *system, const DeletedJob *job)
+is_in_progress(const QueueSystem *system, const DeletedJob *job)
 {
 	StatementResult *outer;
 	bool		leased;
@@ -35,20 +38,21 @@ is_worked_on(const QueueSystem *system, const DeletedJob *job)
 		return false;
 	if (job->state > system->first_open)
 		return true;
-	/* a scope of its own frees what it used */
+	/* a scope of its own frees the result */
 	outer = statements_begin();
-	leased = lease_is_out(system, &job->id);
+	leased = lease_exists(system, &job->id);
 	statements_end(outer);
 	return leased;
 }
 
 /*
- * Refuse to let go of locked jobs while somebody works on one of them: he would
- * work for nothing, and what he has delivered could have been read.  A claim
- * that comes later passes by.
+ * Raise an error if one of these locked jobs is in progress.  Its worker would
+ * work for nothing, and the user could read what it has delivered so far and
+ * then get the credits back by deleting the job.  Claims that run meanwhile skip
+ * the locked entries.
  */
 void
-deletion_refuse_worked_on(const QueueSystem *system, const List *jobs)
+deletion_refuse_in_progress(const QueueSystem *system, const List *jobs)
 {
 	ListCell   *cell;
 
@@ -56,7 +60,7 @@ deletion_refuse_worked_on(const QueueSystem *system, const List *jobs)
 	{
 		const DeletedJob *job = lfirst(cell);
 
-		if (is_worked_on(system, job))
+		if (is_in_progress(system, job))
 			ereport(ERROR,
 					(errcode(ERRCODE_STUDIO_CONFLICT),
 					 errmsg("a worker has this job"),
@@ -65,13 +69,14 @@ deletion_refuse_worked_on(const QueueSystem *system, const List *jobs)
 	}
 }
 
-/* a list of DeletedJob, and the system that knows their states */
+/* the argument of collect_job(): jobs is a list of DeletedJob */
 typedef struct DeletedJobs
 {
 	const QueueSystem *system;
 	List	   *jobs;
 } DeletedJobs;
 
+/* Append a row to the list. */
 static void
 collect_job(HeapTuple row, TupleDesc desc, void *arg)
 {
@@ -85,7 +90,8 @@ collect_job(HeapTuple row, TupleDesc desc, void *arg)
 }
 
 /*
- * Lock jobs by a statement whose columns are id and status.
+ * Lock jobs by a statement that returns id and status; return a list of
+ * DeletedJob.
  */
 List *
 deletion_lock_jobs(const QueueSystem *system, Statement *statement, const Arguments *args)
@@ -97,12 +103,13 @@ deletion_lock_jobs(const QueueSystem *system, Statement *statement, const Argume
 }
 
 /*
- * keep_worked_on(system) returns trigger: BEFORE DELETE on a table of jobs.
- * Only a BEFORE trigger knows who asks: in a cascade it runs as the owner of
- * the table, as the cascade does, and an AFTER trigger as who began with it.
+ * forbid_delete_of_leased_job(system) returns trigger: BEFORE DELETE on a table of jobs.
+ * It must be a BEFORE trigger to tell users from cascades: in a cascade it runs
+ * as the owner of the table, like the cascade, while an AFTER trigger runs as
+ * the role that started the statement.
  */
 Datum
-keep_worked_on(PG_FUNCTION_ARGS)
+forbid_delete_of_leased_job(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_DELETE, 1);
 	TupleDesc	desc = RelationGetDescr(data->tg_relation);
@@ -117,7 +124,7 @@ keep_worked_on(PG_FUNCTION_ARGS)
 	if (!restoring() && !service)
 	{
 		caller_enter_trigger(&caller);
-		deletion_refuse_worked_on(system, list_make1(&job));
+		deletion_refuse_in_progress(system, list_make1(&job));
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(data->tg_trigtuple);

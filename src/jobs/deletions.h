@@ -1,13 +1,13 @@
 /*
  * deletions.h
- *	  Jobs that users may not delete.
+ *	  Users may not delete jobs that are in progress.
  */
 #ifndef STUDIO_DELETIONS_H
 #define STUDIO_DELETIONS_H
 
 #include "queue.h"
 
-/* a job that is to be deleted, which takes something from who works on it */
+/* a job that is to be deleted */
 typedef struct DeletedJob
 {
 	pg_uuid_t	id;
@@ -15,6 +15,6 @@ typedef struct DeletedJob
 } DeletedJob;
 
 extern List *deletion_lock_jobs(const QueueSystem *system, Statement *statement, const Arguments *args);
-extern void deletion_refuse_worked_on(const QueueSystem *system, const List *jobs);
+extern void deletion_refuse_in_progress(const QueueSystem *system, const List *jobs);
 
 #endif							/* STUDIO_DELETIONS_H */

@@ -1,11 +1,11 @@
 /*
  * job_actions.c
- *	  What the functions of all systems do with a job: move, complete, fail,
- *	  cancel and retry it.  A system has functions of its own, which check
- *	  arguments and the rights of the caller.
+ *	  Actions on a job that all systems share: move, complete, fail, cancel and
+ *	  retry.  The SQL functions of each system check arguments and the rights of
+ *	  the caller, and then call these.
  *
- * Pitfall: a worker whose answer was lost repeats its call.  It gets the same
- * answer, and nothing is written the second time.
+ * Pitfall: a worker that lost the connection before the result arrived repeats
+ * its call.  The second call returns the same result and writes nothing.
  *
  * Lock order: job, its row in the queue, then the account.
  */
@@ -60,7 +60,7 @@ job_was_completed(const QueueSystem *system, const Job *job, const pg_uuid_t *to
 }
 
 /*
- * A job that was completed is completed again, with something else.
+ * Raise the error for completing a completed job with another result.
  */
 void
 refuse_completed_differently(const pg_uuid_t *job_id)
@@ -68,7 +68,7 @@ refuse_completed_differently(const pg_uuid_t *job_id)
 	refuse_conflict("job was completed differently", psprintf("Job %s.", uuid_text(job_id)));
 }
 
-/* Fail a locked job; of one that has failed already the first error stays. */
+/* Fail a locked job; if it has failed already, its first error is kept. */
 static void
 fail_once(const QueueSystem *system, const Job *job, const JobError *error)
 {
@@ -77,8 +77,9 @@ fail_once(const QueueSystem *system, const Job *job, const JobError *error)
 }
 
 /*
- * A worker, or an orchestrator without a lease, reports a failure.  Returns the
- * job.  retryable is NULL where the argument is.
+ * Record a failure that a worker, or an orchestrator without a lease, reports,
+ * and return the job, which is failed or will be retried.  retryable is NULL for
+ * an SQL NULL, which is refused.
  */
 Datum
 job_fail(const QueueSystem *system, const Caller *caller, const pg_uuid_t *job_id,
@@ -93,7 +94,8 @@ job_fail(const QueueSystem *system, const Caller *caller, const pg_uuid_t *job_i
 }
 
 /*
- * Cancel a job, or ask the worker that has it to stop.  Returns the job.
+ * Cancel a job, or request it from the worker that has a lease; return the job.
+ * Raise an error if the job has succeeded.
  */
 Datum
 job_cancel(const QueueSystem *system, const Caller *caller, const pg_uuid_t *job_id, char *reason)
@@ -111,8 +113,8 @@ job_cancel(const QueueSystem *system, const Caller *caller, const pg_uuid_t *job
 }
 
 /*
- * Return true if a locked job has failed and can be retried, false if it waits
- * already; raise an error if it is in another state.
+ * Return true if a locked job has failed and can be retried, false if it is
+ * queued already; raise an error if it is in another state.
  */
 bool
 job_needs_retry(const QueueSystem *system, const Job *job)
@@ -129,6 +131,7 @@ typedef struct Requeueing
 	Statement  *statement;
 } Requeueing;
 
+/* Run the statement; the argument of workflow_retry(). */
 static void
 run_requeue(void *arg)
 {
@@ -140,8 +143,8 @@ run_requeue(void *arg)
 }
 
 /*
- * Run a statement that queues a failed job again, or what belongs to it: one
- * that makes transitions which only retry functions may.
+ * Run a statement that requeues a failed job, or resets rows that belong to it.
+ * The transitions that the flows reserve for retry functions are legal for it.
  */
 void
 job_requeue(const Job *job, Statement *statement)

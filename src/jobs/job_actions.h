@@ -1,7 +1,7 @@
 /*
  * job_actions.h
- *	  What the functions of all systems do with a job.  The functions below
- *	  expect to run between caller_enter_... and caller_leave().
+ *	  Actions on a job that all systems share.  The functions below expect to
+ *	  run between caller_enter_... and caller_leave().
  */
 #ifndef STUDIO_JOB_ACTIONS_H
 #define STUDIO_JOB_ACTIONS_H

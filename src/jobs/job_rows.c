@@ -1,10 +1,10 @@
 /*
  * job_rows.c
- *	  The tables jobs and studio_jobs, whose rows are written without SQL.
+ *	  The row tables of jobs and studio_jobs, for row operations without SQL.
  *
- * Pitfall: no trigger fires here.  What the triggers of the tables do is done by
- * the callbacks that are registered for them, and a trigger without one leaves
- * the table to statements.
+ * Pitfall: the fast path fires no triggers.  It calls the callbacks that are
+ * registered for them, and a table with a trigger that has no callback is not
+ * eligible, so that statements are used.
  *
  * Lock order: job, then its row in the queue, then the account.
  */
@@ -48,7 +48,7 @@ static const RowTrigger job_triggers[] = {
 	.before = workflow_enforce_change,.arg = &job_flow}
 };
 
-/* never written */
+/* columns with foreign keys; no row operation writes them */
 static const RowParent job_parents[] = {{JOB_PROJECT, NULL, "projects", "id"}, {JOB_USER, "auth", "users", "id"}};
 
 RowTable	jobs_table = {
@@ -85,14 +85,14 @@ static const RowTrigger studio_triggers[] = {
 		.definition = "BEFORE INSERT OR UPDATE ON %.studio_jobs FOR EACH ROW "
 		"EXECUTE FUNCTION studio_engine.enforce_workflow('studio_jobs')",
 	.before = workflow_enforce_change,.arg = &studio_flow},
-	/* the priority is never written */
+	/* no row operation writes the priority */
 	{.name = "tr_studio_jobs_defaults",
 		.definition = "BEFORE INSERT OR UPDATE OF priority ON %.studio_jobs FOR EACH ROW "
 		"EXECUTE FUNCTION studio_engine.default_studio_job()",
 	.idle = true}
 };
 
-/* never written */
+/* columns with foreign keys; no row operation writes them */
 static const RowParent studio_parents[] = {{STUDIO_USER, "auth", "users", "id"}};
 
 RowTable	studio_jobs_table = {
@@ -104,8 +104,8 @@ RowTable	studio_jobs_table = {
 };
 
 /*
- * Register what the triggers from below do; those of queues and of credits
- * register themselves.
+ * Register the callbacks that replace the triggers of limits and flows; those of
+ * the queue and of credits are registered in their own files.
  */
 void
 job_rows_register(void)

@@ -1,6 +1,6 @@
 /*
  * job_rows.h
- *	  The tables jobs and studio_jobs, whose rows are written without SQL.
+ *	  The row tables of jobs and studio_jobs, for row operations without SQL.
  */
 #ifndef STUDIO_JOB_ROWS_H
 #define STUDIO_JOB_ROWS_H

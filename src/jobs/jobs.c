@@ -1,10 +1,10 @@
 /*
  * jobs.c
- *	  The row of a job, locked: of table jobs here, of the tables of all systems
- *	  in system_jobs.c.
+ *	  Locking jobs: of table jobs here, of the tables of all systems in
+ *	  system_jobs.c; and the limit of active jobs.
  *
- * Pitfall: FOR NO KEY UPDATE and not FOR UPDATE, since inserting a step or a
- * ledger entry takes FOR KEY SHARE on the job and must not wait.
+ * Pitfall: jobs are locked FOR NO KEY UPDATE and not FOR UPDATE, since inserting
+ * a step or a ledger entry takes FOR KEY SHARE on the job and must not wait.
  *
  * Lock order: the job comes before its steps and before the account.
  */
@@ -34,8 +34,8 @@ static Statement touch_job = {
 };
 
 /*
- * Lock a job by the statement of its table, a job of this user only where one
- * is given; false when there is none.
+ * Lock a job by the statement of its table and read it into *job; return false
+ * if there is none.  If user_id is not NULL, jobs of other users are not found.
  */
 bool
 job_lock_by(Statement *statement, const Workflow *flow, const pg_uuid_t *job_id,
@@ -59,7 +59,7 @@ job_lock_by(Statement *statement, const Workflow *flow, const pg_uuid_t *job_id,
 }
 
 /*
- * Lock a job; false when there is none.
+ * Lock a job of table jobs; return false if there is none.
  */
 bool
 job_lock(const pg_uuid_t *job_id, Job *job)
@@ -68,7 +68,8 @@ job_lock(const pg_uuid_t *job_id, Job *job)
 }
 
 /*
- * Lock a job; false when there is none, or when it is locked.
+ * Lock a job of table jobs without waiting; return false if there is none or if
+ * it is locked.
  */
 bool
 job_try_lock(const pg_uuid_t *job_id, Job *job)
@@ -77,8 +78,9 @@ job_try_lock(const pg_uuid_t *job_id, Job *job)
 }
 
 /*
- * Lock a job of the caller, or any job for a service.  A user never waits for
- * the lock of a foreign job, which would tell that it exists.
+ * Lock a job of the caller, or any job for a service; raise an error if there is
+ * none.  A user never waits for the lock of another user's job, since that would
+ * reveal that it exists.
  */
 void
 job_lock_or_refuse(const Caller *caller, const pg_uuid_t *job_id, Job *job)
@@ -88,8 +90,9 @@ job_lock_or_refuse(const Caller *caller, const pg_uuid_t *job_id, Job *job)
 }
 
 /*
- * Make what was decided under the lock of a job count, where the job is not
- * written: see ledger_touch_account().
+ * Force a write-write conflict on the job, so that REPEATABLE READ transactions
+ * that decide on an older snapshot fail with 40001.  Call it where a decision is
+ * made under the lock of a job that is not written.
  */
 void
 job_touch(const Job *job)
@@ -102,25 +105,31 @@ job_touch(const Job *job)
 	statement_execute(&touch_job, &args);
 }
 
+/*
+ * Return true if a locked job of table jobs is READY or FAILED.
+ */
 bool
 job_has_ended(const Job *job)
 {
 	return (int) job->status != UNKNOWN_STATE && flow_is_terminal(&job_flow, job->status);
 }
 
+/*
+ * Return true if the number of active jobs of a user is limited by the setting.
+ */
 bool
-active_jobs_limited(void)
+job_active_limit_is_set(void)
 {
 	return setting_int32(SETTING_MAX_ACTIVE_JOBS) > 0;
 }
 
 /*
- * Raise an error if the user has too many jobs.  The statement counts those that
- * have not ended.  Call it with the account locked, so that two jobs made at the
- * same time count each other.
+ * Raise an error if the user has too many active jobs.  The statement counts
+ * those that have not ended.  Call it with the account locked, so that two
+ * concurrent insertions count each other's jobs.
  */
 void
-check_active_jobs(Statement *count, const pg_uuid_t *user_id)
+job_check_active_limit(Statement *count, const pg_uuid_t *user_id)
 {
 	Arguments	args = NO_ARGUMENTS;
 	int32		limit = setting_int32(SETTING_MAX_ACTIVE_JOBS);

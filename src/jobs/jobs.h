@@ -1,6 +1,6 @@
 /*
  * jobs.h
- *	  The row of a job, locked.
+ *	  Locking jobs, and the limit of active jobs.
  */
 #ifndef STUDIO_JOBS_H
 #define STUDIO_JOBS_H
@@ -12,7 +12,7 @@
 typedef struct Job
 {
 	pg_uuid_t	id;
-	pg_uuid_t	user_id;		/* zeros where the job has none */
+	pg_uuid_t	user_id;		/* zeros if the job has none */
 	int			status;			/* a state of the flow of its table */
 } Job;
 
@@ -27,7 +27,7 @@ extern void job_lock_or_refuse(const Caller *caller, const pg_uuid_t *job_id, Jo
 extern void job_touch(const Job *job);
 extern bool job_has_ended(const Job *job);
 
-extern bool active_jobs_limited(void);
-extern void check_active_jobs(Statement *count, const pg_uuid_t *user_id);
+extern bool job_active_limit_is_set(void);
+extern void job_check_active_limit(Statement *count, const pg_uuid_t *user_id);
 
 #endif							/* STUDIO_JOBS_H */

@@ -1,7 +1,7 @@
 /*
  * leases.c
- *	  The leases of workers: checked at every write, extended, released,
- *	  reaped when they have expired; and the outcome of each of them.
+ *	  The leases of workers: checked at every write, renewed, released, and
+ *	  reaped when they have expired; and the recorded outcome of each lease.
  *
  * Pitfall: a lease ends at expires_at by clock_timestamp(), not by the time of
  * a transaction, whether or not another worker has the job by now.  A
@@ -9,10 +9,10 @@
  *
  * Pitfall: no index has expires_at, so that a heartbeat writes one row and no
  * index.  Leases are found by due_at, which is never later than expires_at; a
- * lease that was extended since gets its due_at when the reaper finds it.
+ * lease that was renewed since gets its due_at when the reaper finds it.
  *
- * Lock order: job, then its row in the queue, then the account.  What goes
- * through many jobs waits for none of them.
+ * Lock order: job, then its row in the queue, then the account.  Functions that
+ * process many jobs skip locked ones.
  */
 #include "postgres.h"
 
@@ -41,6 +41,7 @@ PG_FUNCTION_INFO_V1(snooze_job);
 PG_FUNCTION_INFO_V1(release_leases);
 PG_FUNCTION_INFO_V1(reap_expired_leases);
 
+#define MAX_LEASE_SECONDS 86400
 #define MAX_REAP 10000
 #define MAX_SNOOZE_SECONDS (366 * INT64CONST(86400))
 #define MAX_MESSAGE_LENGTH 1000
@@ -55,12 +56,12 @@ PG_FUNCTION_INFO_V1(reap_expired_leases);
 
 static Statement lock_lease = {.operation = LOCK_LEASE(LockWaitBlock)};
 static Statement try_lock_lease = {.operation = LOCK_LEASE(LockWaitSkip)};
-static Statement select_ended = {
+static Statement select_ended_lease = {
 	.force_index_plan = true,
 	.text = "SELECT a.system, a.outcome FROM studio_engine.attempts a WHERE a.job_id = $1 AND a.lease_token = $2",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
-static Statement select_leased = {
+static Statement select_held_lease = {
 	.force_index_plan = true,
 	.text = "SELECT q.system, q.shown_at FROM studio_engine.queue q"
 	" WHERE q.job_id = $1 AND q.lease_token = $2",
@@ -91,7 +92,7 @@ static Statement request_cancel = {
 	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, TEXTOID}
 };
 
-/* due_at NULL: back to where it was in the waiting list */
+/* due_at NULL: back to its position in the queue */
 static Statement end_lease = {
 	.force_index_plan = true,
 	.text = "WITH ended AS ("
@@ -153,6 +154,24 @@ static Statement select_due_at = {
  * Checking a lease
  * ------------------------------------------------------------------------ */
 
+/*
+ * Return the end of a lease that begins now.  Its length is p_lease, or setting
+ * lease_seconds if that is NULL; raise an error if p_lease is out of bounds.
+ */
+TimestampTz
+lease_end(const Interval *duration, TimestampTz now)
+{
+	int32		seconds;
+
+	if (duration != NULL)
+		return check_span(duration, "p_lease", now, 1, MAX_LEASE_SECONDS);
+	seconds = setting_int32(SETTING_LEASE_SECONDS);
+	return now + Max(seconds, 1) * USECS_PER_SEC;
+}
+
+/*
+ * Raise the error for a lease that was lost, has expired or has ended.
+ */
 void
 refuse_lease(const pg_uuid_t *job_id)
 {
@@ -163,6 +182,7 @@ refuse_lease(const pg_uuid_t *job_id)
 			 errhint("Drop the work: another worker has the job, or will have it.")));
 }
 
+/* Raise the error for a caller without a lease token while a worker has the job. */
 pg_noreturn static void
 refuse_without_lease(const pg_uuid_t *job_id)
 {
@@ -173,7 +193,7 @@ refuse_without_lease(const pg_uuid_t *job_id)
 			 errhint("Pass the p_lease_token that claim_jobs() gave.")));
 }
 
-/* a lease as it stands in the queue */
+/* the lease in a row of the queue */
 typedef struct LeaseRow
 {
 	bool		leased;
@@ -181,7 +201,7 @@ typedef struct LeaseRow
 	TimestampTz expires_at;
 } LeaseRow;
 
-/* Lock the row of a job in the queue; false if it has none, or if SKIP LOCKED skips it. */
+/* Lock the row of a job in the queue; false if there is none, or SKIP LOCKED skips it. */
 static bool
 lock_row(Statement *statement, Lease *lease, LeaseRow *row)
 {
@@ -204,22 +224,23 @@ lock_row(Statement *statement, Lease *lease, LeaseRow *row)
 	return true;
 }
 
+/* Return true if a worker has a lease that has not expired. */
 static bool
-is_alive(const LeaseRow *row)
+is_unexpired(const LeaseRow *row)
 {
 	return row->leased && row->expires_at > GetCurrentTimestamp();
 }
 
 /* Return the outcome of an ended lease; raise an error if it was reaped. */
 static char *
-outcome_of(const pg_uuid_t *job_id, const pg_uuid_t *token)
+get_outcome(const pg_uuid_t *job_id, const pg_uuid_t *token)
 {
 	Arguments	args = NO_ARGUMENTS;
 	char	   *outcome;
 
 	argument_uuid(&args, job_id);
 	argument_uuid(&args, token);
-	if (statement_execute(&select_ended, &args) == 0)
+	if (statement_execute(&select_ended_lease, &args) == 0)
 		refuse_lease(job_id);
 	outcome = result_text(2);
 	if (strcmp(outcome, "expired") == 0)
@@ -228,9 +249,10 @@ outcome_of(const pg_uuid_t *job_id, const pg_uuid_t *token)
 }
 
 /*
- * Raise an error unless the caller, who has this lease token, may write.  The
- * token is NULL for a caller without a lease, who may while no worker has the
- * job.  Call it with the job locked.
+ * Check the lease token that the caller passes, and return the state of the
+ * lease; *lease is filled in.  Raise an error if the lease was lost or has
+ * expired.  The token is NULL for a caller without a lease, who may write only
+ * while no worker has one.  Call it with the job locked.
  */
 LeaseState
 lease_check(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t *token, Lease *lease)
@@ -245,16 +267,16 @@ lease_check(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t 
 	found = lock_row(&lock_lease, lease, &row);
 	if (token == NULL)
 	{
-		if (found && is_alive(&row))
+		if (found && is_unexpired(&row))
 			refuse_without_lease(&lease->job_id);
 		return LEASE_NONE;
 	}
 	if (!found || !row.leased || !uuid_equal(&row.token, token))
 	{
-		lease->outcome = outcome_of(&lease->job_id, token);
+		lease->outcome = get_outcome(&lease->job_id, token);
 		return LEASE_ENDED;
 	}
-	if (!is_alive(&row))
+	if (!is_unexpired(&row))
 		refuse_lease(&lease->job_id);
 	return LEASE_HELD;
 }
@@ -317,13 +339,13 @@ lease_replays_end(LeaseState state, const Lease *lease)
 }
 
 /* ------------------------------------------------------------------------
- * Ending a lease while the job goes on
+ * Ending a lease while the job stays open
  * ------------------------------------------------------------------------ */
 
 /*
- * How long to wait before the next attempt, with full jitter: anything up to the
- * base doubled with every attempt, but not above the cap, so that jobs that
- * failed together do not come back together.
+ * Return the delay before the next attempt: exponential back-off with full
+ * jitter.  It is a random time up to the base doubled with every attempt, and at
+ * most the cap, so that jobs that failed together are not retried together.
  */
 static int64
 backoff_us(int32 attempts)
@@ -335,9 +357,13 @@ backoff_us(int32 attempts)
 	return (int64) (pg_prng_double(&pg_global_prng_state) * Min(delay, cap) * USECS_PER_SEC);
 }
 
-/* due_at NULL: the job goes back to where it was in the waiting list. */
+/*
+ * Record the outcome of a lease and release its row in the queue.  The job is
+ * delayed until due_at; if that is NULL, it returns to its position in the
+ * queue.  Only retried and expired attempts count towards max_attempts.
+ */
 static void
-end_lease_of(const Lease *lease, const char *outcome, const TimestampTz *due_at, const JobError *error)
+finish_lease(const Lease *lease, const char *outcome, const TimestampTz *due_at, const JobError *error)
 {
 	Arguments	args = NO_ARGUMENTS;
 	bool		counts = strcmp(outcome, "retried") == 0 || strcmp(outcome, "expired") == 0;
@@ -352,6 +378,7 @@ end_lease_of(const Lease *lease, const char *outcome, const TimestampTz *due_at,
 	statement_execute(&end_lease, &args);
 }
 
+/* Return true if the job may be attempted again, by setting max_attempts. */
 static bool
 has_attempts_left(const Lease *lease)
 {
@@ -360,16 +387,17 @@ has_attempts_left(const Lease *lease)
 	return limit == 0 || lease->attempts < limit;
 }
 
+/* End a lease and delay the job until its next attempt. */
 static void
 delay_retry(const Lease *lease, const char *outcome, const JobError *error)
 {
 	TimestampTz due_at = GetCurrentTimestamp() + backoff_us(lease->attempts);
 
-	end_lease_of(lease, outcome, &due_at, error);
+	finish_lease(lease, outcome, &due_at, error);
 	system_job_count_retry(lease->system, &lease->job_id);
 }
 
-/* Set the error to that of a job which was cancelled while a worker had it. */
+/* Set the error to that of a job that was cancelled while it was leased. */
 static void
 set_cancelled(const Lease *lease, JobError *error)
 {
@@ -378,21 +406,12 @@ set_cancelled(const Lease *lease, JobError *error)
 	error->message = lease->reason;
 }
 
-/* Only a worker with a lease may ask for another attempt. */
-static void
-check_retryable(const bool *retryable, LeaseState state)
-{
-	if (retryable == NULL)
-		refuse_null("p_retryable");
-	if (*retryable && state == LEASE_NONE)
-		refuse_value("p_retryable", "false without a lease");
-}
-
 /*
- * A worker, or an orchestrator without a lease, reports a failure.  Return true
- * if the job has failed with it, and *error is what to write; false if it will
- * be retried, or if this failure was reported before.  The two arguments are
- * NULL for SQL NULLs.  Call it with the job locked.
+ * Process a failure that a worker, or an orchestrator without a lease, reports.
+ * Return true if the job is to be failed with *error, which may be changed to a
+ * cancellation; false if the job will be retried, or if this failure was
+ * reported before.  token and retryable are NULL for SQL NULLs.  Call it with
+ * the job locked.
  */
 bool
 lease_fails(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t *token,
@@ -402,7 +421,11 @@ lease_fails(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t 
 	Lease		lease;
 	LeaseState	state = lease_check(system, job_id, token, &lease);
 
-	check_retryable(retryable, state);
+	if (retryable == NULL)
+		refuse_null("p_retryable");
+	/* only a worker with a lease may request another attempt */
+	if (*retryable && state == LEASE_NONE)
+		refuse_value("p_retryable", "false without a lease");
 	if (replays_outcome(state, &lease, outcomes, lengthof(outcomes)))
 		return false;
 	if (state == LEASE_HELD && lease.cancelled)
@@ -415,7 +438,7 @@ lease_fails(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t 
 	return true;
 }
 
-/* Return a job to the queue, as if it had not been claimed. */
+/* Return a job to the queue without counting the attempt; cancel it if requested. */
 static void
 release_lease(const Lease *lease, const char *outcome, const TimestampTz *due_at)
 {
@@ -427,16 +450,16 @@ release_lease(const Lease *lease, const char *outcome, const TimestampTz *due_at
 		system_job_fail(lease->system, &lease->job_id, &error);
 	}
 	else
-		end_lease_of(lease, outcome, due_at, NULL);
+		finish_lease(lease, outcome, due_at, NULL);
 }
 
 /*
- * Return true if a worker has a lease of the job, be it an expired one that was
- * not reaped.  This stays so until the transaction ends.  Call it with the job
- * locked.
+ * Return true if a worker has a lease of the job, even an expired one that was
+ * not reaped.  The row stays locked, so that the result is valid until the end
+ * of the transaction.  Call it with the job locked.
  */
 bool
-lease_is_out(const QueueSystem *system, const pg_uuid_t *job_id)
+lease_exists(const QueueSystem *system, const pg_uuid_t *job_id)
 {
 	Lease		lease = {.system = system,.job_id = *job_id};
 	LeaseRow	row = {.leased = false};
@@ -445,8 +468,8 @@ lease_is_out(const QueueSystem *system, const pg_uuid_t *job_id)
 }
 
 /*
- * Ask the worker that has a job to stop; false if no worker has it.  Call it
- * with the job locked.
+ * Request the worker that has a lease of the job to stop; return false if none
+ * has one.  Call it with the job locked.
  */
 bool
 lease_request_cancel(const QueueSystem *system, const pg_uuid_t *job_id, const char *reason)
@@ -455,7 +478,7 @@ lease_request_cancel(const QueueSystem *system, const pg_uuid_t *job_id, const c
 	Lease		lease = {.system = system,.job_id = *job_id};
 	LeaseRow	row = {.leased = false};
 
-	if (!lock_row(&lock_lease, &lease, &row) || !is_alive(&row))
+	if (!lock_row(&lock_lease, &lease, &row) || !is_unexpired(&row))
 		return false;
 	argument_uuid(&args, job_id);
 	argument_text(&args, system->name);
@@ -465,8 +488,8 @@ lease_request_cancel(const QueueSystem *system, const pg_uuid_t *job_id, const c
 }
 
 /*
- * The row of a job whose worker was asked to stop, as a result that outlives
- * caller_leave().
+ * Add cancel_requested to the row of a job, and return it in memory that
+ * outlives caller_leave().
  */
 Datum
 lease_mark_cancelling(Datum job)
@@ -478,11 +501,12 @@ lease_mark_cancelling(Datum job)
 }
 
 /* ------------------------------------------------------------------------
- * Jobs that were claimed and are not handed out
+ * Jobs that were claimed but cannot be returned
  * ------------------------------------------------------------------------ */
 
 /*
- * Undo a lease that this transaction has just made, as if it had not been.
+ * Undo a lease of this transaction: nothing is recorded, and the job returns to
+ * its position in the queue.
  */
 void
 lease_undo(const QueueSystem *system, const pg_uuid_t *job_id)
@@ -503,8 +527,8 @@ typedef struct Unreadable
 } Unreadable;
 
 /*
- * Lock what ending the job takes, without waiting; false if something is locked
- * already.  The row in the queue is locked by us.
+ * Lock the job and the account that failing it may change, without waiting;
+ * false if either is locked.  The row in the queue is locked by the claim.
  */
 static bool
 try_lock_unreadable(const Unreadable *job)
@@ -523,6 +547,7 @@ try_lock_unreadable(const Unreadable *job)
 	return job->system->try_lock_payer(&user_id);
 }
 
+/* Fail an unreadable job, unless something is locked; runs in a subtransaction. */
 static void
 fail_unreadable(void *arg)
 {
@@ -542,8 +567,9 @@ fail_unreadable(void *arg)
 }
 
 /*
- * Fail a job that this transaction has just claimed and cannot show.  If that
- * is not possible now, its row in the queue is delayed for a minute.
+ * Fail a job that this transaction has claimed but cannot show.  If that is not
+ * possible now, its row in the queue is delayed for a minute, so that the job
+ * does not block claims.
  */
 void
 lease_fail_unreadable(const QueueSystem *system, const pg_uuid_t *job_id)
@@ -560,7 +586,7 @@ lease_fail_unreadable(const QueueSystem *system, const pg_uuid_t *job_id)
 				 errdetail("Job %s of %s: %s", uuid_text(job_id), system->name, error->message),
 				 errhint("Mend the job; until then it is looked at once a minute.")));
 	if (error != NULL || !job.failed)
-		end_lease_of(&lease, "released", &later, NULL);
+		finish_lease(&lease, "released", &later, NULL);
 }
 
 /* ------------------------------------------------------------------------
@@ -568,8 +594,8 @@ lease_fail_unreadable(const QueueSystem *system, const pg_uuid_t *job_id)
  * ------------------------------------------------------------------------ */
 
 /*
- * The system of a lease, by its job and token; NULL when there is none.  The
- * rest of the row is the last result.
+ * Return the system of a lease, by its job and token; NULL if there is none.
+ * The other columns are read from the last result.
  */
 static const QueueSystem *
 system_of_lease(Statement *statement, const pg_uuid_t *job_id, const pg_uuid_t *token)
@@ -584,14 +610,15 @@ system_of_lease(Statement *statement, const pg_uuid_t *job_id, const pg_uuid_t *
 }
 
 /*
- * Lock a job to write its progress, and return its system; NULL if progress was
- * written too recently, or if the row is locked.
+ * Lock a job to write its progress, and return its system; NULL if progress is
+ * not stored, was written too recently, or if the job is locked.  Progress is
+ * dropped then, since the next heartbeat brings it again.
  */
 static const QueueSystem *
-lock_to_show(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz now)
+try_lock_to_show_progress(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz now)
 {
 	int32		interval = setting_int32(SETTING_PROGRESS_INTERVAL_MS);
-	const QueueSystem *system = system_of_lease(&select_leased, job_id, token);
+	const QueueSystem *system = system_of_lease(&select_held_lease, job_id, token);
 
 	if (system == NULL)
 		refuse_lease(job_id);
@@ -603,8 +630,9 @@ lock_to_show(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz now)
 	return system_job_try_lock(system, job_id) ? system : NULL;
 }
 
+/* Extend a lease and return the result of heartbeat_job(); error if it has ended. */
 static Datum
-extend(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz expires_at, const TimestampTz *shown_at)
+renew_lease(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz expires_at, const TimestampTz *shown_at)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -642,8 +670,8 @@ heartbeat_job(PG_FUNCTION_ARGS)
 	expires_at = lease_end(PG_ARGISNULL(4) ? NULL : PG_GETARG_INTERVAL_P(4), now);
 
 	if (progress != NULL || message != NULL)
-		show = lock_to_show(&job_id, &token, now);
-	result = extend(&job_id, &token, expires_at, show ? &now : NULL);
+		show = try_lock_to_show_progress(&job_id, &token, now);
+	result = renew_lease(&job_id, &token, expires_at, show ? &now : NULL);
 	if (show)
 		show->show_progress(&job_id, progress, message);
 	caller_leave(&caller);
@@ -688,9 +716,9 @@ snooze_job(PG_FUNCTION_ARGS)
 	token = check_uuid(fcinfo, 1, "p_lease_token");
 	due_at = check_until(fcinfo, 2, "p_for", GetCurrentTimestamp(), 0, MAX_SNOOZE_SECONDS);
 
-	system = system_of_lease(&select_leased, &job_id, &token);
+	system = system_of_lease(&select_held_lease, &job_id, &token);
 	if (system == NULL)
-		system = system_of_lease(&select_ended, &job_id, &token);
+		system = system_of_lease(&select_ended_lease, &job_id, &token);
 	if (system == NULL || !system_job_lock(system, &job_id, &job))
 		refuse_lease(&job_id);
 	state = lease_check(system, &job_id, &token, &lease);
@@ -708,16 +736,17 @@ snooze_job(PG_FUNCTION_ARGS)
  * Many leases at once
  * ------------------------------------------------------------------------ */
 
-/* a lease that was found, not locked yet */
+/* a lease that was read, but is not locked yet */
 typedef struct FoundLease
 {
 	Lease		lease;
 	pg_uuid_t	token;
-	pg_uuid_t	user_id;		/* where the job has one, as one that costs
-								 * credits has */
+	pg_uuid_t	user_id;		/* zeros if the job has none; jobs that cost
+								 * credits have one */
 	TimestampTz due_at;
 } FoundLease;
 
+/* Append a row to a list of FoundLease. */
 static void
 collect_lease(HeapTuple row, TupleDesc desc, void *arg)
 {
@@ -757,12 +786,13 @@ try_lock_payer(const FoundLease *found)
 	return system->try_lock_payer == NULL || system->try_lock_payer(&found->user_id);
 }
 
+/* Release a lease unless something is locked or it has expired; true if done. */
 static bool
 try_release(FoundLease *found)
 {
 	LeaseRow	row;
 
-	if (!try_lock(found, &row) || !is_alive(&row))
+	if (!try_lock(found, &row) || !is_unexpired(&row))
 		return false;
 	if (found->lease.cancelled && !try_lock_payer(found))
 		return false;
@@ -798,9 +828,9 @@ release_leases(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(count);
 }
 
-/* Let the reaper find a lease later: when it expires, or at a time. */
+/* Set when the reaper checks a lease next: when it expires, or at until. */
 static void
-postpone(const Lease *lease, const TimestampTz *until)
+postpone_reaping(const Lease *lease, const TimestampTz *until)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -825,7 +855,7 @@ expire_lease(const Lease *lease)
 	if (lease->cancelled)
 		set_cancelled(lease, &error);
 	else
-		end_lease_of(lease, "expired", &now, &error);
+		finish_lease(lease, "expired", &now, &error);
 	system_job_fail(lease->system, &lease->job_id, &error);
 }
 
@@ -836,6 +866,7 @@ typedef struct Reaping
 	bool		reaped;
 } Reaping;
 
+/* Reap a lease that has expired, or correct its due_at; runs in a subtransaction. */
 static void
 reap_lease(void *arg)
 {
@@ -847,8 +878,8 @@ reap_lease(void *arg)
 	outer = statements_begin();
 	if (try_lock(found, &row))
 	{
-		if (is_alive(&row))
-			postpone(&found->lease, NULL);
+		if (is_unexpired(&row))
+			postpone_reaping(&found->lease, NULL);
 		else if (try_lock_payer(found))
 		{
 			expire_lease(&found->lease);
@@ -860,7 +891,8 @@ reap_lease(void *arg)
 
 /*
  * Reap one lease; true if it had expired and was reaped.  A job that cannot be
- * written must not keep the others from being reaped: it is left for a minute.
+ * written, since a trigger refuses it, must not keep the others from being
+ * reaped: raise a warning and skip it for a minute.
  */
 static bool
 reap_or_warn(FoundLease *found)
@@ -878,13 +910,13 @@ reap_or_warn(FoundLease *found)
 					   found->lease.system->name, error->message),
 			 errhint("Mend the job; studio_engine.rebuild_queue() removes jobs that have ended from the queue.")));
 	FreeErrorData(error);
-	postpone(&found->lease, &later);
+	postpone_reaping(&found->lease, &later);
 	return false;
 }
 
-/* Reap leases after a position; advances it, and returns how many leases it found. */
+/* Reap leases after a position, which is advanced; return how many were found. */
 static int
-reap_some(TimestampTz now, TimestampTz *after, pg_uuid_t *after_job, int32 limit, int32 *count)
+reap_batch(TimestampTz now, TimestampTz *after, pg_uuid_t *after_job, int32 limit, int32 *count)
 {
 	Arguments	args = NO_ARGUMENTS;
 	List	   *leases = NIL;
@@ -925,7 +957,7 @@ reap_expired_leases(PG_FUNCTION_ARGS)
 	/* extended and locked leases do not count towards the limit */
 	do
 		left = limit - count;
-	while (reap_some(now, &after, &after_job, left, &count) == left && count < limit);
+	while (reap_batch(now, &after, &after_job, left, &count) == left && count < limit);
 	caller_leave(&caller);
 
 	PG_RETURN_INT32(count);

@@ -1,9 +1,9 @@
 /*
  * monitor.c
- *	  What people want to know about jobs: figures, and the attempts at one.
+ *	  Monitoring: statistics of a table of jobs, and the attempts at a job.
  *
- * Pitfall: counting is reading.  Figures over all users read all rows; they are
- * for a dashboard that asks now and then, not for every page.
+ * Pitfall: statistics over all users read all rows of the table.  They are meant
+ * for a dashboard that is refreshed now and then, not for every page view.
  */
 #include "postgres.h"
 
@@ -41,7 +41,7 @@ static Statement merge_figures = {
 	.nargs = 3,.argtypes = {TEXTOID, JSONBOID, JSONBOID}
 };
 
-/* a job of the user, or of any */
+/* a job $1 of user $2, or of any user if that is NULL */
 static Statement find_job = {
 	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.studio_jobs j WHERE j.job_id = $1 AND ($2 IS NULL OR j.user_id = $2)"
@@ -68,7 +68,7 @@ static Statement select_attempts = {
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 
-/* Whose figures?  NULL for those of all. */
+/* Return the user whose statistics are read; NULL for all users. */
 static const pg_uuid_t *
 statistics_user(const Caller *caller, const pg_uuid_t *wanted)
 {
@@ -78,6 +78,7 @@ statistics_user(const Caller *caller, const pg_uuid_t *wanted)
 	return wanted;
 }
 
+/* Return the statistics of the queue of a system, of a user or all. */
 static Datum
 figures_of_queue(const QueueSystem *system, const pg_uuid_t *user_id)
 {
@@ -89,6 +90,7 @@ figures_of_queue(const QueueSystem *system, const pg_uuid_t *user_id)
 	return result_jsonb(1);
 }
 
+/* Return the statistics of the jobs of a system, created since a time or ever. */
 static Datum
 figures_of_jobs(const QueueSystem *system, const pg_uuid_t *user_id, const TimestampTz *since)
 {
@@ -98,14 +100,6 @@ figures_of_jobs(const QueueSystem *system, const pg_uuid_t *user_id, const Times
 	argument_time(&args, since);
 	statement_execute_read_only(system->statistics, &args);
 	return result_jsonb(1);
-}
-
-/* The beginning of a window that ends now. */
-static TimestampTz
-window_start(TimestampTz now, const Interval *window)
-{
-	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval,
-												   TimestampTzGetDatum(now), IntervalPGetDatum(window)));
 }
 
 /*
@@ -130,7 +124,8 @@ get_job_statistics(PG_FUNCTION_ARGS)
 	if (windowed)
 	{
 		(void) check_until(fcinfo, 2, "p_window", now, 1, MAX_WINDOW_SECONDS);
-		since = window_start(now, PG_GETARG_INTERVAL_P(2));
+		since = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval,
+														TimestampTzGetDatum(now), PG_GETARG_DATUM(2)));
 	}
 
 	argument_text(&args, system->name);
@@ -143,6 +138,7 @@ get_job_statistics(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
+/* Add a row to the result of get_job_attempts(). */
 static void
 put_attempt(HeapTuple row, TupleDesc desc, void *arg)
 {

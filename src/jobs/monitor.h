@@ -1,14 +1,15 @@
 /*
  * monitor.h
- *	  The figures about a table of jobs, as a query.
+ *	  The query for the statistics of a table of jobs.
  */
 #ifndef STUDIO_MONITOR_H
 #define STUDIO_MONITOR_H
 
 /*
- * Text of a Statement with a user ($1, NULL for all) and a time ($2, NULL for
- * ever).  The columns of a job j: id, status, created_at, ended_at, ms.  What
- * made jobs fail is read of those that are shown, and cut.
+ * Text of a Statement with a user ($1, NULL for all) and a start time ($2, NULL
+ * for no limit).  The select list of a job j is: id, status, created_at,
+ * ended_at, ms.  Errors are read only for the failures that are returned, and
+ * are truncated.
  */
 #define JOB_STATISTICS(table, key, succeeded, failed, columns, error) \
 	"WITH made AS MATERIALIZED (" \
@@ -36,7 +37,7 @@
 	"          'p95_ms', pg_catalog.percentile_cont(0.95) WITHIN GROUP (ORDER BY w.ms))" \
 	"         FROM windowed w WHERE w.status = '" succeeded "')"
 
-/* what a job j that failed has in texts, and more of them; a long one is cut */
+/* the error texts of a failed job j, each truncated; more are added by the argument */
 #define FAILURE_TEXT(column) "pg_catalog.substr(" column ", 1, 1001)"
 #define FAILURE_TEXTS(more) \
 	"pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(" \

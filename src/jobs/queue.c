@@ -1,13 +1,13 @@
 /*
  * queue.c
- *	  The waiting list: jobs enter it and leave it.
+ *	  The queue: jobs are enqueued and dequeued as their status changes.
  *
- * Triggers on the tables of jobs keep one row of studio_engine.queue for every
- * job that has not ended, whoever changes the job.  What workers claim is in
- * claims.c.
+ * Triggers on the tables of jobs maintain one row of studio_engine.queue for
+ * every job that has work to do, so that plain SQL on the tables does the same
+ * as the functions.  claims.c leases these rows to workers.
  *
- * Pitfall: a system of jobs is known from its registration on, in every session
- * that has loaded the library.
+ * Pitfall: systems are registered in backend memory when the library is loaded.
+ * One that _PG_init() does not register is unknown to queue_by_name().
  *
  * Lock order: job, then its row in the queue, then the account.
  */
@@ -33,19 +33,21 @@
 #include "triggers.h"
 #include "uuids.h"
 
-PG_FUNCTION_INFO_V1(keep_queue);
-PG_FUNCTION_INFO_V1(forget_queue);
-
-#define MAX_LEASE_SECONDS 86400
+PG_FUNCTION_INFO_V1(maintain_queue);
+PG_FUNCTION_INFO_V1(clear_queue);
 
 /* const QueueSystem: those that were registered, in their order */
 static List *systems = NIL;
 
-static Statement enter_queue = {
+static Statement insert_queue_entry = {
 	.force_index_plan = true,
 	.text = "INSERT INTO studio_engine.queue AS q (system, rank, turn, due_at, job_id, user_id, attempt, first_attempt)"
 	" SELECT $1::studio_engine.job_system, ~$2, $3,"
-	/* rows made by one transaction share created_at; their order is kept */
+
+	/*
+	 * rows inserted by one transaction share created_at; this preserves their
+	 * order
+	 */
 	"        LEAST(pg_catalog.clock_timestamp(), $4 + (pg_catalog.clock_timestamp() - pg_catalog.now())),"
 	"        $5, $6, a.last, a.last + 1"
 	"   FROM (SELECT COALESCE(pg_catalog.max(o.attempt), 0) FROM studio_engine.attempts o"
@@ -66,15 +68,15 @@ static Statement select_turn = {
 	"     ORDER BY q.turn DESC LIMIT 1), 0)",
 	.nargs = 3,.argtypes = {TEXTOID, INT4OID, UUIDOID}
 };
-static Statement update_queue = {
+static Statement update_priority_and_owner = {
 	.force_index_plan = true,
 	.text = "UPDATE studio_engine.queue SET rank = ~$3, user_id = $4"
 	" WHERE job_id = $1 AND system = $2::studio_engine.job_system",
 	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, INT4OID, UUIDOID}
 };
-static Statement leave_queue = {
+static Statement dequeue_job = {
 	.force_index_plan = true,
-	.fast_path = leave_queue_directly,
+	.fast_path = dequeue_job_fast_path,
 	.text = "WITH gone AS (DELETE FROM studio_engine.queue q"
 	"               WHERE q.job_id = $1 AND q.system = $2::studio_engine.job_system RETURNING q.*),"
 	"     failure AS (SELECT COALESCE($4, NULLIF(pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object("
@@ -86,21 +88,21 @@ static Statement leave_queue = {
 	"   FROM gone g, failure f WHERE g.state = 'leased'",
 	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, BOOLOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID}
 };
-static Statement forget_job = {
+static Statement delete_queue_entry = {
 	.force_index_plan = true,
 	.text = "WITH gone AS (DELETE FROM studio_engine.queue"
 	"               WHERE job_id = $1 AND system = $2::studio_engine.job_system)"
 	" DELETE FROM studio_engine.attempts WHERE job_id = $1 AND system = $2::studio_engine.job_system",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
-static Statement forget_system = {
+static Statement delete_queue_entries_of_system = {
 	.text = "WITH gone AS (DELETE FROM studio_engine.queue WHERE system = $1::studio_engine.job_system)"
 	" DELETE FROM studio_engine.attempts WHERE system = $1::studio_engine.job_system",
 	.nargs = 1,.argtypes = {TEXTOID}
 };
 
 /*
- * Register a table of jobs, at start-up.
+ * Register a table of jobs when the library is loaded.
  */
 void
 queue_register(const QueueSystem *system)
@@ -112,7 +114,7 @@ queue_register(const QueueSystem *system)
 }
 
 /*
- * The system of a name; NULL where there is none.
+ * Return the system of this name; NULL if there is none.
  */
 const QueueSystem *
 queue_by_name(const char *name)
@@ -130,7 +132,7 @@ queue_by_name(const char *name)
 }
 
 /*
- * The system that an argument names.
+ * Return the system that an argument names; raise an error if there is none.
  */
 const QueueSystem *
 queue_check_name(FunctionCallInfo fcinfo, int argno, const char *name)
@@ -144,16 +146,16 @@ queue_check_name(FunctionCallInfo fcinfo, int argno, const char *name)
 }
 
 /* ------------------------------------------------------------------------
- * Jobs come and go
+ * Maintaining the queue
  * ------------------------------------------------------------------------ */
 
-/* when this session last notified, and when its transaction did */
+/* when this session last sent a notification, and when the current transaction did */
 static TimestampTz notified_at = 0;
 static TimestampTz notifying_at = 0;
 
-/* What was rolled back has notified nobody. */
+/* Notifications are sent at commit; those of a rolled back transaction do not count. */
 static void
-note_notified(XactEvent event, void *arg)
+notify_xact_callback(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_COMMIT && notifying_at != 0)
 		notified_at = notifying_at;
@@ -161,21 +163,21 @@ note_notified(XactEvent event, void *arg)
 		notifying_at = 0;
 }
 
-/* Wake those who listen, at most once in a while. */
+/* Notify listening workers, at most once in setting notify_interval_ms. */
 static void
-announce(const QueueSystem *system)
+notify_workers(const QueueSystem *system)
 {
-	static bool watching = false;
+	static bool callback_registered = false;
 	int32		interval = setting_int32(SETTING_NOTIFY_INTERVAL_MS);
 	TimestampTz now,
 				last;
 
 	if (interval == 0)
 		return;
-	if (!watching)
+	if (!callback_registered)
 	{
-		RegisterXactCallback(note_notified, NULL);
-		watching = true;
+		RegisterXactCallback(notify_xact_callback, NULL);
+		callback_registered = true;
 	}
 	now = GetCurrentTimestamp();
 	last = Max(notified_at, notifying_at);
@@ -185,9 +187,9 @@ announce(const QueueSystem *system)
 	Async_Notify("studio_engine", system->name);
 }
 
-/* The place of a new job of this user in the rounds of all. */
+/* Return the turn of a new job of this user in the round robin; 0 without fair_queue. */
 static int64
-next_turn(const QueueSystem *system, int32 priority, const pg_uuid_t *user_id)
+get_next_turn(const QueueSystem *system, int32 priority, const pg_uuid_t *user_id)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -200,70 +202,72 @@ next_turn(const QueueSystem *system, int32 priority, const pg_uuid_t *user_id)
 	return result_int64(1);
 }
 
-/* The columns of a job that the queue has too. */
-typedef struct Entrant
+/* the columns of a job that are copied into its queue entry */
+typedef struct QueueEntry
 {
 	pg_uuid_t	job_id;
-	bool		owned;			/* by user_id; a rendering need not be */
+	bool		owned;			/* user_id is set; a rendering need not have
+								 * one */
 	pg_uuid_t	user_id;
 	int32		priority;
 	TimestampTz created_at;
-} Entrant;
+} QueueEntry;
 
-static Entrant
-read_entrant(const QueueSystem *system, TupleDesc desc, HeapTuple row)
+/* Read a row of the table of a system. */
+static QueueEntry
+read_queue_entry(const QueueSystem *system, TupleDesc desc, HeapTuple row)
 {
-	Entrant		entrant;
+	QueueEntry	entry;
 	Datum		user_id;
 	bool		isnull;
 
-	entrant.job_id = row_get_uuid(desc, row, system->flow->id_column);
+	entry.job_id = row_get_uuid(desc, row, system->flow->id_column);
 	user_id = row_get(desc, row, "user_id", UUIDOID, &isnull);
-	entrant.owned = !isnull;
-	if (entrant.owned)
-		entrant.user_id = *DatumGetUUIDP(user_id);
-	entrant.priority = DatumGetInt32(row_get(desc, row, "priority", INT4OID, &isnull));
+	entry.owned = !isnull;
+	if (entry.owned)
+		entry.user_id = *DatumGetUUIDP(user_id);
+	entry.priority = DatumGetInt32(row_get(desc, row, "priority", INT4OID, &isnull));
 	if (isnull)
-		entrant.priority = 0;
-	entrant.created_at = DatumGetTimestampTz(row_get(desc, row, "created_at", TIMESTAMPTZOID, &isnull));
+		entry.priority = 0;
+	entry.created_at = DatumGetTimestampTz(row_get(desc, row, "created_at", TIMESTAMPTZOID, &isnull));
 	if (isnull)
-		entrant.created_at = DT_NOEND;
-	return entrant;
+		entry.created_at = DT_NOEND;
+	return entry;
 }
 
-/* NULL for nobody */
+/* Return the owner of a job; NULL if it has none. */
 static const pg_uuid_t *
-owner_of(const Entrant *entrant)
+owner_of(const QueueEntry *entry)
 {
-	return entrant->owned ? &entrant->user_id : NULL;
+	return entry->owned ? &entry->user_id : NULL;
 }
 
 static bool
-same_owner(const Entrant *was, const Entrant *is)
+same_owner(const QueueEntry *was, const QueueEntry *is)
 {
 	return was->owned == is->owned && (!was->owned || uuid_equal(&was->user_id, &is->user_id));
 }
 
-/* A job has work to do.  One that is tried again queues up at the end. */
+/* Insert the entry of a job that has work to do; a retried job is queued at the end. */
 static void
-enter(const QueueSystem *system, const Entrant *entrant, bool again)
+enqueue(const QueueSystem *system, const QueueEntry *entry, bool again)
 {
 	Arguments	args = NO_ARGUMENTS;
-	TimestampTz since = again ? DT_NOEND : entrant->created_at;
+	TimestampTz since = again ? DT_NOEND : entry->created_at;
 
 	argument_text(&args, system->name);
-	argument_int32(&args, entrant->priority);
-	argument_add(&args, Int64GetDatum(next_turn(system, entrant->priority, owner_of(entrant))), false);
+	argument_int32(&args, entry->priority);
+	argument_add(&args, Int64GetDatum(get_next_turn(system, entry->priority, owner_of(entry))), false);
 	argument_time(&args, &since);
-	argument_uuid(&args, &entrant->job_id);
-	argument_uuid(&args, owner_of(entrant));
-	statement_execute(&enter_queue, &args);
-	announce(system);
+	argument_uuid(&args, &entry->job_id);
+	argument_uuid(&args, owner_of(entry));
+	statement_execute(&insert_queue_entry, &args);
+	notify_workers(system);
 }
 
 /*
- * Add an error, which may be NULL, as the four arguments that statements have
- * for it: details, code, message, step.
+ * Add an error, which may be NULL, as the four arguments that statements take:
+ * details, code, message, step.
  */
 void
 job_error_arguments(Arguments *args, const JobError *error)
@@ -278,9 +282,9 @@ job_error_arguments(Arguments *args, const JobError *error)
 	argument_text(args, error->step);
 }
 
-/* A job has ended; whoever had it, has it no more. */
+/* Delete the entry of a job that has ended, and record the outcome of its lease, if any. */
 static void
-leave(const QueueSystem *system, TupleDesc desc, HeapTuple row, bool succeeded)
+dequeue(const QueueSystem *system, TupleDesc desc, HeapTuple row, bool succeeded)
 {
 	Arguments	args = NO_ARGUMENTS;
 	pg_uuid_t	job_id = row_get_uuid(desc, row, system->flow->id_column);
@@ -292,22 +296,23 @@ leave(const QueueSystem *system, TupleDesc desc, HeapTuple row, bool succeeded)
 	argument_text(&args, system->name);
 	argument_add(&args, BoolGetDatum(succeeded), false);
 	job_error_arguments(&args, &error);
-	statement_execute(&leave_queue, &args);
+	statement_execute(&dequeue_job, &args);
 }
 
+/* Delete the entry and the attempts of a deleted job. */
 static void
-forget(const QueueSystem *system, const pg_uuid_t *job_id)
+delete_job_entries(const QueueSystem *system, const pg_uuid_t *job_id)
 {
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_uuid(&args, job_id);
 	argument_text(&args, system->name);
-	statement_execute(&forget_job, &args);
+	statement_execute(&delete_queue_entry, &args);
 }
 
-/* A job that stays in the queue may have another priority, or another user. */
+/* Update the entry of a job whose priority or owner has changed. */
 static void
-follow(const QueueSystem *system, const Entrant *was, const Entrant *is)
+update_queue_entry(const QueueSystem *system, const QueueEntry *was, const QueueEntry *is)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -317,11 +322,12 @@ follow(const QueueSystem *system, const Entrant *was, const Entrant *is)
 	argument_text(&args, system->name);
 	argument_int32(&args, is->priority);
 	argument_uuid(&args, owner_of(is));
-	statement_execute(&update_queue, &args);
+	statement_execute(&update_priority_and_owner, &args);
 }
 
 /*
- * The state of a job.
+ * Return the state of a job, which is UNKNOWN_STATE for a label that the flow
+ * does not have.
  */
 int
 queue_state(const QueueSystem *system, TupleDesc desc, HeapTuple row)
@@ -338,54 +344,56 @@ queue_is_open(const QueueSystem *system, int state)
 	return state >= system->first_open && !flow_is_terminal(system->flow, state);
 }
 
-/* A job was written: it may begin or cease to be one to be done. */
+/* Maintain the queue after an UPDATE, which may have changed the id of a job too. */
 static void
-note_update(const QueueSystem *system, TupleDesc desc, HeapTuple old, HeapTuple new)
+handle_update(const QueueSystem *system, TupleDesc desc, HeapTuple old, HeapTuple new)
 {
 	int			from = queue_state(system, desc, old);
 	int			to = queue_state(system, desc, new);
-	Entrant		was = read_entrant(system, desc, old);
-	Entrant		is = read_entrant(system, desc, new);
+	QueueEntry	was = read_queue_entry(system, desc, old);
+	QueueEntry	is = read_queue_entry(system, desc, new);
 
 	if (!uuid_equal(&was.job_id, &is.job_id))
 	{
-		forget(system, &was.job_id);
+		delete_job_entries(system, &was.job_id);
 		from = UNKNOWN_STATE;
 	}
 	if (queue_is_open(system, from) && queue_is_open(system, to))
-		follow(system, &was, &is);
+		update_queue_entry(system, &was, &is);
 	else if (queue_is_open(system, from))
-		leave(system, desc, new, to == system->succeeded);
+		dequeue(system, desc, new, to == system->succeeded);
 	else if (queue_is_open(system, to))
-		enter(system, &is, from != UNKNOWN_STATE && flow_is_terminal(system->flow, from));
+		enqueue(system, &is, from != UNKNOWN_STATE && flow_is_terminal(system->flow, from));
 }
 
 /*
- * The callback in place of keep_queue(), of an UPDATE.
+ * The callback that replaces maintain_queue() for an UPDATE in the fast path.
  */
 void
 queue_change(RowChange *change, const void *system)
 {
-	note_update(system, RelationGetDescr(change->rel), change->old, change->new);
+	handle_update(system, RelationGetDescr(change->rel), change->old, change->new);
 }
 
+/* Maintain the queue after the change that fired the trigger. */
 static void
-note_change(const QueueSystem *system, TriggerData *data)
+handle_change(const QueueSystem *system, TriggerData *data)
 {
 	TupleDesc	desc = RelationGetDescr(data->tg_relation);
 	HeapTuple	row = data->tg_trigtuple;
-	Entrant		entrant = read_entrant(system, desc, row);
+	QueueEntry	entry = read_queue_entry(system, desc, row);
 
 	if (TRIGGER_FIRED_BY_DELETE(data->tg_event))
-		forget(system, &entrant.job_id);
+		delete_job_entries(system, &entry.job_id);
 	else if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
-		note_update(system, desc, row, data->tg_newtuple);
+		handle_update(system, desc, row, data->tg_newtuple);
 	else if (queue_is_open(system, queue_state(system, desc, row)))
-		enter(system, &entrant, false);
+		enqueue(system, &entry, false);
 }
 
 /*
- * The system that the argument of a trigger names.
+ * Return the system that the argument of a trigger names; raise an error if
+ * there is none.
  */
 const QueueSystem *
 queue_of_trigger(const TriggerData *data)
@@ -398,10 +406,10 @@ queue_of_trigger(const TriggerData *data)
 }
 
 /*
- * keep_queue(system) returns trigger: AFTER INSERT OR UPDATE OR DELETE.
+ * maintain_queue(system) returns trigger: AFTER INSERT OR UPDATE OR DELETE.
  */
 Datum
-keep_queue(PG_FUNCTION_ARGS)
+maintain_queue(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, AFTER_ROW, ON_INSERT | ON_UPDATE | ON_DELETE, 1);
 	const QueueSystem *system = queue_of_trigger(data);
@@ -410,17 +418,17 @@ keep_queue(PG_FUNCTION_ARGS)
 	if (!restoring())
 	{
 		caller_enter_trigger(&caller);
-		note_change(system, data);
+		handle_change(system, data);
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(NULL);
 }
 
 /*
- * forget_queue(system) returns trigger: AFTER TRUNCATE.
+ * clear_queue(system) returns trigger: AFTER TRUNCATE.
  */
 Datum
-forget_queue(PG_FUNCTION_ARGS)
+clear_queue(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, AFTER_STATEMENT, ON_TRUNCATE, 1);
 	const QueueSystem *system = queue_of_trigger(data);
@@ -431,23 +439,8 @@ forget_queue(PG_FUNCTION_ARGS)
 	{
 		argument_text(&args, system->name);
 		caller_enter_trigger(&caller);
-		statement_execute(&forget_system, &args);
+		statement_execute(&delete_queue_entries_of_system, &args);
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(NULL);
-}
-
-/*
- * The end of a lease that begins now: after p_lease, or where that is NULL after
- * what the setting says.
- */
-TimestampTz
-lease_end(const Interval *duration, TimestampTz now)
-{
-	int32		seconds;
-
-	if (duration != NULL)
-		return check_span(duration, "p_lease", now, 1, MAX_LEASE_SECONDS);
-	seconds = setting_int32(SETTING_LEASE_SECONDS);
-	return now + Max(seconds, 1) * USECS_PER_SEC;
 }

@@ -1,9 +1,10 @@
 /*
  * queue.h
- *	  The waiting list of jobs.
+ *	  The queue of jobs.
  *
- * The engine knows jobs by their ids; a QueueSystem tells it the rest.  The
- * functions below expect to run between caller_enter_... and caller_leave().
+ * The queue identifies jobs by their ids; a QueueSystem describes the table that
+ * they are in, and has the statements and callbacks on it.  The functions below
+ * expect to run between caller_enter_... and caller_leave().
  */
 #ifndef STUDIO_QUEUE_H
 #define STUDIO_QUEUE_H
@@ -14,7 +15,7 @@
 #include "queue_rows.h"
 #include "statements.h"
 
-/* what made a job fail; NULL and 0 for nothing */
+/* why a job failed; a member that is not given is NULL or 0 */
 typedef struct JobError
 {
 	char	   *code;
@@ -30,46 +31,48 @@ typedef struct QueueSystem
 	const Workflow *flow;
 	int			first_open;		/* first state in which there is work to do */
 	int			succeeded;
-	int			failed;			/* what the retry function takes */
+	int			failed;			/* the state that the retry function starts
+								 * from */
 	int			cancelled;
 	const char *noun;			/* for a job, in errors */
 
 	/*
 	 * Statements on job $1; system_jobs.h runs them.  Those that lock find a
-	 * job of user $2, or of anybody where that is NULL, and return user_id
-	 * and status.  fail_job has the arguments of job_error_arguments().
+	 * job of user $2, or of any user if that is NULL, and return user_id and
+	 * status.  fail_job has the arguments of job_error_arguments().
 	 */
 	Statement  *lock_job;
-	Statement  *try_lock_job;	/* passes by a job that is locked */
+	Statement  *try_lock_job;	/* skips a job that is locked */
 	Statement  *select_job;		/* for result_shown() */
 	Statement  *fail_job;
 	Statement  *count_retry;	/* NULL for nothing */
 
 	/*
-	 * Lock what fail_job will lock besides, without waiting; NULL for
-	 * nothing.
+	 * Lock the account that fail_job will lock, without waiting; return false
+	 * if it is locked.  NULL if fail_job locks none.
 	 */
 	bool		(*try_lock_payer) (const pg_uuid_t *user_id);
 
-	/* Show how far a locked job has come; NULL where there is no column. */
+	/* Write the progress of a locked job; NULL if there is no column. */
 	void		(*show_progress) (const pg_uuid_t *job_id, const int32 *progress, const char *message);
 
-	/* What a row says about its failure. */
+	/* Read why a job failed from its row. */
 	void		(*read_error) (TupleDesc desc, HeapTuple row, JobError *error);
 
 	Statement  *statistics;		/* of a user or of all, since a time or ever */
 } QueueSystem;
 
 /*
- * What keep_queue() does to a table whose rows are written directly; they keep
- * their keys, users and priorities.
+ * The RowTrigger of maintain_queue() on a table of jobs that has a fast path.
+ * Fast paths change neither keys nor users nor priorities, so the callback is
+ * needed only where the status changes.
  */
 #define QUEUE_TRIGGER(table, id, status_column, system) \
 	{.name = "00_" table "_queue_update", \
 		.definition = "AFTER UPDATE ON %." table " FOR EACH ROW " \
 		"WHEN (((old." id " IS DISTINCT FROM new." id ") OR (old.status IS DISTINCT FROM new.status)" \
 		" OR (old.priority IS DISTINCT FROM new.priority) OR (old.user_id IS DISTINCT FROM new.user_id))) " \
-		"EXECUTE FUNCTION studio_engine.keep_queue('" table "')", \
+		"EXECUTE FUNCTION studio_engine.maintain_queue('" table "')", \
 	.column = status_column,.after = queue_change,.arg = system,.writes = {&queue_table, &attempts_table}}
 
 extern void queue_register(const QueueSystem *system);
@@ -82,8 +85,6 @@ extern bool queue_is_open(const QueueSystem *system, int state);
 
 extern void job_error_arguments(Arguments *args, const JobError *error);
 extern void queue_change(RowChange *change, const void *system);
-
-extern TimestampTz lease_end(const Interval *duration, TimestampTz now);
 
 #define ERROR_CANCELLED "CANCELLED"
 #define ERROR_UNREADABLE "UNREADABLE_JOB"

@@ -1,12 +1,14 @@
 /*
  * queue_rows.c
- *	  What the statements on the queue do, done to rows.
+ *	  The fast paths of the statements on the queue, and the row tables of
+ *	  queue and attempts.
  *
- * Pitfall: a claim goes through the waiting rows in the order of their index,
- * and passes over those that somebody else has locked.  A row that was changed
- * while it was locked is taken only if it is still waiting where it was.
+ * Pitfall: a claim scans the waiting rows in the order of their index and skips
+ * locked ones.  A row that was concurrently updated before it was locked is
+ * claimed only if the new version is waiting too, and not before the position
+ * that the scan started from.
  *
- * Lock order: rows of the queue alone; claims never wait for one.
+ * Lock order: rows of the queue only; claims never wait for one.
  */
 #include "postgres.h"
 
@@ -40,8 +42,8 @@ static const RowColumn queue_columns[] = {
 	[QUEUE_CANCEL_REASON - 1] = {"cancel_reason", TEXTOID, NULL}
 };
 
-/* the lookups but that by the key */
-#define BY_PLACE 1
+/* indexes into queue_table.lookups; 0 is the primary key */
+#define BY_POSITION 1
 #define BY_DUE 2
 
 RowTable	queue_table = {
@@ -99,6 +101,7 @@ RowTable	attempts_table = {
 	.inserts = true
 };
 
+/* Return the enum value of a system that is given by its name. */
 static Datum
 system_of(Row *row, Datum name)
 {
@@ -118,10 +121,11 @@ is_in_state(Row *row, const char *state)
  * ------------------------------------------------------------------------ */
 
 /*
- * Delayed jobs that are due are left to the statement; mostly there are none.
+ * Fast path of promote_delayed: mostly no delayed job is due, and nothing is to
+ * be done.  Return false, which falls back to the statement, if one is.
  */
 bool
-promote_directly(const Arguments *args, StatementResult *result)
+promote_fast_path(const Arguments *args, StatementResult *result)
 {
 	TimestampTz now = DatumGetTimestampTz(args->values[1]);
 	Row			row;
@@ -139,17 +143,17 @@ promote_directly(const Arguments *args, StatementResult *result)
 	return !due;
 }
 
-/* the order of the waiting list; the first value is the system */
+/* Compare the current tuple to a position; the first key, the system, is equal. */
 static int
-compare_to_place(Row *row, const Datum *place)
+compare_to_position(Row *row, const Datum *position)
 {
-	const RowLookup *by = &queue_table.lookups[BY_PLACE];
+	const RowLookup *by = &queue_table.lookups[BY_POSITION];
 
 	for (int i = 1; i < by->nkeys; i++)
 	{
 		bool		isnull;
 		Datum		value = rows_get(row, by->columns[i], &isnull);
-		int			order = DatumGetInt32(OidFunctionCall2(by->compares[i], value, place[i]));
+		int			order = DatumGetInt32(OidFunctionCall2(by->compares[i], value, position[i]));
 
 		if (order != 0)
 			return order;
@@ -157,20 +161,20 @@ compare_to_place(Row *row, const Datum *place)
 	return 0;
 }
 
-/* Is a locked row, which others may have changed, one that was looked for? */
+/* Return true if the locked row still meets the conditions of the scan. */
 static bool
-is_wanted(Row *row, const Datum *place)
+is_still_claimable(Row *row, const Datum *position)
 {
 	bool		isnull;
 
 	return !row->concurrently_updated ||
-		(is_in_state(row, "waiting") && rows_get(row, QUEUE_SYSTEM, &isnull) == place[0] &&
-		 compare_to_place(row, place) >= 0);
+		(is_in_state(row, "waiting") && rows_get(row, QUEUE_SYSTEM, &isnull) == position[0] &&
+		 compare_to_position(row, position) >= 0);
 }
 
-/* Turn the locked row into a lease. */
+/* Turn the locked row into a lease, and fill in *claimed. */
 static void
-lease(Row *row, Datum worker, int64 duration, Claimed *claimed)
+lease_row(Row *row, Datum worker, int64 duration, Claimed *claimed)
 {
 	RowEdit		edit = {.desc = RelationGetDescr(row->rel),.row = rows_tuple(row)};
 	TimestampTz now = GetCurrentTimestamp();
@@ -191,7 +195,7 @@ lease(Row *row, Datum worker, int64 duration, Claimed *claimed)
 	(void) rows_update(row, &edit);
 }
 
-/* The columns of the first one; the place is where it stood. */
+/* Return the columns of the first claimed row; its position is the one before the lease. */
 static void
 result_add_claim(Row *row, const Claimed *claimed, StatementResult *result)
 {
@@ -204,23 +208,24 @@ result_add_claim(Row *row, const Claimed *claimed, StatementResult *result)
 	result_add_int64(result, claimed->expires_at);
 }
 
+/* Lock and lease waiting rows until the limit is reached. */
 static void
 claim_rows(Row *row, const Arguments *args, StatementResult *result)
 {
 	uint64		limit = DatumGetInt32(args->values[5]);
 	Claimed    *claimed = palloc(limit * sizeof(Claimed));
-	Datum		place[] = {
+	Datum		position[] = {
 		system_of(row, args->values[0]), args->values[1], args->values[2], args->values[3], args->values[4]
 	};
 	RowScan		scan;
 
 	result->rows = claimed;
-	rows_scan_from(row, BY_PLACE, place, &scan);
+	rows_scan_from(row, BY_POSITION, position, &scan);
 	while (result->found < limit && rows_next(&scan))
 	{
-		if (rows_lock(row, LockTupleExclusive, LockWaitSkip) != ROW_LOCKED || !is_wanted(row, place))
+		if (rows_lock(row, LockTupleExclusive, LockWaitSkip) != ROW_LOCKED || !is_still_claimable(row, position))
 			continue;
-		lease(row, args->values[6], DatumGetInt64(args->values[7]), &claimed[result->found]);
+		lease_row(row, args->values[6], DatumGetInt64(args->values[7]), &claimed[result->found]);
 		if (result->found == 0)
 			result_add_claim(row, &claimed[0], result);
 		result->found++;
@@ -228,8 +233,11 @@ claim_rows(Row *row, const Arguments *args, StatementResult *result)
 	rows_scan_end(&scan);
 }
 
+/*
+ * Fast path of claim_waiting.  Return false if the table is not eligible.
+ */
 bool
-claim_directly(const Arguments *args, StatementResult *result)
+claim_fast_path(const Arguments *args, StatementResult *result)
 {
 	Row			row;
 
@@ -244,7 +252,7 @@ claim_directly(const Arguments *args, StatementResult *result)
  * The row of a job
  * ------------------------------------------------------------------------ */
 
-/* Find and lock the row of the job and system that come first. */
+/* Find and lock the row of the job $1 and system $2; false if there is none. */
 static bool
 lock_row(Row *row, const Arguments *args, LockWaitPolicy policy)
 {
@@ -255,12 +263,12 @@ lock_row(Row *row, const Arguments *args, LockWaitPolicy policy)
 		(!row->concurrently_updated || rows_match(row, keys));
 }
 
-/* where the first columns of an attempt come from */
+/* the columns of the queue that the first columns of an attempt are copied from */
 static const AttrNumber attempt_sources[] = {
 	QUEUE_SYSTEM, QUEUE_JOB, QUEUE_ATTEMPT, QUEUE_TOKEN, QUEUE_WORKER, QUEUE_CLAIMED
 };
 
-/* Enter in the history that the lease at hand has led to success. */
+/* Insert an attempt: the lease of the current tuple ended with completion. */
 static void
 record_success(Row *attempts, Row *row)
 {
@@ -276,8 +284,9 @@ record_success(Row *attempts, Row *row)
 	(void) rows_insert(attempts, values, nulls);
 }
 
+/* Delete the row of a completed job, and record its lease if it has one. */
 static void
-leave(Row *row, Row *attempts, const Arguments *args, StatementResult *result)
+dequeue_row(Row *row, Row *attempts, const Arguments *args, StatementResult *result)
 {
 	if (!lock_row(row, args, LockWaitBlock))
 		return;
@@ -290,10 +299,12 @@ leave(Row *row, Row *attempts, const Arguments *args, StatementResult *result)
 }
 
 /*
- * What went wrong is put together by the statement.
+ * Fast path of dequeue_job, for jobs that succeeded.  Return false, which falls
+ * back to the statement, if a table is not eligible or the job failed: the error
+ * to record is built by the statement.
  */
 bool
-leave_queue_directly(const Arguments *args, StatementResult *result)
+dequeue_job_fast_path(const Arguments *args, StatementResult *result)
 {
 	bool		succeeded = DatumGetBool(args->values[2]);
 	Row			row,
@@ -306,7 +317,7 @@ leave_queue_directly(const Arguments *args, StatementResult *result)
 		rows_close(&row);
 		return false;
 	}
-	leave(&row, &attempts, args, result);
+	dequeue_row(&row, &attempts, args, result);
 	rows_close(&attempts);
 	rows_close(&row);
 	return true;

@@ -1,6 +1,6 @@
 /*
  * queue_rows.h
- *	  What the statements on the queue do, done to rows.
+ *	  The row tables of queue and attempts, and fast paths of statements on them.
  */
 #ifndef STUDIO_QUEUE_ROWS_H
 #define STUDIO_QUEUE_ROWS_H
@@ -11,7 +11,7 @@
 #include "arguments.h"
 #include "layouts.h"
 
-/* a job as a worker gets it */
+/* a claimed job, as it is returned to the worker */
 typedef struct Claimed
 {
 	pg_uuid_t	job_id;
@@ -45,8 +45,8 @@ enum QueueColumn
 extern RowTable queue_table;
 extern RowTable attempts_table;
 
-extern bool promote_directly(const Arguments *args, StatementResult *result);
-extern bool claim_directly(const Arguments *args, StatementResult *result);
-extern bool leave_queue_directly(const Arguments *args, StatementResult *result);
+extern bool promote_fast_path(const Arguments *args, StatementResult *result);
+extern bool claim_fast_path(const Arguments *args, StatementResult *result);
+extern bool dequeue_job_fast_path(const Arguments *args, StatementResult *result);
 
 #endif							/* STUDIO_QUEUE_ROWS_H */

@@ -1,10 +1,10 @@
 /*
  * system_jobs.c
- *	  The row of a job, in the table of its system: locked, shown, failed.  The
- *	  statements are those of the QueueSystem.
+ *	  Locking, reading and failing a job in the table of its system, by the
+ *	  statements of the QueueSystem.
  *
- * Pitfall: system_job_fail() overwrites what a job that has failed already says
- * about its failure.  Callers ask for the state first.
+ * Pitfall: system_job_fail() overwrites the error of a job that has failed
+ * already.  Callers check the state first.
  *
  * Lock order: the job comes before its row in the queue and before the account.
  */
@@ -13,7 +13,7 @@
 #include "system_jobs.h"
 
 /*
- * Lock a job; false when there is none.
+ * Lock a job; return false if there is none.
  */
 bool
 system_job_lock(const QueueSystem *system, const pg_uuid_t *job_id, Job *job)
@@ -22,7 +22,7 @@ system_job_lock(const QueueSystem *system, const pg_uuid_t *job_id, Job *job)
 }
 
 /*
- * Lock a job; false when there is none, or when it is locked.
+ * Lock a job without waiting; return false if there is none or if it is locked.
  */
 bool
 system_job_try_lock(const QueueSystem *system, const pg_uuid_t *job_id)
@@ -33,8 +33,9 @@ system_job_try_lock(const QueueSystem *system, const pg_uuid_t *job_id)
 }
 
 /*
- * Lock a job of the caller, or any job for a service: see
- * job_lock_or_refuse().
+ * Lock a job of the caller, or any job for a service; raise an error if there is
+ * none.  As in job_lock_or_refuse(), a user never waits for the lock of another
+ * user's job.
  */
 void
 system_job_lock_or_refuse(const QueueSystem *system, const Caller *caller, const pg_uuid_t *job_id, Job *job)
@@ -44,7 +45,7 @@ system_job_lock_or_refuse(const QueueSystem *system, const Caller *caller, const
 }
 
 /*
- * The row of a job, as a result that outlives caller_leave().
+ * Return the row of a job as jsonb in memory that outlives caller_leave().
  */
 Datum
 system_job_as_jsonb(const QueueSystem *system, const pg_uuid_t *job_id)
@@ -57,7 +58,7 @@ system_job_as_jsonb(const QueueSystem *system, const pg_uuid_t *job_id)
 }
 
 /*
- * Write what made a locked job fail.
+ * Set a locked job to its failed state, with this error.
  */
 void
 system_job_fail(const QueueSystem *system, const pg_uuid_t *job_id, const JobError *error)
@@ -70,8 +71,7 @@ system_job_fail(const QueueSystem *system, const pg_uuid_t *job_id, const JobErr
 }
 
 /*
- * Count that a locked job will be tried again, where its table has a column
- * for that.
+ * Increment the retry count of a locked job, if its table has one.
  */
 void
 system_job_count_retry(const QueueSystem *system, const pg_uuid_t *job_id)

@@ -1,6 +1,6 @@
 /*
  * system_jobs.h
- *	  The row of a job, in the table of its system.
+ *	  Locking, reading and failing a job in the table of its system.
  */
 #ifndef STUDIO_SYSTEM_JOBS_H
 #define STUDIO_SYSTEM_JOBS_H

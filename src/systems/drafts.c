@@ -1,13 +1,13 @@
 /*
  * drafts.c
- *	  Prompts written before sign-up and claimed after it.
+ *	  Drafts of prompts, written before sign-up and claimed after it.
  *
- * Pitfall: the token is the only key to a draft, and anonymous callers choose
- * it.  So it has a least length, it is never returned, and saving is bounded in
- * size.
+ * Pitfall: the token is the only proof of access to a draft, and anonymous
+ * callers choose it.  So it has a minimum length, no function returns it, and
+ * the size of a draft is limited.
  *
- * Lock order: savers of one token queue on an advisory lock of the token;
- * claims lock the rows in the order of their ids.
+ * Lock order: an advisory lock of the token serializes saving; claims lock the
+ * rows in the order of their ids.
  */
 #include "postgres.h"
 
@@ -33,7 +33,7 @@ PG_FUNCTION_INFO_V1(cleanup_expired_drafts);
 
 #define MIN_TOKEN_LENGTH 16
 #define MAX_TOKEN_LENGTH 255
-/* bytes, of rows that were not made by save_draft_prompt() */
+/* bytes; rows that save_draft_prompt() did not insert may have longer tokens */
 #define MAX_OLD_TOKEN_SIZE 8192
 #define MAX_DRAFT_LENGTH 20000
 #define MAX_TEMPLATE_LENGTH 255
@@ -87,12 +87,13 @@ static Statement delete_expired = {
 };
 
 /*
- * Savers of one token queue on its lock.  In REPEATABLE READ the second one
- * cannot see the draft of the first and would make another: it has to come
- * back with a new snapshot.  SERIALIZABLE finds out by itself.
+ * Serialize transactions that save a draft with the same token.  In REPEATABLE
+ * READ the second one does not see the draft of the first and would insert
+ * another: raise an error, so that the caller retries with a new snapshot.
+ * SERIALIZABLE detects this itself.
  */
 static void
-queue_for_token(const char *token)
+lock_token(const char *token)
 {
 	Arguments	args = NO_ARGUMENTS;
 	uint64		seen;
@@ -129,7 +130,7 @@ save_draft_prompt(PG_FUNCTION_ARGS)
 	argument_add(&args, JsonbPGetDatum(check_object_or_empty(fcinfo, 3, "p_options", MAX_OPTIONS_SIZE)), false);
 	argument_int32(&args, setting_int32(SETTING_DRAFT_LIFETIME_DAYS));
 
-	queue_for_token(token);
+	lock_token(token);
 	if (statement_execute(&update_draft, &args) == 0)
 		statement_execute(&insert_draft, &args);
 	*id = result_uuid(1);
@@ -182,7 +183,7 @@ claim_draft_prompt(PG_FUNCTION_ARGS)
 
 	argument_add(&args, token, false);
 	argument_uuid(&args, &user_id);
-	/* what no row can have is not looked for */
+	/* no row has a longer token */
 	claimed = toast_raw_datum_size(token) - VARHDRSZ <= MAX_OLD_TOKEN_SIZE &&
 		statement_execute(&claim_drafts, &args) > 0;
 	if (claimed)

@@ -1,15 +1,16 @@
 /*
  * pipeline.c
- *	  Runs of the pipeline: made, moved along, tried again; their events and
- *	  artifacts; the prompts of the bots.
+ *	  Runs of the pipeline: created, moved, cancelled and retried; their events
+ *	  and artifacts; the prompts of the bots.
  *
- * Status changes are plain UPDATEs here too: the triggers of pipeline.jobs
- * check the flow, stamp times and write the event of each change.
+ * The functions change the status by plain UPDATEs, as users of SQL do: the
+ * triggers of pipeline.jobs check the flow, stamp times and insert the event of
+ * each change.
  *
- * Pitfall: a run id is a text that its caller chose, in one name space for all
- * users.  A user who names somebody else's run is told no more than that; a
- * service that meets a run of another owner than it asks for must not get it,
- * since a user may have chosen an id that services are known to use.
+ * Pitfall: callers choose the ids of runs, in one name space for all users.  A
+ * user who passes the id of another user's run learns only that it is taken.  A
+ * service that creates a run for one owner and finds one of another owner must
+ * not get it, since a user may have chosen an id that services are known to use.
  *
  * Lock order: the advisory lock of a user's runs, user, run, then its events
  * and artifacts.
@@ -59,7 +60,7 @@ PG_FUNCTION_INFO_V1(pipeline_delete_old_events);
 #define EVENT_COLUMNS 8
 #define MAX_INSERTS 10
 
-static Statement make_run_id = {.text = "SELECT pg_catalog.gen_random_uuid()::pg_catalog.text"};
+static Statement generate_run_id = {.text = "SELECT pg_catalog.gen_random_uuid()::pg_catalog.text"};
 static Statement count_active_runs = {
 	.force_index_plan = true,
 	.text = "SELECT pg_catalog.count(*)::pg_catalog.int4 FROM pipeline.jobs j"
@@ -72,7 +73,7 @@ static Statement insert_run = {
 	.nargs = 3,.argtypes = {TEXTOID, JSONBOID, UUIDOID}
 };
 
-/* the owner is content as well: no owner is another one than a user */
+/* a run without an owner differs from one with an owner */
 static Statement compare_run = {
 	.force_index_plan = true,
 	.text = "SELECT j.owner_id IS NOT DISTINCT FROM $3, j.project_spec = $2"
@@ -103,19 +104,19 @@ static Statement select_events = {
 	.nargs = 3,.argtypes = {TEXTOID, INT8OID, INT4OID}
 };
 
-#define NEW_FACTS \
+#define SET_REPORTED \
 	" SET url = $3, file_size = COALESCE($5, a.file_size), content_type = COALESCE($6, a.content_type)," \
 	"     meta = CASE WHEN pg_catalog.jsonb_typeof(a.meta) = 'object' THEN a.meta || $4 ELSE $4 END"
 
 static Statement update_by_checksum = {
 	.force_index_plan = true,
-	.text = "UPDATE pipeline.artifacts a" NEW_FACTS
+	.text = "UPDATE pipeline.artifacts a" SET_REPORTED
 	" WHERE a.run_id = $1 AND a.kind = $2 AND a.checksum = $7 RETURNING a.id",
 	.nargs = 7,.argtypes = {TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT8OID, TEXTOID, TEXTOID}
 };
 static Statement update_by_url = {
 	.force_index_plan = true,
-	.text = "UPDATE pipeline.artifacts a" NEW_FACTS
+	.text = "UPDATE pipeline.artifacts a" SET_REPORTED
 	" WHERE $7 IS NULL"
 	"   AND a.id = (SELECT o.id FROM pipeline.artifacts o"
 	"                WHERE o.run_id = $1 AND o.kind = $2 AND o.url = $3 AND o.checksum IS NULL"
@@ -128,7 +129,7 @@ static Statement insert_artifact = {
 	" VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
 	.nargs = 7,.argtypes = {TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT8OID, TEXTOID, TEXTOID}
 };
-static Statement store_prompt = {
+static Statement upsert_prompt = {
 	.text = "INSERT INTO pipeline.prompts AS p (id, category, context, prompt_text) VALUES ($1, $2, $3, $4)"
 	" ON CONFLICT (id) DO UPDATE"
 	"   SET category = EXCLUDED.category, context = EXCLUDED.context, prompt_text = EXCLUDED.prompt_text"
@@ -141,7 +142,7 @@ static Statement select_prompt = {
 	.text = "SELECT p.* FROM pipeline.prompts p WHERE p.id = $1",
 	.nargs = 1,.argtypes = {TEXTOID}
 };
-static Statement age_is_sound = {
+static Statement is_valid_age = {
 	.text = "SELECT $1 > '0' AND $1 <= pg_catalog.make_interval(years => $2)",
 	.nargs = 2,.argtypes = {INTERVALOID, INT4OID}
 };
@@ -156,7 +157,7 @@ static Statement delete_old_events = {
 	.nargs = 2,.argtypes = {INTERVALOID, INT4OID}
 };
 
-/* Look at a run: of a user his own only. */
+/* Read a run into the last result; users find only their own. */
 static bool
 read_run(const Caller *caller, const char *run_id)
 {
@@ -167,7 +168,7 @@ read_run(const Caller *caller, const char *run_id)
 	return statement_execute_read_only(&select_run, &args) > 0;
 }
 
-/* A run that was just written. */
+/* Return the row of a run that was just written. */
 static Datum
 run_as_jsonb(const char *run_id)
 {
@@ -180,18 +181,23 @@ run_as_jsonb(const char *run_id)
 }
 
 /* ------------------------------------------------------------------------
- * Making runs
+ * Creating runs
  * ------------------------------------------------------------------------ */
 
-/* Users have a limit, services have none: those who count queue up before they
- * lock a run, and count what is there at any isolation level. */
+/*
+ * Serialize the transactions of a user that count active runs.  It comes before
+ * the lock of a run.  check_active_runs() then uses the latest snapshot, so that
+ * it sees the runs of the others at any isolation level.  Services have no
+ * limit.
+ */
 static void
-queue_user(const Caller *caller)
+lock_runs_of_user(const Caller *caller)
 {
 	if (!caller->service)
 		advisory_lock(ADVISORY_USER_RUNS, caller->uid.data, UUID_LEN);
 }
 
+/* Raise an error if a user has too many active runs, with the new one. */
 static void
 check_active_runs(const Caller *caller)
 {
@@ -211,7 +217,7 @@ check_active_runs(const Caller *caller)
 			 errhint("Wait until a run has ended, or cancel one.")));
 }
 
-/* Who will own the run?  NULL for nobody; the user is kept from going. */
+/* Return the owner of a new run, locked FOR KEY SHARE; NULL for none. */
 static const pg_uuid_t *
 choose_owner(const Caller *caller, const pg_uuid_t *wanted)
 {
@@ -230,11 +236,14 @@ choose_owner(const Caller *caller, const pg_uuid_t *wanted)
 static char *
 random_run_id(void)
 {
-	statement_execute(&make_run_id, &NO_ARGUMENTS);
+	statement_execute(&generate_run_id, &NO_ARGUMENTS);
 	return result_text(1);
 }
 
-/* The run is there already: is it the same?  False when it has gone since. */
+/*
+ * Return true if the existing run with this id has the same owner and content,
+ * false if it was deleted meanwhile; raise an error if it differs.
+ */
 static bool
 is_same_run(const Caller *caller, const char *run_id, const Arguments *args)
 {
@@ -251,10 +260,13 @@ is_same_run(const Caller *caller, const char *run_id, const Arguments *args)
 	return true;
 }
 
-/* Insert a run, or find the same one; true when it was inserted.  A run that
- * was in the way may have gone since, but not time and again. */
+/*
+ * Insert a run, or find the same one; return true if it was inserted.  A run
+ * that conflicted with the insertion may have been deleted since, so try again,
+ * at most MAX_INSERTS times.
+ */
 static bool
-make_run(const Caller *caller, const char *run_id, const Arguments *args)
+insert_or_find_run(const Caller *caller, const char *run_id, const Arguments *args)
 {
 	for (int i = 0; i < MAX_INSERTS; i++)
 	{
@@ -286,11 +298,11 @@ pipeline_create_job(PG_FUNCTION_ARGS)
 	project_spec = check_jsonb(fcinfo, 1, "p_project_spec", MAX_JSON_SIZE);
 	owner_id = optional_uuid(fcinfo, 2);
 
-	queue_user(&caller);
+	lock_runs_of_user(&caller);
 	argument_text(&args, run_id);
 	argument_add(&args, JsonbPGetDatum(project_spec), false);
 	argument_uuid(&args, choose_owner(&caller, owner_id));
-	if (make_run(&caller, run_id, &args))
+	if (insert_or_find_run(&caller, run_id, &args))
 		check_active_runs(&caller);
 	result = run_as_jsonb(run_id);
 	caller_leave(&caller);
@@ -322,9 +334,9 @@ pipeline_get_job(PG_FUNCTION_ARGS)
  * Moving runs
  * ------------------------------------------------------------------------ */
 
-/* Move a locked run; message is NULL where nothing is to be said. */
+/* Set the status of a locked run; a message of NULL leaves the old one. */
 static void
-move_run(const char *run_id, RunStatus from, RunStatus to, const char *message)
+set_run_status(const char *run_id, RunStatus from, RunStatus to, const char *message)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -354,7 +366,7 @@ pipeline_set_job_status(PG_FUNCTION_ARGS)
 	to = flow_state(&run_flow, check_word(fcinfo, 1, "p_status", run_status_names, RUN_STATUSES));
 	message = PG_ARGISNULL(2) ? NULL : clip_text(text_to_cstring(PG_GETARG_TEXT_PP(2)), MAX_REPORT_BYTES);
 
-	move_run(run_id, run_lock_or_refuse(&caller, run_id), to, message);
+	set_run_status(run_id, run_lock_or_refuse(&caller, run_id), to, message);
 	result = run_as_jsonb(run_id);
 	caller_leave(&caller);
 
@@ -374,18 +386,18 @@ pipeline_cancel_job(PG_FUNCTION_ARGS)
 	caller_enter_user(&caller);
 	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_LABEL_LENGTH);
 
-	move_run(run_id, run_lock_or_refuse(&caller, run_id), RUN_CANCELLED, NULL);
+	set_run_status(run_id, run_lock_or_refuse(&caller, run_id), RUN_CANCELLED, NULL);
 	result = run_as_jsonb(run_id);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
 }
 
-/* Begin a new attempt of a failed run. */
+/* Set a failed run to pending; the argument of workflow_retry(). */
 static void
-requeue_run(void *run_id)
+requeue_failed_run(void *run_id)
 {
-	move_run(run_id, RUN_FAILED, RUN_PENDING, NULL);
+	set_run_status(run_id, RUN_FAILED, RUN_PENDING, NULL);
 }
 
 /*
@@ -402,13 +414,13 @@ pipeline_retry_job(PG_FUNCTION_ARGS)
 	caller_enter_user(&caller);
 	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_LABEL_LENGTH);
 
-	queue_user(&caller);
+	lock_runs_of_user(&caller);
 	status = run_lock_or_refuse(&caller, run_id);
 	if (status != RUN_PENDING)
 	{
 		if (status != RUN_FAILED)
 			workflow_refuse(&run_flow, status, RUN_PENDING);
-		workflow_retry(run_id, requeue_run, run_id);
+		workflow_retry(run_id, requeue_failed_run, run_id);
 		check_active_runs(&caller);
 	}
 	result = run_as_jsonb(run_id);
@@ -448,16 +460,16 @@ pipeline_record_event(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(seq);
 }
 
-/* rows of events_since(), and how many bytes they take when they are shown */
+/* the result of events_since(), and the approximate size of its output in bytes */
 typedef struct Events
 {
 	ReturnSetInfo *rsinfo;
 	int64		bytes;
 } Events;
 
-/* What a value takes when it is shown, roughly. */
+/* Return the approximate size of a value as text. */
 static int64
-shown_size(Oid type, Datum value)
+output_size(Oid type, Datum value)
 {
 	Jsonb	   *whole;
 	int64		size;
@@ -471,7 +483,7 @@ shown_size(Oid type, Datum value)
 	return size;
 }
 
-/* One row of events_since(), unless there are enough. */
+/* Add a row to the result of events_since(), unless that has reached MAX_EVENTS_SIZE. */
 static void
 put_event(HeapTuple row, TupleDesc desc, void *arg)
 {
@@ -485,7 +497,7 @@ put_event(HeapTuple row, TupleDesc desc, void *arg)
 	{
 		values[i] = SPI_getbinval(row, desc, i + 1, &nulls[i]);
 		if (!nulls[i] && TupleDescAttr(desc, i)->attlen == -1)
-			events->bytes += shown_size(TupleDescAttr(desc, i)->atttypid, values[i]);
+			events->bytes += output_size(TupleDescAttr(desc, i)->atttypid, values[i]);
 	}
 	tuplestore_putvalues(events->rsinfo->setResult, events->rsinfo->setDesc, values, nulls);
 }
@@ -541,7 +553,7 @@ pipeline_delete_old_events(PG_FUNCTION_ARGS)
 	check_not_null(fcinfo, 0, "p_older_than");
 	argument_pass(&age, fcinfo, 0);
 	argument_int32(&age, MAX_AGE_YEARS);
-	statement_execute(&age_is_sound, &age);
+	statement_execute(&is_valid_age, &age);
 	if (!result_bool(1))
 		refuse_value("p_older_than", psprintf("more than nothing and at most %d years", MAX_AGE_YEARS));
 	argument_pass(&args, fcinfo, 0);
@@ -584,7 +596,7 @@ pipeline_register_artifact(PG_FUNCTION_ARGS)
 	checksum = check_optional_text(fcinfo, 6, "p_checksum", MAX_LABEL_LENGTH);
 	argument_text(&args, checksum);
 
-	/* the lock of the run lets two reports of one file find each other */
+	/* the lock of the run serializes two reports of one file */
 	(void) run_lock_or_refuse(&caller, run_id);
 	if (statement_execute(checksum ? &update_by_checksum : &update_by_url, &args) == 0)
 		statement_execute(&insert_artifact, &args);
@@ -615,7 +627,7 @@ pipeline_upsert_prompt(PG_FUNCTION_ARGS)
 	argument_text(&args, check_text(fcinfo, 2, "p_context", 1, MAX_TEXT_LENGTH));
 	argument_text(&args, check_text(fcinfo, 3, "p_prompt_text", 1, MAX_TEXT_LENGTH));
 
-	statement_execute(&store_prompt, &args);
+	statement_execute(&upsert_prompt, &args);
 	statement_execute(&select_prompt, &key);
 	result = result_row();
 	caller_leave(&caller);

@@ -3,12 +3,12 @@
  *	  Studio jobs: a recording becomes a transcript, the transcript becomes
  *	  text in the voice of the brand.
  *
- * Status changes are plain UPDATEs here too: the trigger of the flow checks
- * them, and the one of the queue follows them.
+ * The functions change the status by plain UPDATEs, as users of SQL do: the
+ * trigger of the flow checks it, and that of the queue maintains the queue.
  *
- * Pitfall: users may insert and move their own jobs by plain SQL, so what binds
- * them is in triggers.  The functions run as the owner of the tables, for whom
- * the triggers do not ask; they check by themselves.
+ * Pitfall: users may insert and update their own jobs by plain SQL, so triggers
+ * enforce the limits of users.  The functions run as the owner of the tables,
+ * whom the triggers do not limit; they check the same limits themselves.
  *
  * Lock order: user, job, its row in the queue, then the account.
  */
@@ -85,7 +85,7 @@ static Statement count_active_studio_jobs = {
 	" WHERE j.user_id = $1 AND j.status NOT IN ('COMPLETE', 'FAILED')",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
-static Statement move_studio_job = {
+static Statement set_studio_status = {
 	.operation = &(const RowOperation)
 	{
 		.table = &studio_jobs_table,.verb = ROW_UPDATE_CHANGED,
@@ -120,7 +120,7 @@ static Statement is_same_text = {
 	"  FROM @extschema@.studio_jobs j WHERE j.job_id = $1",
 	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, TEXTOID}
 };
-static Statement end_studio_job = {
+static Statement write_studio_failure = {
 	.force_index_plan = true,
 	.text = "UPDATE @extschema@.studio_jobs"
 	"   SET status = 'FAILED', error_details = COALESCE($2, NULLIF(pg_catalog.jsonb_strip_nulls("
@@ -148,10 +148,10 @@ static Statement select_statistics = {
 };
 
 /* ------------------------------------------------------------------------
- * What binds users who write by plain SQL
+ * Limits of users, also for plain SQL
  * ------------------------------------------------------------------------ */
 
-/* The setting bounds the priority that users may give. */
+/* Raise an error if a priority is above the setting for users. */
 static void
 check_user_priority(const char *name, int32 priority)
 {
@@ -161,8 +161,9 @@ check_user_priority(const char *name, int32 priority)
 		refuse_value(name, psprintf("at most %d", limit));
 }
 
+/* Set the system prompt of a new job to the default if it has none. */
 static void
-fill_prompt(RowEdit *edit)
+set_default_prompt(RowEdit *edit)
 {
 	bool		isnull;
 
@@ -182,7 +183,7 @@ row_priority(TupleDesc desc, HeapTuple row)
 	return isnull ? 0 : priority;
 }
 
-/* A priority that a service gave may stay. */
+/* Check the priority of a row; one that a service gave may stay, or be lowered. */
 static void
 check_row_priority(const TriggerData *data)
 {
@@ -211,7 +212,7 @@ default_studio_job(PG_FUNCTION_ARGS)
 	{
 		caller_enter_trigger(&caller);
 		if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
-			fill_prompt(&edit);
+			set_default_prompt(&edit);
 		if (!service)
 			check_row_priority(data);
 		caller_leave(&caller);
@@ -219,16 +220,16 @@ default_studio_job(PG_FUNCTION_ARGS)
 	return PointerGetDatum(row_edit_apply(&edit));
 }
 
-/* Raise an error if the user has too many jobs, one that was just made included. */
+/* Raise an error if the user has too many active jobs, with the new one. */
 static void
-check_active(const pg_uuid_t *user_id)
+check_active_studio_jobs(const pg_uuid_t *user_id)
 {
 	Account		account;
 
-	if (!active_jobs_limited())
+	if (!job_active_limit_is_set())
 		return;
 	ledger_open_account(user_id, &account);
-	check_active_jobs(&count_active_studio_jobs, user_id);
+	job_check_active_limit(&count_active_studio_jobs, user_id);
 	ledger_touch_account(user_id);
 }
 
@@ -246,14 +247,14 @@ limit_studio_jobs(PG_FUNCTION_ARGS)
 	{
 		user_id = row_get_uuid(RelationGetDescr(data->tg_relation), data->tg_trigtuple, "user_id");
 		caller_enter_trigger(&caller);
-		check_active(&user_id);
+		check_active_studio_jobs(&user_id);
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(NULL);
 }
 
 /* ------------------------------------------------------------------------
- * Making and moving jobs
+ * Creating and moving jobs
  * ------------------------------------------------------------------------ */
 
 /*
@@ -284,15 +285,15 @@ create_studio_job(PG_FUNCTION_ARGS)
 		refuse_unknown(&caller, "user", &user_id);
 	statement_execute(&insert_studio_job, &args);
 	result = result_row();
-	check_active(&user_id);
+	check_active_studio_jobs(&user_id);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
 }
 
-/* Write the result of one stage, which moves the job to the next. */
+/* Write the result of a stage, which moves the job to the next one; return the job. */
 static Datum
-write_step(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token, Statement *statement, Datum made)
+write_stage_result(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token, Statement *statement, Datum made)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Job			job;
@@ -328,7 +329,7 @@ update_studio_job_status(PG_FUNCTION_ARGS)
 
 	system_job_lock_or_refuse(&refinement_queue, &caller, &job_id, &job);
 	if (!job_has_moved(&refinement_queue, &job, token, asked))
-		statement_execute(&move_studio_job, &args);
+		statement_execute(&set_studio_status, &args);
 	result = system_job_as_jsonb(&refinement_queue, &job_id);
 	caller_leave(&caller);
 
@@ -350,7 +351,7 @@ store_transcript(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	check_not_null(fcinfo, 1, "p_transcript");
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
-	result = write_step(&caller, &job_id, token, &write_transcript, PG_GETARG_DATUM(1));
+	result = write_stage_result(&caller, &job_id, token, &write_transcript, PG_GETARG_DATUM(1));
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -371,18 +372,10 @@ store_enrichment(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	check_not_null(fcinfo, 1, "p_entities");
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
-	result = write_step(&caller, &job_id, token, &write_entities, PG_GETARG_DATUM(1));
+	result = write_stage_result(&caller, &job_id, token, &write_entities, PG_GETARG_DATUM(1));
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
-}
-
-/* Raise an error if a job that is COMPLETE already has another text. */
-static void
-check_same_text(const Arguments *args, const pg_uuid_t *job_id)
-{
-	if (statement_execute(&is_same_text, args) == 0 || !result_bool(1))
-		refuse_completed_differently(job_id);
 }
 
 /*
@@ -411,7 +404,10 @@ store_refined_text(PG_FUNCTION_ARGS)
 	state = lease_check(&refinement_queue, &job_id, token, &lease);
 	argument_text(&args, check_optional_text(fcinfo, 2, "p_model_version", MAX_SHORT_LENGTH));
 	if (lease_replays_completion(state, &lease) || job.status == STUDIO_COMPLETE)
-		check_same_text(&args, &job_id);
+	{
+		if (statement_execute(&is_same_text, &args) == 0 || !result_bool(1))
+			refuse_completed_differently(&job_id);
+	}
 	else
 		statement_execute(&write_refined_text, &args);
 	result = system_job_as_jsonb(&refinement_queue, &job_id);
@@ -421,8 +417,9 @@ store_refined_text(PG_FUNCTION_ARGS)
 }
 
 /*
- * What a worker reports: bounded here too, since an attempt that is to be tried
- * again leaves the row of the job alone.
+ * Raise an error if the error that a worker reports is too large; return it
+ * otherwise.  The trigger on the table is not enough: if the job is retried, the
+ * error is written into attempts only.
  */
 static Datum
 check_error(Datum error)
@@ -479,9 +476,9 @@ cancel_studio_job(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
-/* Lock the user FOR KEY SHARE, before the job: check_active() may open an account. */
+/* Lock the user FOR KEY SHARE, before the job: check_active_studio_jobs() may open an account. */
 static void
-lock_owner(const pg_uuid_t *job_id)
+lock_owner_key_share(const pg_uuid_t *job_id)
 {
 	Arguments	args = NO_ARGUMENTS;
 	pg_uuid_t	user_id;
@@ -508,14 +505,14 @@ retry_studio_job(PG_FUNCTION_ARGS)
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 
 	if (caller.service)
-		lock_owner(&job_id);
+		lock_owner_key_share(&job_id);
 	else
 		(void) user_lock_key_share(&caller.uid);
 	system_job_lock_or_refuse(&refinement_queue, &caller, &job_id, &job);
 	if (job_needs_retry(&refinement_queue, &job))
 	{
 		job_requeue(&job, &requeue_studio_job);
-		check_active(&job.user_id);
+		check_active_studio_jobs(&job.user_id);
 	}
 	result = system_job_as_jsonb(&refinement_queue, &job_id);
 	caller_leave(&caller);
@@ -524,9 +521,10 @@ retry_studio_job(PG_FUNCTION_ARGS)
 }
 
 /* ------------------------------------------------------------------------
- * What the queue wants to know
+ * Callbacks of the queue
  * ------------------------------------------------------------------------ */
 
+/* Read why a job failed from its row, cut to MAX_ERROR_SIZE. */
 static void
 read_error(TupleDesc desc, HeapTuple row, JobError *error)
 {
@@ -548,7 +546,7 @@ static const QueueSystem refinement_queue = {
 	.lock_job = &lock_studio_job,
 	.try_lock_job = &try_lock_studio_job,
 	.select_job = &select_studio_job,
-	.fail_job = &end_studio_job,
+	.fail_job = &write_studio_failure,
 	.count_retry = &count_studio_retry,
 	.read_error = read_error,
 	.statistics = &select_statistics
@@ -559,7 +557,8 @@ static const RowTrigger queue_triggers[] = {
 };
 
 /*
- * Register the system of jobs, and what its trigger does to rows that are written directly.
+ * Register the system of studio jobs, and the callback that replaces the trigger
+ * of its queue in the fast path.
  */
 void
 refinement_register(void)

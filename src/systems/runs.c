@@ -1,18 +1,18 @@
 /*
  * runs.c
- *	  The row of a run of the pipeline, locked, and what triggers keep there:
- *	  the number of its last event, the events of its changes of status, and
- *	  the owner of everything that belongs to it.
+ *	  Locking runs of the pipeline, and the triggers that maintain the number of
+ *	  a run's last event, the events of its status changes, and the owner of
+ *	  its events and artifacts.
  *
- * An event is numbered under the lock of its run and becomes visible with the
- * lock's release, so numbers become visible in their order: whoever reads
- * "after n" misses nothing.  Whoever adds an event or an artifact writes the
- * run in the same transaction, so that in REPEATABLE READ an older view of
- * what belongs to it fails with 40001.
+ * An event is numbered under the lock of its run and becomes visible when the
+ * lock is released.  So numbers become visible in their order, and a client that
+ * reads the events after number n misses none.  Inserting an event or an
+ * artifact writes the run in the same transaction, so that a REPEATABLE READ
+ * transaction with an older snapshot fails with 40001.
  *
- * Pitfall: a number is the run's only when its event stays.  The counter moves
- * after the statement, so that a row that ON CONFLICT DO NOTHING or another
- * trigger drops leaves no gap.
+ * Pitfall: the counter of a run is incremented after the statement and not with
+ * each row, so that a row that ON CONFLICT DO NOTHING or another trigger drops
+ * leaves no gap in the numbers.
  *
  * Lock order: the run, then its events and artifacts.  Their own UPDATE has
  * locked them already, so it only reads the run.
@@ -41,7 +41,7 @@ PG_FUNCTION_INFO_V1(forbid_event_change);
 PG_FUNCTION_INFO_V1(enter_artifact);
 PG_FUNCTION_INFO_V1(forbid_artifact_change);
 
-/* the owner of a run, or nobody */
+/* the owner of a run; not known if it has none */
 typedef struct Owner
 {
 	bool		known;
@@ -55,7 +55,7 @@ static Statement lock_run = {
 	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
 };
 
-/* once in a transaction is enough */
+/* a run that this transaction has written already is not written again */
 static Statement touch_run = {
 	.force_index_plan = true,
 	.text = "UPDATE pipeline.jobs j SET last_event_seq = j.last_event_seq"
@@ -67,14 +67,14 @@ static Statement select_owner = {
 	.text = "SELECT j.owner_id FROM pipeline.jobs j WHERE j.run_id = $1",
 	.nargs = 1,.argtypes = {TEXTOID}
 };
-static Statement lock_owner = {
+static Statement lock_run_for_artifact = {
 	.force_index_plan = true,
 	.text = "SELECT j.owner_id FROM pipeline.jobs j WHERE j.run_id = $1 FOR NO KEY UPDATE",
 	.nargs = 1,.argtypes = {TEXTOID}
 };
 
-/* events above the counter are those that the running statement entered */
-static Statement lock_place = {
+/* events above the counter are those that the current statement has inserted */
+static Statement lock_run_for_event = {
 	.force_index_plan = true,
 	.text = "SELECT j.owner_id, 1 + COALESCE((SELECT pg_catalog.max(e.seq) FROM pipeline.job_events e"
 	"          WHERE e.run_id = j.run_id AND e.seq > j.last_event_seq), j.last_event_seq)"
@@ -82,7 +82,7 @@ static Statement lock_place = {
 	.nargs = 1,.argtypes = {TEXTOID}
 };
 
-/* the first event of a statement counts for all of them */
+/* called for every event of a statement; the first call counts all of them */
 static Statement count_events = {
 	.force_index_plan = true,
 	.text = "UPDATE pipeline.jobs j"
@@ -99,44 +99,49 @@ static Statement insert_transition = {
 	"                 ELSE pg_catalog.jsonb_build_object('error_message', pg_catalog.left($4, 10000)) END)",
 	.nargs = 4,.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 };
-static Statement own_events = {
+static Statement update_event_owners = {
 	.force_index_plan = true,
 	.text = "UPDATE pipeline.job_events SET owner_id = $2 WHERE run_id = $1",
 	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
 };
-static Statement own_artifacts = {
+static Statement update_artifact_owners = {
 	.force_index_plan = true,
 	.text = "UPDATE pipeline.artifacts SET owner_id = $2 WHERE run_id = $1",
 	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
 };
 
-/* is one of our own statements at work, which the triggers below let pass? */
-static bool keeping_books = false;
+/* true while execute_unguarded() runs a statement, which guard triggers accept */
+static bool guards_off = false;
 
+/*
+ * Run a statement that changes columns which the guard triggers below reset or
+ * forbid to change.
+ */
 static void
-keep_books(Statement *statement, const Arguments *args)
+execute_unguarded(Statement *statement, const Arguments *args)
 {
-	bool		before = keeping_books;
+	bool		before = guards_off;
 
-	keeping_books = true;
+	guards_off = true;
 	PG_TRY();
 	{
 		statement_execute(statement, args);
 	}
 	PG_FINALLY();
 	{
-		keeping_books = before;
+		guards_off = before;
 	}
 	PG_END_TRY();
 }
 
 /* ------------------------------------------------------------------------
- * For the functions of the pipeline
+ * Locking runs
  * ------------------------------------------------------------------------ */
 
 /*
- * Lock a run of the caller, or any run for a service.  A user never waits for
- * the lock of a foreign run, which would tell that it exists.
+ * Lock a run of the caller, or any run for a service, and return its status;
+ * raise an error if there is none.  A user never waits for the lock of another
+ * user's run, since that would reveal that it exists.
  */
 RunStatus
 run_lock_or_refuse(const Caller *caller, const char *run_id)
@@ -169,7 +174,7 @@ guard_run(PG_FUNCTION_ARGS)
 	};
 	bool		isnull;
 
-	if (restoring() || keeping_books)
+	if (restoring() || guards_off)
 		return PointerGetDatum(edit.row);
 
 	if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
@@ -231,8 +236,8 @@ pass_owner_on(PG_FUNCTION_ARGS)
 	argument_text(&args, row_get_text(desc, row, "run_id"));
 	argument_add(&args, owner_id, isnull);
 	caller_enter_trigger(&caller);
-	keep_books(&own_events, &args);
-	keep_books(&own_artifacts, &args);
+	execute_unguarded(&update_event_owners, &args);
+	execute_unguarded(&update_artifact_owners, &args);
 	caller_leave(&caller);
 	return PointerGetDatum(NULL);
 }
@@ -241,8 +246,11 @@ pass_owner_on(PG_FUNCTION_ARGS)
  * Triggers of events and artifacts
  * ------------------------------------------------------------------------ */
 
-/* A run that is not there now may be there when the foreign key looks, and its
- * owner and numbers would be wrong. */
+/*
+ * Raise the error of the foreign key for a run that does not exist.  The check
+ * of the foreign key would come too late: the run may be inserted before it, and
+ * the row would have a wrong owner and number.
+ */
 static void
 refuse_missing_run(Relation rel, const char *run_id, const char *constraint)
 {
@@ -253,11 +261,14 @@ refuse_missing_run(Relation rel, const char *run_id, const char *constraint)
 			 errtableconstraint(rel, constraint)));
 }
 
-/* Ask a statement for the owner of a run, and for the number of its next event
- * where seq is given.  No run, as NOT NULL will say, has no owner and the
- * number 1; found tells whether there is a run. */
+/*
+ * Read the owner of a run by a statement, and the number of its next event if
+ * seq is not NULL.  *found is set to whether there is such a run.  A run_id of
+ * NULL finds none: the owner is unknown and the number 1, and NOT NULL refuses
+ * the row later.
+ */
 static Owner
-ask_run(Statement *statement, const char *run_id, int64 *seq, bool *found)
+read_run_for_row(Statement *statement, const char *run_id, int64 *seq, bool *found)
 {
 	Owner		owner = {.known = false};
 	Arguments	args = NO_ARGUMENTS;
@@ -277,6 +288,7 @@ ask_run(Statement *statement, const char *run_id, int64 *seq, bool *found)
 	return owner;
 }
 
+/* Set the owner in a row of events or artifacts. */
 static void
 set_owner(RowEdit *edit, const Owner *owner)
 {
@@ -306,7 +318,7 @@ enter_event(PG_FUNCTION_ARGS)
 		return PointerGetDatum(edit.row);
 
 	run_id = row_get_text(edit.desc, edit.row, "run_id");
-	owner = ask_run(&lock_place, run_id, &seq, &found);
+	owner = read_run_for_row(&lock_run_for_event, run_id, &seq, &found);
 	if (run_id != NULL && !found)
 		refuse_missing_run(data->tg_relation, run_id, "job_events_run_id_fkey");
 	row_set(&edit, "seq", INT8OID, Int64GetDatum(seq));
@@ -334,14 +346,14 @@ count_event(PG_FUNCTION_ARGS)
 	argument_text(&args, row_get_text(desc, data->tg_trigtuple, "run_id"));
 	argument_add(&args, seq, isnull);
 	caller_enter_trigger(&caller);
-	keep_books(&count_events, &args);
+	execute_unguarded(&count_events, &args);
 	caller_leave(&caller);
 	return PointerGetDatum(NULL);
 }
 
-/* What is where it is stays there. */
+/* Raise an error if an UPDATE changes this column. */
 static void
-require_same(const TriggerData *data, const char *column)
+forbid_column_change(const TriggerData *data, const char *column)
 {
 	TupleDesc	desc = RelationGetDescr(data->tg_relation);
 	const char *was = row_get_id(desc, data->tg_trigtuple, column);
@@ -355,13 +367,13 @@ require_same(const TriggerData *data, const char *column)
 				 errhint("Insert a new row.")));
 }
 
-/* An event or artifact is written: its owner is that of its run. */
+/* Return the new row of an UPDATE with the owner of its run. */
 static Datum
-keep_owner(const TriggerData *data)
+set_owner_of_run(const TriggerData *data)
 {
 	RowEdit		edit = {.desc = RelationGetDescr(data->tg_relation),.row = data->tg_newtuple};
 	bool		found;
-	Owner		owner = ask_run(&select_owner, row_get_text(edit.desc, edit.row, "run_id"), NULL, &found);
+	Owner		owner = read_run_for_row(&select_owner, row_get_text(edit.desc, edit.row, "run_id"), NULL, &found);
 
 	set_owner(&edit, &owner);
 	return PointerGetDatum(row_edit_apply(&edit));
@@ -375,25 +387,25 @@ forbid_event_change(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_UPDATE, 0);
 
-	if (restoring() || keeping_books)
+	if (restoring() || guards_off)
 		return PointerGetDatum(data->tg_newtuple);
 
-	require_same(data, "run_id");
-	require_same(data, "seq");
-	require_same(data, "created_at");
-	return keep_owner(data);
+	forbid_column_change(data, "run_id");
+	forbid_column_change(data, "seq");
+	forbid_column_change(data, "created_at");
+	return set_owner_of_run(data);
 }
 
-/* Write a run that is locked and gets something new: see the top of the file. */
+/* Write a locked run that an artifact is added to: see the head of the file. */
 static void
-write_run(const char *run_id)
+touch_locked_run(const char *run_id)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 
 	argument_text(&args, run_id);
 	caller_enter_trigger(&caller);
-	keep_books(&touch_run, &args);
+	execute_unguarded(&touch_run, &args);
 	caller_leave(&caller);
 }
 
@@ -416,10 +428,10 @@ enter_artifact(PG_FUNCTION_ARGS)
 		return PointerGetDatum(edit.row);
 
 	run_id = row_get_text(edit.desc, edit.row, "run_id");
-	owner = ask_run(&lock_owner, run_id, NULL, &found);
+	owner = read_run_for_row(&lock_run_for_artifact, run_id, NULL, &found);
 	if (run_id != NULL && !found)
 		refuse_missing_run(data->tg_relation, run_id, "artifacts_run_id_fkey");
-	write_run(run_id);
+	touch_locked_run(run_id);
 	set_owner(&edit, &owner);
 	return PointerGetDatum(row_edit_apply(&edit));
 }
@@ -432,9 +444,9 @@ forbid_artifact_change(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_UPDATE, 0);
 
-	if (restoring() || keeping_books)
+	if (restoring() || guards_off)
 		return PointerGetDatum(data->tg_newtuple);
 
-	require_same(data, "run_id");
-	return keep_owner(data);
+	forbid_column_change(data, "run_id");
+	return set_owner_of_run(data);
 }

@@ -1,6 +1,6 @@
 /*
  * runs.h
- *	  The row of a run of the pipeline, locked.
+ *	  Locking runs of the pipeline.
  */
 #ifndef STUDIO_RUNS_H
 #define STUDIO_RUNS_H

@@ -1,13 +1,15 @@
 /*
  * users.c
- *	  Sign-up, and what goes with a user.
+ *	  Sign-up: the profile and the welcome credits of a new user; and the locks
+ *	  for deleting a user.
  *
- * Pitfall: auth.users belongs to the auth server.  Its triggers run as that
- * server's role, with its search_path and without rights on our tables; a
- * failure of ours must never keep somebody from signing up.
+ * Pitfall: auth.users belongs to the auth server.  Its triggers run as the role
+ * of that server, with its search_path and without rights on the tables of the
+ * extension.  An error in handle_new_user() must never make a sign-up fail, so
+ * it becomes a warning.
  *
- * Lock order: user, project, job, then account; deleting a user takes these
- * locks before the foreign keys cascade in an order of their own.
+ * Lock order: user, project, job, then account.  lock_jobs_of_user() takes these
+ * locks before the foreign keys cascade, since their order is another one.
  */
 #include "postgres.h"
 
@@ -63,10 +65,10 @@ static Statement lock_user_jobs = {
 };
 
 /*
- * Give a user what every user has.  Does nothing for what is there.
+ * Insert the profile of a user and the welcome credits, unless they exist.
  */
 static void
-welcome_user(const pg_uuid_t *user_id, const char *name)
+create_user_rows(const pg_uuid_t *user_id, const char *name)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -76,9 +78,9 @@ welcome_user(const pg_uuid_t *user_id, const char *name)
 	credits_welcome(user_id, setting_int32(SETTING_WELCOME_CREDITS));
 }
 
-/* The name that was given at sign-up; NULL when there is none. */
+/* Return the name that was given at sign-up; NULL if there is none. */
 static char *
-name_at_sign_up(TupleDesc desc, HeapTuple row)
+read_sign_up_name(TupleDesc desc, HeapTuple row)
 {
 	Arguments	args = NO_ARGUMENTS;
 	bool		isnull;
@@ -91,9 +93,9 @@ name_at_sign_up(TupleDesc desc, HeapTuple row)
 	return result_text(1);
 }
 
-/* An error that was caught, as a warning. */
+/* Report an error of handle_sign_up() as a warning. */
 static void
-warn_of_failure(const pg_uuid_t *user_id, ErrorData *error)
+warn_of_sign_up_failure(const pg_uuid_t *user_id, ErrorData *error)
 {
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
@@ -111,15 +113,15 @@ typedef struct NewUser
 	HeapTuple	row;
 } NewUser;
 
-/* Everything that may fail at sign-up. */
+/* Create the rows of a new user; runs in a subtransaction, since it may fail. */
 static void
-set_up_user(void *arg)
+handle_sign_up(void *arg)
 {
 	NewUser    *user = arg;
 	Caller		caller;
 
 	caller_enter_trigger(&caller);
-	welcome_user(&user->id, name_at_sign_up(user->desc, user->row));
+	create_user_rows(&user->id, read_sign_up_name(user->desc, user->row));
 	caller_leave(&caller);
 }
 
@@ -139,9 +141,9 @@ handle_new_user(PG_FUNCTION_ARGS)
 	user.id = row_get_uuid(user.desc, user.row, "id");
 	if (!restoring())
 	{
-		error = in_subtransaction(set_up_user, &user);
+		error = in_subtransaction(handle_sign_up, &user);
 		if (error)
-			warn_of_failure(&user.id, error);
+			warn_of_sign_up_failure(&user.id, error);
 	}
 	return PointerGetDatum(NULL);
 }
@@ -187,7 +189,7 @@ ensure_profile(PG_FUNCTION_ARGS)
 	if (!user_find(&user_id, &name))
 		refuse_unknown(&caller, "user", &user_id);
 
-	welcome_user(&user_id, name);
+	create_user_rows(&user_id, name);
 	argument_uuid(&args, &user_id);
 	statement_execute(&select_profile, &args);
 	profile = result_row();

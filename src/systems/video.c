@@ -1,13 +1,15 @@
 /*
  * video.c
- *	  Jobs of the video system: made, moved along, ended, tried again; their
+ *	  Video jobs: created, moved, completed, failed, cancelled and retried; their
  *	  steps, files and log lines; the dashboard.
  *
- * Status changes are plain UPDATEs here too: the triggers of jobs check the
- * flow, stamp times and progress, and settle or release the hold.
+ * The functions change the status by plain UPDATEs, as users of SQL do: the
+ * triggers of jobs check the flow, stamp times and progress, and settle or
+ * release the hold.
  *
- * Pitfall: a worker whose answer was lost repeats its call.  It gets the same
- * answer, and the job is not moved a second time.
+ * Pitfall: a worker that lost the connection before the result arrived repeats
+ * its call.  The second call returns the same result and does not move the job
+ * again.
  *
  * Lock order: user, project, job, then its steps, then the account.
  */
@@ -171,7 +173,7 @@ static Statement differs_from_finished = {
 	"  FROM @extschema@.jobs j WHERE j.id = $1",
 	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, JSONBOID, INT4OID}
 };
-static Statement end_job = {
+static Statement write_job_failure = {
 	.force_index_plan = true,
 	.text = "UPDATE @extschema@.jobs"
 	"   SET status = 'FAILED', error_code = $3, error_message = $4, failed_step = $5"
@@ -220,15 +222,15 @@ static Statement select_newest_job = {
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 
-/* $1 project, $2 job or NULL, $3 what was cut */
-static Statement make_entry = {
+/* $1 project, $2 job or NULL, $3 names of truncated columns */
+static Statement build_dashboard_entry = {
 	.text = "SELECT $1 || pg_catalog.jsonb_build_object("
 	"         'status', $2 -> 'status', 'progress', $2 -> 'progress', 'job', $2 - 'manifest_json')"
 	"       || CASE WHEN $3 = '' THEN '{}'"
 	"               ELSE pg_catalog.jsonb_build_object('truncated', pg_catalog.string_to_array($3, ',')) END",
 	.nargs = 3,.argtypes = {JSONBOID, JSONBOID, TEXTOID}
 };
-static Statement make_dashboard = {
+static Statement build_dashboard = {
 	.text = "SELECT COALESCE(pg_catalog.jsonb_agg(e.entry ORDER BY e.number), '[]')"
 	"  FROM pg_catalog.unnest($1) WITH ORDINALITY e (entry, number)",
 	.nargs = 1,.argtypes = {JSONBARRAYOID}
@@ -244,9 +246,9 @@ static Statement select_statistics = {
 };
 
 /*
- * lock_jobs_of_project() returns trigger: BEFORE DELETE on projects.  A user
- * has to cancel a job that a worker has before deleting it; services, and the
- * deletion of the user, need not.
+ * lock_jobs_of_project() returns trigger: BEFORE DELETE on projects.  Users must
+ * cancel the jobs in progress first; services, and the deletion of the user,
+ * need not.
  */
 Datum
 lock_jobs_of_project(PG_FUNCTION_ARGS)
@@ -264,30 +266,31 @@ lock_jobs_of_project(PG_FUNCTION_ARGS)
 		caller_enter_trigger(&caller);
 		jobs = deletion_lock_jobs(&video_queue, &lock_project_jobs, &args);
 		if (!service)
-			deletion_refuse_worked_on(&video_queue, jobs);
+			deletion_refuse_in_progress(&video_queue, jobs);
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(data->tg_trigtuple);
 }
 
 /* ------------------------------------------------------------------------
- * Making jobs
+ * Creating jobs
  * ------------------------------------------------------------------------ */
 
-/* Pay for a job that was just made or queued again. */
+/* Open the hold of a job that was created or requeued; error if credits are short. */
 static void
 pay_for_job(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount)
 {
 	Account		account;
 
 	ledger_open_account(user_id, &account);
-	check_active_jobs(&count_active_jobs, user_id);
+	job_check_active_limit(&count_active_jobs, user_id);
 	if (amount == 0)
 		ledger_touch_account(user_id);
 	else if (!hold_take(user_id, job_id, amount))
 		refuse_no_credits(&account, amount);
 }
 
+/* Add steps after the existing ones; return how many were added. */
 static uint64
 add_steps(const pg_uuid_t *job_id, Datum steps)
 {
@@ -298,7 +301,7 @@ add_steps(const pg_uuid_t *job_id, Datum steps)
 	return statement_execute(&insert_steps, &args);
 }
 
-/* Add one step per stage. */
+/* Add one step per stage; a project with its own script has no scripting stage. */
 static uint64
 add_default_steps(const pg_uuid_t *job_id)
 {
@@ -315,8 +318,8 @@ add_default_steps(const pg_uuid_t *job_id)
 }
 
 /*
- * Lock a user and their project FOR KEY SHARE, so that neither is deleted;
- * returns the user.
+ * Lock a user and their project FOR KEY SHARE, so that neither is deleted; return
+ * the user.
  */
 static pg_uuid_t
 lock_user_and_project(const Caller *caller, const pg_uuid_t *project_id)
@@ -333,8 +336,9 @@ lock_user_and_project(const Caller *caller, const pg_uuid_t *project_id)
 	return user_id;
 }
 
+/* Insert a job, which is PENDING, and return its id. */
 static pg_uuid_t
-make_job(const pg_uuid_t *project_id, const pg_uuid_t *user_id, int32 priority)
+create_pending_job(const pg_uuid_t *project_id, const pg_uuid_t *user_id, int32 priority)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -366,7 +370,7 @@ create_job(PG_FUNCTION_ARGS)
 	priority = check_int32(fcinfo, 2, "p_priority", PG_INT32_MIN, PG_INT32_MAX);
 
 	user_id = lock_user_and_project(&caller, &project_id);
-	*job_id = make_job(&project_id, &user_id, priority);
+	*job_id = create_pending_job(&project_id, &user_id, priority);
 	add_default_steps(job_id);
 	pay_for_job(&user_id, job_id, cost);
 	argument_uuid(&args, job_id);
@@ -380,6 +384,7 @@ create_job(PG_FUNCTION_ARGS)
  * Steps
  * ------------------------------------------------------------------------ */
 
+/* Raise an error unless p_steps is an array of distinct names. */
 static void
 check_step_names(Datum steps)
 {
@@ -421,6 +426,7 @@ create_job_steps(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32((int32) added);
 }
 
+/* Raise the error for a job or a step that does not exist. */
 pg_noreturn static void
 refuse_unknown_step(const pg_uuid_t *job_id)
 {
@@ -500,14 +506,6 @@ advance_job(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
-/* Raise an error if a job that is READY already was completed differently. */
-static void
-check_same_completion(const Arguments *args, const pg_uuid_t *job_id)
-{
-	if (statement_execute(&differs_from_finished, args) > 0 && result_bool(1))
-		refuse_completed_differently(job_id);
-}
-
 /*
  * complete_job(p_job_id uuid, p_output_url text, p_manifest jsonb,
  * p_final_cost integer, p_lease_token uuid) returns jsonb
@@ -531,7 +529,10 @@ complete_job(PG_FUNCTION_ARGS)
 
 	job_lock_or_refuse(&caller, &job_id, &job);
 	if (job_was_completed(&video_queue, &job, token))
-		check_same_completion(&args, &job_id);
+	{
+		if (statement_execute(&differs_from_finished, &args) > 0 && result_bool(1))
+			refuse_completed_differently(&job_id);
+	}
 	else
 		statement_execute(&finish_job, &args);
 	result = system_job_as_jsonb(&video_queue, &job_id);
@@ -596,7 +597,7 @@ requeue(const Job *job)
 	job_requeue(job, &requeue_job);
 	price = result_int32(1);
 	job_requeue(job, &restart_steps);
-	/* the column can be edited; what was taken last time cannot */
+	/* cost_credits_reserved can be edited; the last hold cannot */
 	return Max(price, hold_last_taken(&job->id, &job->user_id));
 }
 
@@ -624,7 +625,7 @@ retry_job(PG_FUNCTION_ARGS)
 }
 
 /* ------------------------------------------------------------------------
- * What jobs leave behind
+ * Files and log lines of jobs, and the dashboard
  * ------------------------------------------------------------------------ */
 
 /*
@@ -652,7 +653,7 @@ record_asset(PG_FUNCTION_ARGS)
 	for (int i = 0; i < 7; i++)
 		argument_pass(&args, fcinfo, i);
 
-	/* the lock of the job lets two reports of one file find each other */
+	/* the lock of the job serializes two reports of one file */
 	job_lock_or_refuse(&caller, &job_id, &job);
 	job_require_work(&video_queue, &job, token);
 	job_touch(&job);
@@ -686,7 +687,7 @@ log_job(PG_FUNCTION_ARGS)
 	for (int i = 0; i < 5; i++)
 		argument_pass(&args, fcinfo, i);
 
-	/* a line is no work: it may come without a lease, but not with a lost one */
+	/* a log line needs no lease, but a token that is passed must be valid */
 	if (token != NULL)
 	{
 		job_lock_or_refuse(&caller, &job_id, &job);
@@ -701,8 +702,9 @@ log_job(PG_FUNCTION_ARGS)
 	PG_RETURN_UUID_P(log_id);
 }
 
+/* Return the newest job of a project, in brief; 0 if it has none. */
 static Datum
-newest_job(HeapTuple project, TupleDesc desc, List **cut)
+get_newest_job(HeapTuple project, TupleDesc desc, List **cut)
 {
 	Arguments	args = NO_ARGUMENTS;
 	pg_uuid_t	project_id = row_get_uuid(desc, project, "id");
@@ -717,8 +719,9 @@ newest_job(HeapTuple project, TupleDesc desc, List **cut)
 	return brief_jsonb(jobs.rows[0], jobs.desc, "job.", "manifest_json", cut);
 }
 
+/* Return names separated by commas. */
 static char *
-joined(const List *names)
+join_names(const List *names)
 {
 	StringInfoData all;
 	ListCell   *cell;
@@ -729,19 +732,19 @@ joined(const List *names)
 	return all.data;
 }
 
-/* A project with its newest job; whatever the two hold, it is of bounded size. */
+/* Return a project with its newest job; long values are cut, so that its size is limited. */
 static Datum
-dashboard_entry(HeapTuple project, TupleDesc desc)
+get_dashboard_entry(HeapTuple project, TupleDesc desc)
 {
 	Arguments	args = NO_ARGUMENTS;
 	List	   *cut = NIL;
 	Datum		job;
 
 	argument_add(&args, brief_jsonb(project, desc, "", NULL, &cut), false);
-	job = newest_job(project, desc, &cut);
+	job = get_newest_job(project, desc, &cut);
 	argument_add(&args, job, job == (Datum) 0);
-	argument_text(&args, joined(cut));
-	statement_execute_read_only(&make_entry, &args);
+	argument_text(&args, join_names(cut));
+	statement_execute_read_only(&build_dashboard_entry, &args);
 	return result_datum(1);
 }
 
@@ -766,11 +769,11 @@ get_dashboard(PG_FUNCTION_ARGS)
 	argument_int32(&args, check_int32(fcinfo, 1, "p_limit", 1, MAX_DASHBOARD));
 	projects = statement_execute_read_only_rows(&select_newest_projects, &args);
 	for (uint64 i = 0; i < projects.n; i++)
-		found[i] = dashboard_entry(projects.rows[i], projects.desc);
+		found[i] = get_dashboard_entry(projects.rows[i], projects.desc);
 
 	argument_add(&entries, PointerGetDatum(construct_array(found, projects.n, JSONBOID,
 														   -1, false, TYPALIGN_INT)), false);
-	statement_execute_read_only(&make_dashboard, &entries);
+	statement_execute_read_only(&build_dashboard, &entries);
 	result = result_jsonb(1);
 	caller_leave(&caller);
 
@@ -778,16 +781,17 @@ get_dashboard(PG_FUNCTION_ARGS)
 }
 
 /* ------------------------------------------------------------------------
- * What the queue wants to know
+ * Callbacks of the queue
  * ------------------------------------------------------------------------ */
 
-/* A user without an account holds no credits. */
+/* Lock the account of a user; false if it is locked.  No account needs no lock. */
 static bool
 try_lock_payer(const pg_uuid_t *user_id)
 {
 	return ledger_try_lock_account(user_id) || !ledger_has_account(user_id);
 }
 
+/* Write the progress of a heartbeat. */
 static void
 show_progress(const pg_uuid_t *job_id, const int32 *progress, const char *message)
 {
@@ -799,6 +803,7 @@ show_progress(const pg_uuid_t *job_id, const int32 *progress, const char *messag
 	statement_execute(&update_progress, &args);
 }
 
+/* Read why a job failed from its row; the texts are cut. */
 static void
 read_error(TupleDesc desc, HeapTuple row, JobError *error)
 {
@@ -818,7 +823,7 @@ static const QueueSystem video_queue = {
 	.lock_job = &job_lock_statement,
 	.try_lock_job = &job_try_lock_statement,
 	.select_job = &select_job,
-	.fail_job = &end_job,
+	.fail_job = &write_job_failure,
 	.try_lock_payer = try_lock_payer,
 	.show_progress = show_progress,
 	.read_error = read_error,
@@ -830,7 +835,8 @@ static const RowTrigger queue_triggers[] = {
 };
 
 /*
- * Register the system of jobs, and what its trigger does to rows that are written directly.
+ * Register the system of video jobs, and the callback that replaces the trigger
+ * of its queue in the fast path.
  */
 void
 video_register(void)

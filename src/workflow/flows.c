@@ -2,9 +2,11 @@
  * flows.c
  *	  The legal transitions of every table that has a status.
  *
- * This is the only place where a legal transition is written down.  A new flow
- * is a list of states in statuses.c, a list of transitions and a line in the
- * list of flows.
+ * This is the only place that defines legal transitions.  A new flow needs a
+ * list of states in statuses.c, a list of transitions, a Workflow, and a line in
+ * flows[].
+ *
+ * Pitfall: a state that only RETRY transitions leave counts as terminal.
  */
 #include "postgres.h"
 
@@ -206,7 +208,7 @@ static const Workflow plan_flow = {
 	.nstates = PLAN_STATUSES,
 	.transitions = plan_transitions,
 	.ntransitions = lengthof(plan_transitions),
-	.stamp = stamp_nothing
+	.stamp = stamp_none
 };
 
 static const Workflow research_flow = {
@@ -218,7 +220,7 @@ static const Workflow research_flow = {
 	.nstates = RESEARCH_STATUSES,
 	.transitions = research_transitions,
 	.ntransitions = lengthof(research_transitions),
-	.stamp = stamp_nothing
+	.stamp = stamp_none
 };
 
 static const Workflow enhancement_flow = {
@@ -254,7 +256,7 @@ static const Workflow asset_flow = {
 	.nstates = ASSET_STATUSES,
 	.transitions = asset_transitions,
 	.ntransitions = lengthof(asset_transitions),
-	.stamp = stamp_nothing
+	.stamp = stamp_none
 };
 
 static const Workflow narration_flow = {
@@ -278,7 +280,7 @@ static const Workflow presentation_flow = {
 	.nstates = PRODUCT_STATUSES,
 	.transitions = product_transitions,
 	.ntransitions = lengthof(product_transitions),
-	.stamp = stamp_nothing
+	.stamp = stamp_none
 };
 
 static const Workflow script_flow = {
@@ -312,13 +314,18 @@ static const Workflow *const flows[] = {
 	&session_flow, &asset_flow, &narration_flow, &presentation_flow, &script_flow, &render_flow
 };
 
-/* The flows in order; NULL after the last. */
+/*
+ * Return the flow at this index; NULL after the last.
+ */
 const Workflow *
 flow_at(int position)
 {
 	return position < (int) lengthof(flows) ? flows[position] : NULL;
 }
 
+/*
+ * Return the flow of the table with this name; NULL if there is none.
+ */
 const Workflow *
 flow_by_name(const char *name)
 {
@@ -330,7 +337,10 @@ flow_by_name(const char *name)
 	return NULL;
 }
 
-/* The state of a label, which may be NULL or none of ours. */
+/*
+ * Return the state with this label; UNKNOWN_STATE if it is NULL or not in the
+ * list.
+ */
 int
 flow_state(const Workflow *flow, const char *state)
 {
@@ -344,7 +354,9 @@ flow_state(const Workflow *flow, const char *state)
 	return UNKNOWN_STATE;
 }
 
-/* Is a state left by a retry function only, or not at all? */
+/*
+ * Return true if no transition leaves a state but those of retry functions.
+ */
 bool
 flow_is_terminal(const Workflow *flow, int state)
 {

@@ -15,7 +15,7 @@ typedef enum Condition
 {
 	ALWAYS,
 	MANUAL_TRANSCRIPT,			/* the project brings its own script */
-	RETRY						/* the flow's retry function only */
+	RETRY						/* only by the retry function of the flow */
 } Condition;
 
 typedef struct Transition
@@ -27,14 +27,13 @@ typedef struct Transition
 
 typedef struct Workflow
 {
-	const char *name;			/* of the table, with its schema if it has one
-								 * of its own */
+	const char *name;			/* of the table; qualified if it is not in the
+								 * schema of the extension */
 	const char *column;
-	const char *id_column;		/* names the row that the retry function works
-								 * on */
+	const char *id_column;		/* identifies the row that is being retried */
 	const char *retry_function;
 	const char *constraint;
-	const char *const *states;	/* the first is where a row starts */
+	const char *const *states;	/* the first is the initial state */
 	int			nstates;
 	const Transition *transitions;
 	int			ntransitions;

@@ -2,8 +2,8 @@
  * sections.c
  *	  The sections of a module.
  *
- * Pitfall: a section is also a column of cm_module_content, and the statements
- * of content.c stand in the order of this list.
+ * Pitfall: the sections are columns of cm_module_content, and content.c has one
+ * statement for each, in the order of this list.
  */
 #include "postgres.h"
 
@@ -20,7 +20,7 @@ const char	section_list[] =
 "one of introduction, core_content, practical_applications, case_studies, assessments";
 
 /*
- * The place of a section in the list; -1 for none.
+ * Return the index of a section in the list; -1 if there is none of this name.
  */
 int
 section_number(const char *name, int length)
@@ -34,7 +34,7 @@ section_number(const char *name, int length)
 }
 
 /*
- * A list of sections; NULL passes.
+ * Raise an error unless all elements are names of sections; NULL is accepted.
  */
 void
 check_sections(ArrayType *sections, const char *name)

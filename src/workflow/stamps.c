@@ -1,11 +1,11 @@
 /*
  * stamps.c
- *	  What a status change writes into its row: times, durations, progress.
- *	  No SQL, no locks: it runs in the trigger of the flow, under the lock of
- *	  the row.
+ *	  Columns that a status change sets in its row: times, durations, progress.
+ *	  The functions run no SQL and take no locks.  The trigger of the flow calls
+ *	  them under the lock of the row.
  *
- * Pitfall: a time that the statement itself sets wins, so that imports keep
- * theirs.
+ * Pitfall: a time that the statement sets itself takes precedence, so that
+ * imports keep theirs.
  */
 #include "postgres.h"
 
@@ -20,7 +20,7 @@
 #include "stamps.h"
 #include "statuses.h"
 
-/* A percentage that never goes back: the largest of old, new and floor. */
+/* Set a percentage that never decreases: the largest of old, new and floor. */
 static void
 stamp_progress(RowEdit *edit, HeapTuple old, const char *column, int32 floor)
 {
@@ -38,7 +38,7 @@ stamp_progress(RowEdit *edit, HeapTuple old, const char *column, int32 floor)
 		row_set(edit, column, INT4OID, Int32GetDatum(result));
 }
 
-/* The current time, unless the statement sets the column itself. */
+/* Set a column to the current time, unless the statement sets it itself. */
 static void
 stamp_time(RowEdit *edit, HeapTuple old, const char *column)
 {
@@ -46,7 +46,7 @@ stamp_time(RowEdit *edit, HeapTuple old, const char *column)
 		row_set(edit, column, TIMESTAMPTZOID, TimestampTzGetDatum(GetCurrentTimestamp()));
 }
 
-/* Lowest progress of each stage. */
+/* Return the lowest progress of a stage. */
 static int32
 job_floor(JobStatus status)
 {
@@ -78,16 +78,7 @@ job_floor(JobStatus status)
 	return 0;					/* not reached */
 }
 
-/* A new attempt begins: what the last one left is cleared. */
-static void
-stamp_job_retry(RowEdit *edit)
-{
-	row_set(edit, "progress", INT4OID, Int32GetDatum(0));
-	row_set_null(edit, "started_at");
-	row_set_null(edit, "finished_at");
-}
-
-/* A new job begins at 0; one that is imported is at least where its status is. */
+/* Set the progress of a new job: 0, or of an imported one at least that of its stage. */
 static void
 stamp_new_job(RowEdit *edit, JobStatus status)
 {
@@ -101,6 +92,9 @@ stamp_new_job(RowEdit *edit, JobStatus status)
 	row_set(edit, "progress", INT4OID, Int32GetDatum(progress));
 }
 
+/*
+ * Stamp a row of jobs: progress, started_at and finished_at.
+ */
 void
 stamp_job(RowEdit *edit, HeapTuple old, int from, int to)
 {
@@ -111,7 +105,10 @@ stamp_job(RowEdit *edit, HeapTuple old, int from, int to)
 	}
 	if (from == JOB_FAILED && to == JOB_QUEUED)
 	{
-		stamp_job_retry(edit);
+		/* a new attempt: clear the columns of the last one */
+		row_set(edit, "progress", INT4OID, Int32GetDatum(0));
+		row_set_null(edit, "started_at");
+		row_set_null(edit, "finished_at");
 		return;
 	}
 	stamp_progress(edit, old, "progress", from == to ? 0 : job_floor((JobStatus) to));
@@ -124,7 +121,7 @@ stamp_job(RowEdit *edit, HeapTuple old, int from, int to)
 		stamp_time(edit, old, "finished_at");
 }
 
-/* A step begins anew, by itself or with its job. */
+/* Clear the last attempt at a step; progress and error unless the statement sets them. */
 static void
 stamp_step_restart(RowEdit *edit, HeapTuple old)
 {
@@ -135,6 +132,9 @@ stamp_step_restart(RowEdit *edit, HeapTuple old)
 	row_set_null(edit, "finished_at");
 }
 
+/*
+ * Stamp a row of job_steps: progress_pct, error_message and times.
+ */
 void
 stamp_step(RowEdit *edit, HeapTuple old, int from, int to)
 {
@@ -168,7 +168,7 @@ stamp_step(RowEdit *edit, HeapTuple old, int from, int to)
 	}
 }
 
-/* Whole milliseconds since created_at, as far as an integer goes. */
+/* Set the milliseconds since created_at, limited to the range of integer. */
 static void
 stamp_processing_time(RowEdit *edit)
 {
@@ -184,14 +184,9 @@ stamp_processing_time(RowEdit *edit)
 	row_set(edit, "processing_time_ms", INT4OID, Int32GetDatum((int32) elapsed));
 }
 
-/* FAILED > NEW: a new attempt begins. */
-static void
-stamp_studio_retry(RowEdit *edit)
-{
-	row_set_null(edit, "error_details");
-	row_set_null(edit, "processing_time_ms");
-}
-
+/*
+ * Stamp a row of studio_jobs: processing_time_ms and error_details.
+ */
 void
 stamp_studio_job(RowEdit *edit, HeapTuple old, int from, int to)
 {
@@ -200,18 +195,16 @@ stamp_studio_job(RowEdit *edit, HeapTuple old, int from, int to)
 	if (to == STUDIO_COMPLETE)
 		stamp_processing_time(edit);
 	if (from == STUDIO_FAILED)
-		stamp_studio_retry(edit);
+	{
+		/* a new attempt: clear the columns of the last one */
+		row_set_null(edit, "error_details");
+		row_set_null(edit, "processing_time_ms");
+	}
 }
 
-/* failed > pending: a new attempt begins. */
-static void
-stamp_run_retry(RowEdit *edit)
-{
-	row_set_null(edit, "started_at");
-	row_set_null(edit, "completed_at");
-	row_set_null(edit, "error_message");
-}
-
+/*
+ * Stamp a row of pipeline.jobs: times and error_message.
+ */
 void
 stamp_run(RowEdit *edit, HeapTuple old, int from, int to)
 {
@@ -221,7 +214,10 @@ stamp_run(RowEdit *edit, HeapTuple old, int from, int to)
 	switch ((RunStatus) to)
 	{
 		case RUN_PENDING:
-			stamp_run_retry(edit);
+			/* a new attempt: clear the columns of the last one */
+			row_set_null(edit, "started_at");
+			row_set_null(edit, "completed_at");
+			row_set_null(edit, "error_message");
 			break;
 		case RUN_RUNNING:
 			stamp_time(edit, old, "started_at");
@@ -234,13 +230,15 @@ stamp_run(RowEdit *edit, HeapTuple old, int from, int to)
 	}
 }
 
-/* For tables whose status changes write nothing but the status. */
+/*
+ * Stamp nothing, for tables whose status changes set no other column.
+ */
 void
-stamp_nothing(RowEdit *edit, HeapTuple old, int from, int to)
+stamp_none(RowEdit *edit, HeapTuple old, int from, int to)
 {
 }
 
-/* One more, unless the statement counts by itself. */
+/* Increment a counter, unless the statement sets it itself. */
 static void
 stamp_count(RowEdit *edit, HeapTuple old, const char *column)
 {
@@ -251,7 +249,7 @@ stamp_count(RowEdit *edit, HeapTuple old, const char *column)
 		row_set(edit, column, INT4OID, Int32GetDatum(count + 1));
 }
 
-/* Cleared, unless the statement sets it. */
+/* Set a column to NULL, unless the statement sets it itself. */
 static void
 stamp_clear(RowEdit *edit, HeapTuple old, const char *column, Oid type)
 {
@@ -259,6 +257,7 @@ stamp_clear(RowEdit *edit, HeapTuple old, const char *column, Oid type)
 		row_set_null(edit, column);
 }
 
+/* Return true if the statement changes the text of a section. */
 static bool
 sections_changed(const RowEdit *edit, HeapTuple old)
 {
@@ -270,7 +269,11 @@ sections_changed(const RowEdit *edit, HeapTuple old)
 	return false;
 }
 
-/* What is approved is the text: another text has to be looked at again. */
+/*
+ * Stamp a row of cm_module_content: revision_count and status.  The approval
+ * applies to the text, so changing a section of approved content sets the status
+ * to revision.
+ */
 void
 stamp_content(RowEdit *edit, HeapTuple old, int from, int to)
 {
@@ -282,6 +285,9 @@ stamp_content(RowEdit *edit, HeapTuple old, int from, int to)
 		row_set(edit, "status", TEXTOID, CStringGetTextDatum(content_status_names[CONTENT_REVISION]));
 }
 
+/*
+ * Stamp a row of cm_enhancement_sessions: completed_at.
+ */
 void
 stamp_enhancement(RowEdit *edit, HeapTuple old, int from, int to)
 {
@@ -291,7 +297,7 @@ stamp_enhancement(RowEdit *edit, HeapTuple old, int from, int to)
 		stamp_time(edit, old, "completed_at");
 }
 
-/* As stamp_progress(), of a numeric; NULL counts as nothing said. */
+/* Do the same as stamp_progress() for a numeric column, where old may be NULL. */
 static void
 stamp_percentage(RowEdit *edit, HeapTuple old, const char *column, int64 floor)
 {
@@ -309,7 +315,7 @@ stamp_percentage(RowEdit *edit, HeapTuple old, const char *column, int64 floor)
 		row_set(edit, column, NUMERICOID, result);
 }
 
-/* Whole seconds from started_at to the end of the attempt. */
+/* Set the seconds from started_at to the end of the attempt. */
 static void
 stamp_duration(RowEdit *edit, TimestampTz end)
 {
@@ -325,6 +331,7 @@ stamp_duration(RowEdit *edit, TimestampTz end)
 	row_set(edit, "processing_duration_seconds", INT4OID, Int32GetDatum((int32) elapsed));
 }
 
+/* Set completed_at and the duration of a session. */
 static void
 stamp_session_completed(RowEdit *edit, HeapTuple old)
 {
@@ -339,7 +346,7 @@ stamp_session_completed(RowEdit *edit, HeapTuple old)
 	stamp_duration(edit, now);
 }
 
-/* FAILED > STARTED: a new attempt begins. */
+/* Reset the columns of the last attempt, on failed > started. */
 static void
 stamp_session_retry(RowEdit *edit, HeapTuple old)
 {
@@ -350,6 +357,9 @@ stamp_session_retry(RowEdit *edit, HeapTuple old)
 	stamp_clear(edit, old, "error_message", TEXTOID);
 }
 
+/*
+ * Stamp a row of mm_multimedia_sessions: progress, times, stage and error.
+ */
 void
 stamp_session(RowEdit *edit, HeapTuple old, int from, int to)
 {
@@ -363,13 +373,18 @@ stamp_session(RowEdit *edit, HeapTuple old, int from, int to)
 		stamp_session_completed(edit, old);
 }
 
-/* The flag says what the status says. */
+/*
+ * Stamp a row of mm_audio_narrations: synthesis_completed follows the status.
+ */
 void
 stamp_narration(RowEdit *edit, HeapTuple old, int from, int to)
 {
 	row_set(edit, "synthesis_completed", BOOLOID, BoolGetDatum(to == PRODUCT_COMPLETED));
 }
 
+/*
+ * Stamp a row of mm_script_generations: completed_at and error_message.
+ */
 void
 stamp_script(RowEdit *edit, HeapTuple old, int from, int to)
 {
@@ -381,9 +396,9 @@ stamp_script(RowEdit *edit, HeapTuple old, int from, int to)
 		stamp_clear(edit, old, "error_message", TEXTOID);
 }
 
-/* Queued again: a new attempt. */
+/* Reset the columns of the last attempt of a rendering that is queued again. */
 static void
-stamp_render_again(RowEdit *edit, HeapTuple old)
+stamp_render_retry(RowEdit *edit, HeapTuple old)
 {
 	row_set(edit, "progress", INT4OID, Int32GetDatum(0));
 	stamp_count(edit, old, "retry_count");
@@ -393,6 +408,9 @@ stamp_render_again(RowEdit *edit, HeapTuple old)
 	stamp_clear(edit, old, "error_message", TEXTOID);
 }
 
+/*
+ * Stamp a row of mm_rendering_queue: progress, times, retry_count and error.
+ */
 void
 stamp_render(RowEdit *edit, HeapTuple old, int from, int to)
 {
@@ -400,7 +418,7 @@ stamp_render(RowEdit *edit, HeapTuple old, int from, int to)
 		return;
 	if (from != to && to == RENDER_QUEUED)
 	{
-		stamp_render_again(edit, old);
+		stamp_render_retry(edit, old);
 		return;
 	}
 	stamp_progress(edit, old, "progress", to == RENDER_COMPLETED ? 100 : 0);

@@ -1,13 +1,13 @@
 /*
  * stamps.h
- *	  What a status change writes into its row.
+ *	  Columns that a status change sets in its row.
  */
 #ifndef STUDIO_STAMPS_H
 #define STUDIO_STAMPS_H
 
 #include "triggers.h"
 
-/* old is NULL for a new row; from = to where the status stays */
+/* old is NULL for a new row; from = to if the status does not change */
 extern void stamp_job(RowEdit *edit, HeapTuple old, int from, int to);
 extern void stamp_step(RowEdit *edit, HeapTuple old, int from, int to);
 extern void stamp_studio_job(RowEdit *edit, HeapTuple old, int from, int to);
@@ -18,6 +18,6 @@ extern void stamp_session(RowEdit *edit, HeapTuple old, int from, int to);
 extern void stamp_narration(RowEdit *edit, HeapTuple old, int from, int to);
 extern void stamp_script(RowEdit *edit, HeapTuple old, int from, int to);
 extern void stamp_render(RowEdit *edit, HeapTuple old, int from, int to);
-extern void stamp_nothing(RowEdit *edit, HeapTuple old, int from, int to);
+extern void stamp_none(RowEdit *edit, HeapTuple old, int from, int to);
 
 #endif							/* STUDIO_STAMPS_H */

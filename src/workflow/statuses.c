@@ -2,8 +2,8 @@
  * statuses.c
  *	  The states of every table that has a status, by name.
  *
- * Pitfall: states of an enum type stand in the order of the type, and the C
- * enums in statuses.h in the order of the lists.
+ * Pitfall: the order of these lists is that of the C enums in statuses.h, and
+ * for job_status and step_status that of the enum type too.
  */
 #include "postgres.h"
 

@@ -1,14 +1,15 @@
 /*
  * workflow.c
- *	  The flows of flows.c: enforced by a trigger, as a set, as a diagram.
+ *	  The flows of flows.c: the trigger that enforces them, and functions that
+ *	  return them as rows and as a diagram.
  *
- * The trigger enforces them for every UPDATE, whoever makes it.
+ * The trigger enforces them for every INSERT and UPDATE, by any role.
  *
  * Pitfall: an administrator may have added labels to an enum, or changed a
- * CHECK.  A label that is not in our lists cannot be entered; a row that has
- * one may stay in it.
+ * CHECK.  A row cannot change to a label that is not in statuses.c; a row that
+ * has one may keep it.
  *
- * Locks: the trigger takes none.  It runs under the lock of its row.
+ * Lock order: the trigger takes no locks.  It runs under the lock of its row.
  */
 #include "postgres.h"
 
@@ -38,12 +39,12 @@ static Statement select_manual_transcript = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
-/* the row that a retry function is working on; NULL for none */
+/* the id of the row that a retry function is retrying; NULL for none */
 static const char *retried_row = NULL;
 
 /*
- * Do some work with the transitions of the retry functions open for one row,
- * and for those that belong to it.
+ * Call work(arg).  Meanwhile the RETRY transitions are legal for the row with
+ * this id, and for rows that belong to it and have the same id.
  */
 void
 workflow_retry(const char *row_id, void (*work) (void *arg), void *arg)
@@ -62,12 +63,14 @@ workflow_retry(const char *row_id, void (*work) (void *arg), void *arg)
 	PG_END_TRY();
 }
 
+/* Return the function that a transition is reserved for; NULL for none. */
 static const char *
 condition_function(const Workflow *flow, Condition condition)
 {
 	return condition == RETRY ? flow->retry_function : NULL;
 }
 
+/* Return a condition as text; NULL for none. */
 static const char *
 condition_text(Condition condition)
 {
@@ -82,7 +85,7 @@ condition_text(Condition condition)
 	return NULL;				/* not reached */
 }
 
-/* What else a transition needs, for people; NULL for nothing. */
+/* Return what a transition requires, for messages and diagrams; NULL for nothing. */
 static const char *
 condition_label(const Workflow *flow, Condition condition)
 {
@@ -91,7 +94,7 @@ condition_label(const Workflow *flow, Condition condition)
 	return function ? function : condition_text(condition);
 }
 
-/* The states that can follow, those with a condition named with it. */
+/* Return the list of states that may follow, each with its condition, for messages. */
 static char *
 allowed_from(const Workflow *flow, int from)
 {
@@ -112,7 +115,7 @@ allowed_from(const Workflow *flow, int from)
 	return buf.len > 0 ? buf.data : "none";
 }
 
-/* rel is NULL where no row is being written */
+/* Raise the error for an illegal transition; rel is NULL if no row is being written. */
 pg_noreturn static void
 refuse_transition(const Workflow *flow, Relation rel, const char *from, const char *to, const char *allowed)
 {
@@ -127,8 +130,8 @@ refuse_transition(const Workflow *flow, Relation rel, const char *from, const ch
 }
 
 /*
- * Refuse to move a row, where no UPDATE is made that the trigger would refuse.
- * The state that it is in may be none of ours.
+ * Raise the error that the trigger would raise for this transition.  It is for
+ * callers that make no UPDATE.  from may be UNKNOWN_STATE.
  */
 void
 workflow_refuse(const Workflow *flow, int from, int to)
@@ -137,7 +140,7 @@ workflow_refuse(const Workflow *flow, int from, int to)
 					  allowed_from(flow, from));
 }
 
-/* Does the project of this job bring its own script? */
+/* Return true if the project of this job has its own script. */
 static bool
 has_manual_transcript(TupleDesc desc, HeapTuple job)
 {
@@ -154,7 +157,7 @@ has_manual_transcript(TupleDesc desc, HeapTuple job)
 	return manual;
 }
 
-/* Is the retry function of this flow at work on this row? */
+/* Return true if a retry function is retrying this row, or the one it belongs to. */
 static bool
 is_being_retried(const Workflow *flow, TupleDesc desc, HeapTuple row)
 {
@@ -163,6 +166,7 @@ is_being_retried(const Workflow *flow, TupleDesc desc, HeapTuple row)
 	return retried_row != NULL && row_id != NULL && strcmp(row_id, retried_row) == 0;
 }
 
+/* Return true if a condition holds for the row. */
 static bool
 condition_holds(const Workflow *flow, Condition condition, TupleDesc desc, HeapTuple row)
 {
@@ -178,6 +182,7 @@ condition_holds(const Workflow *flow, Condition condition, TupleDesc desc, HeapT
 	return false;				/* not reached */
 }
 
+/* Return true if the flow has this transition, and its condition holds. */
 static bool
 is_legal(const Workflow *flow, int from, int to, TupleDesc desc, HeapTuple row)
 {
@@ -191,9 +196,12 @@ is_legal(const Workflow *flow, int from, int to, TupleDesc desc, HeapTuple row)
 	return false;
 }
 
-/* A new row begins at the first state, or where a service says. */
+/*
+ * Return the state of a new row; raise an error unless it is the initial state.
+ * Services may insert rows in any state of the flow.
+ */
 static int
-check_start(const Workflow *flow, Relation rel, HeapTuple new)
+check_initial_state(const Workflow *flow, Relation rel, HeapTuple new)
 {
 	char	   *label = row_get_label(RelationGetDescr(rel), new, flow->column);
 	int			to = flow_state(flow, label);
@@ -203,9 +211,12 @@ check_start(const Workflow *flow, Relation rel, HeapTuple new)
 	return to;
 }
 
-/* The state may stay as it is, whatever it is, or change as the flow says. */
+/*
+ * Raise an error if the transition is illegal; set *from and *to.  A state may
+ * always stay unchanged, even an unknown one.
+ */
 static void
-check_move(const Workflow *flow, Relation rel, HeapTuple old, HeapTuple new, int *from, int *to)
+check_transition(const Workflow *flow, Relation rel, HeapTuple old, HeapTuple new, int *from, int *to)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 	char	   *label = row_get_label(desc, new, flow->column);
@@ -223,31 +234,31 @@ check_move(const Workflow *flow, Relation rel, HeapTuple old, HeapTuple new, int
 }
 
 /*
- * The row as it is to be stored: refuses an illegal transition, and stamps a
- * legal one.  There is no old row of one that is inserted.
+ * Return the row to store: stamped if the transition is legal; raise an error
+ * otherwise.  old is NULL for an INSERT.
  */
 static HeapTuple
-write_row(const Workflow *flow, Relation rel, HeapTuple old, HeapTuple new)
+apply_workflow(const Workflow *flow, Relation rel, HeapTuple old, HeapTuple new)
 {
 	RowEdit		edit = {.desc = RelationGetDescr(rel),.row = new};
 	int			from = UNKNOWN_STATE,
 				to;
 
 	if (old == NULL)
-		to = check_start(flow, rel, new);
+		to = check_initial_state(flow, rel, new);
 	else
-		check_move(flow, rel, old, new, &from, &to);
+		check_transition(flow, rel, old, new, &from, &to);
 	flow->stamp(&edit, old, from, to);
 	return row_edit_apply(&edit);
 }
 
 /*
- * The callback in place of enforce_workflow(), of an UPDATE.
+ * The callback that replaces enforce_workflow() for an UPDATE in the fast path.
  */
 void
 workflow_enforce_change(RowChange *change, const void *flow)
 {
-	change->new = write_row(flow, change->rel, change->old, change->new);
+	change->new = apply_workflow(flow, change->rel, change->old, change->new);
 }
 
 /*
@@ -264,10 +275,10 @@ enforce_workflow(PG_FUNCTION_ARGS)
 		return PointerGetDatum(trigger_new_row(data));
 	if (flow == NULL)
 		refuse_value("the argument of the trigger", "the name of a workflow");
-	return PointerGetDatum(write_row(flow, data->tg_relation, old, trigger_new_row(data)));
+	return PointerGetDatum(apply_workflow(flow, data->tg_relation, old, trigger_new_row(data)));
 }
 
-/* One row of workflow_transitions(). */
+/* Add a row to the result of workflow_transitions(). */
 static void
 put_transition(ReturnSetInfo *rsinfo, const Workflow *flow, const Transition *t)
 {
@@ -288,7 +299,7 @@ put_transition(ReturnSetInfo *rsinfo, const Workflow *flow, const Transition *t)
 
 /*
  * workflow_transitions() returns setof (workflow, from_status, to_status, via,
- * condition): every legal transition.
+ * condition): all legal transitions.
  */
 Datum
 workflow_transitions(PG_FUNCTION_ARGS)
@@ -306,7 +317,7 @@ workflow_transitions(PG_FUNCTION_ARGS)
 }
 
 /*
- * workflow_diagram(p_workflow text) returns text: Mermaid stateDiagram-v2.
+ * workflow_diagram(p_workflow text) returns text: a Mermaid stateDiagram-v2.
  */
 Datum
 workflow_diagram(PG_FUNCTION_ARGS)

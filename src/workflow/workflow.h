@@ -1,6 +1,6 @@
 /*
  * workflow.h
- *	  The flows of all tables that have a status, and the trigger on them.
+ *	  The trigger that enforces the flows of all tables that have a status.
  */
 #ifndef STUDIO_WORKFLOW_H
 #define STUDIO_WORKFLOW_H

@@ -86,9 +86,9 @@ LANGUAGE sql AS $$
     'studio_engine.pass_owner_on()', 'studio_engine.enter_event()', 'studio_engine.count_event()', 'studio_engine.forbid_event_change()',
     'studio_engine.enter_artifact()', 'studio_engine.forbid_artifact_change()',
     'studio_engine.enter_in_ledger()', 'studio_engine.guard_account()', 'studio_engine.guard_ledger()',
-    'studio_engine.forget_queue(''jobs'')', 'studio_engine.forget_queue(''studio_jobs'')',
-    'studio_engine.keep_owner_of_hold()', 'studio_engine.keep_queue(''jobs'')', 'studio_engine.keep_queue(''studio_jobs'')',
-    'studio_engine.keep_worked_on(''jobs'')', 'studio_engine.keep_worked_on(''studio_jobs'')', 'studio_engine.forbid_delete_of_leased_renderings(''session'')',
+    'studio_engine.clear_queue(''jobs'')', 'studio_engine.clear_queue(''studio_jobs'')',
+    'studio_engine.keep_owner_of_hold()', 'studio_engine.maintain_queue(''jobs'')', 'studio_engine.maintain_queue(''studio_jobs'')',
+    'studio_engine.forbid_delete_of_leased_job(''jobs'')', 'studio_engine.forbid_delete_of_leased_job(''studio_jobs'')', 'studio_engine.forbid_delete_of_leased_renderings(''session'')',
     'studio_engine.limit_studio_jobs()', 'studio_engine.limit_values(''jobs'')', 'studio_engine.lock_jobs_of_project()', 'studio_engine.lock_jobs_of_user()',
     'studio_engine.invalidate_settings()',
     'studio_engine.price_ended_job()', 'studio_engine.return_hold_of_deleted_job()',
@@ -146,17 +146,17 @@ SELECT t.attached($$studio_engine.enforce_workflow('job_steps')$$, 'BEFORE UPDAT
 
 -- the queue: all is there but the priority, the time or a status that is known
 SELECT t.attached_table($$other integer, id uuid DEFAULT t.id(1), job_id uuid DEFAULT t.id(1), user_id uuid DEFAULT t.id(1), priority text, created_at timestamptz, status text$$);
-SELECT t.attached($$studio_engine.keep_queue('jobs')$$, 'AFTER INSERT', 'ROW') AS wrong_priority;
+SELECT t.attached($$studio_engine.maintain_queue('jobs')$$, 'AFTER INSERT', 'ROW') AS wrong_priority;
 SELECT t.attached_table($$other integer, id uuid DEFAULT t.id(1), job_id uuid DEFAULT t.id(1), user_id uuid DEFAULT t.id(1), priority integer, created_at date, status text$$);
-SELECT t.attached($$studio_engine.keep_queue('studio_jobs')$$, 'AFTER DELETE', 'ROW') AS wrong_time;
+SELECT t.attached($$studio_engine.maintain_queue('studio_jobs')$$, 'AFTER DELETE', 'ROW') AS wrong_time;
 SELECT t.attached_table($$other integer, id uuid DEFAULT t.id(1), job_id uuid DEFAULT t.id(1), user_id uuid DEFAULT t.id(1), priority integer, created_at timestamptz, status attached.e DEFAULT 'OPEN'$$);
-SELECT t.attached($$studio_engine.keep_queue('jobs')$$, 'AFTER INSERT', 'ROW') AS unknown_status,
-       t.attached($$studio_engine.keep_queue('studio_jobs')$$, 'AFTER UPDATE', 'ROW') AS unknown_status;
+SELECT t.attached($$studio_engine.maintain_queue('jobs')$$, 'AFTER INSERT', 'ROW') AS unknown_status,
+       t.attached($$studio_engine.maintain_queue('studio_jobs')$$, 'AFTER UPDATE', 'ROW') AS unknown_status;
 SELECT count(*) AS queued FROM studio_engine.queue;
 -- a status that is known, of a job that is not: the queue has it, a worker finds
 -- no job behind it, nobody can write to it, and rebuild_queue() takes it out
 SELECT t.attached_table($$other integer, job_id uuid DEFAULT t.id(1), user_id uuid DEFAULT t.id(1), priority integer, created_at timestamptz, status text DEFAULT 'NEW'$$);
-SELECT t.attached($$studio_engine.keep_queue('studio_jobs')$$, 'AFTER INSERT', 'ROW') AS queued;
+SELECT t.attached($$studio_engine.maintain_queue('studio_jobs')$$, 'AFTER INSERT', 'ROW') AS queued;
 SELECT system, state, rank, turn, t.n(job_id) AS job, t.n(user_id) AS "user" FROM studio_engine.queue;
 SELECT t.n(job_id) AS job, attempt, job IS NULL AS no_row, lease_token AS token FROM claim_jobs('studio_jobs', 'w') \gset lost_
 SELECT :'lost_job' AS job, :lost_attempt AS attempt, :'lost_no_row' AS no_row;
@@ -168,12 +168,12 @@ SELECT count(*) AS queued FROM studio_engine.queue;
 
 -- arguments: missing, unknown, too many
 SET ROLE regress_attacher;
-SELECT t.attached('studio_engine.keep_queue()', 'AFTER INSERT', 'ROW') AS missing;
-SELECT t.attached($$studio_engine.keep_queue('job_steps')$$, 'AFTER INSERT', 'ROW') AS unknown;
-SELECT t.attached($$studio_engine.keep_queue('')$$, 'AFTER DELETE', 'ROW') AS empty;
-SELECT t.attached($$studio_engine.keep_queue('jobs', 'jobs')$$, 'AFTER INSERT', 'ROW') AS too_many;
-SELECT t.attached('studio_engine.forget_queue()', 'AFTER TRUNCATE', 'STATEMENT') AS missing;
-SELECT t.attached($$studio_engine.forget_queue('profiles')$$, 'AFTER TRUNCATE', 'STATEMENT') AS unknown;
+SELECT t.attached('studio_engine.maintain_queue()', 'AFTER INSERT', 'ROW') AS missing;
+SELECT t.attached($$studio_engine.maintain_queue('job_steps')$$, 'AFTER INSERT', 'ROW') AS unknown;
+SELECT t.attached($$studio_engine.maintain_queue('')$$, 'AFTER DELETE', 'ROW') AS empty;
+SELECT t.attached($$studio_engine.maintain_queue('jobs', 'jobs')$$, 'AFTER INSERT', 'ROW') AS too_many;
+SELECT t.attached('studio_engine.clear_queue()', 'AFTER TRUNCATE', 'STATEMENT') AS missing;
+SELECT t.attached($$studio_engine.clear_queue('profiles')$$, 'AFTER TRUNCATE', 'STATEMENT') AS unknown;
 SELECT t.attached($$studio_engine.default_studio_job('studio_jobs')$$, 'BEFORE INSERT', 'ROW') AS too_many;
 SELECT t.attached($$studio_engine.limit_studio_jobs('studio_jobs')$$, 'AFTER INSERT', 'ROW') AS too_many;
 SELECT t.attached('studio_engine.enforce_workflow()', 'BEFORE INSERT', 'ROW') AS missing;
@@ -182,7 +182,7 @@ SELECT t.attached($$studio_engine.enforce_workflow('')$$, 'BEFORE UPDATE', 'ROW'
 SELECT t.attached($$studio_engine.enforce_workflow('jobs', 'jobs')$$, 'BEFORE INSERT', 'ROW') AS too_many;
 SELECT t.attached($$public.update_updated_at('x')$$, 'BEFORE UPDATE', 'ROW') AS too_many;
 SELECT t.attached($$studio_engine.inherit_company('profiles')$$, 'BEFORE INSERT', 'ROW') AS unknown;
-SELECT t.attached($$studio_engine.keep_worked_on('profiles')$$, 'BEFORE DELETE', 'ROW') AS unknown,
+SELECT t.attached($$studio_engine.forbid_delete_of_leased_job('profiles')$$, 'BEFORE DELETE', 'ROW') AS unknown,
        t.attached($$studio_engine.forbid_delete_of_leased_renderings('profiles')$$, 'BEFORE DELETE', 'ROW') AS unknown;
 -- no trigger at all, and in the place of a view
 SELECT f AS function, t.ask('SELECT ' || regexp_replace(f, '\(.*', '()')) AS called FROM t.functions() f GROUP BY 1, 2 ORDER BY 1;

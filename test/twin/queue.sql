@@ -197,7 +197,7 @@ END
 $$;
 
 -- AFTER INSERT, DELETE and those UPDATEs that the queue cares about.
-CREATE FUNCTION twin.keep_queue() RETURNS trigger
+CREATE FUNCTION twin.maintain_queue() RETURNS trigger
 LANGUAGE plpgsql SET search_path = '' AS $$
 DECLARE
 	v_was_open boolean;
@@ -248,11 +248,11 @@ CREATE TRIGGER tr_defaults BEFORE INSERT ON twin.studio_jobs
 CREATE TRIGGER tr_workflow BEFORE UPDATE ON twin.studio_jobs
 	FOR EACH ROW WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION twin.enforce_studio_workflow();
 CREATE TRIGGER tr_queue AFTER INSERT OR DELETE ON twin.studio_jobs
-	FOR EACH ROW EXECUTE FUNCTION twin.keep_queue();
+	FOR EACH ROW EXECUTE FUNCTION twin.maintain_queue();
 CREATE TRIGGER tr_queue_update AFTER UPDATE ON twin.studio_jobs
 	FOR EACH ROW WHEN ((OLD.job_id, OLD.status, OLD.priority, OLD.user_id) IS DISTINCT FROM
 	                   (NEW.job_id, NEW.status, NEW.priority, NEW.user_id))
-	EXECUTE FUNCTION twin.keep_queue();
+	EXECUTE FUNCTION twin.maintain_queue();
 
 --------------------------------------------------------------------------------
 -- Leases

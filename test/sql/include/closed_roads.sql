@@ -63,7 +63,7 @@ ROLLBACK;
 -- one of our triggers for another table, and another function in the place of ours
 BEGIN;
 CREATE OR REPLACE TRIGGER "00_jobs_queue_truncate" AFTER TRUNCATE ON jobs
-  FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.forget_queue('studio_jobs');
+  FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.clear_queue('studio_jobs');
 SELECT * FROM studio_engine.direct_tables() WHERE reason IS NOT NULL;
 ROLLBACK;
 BEGIN;
