@@ -52,13 +52,13 @@ CREATE TABLE studio_engine.expiring_credits (
   entry_id uuid NOT NULL,
   user_id uuid NOT NULL,
   expires_at timestamptz NOT NULL,
-  waiting boolean NOT NULL DEFAULT false,
+  held_back boolean NOT NULL DEFAULT false,
   CONSTRAINT expiring_credits_pkey PRIMARY KEY (entry_id),
   CONSTRAINT expiring_credits_user_id_fkey FOREIGN KEY (user_id)
     REFERENCES @extschema@.credit_accounts (user_id) ON DELETE CASCADE
 );
 CREATE INDEX idx_expiring_credits_user ON studio_engine.expiring_credits (user_id);
-CREATE INDEX idx_expiring_credits_due ON studio_engine.expiring_credits (expires_at) WHERE NOT waiting;
+CREATE INDEX idx_expiring_credits_due ON studio_engine.expiring_credits (expires_at) WHERE NOT held_back;
 
 CREATE TABLE studio_engine.ledger_hashes (
   entry_id uuid NOT NULL,
@@ -112,7 +112,7 @@ expire_credits() works through them.';
 COMMENT ON COLUMN studio_engine.expiring_credits.entry_id IS 'The entry, credit_ledger.id';
 COMMENT ON COLUMN studio_engine.expiring_credits.user_id IS 'The user';
 COMMENT ON COLUMN studio_engine.expiring_credits.expires_at IS 'When its credit expires';
-COMMENT ON COLUMN studio_engine.expiring_credits.waiting IS 'It has expired, and an open hold has the rest of it';
+COMMENT ON COLUMN studio_engine.expiring_credits.held_back IS 'Whether it has expired and what is left of it is in an open hold';
 
 COMMENT ON TABLE studio_engine.ledger_hashes IS
 'Hash chain over the ledger entries of each user.

@@ -36,7 +36,7 @@
 
 PG_FUNCTION_INFO_V1(price_ended_job);
 PG_FUNCTION_INFO_V1(close_hold_of_ended_job);
-PG_FUNCTION_INFO_V1(keep_owner_of_hold);
+PG_FUNCTION_INFO_V1(forbid_owner_change_of_hold);
 PG_FUNCTION_INFO_V1(return_hold_of_deleted_job);
 PG_FUNCTION_INFO_V1(reserve_credits);
 PG_FUNCTION_INFO_V1(settle_credits);
@@ -431,12 +431,12 @@ close_hold_of_ended_job(PG_FUNCTION_ARGS)
 }
 
 /*
- * keep_owner_of_hold() returns trigger: BEFORE UPDATE on jobs, the user
+ * forbid_owner_change_of_hold() returns trigger: BEFORE UPDATE on jobs, the user
  * changes.  What the account of one user holds cannot be closed on the account
  * of another.
  */
 Datum
-keep_owner_of_hold(PG_FUNCTION_ARGS)
+forbid_owner_change_of_hold(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_UPDATE, 0);
 	TupleDesc	desc = RelationGetDescr(data->tg_relation);
@@ -538,7 +538,7 @@ static const RowTrigger job_triggers[] = {
 	{.name = "tr_jobs_keep_owner",
 		.definition = "BEFORE UPDATE OF user_id ON %.jobs FOR EACH ROW "
 		"WHEN ((old.user_id <> new.user_id)) "
-		"EXECUTE FUNCTION studio_engine.keep_owner_of_hold()",
+		"EXECUTE FUNCTION studio_engine.forbid_owner_change_of_hold()",
 	.idle = true}
 };
 

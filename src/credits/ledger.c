@@ -40,9 +40,9 @@ static Statement lock_account = {
 	.fast_path = lock_account_directly,
 	.text = "SELECT a.balance, a.reserved,"
 	"       EXISTS (SELECT 1 FROM studio_engine.expiring_credits e"
-	"                WHERE e.user_id = a.user_id AND e.expires_at <= pg_catalog.clock_timestamp() AND NOT e.waiting),"
+	"                WHERE e.user_id = a.user_id AND e.expires_at <= pg_catalog.clock_timestamp() AND NOT e.held_back),"
 	"       EXISTS (SELECT 1 FROM studio_engine.expiring_credits e"
-	"                WHERE e.user_id = a.user_id AND e.expires_at <= pg_catalog.clock_timestamp() AND e.waiting)"
+	"                WHERE e.user_id = a.user_id AND e.expires_at <= pg_catalog.clock_timestamp() AND e.held_back)"
 	"  FROM @extschema@.credit_accounts a WHERE a.user_id = $1 FOR NO KEY UPDATE OF a",
 	.nargs = 1,.argtypes = {UUIDOID}
 };

@@ -92,14 +92,14 @@ enum WatchColumn
 	WATCH_ENTRY = 1,
 	WATCH_USER,
 	WATCH_EXPIRES,
-	WATCH_WAITING
+	WATCH_HELD_BACK
 };
 
 static const RowColumn watch_columns[] = {
 	[WATCH_ENTRY - 1] = {"entry_id", UUIDOID, NULL},
 	[WATCH_USER - 1] = {"user_id", UUIDOID, NULL},
 	[WATCH_EXPIRES - 1] = {"expires_at", TIMESTAMPTZOID, NULL},
-	[WATCH_WAITING - 1] = {"waiting", BOOLOID, NULL}
+	[WATCH_HELD_BACK - 1] = {"held_back", BOOLOID, NULL}
 };
 
 static const RowParent watch_parents[] = {{WATCH_USER, NULL, "credit_accounts", "user_id"}};
@@ -147,7 +147,7 @@ result_add_expiry(Row *watched, const Arguments *args, StatementResult *result)
 	{
 		if (rows_int64(watched, WATCH_EXPIRES) > now)
 			continue;
-		if (rows_bool(watched, WATCH_WAITING))
+		if (rows_bool(watched, WATCH_HELD_BACK))
 			due_held = true;
 		else
 			due = true;

@@ -74,7 +74,7 @@ static bool sweeping = false;
 
 static Statement insert_watch = {
 	.text = "INSERT INTO studio_engine.expiring_credits (entry_id, user_id, expires_at) VALUES ($1, $2, $3)"
-	" ON CONFLICT (entry_id) DO UPDATE SET waiting = false",
+	" ON CONFLICT (entry_id) DO UPDATE SET held_back = false",
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, TIMESTAMPTZOID}
 };
 static Statement delete_watch = {
@@ -82,9 +82,9 @@ static Statement delete_watch = {
 	.text = "DELETE FROM studio_engine.expiring_credits e WHERE e.entry_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
-static Statement set_waiting = {
+static Statement set_held_back = {
 	.force_index_plan = true,
-	.text = "UPDATE studio_engine.expiring_credits SET waiting = true WHERE entry_id = $1 AND NOT waiting",
+	.text = "UPDATE studio_engine.expiring_credits SET held_back = true WHERE entry_id = $1 AND NOT held_back",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_watched = {
@@ -101,7 +101,7 @@ static Statement select_any_watched = {
 static Statement select_due_users = {
 	.text = "SELECT DISTINCT d.user_id FROM ("
 	"  SELECT e.user_id FROM studio_engine.expiring_credits e"
-	"   WHERE e.expires_at <= pg_catalog.clock_timestamp() AND NOT e.waiting"
+	"   WHERE e.expires_at <= pg_catalog.clock_timestamp() AND NOT e.held_back"
 	"   ORDER BY e.expires_at LIMIT $1) d ORDER BY d.user_id",
 	.nargs = 1,.argtypes = {INT4OID}
 };
@@ -473,7 +473,7 @@ expire_lot(const pg_uuid_t *user_id, const Lot *lot)
 	if (lot->left > 0)
 		(void) ledger_append(&entry);
 	argument_uuid(&args, &lot->id);
-	statement_execute(lot->held > 0 ? &set_waiting : &delete_watch, &args);
+	statement_execute(lot->held > 0 ? &set_held_back : &delete_watch, &args);
 	return lot->left > 0 ? 1 : 0;
 }
 

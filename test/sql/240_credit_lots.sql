@@ -17,7 +17,7 @@ SELECT t.n(l.user_id) AS "user", l.entry_no AS no, l.type, l.amount, l.balance_a
   FROM credit_ledger l LEFT JOIN credit_ledger r ON r.id = l.reverses
  ORDER BY l.user_id, l.entry_no;
 CREATE VIEW t.watched AS
-SELECT t.n(e.user_id) AS "user", l.entry_no AS no, e.waiting
+SELECT t.n(e.user_id) AS "user", l.entry_no AS no, e.held_back
   FROM studio_engine.expiring_credits e LEFT JOIN credit_ledger l ON l.id = e.entry_id
  ORDER BY e.user_id, l.entry_no;
 -- years later, for the lots of a user; the books stay in order
@@ -98,7 +98,7 @@ SELECT t.quiet('SELECT create_job(t.id(31), 11)') AS one_too_much;
 SELECT t.quiet($$INSERT INTO credit_ledger (user_id, type, amount) VALUES (t.id(3), 'usage', -11) RETURNING 1$$) AS one_too_much;
 SELECT t.quiet($$INSERT INTO credit_ledger (user_id, type, amount, job_id) VALUES (t.id(3), 'reserve', -11, t.id(302)) RETURNING 1$$) AS one_too_much;
 SELECT t.quiet($$SELECT settle_credits(t.id(301), 14, 'charge')$$) AS one_too_much;
-SELECT t.quiet('SELECT count(*) FROM studio_engine.expiring_credits WHERE NOT waiting') AS still_to_be_swept;
+SELECT t.quiet('SELECT count(*) FROM studio_engine.expiring_credits WHERE NOT held_back') AS still_to_be_swept;
 SELECT t.quiet('SELECT reserve_credits(t.id(3), t.id(302), 10)') AS all_there_is;
 SELECT * FROM t.entries WHERE "user" = '3';
 SELECT * FROM t.books();
