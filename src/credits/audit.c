@@ -279,7 +279,7 @@ chain_entries(const pg_uuid_t *user_id, int64 entry_no)
 }
 
 static bool
-is_chained(void)
+hash_chain_enabled(void)
 {
 	return setting_int32(SETTING_LEDGER_HASH_CHAIN) > 0;
 }
@@ -292,7 +292,7 @@ chain_row(TupleDesc desc, HeapTuple row)
 	bool		isnull;
 	int64		entry_no = DatumGetInt64(row_get(desc, row, "entry_no", INT8OID, &isnull));
 
-	if (is_chained())
+	if (hash_chain_enabled())
 		chain_entries(&user_id, entry_no);
 }
 
@@ -300,7 +300,7 @@ chain_row(TupleDesc desc, HeapTuple row)
 static void
 chain_change(RowChange *change, const void *arg)
 {
-	if (is_chained())
+	if (hash_chain_enabled())
 		chain_row(RelationGetDescr(change->rel), change->new);
 }
 

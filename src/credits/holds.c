@@ -76,7 +76,7 @@ static Statement select_hold = {
 	"               pg_catalog.max(l.entry_no) FILTER (WHERE l.amount < 0) AS entry_no"
 	"          FROM @extschema@.credit_ledger l"
 	"         WHERE l.job_id = $1 AND l.user_id = $2 AND l.type = 'reserve') h",
-	.fast_path = select_hold_directly,
+	.fast_path = select_hold_fast_path,
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement select_stale_jobs = {
@@ -179,7 +179,7 @@ hold_check_closing(const Job *job, int32 amount)
  * would be charged twice, as part of the hold and by itself.
  */
 void
-hold_note_usage(const Job *job, int32 amount)
+hold_record_usage(const Job *job, int32 amount)
 {
 	Hold		hold = read_hold(&job->id, &job->user_id);
 
@@ -212,7 +212,7 @@ hold_take(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount)
 		.type = "reserve",.amount = -amount,.note = "Reserved for job"
 	};
 
-	if (!ledger_lock_account(user_id, &account) || !lots_make_ready(&account, amount))
+	if (!ledger_lock_account(user_id, &account) || !lots_prepare_spending(&account, amount))
 		return false;
 	ledger_append(&entry);
 	write_job_cost(&set_reserved, job_id, amount);
@@ -230,9 +230,9 @@ hold_last_taken(const pg_uuid_t *job_id, const pg_uuid_t *user_id)
 
 /* After a hold was closed: what went back to expired lots expires again. */
 static void
-sweep_returned(const Account *account)
+expire_returned_credit(const Account *account)
 {
-	if (account->due || account->due_held)
+	if (account->has_expired || account->has_expired_held)
 		(void) lots_sweep(&account->user_id);
 }
 
@@ -252,7 +252,7 @@ close_hold(const Job *job, const Account *account, const Hold *hold, int32 cost,
 	ledger_append(&back);
 	if (cost > 0)
 		ledger_append(&usage);
-	sweep_returned(account);
+	expire_returned_credit(account);
 }
 
 /*
@@ -260,7 +260,7 @@ close_hold(const Job *job, const Account *account, const Hold *hold, int32 cost,
  * the account locked.
  */
 static int32
-price_of(const Hold *hold, const int32 *final_cost, Overrun overrun, const Account *account)
+settlement_price(const Hold *hold, const int32 *final_cost, Overrun overrun, const Account *account)
 {
 	if (final_cost == NULL)
 		return hold->open;
@@ -326,10 +326,10 @@ settle(const Job *job, const int32 *final_cost, Overrun overrun, bool *closed)
 	if (final_cost == NULL || *final_cost > 0)
 	{
 		(void) ledger_lock_account(&job->user_id, &account);
-		if (account.due && lots_sweep(&job->user_id) > 0)
+		if (account.has_expired && lots_sweep(&job->user_id) > 0)
 			(void) ledger_lock_account(&job->user_id, &account);
 	}
-	cost = price_of(&hold, final_cost, overrun, &account);
+	cost = settlement_price(&hold, final_cost, overrun, &account);
 	close_hold(job, &account, &hold, cost, cost > 0 ? "Hold settled" : "Hold released");
 	*closed = true;
 	return cost;
@@ -485,7 +485,7 @@ return_hold_of_deleted_job(PG_FUNCTION_ARGS)
 	if (hold.open > 0 && ledger_lock_account(&user_id, &account))
 	{
 		ledger_append(&entry);
-		sweep_returned(&account);
+		expire_returned_credit(&account);
 	}
 	caller_leave(&caller);
 	return PointerGetDatum(NULL);
@@ -607,7 +607,7 @@ reserve_credits(PG_FUNCTION_ARGS)
 }
 
 static Overrun
-overrun_of(const char *name)
+parse_overrun(const char *name)
 {
 	int			i = 0;
 
@@ -635,7 +635,7 @@ settle_credits(PG_FUNCTION_ARGS)
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	if (!PG_ARGISNULL(1))
 		final_cost = check_int32(fcinfo, 1, "p_final_cost", 0, PG_INT32_MAX);
-	overrun = overrun_of(check_word(fcinfo, 2, "p_overrun", overrun_names, lengthof(overrun_names)));
+	overrun = parse_overrun(check_word(fcinfo, 2, "p_overrun", overrun_names, lengthof(overrun_names)));
 
 	job_lock_or_refuse(&caller, &job_id, &job);
 	cost = settle(&job, PG_ARGISNULL(1) ? NULL : &final_cost, overrun, &closed);
@@ -722,7 +722,7 @@ collect_orphan(HeapTuple row, TupleDesc desc, void *arg)
  * The sweep has locked other accounts by now, so it never waits for a lock.
  */
 static bool
-release_stale(const pg_uuid_t *job_id)
+release_stale_hold(const pg_uuid_t *job_id)
 {
 	Job			job;
 	Account		account;
@@ -742,7 +742,7 @@ release_stale(const pg_uuid_t *job_id)
 
 /* The same for a job that is gone. */
 static bool
-release_orphan(const Orphan *orphan)
+release_orphaned_hold(const Orphan *orphan)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Account		account;
@@ -758,7 +758,7 @@ release_orphan(const Orphan *orphan)
 	if (statement_execute(&select_closing, &args) > 0)
 		return false;
 	ledger_append(&entry);
-	sweep_returned(&account);
+	expire_returned_credit(&account);
 	return true;
 }
 
@@ -785,7 +785,7 @@ sweep_stale_holds(PG_FUNCTION_ARGS)
 	{
 		/* a scope of its own frees what it used */
 		outer = statements_begin();
-		count += release_stale(lfirst(cell)) ? 1 : 0;
+		count += release_stale_hold(lfirst(cell)) ? 1 : 0;
 		statements_end(outer);
 	}
 
@@ -793,7 +793,7 @@ sweep_stale_holds(PG_FUNCTION_ARGS)
 	foreach(cell, orphans)
 	{
 		outer = statements_begin();
-		if (count < limit && release_orphan(lfirst(cell)))
+		if (count < limit && release_orphaned_hold(lfirst(cell)))
 			count++;
 		statements_end(outer);
 	}

@@ -33,11 +33,11 @@
  * which our statements fire triggers; what a foreign trigger does in turn
  * fires them at a greater depth and is not ours.
  */
-static int	own_entry_depth = -1;
+static int	appending_depth = -1;
 static int	booking_depth = -1;
 
 static Statement lock_account = {
-	.fast_path = lock_account_directly,
+	.fast_path = lock_account_fast_path,
 	.text = "SELECT a.balance, a.reserved,"
 	"       EXISTS (SELECT 1 FROM studio_engine.expiring_credits e"
 	"                WHERE e.user_id = a.user_id AND e.expires_at <= pg_catalog.clock_timestamp() AND NOT e.held_back),"
@@ -63,7 +63,7 @@ static Statement insert_account = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement book_on_account = {
-	.fast_path = book_on_account_directly,
+	.fast_path = book_on_account_fast_path,
 	.text = "UPDATE @extschema@.credit_accounts a"
 	"   SET balance = a.balance + $2, reserved = a.reserved + $3,"
 	"       entries = a.entries + 1, updated_at = pg_catalog.clock_timestamp()"
@@ -76,7 +76,7 @@ static Statement touch_account = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement insert_entry = {
-	.fast_path = insert_entry_directly,
+	.fast_path = insert_entry_fast_path,
 	.text = "INSERT INTO @extschema@.credit_ledger"
 	" (user_id, type, amount, note, job_id, stripe_payment_id, idempotency_key, expires_at, reverses)"
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
@@ -96,7 +96,7 @@ trigger_depth(void)
 bool
 ledger_is_appending(void)
 {
-	return own_entry_depth == trigger_depth();
+	return appending_depth == trigger_depth();
 }
 
 /*
@@ -127,8 +127,8 @@ ledger_lock_account(const pg_uuid_t *user_id, Account *account)
 	account->user_id = *user_id;
 	account->balance = result_int32(1);
 	account->reserved = result_int32(2);
-	account->due = result_bool(3);
-	account->due_held = result_bool(4);
+	account->has_expired = result_bool(3);
+	account->has_expired_held = result_bool(4);
 	return true;
 }
 
@@ -243,7 +243,7 @@ pg_uuid_t
 ledger_append(const Entry *entry)
 {
 	Arguments	args = NO_ARGUMENTS;
-	int			before = own_entry_depth;
+	int			before = appending_depth;
 	volatile uint64 stored = 0;
 
 	argument_uuid(&args, entry->user_id);
@@ -256,14 +256,14 @@ ledger_append(const Entry *entry)
 	argument_time(&args, entry->expires_at);
 	argument_uuid(&args, entry->reverses);
 
-	own_entry_depth = trigger_depth() + 1;
+	appending_depth = trigger_depth() + 1;
 	PG_TRY();
 	{
 		stored = statement_execute(&insert_entry, &args);
 	}
 	PG_FINALLY();
 	{
-		own_entry_depth = before;
+		appending_depth = before;
 	}
 	PG_END_TRY();
 

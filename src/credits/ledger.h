@@ -19,8 +19,8 @@ typedef struct Account
 	pg_uuid_t	user_id;
 	int32		balance;
 	int32		reserved;
-	bool		due;			/* some of it may have expired */
-	bool		due_held;		/* the same of what jobs hold */
+	bool		has_expired;	/* some of it may have expired */
+	bool		has_expired_held;	/* the same of what jobs hold */
 } Account;
 
 /* an entry to be made; NULL pointers are SQL NULLs */

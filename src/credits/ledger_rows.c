@@ -87,28 +87,28 @@ RowTable	ledger_table = {
 };
 
 /* columns of studio_engine.expiring_credits, in their order */
-enum WatchColumn
+enum ExpiringColumn
 {
-	WATCH_ENTRY = 1,
-	WATCH_USER,
-	WATCH_EXPIRES,
-	WATCH_HELD_BACK
+	EXPIRING_ENTRY = 1,
+	EXPIRING_USER,
+	EXPIRING_EXPIRES,
+	EXPIRING_HELD_BACK
 };
 
-static const RowColumn watch_columns[] = {
-	[WATCH_ENTRY - 1] = {"entry_id", UUIDOID, NULL},
-	[WATCH_USER - 1] = {"user_id", UUIDOID, NULL},
-	[WATCH_EXPIRES - 1] = {"expires_at", TIMESTAMPTZOID, NULL},
-	[WATCH_HELD_BACK - 1] = {"held_back", BOOLOID, NULL}
+static const RowColumn expiring_columns[] = {
+	[EXPIRING_ENTRY - 1] = {"entry_id", UUIDOID, NULL},
+	[EXPIRING_USER - 1] = {"user_id", UUIDOID, NULL},
+	[EXPIRING_EXPIRES - 1] = {"expires_at", TIMESTAMPTZOID, NULL},
+	[EXPIRING_HELD_BACK - 1] = {"held_back", BOOLOID, NULL}
 };
 
-static const RowParent watch_parents[] = {{WATCH_USER, NULL, "credit_accounts", "user_id"}};
+static const RowParent expiring_parents[] = {{EXPIRING_USER, NULL, "credit_accounts", "user_id"}};
 
 RowTable	expiring_table = {
 	.schema = "studio_engine",.name = "expiring_credits",
-	.columns = watch_columns,.ncolumns = lengthof(watch_columns),
-	.parents = watch_parents,.nparents = lengthof(watch_parents),
-	.lookups = {{.name = "idx_expiring_credits_user",.nkeys = 1,.columns = {WATCH_USER},.equals = {F_UUID_EQ}}}
+	.columns = expiring_columns,.ncolumns = lengthof(expiring_columns),
+	.parents = expiring_parents,.nparents = lengthof(expiring_parents),
+	.lookups = {{.name = "idx_expiring_credits_user",.nkeys = 1,.columns = {EXPIRING_USER},.equals = {F_UUID_EQ}}}
 };
 
 /*
@@ -126,7 +126,7 @@ ledger_rows_register(void)
 
 /* Find and lock the account of the first argument. */
 static bool
-lock_account(Row *row, const Arguments *args)
+find_and_lock_account(Row *row, const Arguments *args)
 {
 	return rows_find(row, args->values) &&
 		rows_lock(row, LockTupleNoKeyExclusive, LockWaitBlock) == ROW_LOCKED &&
@@ -135,56 +135,56 @@ lock_account(Row *row, const Arguments *args)
 
 /* Has credit of this user expired, and of what jobs hold? */
 static void
-result_add_expiry(Row *watched, const Arguments *args, StatementResult *result)
+result_add_expiry(Row *expiring, const Arguments *args, StatementResult *result)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	bool		due = false,
-				due_held = false;
+	bool		has_expired = false,
+				has_expired_held = false;
 	RowScan		scan;
 
-	rows_scan(watched, BY_USER, 1, args->values, &scan);
+	rows_scan(expiring, BY_USER, 1, args->values, &scan);
 	while (rows_next(&scan))
 	{
-		if (rows_int64(watched, WATCH_EXPIRES) > now)
+		if (rows_int64(expiring, EXPIRING_EXPIRES) > now)
 			continue;
-		if (rows_bool(watched, WATCH_HELD_BACK))
-			due_held = true;
+		if (rows_bool(expiring, EXPIRING_HELD_BACK))
+			has_expired_held = true;
 		else
-			due = true;
+			has_expired = true;
 	}
 	rows_scan_end(&scan);
-	result_add_bool(result, due);
-	result_add_bool(result, due_held);
+	result_add_bool(result, has_expired);
+	result_add_bool(result, has_expired_held);
 }
 
 bool
-lock_account_directly(const Arguments *args, StatementResult *result)
+lock_account_fast_path(const Arguments *args, StatementResult *result)
 {
 	Row			row,
-				watched;
+				expiring;
 
-	if (!rows_open(&expiring_table, AccessShareLock, &watched))
+	if (!rows_open(&expiring_table, AccessShareLock, &expiring))
 		return false;
 	if (!rows_open(&accounts_table, RowShareLock, &row))
 	{
-		rows_close(&watched);
+		rows_close(&expiring);
 		return false;
 	}
-	if (lock_account(&row, args))
+	if (find_and_lock_account(&row, args))
 	{
 		result_add_int32(result, rows_int32(&row, ACCOUNT_BALANCE));
 		result_add_int32(result, rows_int32(&row, ACCOUNT_RESERVED));
-		result_add_expiry(&watched, args, result);
+		result_add_expiry(&expiring, args, result);
 		result->found = 1;
 	}
 	rows_close(&row);
-	rows_close(&watched);
+	rows_close(&expiring);
 	return true;
 }
 
 /* Write the locked account; false where that takes a statement, or a number would not fit. */
 static bool
-book(Row *row, int32 amount, int32 reserved, StatementResult *result)
+book_on_row(Row *row, int32 amount, int32 reserved, StatementResult *result)
 {
 	RowEdit		edit = {.desc = RelationGetDescr(row->rel),.row = rows_tuple(row)};
 	int64		entries = rows_int64(row, ACCOUNT_ENTRIES) + 1;
@@ -206,16 +206,16 @@ book(Row *row, int32 amount, int32 reserved, StatementResult *result)
 }
 
 bool
-book_on_account_directly(const Arguments *args, StatementResult *result)
+book_on_account_fast_path(const Arguments *args, StatementResult *result)
 {
 	Row			row;
 	bool		done = true;
 
 	if (!rows_open(&accounts_table, RowExclusiveLock, &row))
 		return false;
-	result->found = lock_account(&row, args) ? 1 : 0;
+	result->found = find_and_lock_account(&row, args) ? 1 : 0;
 	if (result->found > 0)
-		done = !rows_have_pending_fk_checks(&row) && book(&row, DatumGetInt32(args->values[1]), DatumGetInt32(args->values[2]), result);
+		done = !rows_have_pending_fk_checks(&row) && book_on_row(&row, DatumGetInt32(args->values[1]), DatumGetInt32(args->values[2]), result);
 	rows_close(&row);
 	return done;
 }
@@ -234,7 +234,7 @@ static const AttrNumber entry_arguments[] = {
  * its callback.
  */
 bool
-insert_entry_directly(const Arguments *args, StatementResult *result)
+insert_entry_fast_path(const Arguments *args, StatementResult *result)
 {
 	pg_uuid_t	id = *DatumGetUUIDP(DirectFunctionCall1(gen_random_uuid, (Datum) 0));
 	Datum		values[ENTRY_COLUMNS] = {0};
@@ -303,7 +303,7 @@ add_reserve(Row *row, HoldSum *sum)
 }
 
 static bool
-is_entry_of(Row *row, Datum user_id)
+is_entry_of_user(Row *row, Datum user_id)
 {
 	pg_uuid_t	user = rows_uuid(row, ENTRY_USER);
 
@@ -318,7 +318,7 @@ sum_reserves(Row *row, const Arguments *args, HoldSum *sum)
 	rows_scan(row, BY_JOB, 1, args->values, &scan);
 	while (rows_next(&scan))
 	{
-		if (!is_entry_of(row, args->values[1]))
+		if (!is_entry_of_user(row, args->values[1]))
 			continue;
 		if (is_of_type(row, "reserve"))
 			add_reserve(row, sum);
@@ -337,7 +337,7 @@ sum_usage(Row *row, const Arguments *args, HoldSum *sum)
 	rows_scan(row, BY_JOB, 1, args->values, &scan);
 	while (rows_next(&scan))
 	{
-		if (is_entry_of(row, args->values[1]) && is_of_type(row, "usage") &&
+		if (is_entry_of_user(row, args->values[1]) && is_of_type(row, "usage") &&
 			rows_int64(row, ENTRY_NO) > sum->last_no)
 			sum->charged -= rows_int32(row, ENTRY_AMOUNT);
 	}
@@ -345,7 +345,7 @@ sum_usage(Row *row, const Arguments *args, HoldSum *sum)
 }
 
 bool
-select_hold_directly(const Arguments *args, StatementResult *result)
+select_hold_fast_path(const Arguments *args, StatementResult *result)
 {
 	Row			row;
 	HoldSum		sum = {.open = 0};

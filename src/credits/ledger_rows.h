@@ -44,9 +44,9 @@ extern RowTable expiring_table;
 
 extern void ledger_rows_register(void);
 
-extern bool lock_account_directly(const Arguments *args, StatementResult *result);
-extern bool book_on_account_directly(const Arguments *args, StatementResult *result);
-extern bool insert_entry_directly(const Arguments *args, StatementResult *result);
-extern bool select_hold_directly(const Arguments *args, StatementResult *result);
+extern bool lock_account_fast_path(const Arguments *args, StatementResult *result);
+extern bool book_on_account_fast_path(const Arguments *args, StatementResult *result);
+extern bool insert_entry_fast_path(const Arguments *args, StatementResult *result);
+extern bool select_hold_fast_path(const Arguments *args, StatementResult *result);
 
 #endif							/* STUDIO_LEDGER_ROWS_H */

@@ -42,22 +42,22 @@ PG_FUNCTION_INFO_V1(guard_ledger);
 PG_FUNCTION_INFO_V1(guard_account);
 
 /* an entry that a plain INSERT of this transaction booked */
-typedef struct Booked
+typedef struct BookedEntry
 {
 	pg_uuid_t	user_id;
 	int64		entry_no;
 	int32		amount;
 	SubTransactionId subxact;
-} Booked;
+} BookedEntry;
 
 static List *booked_entries = NIL;
 
 /* the hold that a plain entry closes */
-typedef struct Closing
+typedef struct HoldClosing
 {
 	bool		closes;
 	pg_uuid_t	hold_id;
-} Closing;
+} HoldClosing;
 
 static Statement select_booked_entry = {
 	.force_index_plan = true,
@@ -133,14 +133,14 @@ check_expiry(TupleDesc desc, HeapTuple row, const char *type, int32 amount)
 
 /* Taking credit: what has expired is not there any more. */
 static void
-check_taking(const pg_uuid_t *user_id, const Job *job, const char *type, int32 amount)
+check_debit(const pg_uuid_t *user_id, const Job *job, const char *type, int32 amount)
 {
 	Account		account;
 
 	/* twice: what has expired is asked for when the lock is there */
 	ledger_open_account(user_id, &account);
 	(void) ledger_lock_account(user_id, &account);
-	if (account.due && lots_sweep(user_id) > 0)
+	if (account.has_expired && lots_sweep(user_id) > 0)
 		(void) ledger_lock_account(user_id, &account);
 
 	if (strcmp(type, "reserve") == 0)
@@ -148,12 +148,12 @@ check_taking(const pg_uuid_t *user_id, const Job *job, const char *type, int32 a
 	if (account.balance < -(int64) amount)
 		refuse_no_credits(&account, -(int64) amount);
 	if (job && strcmp(type, "usage") == 0)
-		hold_note_usage(job, amount);
+		hold_record_usage(job, amount);
 }
 
 /* Adding credit, or giving back what a job holds. */
 static void
-check_adding(const pg_uuid_t *user_id, const Job *job, const char *type, int32 amount, Closing *closing)
+check_addition(const pg_uuid_t *user_id, const Job *job, const char *type, int32 amount, HoldClosing *closing)
 {
 	Account		account;
 
@@ -172,7 +172,7 @@ check_adding(const pg_uuid_t *user_id, const Job *job, const char *type, int32 a
 /* The rules for an entry that did not come from our functions. */
 static void
 check_plain_entry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id,
-				  const char *type, int32 amount, Closing *closing)
+				  const char *type, int32 amount, HoldClosing *closing)
 {
 	bool		isnull;
 	bool		no_job;
@@ -190,14 +190,14 @@ check_plain_entry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id,
 	if (!no_job)
 		lock_job_of_entry(DatumGetUUIDP(job_id), user_id, &job);
 	if (amount < 0)
-		check_taking(user_id, no_job ? NULL : &job, type, amount);
+		check_debit(user_id, no_job ? NULL : &job, type, amount);
 	else
-		check_adding(user_id, no_job ? NULL : &job, type, amount, closing);
+		check_addition(user_id, no_job ? NULL : &job, type, amount, closing);
 }
 
 /* Transaction end: the list went with its memory. */
 static void
-forget_booked_entries(XactEvent event, void *arg)
+reset_booked_entries(XactEvent event, void *arg)
 {
 	switch (event)
 	{
@@ -217,7 +217,7 @@ forget_booked_entries(XactEvent event, void *arg)
 
 /* Savepoint rolled back: what was booked since is not booked any more. */
 static void
-forget_undone_entries(SubXactEvent event, SubTransactionId subxact, SubTransactionId parent, void *arg)
+remove_rolled_back_entries(SubXactEvent event, SubTransactionId subxact, SubTransactionId parent, void *arg)
 {
 	ListCell   *cell;
 
@@ -225,23 +225,23 @@ forget_undone_entries(SubXactEvent event, SubTransactionId subxact, SubTransacti
 		return;
 	foreach(cell, booked_entries)
 	{
-		if (((Booked *) lfirst(cell))->subxact >= subxact)
+		if (((BookedEntry *) lfirst(cell))->subxact >= subxact)
 			booked_entries = foreach_delete_current(booked_entries, cell);
 	}
 }
 
 /* Remember to verify the entry when the statement is over. */
 static void
-remember_booked_entry(const pg_uuid_t *user_id, int64 entry_no, int32 amount)
+record_booked_entry(const pg_uuid_t *user_id, int64 entry_no, int32 amount)
 {
 	static bool registered = false;
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-	Booked	   *booked = palloc(sizeof(Booked));
+	BookedEntry *booked = palloc(sizeof(BookedEntry));
 
 	if (!registered)
 	{
-		RegisterXactCallback(forget_booked_entries, NULL);
-		RegisterSubXactCallback(forget_undone_entries, NULL);
+		RegisterXactCallback(reset_booked_entries, NULL);
+		RegisterSubXactCallback(remove_rolled_back_entries, NULL);
 		registered = true;
 	}
 	booked->user_id = *user_id;
@@ -254,7 +254,7 @@ remember_booked_entry(const pg_uuid_t *user_id, int64 entry_no, int32 amount)
 
 /* Credit that expires is put on the list of lots to look at. */
 static void
-watch_expiry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id)
+track_expiry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id)
 {
 	bool		isnull;
 	Datum		expires_at = row_get(desc, row, "expires_at", TIMESTAMPTZOID, &isnull);
@@ -263,7 +263,7 @@ watch_expiry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id)
 	if (isnull)
 		return;
 	entry_id = row_get_uuid(desc, row, "id");
-	lots_watch(&entry_id, user_id, DatumGetTimestampTz(expires_at));
+	lots_track_expiry(&entry_id, user_id, DatumGetTimestampTz(expires_at));
 }
 
 /*
@@ -277,7 +277,7 @@ enter_in_ledger(PG_FUNCTION_ARGS)
 	RowEdit		edit = {.desc = desc,.row = data->tg_trigtuple};
 	bool		own = ledger_is_appending();
 	bool		isnull;
-	Closing		closing = {.closes = false};
+	HoldClosing closing = {.closes = false};
 	pg_uuid_t	user_id;
 	char	   *type;
 	int32		amount,
@@ -302,8 +302,8 @@ enter_in_ledger(PG_FUNCTION_ARGS)
 		check_plain_entry(desc, edit.row, &user_id, type, amount, &closing);
 	ledger_book(&user_id, type, amount, &balance, &entry_no);
 	if (!own)
-		remember_booked_entry(&user_id, entry_no, amount);
-	watch_expiry(desc, edit.row, &user_id);
+		record_booked_entry(&user_id, entry_no, amount);
+	track_expiry(desc, edit.row, &user_id);
 	caller_leave(&caller);
 
 	/* closing lives here, not in memory that caller_leave() freed */
@@ -316,7 +316,7 @@ enter_in_ledger(PG_FUNCTION_ARGS)
 
 /* Is the entry stored as it was booked? */
 static void
-verify_booked_entry(const Booked *booked)
+verify_booked_entry(const BookedEntry *booked)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -351,10 +351,10 @@ verify_inserted_entries(PG_FUNCTION_ARGS)
 
 	caller_enter_trigger(&caller);
 	foreach(cell, booked)
-		verify_booked_entry((Booked *) lfirst(cell));
+		verify_booked_entry((BookedEntry *) lfirst(cell));
 	/* what a plain entry gave back to an expired lot expires again */
 	foreach(cell, booked)
-		(void) lots_sweep(&((Booked *) lfirst(cell))->user_id);
+		(void) lots_sweep(&((BookedEntry *) lfirst(cell))->user_id);
 	caller_leave(&caller);
 
 	list_free_deep(booked);
@@ -406,7 +406,7 @@ account_exists(const pg_uuid_t *user_id)
  * to the table is stored in another way than one in the row.
  */
 static bool
-same_but_for_job(TupleDesc desc, HeapTuple old, HeapTuple new)
+equal_except_job_id(TupleDesc desc, HeapTuple old, HeapTuple new)
 {
 	int			job_id = SPI_fnumber(desc, "job_id");
 
@@ -429,7 +429,7 @@ same_but_for_job(TupleDesc desc, HeapTuple old, HeapTuple new)
 
 /* Is this UPDATE what the foreign key does when a job is deleted? */
 static bool
-only_forgets_deleted_job(TupleDesc desc, HeapTuple old, HeapTuple new)
+is_set_null_of_deleted_job(TupleDesc desc, HeapTuple old, HeapTuple new)
 {
 	bool		was_null,
 				is_null;
@@ -439,7 +439,7 @@ only_forgets_deleted_job(TupleDesc desc, HeapTuple old, HeapTuple new)
 	(void) row_get(desc, new, "job_id", UUIDOID, &is_null);
 	row_set_null(&expected, "job_id");
 	return !was_null && is_null &&
-		same_but_for_job(desc, row_edit_apply(&expected), new) &&
+		equal_except_job_id(desc, row_edit_apply(&expected), new) &&
 		!job_exists(DatumGetUUIDP(job_id));
 }
 
@@ -461,7 +461,7 @@ guard_ledger(PG_FUNCTION_ARGS)
 		refuse_change("Entries are corrected by further entries.");
 	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 	{
-		if (!only_forgets_deleted_job(desc, data->tg_trigtuple, data->tg_newtuple))
+		if (!is_set_null_of_deleted_job(desc, data->tg_trigtuple, data->tg_newtuple))
 			refuse_change("Entries are corrected by further entries.");
 		return PointerGetDatum(data->tg_newtuple);
 	}
@@ -532,7 +532,7 @@ book_change(RowChange *change, const void *arg)
 	ledger_book(user_id, TextDatumGetCString(values[ENTRY_TYPE - 1]), DatumGetInt32(values[ENTRY_AMOUNT - 1]),
 				&balance, &entry_no);
 	if (!change->nulls[ENTRY_EXPIRES - 1])
-		lots_watch(DatumGetUUIDP(values[ENTRY_ID - 1]), user_id, DatumGetTimestampTz(values[ENTRY_EXPIRES - 1]));
+		lots_track_expiry(DatumGetUUIDP(values[ENTRY_ID - 1]), user_id, DatumGetTimestampTz(values[ENTRY_EXPIRES - 1]));
 	values[ENTRY_BALANCE_AFTER - 1] = Int32GetDatum(balance);
 	values[ENTRY_NO - 1] = Int64GetDatum(entry_no);
 }

@@ -6,11 +6,11 @@
  * expires first, those that never expire come last, the older before the
  * younger.  What a hold took goes back to the lots that it came from.  None of
  * this is stored: the entries of a user are replayed in their order, so there
- * is no second book to drift.  What is stored is a list of the lots with an
+ * is no second state to drift.  What is stored is a list of the lots with an
  * expiry that still have to be looked at (studio_engine.expiring_credits); a
  * user who is not on it costs one index lookup.
  *
- * Pitfall: the replay knows no clock.  Whether credit had expired when an entry
+ * Pitfall: the replay_entries knows no clock.  Whether credit had expired when an entry
  * was made is not guessed from times; what expired is an entry of its own,
  * which names its lot.  So expired lots are swept before credit is taken.
  *
@@ -45,39 +45,39 @@ typedef struct Lot
 	int64		held;			/* taken by holds that are open */
 } Lot;
 
-/* part of a hold; lot NULL is debt */
-typedef struct Piece
+/* part of a hold; lot NULL is deficit */
+typedef struct Allocation
 {
-	struct Piece *next;
+	struct Allocation *next;
 	Lot		   *lot;
 	int64		amount;
-} Piece;
+} Allocation;
 
 typedef struct OpenHold
 {
 	pg_uuid_t	id;				/* of its entry; the hash key, first */
-	Piece	   *pieces;			/* in the order in which they were taken */
-	Piece	  **tail;
+	Allocation *allocations;	/* in the order in which they were taken */
+	Allocation **tail;
 } OpenHold;
 
-typedef struct LotBook
+typedef struct LotState
 {
 	MemoryContext context;
 	HTAB	   *lots;
 	HTAB	   *holds;
-	pairingheap *burning;		/* lots with something left, next one first */
-	int64		debt;			/* what was taken beyond all lots */
-} LotBook;
+	pairingheap *available;		/* lots with something left, next one first */
+	int64		deficit;		/* what was taken beyond all lots */
+} LotState;
 
 /* a sweep writes entries; what their triggers write must not sweep again */
 static bool sweeping = false;
 
-static Statement insert_watch = {
+static Statement insert_expiring = {
 	.text = "INSERT INTO studio_engine.expiring_credits (entry_id, user_id, expires_at) VALUES ($1, $2, $3)"
 	" ON CONFLICT (entry_id) DO UPDATE SET held_back = false",
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, TIMESTAMPTZOID}
 };
-static Statement delete_watch = {
+static Statement delete_expiring = {
 	.force_index_plan = true,
 	.text = "DELETE FROM studio_engine.expiring_credits e WHERE e.entry_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
@@ -87,18 +87,18 @@ static Statement set_held_back = {
 	.text = "UPDATE studio_engine.expiring_credits SET held_back = true WHERE entry_id = $1 AND NOT held_back",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
-static Statement select_watched = {
+static Statement select_expired = {
 	.force_index_plan = true,
 	.text = "SELECT e.entry_id FROM studio_engine.expiring_credits e"
 	" WHERE e.user_id = $1 AND e.expires_at <= $2",
 	.nargs = 2,.argtypes = {UUIDOID, TIMESTAMPTZOID}
 };
-static Statement select_any_watched = {
+static Statement select_any_expiring = {
 	.force_index_plan = true,
 	.text = "SELECT 1 FROM studio_engine.expiring_credits e WHERE e.user_id = $1 LIMIT 1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
-static Statement select_due_users = {
+static Statement select_users_to_sweep = {
 	.text = "SELECT DISTINCT d.user_id FROM ("
 	"  SELECT e.user_id FROM studio_engine.expiring_credits e"
 	"   WHERE e.expires_at <= pg_catalog.clock_timestamp() AND NOT e.held_back"
@@ -113,10 +113,10 @@ static Statement select_entries = {
 };
 
 /* ------------------------------------------------------------------------
- * The replay
+ * The replay_entries
  * ------------------------------------------------------------------------ */
 
-/* The heap wants the lot to burn next as the greatest. */
+/* The heap wants the lot to consume next as the greatest. */
 static int
 compare_lots(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 {
@@ -129,7 +129,7 @@ compare_lots(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 }
 
 static HTAB *
-make_table(MemoryContext context, const char *name, Size entrysize)
+create_hash(MemoryContext context, const char *name, Size entrysize)
 {
 	HASHCTL		control = {
 		.keysize = sizeof(pg_uuid_t),.entrysize = entrysize,.hcxt = context
@@ -138,77 +138,77 @@ make_table(MemoryContext context, const char *name, Size entrysize)
 	return hash_create(name, 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-/* Credit comes back to a lot, or in; it covers debt first. */
+/* Credit comes back to a lot, or in; it covers deficit first. */
 static void
-fill_lot(LotBook *book, Lot *lot, int64 amount)
+add_to_lot(LotState *state, Lot *lot, int64 amount)
 {
-	int64		covered = Min(book->debt, amount);
+	int64		covered = Min(state->deficit, amount);
 
-	book->debt -= covered;
+	state->deficit -= covered;
 	amount -= covered;
 	if (amount == 0)
 		return;
 	if (lot->left == 0)
-		pairingheap_add(book->burning, &lot->node);
+		pairingheap_add(state->available, &lot->node);
 	lot->left += amount;
 }
 
 /* At most amount is taken from one lot; returns what was. */
 static int64
-draw_from_lot(LotBook *book, Lot *lot, int64 amount)
+deduct_from_lot(LotState *state, Lot *lot, int64 amount)
 {
-	int64		drawn = Min(lot->left, amount);
+	int64		deducted = Min(lot->left, amount);
 
-	if (drawn == 0)
+	if (deducted == 0)
 		return 0;
-	lot->left -= drawn;
+	lot->left -= deducted;
 	if (lot->left == 0)
-		pairingheap_remove(book->burning, &lot->node);
-	return drawn;
+		pairingheap_remove(state->available, &lot->node);
+	return deducted;
 }
 
 static void
-add_piece(LotBook *book, OpenHold *hold, Lot *lot, int64 amount)
+add_allocation(LotState *state, OpenHold *hold, Lot *lot, int64 amount)
 {
-	Piece	   *piece = MemoryContextAlloc(book->context, sizeof(Piece));
+	Allocation *allocation = MemoryContextAlloc(state->context, sizeof(Allocation));
 
-	piece->lot = lot;
-	piece->amount = amount;
-	piece->next = NULL;
-	*hold->tail = piece;
-	hold->tail = &piece->next;
+	allocation->lot = lot;
+	allocation->amount = amount;
+	allocation->next = NULL;
+	*hold->tail = allocation;
+	hold->tail = &allocation->next;
 	if (lot)
 		lot->held += amount;
 }
 
-/* Credit is taken in burning order; hold is NULL where nobody holds it. */
+/* Credit is taken in available order; hold is NULL where nobody holds it. */
 static void
-burn(LotBook *book, int64 amount, OpenHold *hold)
+consume(LotState *state, int64 amount, OpenHold *hold)
 {
-	while (amount > 0 && !pairingheap_is_empty(book->burning))
+	while (amount > 0 && !pairingheap_is_empty(state->available))
 	{
-		Lot		   *lot = pairingheap_container(Lot, node, pairingheap_first(book->burning));
-		int64		drawn = draw_from_lot(book, lot, amount);
+		Lot		   *lot = pairingheap_container(Lot, node, pairingheap_first(state->available));
+		int64		deducted = deduct_from_lot(state, lot, amount);
 
 		if (hold)
-			add_piece(book, hold, lot, drawn);
-		amount -= drawn;
+			add_allocation(state, hold, lot, deducted);
+		amount -= deducted;
 	}
 	if (amount > 0 && hold)
-		add_piece(book, hold, NULL, amount);
-	book->debt += amount;
+		add_allocation(state, hold, NULL, amount);
+	state->deficit += amount;
 }
 
 static Lot *
-find_lot(LotBook *book, const pg_uuid_t *id)
+find_lot(LotState *state, const pg_uuid_t *id)
 {
-	return id ? hash_search(book->lots, id, HASH_FIND, NULL) : NULL;
+	return id ? hash_search(state->lots, id, HASH_FIND, NULL) : NULL;
 }
 
 static Lot *
-add_lot(LotBook *book, const pg_uuid_t *id, int64 entry_no, TimestampTz expires_at)
+add_lot(LotState *state, const pg_uuid_t *id, int64 entry_no, TimestampTz expires_at)
 {
-	Lot		   *lot = hash_search(book->lots, id, HASH_ENTER, NULL);
+	Lot		   *lot = hash_search(state->lots, id, HASH_ENTER, NULL);
 
 	lot->entry_no = entry_no;
 	lot->expires_at = expires_at;
@@ -218,62 +218,62 @@ add_lot(LotBook *book, const pg_uuid_t *id, int64 entry_no, TimestampTz expires_
 }
 
 static void
-open_hold(LotBook *book, const pg_uuid_t *id, int64 amount)
+open_hold(LotState *state, const pg_uuid_t *id, int64 amount)
 {
-	OpenHold   *hold = hash_search(book->holds, id, HASH_ENTER, NULL);
+	OpenHold   *hold = hash_search(state->holds, id, HASH_ENTER, NULL);
 
-	hold->pieces = NULL;
-	hold->tail = &hold->pieces;
-	burn(book, amount, hold);
+	hold->allocations = NULL;
+	hold->tail = &hold->allocations;
+	consume(state, amount, hold);
 }
 
 /* What the hold took goes back; false when there is no such hold. */
 static bool
-close_hold(LotBook *book, const pg_uuid_t *id)
+close_hold(LotState *state, const pg_uuid_t *id)
 {
-	OpenHold   *hold = id ? hash_search(book->holds, id, HASH_FIND, NULL) : NULL;
+	OpenHold   *hold = id ? hash_search(state->holds, id, HASH_FIND, NULL) : NULL;
 
 	if (hold == NULL)
 		return false;
-	for (Piece *piece = hold->pieces; piece; piece = piece->next)
+	for (Allocation *allocation = hold->allocations; allocation; allocation = allocation->next)
 	{
-		if (piece->lot == NULL)
-			book->debt -= Min(book->debt, piece->amount);
+		if (allocation->lot == NULL)
+			state->deficit -= Min(state->deficit, allocation->amount);
 		else
 		{
-			piece->lot->held -= piece->amount;
-			fill_lot(book, piece->lot, piece->amount);
+			allocation->lot->held -= allocation->amount;
+			add_to_lot(state, allocation->lot, allocation->amount);
 		}
 	}
-	hash_search(book->holds, id, HASH_REMOVE, NULL);
+	hash_search(state->holds, id, HASH_REMOVE, NULL);
 	return true;
 }
 
 /* One entry, after all before it. */
 static void
-apply_entry(LotBook *book, const pg_uuid_t *id, int64 entry_no, const char *type,
+apply_entry(LotState *state, const pg_uuid_t *id, int64 entry_no, const char *type,
 			int64 amount, TimestampTz expires_at, const pg_uuid_t *reverses)
 {
 	bool		is_reserve = strcmp(type, "reserve") == 0;
-	Lot		   *lot = find_lot(book, reverses);
+	Lot		   *lot = find_lot(state, reverses);
 
 	if (amount < 0 && is_reserve)
-		open_hold(book, id, -amount);
+		open_hold(state, id, -amount);
 	else if (amount < 0)
 	{
 		/* an expiry or a reversal begins with the lot that it names */
-		int64		drawn = lot ? draw_from_lot(book, lot, -amount) : 0;
+		int64		deducted = lot ? deduct_from_lot(state, lot, -amount) : 0;
 
-		burn(book, -amount - drawn, NULL);
+		consume(state, -amount - deducted, NULL);
 	}
-	else if (!is_reserve || !close_hold(book, reverses))
-		fill_lot(book, lot ? lot : add_lot(book, id, entry_no, expires_at), amount);
+	else if (!is_reserve || !close_hold(state, reverses))
+		add_to_lot(state, lot ? lot : add_lot(state, id, entry_no, expires_at), amount);
 }
 
 static void
 apply_row(HeapTuple row, TupleDesc desc, void *arg)
 {
-	LotBook    *book = arg;
+	LotState   *state = arg;
 	bool		isnull;
 	bool		no_reverses;
 	pg_uuid_t  *id = DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
@@ -283,39 +283,39 @@ apply_row(HeapTuple row, TupleDesc desc, void *arg)
 	Datum		expires_at = SPI_getbinval(row, desc, 5, &isnull);
 	Datum		reverses = SPI_getbinval(row, desc, 6, &no_reverses);
 
-	apply_entry(book, id, entry_no, type, amount,
+	apply_entry(state, id, entry_no, type, amount,
 				isnull ? DT_NOEND : DatumGetTimestampTz(expires_at),
 				no_reverses ? NULL : DatumGetUUIDP(reverses));
 	pfree(type);
 }
 
-/* The lots of a user; close_book() frees them. */
-static LotBook *
-replay(const pg_uuid_t *user_id, bool read_only)
+/* The lots of a user; free_lot_state() frees them. */
+static LotState *
+replay_entries(const pg_uuid_t *user_id, bool read_only)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "lots of a user", ALLOCSET_DEFAULT_SIZES);
-	LotBook    *book = MemoryContextAllocZero(context, sizeof(LotBook));
+	LotState   *state = MemoryContextAllocZero(context, sizeof(LotState));
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Arguments	args = NO_ARGUMENTS;
 
-	book->context = context;
-	book->lots = make_table(context, "lots", sizeof(Lot));
-	book->holds = make_table(context, "open holds", sizeof(OpenHold));
-	book->burning = pairingheap_allocate(compare_lots, NULL);
+	state->context = context;
+	state->lots = create_hash(context, "lots", sizeof(Lot));
+	state->holds = create_hash(context, "open holds", sizeof(OpenHold));
+	state->available = pairingheap_allocate(compare_lots, NULL);
 	MemoryContextSwitchTo(old);
 
 	argument_uuid(&args, user_id);
 	if (read_only)
-		statement_execute_read_only_each(&select_entries, &args, apply_row, book);
+		statement_execute_read_only_each(&select_entries, &args, apply_row, state);
 	else
-		statement_execute_each(&select_entries, &args, apply_row, book);
-	return book;
+		statement_execute_each(&select_entries, &args, apply_row, state);
+	return state;
 }
 
 static void
-close_book(LotBook *book)
+free_lot_state(LotState *state)
 {
-	MemoryContextDelete(book->context);
+	MemoryContextDelete(state->context);
 }
 
 /* ------------------------------------------------------------------------
@@ -326,35 +326,35 @@ close_book(LotBook *book)
  * There is something in a lot with an expiry, or will be.
  */
 void
-lots_watch(const pg_uuid_t *entry_id, const pg_uuid_t *user_id, TimestampTz expires_at)
+lots_track_expiry(const pg_uuid_t *entry_id, const pg_uuid_t *user_id, TimestampTz expires_at)
 {
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_uuid(&args, entry_id);
 	argument_uuid(&args, user_id);
 	argument_time(&args, &expires_at);
-	statement_execute(&insert_watch, &args);
+	statement_execute(&insert_expiring, &args);
 }
 
 /* The lots of a user that expire until then and have to be looked at. */
 static List *
-watched_lots(const pg_uuid_t *user_id, TimestampTz until)
+expired_lot_ids(const pg_uuid_t *user_id, TimestampTz until)
 {
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_uuid(&args, user_id);
 	argument_time(&args, &until);
-	return statement_execute_uuids(&select_watched, &args);
+	return statement_execute_uuids(&select_expired, &args);
 }
 
 static LotSummary
-summarize(const LotBook *book, TimestampTz now, TimestampTz horizon)
+summarize(const LotState *state, TimestampTz now, TimestampTz horizon)
 {
 	LotSummary	summary = {.next_expiry = DT_NOEND};
 	HASH_SEQ_STATUS status;
 	Lot		   *lot;
 
-	hash_seq_init(&status, book->lots);
+	hash_seq_init(&status, state->lots);
 	while ((lot = hash_seq_search(&status)) != NULL)
 	{
 		if (lot->left == 0)
@@ -377,14 +377,14 @@ lots_summarize(const pg_uuid_t *user_id, TimestampTz horizon)
 {
 	Arguments	args = NO_ARGUMENTS;
 	LotSummary	summary = {.next_expiry = DT_NOEND};
-	LotBook    *book;
+	LotState   *state;
 
 	argument_uuid(&args, user_id);
-	if (statement_execute_read_only(&select_any_watched, &args) > 0)
+	if (statement_execute_read_only(&select_any_expiring, &args) > 0)
 	{
-		book = replay(user_id, true);
-		summary = summarize(book, GetCurrentTimestamp(), horizon);
-		close_book(book);
+		state = replay_entries(user_id, true);
+		summary = summarize(state, GetCurrentTimestamp(), horizon);
+		free_lot_state(state);
 	}
 	return summary;
 }
@@ -397,14 +397,14 @@ compare_expiry(const ListCell *a, const ListCell *b)
 
 /* The lots of these ids, in the order in which they expire. */
 static List *
-lots_of(LotBook *book, List *ids)
+find_lots(LotState *state, List *ids)
 {
 	List	   *lots = NIL;
 	ListCell   *cell;
 
 	foreach(cell, ids)
 	{
-		Lot		   *lot = find_lot(book, lfirst(cell));
+		Lot		   *lot = find_lot(state, lfirst(cell));
 
 		if (lot)
 			lots = lappend(lots, lot);
@@ -414,7 +414,7 @@ lots_of(LotBook *book, List *ids)
 }
 
 static int64
-left_in(List *lots)
+total_left(List *lots)
 {
 	ListCell   *cell;
 	int64		left = 0;
@@ -428,15 +428,15 @@ left_in(List *lots)
 static int64
 expired_credit(const pg_uuid_t *user_id)
 {
-	List	   *ids = watched_lots(user_id, GetCurrentTimestamp());
-	LotBook    *book;
+	List	   *ids = expired_lot_ids(user_id, GetCurrentTimestamp());
+	LotState   *state;
 	int64		expired;
 
 	if (ids == NIL)
 		return 0;
-	book = replay(user_id, false);
-	expired = left_in(lots_of(book, ids));
-	close_book(book);
+	state = replay_entries(user_id, false);
+	expired = total_left(find_lots(state, ids));
+	free_lot_state(state);
 	return expired;
 }
 
@@ -445,9 +445,9 @@ expired_credit(const pg_uuid_t *user_id)
  * was taken off yet or not.
  */
 static int64
-spendable(const Account *account)
+spendable_balance(const Account *account)
 {
-	return account->balance - (account->due ? expired_credit(&account->user_id) : 0);
+	return account->balance - (account->has_expired ? expired_credit(&account->user_id) : 0);
 }
 
 void
@@ -456,7 +456,7 @@ refuse_no_credits(const Account *account, int64 wanted)
 	ereport(ERROR,
 			(errcode(ERRCODE_STUDIO_NO_CREDITS),
 			 errmsg("not enough credits"),
-			 errdetail("Balance " INT64_FORMAT ", needed " INT64_FORMAT ".", spendable(account), wanted),
+			 errdetail("Balance " INT64_FORMAT ", needed " INT64_FORMAT ".", spendable_balance(account), wanted),
 			 errhint("Buy credits, or wait until a running job gives back what it holds.")));
 }
 
@@ -473,7 +473,7 @@ expire_lot(const pg_uuid_t *user_id, const Lot *lot)
 	if (lot->left > 0)
 		(void) ledger_append(&entry);
 	argument_uuid(&args, &lot->id);
-	statement_execute(lot->held > 0 ? &set_held_back : &delete_watch, &args);
+	statement_execute(lot->held > 0 ? &set_held_back : &delete_expiring, &args);
 	return lot->left > 0 ? 1 : 0;
 }
 
@@ -505,15 +505,15 @@ expire_lots(const pg_uuid_t *user_id, List *lots)
 int
 lots_sweep(const pg_uuid_t *user_id)
 {
-	List	   *ids = watched_lots(user_id, GetCurrentTimestamp());
-	LotBook    *book;
+	List	   *ids = expired_lot_ids(user_id, GetCurrentTimestamp());
+	LotState   *state;
 	int			count;
 
 	if (ids == NIL || sweeping)
 		return 0;
-	book = replay(user_id, false);
-	count = expire_lots(user_id, lots_of(book, ids));
-	close_book(book);
+	state = replay_entries(user_id, false);
+	count = expire_lots(user_id, find_lots(state, ids));
+	free_lot_state(state);
 	return count;
 }
 
@@ -523,23 +523,23 @@ lots_sweep(const pg_uuid_t *user_id)
  * are decided by one look at the clock.
  */
 bool
-lots_make_ready(const Account *account, int64 amount)
+lots_prepare_spending(const Account *account, int64 amount)
 {
 	List	   *ids;
 	List	   *lots;
-	LotBook    *book;
+	LotState   *state;
 	bool		enough;
 
-	if (!account->due || sweeping)
+	if (!account->has_expired || sweeping)
 		return account->balance >= amount;
 
-	ids = watched_lots(&account->user_id, GetCurrentTimestamp());
-	book = replay(&account->user_id, false);
-	lots = lots_of(book, ids);
-	enough = account->balance - left_in(lots) >= amount;
+	ids = expired_lot_ids(&account->user_id, GetCurrentTimestamp());
+	state = replay_entries(&account->user_id, false);
+	lots = find_lots(state, ids);
+	enough = account->balance - total_left(lots) >= amount;
 	if (enough)
 		(void) expire_lots(&account->user_id, lots);
-	close_book(book);
+	free_lot_state(state);
 	return enough;
 }
 
@@ -558,7 +558,7 @@ expire_credits(PG_FUNCTION_ARGS)
 
 	caller_enter_service(&caller);
 	argument_int32(&args, check_int32(fcinfo, 0, "p_limit", 1, MAX_CLEANUP));
-	users = statement_execute_uuids(&select_due_users, &args);
+	users = statement_execute_uuids(&select_users_to_sweep, &args);
 	foreach(cell, users)
 	{
 		/*

@@ -115,9 +115,9 @@ lock_payment(const char *payment_id, Payment *payment, Account *account)
 	ledger_open_account(&payment->user_id, account);
 }
 
-/* What of a payment is reversed at the moment. */
+/* What of a payment is reversed_amount at the moment. */
 static int32
-reversed(const Payment *payment)
+reversed_amount(const Payment *payment)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -152,7 +152,7 @@ reverse(const Payment *payment, const Account *account, Entry *entry, const int3
 	if (credits_find_by_key(entry, &replay))
 		return -replay.amount;
 
-	left = payment->amount - reversed(payment);
+	left = payment->amount - reversed_amount(payment);
 	if (amount && *amount > left)
 		refuse_conflict("reversal exceeds the payment",
 						psprintf("%d of %d are not reversed yet.", left, payment->amount));
@@ -213,13 +213,13 @@ reinstate_purchase(PG_FUNCTION_ARGS)
 
 	lock_payment(entry.payment_id, &payment, &account);
 	entry.type = payment.type;
-	entry.amount = reversed(&payment);
+	entry.amount = reversed_amount(&payment);
 	if (entry.amount > 0)
 	{
 		append_reversal(&payment, &account, &entry);
 		/* what comes back to a lot that has expired meanwhile expires again */
 		if (payment.expires)
-			lots_watch(&payment.id, &payment.user_id, payment.expires_at);
+			lots_track_expiry(&payment.id, &payment.user_id, payment.expires_at);
 		(void) lots_sweep(&payment.user_id);
 	}
 	caller_leave(&caller);
