@@ -319,16 +319,9 @@ settle(const Job *job, const int32 *final_cost, Overrun overrun, bool *closed)
 	if (hold.open == 0)
 		return replay_settlement(job, &hold, final_cost, overrun);
 
-	/*
-	 * What has expired must not be charged in the place of what was held; it
-	 * is asked for again, now that the lock is there.
-	 */
+	/* what has expired must not be charged in the place of what was held */
 	if (final_cost == NULL || *final_cost > 0)
-	{
-		(void) ledger_lock_account(&job->user_id, &account);
-		if (account.has_expired && lots_sweep(&job->user_id) > 0)
-			(void) ledger_lock_account(&job->user_id, &account);
-	}
+		lots_sweep_account(&account);
 	cost = settlement_price(&hold, final_cost, overrun, &account);
 	close_hold(job, &account, &hold, cost, cost > 0 ? "Hold settled" : "Hold released");
 	*closed = true;

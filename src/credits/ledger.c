@@ -133,6 +133,23 @@ ledger_lock_account(const pg_uuid_t *user_id, Account *account)
 }
 
 /*
+ * Read an account again that this transaction has locked.
+ *
+ * Needed after the lock may have had to wait, and after entries were made.  The
+ * statement that locks reads the account as its last writer left it, but what
+ * has expired with a snapshot that is older than the lock, so that credit that
+ * the writer added or expired meanwhile is missed.  Run once more, the statement
+ * gets a snapshot taken after the lock.
+ */
+void
+ledger_reread(Account *account)
+{
+	pg_uuid_t	user_id = account->user_id;
+
+	(void) ledger_lock_account(&user_id, account);
+}
+
+/*
  * Lock the account of a user unless somebody has it.
  */
 bool

@@ -38,6 +38,7 @@ typedef struct Entry
 } Entry;
 
 extern bool ledger_lock_account(const pg_uuid_t *user_id, Account *account);
+extern void ledger_reread(Account *account);
 extern bool ledger_try_lock_account(const pg_uuid_t *user_id);
 extern bool ledger_has_account(const pg_uuid_t *user_id);
 extern void ledger_open_account(const pg_uuid_t *user_id, Account *account);

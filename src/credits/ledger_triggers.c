@@ -137,11 +137,8 @@ check_debit(const pg_uuid_t *user_id, const Job *job, const char *type, int32 am
 {
 	Account		account;
 
-	/* twice: what has expired is asked for when the lock is there */
 	ledger_open_account(user_id, &account);
-	(void) ledger_lock_account(user_id, &account);
-	if (account.has_expired && lots_sweep(user_id) > 0)
-		(void) ledger_lock_account(user_id, &account);
+	lots_sweep_account(&account);
 
 	if (strcmp(type, "reserve") == 0)
 		hold_check_opening(job, -amount);

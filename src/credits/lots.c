@@ -518,6 +518,18 @@ lots_sweep(const pg_uuid_t *user_id)
 }
 
 /*
+ * Read a locked account again and expire what has expired of it, so that its
+ * balance is what can be spent.
+ */
+void
+lots_sweep_account(Account *account)
+{
+	ledger_reread(account);
+	if (account->has_expired && lots_sweep(&account->user_id) > 0)
+		ledger_reread(account);
+}
+
+/*
  * Before credit is taken: expire what has expired, provided that the rest
  * suffices.  Returns false, and has written nothing, when it does not.  Both
  * are decided by one look at the clock.

@@ -21,6 +21,7 @@ typedef struct LotSummary
 
 extern void lots_track_expiry(const pg_uuid_t *entry_id, const pg_uuid_t *user_id, TimestampTz expires_at);
 extern int	lots_sweep(const pg_uuid_t *user_id);
+extern void lots_sweep_account(Account *account);
 extern bool lots_prepare_spending(const Account *account, int64 amount);
 extern LotSummary lots_summarize(const pg_uuid_t *user_id, TimestampTz horizon);
 pg_noreturn extern void refuse_no_credits(const Account *account, int64 wanted);
