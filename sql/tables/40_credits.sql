@@ -1,6 +1,8 @@
--- The account is the one lock target; the ledger is the book.
--- Pitfall: an account changes only by inserting into the ledger, whose trigger
--- writes both; nobody else can update it (attach/40_credits.sql).
+-- Credits: the ledger has every movement, an account is the sum of the entries
+-- of its user and the row that is locked for each of them.
+-- Pitfall: an account changes only by an INSERT into the ledger, whose trigger
+-- updates the account; every other change of it is refused
+-- (attach/40_credits.sql).
 
 CREATE TABLE @extschema@.credit_accounts (
   user_id UUID,
@@ -46,8 +48,9 @@ CREATE UNIQUE INDEX idx_credit_payment ON @extschema@.credit_ledger (stripe_paym
 
 CREATE INDEX idx_credit_reverses ON @extschema@.credit_ledger (reverses) WHERE reverses IS NOT NULL;
 
--- Which lots expire is in the ledger; this only says which ones still have to
--- be looked at, so that nobody else pays for expiry.
+-- The lots that expire_credits() still has to sweep. Everything about a lot is
+-- in the ledger; this list exists so that users whose credit never expires need
+-- no replay of their ledger.
 CREATE TABLE studio_engine.expiring_credits (
   entry_id uuid NOT NULL,
   user_id uuid NOT NULL,

@@ -1,6 +1,9 @@
 /*
  * holds.h
- *	  What jobs hold.  Call these with the job and the account locked.
+ *	  Credits that jobs hold.
+ *
+ * Call the hold_check_...() functions and hold_record_usage() with the job and
+ * the account locked, hold_take() and hold_last_taken() with the job locked.
  */
 #ifndef STUDIO_HOLDS_H
 #define STUDIO_HOLDS_H

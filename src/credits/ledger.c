@@ -4,12 +4,13 @@
  *	  is booked.
  *
  * An entry is always an INSERT into credit_ledger.  The trigger on it,
- * enter_in_ledger(), books the amount on the account and numbers the entry;
- * plain INSERTs and our functions take the same road.  What else the triggers
- * do is in ledger_triggers.c.
+ * enter_in_ledger(), books the amount on the account and numbers the entry, for
+ * plain INSERTs as for the extension's functions.  What else the triggers do is
+ * in ledger_triggers.c.
  *
  * Pitfall: a balance may be read only under the lock of its account, with a
- * snapshot taken after the lock.
+ * snapshot taken after the lock; ledger_reread() is for where the lock may have
+ * been waited for.
  *
  * Lock order: job, then account.
  */
@@ -28,10 +29,11 @@
 #include "uuids.h"
 
 /*
- * Who is writing?  Our own entries were checked before they are inserted, and
- * only our own UPDATE changes an account.  These are the trigger depths at
- * which our statements fire triggers; what a foreign trigger does in turn
- * fires them at a greater depth and is not ours.
+ * The trigger depths at which the statements of this file fire triggers; -1
+ * while none runs.  The triggers compare them with their own depth to tell these
+ * statements from plain SQL: entries of ledger_append() were checked before they
+ * are inserted, and only the UPDATEs below may change an account.  What a
+ * foreign trigger writes in turn fires triggers at a greater depth.
  */
 static int	appending_depth = -1;
 static int	booking_depth = -1;
@@ -84,6 +86,7 @@ static Statement insert_entry = {
 	.nargs = 9,.argtypes = {UUIDOID, TEXTOID, INT4OID, TEXTOID, UUIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, UUIDOID}
 };
 
+/* The number of triggers that are running, one inside the other. */
 static int
 trigger_depth(void)
 {
@@ -91,7 +94,7 @@ trigger_depth(void)
 }
 
 /*
- * For triggers: are they fired by an INSERT of ledger_append()?
+ * For triggers: return true if the INSERT of ledger_append() fires them.
  */
 bool
 ledger_is_appending(void)
@@ -100,7 +103,8 @@ ledger_is_appending(void)
 }
 
 /*
- * For triggers: are they fired by our own UPDATE of an account?
+ * For triggers: return true if an UPDATE of ledger_book() or
+ * ledger_touch_account() fires them.
  */
 bool
 ledger_is_booking(void)
@@ -113,7 +117,7 @@ ledger_is_booking(void)
  * ------------------------------------------------------------------------ */
 
 /*
- * Lock the account of a user; false when there is none.
+ * Lock the account of a user and read it; returns false if there is none.
  */
 bool
 ledger_lock_account(const pg_uuid_t *user_id, Account *account)
@@ -150,7 +154,8 @@ ledger_reread(Account *account)
 }
 
 /*
- * Lock the account of a user unless somebody has it.
+ * Lock the account of a user without waiting; returns false if another
+ * transaction has it locked, or there is none.
  */
 bool
 ledger_try_lock_account(const pg_uuid_t *user_id)
@@ -161,6 +166,9 @@ ledger_try_lock_account(const pg_uuid_t *user_id)
 	return statement_execute(&try_lock_account, &args) > 0;
 }
 
+/*
+ * Return true if a user has an account; takes no lock.
+ */
 bool
 ledger_has_account(const pg_uuid_t *user_id)
 {
@@ -171,7 +179,8 @@ ledger_has_account(const pg_uuid_t *user_id)
 }
 
 /*
- * Lock the account of a user, opening it where there is none.
+ * Lock the account of a user and read it; an account is opened where there is
+ * none.  Raises PT404 if there is no such user.
  */
 void
 ledger_open_account(const pg_uuid_t *user_id, Account *account)
@@ -189,7 +198,7 @@ ledger_open_account(const pg_uuid_t *user_id, Account *account)
 		elog(ERROR, "credit account was not opened");
 }
 
-/* Run a statement that may update an account. */
+/* Run an UPDATE of an account such that guard_account() lets it pass. */
 static void
 update_account(Statement *statement, const Arguments *args)
 {
@@ -208,9 +217,9 @@ update_account(Statement *statement, const Arguments *args)
 }
 
 /*
- * Make what was decided under the lock of an account count, where nothing is
- * booked on it.  The next one may have a snapshot for its whole transaction,
- * get the lock, and still decide with its old view; this makes it fail (40001).
+ * Write an account on which nothing is booked, where something was decided under
+ * its lock: a REPEATABLE READ transaction that gets the lock next would decide
+ * by its older snapshot, and fails with 40001 on the row written here.
  */
 void
 ledger_touch_account(const pg_uuid_t *user_id)
@@ -222,8 +231,8 @@ ledger_touch_account(const pg_uuid_t *user_id)
 }
 
 /*
- * Would the account overflow?  Balance and holds together must fit an integer,
- * so that giving a hold back never fails.
+ * Raise 22003 if the account cannot take amount more.  Balance and holds together
+ * must fit an integer, so that releasing a hold never fails.
  */
 void
 ledger_check_capacity(const Account *account, int32 amount)
@@ -241,7 +250,8 @@ ledger_check_capacity(const Account *account, int32 amount)
  * ------------------------------------------------------------------------ */
 
 /*
- * An entry is booked before it is stored, and then was not stored like that.
+ * Raise 0A000: an entry was booked on the account, but the row was dropped or
+ * changed before it was stored, so that account and ledger would disagree.
  */
 void
 ledger_refuse_lost_entry(const pg_uuid_t *user_id)
@@ -254,7 +264,8 @@ ledger_refuse_lost_entry(const pg_uuid_t *user_id)
 }
 
 /*
- * Make an entry that was checked.
+ * Insert an entry and return its id.  The caller has locked the account and has
+ * checked the entry: the trigger books it without further checks.
  */
 pg_uuid_t
 ledger_append(const Entry *entry)
@@ -284,15 +295,18 @@ ledger_append(const Entry *entry)
 	}
 	PG_END_TRY();
 
-	/* a foreign trigger may have dropped the row or changed it after us */
+	/*
+	 * a foreign trigger may have dropped the row, or changed it after it was
+	 * booked
+	 */
 	if (stored != 1 || !result_bool(2))
 		ledger_refuse_lost_entry(entry->user_id);
 	return result_uuid(1);
 }
 
 /*
- * Book an entry on its account, before it is stored: the number of the entry
- * and the new balance.
+ * Book an entry on its account, before the entry is stored; sets *balance to the
+ * new balance and *entry_no to the number of the entry.
  */
 void
 ledger_book(const pg_uuid_t *user_id, const char *type, int32 amount, int32 *balance, int64 *entry_no)

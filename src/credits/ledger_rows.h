@@ -1,6 +1,10 @@
 /*
  * ledger_rows.h
- *	  What the statements on accounts and the ledger do, done to rows.
+ *	  Accounts and the ledger for the fast path: their columns, and the functions
+ *	  that run in the place of statements.
+ *
+ * The ..._fast_path() functions return false, with nothing written, where the
+ * statement must run instead.
  */
 #ifndef STUDIO_LEDGER_ROWS_H
 #define STUDIO_LEDGER_ROWS_H

@@ -1,11 +1,11 @@
 /*
  * ledger_triggers.c
- *	  The triggers of credit_ledger and credit_accounts: they judge plain
- *	  INSERTs as our functions judge their callers, book every entry, and keep
- *	  all else from changing the two tables.
+ *	  The triggers of credit_ledger and credit_accounts: they check plain
+ *	  INSERTs by the rules of the extension's functions, book every entry, and
+ *	  refuse all other changes of the two tables.
  *
- * Pitfall: an entry is booked before it is stored.  Whether it was stored is
- * looked at when the statement is over: verify_inserted_entries().
+ * Pitfall: an entry is booked before it is stored.  Whether it was stored can be
+ * checked only at the end of the statement: verify_inserted_entries().
  *
  * Lock order: job, then account.
  */
@@ -41,7 +41,7 @@ PG_FUNCTION_INFO_V1(verify_inserted_entries);
 PG_FUNCTION_INFO_V1(guard_ledger);
 PG_FUNCTION_INFO_V1(guard_account);
 
-/* an entry that a plain INSERT of this transaction booked */
+/* an entry that a plain INSERT booked and that is not verified yet */
 typedef struct BookedEntry
 {
 	pg_uuid_t	user_id;
@@ -52,7 +52,7 @@ typedef struct BookedEntry
 
 static List *booked_entries = NIL;
 
-/* the hold that a plain entry closes */
+/* the hold that a plain entry closes, if it closes one */
 typedef struct HoldClosing
 {
 	bool		closes;
@@ -84,8 +84,8 @@ refuse_entry(const char *detail)
 			 errdetail("%s", detail)));
 }
 
-/* Which sign may an amount of this type have?  An unknown type is left to the
- * check constraint. */
+/* Raise an error if the amount has the wrong sign for its type; an unknown type
+ * is left to the check constraint. */
 static void
 check_sign(const char *type, int32 amount)
 {
@@ -106,17 +106,7 @@ check_sign(const char *type, int32 amount)
 	}
 }
 
-/* Lock the job that a plain entry names. */
-static void
-lock_job_of_entry(const pg_uuid_t *job_id, const pg_uuid_t *user_id, Job *job)
-{
-	if (!job_lock(job_id, job))
-		refuse_missing("job", job_id);
-	if (!uuid_equal(&job->user_id, user_id))
-		refuse();
-}
-
-/* An expiry belongs to credit that was given or sold. */
+/* Raise an error if the entry has an expiry that it cannot have. */
 static void
 check_expiry(TupleDesc desc, HeapTuple row, const char *type, int32 amount)
 {
@@ -131,7 +121,8 @@ check_expiry(TupleDesc desc, HeapTuple row, const char *type, int32 amount)
 		refuse_entry("Only a purchase, subscription or grant can expire.");
 }
 
-/* Taking credit: what has expired is not there any more. */
+/* Check an entry that takes credit, with the account locked; what has expired is
+ * swept first and cannot be taken. */
 static void
 check_debit(const pg_uuid_t *user_id, const Job *job, const char *type, int32 amount)
 {
@@ -148,7 +139,7 @@ check_debit(const pg_uuid_t *user_id, const Job *job, const char *type, int32 am
 		hold_record_usage(job, amount);
 }
 
-/* Adding credit, or giving back what a job holds. */
+/* Check an entry that adds credit or, as a reserve, releases what a job holds. */
 static void
 check_addition(const pg_uuid_t *user_id, const Job *job, const char *type, int32 amount, HoldClosing *closing)
 {
@@ -166,7 +157,7 @@ check_addition(const pg_uuid_t *user_id, const Job *job, const char *type, int32
 	ledger_check_capacity(&account, amount);
 }
 
-/* The rules for an entry that did not come from our functions. */
+/* Check an entry that does not come from ledger_append(). */
 static void
 check_plain_entry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id,
 				  const char *type, int32 amount, HoldClosing *closing)
@@ -185,14 +176,19 @@ check_plain_entry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id,
 		refuse_entry("A reserve needs the job that it is for.");
 
 	if (!no_job)
-		lock_job_of_entry(DatumGetUUIDP(job_id), user_id, &job);
+	{
+		if (!job_lock(DatumGetUUIDP(job_id), &job))
+			refuse_missing("job", DatumGetUUIDP(job_id));
+		if (!uuid_equal(&job.user_id, user_id))
+			refuse();
+	}
 	if (amount < 0)
 		check_debit(user_id, no_job ? NULL : &job, type, amount);
 	else
 		check_addition(user_id, no_job ? NULL : &job, type, amount, closing);
 }
 
-/* Transaction end: the list went with its memory. */
+/* At the end of a transaction: reset the list, whose memory is freed. */
 static void
 reset_booked_entries(XactEvent event, void *arg)
 {
@@ -212,7 +208,7 @@ reset_booked_entries(XactEvent event, void *arg)
 	}
 }
 
-/* Savepoint rolled back: what was booked since is not booked any more. */
+/* A savepoint is rolled back: what was booked since is rolled back as well. */
 static void
 remove_rolled_back_entries(SubXactEvent event, SubTransactionId subxact, SubTransactionId parent, void *arg)
 {
@@ -227,7 +223,7 @@ remove_rolled_back_entries(SubXactEvent event, SubTransactionId subxact, SubTran
 	}
 }
 
-/* Remember to verify the entry when the statement is over. */
+/* Put an entry on the list that verify_inserted_entries() checks. */
 static void
 record_booked_entry(const pg_uuid_t *user_id, int64 entry_no, int32 amount)
 {
@@ -249,7 +245,7 @@ record_booked_entry(const pg_uuid_t *user_id, int64 entry_no, int32 amount)
 	MemoryContextSwitchTo(old);
 }
 
-/* Credit that expires is put on the list of lots to look at. */
+/* Put an entry whose credit expires on the list of lots to sweep. */
 static void
 track_expiry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id)
 {
@@ -265,6 +261,9 @@ track_expiry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id)
 
 /*
  * enter_in_ledger() returns trigger: BEFORE INSERT on credit_ledger.
+ *
+ * Checks an entry of a plain INSERT, books every entry and sets entry_no and
+ * balance_after.
  */
 Datum
 enter_in_ledger(PG_FUNCTION_ARGS)
@@ -303,7 +302,10 @@ enter_in_ledger(PG_FUNCTION_ARGS)
 	track_expiry(desc, edit.row, &user_id);
 	caller_leave(&caller);
 
-	/* closing lives here, not in memory that caller_leave() freed */
+	/*
+	 * closing is on the stack: caller_leave() has freed the results of
+	 * statements
+	 */
 	if (closing.closes)
 		row_set(&edit, "reverses", UUIDOID, UUIDPGetDatum(&closing.hold_id));
 	row_set(&edit, "balance_after", INT4OID, Int32GetDatum(balance));
@@ -311,7 +313,7 @@ enter_in_ledger(PG_FUNCTION_ARGS)
 	return PointerGetDatum(row_edit_apply(&edit));
 }
 
-/* Is the entry stored as it was booked? */
+/* Raise an error unless the entry is stored as it was booked. */
 static void
 verify_booked_entry(const BookedEntry *booked)
 {
@@ -327,9 +329,10 @@ verify_booked_entry(const BookedEntry *booked)
 
 /*
  * verify_inserted_entries() returns trigger: AFTER INSERT on credit_ledger, for
- * the statement.  An entry is booked before it is stored; if it was not stored
- * after all (ON CONFLICT DO NOTHING, a foreign trigger), the statement must not
- * stand.
+ * the statement.
+ *
+ * An entry is booked before it is stored; if it was not stored after all (ON
+ * CONFLICT DO NOTHING, a foreign trigger), the statement fails.
  */
 Datum
 verify_inserted_entries(PG_FUNCTION_ARGS)
@@ -342,14 +345,17 @@ verify_inserted_entries(PG_FUNCTION_ARGS)
 	if (booked_entries == NIL || ledger_is_appending())
 		return PointerGetDatum(NULL);
 
-	/* what is written below may come here again, with a list of its own */
+	/*
+	 * the entries of a sweep fire this trigger again, with a list of their
+	 * own
+	 */
 	booked = booked_entries;
 	booked_entries = NIL;
 
 	caller_enter_trigger(&caller);
 	foreach(cell, booked)
 		verify_booked_entry((BookedEntry *) lfirst(cell));
-	/* what a plain entry gave back to an expired lot expires again */
+	/* what a plain entry returned to an expired lot expires again */
 	foreach(cell, booked)
 		(void) lots_sweep(&((BookedEntry *) lfirst(cell))->user_id);
 	caller_leave(&caller);
@@ -371,6 +377,7 @@ refuse_change(const char *hint)
 			 errhint("%s", hint)));
 }
 
+/* Return true if the job exists; looked up as the owner of the data. */
 static bool
 job_exists(const pg_uuid_t *id)
 {
@@ -385,6 +392,7 @@ job_exists(const pg_uuid_t *id)
 	return found;
 }
 
+/* Return true if the user has an account; looked up as the owner of the data. */
 static bool
 account_exists(const pg_uuid_t *user_id)
 {
@@ -398,9 +406,11 @@ account_exists(const pg_uuid_t *user_id)
 }
 
 /*
- * Are all columns but job_id the same?  Dropped ones do not count.  Both rows
- * must have been formed alike: a value that a column had before it was added
- * to the table is stored in another way than one in the row.
+ * Return true if all columns but job_id, and dropped ones, are equal.
+ *
+ * Values are compared as they are stored, header and all, so both rows must have
+ * been formed alike: the default of a column that was added later is not in the
+ * rows from before, and has another header than a value in a row.
  */
 static bool
 equal_except_job_id(TupleDesc desc, HeapTuple old, HeapTuple new)
@@ -424,7 +434,7 @@ equal_except_job_id(TupleDesc desc, HeapTuple old, HeapTuple new)
 	return true;
 }
 
-/* Is this UPDATE what the foreign key does when a job is deleted? */
+/* Return true if an UPDATE is what the foreign key's ON DELETE SET NULL does. */
 static bool
 is_set_null_of_deleted_job(TupleDesc desc, HeapTuple old, HeapTuple new)
 {
@@ -441,7 +451,11 @@ is_set_null_of_deleted_job(TupleDesc desc, HeapTuple old, HeapTuple new)
 }
 
 /*
- * guard_ledger() returns trigger: BEFORE UPDATE, DELETE or TRUNCATE.
+ * guard_ledger() returns trigger: BEFORE UPDATE, DELETE or TRUNCATE on
+ * credit_ledger.
+ *
+ * Raises 42501, but for what the foreign keys do: job_id becomes NULL when its
+ * job is deleted, and entries are deleted with the account of their user.
  */
 Datum
 guard_ledger(PG_FUNCTION_ARGS)
@@ -469,7 +483,7 @@ guard_ledger(PG_FUNCTION_ARGS)
 	return PointerGetDatum(data->tg_trigtuple);
 }
 
-/* A new account is empty. */
+/* Return true if an account has neither credit nor entries. */
 static bool
 is_empty_account(TupleDesc desc, HeapTuple row)
 {
@@ -481,7 +495,11 @@ is_empty_account(TupleDesc desc, HeapTuple row)
 }
 
 /*
- * guard_account() returns trigger: BEFORE INSERT, UPDATE, DELETE or TRUNCATE.
+ * guard_account() returns trigger: BEFORE INSERT, UPDATE, DELETE or TRUNCATE on
+ * credit_accounts.
+ *
+ * Raises 42501, but for the UPDATEs of ledger.c, the INSERT of an empty account,
+ * and the DELETE of one whose user is deleted.
  */
 Datum
 guard_account(PG_FUNCTION_ARGS)
@@ -514,10 +532,11 @@ guard_account(PG_FUNCTION_ARGS)
 }
 
 /* ------------------------------------------------------------------------
- * Entries and accounts that are written directly
+ * Callbacks for the fast path
  * ------------------------------------------------------------------------ */
 
-/* The callback in place of enter_in_ledger(): the entry is one of our own. */
+/* The callback for enter_in_ledger(): book an entry of ledger_append(), which
+ * needs no check. */
 static void
 book_change(RowChange *change, const void *arg)
 {
@@ -539,14 +558,14 @@ static const RowTrigger entry_triggers[] = {
 		.definition = "BEFORE INSERT ON %.credit_ledger FOR EACH ROW "
 		"EXECUTE FUNCTION studio_engine.enter_in_ledger()",
 	.before = book_change,.writes = {&accounts_table}},
-	/* what is written directly is stored as it was booked */
+	/* rows_insert() stores what was booked, or the statement runs */
 	{.name = "tr_credit_ledger_verify",
 		.definition = "AFTER INSERT ON %.credit_ledger FOR EACH STATEMENT "
 		"EXECUTE FUNCTION studio_engine.verify_inserted_entries()",
 	.idle = true}
 };
 
-/* booking is the one way in which accounts are written directly */
+/* on the fast path only ledger_book() writes accounts */
 static const RowTrigger account_triggers[] = {
 	{.name = "tr_credit_accounts_guard",
 		.definition = "BEFORE INSERT OR DELETE OR UPDATE ON %.credit_accounts FOR EACH ROW "
@@ -555,7 +574,7 @@ static const RowTrigger account_triggers[] = {
 };
 
 /*
- * Register what they do to rows that are written directly.
+ * Register the callbacks for the triggers of this file.
  */
 void
 ledger_triggers_register(void)

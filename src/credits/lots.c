@@ -2,17 +2,24 @@
  * lots.c
  *	  Which credit expires when: lots, computed from the ledger.
  *
- * Every entry that adds credit is a lot.  Credit is taken from the lot that
- * expires first, those that never expire come last, the older before the
- * younger.  What a hold took goes back to the lots that it came from.  None of
- * this is stored: the entries of a user are replayed in their order, so there
- * is no second state to drift.  What is stored is a list of the lots with an
- * expiry that still have to be looked at (studio_engine.expiring_credits); a
- * user who is not on it costs one index lookup.
+ * Every entry that adds credit is a lot.  Credit is consumed in burn-down order:
+ * from the lot that expires first, lots that never expire last, and of two with
+ * the same expiry the older one first.  A hold allocates credit of one or more
+ * lots; when it closes, the allocations return to the lots that they came from.
+ * What is taken while all lots are empty is a deficit, which is covered by the
+ * next credit that is added.
  *
- * Pitfall: the replay_entries knows no clock.  Whether credit had expired when an entry
- * was made is not guessed from times; what expired is an entry of its own,
- * which names its lot.  So expired lots are swept before credit is taken.
+ * None of this is stored.  The entries of a user are replayed in their order, so
+ * that there is no second set of numbers that could disagree with the ledger.
+ * What is stored is a list of the lots with an expiry that may have something
+ * left (studio_engine.expiring_credits); a user without a row there costs one
+ * index lookup.  A row whose lot has expired is removed when the lot is empty,
+ * and held_back while an open hold has an allocation from it.
+ *
+ * Pitfall: the replay never asks for the time.  Whether credit had expired when
+ * an entry was made is not derived from timestamps; what expired is an entry of
+ * its own, which names its lot.  So expired lots must be swept before credit is
+ * taken, or the replay would take it from them.
  *
  * Lock order: none of its own; the caller has locked the account.
  */
@@ -45,7 +52,7 @@ typedef struct Lot
 	int64		held;			/* taken by holds that are open */
 } Lot;
 
-/* part of a hold; lot NULL is deficit */
+/* the part of a hold that came from one lot; lot NULL: part of the deficit */
 typedef struct Allocation
 {
 	struct Allocation *next;
@@ -56,20 +63,22 @@ typedef struct Allocation
 typedef struct OpenHold
 {
 	pg_uuid_t	id;				/* of its entry; the hash key, first */
-	Allocation *allocations;	/* in the order in which they were taken */
+	Allocation *allocations;	/* in the order in which they were made */
 	Allocation **tail;
 } OpenHold;
 
+/* the lots and open holds of a user, after the entries replayed so far */
 typedef struct LotState
 {
 	MemoryContext context;
 	HTAB	   *lots;
 	HTAB	   *holds;
-	pairingheap *available;		/* lots with something left, next one first */
-	int64		deficit;		/* what was taken beyond all lots */
+	pairingheap *available;		/* lots with something left, in burn-down
+								 * order */
+	int64		deficit;		/* what was taken while all lots were empty */
 } LotState;
 
-/* a sweep writes entries; what their triggers write must not sweep again */
+/* expire_lots() is running: its entries fire triggers, which must not sweep too */
 static bool sweeping = false;
 
 static Statement insert_expiring = {
@@ -113,10 +122,10 @@ static Statement select_entries = {
 };
 
 /* ------------------------------------------------------------------------
- * The replay_entries
+ * The replay
  * ------------------------------------------------------------------------ */
 
-/* The heap wants the lot to consume next as the greatest. */
+/* Compare two lots for the heap, whose first node is the greatest: the lot to consume next. */
 static int
 compare_lots(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 {
@@ -138,7 +147,7 @@ create_hash(MemoryContext context, const char *name, Size entrysize)
 	return hash_create(name, 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-/* Credit comes back to a lot, or in; it covers deficit first. */
+/* Add new or returned credit to a lot; a deficit is covered first. */
 static void
 add_to_lot(LotState *state, Lot *lot, int64 amount)
 {
@@ -153,7 +162,7 @@ add_to_lot(LotState *state, Lot *lot, int64 amount)
 	lot->left += amount;
 }
 
-/* At most amount is taken from one lot; returns what was. */
+/* Take at most amount from one lot; returns what was taken. */
 static int64
 deduct_from_lot(LotState *state, Lot *lot, int64 amount)
 {
@@ -181,7 +190,7 @@ add_allocation(LotState *state, OpenHold *hold, Lot *lot, int64 amount)
 		lot->held += amount;
 }
 
-/* Credit is taken in available order; hold is NULL where nobody holds it. */
+/* Take credit in burn-down order, as allocations of a hold or, hold being NULL, for good. */
 static void
 consume(LotState *state, int64 amount, OpenHold *hold)
 {
@@ -227,7 +236,7 @@ open_hold(LotState *state, const pg_uuid_t *id, int64 amount)
 	consume(state, amount, hold);
 }
 
-/* What the hold took goes back; false when there is no such hold. */
+/* Return the allocations of a hold; false if there is no such open hold. */
 static bool
 close_hold(LotState *state, const pg_uuid_t *id)
 {
@@ -249,7 +258,7 @@ close_hold(LotState *state, const pg_uuid_t *id)
 	return true;
 }
 
-/* One entry, after all before it. */
+/* Replay one entry; all entries before it have been replayed. */
 static void
 apply_entry(LotState *state, const pg_uuid_t *id, int64 entry_no, const char *type,
 			int64 amount, TimestampTz expires_at, const pg_uuid_t *reverses)
@@ -261,7 +270,7 @@ apply_entry(LotState *state, const pg_uuid_t *id, int64 entry_no, const char *ty
 		open_hold(state, id, -amount);
 	else if (amount < 0)
 	{
-		/* an expiry or a reversal begins with the lot that it names */
+		/* an expiry or a reversal takes from the lot that it names first */
 		int64		deducted = lot ? deduct_from_lot(state, lot, -amount) : 0;
 
 		consume(state, -amount - deducted, NULL);
@@ -289,7 +298,7 @@ apply_row(HeapTuple row, TupleDesc desc, void *arg)
 	pfree(type);
 }
 
-/* The lots of a user; free_lot_state() frees them. */
+/* Replay the ledger of a user; the result is freed by free_lot_state(). */
 static LotState *
 replay_entries(const pg_uuid_t *user_id, bool read_only)
 {
@@ -323,7 +332,9 @@ free_lot_state(LotState *state)
  * ------------------------------------------------------------------------ */
 
 /*
- * There is something in a lot with an expiry, or will be.
+ * Put a lot with an expiry on the list of lots to sweep.  Called when the lot is
+ * made, before its entry is stored, and again when credit returns to it, which
+ * resets held_back.
  */
 void
 lots_track_expiry(const pg_uuid_t *entry_id, const pg_uuid_t *user_id, TimestampTz expires_at)
@@ -336,14 +347,15 @@ lots_track_expiry(const pg_uuid_t *entry_id, const pg_uuid_t *user_id, Timestamp
 	statement_execute(&insert_expiring, &args);
 }
 
-/* The lots of a user that expire until then and have to be looked at. */
+/* The ids of the listed lots of a user that have expired by now, held back or not. */
 static List *
-expired_lot_ids(const pg_uuid_t *user_id, TimestampTz until)
+expired_lot_ids(const pg_uuid_t *user_id)
 {
 	Arguments	args = NO_ARGUMENTS;
+	TimestampTz now = GetCurrentTimestamp();
 
 	argument_uuid(&args, user_id);
-	argument_time(&args, &until);
+	argument_time(&args, &now);
 	return statement_execute_uuids(&select_expired, &args);
 }
 
@@ -370,7 +382,9 @@ summarize(const LotState *state, TimestampTz now, TimestampTz horizon)
 }
 
 /*
- * What is left in the lots of a user, as the calling query sees them.
+ * Return what is left in the lots of a user, as the calling query sees them.
+ * Users whose credit never expires are not replayed: all is zero then, and
+ * next_expiry is DT_NOEND.
  */
 LotSummary
 lots_summarize(const pg_uuid_t *user_id, TimestampTz horizon)
@@ -395,7 +409,7 @@ compare_expiry(const ListCell *a, const ListCell *b)
 	return -compare_lots(&((Lot *) lfirst(a))->node, &((Lot *) lfirst(b))->node, NULL);
 }
 
-/* The lots of these ids, in the order in which they expire. */
+/* The lots of these ids, in burn-down order. */
 static List *
 find_lots(LotState *state, List *ids)
 {
@@ -424,11 +438,11 @@ total_left(List *lots)
 	return left;
 }
 
-/* Credit that has expired and is still in the balance. */
+/* The credit of a user that has expired and is still in the balance. */
 static int64
 expired_credit(const pg_uuid_t *user_id)
 {
-	List	   *ids = expired_lot_ids(user_id, GetCurrentTimestamp());
+	List	   *ids = expired_lot_ids(user_id);
 	LotState   *state;
 	int64		expired;
 
@@ -440,16 +454,16 @@ expired_credit(const pg_uuid_t *user_id)
 	return expired;
 }
 
-/*
- * What of a balance can be spent: credit that has expired cannot, whether it
- * was taken off yet or not.
- */
+/* What can be spent of a balance: not what has expired, swept or not. */
 static int64
 spendable_balance(const Account *account)
 {
 	return account->balance - (account->has_expired ? expired_credit(&account->user_id) : 0);
 }
 
+/*
+ * Raise PT402: the account has less to spend than is wanted.
+ */
 void
 refuse_no_credits(const Account *account, int64 wanted)
 {
@@ -460,7 +474,8 @@ refuse_no_credits(const Account *account, int64 wanted)
 			 errhint("Buy credits, or wait until a running job gives back what it holds.")));
 }
 
-/* Expire what is left in a lot; watch it on only while a hold has part of it. */
+/* Expire what is left in a lot, which stays listed only while an open hold has
+ * part of it; returns the number of entries made. */
 static int
 expire_lot(const pg_uuid_t *user_id, const Lot *lot)
 {
@@ -477,7 +492,7 @@ expire_lot(const pg_uuid_t *user_id, const Lot *lot)
 	return lot->left > 0 ? 1 : 0;
 }
 
-/* Expire these lots; the number of entries made. */
+/* Expire what is left in these lots; returns the number of entries made. */
 static int
 expire_lots(const pg_uuid_t *user_id, List *lots)
 {
@@ -500,12 +515,13 @@ expire_lots(const pg_uuid_t *user_id, List *lots)
 }
 
 /*
- * Expire what is left in expired lots of a user; the number of entries made.
+ * Expire what is left in the expired lots of a user; returns the number of
+ * entries made.  Does nothing when called from a trigger of such an entry.
  */
 int
 lots_sweep(const pg_uuid_t *user_id)
 {
-	List	   *ids = expired_lot_ids(user_id, GetCurrentTimestamp());
+	List	   *ids = expired_lot_ids(user_id);
 	LotState   *state;
 	int			count;
 
@@ -530,9 +546,10 @@ lots_sweep_account(Account *account)
 }
 
 /*
- * Before credit is taken: expire what has expired, provided that the rest
- * suffices.  Returns false, and has written nothing, when it does not.  Both
- * are decided by one look at the clock.
+ * Prepare to take amount from an account: expire what has expired, if what is
+ * left then is enough.  Returns false, with nothing written, if it is not: the
+ * caller refuses without leaving expire entries in the ledger.  The lots that
+ * have expired are read once, so that the answer and the entries agree.
  */
 bool
 lots_prepare_spending(const Account *account, int64 amount)
@@ -545,7 +562,7 @@ lots_prepare_spending(const Account *account, int64 amount)
 	if (!account->has_expired || sweeping)
 		return account->balance >= amount;
 
-	ids = expired_lot_ids(&account->user_id, GetCurrentTimestamp());
+	ids = expired_lot_ids(&account->user_id);
 	state = replay_entries(&account->user_id, false);
 	lots = find_lots(state, ids);
 	enough = account->balance - total_left(lots) >= amount;
@@ -574,8 +591,9 @@ expire_credits(PG_FUNCTION_ARGS)
 	foreach(cell, users)
 	{
 		/*
-		 * whoever has the account now sweeps it himself, or comes next time;
-		 * each in a scope of its own, which frees what it used
+		 * An account that another session has locked is skipped: that session
+		 * sweeps it before it takes credit, or the next call does.  Each user
+		 * has a scope of its own, which frees what was used for him.
 		 */
 		outer = statements_begin();
 		if (ledger_try_lock_account(lfirst(cell)))

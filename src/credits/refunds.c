@@ -1,11 +1,11 @@
 /*
  * refunds.c
- *	  Credit going back: to the user for a job, or out of the account with the
- *	  money of a payment.
+ *	  Refunds of what a job was charged, and reversals of payments whose money was
+ *	  returned.
  *
  * Pitfall: reversing a payment is the one way to a negative balance.  The money
- * is gone, whether the credits are still there or not; the user cannot spend
- * until the debt is covered.
+ * was returned whether the credits are spent or not; the user cannot spend until
+ * the deficit is covered.
  *
  * Lock order: job, then account.
  */
@@ -44,8 +44,8 @@ static Statement select_reversed = {
 };
 
 /*
- * A refund gives back at most what the job was charged and not refunded yet.
- * Call it with the job and the account locked.
+ * Raise PT409 if a refund exceeds what the job was charged and is not refunded
+ * yet.  Call it with the job and the account locked.
  */
 void
 refund_check(const Job *job, int32 amount)
@@ -63,7 +63,7 @@ refund_check(const Job *job, int32 amount)
 								 uuid_text(&job->id), left, amount));
 }
 
-/* The part of refund_credits() under the lock of the job. */
+/* refund_credits() with the job locked; does nothing if the key was used for the same. */
 static void
 refund(const Job *job, const Entry *entry)
 {
@@ -103,7 +103,7 @@ refund_credits(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(entry.amount);
 }
 
-/* Find a payment and lock the account that it was booked on. */
+/* Find a payment and lock the account on which it was booked; PT404 if there is none. */
 static void
 lock_payment(const char *payment_id, Payment *payment, Account *account)
 {
@@ -115,7 +115,7 @@ lock_payment(const char *payment_id, Payment *payment, Account *account)
 	ledger_open_account(&payment->user_id, account);
 }
 
-/* What of a payment is reversed_amount at the moment. */
+/* Return how much of a payment is reversed and not reinstated. */
 static int32
 reversed_amount(const Payment *payment)
 {
@@ -126,7 +126,7 @@ reversed_amount(const Payment *payment)
 	return result_int32(1);
 }
 
-/* An entry that takes a payment back, or the taking back. */
+/* Make an entry that reverses a payment or, with a positive amount, reinstates it. */
 static void
 append_reversal(const Payment *payment, const Account *account, Entry *entry)
 {
@@ -140,8 +140,8 @@ append_reversal(const Payment *payment, const Account *account, Entry *entry)
 	(void) ledger_append(entry);
 }
 
-/* The part of reverse_purchase() under the lock of the account; amount NULL is
- * all that is left. */
+/* reverse_purchase() with the account locked; amount NULL is all that is not
+ * reversed yet.  Returns what was reversed, now or by the first call with the key. */
 static int32
 reverse(const Payment *payment, const Account *account, Entry *entry, const int32 *amount)
 {
@@ -157,7 +157,7 @@ reverse(const Payment *payment, const Account *account, Entry *entry, const int3
 		refuse_conflict("reversal exceeds the payment",
 						psprintf("%d of %d are not reversed yet.", left, payment->amount));
 	entry->amount = amount ? -*amount : -left;
-	/* there is no entry of nothing that could keep the key */
+	/* an entry of amount 0, which would record the key, is not valid */
 	if (entry->amount == 0 && entry->key)
 		refuse_conflict("payment is reversed already", "Nothing is left that could be reversed under this key.");
 	if (entry->amount == 0)
@@ -217,7 +217,7 @@ reinstate_purchase(PG_FUNCTION_ARGS)
 	if (entry.amount > 0)
 	{
 		append_reversal(&payment, &account, &entry);
-		/* what comes back to a lot that has expired meanwhile expires again */
+		/* what returns to a lot that has expired meanwhile expires again */
 		if (payment.expires)
 			lots_track_expiry(&payment.id, &payment.user_id, payment.expires_at);
 		(void) lots_sweep(&payment.user_id);
