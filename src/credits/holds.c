@@ -494,10 +494,7 @@ return_hold_of_deleted_job(PG_FUNCTION_ARGS)
 	entry.amount = hold.open;
 	entry.reverses = &hold.id;
 
-	/*
-	 * where the user is being deleted, the account may have been deleted
-	 * before
-	 */
+	/* the cascade of a deleted user may have deleted the account before */
 	if (hold.open > 0 && ledger_lock_account(&user_id, &account))
 	{
 		ledger_append(&entry);

@@ -121,10 +121,10 @@ check_expiry(TupleDesc desc, HeapTuple row, const char *type, int32 amount)
 		refuse_entry("Only a purchase, subscription or grant can expire.");
 }
 
-/* Check an entry that takes credit, with the account locked; what has expired is
- * swept first and cannot be taken. */
+/* Lock the account and check an entry that takes credit; what has expired is swept
+ * first, so that it cannot be taken. */
 static void
-check_debit(const pg_uuid_t *user_id, const Job *job, const char *type, int32 amount)
+check_debit_entry(const pg_uuid_t *user_id, const Job *job, const char *type, int32 amount)
 {
 	Account		account;
 
@@ -139,9 +139,10 @@ check_debit(const pg_uuid_t *user_id, const Job *job, const char *type, int32 am
 		hold_record_usage(job, amount);
 }
 
-/* Check an entry that adds credit or, as a reserve, releases what a job holds. */
+/* Lock the account and check an entry that adds credit or, as a reserve, releases
+ * what a job holds. */
 static void
-check_addition(const pg_uuid_t *user_id, const Job *job, const char *type, int32 amount, HoldClosing *closing)
+check_credit_entry(const pg_uuid_t *user_id, const Job *job, const char *type, int32 amount, HoldClosing *closing)
 {
 	Account		account;
 
@@ -183,9 +184,9 @@ check_plain_entry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id,
 			refuse();
 	}
 	if (amount < 0)
-		check_debit(user_id, no_job ? NULL : &job, type, amount);
+		check_debit_entry(user_id, no_job ? NULL : &job, type, amount);
 	else
-		check_addition(user_id, no_job ? NULL : &job, type, amount, closing);
+		check_credit_entry(user_id, no_job ? NULL : &job, type, amount, closing);
 }
 
 /* At the end of a transaction: reset the list, whose memory is freed. */
@@ -302,10 +303,7 @@ enter_in_ledger(PG_FUNCTION_ARGS)
 	track_expiry(desc, edit.row, &user_id);
 	caller_leave(&caller);
 
-	/*
-	 * closing is on the stack: caller_leave() has freed the results of
-	 * statements
-	 */
+	/* hold_id is a copy: caller_leave() has freed the results of statements */
 	if (closing.closes)
 		row_set(&edit, "reverses", UUIDOID, UUIDPGetDatum(&closing.hold_id));
 	row_set(&edit, "balance_after", INT4OID, Int32GetDatum(balance));
@@ -346,8 +344,8 @@ verify_inserted_entries(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 
 	/*
-	 * the entries of a sweep fire this trigger again, with a list of their
-	 * own
+	 * Plain INSERTs of foreign triggers on the entries below fire this
+	 * trigger again, with a list of their own.
 	 */
 	booked = booked_entries;
 	booked_entries = NIL;

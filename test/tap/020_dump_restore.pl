@@ -467,7 +467,7 @@ is(query($node, 'source', q{
 		   (SELECT count(*) FROM studio_engine.ledger_hashes) = (SELECT count(*) FROM public.credit_ledger),
 		   (SELECT count(*) > 0 FROM public.credit_accounts WHERE balance < 0)
 	  FROM studio_engine.expiring_credits}),
-	't|t|t|t|t', '... credit that expires, has expired and is held, hashes and a debt');
+	't|t|t|t|t', '... credit that expires, has expired and is held, hashes and a deficit');
 is(query($node, 'source', q{
 	SELECT string_agg(DISTINCT status, ' ' ORDER BY status) FROM public.studio_jobs}),
 	'COMPLETE ENRICHING FAILED NEW REFINING TRANSCRIBING', '... studio jobs in every status');
