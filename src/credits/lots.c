@@ -137,6 +137,7 @@ compare_lots(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 	return one->entry_no < two->entry_no ? 1 : -1;
 }
 
+/* Create a hash table of entries that begin with their uuid. */
 static HTAB *
 create_hash(MemoryContext context, const char *name, Size entrysize)
 {
@@ -176,6 +177,7 @@ deduct_from_lot(LotState *state, Lot *lot, int64 amount)
 	return deducted;
 }
 
+/* Add credit of a lot, or a part of the deficit, to what a hold has taken. */
 static void
 add_allocation(LotState *state, OpenHold *hold, Lot *lot, int64 amount)
 {
@@ -208,12 +210,14 @@ consume(LotState *state, int64 amount, OpenHold *hold)
 	state->deficit += amount;
 }
 
+/* The lot of an entry; NULL if id is NULL, or the entry is not a lot. */
 static Lot *
 find_lot(LotState *state, const pg_uuid_t *id)
 {
 	return id ? hash_search(state->lots, id, HASH_FIND, NULL) : NULL;
 }
 
+/* Add an empty lot. */
 static Lot *
 add_lot(LotState *state, const pg_uuid_t *id, int64 entry_no, TimestampTz expires_at)
 {
@@ -226,6 +230,7 @@ add_lot(LotState *state, const pg_uuid_t *id, int64 entry_no, TimestampTz expire
 	return lot;
 }
 
+/* Take credit as a hold that can be closed. */
 static void
 open_hold(LotState *state, const pg_uuid_t *id, int64 amount)
 {
@@ -236,7 +241,7 @@ open_hold(LotState *state, const pg_uuid_t *id, int64 amount)
 	consume(state, amount, hold);
 }
 
-/* Return the allocations of a hold; false if there is no such open hold. */
+/* Return the allocations of a hold to their lots; false if no such hold is open. */
 static bool
 close_hold(LotState *state, const pg_uuid_t *id)
 {
@@ -246,6 +251,7 @@ close_hold(LotState *state, const pg_uuid_t *id)
 		return false;
 	for (Allocation *allocation = hold->allocations; allocation; allocation = allocation->next)
 	{
+		/* the deficit may have been covered by credit added since */
 		if (allocation->lot == NULL)
 			state->deficit -= Min(state->deficit, allocation->amount);
 		else
@@ -279,6 +285,7 @@ apply_entry(LotState *state, const pg_uuid_t *id, int64 entry_no, const char *ty
 		add_to_lot(state, lot ? lot : add_lot(state, id, entry_no, expires_at), amount);
 }
 
+/* Replay a row of select_entries. */
 static void
 apply_row(HeapTuple row, TupleDesc desc, void *arg)
 {
@@ -359,6 +366,7 @@ expired_lot_ids(const pg_uuid_t *user_id)
 	return statement_execute_uuids(&select_expired, &args);
 }
 
+/* Sum what is left in all lots. */
 static LotSummary
 summarize(const LotState *state, TimestampTz now, TimestampTz horizon)
 {
@@ -403,6 +411,7 @@ lots_summarize(const pg_uuid_t *user_id, TimestampTz horizon)
 	return summary;
 }
 
+/* Sort lots in burn-down order. */
 static int
 compare_expiry(const ListCell *a, const ListCell *b)
 {
@@ -427,6 +436,7 @@ find_lots(LotState *state, List *ids)
 	return lots;
 }
 
+/* Sum what is left in these lots. */
 static int64
 total_left(List *lots)
 {
