@@ -61,10 +61,10 @@ COMMENT ON FUNCTION studio_engine.close_hold_of_ended_job() IS
 Trigger, AFTER UPDATE on jobs. READY settles the hold, FAILED releases it. It fires after the update, so that
 a statement that ends many jobs locks all of them before the first account.';
 
-CREATE FUNCTION studio_engine.keep_owner_of_hold() RETURNS trigger
-  LANGUAGE c AS 'MODULE_PATHNAME', 'keep_owner_of_hold'
+CREATE FUNCTION studio_engine.forbid_owner_change_of_hold() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'forbid_owner_change_of_hold'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION studio_engine.keep_owner_of_hold() IS
+COMMENT ON FUNCTION studio_engine.forbid_owner_change_of_hold() IS
 'Refuse to change the user of a job that holds credits.
 
 Trigger, BEFORE UPDATE on jobs (PT409).';

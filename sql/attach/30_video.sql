@@ -45,7 +45,7 @@ CREATE OR REPLACE TRIGGER tr_jobs_price
 CREATE OR REPLACE TRIGGER tr_jobs_keep_owner
   BEFORE UPDATE OF user_id ON @extschema@.jobs
   FOR EACH ROW WHEN (OLD.user_id <> NEW.user_id)
-  EXECUTE FUNCTION studio_engine.keep_owner_of_hold();
+  EXECUTE FUNCTION studio_engine.forbid_owner_change_of_hold();
 
 CREATE OR REPLACE TRIGGER tr_jobs_close_hold
   AFTER UPDATE ON @extschema@.jobs

@@ -1,8 +1,9 @@
--- The triggers that keep the books, and who may read them.
--- Pitfall: "may not write" is not left to grants alone, since the owner of the
--- tables needs none: the guards refuse everybody.
+-- The triggers that book and guard the ledger, and who may read it.
+-- Pitfall: grants alone do not forbid writing, since the owner of the tables
+-- needs none. The guards refuse every role.
 
--- How large values may be, by every road; the first trigger of each table.
+-- Limits on the size of values, whatever writes them; the first trigger of each
+-- table.
 CREATE OR REPLACE TRIGGER "00_credit_ledger_limits"
   BEFORE INSERT OR UPDATE ON @extschema@.credit_ledger
   FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('credit_ledger');

@@ -1,6 +1,8 @@
--- The account is the one lock target; the ledger is the book.
--- Pitfall: an account changes only by inserting into the ledger, whose trigger
--- writes both; nobody else can update it (attach/40_credits.sql).
+-- Credits: the ledger has every movement, an account is the sum of the entries
+-- of its user and the row that is locked for each of them.
+-- Pitfall: an account changes only by an INSERT into the ledger, whose trigger
+-- updates the account; every other change of it is refused
+-- (attach/40_credits.sql).
 
 CREATE TABLE @extschema@.credit_accounts (
   user_id UUID,
@@ -46,19 +48,20 @@ CREATE UNIQUE INDEX idx_credit_payment ON @extschema@.credit_ledger (stripe_paym
 
 CREATE INDEX idx_credit_reverses ON @extschema@.credit_ledger (reverses) WHERE reverses IS NOT NULL;
 
--- Which lots expire is in the ledger; this only says which ones still have to
--- be looked at, so that nobody else pays for expiry.
+-- The lots that expire_credits() still has to sweep. Everything about a lot is
+-- in the ledger; this list exists so that users whose credit never expires need
+-- no replay of their ledger.
 CREATE TABLE studio_engine.expiring_credits (
   entry_id uuid NOT NULL,
   user_id uuid NOT NULL,
   expires_at timestamptz NOT NULL,
-  waiting boolean NOT NULL DEFAULT false,
+  held_back boolean NOT NULL DEFAULT false,
   CONSTRAINT expiring_credits_pkey PRIMARY KEY (entry_id),
   CONSTRAINT expiring_credits_user_id_fkey FOREIGN KEY (user_id)
     REFERENCES @extschema@.credit_accounts (user_id) ON DELETE CASCADE
 );
 CREATE INDEX idx_expiring_credits_user ON studio_engine.expiring_credits (user_id);
-CREATE INDEX idx_expiring_credits_due ON studio_engine.expiring_credits (expires_at) WHERE NOT waiting;
+CREATE INDEX idx_expiring_credits_due ON studio_engine.expiring_credits (expires_at) WHERE NOT held_back;
 
 CREATE TABLE studio_engine.ledger_hashes (
   entry_id uuid NOT NULL,
@@ -112,7 +115,7 @@ expire_credits() works through them.';
 COMMENT ON COLUMN studio_engine.expiring_credits.entry_id IS 'The entry, credit_ledger.id';
 COMMENT ON COLUMN studio_engine.expiring_credits.user_id IS 'The user';
 COMMENT ON COLUMN studio_engine.expiring_credits.expires_at IS 'When its credit expires';
-COMMENT ON COLUMN studio_engine.expiring_credits.waiting IS 'It has expired, and an open hold has the rest of it';
+COMMENT ON COLUMN studio_engine.expiring_credits.held_back IS 'Whether it has expired and what is left of it is in an open hold';
 
 COMMENT ON TABLE studio_engine.ledger_hashes IS
 'Hash chain over the ledger entries of each user.

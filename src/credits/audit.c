@@ -1,13 +1,14 @@
 /*
  * audit.c
- *	  The credits of a user at a glance, and the proof that the books are sound.
+ *	  The credit summary of a user, the audit of the ledger, and its hash chain.
  *
- * Pitfall: the proof must not trust what it proves.  Every problem is found
+ * Pitfall: the audit must not trust what it checks.  Every problem is computed
  * from the rows of the ledger; accounts, jobs and numbers that triggers wrote
  * are only compared with them.
  *
- * Locks: none.  All queries see the snapshot of the calling one, so that what
- * others do meanwhile is no problem.
+ * Lock order: none; no function here locks a row.  All queries of the audit use
+ * the snapshot of the calling query, so that what other sessions do meanwhile is
+ * not reported as a problem.
  */
 #include "postgres.h"
 
@@ -50,9 +51,9 @@ static Statement select_summary = {
 };
 
 /*
- * The hash of an entry, over the hash before it and everything that never
- * changes; l is the entry, h.hash the hash before it.  Empty, as no other is, of
- * an entry whose texts are beyond every limit and cannot be put into jsonb.
+ * The hash of an entry l, over the hash of the entry before it, h.hash, and all
+ * columns that never change, which are all but job_id.  An entry whose texts are
+ * beyond all limits and may not fit into jsonb has an empty hash, as no other has.
  */
 #define ENTRY_HASH \
 	"CASE WHEN COALESCE(pg_catalog.octet_length(l.note), 0)::pg_catalog.int8" \
@@ -63,7 +64,10 @@ static Statement select_summary = {
 	"l.idempotency_key, pg_catalog.encode(pg_catalog.timestamptz_send(l.expires_at), 'hex'), l.reverses," \
 	"pg_catalog.encode(pg_catalog.timestamptz_send(l.created_at), 'hex'))::pg_catalog.text, 'UTF8')) END"
 
-/* What is not in the chain yet, from its end to an entry. */
+/*
+ * The entries that are not in the chain yet, after its last one and up to the
+ * given one; where there is no chain yet, it begins with the given one.
+ */
 static Statement select_unchained = {
 	.force_index_plan = true,
 	.text = "SELECT l.id FROM @extschema@.credit_ledger l"
@@ -83,7 +87,7 @@ static Statement insert_hash = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
-/* Each gives (user_id, problem, expected, actual, entry_id); $1 NULL is all. */
+/* Each returns (user_id, problem, expected, actual, entry_id); $1 is a user, NULL is all. */
 static Statement problems[] = {
 	{
 		.text = "SELECT e.user_id, 'entry number', e.expected::pg_catalog.text, e.entry_no::pg_catalog.text, e.id"
@@ -226,7 +230,7 @@ get_credit_summary(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(summary);
 }
 
-/* One row of verify_credit_ledger(). */
+/* Add a problem to the result of verify_credit_ledger(). */
 static void
 put_problem(HeapTuple row, TupleDesc desc, void *arg)
 {
@@ -259,8 +263,8 @@ verify_credit_ledger(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Add the entries of a user up to this one to the chain, in their order: an
- * entry that a trigger made in between may have come here first. */
+/* Add the entries of a user up to this one to the chain, in their order.  A foreign
+ * trigger may have made a later entry, whose trigger ran first and added both. */
 static void
 chain_entries(const pg_uuid_t *user_id, int64 entry_no)
 {
@@ -278,13 +282,14 @@ chain_entries(const pg_uuid_t *user_id, int64 entry_no)
 	}
 }
 
+/* Return true if setting ledger_hash_chain is on. */
 static bool
-is_chained(void)
+hash_chain_enabled(void)
 {
 	return setting_int32(SETTING_LEDGER_HASH_CHAIN) > 0;
 }
 
-/* Put a new entry into the chain, if there is one. */
+/* Add a new entry to the chain, if there is one. */
 static void
 chain_row(TupleDesc desc, HeapTuple row)
 {
@@ -292,15 +297,15 @@ chain_row(TupleDesc desc, HeapTuple row)
 	bool		isnull;
 	int64		entry_no = DatumGetInt64(row_get(desc, row, "entry_no", INT8OID, &isnull));
 
-	if (is_chained())
+	if (hash_chain_enabled())
 		chain_entries(&user_id, entry_no);
 }
 
-/* The callback in place of chain_entry(). */
+/* The callback for chain_entry(). */
 static void
 chain_change(RowChange *change, const void *arg)
 {
-	if (is_chained())
+	if (hash_chain_enabled())
 		chain_row(RelationGetDescr(change->rel), change->new);
 }
 
@@ -312,7 +317,7 @@ static const RowTrigger chain_triggers[] = {
 };
 
 /*
- * Register what the trigger does to rows that are written directly.
+ * Register the callback for the trigger of this file.
  */
 void
 audit_register(void)

@@ -1,6 +1,6 @@
 /*
  * audit.h
- *	  What can be checked of the ledger.
+ *	  The audit of the ledger and its hash chain.
  */
 #ifndef STUDIO_AUDIT_H
 #define STUDIO_AUDIT_H

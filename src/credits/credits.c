@@ -1,10 +1,10 @@
 /*
  * credits.c
- *	  Credits coming in, and the balance.
+ *	  Adding credits, and the balance.
  *
- * Pitfall: whoever did not get the answer asks again, also while the first
- * question is still running.  A key is looked up under the lock of the account
- * and before anything else is decided.
+ * Pitfall: a client that got no answer retries, possibly while its first call is
+ * still running.  So a key is looked up under the lock of the account, and before
+ * anything else is decided.
  *
  * Lock order: the account is the only lock.
  */
@@ -77,7 +77,7 @@ get_credit_balance(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(balance);
 }
 
-/* Is a column of the first row this id, or NULL where there is none? */
+/* Return true if a column of the first row is this id; a NULL pointer matches NULL. */
 static bool
 result_is_uuid(int column, const pg_uuid_t *id)
 {
@@ -90,9 +90,10 @@ result_is_uuid(int column, const pg_uuid_t *id)
 }
 
 /*
- * Was this entry made before?  The key or payment decides; another kind, user or
- * amount under it is a conflict.  Note and expiry are not content: who repeats a
- * call computes them anew, and the first answer stands.
+ * Return true if the entry was made before, under the key or payment that the
+ * statement looks for.  Raises PT409 if that entry is of another kind, user or
+ * amount.  Note and expiry are not content: a retry computes them again, and the
+ * first answer stands.
  */
 static bool
 find_replay(Statement *statement, const Arguments *args, const Entry *entry, Replay *replay)
@@ -113,7 +114,8 @@ find_replay(Statement *statement, const Arguments *args, const Entry *entry, Rep
 }
 
 /*
- * Was an entry made under this key?  Call it with the account locked.
+ * Return true if an entry was made under the key of this one, and set *replay to
+ * it.  Raises PT409 if it has other content.  Call it with the account locked.
  */
 bool
 credits_find_by_key(const Entry *entry, Replay *replay)
@@ -127,6 +129,7 @@ credits_find_by_key(const Entry *entry, Replay *replay)
 	return find_replay(&select_by_key, &args, entry, replay);
 }
 
+/* Return true if the payment of this entry was booked; as credits_find_by_key(). */
 static bool
 find_by_payment(const Entry *entry, Replay *replay)
 {
@@ -139,7 +142,7 @@ find_by_payment(const Entry *entry, Replay *replay)
 }
 
 /*
- * Look a payment up; false when it was never booked.
+ * Look up a payment; returns false if it was never booked.
  */
 bool
 credits_find_payment(const char *payment_id, Payment *payment)
@@ -160,8 +163,9 @@ credits_find_payment(const char *payment_id, Payment *payment)
 }
 
 /*
- * A grant that expires must do so some time from now.  The period of a payment
- * may be over when its event arrives: the money is there all the same.
+ * Raise 22023 unless the expiry, if there is one, is finite, and that of a grant
+ * in the future.  The period of a payment may be over when its event arrives;
+ * it was paid all the same.
  */
 static void
 check_expiry(const Entry *entry)
@@ -175,9 +179,9 @@ check_expiry(const Entry *entry)
 }
 
 /*
- * Make an entry that adds credits, or find the one that was made before.  The
- * account lock stands before the search, so a replay that runs at the same
- * time finds what the first one made.
+ * Make an entry that adds credits, or find the one that was made before; returns
+ * its id.  The account is locked before the search, so that a retry that runs at
+ * the same time finds what the first call made.
  */
 static pg_uuid_t
 add_credits(const Entry *entry)
@@ -192,15 +196,16 @@ add_credits(const Entry *entry)
 	check_expiry(entry);
 	ledger_check_capacity(&account, entry->amount);
 	id = ledger_append(entry);
-	/* what came after its period expires at once */
+	/* a payment whose period is over expires at once */
 	if (entry->expires_at != NULL && *entry->expires_at <= GetCurrentTimestamp())
 		(void) lots_sweep(entry->user_id);
 	return id;
 }
 
 /*
- * The same for a payment: the id is unique over all users, and two users'
- * accounts do not exclude each other, so the index may be what notices.
+ * Do add_credits() for a payment.  The payment is unique over all users, and the
+ * locks of two users' accounts do not conflict, so that the unique index may be
+ * what notices a second booking; its error becomes PT409.
  */
 static pg_uuid_t
 add_paid_credits(const Entry *entry)
@@ -304,8 +309,9 @@ subscription_credits(PG_FUNCTION_ARGS)
 }
 
 /*
- * The welcome grant of sign-up, once per user; 0 opens the account only.  The
- * grants of the seed's own trigger have no key and are known by their note.
+ * Open the account of a user and make the welcome grant of sign-up, once per user;
+ * amount 0 opens the account only.  The grants of the seed's own trigger have no
+ * key and are recognized by their note.
  */
 void
 credits_welcome(const pg_uuid_t *user_id, int32 amount)

@@ -1,6 +1,6 @@
 /*
  * credits.h
- *	  Credits coming in, and the keys under which they come once.
+ *	  Adding credits, once per idempotency key or payment.
  */
 #ifndef STUDIO_CREDITS_H
 #define STUDIO_CREDITS_H
@@ -11,17 +11,17 @@
 
 #define MAX_KEY_LENGTH 255
 
-/* as the amount of an Entry that is only looked for */
+/* as the amount of an Entry for credits_find_by_key(): any amount matches */
 #define ANY_AMOUNT 0
 
-/* the entry that was made the first time */
+/* the entry that the first call with a key made */
 typedef struct Replay
 {
 	pg_uuid_t	id;
 	int32		amount;
 } Replay;
 
-/* the entry that a payment made */
+/* the entry by which a payment was booked */
 typedef struct Payment
 {
 	pg_uuid_t	id;
@@ -29,7 +29,7 @@ typedef struct Payment
 	const char *type;
 	int32		amount;
 	bool		expires;
-	TimestampTz expires_at;		/* where it expires */
+	TimestampTz expires_at;		/* if expires */
 } Payment;
 
 extern void credits_welcome(const pg_uuid_t *user_id, int32 amount);

@@ -1,15 +1,16 @@
 /*
  * holds.c
- *	  What jobs hold: reserve, settle, release, and the end of jobs.
+ *	  Credits that jobs hold: reserve, settle, release, and the end of jobs.
  *
- * What a job holds is read from its entries: a hold is `reserve -N`, closing it
- * is `reserve +N`, so the sum of a job's reserve entries is minus its open
- * hold, and there is no second book to drift.
+ * What a job holds is computed from its ledger entries: a hold is `reserve -N`,
+ * closing it is `reserve +N`, so the sum of a job's reserve entries is minus its
+ * open hold.  It is stored nowhere else, so nothing can disagree with the ledger.
+ * Settling charges the price as a `usage` entry after the closing one.
  *
- * Pitfall: a hold may be read only under the lock of its job.  Whoever opens or
- * closes one also writes the row of the job, so that a REPEATABLE READ
- * transaction with an old view of the ledger fails on the job (40001) instead
- * of acting on it.
+ * Pitfall: a hold may be read only under the lock of its job.  A transaction that
+ * opens or closes one also writes the row of the job, so that a REPEATABLE READ
+ * transaction with an older snapshot of the ledger fails on the job (40001)
+ * instead of deciding by that snapshot.
  *
  * Lock order: job, then account.
  */
@@ -36,7 +37,7 @@
 
 PG_FUNCTION_INFO_V1(price_ended_job);
 PG_FUNCTION_INFO_V1(close_hold_of_ended_job);
-PG_FUNCTION_INFO_V1(keep_owner_of_hold);
+PG_FUNCTION_INFO_V1(forbid_owner_change_of_hold);
 PG_FUNCTION_INFO_V1(return_hold_of_deleted_job);
 PG_FUNCTION_INFO_V1(reserve_credits);
 PG_FUNCTION_INFO_V1(settle_credits);
@@ -48,13 +49,14 @@ PG_FUNCTION_INFO_V1(sweep_stale_holds);
 /* the last hold of a job, from its entries */
 typedef struct Hold
 {
-	bool		exists;			/* there was a hold at some time */
-	pg_uuid_t	id;				/* of the entry that took it */
-	int32		open;			/* credits held now */
+	bool		exists;			/* the job has held credits at some time */
+	pg_uuid_t	id;				/* of the entry that took them */
+	int32		open;			/* credits held now; 0: no hold is open */
 	int32		taken;			/* credits that the last hold took */
 	int64		charged;		/* credits charged since it was taken */
 } Hold;
 
+/* what settle_credits() does with a price above the hold */
 typedef enum Overrun
 {
 	OVERRUN_ERROR,
@@ -76,7 +78,7 @@ static Statement select_hold = {
 	"               pg_catalog.max(l.entry_no) FILTER (WHERE l.amount < 0) AS entry_no"
 	"          FROM @extschema@.credit_ledger l"
 	"         WHERE l.job_id = $1 AND l.user_id = $2 AND l.type = 'reserve') h",
-	.fast_path = select_hold_directly,
+	.fast_path = select_hold_fast_path,
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement select_stale_jobs = {
@@ -113,7 +115,7 @@ static Statement set_final = {
 	}
 };
 
-/* The last hold of a job; call it with the job locked. */
+/* Return the last hold of a job; call it with the job locked. */
 static Hold
 read_hold(const pg_uuid_t *job_id, const pg_uuid_t *user_id)
 {
@@ -132,6 +134,7 @@ read_hold(const pg_uuid_t *job_id, const pg_uuid_t *user_id)
 	return hold;
 }
 
+/* Run set_reserved or set_final on the row of a job. */
 static void
 write_job_cost(Statement *statement, const pg_uuid_t *job_id, int32 cost)
 {
@@ -146,7 +149,10 @@ write_job_cost(Statement *statement, const pg_uuid_t *job_id, int32 cost)
  * Plain INSERTs
  * ------------------------------------------------------------------------ */
 
-/* A plain reserve entry opens the hold of its job. */
+/*
+ * Check a plain reserve entry that opens the hold of its job, and write the
+ * amount to the job.  Raises PT409 if the job has ended or has an open hold.
+ */
 void
 hold_check_opening(const Job *job, int32 amount)
 {
@@ -160,8 +166,11 @@ hold_check_opening(const Job *job, int32 amount)
 	write_job_cost(&set_reserved, &job->id, amount);
 }
 
-/* A plain reserve entry closes the hold of its job; returns the entry that
- * took it. */
+/*
+ * Check a plain reserve entry that closes the hold of its job, write what the
+ * job has cost to it, and return the id of the entry that took the hold.  Raises
+ * PT409 if the job holds another amount.
+ */
 pg_uuid_t
 hold_check_closing(const Job *job, int32 amount)
 {
@@ -175,11 +184,12 @@ hold_check_closing(const Job *job, int32 amount)
 }
 
 /*
- * A plain usage entry raises what its job cost.  While the hold is open it
- * would be charged twice, as part of the hold and by itself.
+ * Check a plain usage entry of a job, and write what the job costs with it.
+ * Raises PT409 while the hold is open: the usage would be charged twice, as part
+ * of the hold and by itself.
  */
 void
-hold_note_usage(const Job *job, int32 amount)
+hold_record_usage(const Job *job, int32 amount)
 {
 	Hold		hold = read_hold(&job->id, &job->user_id);
 
@@ -200,8 +210,10 @@ hold_note_usage(const Job *job, int32 amount)
  * ------------------------------------------------------------------------ */
 
 /*
- * Hold credits for a job that has no open hold, as a retry or a new job does.
- * False when the account has too little.  Call it with the job locked.
+ * Take a hold for a job that has no open one: a new job, or one that is retried.
+ * Returns false, with nothing written, if the account has too little.  Call it
+ * with the job locked; where the account is locked too, locking it here reads it
+ * again, see ledger_reread().
  */
 bool
 hold_take(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount)
@@ -212,7 +224,7 @@ hold_take(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount)
 		.type = "reserve",.amount = -amount,.note = "Reserved for job"
 	};
 
-	if (!ledger_lock_account(user_id, &account) || !lots_make_ready(&account, amount))
+	if (!ledger_lock_account(user_id, &account) || !lots_prepare_spending(&account, amount))
 		return false;
 	ledger_append(&entry);
 	write_job_cost(&set_reserved, job_id, amount);
@@ -220,7 +232,7 @@ hold_take(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount)
 }
 
 /*
- * What the last hold of a job took; 0 when there never was one.
+ * Return the amount of the last hold of a job, 0 if there never was one.
  */
 int32
 hold_last_taken(const pg_uuid_t *job_id, const pg_uuid_t *user_id)
@@ -228,19 +240,19 @@ hold_last_taken(const pg_uuid_t *job_id, const pg_uuid_t *user_id)
 	return read_hold(job_id, user_id).taken;
 }
 
-/* After a hold was closed: what went back to expired lots expires again. */
+/* After a hold was closed: expire what returned to lots that have expired meanwhile. */
 static void
-sweep_returned(const Account *account)
+expire_returned_credit(const Account *account)
 {
-	if (account->due || account->due_held)
+	if (account->has_expired || account->has_expired_held)
 		(void) lots_sweep(&account->user_id);
 }
 
-/* Close an open hold and charge cost of it. */
+/* Close an open hold and charge cost, which may be 0. */
 static void
 close_hold(const Job *job, const Account *account, const Hold *hold, int32 cost, const char *note)
 {
-	Entry		back = {
+	Entry		closing = {
 		.user_id = &job->user_id,.job_id = &job->id,
 		.type = "reserve",.amount = hold->open,.note = note,.reverses = &hold->id
 	};
@@ -249,18 +261,19 @@ close_hold(const Job *job, const Account *account, const Hold *hold, int32 cost,
 		.type = "usage",.amount = -cost,.note = "Charged for job"
 	};
 
-	ledger_append(&back);
+	ledger_append(&closing);
 	if (cost > 0)
 		ledger_append(&usage);
-	sweep_returned(account);
+	expire_returned_credit(account);
 }
 
 /*
- * What a settlement at final_cost (NULL: the whole hold) charges.  Call it with
- * the account locked.
+ * Return what settling an open hold at final_cost charges; NULL is the whole
+ * hold.  Raises an error if overrun does not permit a price above the hold, or
+ * the balance does not cover it.  Call it with the account locked.
  */
 static int32
-price_of(const Hold *hold, const int32 *final_cost, Overrun overrun, const Account *account)
+settlement_price(const Hold *hold, const int32 *final_cost, Overrun overrun, const Account *account)
 {
 	if (final_cost == NULL)
 		return hold->open;
@@ -282,7 +295,8 @@ price_of(const Hold *hold, const int32 *final_cost, Overrun overrun, const Accou
 	return 0;					/* not reached */
 }
 
-/* Settling what is closed already: the same answer, or a conflict. */
+/* Settle a hold that is closed: return what was charged if the price is the same,
+ * so that a retry gets the first answer, or raise PT409. */
 static int32
 replay_settlement(const Job *job, const Hold *hold, const int32 *final_cost, Overrun overrun)
 {
@@ -305,7 +319,8 @@ replay_settlement(const Job *job, const Hold *hold, const int32 *final_cost, Ove
 	return cost;
 }
 
-/* Close the hold of a locked job; *closed tells whether anything moved. */
+/* Settle the hold of a locked job and return what was charged; *closed is false
+ * if the hold was closed before and nothing is written. */
 static int32
 settle(const Job *job, const int32 *final_cost, Overrun overrun, bool *closed)
 {
@@ -319,17 +334,10 @@ settle(const Job *job, const int32 *final_cost, Overrun overrun, bool *closed)
 	if (hold.open == 0)
 		return replay_settlement(job, &hold, final_cost, overrun);
 
-	/*
-	 * What has expired must not be charged in the place of what was held; it
-	 * is asked for again, now that the lock is there.
-	 */
+	/* what has expired must not be charged in the place of what was held */
 	if (final_cost == NULL || *final_cost > 0)
-	{
-		(void) ledger_lock_account(&job->user_id, &account);
-		if (account.due && lots_sweep(&job->user_id) > 0)
-			(void) ledger_lock_account(&job->user_id, &account);
-	}
-	cost = price_of(&hold, final_cost, overrun, &account);
+		lots_sweep_account(&account);
+	cost = settlement_price(&hold, final_cost, overrun, &account);
 	close_hold(job, &account, &hold, cost, cost > 0 ? "Hold settled" : "Hold released");
 	*closed = true;
 	return cost;
@@ -340,9 +348,9 @@ settle(const Job *job, const int32 *final_cost, Overrun overrun, bool *closed)
  * ------------------------------------------------------------------------ */
 
 /*
- * Put into the new row of a job that has become READY or FAILED what it costs.
- * Reads the hold without locking the account: the row of the job is locked, so
- * nobody else can open or close it.
+ * Set cost_credits_final in the new row of a job that becomes READY or FAILED.
+ * The hold is read without locking the account: the row of the job is locked, so
+ * that no other transaction can open or close it.
  */
 static void
 price_job(RowEdit *edit)
@@ -383,8 +391,8 @@ price_ended_job(PG_FUNCTION_ARGS)
 }
 
 /*
- * Settle the hold of a job that has become READY, give back that of one that
- * has FAILED.
+ * Settle the hold of a job that has become READY, release that of one that has
+ * FAILED, and correct cost_credits_final where the charge is another.
  */
 static void
 close_hold_of_job(TupleDesc desc, HeapTuple row)
@@ -431,12 +439,14 @@ close_hold_of_ended_job(PG_FUNCTION_ARGS)
 }
 
 /*
- * keep_owner_of_hold() returns trigger: BEFORE UPDATE on jobs, the user
- * changes.  What the account of one user holds cannot be closed on the account
- * of another.
+ * forbid_owner_change_of_hold() returns trigger: BEFORE UPDATE on jobs, the user
+ * changes.
+ *
+ * Raises PT409 while the job has an open hold: it is on the account of the old
+ * user, and would be closed on that of the new one.
  */
 Datum
-keep_owner_of_hold(PG_FUNCTION_ARGS)
+forbid_owner_change_of_hold(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_UPDATE, 0);
 	TupleDesc	desc = RelationGetDescr(data->tg_relation);
@@ -458,9 +468,11 @@ keep_owner_of_hold(PG_FUNCTION_ARGS)
 }
 
 /*
- * return_hold_of_deleted_job() returns trigger: AFTER DELETE on jobs, before
- * the foreign keys empty the entries' job_id.  The entry that closes the hold
- * cannot name the job any more.
+ * return_hold_of_deleted_job() returns trigger: AFTER DELETE on jobs.
+ *
+ * By its name it fires before the foreign keys set the entries' job_id to NULL,
+ * so that the hold can still be read.  The entry that closes it cannot name the
+ * job, which is deleted.
  */
 Datum
 return_hold_of_deleted_job(PG_FUNCTION_ARGS)
@@ -481,17 +493,18 @@ return_hold_of_deleted_job(PG_FUNCTION_ARGS)
 	hold = read_hold(&job_id, &user_id);
 	entry.amount = hold.open;
 	entry.reverses = &hold.id;
-	/* when the user is being deleted, the account may have gone before */
+
+	/* the cascade of a deleted user may have deleted the account before */
 	if (hold.open > 0 && ledger_lock_account(&user_id, &account))
 	{
 		ledger_append(&entry);
-		sweep_returned(&account);
+		expire_returned_credit(&account);
 	}
 	caller_leave(&caller);
 	return PointerGetDatum(NULL);
 }
 
-/* Return true if an update of a job ended it. */
+/* Return true if an update of a job ends it. */
 static bool
 change_ends_job(const RowChange *change)
 {
@@ -501,7 +514,7 @@ change_ends_job(const RowChange *change)
 	return state != UNKNOWN_STATE && flow_is_terminal(&job_flow, state);
 }
 
-/* The callback in place of price_ended_job(). */
+/* The callback for price_ended_job(). */
 static void
 price_change(RowChange *change, const void *arg)
 {
@@ -513,7 +526,7 @@ price_change(RowChange *change, const void *arg)
 	change->new = row_edit_apply(&edit);
 }
 
-/* The callback in place of close_hold_of_ended_job(). */
+/* The callback for close_hold_of_ended_job(). */
 static void
 close_hold_of_change(RowChange *change, const void *arg)
 {
@@ -534,16 +547,16 @@ static const RowTrigger job_triggers[] = {
 		.definition = "AFTER UPDATE ON %.jobs FOR EACH ROW " WHEN_ENDED
 		"EXECUTE FUNCTION studio_engine.close_hold_of_ended_job()",
 	.column = JOB_STATUS,.after = close_hold_of_change,.writes = {&ledger_table, &accounts_table}},
-	/* the user is never written */
+	/* the fast path never writes user_id */
 	{.name = "tr_jobs_keep_owner",
 		.definition = "BEFORE UPDATE OF user_id ON %.jobs FOR EACH ROW "
 		"WHEN ((old.user_id <> new.user_id)) "
-		"EXECUTE FUNCTION studio_engine.keep_owner_of_hold()",
+		"EXECUTE FUNCTION studio_engine.forbid_owner_change_of_hold()",
 	.idle = true}
 };
 
 /*
- * Register what the triggers do to jobs that are written directly.
+ * Register the callbacks for the triggers of this file.
  */
 void
 holds_register(void)
@@ -555,7 +568,7 @@ holds_register(void)
  * Functions
  * ------------------------------------------------------------------------ */
 
-/* The part of reserve_credits() under the lock of the job. */
+/* reserve_credits() with the job locked; false if the account has too little. */
 static bool
 reserve(const Job *job, int32 amount)
 {
@@ -571,7 +584,7 @@ reserve(const Job *job, int32 amount)
 	if (hold.open > 0 && hold.open != amount)
 		refuse_conflict("credits are held differently",
 						psprintf("Job %s holds %d, not %d.", uuid_text(&job->id), hold.open, amount));
-	/* a late repetition must not charge a second time for one attempt */
+	/* a late retry must not charge twice for one attempt */
 	if (hold.charged > 0 && hold.taken != amount)
 		refuse_conflict("job was charged already",
 						psprintf("Job %s held %d and was charged " INT64_FORMAT ".", uuid_text(&job->id), hold.taken, hold.charged));
@@ -606,8 +619,9 @@ reserve_credits(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(result);
 }
 
+/* The value of one of overrun_names. */
 static Overrun
-overrun_of(const char *name)
+parse_overrun(const char *name)
 {
 	int			i = 0;
 
@@ -635,7 +649,7 @@ settle_credits(PG_FUNCTION_ARGS)
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	if (!PG_ARGISNULL(1))
 		final_cost = check_int32(fcinfo, 1, "p_final_cost", 0, PG_INT32_MAX);
-	overrun = overrun_of(check_word(fcinfo, 2, "p_overrun", overrun_names, lengthof(overrun_names)));
+	overrun = parse_overrun(check_word(fcinfo, 2, "p_overrun", overrun_names, lengthof(overrun_names)));
 
 	job_lock_or_refuse(&caller, &job_id, &job);
 	cost = settle(&job, PG_ARGISNULL(1) ? NULL : &final_cost, overrun, &closed);
@@ -646,7 +660,7 @@ settle_credits(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(cost);
 }
 
-/* The part of release_credits() under the lock of the job. */
+/* release_credits() with the job locked; returns what was released, now or before. */
 static int32
 release(const Job *job, const char *note)
 {
@@ -693,10 +707,10 @@ release_credits(PG_FUNCTION_ARGS)
 }
 
 /* ------------------------------------------------------------------------
- * Holds that nobody closes
+ * Stale holds
  * ------------------------------------------------------------------------ */
 
-/* a hold whose job is gone */
+/* an open hold whose job does not exist */
 typedef struct Orphan
 {
 	pg_uuid_t	user_id;
@@ -704,6 +718,7 @@ typedef struct Orphan
 	int32		amount;
 } Orphan;
 
+/* Add a row of select_orphans to a list of Orphan. */
 static void
 collect_orphan(HeapTuple row, TupleDesc desc, void *arg)
 {
@@ -718,11 +733,12 @@ collect_orphan(HeapTuple row, TupleDesc desc, void *arg)
 }
 
 /*
- * Close the hold of an ended job; false when somebody did so, or is about to.
- * The sweep has locked other accounts by now, so it never waits for a lock.
+ * Release the hold of an ended job; false if it is closed, or another session has
+ * the job or the account locked.  The sweep has locked other accounts before, so
+ * waiting for a lock could deadlock: both are tried, then read.
  */
 static bool
-release_stale(const pg_uuid_t *job_id)
+release_stale_hold(const pg_uuid_t *job_id)
 {
 	Job			job;
 	Account		account;
@@ -740,9 +756,9 @@ release_stale(const pg_uuid_t *job_id)
 	return true;
 }
 
-/* The same for a job that is gone. */
+/* Release a hold whose job does not exist, as release_stale_hold() does. */
 static bool
-release_orphan(const Orphan *orphan)
+release_orphaned_hold(const Orphan *orphan)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Account		account;
@@ -758,7 +774,7 @@ release_orphan(const Orphan *orphan)
 	if (statement_execute(&select_closing, &args) > 0)
 		return false;
 	ledger_append(&entry);
-	sweep_returned(&account);
+	expire_returned_credit(&account);
 	return true;
 }
 
@@ -785,7 +801,7 @@ sweep_stale_holds(PG_FUNCTION_ARGS)
 	{
 		/* a scope of its own frees what it used */
 		outer = statements_begin();
-		count += release_stale(lfirst(cell)) ? 1 : 0;
+		count += release_stale_hold(lfirst(cell)) ? 1 : 0;
 		statements_end(outer);
 	}
 
@@ -793,7 +809,7 @@ sweep_stale_holds(PG_FUNCTION_ARGS)
 	foreach(cell, orphans)
 	{
 		outer = statements_begin();
-		if (count < limit && release_orphan(lfirst(cell)))
+		if (count < limit && release_orphaned_hold(lfirst(cell)))
 			count++;
 		statements_end(outer);
 	}

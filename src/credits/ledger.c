@@ -4,12 +4,13 @@
  *	  is booked.
  *
  * An entry is always an INSERT into credit_ledger.  The trigger on it,
- * enter_in_ledger(), books the amount on the account and numbers the entry;
- * plain INSERTs and our functions take the same road.  What else the triggers
- * do is in ledger_triggers.c.
+ * enter_in_ledger(), books the amount on the account and numbers the entry, for
+ * plain INSERTs as for the extension's functions.  What else the triggers do is
+ * in ledger_triggers.c.
  *
  * Pitfall: a balance may be read only under the lock of its account, with a
- * snapshot taken after the lock.
+ * snapshot taken after the lock; ledger_reread() is for where the lock may have
+ * been waited for.
  *
  * Lock order: job, then account.
  */
@@ -28,21 +29,22 @@
 #include "uuids.h"
 
 /*
- * Who is writing?  Our own entries were checked before they are inserted, and
- * only our own UPDATE changes an account.  These are the trigger depths at
- * which our statements fire triggers; what a foreign trigger does in turn
- * fires them at a greater depth and is not ours.
+ * The trigger depths at which the statements of this file fire triggers; -1
+ * while none runs.  The triggers compare them with their own depth to tell these
+ * statements from plain SQL: entries of ledger_append() were checked before they
+ * are inserted, and only the UPDATEs below may change an account.  What a
+ * foreign trigger writes in turn fires triggers at a greater depth.
  */
-static int	own_entry_depth = -1;
+static int	appending_depth = -1;
 static int	booking_depth = -1;
 
 static Statement lock_account = {
-	.fast_path = lock_account_directly,
+	.fast_path = lock_account_fast_path,
 	.text = "SELECT a.balance, a.reserved,"
 	"       EXISTS (SELECT 1 FROM studio_engine.expiring_credits e"
-	"                WHERE e.user_id = a.user_id AND e.expires_at <= pg_catalog.clock_timestamp() AND NOT e.waiting),"
+	"                WHERE e.user_id = a.user_id AND e.expires_at <= pg_catalog.clock_timestamp() AND NOT e.held_back),"
 	"       EXISTS (SELECT 1 FROM studio_engine.expiring_credits e"
-	"                WHERE e.user_id = a.user_id AND e.expires_at <= pg_catalog.clock_timestamp() AND e.waiting)"
+	"                WHERE e.user_id = a.user_id AND e.expires_at <= pg_catalog.clock_timestamp() AND e.held_back)"
 	"  FROM @extschema@.credit_accounts a WHERE a.user_id = $1 FOR NO KEY UPDATE OF a",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -63,7 +65,7 @@ static Statement insert_account = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement book_on_account = {
-	.fast_path = book_on_account_directly,
+	.fast_path = book_on_account_fast_path,
 	.text = "UPDATE @extschema@.credit_accounts a"
 	"   SET balance = a.balance + $2, reserved = a.reserved + $3,"
 	"       entries = a.entries + 1, updated_at = pg_catalog.clock_timestamp()"
@@ -76,7 +78,7 @@ static Statement touch_account = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement insert_entry = {
-	.fast_path = insert_entry_directly,
+	.fast_path = insert_entry_fast_path,
 	.text = "INSERT INTO @extschema@.credit_ledger"
 	" (user_id, type, amount, note, job_id, stripe_payment_id, idempotency_key, expires_at, reverses)"
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
@@ -84,6 +86,7 @@ static Statement insert_entry = {
 	.nargs = 9,.argtypes = {UUIDOID, TEXTOID, INT4OID, TEXTOID, UUIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, UUIDOID}
 };
 
+/* The number of triggers that are running, one inside the other. */
 static int
 trigger_depth(void)
 {
@@ -91,16 +94,17 @@ trigger_depth(void)
 }
 
 /*
- * For triggers: are they fired by an INSERT of ledger_append()?
+ * For triggers: return true if the INSERT of ledger_append() fires them.
  */
 bool
 ledger_is_appending(void)
 {
-	return own_entry_depth == trigger_depth();
+	return appending_depth == trigger_depth();
 }
 
 /*
- * For triggers: are they fired by our own UPDATE of an account?
+ * For triggers: return true if an UPDATE of ledger_book() or
+ * ledger_touch_account() fires them.
  */
 bool
 ledger_is_booking(void)
@@ -113,7 +117,7 @@ ledger_is_booking(void)
  * ------------------------------------------------------------------------ */
 
 /*
- * Lock the account of a user; false when there is none.
+ * Lock the account of a user and read it; returns false if there is none.
  */
 bool
 ledger_lock_account(const pg_uuid_t *user_id, Account *account)
@@ -127,13 +131,31 @@ ledger_lock_account(const pg_uuid_t *user_id, Account *account)
 	account->user_id = *user_id;
 	account->balance = result_int32(1);
 	account->reserved = result_int32(2);
-	account->due = result_bool(3);
-	account->due_held = result_bool(4);
+	account->has_expired = result_bool(3);
+	account->has_expired_held = result_bool(4);
 	return true;
 }
 
 /*
- * Lock the account of a user unless somebody has it.
+ * Read an account again that this transaction has locked.
+ *
+ * Needed after the lock may have had to wait, and after entries were made.  The
+ * statement that locks reads the account as its last writer left it, but what
+ * has expired with a snapshot that is older than the lock, so that credit that
+ * the writer added or expired meanwhile is missed.  Run once more, the statement
+ * gets a snapshot taken after the lock.
+ */
+void
+ledger_reread(Account *account)
+{
+	pg_uuid_t	user_id = account->user_id;
+
+	(void) ledger_lock_account(&user_id, account);
+}
+
+/*
+ * Lock the account of a user without waiting; returns false if another
+ * transaction has it locked, or there is none.
  */
 bool
 ledger_try_lock_account(const pg_uuid_t *user_id)
@@ -144,6 +166,9 @@ ledger_try_lock_account(const pg_uuid_t *user_id)
 	return statement_execute(&try_lock_account, &args) > 0;
 }
 
+/*
+ * Return true if a user has an account; takes no lock.
+ */
 bool
 ledger_has_account(const pg_uuid_t *user_id)
 {
@@ -154,7 +179,8 @@ ledger_has_account(const pg_uuid_t *user_id)
 }
 
 /*
- * Lock the account of a user, opening it where there is none.
+ * Lock the account of a user and read it; an account is opened where there is
+ * none.  Raises PT404 if there is no such user.
  */
 void
 ledger_open_account(const pg_uuid_t *user_id, Account *account)
@@ -172,7 +198,7 @@ ledger_open_account(const pg_uuid_t *user_id, Account *account)
 		elog(ERROR, "credit account was not opened");
 }
 
-/* Run a statement that may update an account. */
+/* Run an UPDATE of an account such that guard_account() lets it pass. */
 static void
 update_account(Statement *statement, const Arguments *args)
 {
@@ -191,9 +217,9 @@ update_account(Statement *statement, const Arguments *args)
 }
 
 /*
- * Make what was decided under the lock of an account count, where nothing is
- * booked on it.  The next one may have a snapshot for its whole transaction,
- * get the lock, and still decide with its old view; this makes it fail (40001).
+ * Write an account on which nothing is booked, where something was decided under
+ * its lock: a REPEATABLE READ transaction that gets the lock next would decide
+ * by its older snapshot, and fails with 40001 on the row written here.
  */
 void
 ledger_touch_account(const pg_uuid_t *user_id)
@@ -205,8 +231,8 @@ ledger_touch_account(const pg_uuid_t *user_id)
 }
 
 /*
- * Would the account overflow?  Balance and holds together must fit an integer,
- * so that giving a hold back never fails.
+ * Raise 22003 if the account cannot take amount more.  Balance and holds together
+ * must fit an integer, so that releasing a hold never fails.
  */
 void
 ledger_check_capacity(const Account *account, int32 amount)
@@ -224,7 +250,8 @@ ledger_check_capacity(const Account *account, int32 amount)
  * ------------------------------------------------------------------------ */
 
 /*
- * An entry is booked before it is stored, and then was not stored like that.
+ * Raise 0A000: an entry was booked on the account, but the row was dropped or
+ * changed before it was stored, so that account and ledger would disagree.
  */
 void
 ledger_refuse_lost_entry(const pg_uuid_t *user_id)
@@ -237,13 +264,14 @@ ledger_refuse_lost_entry(const pg_uuid_t *user_id)
 }
 
 /*
- * Make an entry that was checked.
+ * Insert an entry and return its id.  The caller has locked the account and has
+ * checked the entry: the trigger books it without further checks.
  */
 pg_uuid_t
 ledger_append(const Entry *entry)
 {
 	Arguments	args = NO_ARGUMENTS;
-	int			before = own_entry_depth;
+	int			before = appending_depth;
 	volatile uint64 stored = 0;
 
 	argument_uuid(&args, entry->user_id);
@@ -256,26 +284,29 @@ ledger_append(const Entry *entry)
 	argument_time(&args, entry->expires_at);
 	argument_uuid(&args, entry->reverses);
 
-	own_entry_depth = trigger_depth() + 1;
+	appending_depth = trigger_depth() + 1;
 	PG_TRY();
 	{
 		stored = statement_execute(&insert_entry, &args);
 	}
 	PG_FINALLY();
 	{
-		own_entry_depth = before;
+		appending_depth = before;
 	}
 	PG_END_TRY();
 
-	/* a foreign trigger may have dropped the row or changed it after us */
+	/*
+	 * a foreign trigger may have dropped the row, or changed it after it was
+	 * booked
+	 */
 	if (stored != 1 || !result_bool(2))
 		ledger_refuse_lost_entry(entry->user_id);
 	return result_uuid(1);
 }
 
 /*
- * Book an entry on its account, before it is stored: the number of the entry
- * and the new balance.
+ * Book an entry on its account, before the entry is stored; sets *balance to the
+ * new balance and *entry_no to the number of the entry.
  */
 void
 ledger_book(const pg_uuid_t *user_id, const char *type, int32 amount, int32 *balance, int64 *entry_no)

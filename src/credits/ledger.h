@@ -1,8 +1,9 @@
 /*
  * ledger.h
- *	  The account and the ledger.  The functions below expect to run between
- *	  caller_enter_... and caller_leave(), with the job locked where there is
- *	  one.
+ *	  The account and the ledger.
+ *
+ * The functions below expect to run between caller_enter_... and caller_leave(),
+ * with the job locked before the account where there is a job.
  */
 #ifndef STUDIO_LEDGER_H
 #define STUDIO_LEDGER_H
@@ -14,13 +15,14 @@
 
 #define MAX_NOTE_LENGTH 1000
 
+/* a locked account, as it was when it was read */
 typedef struct Account
 {
 	pg_uuid_t	user_id;
 	int32		balance;
 	int32		reserved;
-	bool		due;			/* some of it may have expired */
-	bool		due_held;		/* the same of what jobs hold */
+	bool		has_expired;	/* lots have expired and are not swept yet */
+	bool		has_expired_held;	/* expired lots are held back by holds */
 } Account;
 
 /* an entry to be made; NULL pointers are SQL NULLs */
@@ -38,6 +40,7 @@ typedef struct Entry
 } Entry;
 
 extern bool ledger_lock_account(const pg_uuid_t *user_id, Account *account);
+extern void ledger_reread(Account *account);
 extern bool ledger_try_lock_account(const pg_uuid_t *user_id);
 extern bool ledger_has_account(const pg_uuid_t *user_id);
 extern void ledger_open_account(const pg_uuid_t *user_id, Account *account);

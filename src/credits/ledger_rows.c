@@ -1,13 +1,15 @@
 /*
  * ledger_rows.c
- *	  What the statements on accounts and the ledger do, done to rows.
+ *	  Accounts and the ledger for the fast path: what the statements of ledger.c
+ *	  and holds.c do, done to rows without SQL.
  *
- * Pitfall: no trigger fires here.  What is inserted into the ledger is booked by
- * the callback that is registered for the trigger which does so for a statement.
+ * Pitfall: no trigger fires here.  An entry is booked by the callback that
+ * ledger_triggers.c registers for the trigger enter_in_ledger(), and rows_insert()
+ * runs it.
  *
  * Lock order: job, then account.  An entry that names a job is made under the
  * lock of that job, and every entry under that of the account, so that neither
- * can go away before the entry is there.
+ * can be deleted before the entry is stored.  So the foreign keys need no check.
  */
 #include "postgres.h"
 
@@ -34,7 +36,7 @@ static const RowColumn account_columns[] = {
 	[ACCOUNT_UPDATED - 1] = {"updated_at", TIMESTAMPTZOID, NULL}
 };
 
-/* never written */
+/* the column is never written, so that there is nothing to check */
 static const RowParent account_parents[] = {{ACCOUNT_USER, "auth", "users", "id"}};
 
 RowTable	accounts_table = {
@@ -68,12 +70,12 @@ static const RowTrigger entry_triggers[] = {
 	.before = limits_check_change}
 };
 
-/* locked by whoever makes the entry */
+/* both are locked before an entry is made, which is what the check would do */
 static const RowParent entry_parents[] = {{ENTRY_USER, NULL, "credit_accounts", "user_id"}, {ENTRY_JOB, NULL, "jobs", "id"}};
 
 static const RowDefault entry_defaults[] = {{ENTRY_ID, F_GEN_RANDOM_UUID}, {ENTRY_CREATED, F_NOW}};
 
-/* these are not looked for by their ids */
+/* positions among the lookups of credit_ledger and of expiring_credits */
 #define BY_JOB 0
 #define BY_USER 0
 
@@ -87,32 +89,33 @@ RowTable	ledger_table = {
 };
 
 /* columns of studio_engine.expiring_credits, in their order */
-enum WatchColumn
+enum ExpiringColumn
 {
-	WATCH_ENTRY = 1,
-	WATCH_USER,
-	WATCH_EXPIRES,
-	WATCH_WAITING
+	EXPIRING_ENTRY = 1,
+	EXPIRING_USER,
+	EXPIRING_EXPIRES,
+	EXPIRING_HELD_BACK
 };
 
-static const RowColumn watch_columns[] = {
-	[WATCH_ENTRY - 1] = {"entry_id", UUIDOID, NULL},
-	[WATCH_USER - 1] = {"user_id", UUIDOID, NULL},
-	[WATCH_EXPIRES - 1] = {"expires_at", TIMESTAMPTZOID, NULL},
-	[WATCH_WAITING - 1] = {"waiting", BOOLOID, NULL}
+static const RowColumn expiring_columns[] = {
+	[EXPIRING_ENTRY - 1] = {"entry_id", UUIDOID, NULL},
+	[EXPIRING_USER - 1] = {"user_id", UUIDOID, NULL},
+	[EXPIRING_EXPIRES - 1] = {"expires_at", TIMESTAMPTZOID, NULL},
+	[EXPIRING_HELD_BACK - 1] = {"held_back", BOOLOID, NULL}
 };
 
-static const RowParent watch_parents[] = {{WATCH_USER, NULL, "credit_accounts", "user_id"}};
+static const RowParent expiring_parents[] = {{EXPIRING_USER, NULL, "credit_accounts", "user_id"}};
 
 RowTable	expiring_table = {
 	.schema = "studio_engine",.name = "expiring_credits",
-	.columns = watch_columns,.ncolumns = lengthof(watch_columns),
-	.parents = watch_parents,.nparents = lengthof(watch_parents),
-	.lookups = {{.name = "idx_expiring_credits_user",.nkeys = 1,.columns = {WATCH_USER},.equals = {F_UUID_EQ}}}
+	.columns = expiring_columns,.ncolumns = lengthof(expiring_columns),
+	.parents = expiring_parents,.nparents = lengthof(expiring_parents),
+	.lookups = {{.name = "idx_expiring_credits_user",.nkeys = 1,.columns = {EXPIRING_USER},.equals = {F_UUID_EQ}}}
 };
 
 /*
- * Register what the triggers from below do.
+ * Register the callback for the trigger of credit_ledger whose function is in a
+ * folder below.
  */
 void
 ledger_rows_register(void)
@@ -124,67 +127,70 @@ ledger_rows_register(void)
  * Accounts
  * ------------------------------------------------------------------------ */
 
-/* Find and lock the account of the first argument. */
+/* Find and lock the account of the user in the first argument; false if there is none. */
 static bool
-lock_account(Row *row, const Arguments *args)
+find_and_lock_account(Row *row, const Arguments *args)
 {
 	return rows_find(row, args->values) &&
 		rows_lock(row, LockTupleNoKeyExclusive, LockWaitBlock) == ROW_LOCKED &&
 		(!row->concurrently_updated || rows_match(row, args->values));
 }
 
-/* Has credit of this user expired, and of what jobs hold? */
+/* Add has_expired and has_expired_held of an Account to the result. */
 static void
-result_add_expiry(Row *watched, const Arguments *args, StatementResult *result)
+result_add_expiry(Row *expiring, const Arguments *args, StatementResult *result)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	bool		due = false,
-				due_held = false;
+	bool		has_expired = false,
+				has_expired_held = false;
 	RowScan		scan;
 
-	rows_scan(watched, BY_USER, 1, args->values, &scan);
+	rows_scan(expiring, BY_USER, 1, args->values, &scan);
 	while (rows_next(&scan))
 	{
-		if (rows_int64(watched, WATCH_EXPIRES) > now)
+		if (rows_int64(expiring, EXPIRING_EXPIRES) > now)
 			continue;
-		if (rows_bool(watched, WATCH_WAITING))
-			due_held = true;
+		if (rows_bool(expiring, EXPIRING_HELD_BACK))
+			has_expired_held = true;
 		else
-			due = true;
+			has_expired = true;
 	}
 	rows_scan_end(&scan);
-	result_add_bool(result, due);
-	result_add_bool(result, due_held);
+	result_add_bool(result, has_expired);
+	result_add_bool(result, has_expired_held);
 }
 
+/*
+ * In the place of the statement lock_account, ledger.c.
+ */
 bool
-lock_account_directly(const Arguments *args, StatementResult *result)
+lock_account_fast_path(const Arguments *args, StatementResult *result)
 {
 	Row			row,
-				watched;
+				expiring;
 
-	if (!rows_open(&expiring_table, AccessShareLock, &watched))
+	if (!rows_open(&expiring_table, AccessShareLock, &expiring))
 		return false;
 	if (!rows_open(&accounts_table, RowShareLock, &row))
 	{
-		rows_close(&watched);
+		rows_close(&expiring);
 		return false;
 	}
-	if (lock_account(&row, args))
+	if (find_and_lock_account(&row, args))
 	{
 		result_add_int32(result, rows_int32(&row, ACCOUNT_BALANCE));
 		result_add_int32(result, rows_int32(&row, ACCOUNT_RESERVED));
-		result_add_expiry(&watched, args, result);
+		result_add_expiry(&expiring, args, result);
 		result->found = 1;
 	}
 	rows_close(&row);
-	rows_close(&watched);
+	rows_close(&expiring);
 	return true;
 }
 
-/* Write the locked account; false where that takes a statement, or a number would not fit. */
+/* Book an amount on a locked account; false where the statement must run, which also raises overflows. */
 static bool
-book(Row *row, int32 amount, int32 reserved, StatementResult *result)
+book_on_row(Row *row, int32 amount, int32 reserved, StatementResult *result)
 {
 	RowEdit		edit = {.desc = RelationGetDescr(row->rel),.row = rows_tuple(row)};
 	int64		entries = rows_int64(row, ACCOUNT_ENTRIES) + 1;
@@ -205,17 +211,21 @@ book(Row *row, int32 amount, int32 reserved, StatementResult *result)
 	return true;
 }
 
+/*
+ * In the place of the statement book_on_account, ledger.c.  A row with foreign
+ * key checks pending is left to the statement.
+ */
 bool
-book_on_account_directly(const Arguments *args, StatementResult *result)
+book_on_account_fast_path(const Arguments *args, StatementResult *result)
 {
 	Row			row;
 	bool		done = true;
 
 	if (!rows_open(&accounts_table, RowExclusiveLock, &row))
 		return false;
-	result->found = lock_account(&row, args) ? 1 : 0;
+	result->found = find_and_lock_account(&row, args) ? 1 : 0;
 	if (result->found > 0)
-		done = !rows_have_pending_fk_checks(&row) && book(&row, DatumGetInt32(args->values[1]), DatumGetInt32(args->values[2]), result);
+		done = !rows_have_pending_fk_checks(&row) && book_on_row(&row, DatumGetInt32(args->values[1]), DatumGetInt32(args->values[2]), result);
 	rows_close(&row);
 	return done;
 }
@@ -224,17 +234,18 @@ book_on_account_directly(const Arguments *args, StatementResult *result)
  * The ledger
  * ------------------------------------------------------------------------ */
 
-/* Where the arguments of the statement go. */
+/* the columns that the arguments of the statement are for, in their order */
 static const AttrNumber entry_arguments[] = {
 	ENTRY_USER, ENTRY_TYPE, ENTRY_AMOUNT, ENTRY_NOTE, ENTRY_JOB, ENTRY_PAYMENT, ENTRY_KEY, ENTRY_EXPIRES, ENTRY_REVERSES
 };
 
 /*
- * The columns that the trigger enter_in_ledger() gives a value are filled in by
- * its callback.
+ * In the place of the statement insert_entry, ledger.c.  The columns that the
+ * trigger enter_in_ledger() sets are set by its callback; the second column of
+ * the result is true since no foreign trigger can have changed the row.
  */
 bool
-insert_entry_directly(const Arguments *args, StatementResult *result)
+insert_entry_fast_path(const Arguments *args, StatementResult *result)
 {
 	pg_uuid_t	id = *DatumGetUUIDP(DirectFunctionCall1(gen_random_uuid, (Datum) 0));
 	Datum		values[ENTRY_COLUMNS] = {0};
@@ -264,18 +275,18 @@ insert_entry_directly(const Arguments *args, StatementResult *result)
  * The hold of a job
  * ------------------------------------------------------------------------ */
 
-/* what the entries of a job say */
+/* sums over the entries of a job; see Hold in holds.c */
 typedef struct HoldSum
 {
 	int64		open;
 	int64		charged;
-	int64		last_no;		/* of the entry that took the last hold; 0:
-								 * none */
-	int32		taken;
+	int64		last_no;		/* entry_no of the last hold; 0: none */
+	int32		taken;			/* its amount */
 	pg_uuid_t	last_id;
 	bool		used;			/* there are usage entries */
 } HoldSum;
 
+/* Return true if the current entry has this type. */
 static bool
 is_of_type(Row *row, const char *type)
 {
@@ -287,6 +298,7 @@ is_of_type(Row *row, const char *type)
 	return value != NULL && VARSIZE_ANY_EXHDR(value) == length && memcmp(VARDATA_ANY(value), type, length) == 0;
 }
 
+/* Add the current entry, a reserve, to the sums. */
 static void
 add_reserve(Row *row, HoldSum *sum)
 {
@@ -302,14 +314,16 @@ add_reserve(Row *row, HoldSum *sum)
 	}
 }
 
+/* Return true if the current entry is of this user. */
 static bool
-is_entry_of(Row *row, Datum user_id)
+is_entry_of_user(Row *row, Datum user_id)
 {
 	pg_uuid_t	user = rows_uuid(row, ENTRY_USER);
 
 	return uuid_equal(&user, DatumGetUUIDP(user_id));
 }
 
+/* Sum the reserve entries, and find out whether there are usage entries. */
 static void
 sum_reserves(Row *row, const Arguments *args, HoldSum *sum)
 {
@@ -318,7 +332,7 @@ sum_reserves(Row *row, const Arguments *args, HoldSum *sum)
 	rows_scan(row, BY_JOB, 1, args->values, &scan);
 	while (rows_next(&scan))
 	{
-		if (!is_entry_of(row, args->values[1]))
+		if (!is_entry_of_user(row, args->values[1]))
 			continue;
 		if (is_of_type(row, "reserve"))
 			add_reserve(row, sum);
@@ -328,7 +342,7 @@ sum_reserves(Row *row, const Arguments *args, HoldSum *sum)
 	rows_scan_end(&scan);
 }
 
-/* What was charged since the last hold was taken. */
+/* Sum what was charged since the last hold was taken; needs last_no. */
 static void
 sum_usage(Row *row, const Arguments *args, HoldSum *sum)
 {
@@ -337,15 +351,18 @@ sum_usage(Row *row, const Arguments *args, HoldSum *sum)
 	rows_scan(row, BY_JOB, 1, args->values, &scan);
 	while (rows_next(&scan))
 	{
-		if (is_entry_of(row, args->values[1]) && is_of_type(row, "usage") &&
+		if (is_entry_of_user(row, args->values[1]) && is_of_type(row, "usage") &&
 			rows_int64(row, ENTRY_NO) > sum->last_no)
 			sum->charged -= rows_int32(row, ENTRY_AMOUNT);
 	}
 	rows_scan_end(&scan);
 }
 
+/*
+ * In the place of the statement select_hold, holds.c.
+ */
 bool
-select_hold_directly(const Arguments *args, StatementResult *result)
+select_hold_fast_path(const Arguments *args, StatementResult *result)
 {
 	Row			row;
 	HoldSum		sum = {.open = 0};
@@ -357,6 +374,7 @@ select_hold_directly(const Arguments *args, StatementResult *result)
 		sum_usage(&row, args, &sum);
 	rows_close(&row);
 
+	/* the statement raises the error */
 	if (sum.open != (int32) sum.open)
 		return false;
 	result_add_int32(result, (int32) sum.open);

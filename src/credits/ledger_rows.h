@@ -1,6 +1,10 @@
 /*
  * ledger_rows.h
- *	  What the statements on accounts and the ledger do, done to rows.
+ *	  Accounts and the ledger for the fast path: their columns, and the functions
+ *	  that run in the place of statements.
+ *
+ * The ..._fast_path() functions return false, with nothing written, where the
+ * statement must run instead.
  */
 #ifndef STUDIO_LEDGER_ROWS_H
 #define STUDIO_LEDGER_ROWS_H
@@ -44,9 +48,9 @@ extern RowTable expiring_table;
 
 extern void ledger_rows_register(void);
 
-extern bool lock_account_directly(const Arguments *args, StatementResult *result);
-extern bool book_on_account_directly(const Arguments *args, StatementResult *result);
-extern bool insert_entry_directly(const Arguments *args, StatementResult *result);
-extern bool select_hold_directly(const Arguments *args, StatementResult *result);
+extern bool lock_account_fast_path(const Arguments *args, StatementResult *result);
+extern bool book_on_account_fast_path(const Arguments *args, StatementResult *result);
+extern bool insert_entry_fast_path(const Arguments *args, StatementResult *result);
+extern bool select_hold_fast_path(const Arguments *args, StatementResult *result);
 
 #endif							/* STUDIO_LEDGER_ROWS_H */

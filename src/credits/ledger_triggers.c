@@ -1,11 +1,11 @@
 /*
  * ledger_triggers.c
- *	  The triggers of credit_ledger and credit_accounts: they judge plain
- *	  INSERTs as our functions judge their callers, book every entry, and keep
- *	  all else from changing the two tables.
+ *	  The triggers of credit_ledger and credit_accounts: they check plain
+ *	  INSERTs by the rules of the extension's functions, book every entry, and
+ *	  refuse all other changes of the two tables.
  *
- * Pitfall: an entry is booked before it is stored.  Whether it was stored is
- * looked at when the statement is over: verify_inserted_entries().
+ * Pitfall: an entry is booked before it is stored.  Whether it was stored can be
+ * checked only at the end of the statement: verify_inserted_entries().
  *
  * Lock order: job, then account.
  */
@@ -41,23 +41,23 @@ PG_FUNCTION_INFO_V1(verify_inserted_entries);
 PG_FUNCTION_INFO_V1(guard_ledger);
 PG_FUNCTION_INFO_V1(guard_account);
 
-/* an entry that a plain INSERT of this transaction booked */
-typedef struct Booked
+/* an entry that a plain INSERT booked and that is not verified yet */
+typedef struct BookedEntry
 {
 	pg_uuid_t	user_id;
 	int64		entry_no;
 	int32		amount;
 	SubTransactionId subxact;
-} Booked;
+} BookedEntry;
 
 static List *booked_entries = NIL;
 
-/* the hold that a plain entry closes */
-typedef struct Closing
+/* the hold that a plain entry closes, if it closes one */
+typedef struct HoldClosing
 {
 	bool		closes;
 	pg_uuid_t	hold_id;
-} Closing;
+} HoldClosing;
 
 static Statement select_booked_entry = {
 	.force_index_plan = true,
@@ -84,8 +84,8 @@ refuse_entry(const char *detail)
 			 errdetail("%s", detail)));
 }
 
-/* Which sign may an amount of this type have?  An unknown type is left to the
- * check constraint. */
+/* Raise an error if the amount has the wrong sign for its type; an unknown type
+ * is left to the check constraint. */
 static void
 check_sign(const char *type, int32 amount)
 {
@@ -106,17 +106,7 @@ check_sign(const char *type, int32 amount)
 	}
 }
 
-/* Lock the job that a plain entry names. */
-static void
-lock_job_of_entry(const pg_uuid_t *job_id, const pg_uuid_t *user_id, Job *job)
-{
-	if (!job_lock(job_id, job))
-		refuse_missing("job", job_id);
-	if (!uuid_equal(&job->user_id, user_id))
-		refuse();
-}
-
-/* An expiry belongs to credit that was given or sold. */
+/* Raise an error if the entry has an expiry that it cannot have. */
 static void
 check_expiry(TupleDesc desc, HeapTuple row, const char *type, int32 amount)
 {
@@ -131,29 +121,28 @@ check_expiry(TupleDesc desc, HeapTuple row, const char *type, int32 amount)
 		refuse_entry("Only a purchase, subscription or grant can expire.");
 }
 
-/* Taking credit: what has expired is not there any more. */
+/* Lock the account and check an entry that takes credit; what has expired is swept
+ * first, so that it cannot be taken. */
 static void
-check_taking(const pg_uuid_t *user_id, const Job *job, const char *type, int32 amount)
+check_debit_entry(const pg_uuid_t *user_id, const Job *job, const char *type, int32 amount)
 {
 	Account		account;
 
-	/* twice: what has expired is asked for when the lock is there */
 	ledger_open_account(user_id, &account);
-	(void) ledger_lock_account(user_id, &account);
-	if (account.due && lots_sweep(user_id) > 0)
-		(void) ledger_lock_account(user_id, &account);
+	lots_sweep_account(&account);
 
 	if (strcmp(type, "reserve") == 0)
 		hold_check_opening(job, -amount);
 	if (account.balance < -(int64) amount)
 		refuse_no_credits(&account, -(int64) amount);
 	if (job && strcmp(type, "usage") == 0)
-		hold_note_usage(job, amount);
+		hold_record_usage(job, amount);
 }
 
-/* Adding credit, or giving back what a job holds. */
+/* Lock the account and check an entry that adds credit or, as a reserve, releases
+ * what a job holds. */
 static void
-check_adding(const pg_uuid_t *user_id, const Job *job, const char *type, int32 amount, Closing *closing)
+check_credit_entry(const pg_uuid_t *user_id, const Job *job, const char *type, int32 amount, HoldClosing *closing)
 {
 	Account		account;
 
@@ -169,10 +158,10 @@ check_adding(const pg_uuid_t *user_id, const Job *job, const char *type, int32 a
 	ledger_check_capacity(&account, amount);
 }
 
-/* The rules for an entry that did not come from our functions. */
+/* Check an entry that does not come from ledger_append(). */
 static void
 check_plain_entry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id,
-				  const char *type, int32 amount, Closing *closing)
+				  const char *type, int32 amount, HoldClosing *closing)
 {
 	bool		isnull;
 	bool		no_job;
@@ -188,16 +177,21 @@ check_plain_entry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id,
 		refuse_entry("A reserve needs the job that it is for.");
 
 	if (!no_job)
-		lock_job_of_entry(DatumGetUUIDP(job_id), user_id, &job);
+	{
+		if (!job_lock(DatumGetUUIDP(job_id), &job))
+			refuse_missing("job", DatumGetUUIDP(job_id));
+		if (!uuid_equal(&job.user_id, user_id))
+			refuse();
+	}
 	if (amount < 0)
-		check_taking(user_id, no_job ? NULL : &job, type, amount);
+		check_debit_entry(user_id, no_job ? NULL : &job, type, amount);
 	else
-		check_adding(user_id, no_job ? NULL : &job, type, amount, closing);
+		check_credit_entry(user_id, no_job ? NULL : &job, type, amount, closing);
 }
 
-/* Transaction end: the list went with its memory. */
+/* At the end of a transaction: reset the list, whose memory is freed. */
 static void
-forget_booked_entries(XactEvent event, void *arg)
+reset_booked_entries(XactEvent event, void *arg)
 {
 	switch (event)
 	{
@@ -215,9 +209,9 @@ forget_booked_entries(XactEvent event, void *arg)
 	}
 }
 
-/* Savepoint rolled back: what was booked since is not booked any more. */
+/* A savepoint is rolled back: what was booked since is rolled back as well. */
 static void
-forget_undone_entries(SubXactEvent event, SubTransactionId subxact, SubTransactionId parent, void *arg)
+remove_rolled_back_entries(SubXactEvent event, SubTransactionId subxact, SubTransactionId parent, void *arg)
 {
 	ListCell   *cell;
 
@@ -225,23 +219,23 @@ forget_undone_entries(SubXactEvent event, SubTransactionId subxact, SubTransacti
 		return;
 	foreach(cell, booked_entries)
 	{
-		if (((Booked *) lfirst(cell))->subxact >= subxact)
+		if (((BookedEntry *) lfirst(cell))->subxact >= subxact)
 			booked_entries = foreach_delete_current(booked_entries, cell);
 	}
 }
 
-/* Remember to verify the entry when the statement is over. */
+/* Put an entry on the list that verify_inserted_entries() checks. */
 static void
-remember_booked_entry(const pg_uuid_t *user_id, int64 entry_no, int32 amount)
+record_booked_entry(const pg_uuid_t *user_id, int64 entry_no, int32 amount)
 {
 	static bool registered = false;
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-	Booked	   *booked = palloc(sizeof(Booked));
+	BookedEntry *booked = palloc(sizeof(BookedEntry));
 
 	if (!registered)
 	{
-		RegisterXactCallback(forget_booked_entries, NULL);
-		RegisterSubXactCallback(forget_undone_entries, NULL);
+		RegisterXactCallback(reset_booked_entries, NULL);
+		RegisterSubXactCallback(remove_rolled_back_entries, NULL);
 		registered = true;
 	}
 	booked->user_id = *user_id;
@@ -252,9 +246,9 @@ remember_booked_entry(const pg_uuid_t *user_id, int64 entry_no, int32 amount)
 	MemoryContextSwitchTo(old);
 }
 
-/* Credit that expires is put on the list of lots to look at. */
+/* Put an entry whose credit expires on the list of lots to sweep. */
 static void
-watch_expiry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id)
+track_expiry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id)
 {
 	bool		isnull;
 	Datum		expires_at = row_get(desc, row, "expires_at", TIMESTAMPTZOID, &isnull);
@@ -263,11 +257,14 @@ watch_expiry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id)
 	if (isnull)
 		return;
 	entry_id = row_get_uuid(desc, row, "id");
-	lots_watch(&entry_id, user_id, DatumGetTimestampTz(expires_at));
+	lots_track_expiry(&entry_id, user_id, DatumGetTimestampTz(expires_at));
 }
 
 /*
  * enter_in_ledger() returns trigger: BEFORE INSERT on credit_ledger.
+ *
+ * Checks an entry of a plain INSERT, books every entry and sets entry_no and
+ * balance_after.
  */
 Datum
 enter_in_ledger(PG_FUNCTION_ARGS)
@@ -277,7 +274,7 @@ enter_in_ledger(PG_FUNCTION_ARGS)
 	RowEdit		edit = {.desc = desc,.row = data->tg_trigtuple};
 	bool		own = ledger_is_appending();
 	bool		isnull;
-	Closing		closing = {.closes = false};
+	HoldClosing closing = {.closes = false};
 	pg_uuid_t	user_id;
 	char	   *type;
 	int32		amount,
@@ -302,11 +299,11 @@ enter_in_ledger(PG_FUNCTION_ARGS)
 		check_plain_entry(desc, edit.row, &user_id, type, amount, &closing);
 	ledger_book(&user_id, type, amount, &balance, &entry_no);
 	if (!own)
-		remember_booked_entry(&user_id, entry_no, amount);
-	watch_expiry(desc, edit.row, &user_id);
+		record_booked_entry(&user_id, entry_no, amount);
+	track_expiry(desc, edit.row, &user_id);
 	caller_leave(&caller);
 
-	/* closing lives here, not in memory that caller_leave() freed */
+	/* hold_id is a copy: caller_leave() has freed the results of statements */
 	if (closing.closes)
 		row_set(&edit, "reverses", UUIDOID, UUIDPGetDatum(&closing.hold_id));
 	row_set(&edit, "balance_after", INT4OID, Int32GetDatum(balance));
@@ -314,9 +311,9 @@ enter_in_ledger(PG_FUNCTION_ARGS)
 	return PointerGetDatum(row_edit_apply(&edit));
 }
 
-/* Is the entry stored as it was booked? */
+/* Raise an error unless the entry is stored as it was booked. */
 static void
-verify_booked_entry(const Booked *booked)
+verify_booked_entry(const BookedEntry *booked)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -330,9 +327,10 @@ verify_booked_entry(const Booked *booked)
 
 /*
  * verify_inserted_entries() returns trigger: AFTER INSERT on credit_ledger, for
- * the statement.  An entry is booked before it is stored; if it was not stored
- * after all (ON CONFLICT DO NOTHING, a foreign trigger), the statement must not
- * stand.
+ * the statement.
+ *
+ * An entry is booked before it is stored; if it was not stored after all (ON
+ * CONFLICT DO NOTHING, a foreign trigger), the statement fails.
  */
 Datum
 verify_inserted_entries(PG_FUNCTION_ARGS)
@@ -345,16 +343,19 @@ verify_inserted_entries(PG_FUNCTION_ARGS)
 	if (booked_entries == NIL || ledger_is_appending())
 		return PointerGetDatum(NULL);
 
-	/* what is written below may come here again, with a list of its own */
+	/*
+	 * Plain INSERTs of foreign triggers on the entries below fire this
+	 * trigger again, with a list of their own.
+	 */
 	booked = booked_entries;
 	booked_entries = NIL;
 
 	caller_enter_trigger(&caller);
 	foreach(cell, booked)
-		verify_booked_entry((Booked *) lfirst(cell));
-	/* what a plain entry gave back to an expired lot expires again */
+		verify_booked_entry((BookedEntry *) lfirst(cell));
+	/* what a plain entry returned to an expired lot expires again */
 	foreach(cell, booked)
-		(void) lots_sweep(&((Booked *) lfirst(cell))->user_id);
+		(void) lots_sweep(&((BookedEntry *) lfirst(cell))->user_id);
 	caller_leave(&caller);
 
 	list_free_deep(booked);
@@ -374,6 +375,7 @@ refuse_change(const char *hint)
 			 errhint("%s", hint)));
 }
 
+/* Return true if the job exists; looked up as the owner of the data. */
 static bool
 job_exists(const pg_uuid_t *id)
 {
@@ -388,6 +390,7 @@ job_exists(const pg_uuid_t *id)
 	return found;
 }
 
+/* Return true if the user has an account; looked up as the owner of the data. */
 static bool
 account_exists(const pg_uuid_t *user_id)
 {
@@ -401,12 +404,14 @@ account_exists(const pg_uuid_t *user_id)
 }
 
 /*
- * Are all columns but job_id the same?  Dropped ones do not count.  Both rows
- * must have been formed alike: a value that a column had before it was added
- * to the table is stored in another way than one in the row.
+ * Return true if all columns but job_id, and dropped ones, are equal.
+ *
+ * Values are compared as they are stored, header and all, so both rows must have
+ * been formed alike: the default of a column that was added later is not in the
+ * rows from before, and has another header than a value in a row.
  */
 static bool
-same_but_for_job(TupleDesc desc, HeapTuple old, HeapTuple new)
+equal_except_job_id(TupleDesc desc, HeapTuple old, HeapTuple new)
 {
 	int			job_id = SPI_fnumber(desc, "job_id");
 
@@ -427,9 +432,9 @@ same_but_for_job(TupleDesc desc, HeapTuple old, HeapTuple new)
 	return true;
 }
 
-/* Is this UPDATE what the foreign key does when a job is deleted? */
+/* Return true if an UPDATE is what the foreign key's ON DELETE SET NULL does. */
 static bool
-only_forgets_deleted_job(TupleDesc desc, HeapTuple old, HeapTuple new)
+is_set_null_of_deleted_job(TupleDesc desc, HeapTuple old, HeapTuple new)
 {
 	bool		was_null,
 				is_null;
@@ -439,12 +444,16 @@ only_forgets_deleted_job(TupleDesc desc, HeapTuple old, HeapTuple new)
 	(void) row_get(desc, new, "job_id", UUIDOID, &is_null);
 	row_set_null(&expected, "job_id");
 	return !was_null && is_null &&
-		same_but_for_job(desc, row_edit_apply(&expected), new) &&
+		equal_except_job_id(desc, row_edit_apply(&expected), new) &&
 		!job_exists(DatumGetUUIDP(job_id));
 }
 
 /*
- * guard_ledger() returns trigger: BEFORE UPDATE, DELETE or TRUNCATE.
+ * guard_ledger() returns trigger: BEFORE UPDATE, DELETE or TRUNCATE on
+ * credit_ledger.
+ *
+ * Raises 42501, but for what the foreign keys do: job_id becomes NULL when its
+ * job is deleted, and entries are deleted with the account of their user.
  */
 Datum
 guard_ledger(PG_FUNCTION_ARGS)
@@ -461,7 +470,7 @@ guard_ledger(PG_FUNCTION_ARGS)
 		refuse_change("Entries are corrected by further entries.");
 	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 	{
-		if (!only_forgets_deleted_job(desc, data->tg_trigtuple, data->tg_newtuple))
+		if (!is_set_null_of_deleted_job(desc, data->tg_trigtuple, data->tg_newtuple))
 			refuse_change("Entries are corrected by further entries.");
 		return PointerGetDatum(data->tg_newtuple);
 	}
@@ -472,7 +481,7 @@ guard_ledger(PG_FUNCTION_ARGS)
 	return PointerGetDatum(data->tg_trigtuple);
 }
 
-/* A new account is empty. */
+/* Return true if an account has neither credit nor entries. */
 static bool
 is_empty_account(TupleDesc desc, HeapTuple row)
 {
@@ -484,7 +493,11 @@ is_empty_account(TupleDesc desc, HeapTuple row)
 }
 
 /*
- * guard_account() returns trigger: BEFORE INSERT, UPDATE, DELETE or TRUNCATE.
+ * guard_account() returns trigger: BEFORE INSERT, UPDATE, DELETE or TRUNCATE on
+ * credit_accounts.
+ *
+ * Raises 42501, but for the UPDATEs of ledger.c, the INSERT of an empty account,
+ * and the DELETE of one whose user is deleted.
  */
 Datum
 guard_account(PG_FUNCTION_ARGS)
@@ -517,10 +530,11 @@ guard_account(PG_FUNCTION_ARGS)
 }
 
 /* ------------------------------------------------------------------------
- * Entries and accounts that are written directly
+ * Callbacks for the fast path
  * ------------------------------------------------------------------------ */
 
-/* The callback in place of enter_in_ledger(): the entry is one of our own. */
+/* The callback for enter_in_ledger(): book an entry of ledger_append(), which
+ * needs no check. */
 static void
 book_change(RowChange *change, const void *arg)
 {
@@ -532,7 +546,7 @@ book_change(RowChange *change, const void *arg)
 	ledger_book(user_id, TextDatumGetCString(values[ENTRY_TYPE - 1]), DatumGetInt32(values[ENTRY_AMOUNT - 1]),
 				&balance, &entry_no);
 	if (!change->nulls[ENTRY_EXPIRES - 1])
-		lots_watch(DatumGetUUIDP(values[ENTRY_ID - 1]), user_id, DatumGetTimestampTz(values[ENTRY_EXPIRES - 1]));
+		lots_track_expiry(DatumGetUUIDP(values[ENTRY_ID - 1]), user_id, DatumGetTimestampTz(values[ENTRY_EXPIRES - 1]));
 	values[ENTRY_BALANCE_AFTER - 1] = Int32GetDatum(balance);
 	values[ENTRY_NO - 1] = Int64GetDatum(entry_no);
 }
@@ -542,14 +556,14 @@ static const RowTrigger entry_triggers[] = {
 		.definition = "BEFORE INSERT ON %.credit_ledger FOR EACH ROW "
 		"EXECUTE FUNCTION studio_engine.enter_in_ledger()",
 	.before = book_change,.writes = {&accounts_table}},
-	/* what is written directly is stored as it was booked */
+	/* rows_insert() stores what was booked, or the statement runs */
 	{.name = "tr_credit_ledger_verify",
 		.definition = "AFTER INSERT ON %.credit_ledger FOR EACH STATEMENT "
 		"EXECUTE FUNCTION studio_engine.verify_inserted_entries()",
 	.idle = true}
 };
 
-/* booking is the one way in which accounts are written directly */
+/* on the fast path only ledger_book() writes accounts */
 static const RowTrigger account_triggers[] = {
 	{.name = "tr_credit_accounts_guard",
 		.definition = "BEFORE INSERT OR DELETE OR UPDATE ON %.credit_accounts FOR EACH ROW "
@@ -558,7 +572,7 @@ static const RowTrigger account_triggers[] = {
 };
 
 /*
- * Register what they do to rows that are written directly.
+ * Register the callbacks for the triggers of this file.
  */
 void
 ledger_triggers_register(void)

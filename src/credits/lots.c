@@ -2,17 +2,24 @@
  * lots.c
  *	  Which credit expires when: lots, computed from the ledger.
  *
- * Every entry that adds credit is a lot.  Credit is taken from the lot that
- * expires first, those that never expire come last, the older before the
- * younger.  What a hold took goes back to the lots that it came from.  None of
- * this is stored: the entries of a user are replayed in their order, so there
- * is no second book to drift.  What is stored is a list of the lots with an
- * expiry that still have to be looked at (studio_engine.expiring_credits); a
- * user who is not on it costs one index lookup.
+ * Every entry that adds credit is a lot.  Credit is consumed in burn-down order:
+ * from the lot that expires first, lots that never expire last, and of two with
+ * the same expiry the older one first.  A hold allocates credit of one or more
+ * lots; when it closes, the allocations return to the lots that they came from.
+ * What is taken while all lots are empty is a deficit, which is covered by the
+ * next credit that is added.
  *
- * Pitfall: the replay knows no clock.  Whether credit had expired when an entry
- * was made is not guessed from times; what expired is an entry of its own,
- * which names its lot.  So expired lots are swept before credit is taken.
+ * None of this is stored.  The entries of a user are replayed in their order, so
+ * that there is no second set of numbers that could disagree with the ledger.
+ * What is stored is a list of the lots with an expiry that may have something
+ * left (studio_engine.expiring_credits); a user without a row there costs one
+ * index lookup.  A row whose lot has expired is removed when the lot is empty,
+ * and held_back while an open hold has an allocation from it.
+ *
+ * Pitfall: the replay never asks for the time.  Whether credit had expired when
+ * an entry was made is not derived from timestamps; what expired is an entry of
+ * its own, which names its lot.  So expired lots must be swept before credit is
+ * taken, or the replay would take it from them.
  *
  * Lock order: none of its own; the caller has locked the account.
  */
@@ -45,63 +52,65 @@ typedef struct Lot
 	int64		held;			/* taken by holds that are open */
 } Lot;
 
-/* part of a hold; lot NULL is debt */
-typedef struct Piece
+/* the part of a hold that came from one lot; lot NULL: part of the deficit */
+typedef struct Allocation
 {
-	struct Piece *next;
+	struct Allocation *next;
 	Lot		   *lot;
 	int64		amount;
-} Piece;
+} Allocation;
 
 typedef struct OpenHold
 {
 	pg_uuid_t	id;				/* of its entry; the hash key, first */
-	Piece	   *pieces;			/* in the order in which they were taken */
-	Piece	  **tail;
+	Allocation *allocations;	/* in the order in which they were made */
+	Allocation **tail;
 } OpenHold;
 
-typedef struct LotBook
+/* the lots and open holds of a user, after the entries replayed so far */
+typedef struct LotState
 {
 	MemoryContext context;
 	HTAB	   *lots;
 	HTAB	   *holds;
-	pairingheap *burning;		/* lots with something left, next one first */
-	int64		debt;			/* what was taken beyond all lots */
-} LotBook;
+	pairingheap *available;		/* lots with something left, in burn-down
+								 * order */
+	int64		deficit;		/* what was taken while all lots were empty */
+} LotState;
 
-/* a sweep writes entries; what their triggers write must not sweep again */
+/* expire_lots() is running: its entries fire triggers, which must not sweep too */
 static bool sweeping = false;
 
-static Statement insert_watch = {
+static Statement insert_expiring = {
 	.text = "INSERT INTO studio_engine.expiring_credits (entry_id, user_id, expires_at) VALUES ($1, $2, $3)"
-	" ON CONFLICT (entry_id) DO UPDATE SET waiting = false",
+	" ON CONFLICT (entry_id) DO UPDATE SET held_back = false",
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, TIMESTAMPTZOID}
 };
-static Statement delete_watch = {
+static Statement delete_expiring = {
 	.force_index_plan = true,
 	.text = "DELETE FROM studio_engine.expiring_credits e WHERE e.entry_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
-static Statement set_waiting = {
+static Statement set_held_back = {
 	.force_index_plan = true,
-	.text = "UPDATE studio_engine.expiring_credits SET waiting = true WHERE entry_id = $1 AND NOT waiting",
+	.text = "UPDATE studio_engine.expiring_credits SET held_back = true WHERE entry_id = $1 AND NOT held_back",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
-static Statement select_watched = {
+static Statement select_expired = {
 	.force_index_plan = true,
 	.text = "SELECT e.entry_id FROM studio_engine.expiring_credits e"
 	" WHERE e.user_id = $1 AND e.expires_at <= $2",
 	.nargs = 2,.argtypes = {UUIDOID, TIMESTAMPTZOID}
 };
-static Statement select_any_watched = {
+static Statement select_any_expiring = {
 	.force_index_plan = true,
 	.text = "SELECT 1 FROM studio_engine.expiring_credits e WHERE e.user_id = $1 LIMIT 1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
-static Statement select_due_users = {
+static Statement select_users_to_sweep = {
 	.text = "SELECT DISTINCT d.user_id FROM ("
 	"  SELECT e.user_id FROM studio_engine.expiring_credits e"
-	"   WHERE e.expires_at <= pg_catalog.clock_timestamp() AND NOT e.waiting"
+	"   WHERE e.expires_at <= pg_catalog.clock_timestamp() AND NOT e.held_back"
 	"   ORDER BY e.expires_at LIMIT $1) d ORDER BY d.user_id",
 	.nargs = 1,.argtypes = {INT4OID}
 };
@@ -116,7 +125,7 @@ static Statement select_entries = {
  * The replay
  * ------------------------------------------------------------------------ */
 
-/* The heap wants the lot to burn next as the greatest. */
+/* Compare two lots for the heap, whose first node is the greatest: the lot to consume next. */
 static int
 compare_lots(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 {
@@ -128,8 +137,9 @@ compare_lots(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 	return one->entry_no < two->entry_no ? 1 : -1;
 }
 
+/* Create a hash table of entries that begin with their uuid. */
 static HTAB *
-make_table(MemoryContext context, const char *name, Size entrysize)
+create_hash(MemoryContext context, const char *name, Size entrysize)
 {
 	HASHCTL		control = {
 		.keysize = sizeof(pg_uuid_t),.entrysize = entrysize,.hcxt = context
@@ -138,77 +148,80 @@ make_table(MemoryContext context, const char *name, Size entrysize)
 	return hash_create(name, 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-/* Credit comes back to a lot, or in; it covers debt first. */
+/* Add new or returned credit to a lot; a deficit is covered first. */
 static void
-fill_lot(LotBook *book, Lot *lot, int64 amount)
+add_to_lot(LotState *state, Lot *lot, int64 amount)
 {
-	int64		covered = Min(book->debt, amount);
+	int64		covered = Min(state->deficit, amount);
 
-	book->debt -= covered;
+	state->deficit -= covered;
 	amount -= covered;
 	if (amount == 0)
 		return;
 	if (lot->left == 0)
-		pairingheap_add(book->burning, &lot->node);
+		pairingheap_add(state->available, &lot->node);
 	lot->left += amount;
 }
 
-/* At most amount is taken from one lot; returns what was. */
+/* Take at most amount from one lot; returns what was taken. */
 static int64
-draw_from_lot(LotBook *book, Lot *lot, int64 amount)
+deduct_from_lot(LotState *state, Lot *lot, int64 amount)
 {
-	int64		drawn = Min(lot->left, amount);
+	int64		deducted = Min(lot->left, amount);
 
-	if (drawn == 0)
+	if (deducted == 0)
 		return 0;
-	lot->left -= drawn;
+	lot->left -= deducted;
 	if (lot->left == 0)
-		pairingheap_remove(book->burning, &lot->node);
-	return drawn;
+		pairingheap_remove(state->available, &lot->node);
+	return deducted;
 }
 
+/* Add credit of a lot, or a part of the deficit, to what a hold has taken. */
 static void
-add_piece(LotBook *book, OpenHold *hold, Lot *lot, int64 amount)
+add_allocation(LotState *state, OpenHold *hold, Lot *lot, int64 amount)
 {
-	Piece	   *piece = MemoryContextAlloc(book->context, sizeof(Piece));
+	Allocation *allocation = MemoryContextAlloc(state->context, sizeof(Allocation));
 
-	piece->lot = lot;
-	piece->amount = amount;
-	piece->next = NULL;
-	*hold->tail = piece;
-	hold->tail = &piece->next;
+	allocation->lot = lot;
+	allocation->amount = amount;
+	allocation->next = NULL;
+	*hold->tail = allocation;
+	hold->tail = &allocation->next;
 	if (lot)
 		lot->held += amount;
 }
 
-/* Credit is taken in burning order; hold is NULL where nobody holds it. */
+/* Take credit in burn-down order, as allocations of a hold or, hold being NULL, for good. */
 static void
-burn(LotBook *book, int64 amount, OpenHold *hold)
+consume(LotState *state, int64 amount, OpenHold *hold)
 {
-	while (amount > 0 && !pairingheap_is_empty(book->burning))
+	while (amount > 0 && !pairingheap_is_empty(state->available))
 	{
-		Lot		   *lot = pairingheap_container(Lot, node, pairingheap_first(book->burning));
-		int64		drawn = draw_from_lot(book, lot, amount);
+		Lot		   *lot = pairingheap_container(Lot, node, pairingheap_first(state->available));
+		int64		deducted = deduct_from_lot(state, lot, amount);
 
 		if (hold)
-			add_piece(book, hold, lot, drawn);
-		amount -= drawn;
+			add_allocation(state, hold, lot, deducted);
+		amount -= deducted;
 	}
 	if (amount > 0 && hold)
-		add_piece(book, hold, NULL, amount);
-	book->debt += amount;
+		add_allocation(state, hold, NULL, amount);
+	state->deficit += amount;
 }
 
+/* The lot of an entry; NULL if id is NULL, or the entry is not a lot. */
 static Lot *
-find_lot(LotBook *book, const pg_uuid_t *id)
+find_lot(LotState *state, const pg_uuid_t *id)
 {
-	return id ? hash_search(book->lots, id, HASH_FIND, NULL) : NULL;
+	return id ? hash_search(state->lots, id, HASH_FIND, NULL) : NULL;
 }
 
+/* Add an empty lot. */
 static Lot *
-add_lot(LotBook *book, const pg_uuid_t *id, int64 entry_no, TimestampTz expires_at)
+add_lot(LotState *state, const pg_uuid_t *id, int64 entry_no, TimestampTz expires_at)
 {
-	Lot		   *lot = hash_search(book->lots, id, HASH_ENTER, NULL);
+	Lot		   *lot = hash_search(state->lots, id, HASH_ENTER, NULL);
 
 	lot->entry_no = entry_no;
 	lot->expires_at = expires_at;
@@ -217,63 +230,66 @@ add_lot(LotBook *book, const pg_uuid_t *id, int64 entry_no, TimestampTz expires_
 	return lot;
 }
 
+/* Take credit as a hold that can be closed. */
 static void
-open_hold(LotBook *book, const pg_uuid_t *id, int64 amount)
+open_hold(LotState *state, const pg_uuid_t *id, int64 amount)
 {
-	OpenHold   *hold = hash_search(book->holds, id, HASH_ENTER, NULL);
+	OpenHold   *hold = hash_search(state->holds, id, HASH_ENTER, NULL);
 
-	hold->pieces = NULL;
-	hold->tail = &hold->pieces;
-	burn(book, amount, hold);
+	hold->allocations = NULL;
+	hold->tail = &hold->allocations;
+	consume(state, amount, hold);
 }
 
-/* What the hold took goes back; false when there is no such hold. */
+/* Return the allocations of a hold to their lots; false if no such hold is open. */
 static bool
-close_hold(LotBook *book, const pg_uuid_t *id)
+close_hold(LotState *state, const pg_uuid_t *id)
 {
-	OpenHold   *hold = id ? hash_search(book->holds, id, HASH_FIND, NULL) : NULL;
+	OpenHold   *hold = id ? hash_search(state->holds, id, HASH_FIND, NULL) : NULL;
 
 	if (hold == NULL)
 		return false;
-	for (Piece *piece = hold->pieces; piece; piece = piece->next)
+	for (Allocation *allocation = hold->allocations; allocation; allocation = allocation->next)
 	{
-		if (piece->lot == NULL)
-			book->debt -= Min(book->debt, piece->amount);
+		/* the deficit may have been covered by credit added since */
+		if (allocation->lot == NULL)
+			state->deficit -= Min(state->deficit, allocation->amount);
 		else
 		{
-			piece->lot->held -= piece->amount;
-			fill_lot(book, piece->lot, piece->amount);
+			allocation->lot->held -= allocation->amount;
+			add_to_lot(state, allocation->lot, allocation->amount);
 		}
 	}
-	hash_search(book->holds, id, HASH_REMOVE, NULL);
+	hash_search(state->holds, id, HASH_REMOVE, NULL);
 	return true;
 }
 
-/* One entry, after all before it. */
+/* Replay one entry; all entries before it have been replayed. */
 static void
-apply_entry(LotBook *book, const pg_uuid_t *id, int64 entry_no, const char *type,
+apply_entry(LotState *state, const pg_uuid_t *id, int64 entry_no, const char *type,
 			int64 amount, TimestampTz expires_at, const pg_uuid_t *reverses)
 {
 	bool		is_reserve = strcmp(type, "reserve") == 0;
-	Lot		   *lot = find_lot(book, reverses);
+	Lot		   *lot = find_lot(state, reverses);
 
 	if (amount < 0 && is_reserve)
-		open_hold(book, id, -amount);
+		open_hold(state, id, -amount);
 	else if (amount < 0)
 	{
-		/* an expiry or a reversal begins with the lot that it names */
-		int64		drawn = lot ? draw_from_lot(book, lot, -amount) : 0;
+		/* an expiry or a reversal takes from the lot that it names first */
+		int64		deducted = lot ? deduct_from_lot(state, lot, -amount) : 0;
 
-		burn(book, -amount - drawn, NULL);
+		consume(state, -amount - deducted, NULL);
 	}
-	else if (!is_reserve || !close_hold(book, reverses))
-		fill_lot(book, lot ? lot : add_lot(book, id, entry_no, expires_at), amount);
+	else if (!is_reserve || !close_hold(state, reverses))
+		add_to_lot(state, lot ? lot : add_lot(state, id, entry_no, expires_at), amount);
 }
 
+/* Replay a row of select_entries. */
 static void
 apply_row(HeapTuple row, TupleDesc desc, void *arg)
 {
-	LotBook    *book = arg;
+	LotState   *state = arg;
 	bool		isnull;
 	bool		no_reverses;
 	pg_uuid_t  *id = DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
@@ -283,39 +299,39 @@ apply_row(HeapTuple row, TupleDesc desc, void *arg)
 	Datum		expires_at = SPI_getbinval(row, desc, 5, &isnull);
 	Datum		reverses = SPI_getbinval(row, desc, 6, &no_reverses);
 
-	apply_entry(book, id, entry_no, type, amount,
+	apply_entry(state, id, entry_no, type, amount,
 				isnull ? DT_NOEND : DatumGetTimestampTz(expires_at),
 				no_reverses ? NULL : DatumGetUUIDP(reverses));
 	pfree(type);
 }
 
-/* The lots of a user; close_book() frees them. */
-static LotBook *
-replay(const pg_uuid_t *user_id, bool read_only)
+/* Replay the ledger of a user; the result is freed by free_lot_state(). */
+static LotState *
+replay_entries(const pg_uuid_t *user_id, bool read_only)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "lots of a user", ALLOCSET_DEFAULT_SIZES);
-	LotBook    *book = MemoryContextAllocZero(context, sizeof(LotBook));
+	LotState   *state = MemoryContextAllocZero(context, sizeof(LotState));
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Arguments	args = NO_ARGUMENTS;
 
-	book->context = context;
-	book->lots = make_table(context, "lots", sizeof(Lot));
-	book->holds = make_table(context, "open holds", sizeof(OpenHold));
-	book->burning = pairingheap_allocate(compare_lots, NULL);
+	state->context = context;
+	state->lots = create_hash(context, "lots", sizeof(Lot));
+	state->holds = create_hash(context, "open holds", sizeof(OpenHold));
+	state->available = pairingheap_allocate(compare_lots, NULL);
 	MemoryContextSwitchTo(old);
 
 	argument_uuid(&args, user_id);
 	if (read_only)
-		statement_execute_read_only_each(&select_entries, &args, apply_row, book);
+		statement_execute_read_only_each(&select_entries, &args, apply_row, state);
 	else
-		statement_execute_each(&select_entries, &args, apply_row, book);
-	return book;
+		statement_execute_each(&select_entries, &args, apply_row, state);
+	return state;
 }
 
 static void
-close_book(LotBook *book)
+free_lot_state(LotState *state)
 {
-	MemoryContextDelete(book->context);
+	MemoryContextDelete(state->context);
 }
 
 /* ------------------------------------------------------------------------
@@ -323,38 +339,42 @@ close_book(LotBook *book)
  * ------------------------------------------------------------------------ */
 
 /*
- * There is something in a lot with an expiry, or will be.
+ * Put a lot with an expiry on the list of lots to sweep.  Called when the lot is
+ * made, before its entry is stored, and again when credit returns to it, which
+ * resets held_back.
  */
 void
-lots_watch(const pg_uuid_t *entry_id, const pg_uuid_t *user_id, TimestampTz expires_at)
+lots_track_expiry(const pg_uuid_t *entry_id, const pg_uuid_t *user_id, TimestampTz expires_at)
 {
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_uuid(&args, entry_id);
 	argument_uuid(&args, user_id);
 	argument_time(&args, &expires_at);
-	statement_execute(&insert_watch, &args);
+	statement_execute(&insert_expiring, &args);
 }
 
-/* The lots of a user that expire until then and have to be looked at. */
+/* The ids of the listed lots of a user that have expired by now, held back or not. */
 static List *
-watched_lots(const pg_uuid_t *user_id, TimestampTz until)
+expired_lot_ids(const pg_uuid_t *user_id)
 {
 	Arguments	args = NO_ARGUMENTS;
+	TimestampTz now = GetCurrentTimestamp();
 
 	argument_uuid(&args, user_id);
-	argument_time(&args, &until);
-	return statement_execute_uuids(&select_watched, &args);
+	argument_time(&args, &now);
+	return statement_execute_uuids(&select_expired, &args);
 }
 
+/* Sum what is left in all lots. */
 static LotSummary
-summarize(const LotBook *book, TimestampTz now, TimestampTz horizon)
+summarize(const LotState *state, TimestampTz now, TimestampTz horizon)
 {
 	LotSummary	summary = {.next_expiry = DT_NOEND};
 	HASH_SEQ_STATUS status;
 	Lot		   *lot;
 
-	hash_seq_init(&status, book->lots);
+	hash_seq_init(&status, state->lots);
 	while ((lot = hash_seq_search(&status)) != NULL)
 	{
 		if (lot->left == 0)
@@ -370,41 +390,44 @@ summarize(const LotBook *book, TimestampTz now, TimestampTz horizon)
 }
 
 /*
- * What is left in the lots of a user, as the calling query sees them.
+ * Return what is left in the lots of a user, as the calling query sees them.
+ * Users whose credit never expires are not replayed: all is zero then, and
+ * next_expiry is DT_NOEND.
  */
 LotSummary
 lots_summarize(const pg_uuid_t *user_id, TimestampTz horizon)
 {
 	Arguments	args = NO_ARGUMENTS;
 	LotSummary	summary = {.next_expiry = DT_NOEND};
-	LotBook    *book;
+	LotState   *state;
 
 	argument_uuid(&args, user_id);
-	if (statement_execute_read_only(&select_any_watched, &args) > 0)
+	if (statement_execute_read_only(&select_any_expiring, &args) > 0)
 	{
-		book = replay(user_id, true);
-		summary = summarize(book, GetCurrentTimestamp(), horizon);
-		close_book(book);
+		state = replay_entries(user_id, true);
+		summary = summarize(state, GetCurrentTimestamp(), horizon);
+		free_lot_state(state);
 	}
 	return summary;
 }
 
+/* Sort lots in burn-down order. */
 static int
 compare_expiry(const ListCell *a, const ListCell *b)
 {
 	return -compare_lots(&((Lot *) lfirst(a))->node, &((Lot *) lfirst(b))->node, NULL);
 }
 
-/* The lots of these ids, in the order in which they expire. */
+/* The lots of these ids, in burn-down order. */
 static List *
-lots_of(LotBook *book, List *ids)
+find_lots(LotState *state, List *ids)
 {
 	List	   *lots = NIL;
 	ListCell   *cell;
 
 	foreach(cell, ids)
 	{
-		Lot		   *lot = find_lot(book, lfirst(cell));
+		Lot		   *lot = find_lot(state, lfirst(cell));
 
 		if (lot)
 			lots = lappend(lots, lot);
@@ -413,8 +436,9 @@ lots_of(LotBook *book, List *ids)
 	return lots;
 }
 
+/* Sum what is left in these lots. */
 static int64
-left_in(List *lots)
+total_left(List *lots)
 {
 	ListCell   *cell;
 	int64		left = 0;
@@ -424,43 +448,44 @@ left_in(List *lots)
 	return left;
 }
 
-/* Credit that has expired and is still in the balance. */
+/* The credit of a user that has expired and is still in the balance. */
 static int64
 expired_credit(const pg_uuid_t *user_id)
 {
-	List	   *ids = watched_lots(user_id, GetCurrentTimestamp());
-	LotBook    *book;
+	List	   *ids = expired_lot_ids(user_id);
+	LotState   *state;
 	int64		expired;
 
 	if (ids == NIL)
 		return 0;
-	book = replay(user_id, false);
-	expired = left_in(lots_of(book, ids));
-	close_book(book);
+	state = replay_entries(user_id, false);
+	expired = total_left(find_lots(state, ids));
+	free_lot_state(state);
 	return expired;
 }
 
-/*
- * What of a balance can be spent: credit that has expired cannot, whether it
- * was taken off yet or not.
- */
+/* What can be spent of a balance: not what has expired, swept or not. */
 static int64
-spendable(const Account *account)
+spendable_balance(const Account *account)
 {
-	return account->balance - (account->due ? expired_credit(&account->user_id) : 0);
+	return account->balance - (account->has_expired ? expired_credit(&account->user_id) : 0);
 }
 
+/*
+ * Raise PT402: the account has less to spend than is wanted.
+ */
 void
 refuse_no_credits(const Account *account, int64 wanted)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_STUDIO_NO_CREDITS),
 			 errmsg("not enough credits"),
-			 errdetail("Balance " INT64_FORMAT ", needed " INT64_FORMAT ".", spendable(account), wanted),
+			 errdetail("Balance " INT64_FORMAT ", needed " INT64_FORMAT ".", spendable_balance(account), wanted),
 			 errhint("Buy credits, or wait until a running job gives back what it holds.")));
 }
 
-/* Expire what is left in a lot; watch it on only while a hold has part of it. */
+/* Expire what is left in a lot, which stays listed only while an open hold has
+ * part of it; returns the number of entries made. */
 static int
 expire_lot(const pg_uuid_t *user_id, const Lot *lot)
 {
@@ -473,11 +498,11 @@ expire_lot(const pg_uuid_t *user_id, const Lot *lot)
 	if (lot->left > 0)
 		(void) ledger_append(&entry);
 	argument_uuid(&args, &lot->id);
-	statement_execute(lot->held > 0 ? &set_waiting : &delete_watch, &args);
+	statement_execute(lot->held > 0 ? &set_held_back : &delete_expiring, &args);
 	return lot->left > 0 ? 1 : 0;
 }
 
-/* Expire these lots; the number of entries made. */
+/* Expire what is left in these lots; returns the number of entries made. */
 static int
 expire_lots(const pg_uuid_t *user_id, List *lots)
 {
@@ -500,46 +525,60 @@ expire_lots(const pg_uuid_t *user_id, List *lots)
 }
 
 /*
- * Expire what is left in expired lots of a user; the number of entries made.
+ * Expire what is left in the expired lots of a user; returns the number of
+ * entries made.  Does nothing when called from a trigger of such an entry.
  */
 int
 lots_sweep(const pg_uuid_t *user_id)
 {
-	List	   *ids = watched_lots(user_id, GetCurrentTimestamp());
-	LotBook    *book;
+	List	   *ids = expired_lot_ids(user_id);
+	LotState   *state;
 	int			count;
 
 	if (ids == NIL || sweeping)
 		return 0;
-	book = replay(user_id, false);
-	count = expire_lots(user_id, lots_of(book, ids));
-	close_book(book);
+	state = replay_entries(user_id, false);
+	count = expire_lots(user_id, find_lots(state, ids));
+	free_lot_state(state);
 	return count;
 }
 
 /*
- * Before credit is taken: expire what has expired, provided that the rest
- * suffices.  Returns false, and has written nothing, when it does not.  Both
- * are decided by one look at the clock.
+ * Read a locked account again and expire what has expired of it, so that its
+ * balance is what can be spent.
+ */
+void
+lots_sweep_account(Account *account)
+{
+	ledger_reread(account);
+	if (account->has_expired && lots_sweep(&account->user_id) > 0)
+		ledger_reread(account);
+}
+
+/*
+ * Prepare to take amount from an account: expire what has expired, if what is
+ * left then is enough.  Returns false, with nothing written, if it is not: the
+ * caller refuses without leaving expire entries in the ledger.  The lots that
+ * have expired are read once, so that the answer and the entries agree.
  */
 bool
-lots_make_ready(const Account *account, int64 amount)
+lots_prepare_spending(const Account *account, int64 amount)
 {
 	List	   *ids;
 	List	   *lots;
-	LotBook    *book;
+	LotState   *state;
 	bool		enough;
 
-	if (!account->due || sweeping)
+	if (!account->has_expired || sweeping)
 		return account->balance >= amount;
 
-	ids = watched_lots(&account->user_id, GetCurrentTimestamp());
-	book = replay(&account->user_id, false);
-	lots = lots_of(book, ids);
-	enough = account->balance - left_in(lots) >= amount;
+	ids = expired_lot_ids(&account->user_id);
+	state = replay_entries(&account->user_id, false);
+	lots = find_lots(state, ids);
+	enough = account->balance - total_left(lots) >= amount;
 	if (enough)
 		(void) expire_lots(&account->user_id, lots);
-	close_book(book);
+	free_lot_state(state);
 	return enough;
 }
 
@@ -558,12 +597,13 @@ expire_credits(PG_FUNCTION_ARGS)
 
 	caller_enter_service(&caller);
 	argument_int32(&args, check_int32(fcinfo, 0, "p_limit", 1, MAX_CLEANUP));
-	users = statement_execute_uuids(&select_due_users, &args);
+	users = statement_execute_uuids(&select_users_to_sweep, &args);
 	foreach(cell, users)
 	{
 		/*
-		 * whoever has the account now sweeps it himself, or comes next time;
-		 * each in a scope of its own, which frees what it used
+		 * An account that another session has locked is skipped: that session
+		 * sweeps it before it takes credit, or the next call does.  Each user
+		 * has a scope of its own, which frees what was used for him.
 		 */
 		outer = statements_begin();
 		if (ledger_try_lock_account(lfirst(cell)))

@@ -1,11 +1,11 @@
 /*
  * refunds.c
- *	  Credit going back: to the user for a job, or out of the account with the
- *	  money of a payment.
+ *	  Refunds of what a job was charged, and reversals of payments whose money was
+ *	  returned.
  *
  * Pitfall: reversing a payment is the one way to a negative balance.  The money
- * is gone, whether the credits are still there or not; the user cannot spend
- * until the debt is covered.
+ * was returned whether the credits are spent or not; the user cannot spend until
+ * the deficit is covered.
  *
  * Lock order: job, then account.
  */
@@ -44,8 +44,8 @@ static Statement select_reversed = {
 };
 
 /*
- * A refund gives back at most what the job was charged and not refunded yet.
- * Call it with the job and the account locked.
+ * Raise PT409 if a refund exceeds what the job was charged and is not refunded
+ * yet.  Call it with the job and the account locked.
  */
 void
 refund_check(const Job *job, int32 amount)
@@ -63,7 +63,7 @@ refund_check(const Job *job, int32 amount)
 								 uuid_text(&job->id), left, amount));
 }
 
-/* The part of refund_credits() under the lock of the job. */
+/* refund_credits() with the job locked; does nothing if the key was used for the same. */
 static void
 refund(const Job *job, const Entry *entry)
 {
@@ -103,6 +103,7 @@ refund_credits(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(entry.amount);
 }
 
+/* Find a payment; PT404 if there is none. */
 static void
 find_payment(const char *payment_id, Payment *payment)
 {
@@ -114,9 +115,10 @@ find_payment(const char *payment_id, Payment *payment)
 }
 
 /*
- * Find a payment and lock the account that it was booked on.  While this waits
- * for the account its user may be deleted, and the payment booked once more: so
- * it is read again under the lock, until the lock is that of its account.
+ * Find a payment and lock the account on which it is booked.  While this waits
+ * for the lock, the user may be deleted and the payment booked again, perhaps for
+ * another user.  So the payment is read again under the lock, until the account
+ * that is locked is the one that has it.
  */
 static void
 lock_payment(const char *payment_id, Payment *payment, Account *account)
@@ -133,9 +135,9 @@ lock_payment(const char *payment_id, Payment *payment, Account *account)
 	}
 }
 
-/* What of a payment is reversed at the moment. */
+/* Return how much of a payment is reversed and not reinstated. */
 static int32
-reversed(const Payment *payment)
+reversed_amount(const Payment *payment)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -144,7 +146,7 @@ reversed(const Payment *payment)
 	return result_int32(1);
 }
 
-/* An entry that takes a payment back, or the taking back. */
+/* Make an entry that reverses a payment or, with a positive amount, reinstates it. */
 static void
 append_reversal(const Payment *payment, const Account *account, Entry *entry)
 {
@@ -158,8 +160,8 @@ append_reversal(const Payment *payment, const Account *account, Entry *entry)
 	(void) ledger_append(entry);
 }
 
-/* The part of reverse_purchase() under the lock of the account; amount NULL is
- * all that is left. */
+/* reverse_purchase() with the account locked; amount NULL is all that is not
+ * reversed yet.  Returns what was reversed, now or by the first call with the key. */
 static int32
 reverse(const Payment *payment, const Account *account, Entry *entry, const int32 *amount)
 {
@@ -170,12 +172,12 @@ reverse(const Payment *payment, const Account *account, Entry *entry, const int3
 	if (credits_find_by_key(entry, &replay))
 		return -replay.amount;
 
-	left = payment->amount - reversed(payment);
+	left = payment->amount - reversed_amount(payment);
 	if (amount && *amount > left)
 		refuse_conflict("reversal exceeds the payment",
 						psprintf("%d of %d are not reversed yet.", left, payment->amount));
 	entry->amount = amount ? -*amount : -left;
-	/* there is no entry of nothing that could keep the key */
+	/* an entry of amount 0, which would record the key, is not valid */
 	if (entry->amount == 0 && entry->key)
 		refuse_conflict("payment is reversed already", "Nothing is left that could be reversed under this key.");
 	if (entry->amount == 0)
@@ -231,13 +233,13 @@ reinstate_purchase(PG_FUNCTION_ARGS)
 
 	lock_payment(entry.payment_id, &payment, &account);
 	entry.type = payment.type;
-	entry.amount = reversed(&payment);
+	entry.amount = reversed_amount(&payment);
 	if (entry.amount > 0)
 	{
 		append_reversal(&payment, &account, &entry);
-		/* what comes back to a lot that has expired meanwhile expires again */
+		/* what returns to a lot that has expired meanwhile expires again */
 		if (payment.expires)
-			lots_watch(&payment.id, &payment.user_id, payment.expires_at);
+			lots_track_expiry(&payment.id, &payment.user_id, payment.expires_at);
 		(void) lots_sweep(&payment.user_id);
 	}
 	caller_leave(&caller);

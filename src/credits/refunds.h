@@ -1,6 +1,6 @@
 /*
  * refunds.h
- *	  Credit going back.
+ *	  Refunds, and reversals of payments.
  */
 #ifndef STUDIO_REFUNDS_H
 #define STUDIO_REFUNDS_H

@@ -377,7 +377,7 @@ INSERT INTO expected_function VALUES
 	('studio_engine.clear_queue()', 'trigger', 'v'),
 	('studio_engine.guard_account()', 'trigger', 'v'),
 	('studio_engine.guard_ledger()', 'trigger', 'v'),
-	('studio_engine.keep_owner_of_hold()', 'trigger', 'v'),
+	('studio_engine.forbid_owner_change_of_hold()', 'trigger', 'v'),
 	('studio_engine.maintain_queue()', 'trigger', 'v'),
 	('studio_engine.forbid_delete_of_leased_renderings()', 'trigger', 'v'),
 	('studio_engine.forbid_delete_of_leased_job()', 'trigger', 'v'),
@@ -569,7 +569,7 @@ SELECT pg_temp.same_rows(
 	t.columns, t.name || ': its columns')
 FROM (VALUES
 	('expiring_credits', $$ VALUES ('entry_id', 'uuid', true), ('user_id', 'uuid', true),
-		('expires_at', 'timestamp with time zone', true), ('waiting', 'boolean', true) $$),
+		('expires_at', 'timestamp with time zone', true), ('held_back', 'boolean', true) $$),
 	('ledger_hashes', $$ VALUES ('entry_id', 'uuid', true), ('user_id', 'uuid', true), ('entry_no', 'bigint', true),
 		('hash', 'bytea', true) $$),
 	('queue', $$ VALUES ('system', 'studio_engine.job_system', true), ('state', 'studio_engine.queue_state', true),
@@ -761,7 +761,7 @@ FROM (VALUES
 	('idx_credit_reverses', 'credit_ledger (reverses) WHERE (reverses IS NOT NULL)'),
 	-- expiry costs nothing where nothing is due
 	('idx_expiring_credits_user', 'studio_engine.expiring_credits (user_id)'),
-	('idx_expiring_credits_due', 'studio_engine.expiring_credits (expires_at) WHERE (NOT waiting)'),
+	('idx_expiring_credits_due', 'studio_engine.expiring_credits (expires_at) WHERE (NOT held_back)'),
 	('idx_ledger_hashes_user', 'UNIQUE studio_engine.ledger_hashes (user_id, entry_no)'),
 	-- a claim and a reap cost what they find; expires_at, which heartbeats move, is in no index
 	('idx_queue_waiting', 'studio_engine.queue (system, rank, turn, due_at, job_id) WHERE (state = ''waiting''::studio_engine.queue_state)'),
@@ -817,7 +817,7 @@ SELECT pg_temp.same_rows(
 		('job_steps tr_job_steps_workflow', 'studio_engine.enforce_workflow', 'O', 'BEFORE INSERT UPDATE row'),
 		('jobs 00_jobs_return_hold', 'studio_engine.return_hold_of_deleted_job', 'O', 'AFTER DELETE row'),
 		('jobs tr_jobs_close_hold', 'studio_engine.close_hold_of_ended_job', 'O', 'AFTER UPDATE row'),
-		('jobs tr_jobs_keep_owner', 'studio_engine.keep_owner_of_hold', 'O', 'BEFORE UPDATE row'),
+		('jobs tr_jobs_keep_owner', 'studio_engine.forbid_owner_change_of_hold', 'O', 'BEFORE UPDATE row'),
 		('jobs tr_jobs_keep_worked_on', 'studio_engine.forbid_delete_of_leased_job', 'O', 'BEFORE DELETE row'),
 		('jobs 00_jobs_queue', 'studio_engine.maintain_queue', 'O', 'AFTER INSERT DELETE row'),
 		('jobs 00_jobs_queue_truncate', 'studio_engine.clear_queue', 'O', 'AFTER TRUNCATE statement'),

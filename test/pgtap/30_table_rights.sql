@@ -314,7 +314,7 @@ INSERT INTO table_case VALUES
 	'42501', '42501', '42501', '42501', '42501', '1'),
 ('expiring_credits', 'INSERT', $$INSERT INTO studio_engine.expiring_credits VALUES ('{free}', '{bob}', now())$$,
 	'42501', '42501', '42501', '42501', '42501', '1'),
-('expiring_credits', 'UPDATE', $$UPDATE studio_engine.expiring_credits SET waiting = true WHERE user_id = '{bob}'$$,
+('expiring_credits', 'UPDATE', $$UPDATE studio_engine.expiring_credits SET held_back = true WHERE user_id = '{bob}'$$,
 	'42501', '42501', '42501', '42501', '42501', '1'),
 ('expiring_credits', 'DELETE', $$DELETE FROM studio_engine.expiring_credits WHERE user_id = '{bob}'$$,
 	'42501', '42501', '42501', '42501', '42501', '1'),

@@ -2,8 +2,8 @@
 --
 -- Credits through the functions, line by line from section 3 of the
 -- specification; then what ends of jobs do to holds.
--- Pitfall: t.quiet() says whether anything was written.  A replay that writes
--- the same again would pass any look at the values.
+-- Pitfall: t.quiet() tells whether anything was written.  A replay that writes
+-- the same values again would pass a comparison of values.
 
 \set VERBOSITY terse
 \set SHOW_CONTEXT never
@@ -84,7 +84,7 @@ SELECT * FROM t.ledger WHERE "user" = '1';
 SELECT * FROM t.accounts;
 SELECT * FROM t.books();
 
--- a free settlement, and a release: both give all of it back, and are final
+-- a free settlement, and a release: both release all of it, and are final
 CALL t.job(12, 24);
 CALL t.job(12, 25);
 SELECT t.quiet('SELECT reserve_credits(t.id(2), t.id(24), 4)'), t.quiet('SELECT reserve_credits(t.id(2), t.id(25), 5)');
@@ -100,7 +100,7 @@ SELECT t.quiet('SELECT release_credits(NULL)');
 SELECT t.quiet('SELECT release_credits(t.id(98))');
 SELECT t.quiet('SELECT release_credits(t.id(25), repeat(''x'', 1001))');
 SELECT * FROM t.costs WHERE job IN ('24', '25');
--- a job that is not over may hold again after its hold was closed
+-- a job that has not ended may hold again after its hold was closed
 SELECT t.quiet('SELECT reserve_credits(t.id(2), t.id(25), 6)');
 SELECT * FROM t.costs WHERE job = '25';
 SELECT t.quiet('SELECT settle_credits(t.id(25), 6)');
@@ -167,7 +167,7 @@ SELECT t.quiet($$SELECT grant_credits(t.id(1), 1, 'x', 'later')$$) AS no_expiry;
 SELECT entry_no, amount, expires_at, reverses FROM credit_ledger WHERE idempotency_key = 'later';
 SELECT * FROM t.books();
 ROLLBACK;
--- the end of the integers: balance and holds together must fit
+-- integer overflow: balance and holds together must fit
 SELECT t.quiet($$SELECT grant_credits(t.id(1), 2147483647)$$) AS too_much;
 SELECT t.quiet($$SELECT grant_credits(t.id(1), 2147483647 - 16)$$) AS to_the_brim;
 SELECT t.quiet($$SELECT grant_credits(t.id(1), 1)$$) AS one_too_many;
@@ -285,7 +285,7 @@ SELECT * FROM t.costs WHERE job = '25';
 SELECT * FROM t.accounts;
 SELECT * FROM t.books();
 
--- closed already when it is READY: the price stands, another one is refused
+-- closed already when it is READY: the price is final, another one is refused
 CALL t.job(11, 27, 'PACKAGING');
 CALL t.job(11, 28, 'PACKAGING');
 SELECT reserve_credits(t.id(1), t.id(27), 3), settle_credits(t.id(27), 2), reserve_credits(t.id(1), t.id(28), 3), release_credits(t.id(28));

@@ -1,7 +1,7 @@
 -- 210_ledger_plain_sql.sql
 --
--- The ledger written by plain SQL, as the seed's clients do: same books, same
--- rules; and everything that would falsify the books, tried by a superuser.
+-- The ledger written by plain SQL, as the seed's clients do: the same entries and
+-- rules; and everything that would falsify the ledger, tried by a superuser.
 -- Pitfall: an entry is booked on the account before it is stored, so each way
 -- of not storing it after all has a case here.
 
@@ -51,7 +51,7 @@ VALUES (t.id(500), t.id(3), 'grant', 1, 1000000, 99, 'numbers of the client', '2
 SELECT entry_no, balance_after, created_at = '2026-01-01 UTC' AS time_kept FROM credit_ledger WHERE id = t.id(500);
 SELECT * FROM t.books();
 
--- an entry for somebody without an account opens it; for nobody: refused
+-- an entry for a user without an account opens it; without a user: refused
 INSERT INTO auth.users (id) VALUES (t.id(4));
 BEGIN;
 SET LOCAL studio_engine.maintenance = on;
@@ -80,7 +80,7 @@ SELECT t.quiet($$INSERT INTO credit_ledger (user_id, type, amount) VALUES (NULL,
 SELECT t.entry(1, 'usage', '-13') AS more_than_there_is;
 SELECT t.entry(1, 'expire', '-2147483648') AS the_smallest;
 SELECT t.entry(1, 'grant', '2147483647') AS beyond_integer;
--- what is bought, paid for by the month or given may expire; it is finite
+-- a purchase, subscription or grant may expire, at a finite time
 CREATE FUNCTION t.expiring(p_type text, p_amount integer, p_expires_at text) RETURNS text
 LANGUAGE sql AS $$
   SELECT t.quiet(format('INSERT INTO public.credit_ledger (user_id, type, amount, job_id, expires_at) VALUES (t.id(1), %L, %s, %s, %L) RETURNING amount',
@@ -93,7 +93,7 @@ BEGIN;
 SELECT type, t.expiring(type, 1, '2999-01-01') AS expires FROM unnest('{purchase,subscription,grant}'::text[]) type;
 SELECT type, amount, expires_at FROM credit_ledger WHERE user_id = t.id(1) AND expires_at IS NOT NULL;
 SELECT count(*) AS watched FROM studio_engine.expiring_credits;
--- an import may bring what expired long ago: nobody can spend it
+-- an import may bring credit that expired long ago: it cannot be spent
 SELECT t.expiring('grant', 100, '2001-01-01') AS expired_already;
 SELECT t.entry(1, 'usage', '-16') AS more_than_is_left;
 SELECT t.entry(1, 'usage', '-15') AS all_that_is_left;
@@ -150,7 +150,7 @@ INSERT INTO credit_ledger (user_id, type, amount, job_id) VALUES (t.id(1), 'rese
 UPDATE jobs SET status = 'READY' WHERE id = t.id(25);
 SELECT * FROM t.ledger WHERE job IN ('21', '25');
 SELECT * FROM t.accounts WHERE "user" = '1';
--- the other way round is refused: while the hold is open, a usage would be
+-- the reverse order is refused: while the hold is open, a usage would be
 -- charged twice, by itself and as part of the hold
 CALL t.job(12, 26, 'PACKAGING');
 INSERT INTO credit_ledger (user_id, type, amount, job_id) VALUES (t.id(2), 'reserve', -4, t.id(26));
@@ -168,7 +168,7 @@ SELECT t.quiet($$INSERT INTO credit_ledger (user_id, type, amount, job_id) VALUE
 SELECT * FROM t.accounts WHERE "user" = '2';
 SELECT * FROM t.books();
 
--- booked but not stored: refused, and the books are as before
+-- booked but not stored: refused, and the ledger is as before
 SELECT t.quiet($$INSERT INTO credit_ledger (id, user_id, type, amount) VALUES (t.id(500), t.id(1), 'grant', 5)
                  ON CONFLICT DO NOTHING RETURNING 1$$) AS do_nothing;
 SELECT t.quiet($$INSERT INTO credit_ledger (user_id, type, amount, idempotency_key) VALUES (t.id(1), 'grant', 5, 'welcome')
@@ -206,7 +206,7 @@ SELECT * FROM t.books();
 ALTER TABLE credit_ledger ENABLE TRIGGER z_drop;
 SELECT t.quiet($$SELECT grant_credits(t.id(1), 5)$$) LIKE '_____ % -- nothing written' AS grant_refused;
 ROLLBACK;
--- a trigger of somebody else's that changes the amount before it is booked
+-- a foreign trigger that changes the amount before it is booked
 BEGIN;
 CREATE FUNCTION t.mint() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.amount := 1000; RETURN NEW; END $$;
 CREATE TRIGGER a_mint BEFORE INSERT ON credit_ledger FOR EACH ROW EXECUTE FUNCTION t.mint();
@@ -215,8 +215,8 @@ SELECT * FROM t.books();
 ROLLBACK;
 SELECT * FROM t.books();
 
--- a trigger of somebody else's that writes a further entry: it obeys the rules
--- too, also where the first entry came from a function of ours
+-- a foreign trigger that writes a further entry: the rules hold for it too, also
+-- where the first entry is made by a function of the extension
 BEGIN;
 CREATE FUNCTION t.fee() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -230,7 +230,7 @@ SELECT * FROM t.books();
 SELECT * FROM t.accounts WHERE "user" = '4';
 ROLLBACK;
 
--- nobody changes what stands in the book, the superuser included
+-- entries cannot be changed, not even by a superuser
 SELECT t.quiet('UPDATE credit_ledger SET amount = 1000 WHERE id = t.id(500) RETURNING 1');
 SELECT t.quiet('UPDATE credit_ledger SET note = ''x'' WHERE id = t.id(500) RETURNING 1');
 SELECT t.quiet('UPDATE credit_ledger SET note = note RETURNING 1');
@@ -262,9 +262,9 @@ SELECT * FROM t.books();
 -- an id that changes would lose its job's entries
 SELECT t.try('UPDATE jobs SET id = t.id(97) WHERE id = t.id(23)') AS referenced_by_entries;
 
--- a job that is given to somebody else while it holds credits: refused, or the
--- hold is closed for whom it was opened; both have something held, so that the
--- check of the account alone does not stop it
+-- a job whose user changes while it holds credits: refused, or the hold is closed
+-- for the user for whom it was opened; both users have holds, so that the check
+-- of the account alone does not refuse it
 BEGIN;
 SELECT * FROM t.accounts WHERE "user" IN ('1', '2');
 CALL t.job(11, 27);

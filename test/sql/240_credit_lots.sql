@@ -1,26 +1,26 @@
 -- 240_credit_lots.sql
 --
--- Credit that expires: which lot is used first, what expires, that expired
--- credit cannot be spent before it is swept, and what comes back to a lot that
--- has expired meanwhile.
--- Pitfall: a test that races the clock fails on a slow machine.  So lots get an
--- expiry far away, and t.lapse() makes them old, here and on the watch list;
--- the clock itself runs out in one test only.
+-- Credit that expires: which lot is consumed first, what expires, that expired
+-- credit cannot be spent before it is swept, and what returns to a lot that has
+-- expired meanwhile.
+-- Pitfall: a test that races the clock fails on a slow machine.  So lots get a
+-- distant expiry, and t.lapse() moves it into the past, in the ledger and in
+-- expiring_credits; one test only waits for the clock.
 
 \set VERBOSITY terse
 \set SHOW_CONTEXT never
 
--- which lot is left with how much shows in what expires: of_no is its number
+-- how much is left in which lot is seen in what expires: of_no is its number
 CREATE VIEW t.entries AS
 SELECT t.n(l.user_id) AS "user", l.entry_no AS no, l.type, l.amount, l.balance_after AS balance,
        t.n(l.job_id) AS job, r.entry_no AS of_no
   FROM credit_ledger l LEFT JOIN credit_ledger r ON r.id = l.reverses
  ORDER BY l.user_id, l.entry_no;
 CREATE VIEW t.watched AS
-SELECT t.n(e.user_id) AS "user", l.entry_no AS no, e.waiting
+SELECT t.n(e.user_id) AS "user", l.entry_no AS no, e.held_back
   FROM studio_engine.expiring_credits e LEFT JOIN credit_ledger l ON l.id = e.entry_id
  ORDER BY e.user_id, l.entry_no;
--- years later, for the lots of a user; the books stay in order
+-- years later, for the lots of a user; the ledger stays valid
 CREATE PROCEDURE t.lapse(p_user integer)
 LANGUAGE sql SET studio_engine.maintenance = on AS $$
   UPDATE public.credit_ledger SET expires_at = expires_at - INTERVAL '10 years'
@@ -51,7 +51,7 @@ $$;
 -- no user of the tests before had any
 SELECT * FROM t.watched;
 
--- the order of burning: earliest expiry, then none; of the same expiry the
+-- the burn-down order: earliest expiry, then none; of the same expiry the
 -- older; 7 of 32 are 5 of the third entry and 2 of the fourth
 CALL t.start(1);
 CALL t.lot(1, 5, 3);
@@ -67,14 +67,14 @@ SELECT t.quiet('SELECT expire_credits()') AS four_lots_one_of_them_used_up;
 SELECT * FROM t.entries WHERE "user" = '1';
 SELECT * FROM t.watched;
 SELECT t.quiet('SELECT expire_credits()') AS again;
--- the hold goes on; what it charges is not given back and not expired
+-- the hold is open; what it charges is not returned and does not expire
 SELECT t.quiet('SELECT settle_credits(t.id(101))');
 SELECT * FROM t.entries WHERE "user" = '1' AND no > 10;
 SELECT * FROM t.watched;
 SELECT * FROM verify_credit_ledger();
 SELECT * FROM t.books();
 
--- usage by plain SQL burns in the same order, over the edge of a lot
+-- usage by plain SQL consumes in the same order, over the end of a lot
 CALL t.start(2);
 CALL t.lot(2, 6, 2);
 CALL t.lot(2, 6, 1);
@@ -98,12 +98,12 @@ SELECT t.quiet('SELECT create_job(t.id(31), 11)') AS one_too_much;
 SELECT t.quiet($$INSERT INTO credit_ledger (user_id, type, amount) VALUES (t.id(3), 'usage', -11) RETURNING 1$$) AS one_too_much;
 SELECT t.quiet($$INSERT INTO credit_ledger (user_id, type, amount, job_id) VALUES (t.id(3), 'reserve', -11, t.id(302)) RETURNING 1$$) AS one_too_much;
 SELECT t.quiet($$SELECT settle_credits(t.id(301), 14, 'charge')$$) AS one_too_much;
-SELECT t.quiet('SELECT count(*) FROM studio_engine.expiring_credits WHERE NOT waiting') AS still_to_be_swept;
+SELECT t.quiet('SELECT count(*) FROM studio_engine.expiring_credits WHERE NOT held_back') AS still_to_be_swept;
 SELECT t.quiet('SELECT reserve_credits(t.id(3), t.id(302), 10)') AS all_there_is;
 SELECT * FROM t.entries WHERE "user" = '3';
 SELECT * FROM t.books();
 
--- the same, one way of taking credit after another
+-- each way of taking credit does so
 CALL t.start(4);
 CALL t.lot(4, 5, 1);
 CALL t.lapse(4);
@@ -138,8 +138,8 @@ SELECT * FROM verify_credit_ledger();
 SELECT * FROM t.books();
 SELECT * FROM t.watched;
 
--- expired while it was held: what comes back expires in the same statement
--- 12 are held, 5 of them from the lot; the lot waits, and is not asked for again
+-- expired while it was held: what returns expires in the same statement
+-- 12 are held, 5 of them from the lot; the lot is held back, and not swept again
 CREATE PROCEDURE t.hold_and_lapse(p_user integer)
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -166,13 +166,13 @@ SELECT t.quiet('SELECT expire_credits()') AS again;
 SELECT t.quiet('SELECT settle_credits(t.id(1201), 1)') AS the_rest_expires;
 SELECT * FROM t.entries WHERE "user" = '12';
 SELECT * FROM t.watched;
--- a settlement uses what came back before it expires; the price is above the
--- part of the lot
+-- a settlement uses what returned before it expires; the price is above the part
+-- of the lot
 CALL t.hold_and_lapse(13);
 SELECT t.quiet('SELECT settle_credits(t.id(1301), 6)') AS used_up;
 SELECT * FROM t.entries WHERE "user" = '13';
 SELECT * FROM t.watched;
--- two holds of one lot: the second comes back later
+-- two holds of one lot: the second returns later
 CALL t.start(14);
 CALL t.lot(14, 5, 1);
 SELECT reserve_credits(t.id(14), t.id(1401), 2), reserve_credits(t.id(14), t.id(1402), 3);
@@ -201,7 +201,7 @@ SELECT * FROM t.watched;
 SELECT * FROM verify_credit_ledger();
 SELECT * FROM t.books();
 
--- when credit may expire: some finite time from now
+-- when credit may expire: a finite time in the future
 CALL t.as_role('service_role');
 SELECT t.quiet($$SELECT grant_credits(t.id(1), 1, NULL, NULL, now() - INTERVAL '1 second')$$) AS past;
 SELECT t.quiet($$SELECT grant_credits(t.id(1), 1, NULL, NULL, now())$$) AS now;
@@ -214,7 +214,7 @@ SELECT t.quiet($$INSERT INTO credit_ledger (user_id, type, amount, expires_at) V
 SELECT type, t.quiet(format($$INSERT INTO credit_ledger (user_id, type, amount, job_id, expires_at)
                               VALUES (t.id(1), %L, %s, %s, now() + INTERVAL '1 day') RETURNING 1$$, type, amount, job)) AS cannot_expire
   FROM (VALUES ('refund', 1, 'NULL'), ('usage', -1, 'NULL'), ('expire', -1, 'NULL'), ('reserve', -1, 't.id(102)')) v (type, amount, job);
--- NULL is never; by plain SQL too; as far away as it likes
+-- NULL is never; by plain SQL too; as distant as a timestamp can be
 CALL t.start(21);
 SELECT t.quiet($$SELECT grant_credits(t.id(21), 1, NULL, NULL, NULL)$$) AS never;
 SELECT * FROM t.watched;
@@ -280,7 +280,7 @@ SELECT * FROM t.watched WHERE "user" = '44';
 SELECT reverse_purchase('pi_44');
 SELECT reinstate_purchase('pi_44');
 SELECT type, amount, balance, of_no FROM t.entries WHERE "user" = '44' AND no > 5 ORDER BY no;
--- a debt is covered before the rest expires
+-- a deficit is covered before the rest expires
 CALL t.start(45);
 CALL t.paid_lot(45, 20, 'pi_45', 9);
 INSERT INTO credit_ledger (user_id, type, amount) VALUES (t.id(45), 'usage', -25);
@@ -289,7 +289,7 @@ SELECT purchase_credits(t.id(45), 30, 'pi_late', NULL, '2001-01-01') IS NOT NULL
 SELECT type, amount, balance, of_no FROM t.entries WHERE "user" = '45' ORDER BY no DESC LIMIT 3;
 SELECT * FROM t.books();
 
--- the balance is below zero: what comes in covers that first
+-- a deficit: what is added covers it first
 CALL t.start(23);
 CALL t.paid_lot(23, 20, 'pi_23', 9);
 INSERT INTO credit_ledger (user_id, type, amount) VALUES (t.id(23), 'usage', -25);
@@ -302,7 +302,7 @@ CALL t.lapse(23);
 SELECT t.quiet('SELECT expire_credits()') AS the_other_half_expires;
 SELECT * FROM t.entries WHERE "user" = '23';
 SELECT * FROM t.watched;
--- so does what a hold gives back
+-- so does what a hold releases
 CALL t.start(24);
 CALL t.paid_lot(24, 6, 'pi_24', 9);
 SELECT reserve_credits(t.id(24), t.id(2401), 4);
@@ -316,7 +316,7 @@ SELECT * FROM t.watched;
 SELECT * FROM verify_credit_ledger();
 
 -- a payment is reversed: its own lot first, also where another one expires
--- earlier; then the others; never more than is there expires
+-- earlier; then the others; never more expires than is left
 CALL t.start(25);
 CALL t.lot(25, 5, 1);
 CALL t.paid_lot(25, 10, 'pi_25', 2);
@@ -332,7 +332,7 @@ SELECT reverse_purchase('pi_26') AS six_of_its_own_and_four_of_the_grant;
 CALL t.lapse(26);
 SELECT expire_credits();
 SELECT * FROM t.entries WHERE "user" = '26';
--- reversed while a hold has all of the lot: others pay, and the hold gives back
+-- reversed while a hold has all of the lot: others pay, and the hold returns it
 CALL t.start(27);
 CALL t.paid_lot(27, 10, 'pi_27', 2);
 SELECT reserve_credits(t.id(27), t.id(2701), 10);
@@ -344,7 +344,7 @@ SELECT expire_credits();
 SELECT * FROM t.entries WHERE "user" = '27';
 SELECT * FROM t.watched;
 
--- reinstated: it goes back to the lot of the purchase and expires with it
+-- reinstated: it returns to the lot of the purchase and expires with it
 CALL t.start(28);
 CALL t.paid_lot(28, 10, 'pi_28', 2);
 SELECT reverse_purchase('pi_28', 4), reinstate_purchase('pi_28');
@@ -358,7 +358,7 @@ SELECT reverse_purchase('pi_29', 4);
 CALL t.lapse(29);
 SELECT t.quiet($$SELECT reinstate_purchase('pi_29')$$) AS all_ten_expire;
 SELECT * FROM t.entries WHERE "user" = '29';
--- swept already: what was left, then what came back
+-- swept already: what was left, then what returned
 CALL t.start(30);
 CALL t.paid_lot(30, 10, 'pi_30', 2);
 SELECT reverse_purchase('pi_30', 4);
@@ -375,7 +375,7 @@ SELECT expire_credits();
 SELECT t.quiet($$SELECT reinstate_purchase('pi_31')$$) AS ten_come_and_expire;
 SELECT t.quiet('SELECT reserve_credits(t.id(31), t.id(3101), 11)') AS only_ten_never_expire;
 SELECT * FROM t.entries WHERE "user" = '31';
--- it covers debt first: of ten, six
+-- it covers the deficit first: of ten, six
 CALL t.start(32);
 CALL t.paid_lot(32, 10, 'pi_32', 2);
 INSERT INTO credit_ledger (user_id, type, amount) VALUES (t.id(32), 'usage', -16);
@@ -396,7 +396,7 @@ SELECT t.quiet('SELECT expire_credits()') AS nothing;
 SELECT t.quiet('SELECT reserve_credits(t.id(33), t.id(3302), 15)') AS all_of_it_is_there;
 SELECT * FROM t.watched;
 
--- expire_credits: a limit of lots, whole users; a lot that waits does not count
+-- expire_credits: a limit of lots, whole users; one that is held back is not counted
 DELETE FROM auth.users;
 SELECT * FROM t.watched;
 CALL t.hold_and_lapse(41);
@@ -426,7 +426,7 @@ CALL t.as_admin();
 SELECT * FROM t.entries WHERE type = 'expire';
 SELECT * FROM t.watched;
 
--- a rollback takes the sweep back; a deleted user leaves nothing behind
+-- a rollback undoes the sweep; a deleted user leaves no rows
 CALL t.lot(42, 7, 1);
 CALL t.lapse(42);
 BEGIN;

@@ -1,8 +1,8 @@
 -- 250_refunds_reversals.sql
 --
--- Credit going back: refunds of jobs, reversed and reinstated payments; and the
--- credits of a subscription.  Line by line.
--- Pitfall: t.quiet() says whether anything was written; a limit that is checked
+-- Refunds of jobs, reversed and reinstated payments; and the credits of a
+-- subscription.  Line by line.
+-- Pitfall: t.quiet() tells whether anything was written; a limit that is checked
 -- after the entry was made would show the same error.
 
 \set VERBOSITY terse
@@ -158,7 +158,7 @@ SELECT t.quiet($$SELECT reverse_purchase('pi_2', 1, repeat('n', 1001))$$);
 SELECT t.quiet($$SELECT reverse_purchase('pi_2', 1, NULL, '')$$);
 SELECT t.quiet($$SELECT reverse_purchase('pi_2', 1, NULL, repeat('k', 256))$$);
 
--- reinstate_purchase: what is reversed at the moment, once
+-- reinstate_purchase: what is reversed now, once
 SELECT t.quiet($$SELECT reinstate_purchase('pi_2')$$) AS nothing_is_reversed;
 SELECT t.quiet($$SELECT reinstate_purchase('pi_1', 'Dispute won')$$) AS all_of_it;
 SELECT t.quiet($$SELECT reinstate_purchase('pi_1')$$) AS again;
@@ -202,13 +202,13 @@ SELECT * FROM verify_credit_ledger();
 SELECT * FROM t.books();
 SELECT * FROM t.clean();
 
--- a payment of a deleted user is gone with him
+-- a payment of a deleted user is deleted with him
 CALL t.sign_up(1);
 SELECT purchase_credits(t.id(1), 50, 'pi_1') IS NOT NULL AS bought;
 DELETE FROM auth.users WHERE id = t.id(1);
 SELECT t.quiet($$SELECT reverse_purchase('pi_1')$$);
 
--- the end of the integers, above and below
+-- integer overflow, above and below
 CALL t.sign_up(2);
 CALL t.project(2, 12);
 CALL t.job(12, 23);

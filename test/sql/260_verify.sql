@@ -1,8 +1,8 @@
 -- 260_verify.sql
 --
--- The proof of the books: verify_credit_ledger() finds every kind of damage by
--- itself, and nothing beside what follows from it; the hash chain names an
--- edited entry; sweep_stale_holds() repairs; get_credit_summary() adds up.
+-- The audit of the ledger: verify_credit_ledger() finds every kind of damage, and
+-- nothing that does not follow from it; the hash chain names an edited entry;
+-- sweep_stale_holds() repairs; get_credit_summary() adds up.
 -- Pitfall: an entry that is planted carelessly breaks numbers and sums as well.
 -- t.forge() plants one that is in order, but for what it says.
 
@@ -30,7 +30,7 @@ LANGUAGE sql SET studio_engine.maintenance = on AS $$
     FROM public.credit_accounts a WHERE a.user_id = t.id(p_user);
 $$;
 
--- sound books with everything in them
+-- a valid ledger with entries of every kind
 CALL t.sign_up(1, 2, 3);
 CALL t.project(1, 11);
 CALL t.project(2, 12);
@@ -86,7 +86,7 @@ SET LOCAL studio_engine.maintenance = on;
 UPDATE credit_ledger SET entry_no = 0 WHERE user_id = t.id(3) AND entry_no = 1;
 SELECT * FROM t.found;
 ROLLBACK;
--- an entry is gone, an amount is changed: number, chain and sum follow
+-- an entry is missing, an amount is changed: number, chain and sum follow
 BEGIN;
 SET LOCAL studio_engine.maintenance = on;
 DELETE FROM credit_ledger WHERE user_id = t.id(1) AND entry_no = 1;
@@ -126,7 +126,7 @@ DELETE FROM credit_accounts WHERE user_id = t.id(3);
 SELECT * FROM t.found;
 ROLLBACK;
 
--- holds: two open ones of a job; of a job that ended; of a job that is gone
+-- holds: two open ones of a job; of a job that ended; of a deleted job
 BEGIN;
 CALL t.forge(1, 'reserve', -2, 21);
 SELECT * FROM t.found;
@@ -277,14 +277,14 @@ UPDATE credit_ledger SET note = 'x' WHERE user_id = t.id(1) AND entry_no IN (3, 
 SELECT "user", problem, no FROM t.found;
 SELECT count(*) FROM verify_credit_ledger(t.id(3));
 ROLLBACK;
--- the last entries are gone, and account and numbers are in order
+-- the last entries are missing, and account and numbers agree
 BEGIN;
 SET LOCAL studio_engine.maintenance = on;
 DELETE FROM credit_ledger WHERE user_id = t.id(3) AND entry_no = 2;
 UPDATE credit_accounts SET balance = 10, entries = 1 WHERE user_id = t.id(3);
 SELECT "user", problem, no FROM t.found;
 ROLLBACK;
--- a deleted job is no edit; a deleted user takes his chain with him
+-- a deleted job is no edit; the chain of a deleted user is deleted with him
 DELETE FROM jobs WHERE id = t.id(22);
 DELETE FROM projects WHERE id = t.id(11);
 SELECT * FROM t.found;
@@ -356,7 +356,7 @@ SELECT * FROM t.accounts;
 SELECT count(*) FROM t.entries e JOIN t.statuses s ON e.job = s.job::text WHERE amount > 0;
 SELECT * FROM t.found;
 SELECT * FROM t.books();
--- who settles late finds it closed; who lives on settles
+-- a late settlement finds the hold closed; a job that has not ended is settled
 SELECT t.quiet('SELECT settle_credits(t.id(32), 3)') AS too_late;
 SELECT t.quiet('SELECT settle_credits(t.id(32))') AS too_late;
 SELECT t.quiet('SELECT release_credits(t.id(31))') AS released_already;
@@ -364,7 +364,7 @@ SELECT t.quiet('SELECT settle_credits(t.id(35), 1)') AS in_time;
 SELECT string_agg(settle_credits(t.id(job), 1)::text, '') AS in_time FROM t.statuses;
 DROP TABLE t.statuses;
 SELECT * FROM t.clean();
--- what a stale hold gives back to an expired lot expires
+-- what a stale hold returns to an expired lot expires
 CALL t.sign_up(1);
 CALL t.project(1, 11);
 CALL t.job(11, 31);

@@ -1,7 +1,7 @@
 -- 270_limits.sql
 --
--- The end of the integers and a long history: whatever is in the books already,
--- later calls work.
+-- Integer overflow and a long history: whatever is in the ledger already, later
+-- calls work.
 -- Pitfall: the many entries are not made by one plain INSERT.  Each of them
 -- would walk over all the versions of the account that the transaction made.
 
@@ -128,7 +128,7 @@ END
 $$;
 SELECT grant_credits(t.id(1), 50, NULL, NULL, '2999-02-01') \g /dev/null
 SELECT * FROM t.accounts;
--- every usage burned the lot that expires: 200 pairs used up the 400 left of it
+-- every usage consumed the lot that expires: 200 pairs used up the 400 left of it
 CALL t.lapse(1);
 SELECT get_credit_summary(t.id(1)) - 'next_expiry' AS summary;
 SELECT reserve_credits(t.id(1), t.id(22), 100000) AS more_than_there_is;

@@ -95,7 +95,7 @@ my $traps = q{
 	CREATE TRIGGER note BEFORE INSERT ON m.studio_jobs FOR EACH ROW EXECUTE FUNCTION m.note();
 	CREATE TABLE studio_engine.settings (name text PRIMARY KEY, value text, description text);
 	INSERT INTO studio_engine.settings VALUES ('welcome_credits', '10'), ('draft_lifetime_days', '7');
-	CREATE TABLE studio_engine.expiring_credits (entry_id uuid, user_id uuid, expires_at timestamptz, waiting boolean DEFAULT false);
+	CREATE TABLE studio_engine.expiring_credits (entry_id uuid, user_id uuid, expires_at timestamptz, held_back boolean DEFAULT false);
 	CREATE TABLE studio_engine.ledger_hashes (entry_id uuid, user_id uuid, entry_no bigint, hash bytea);
 	CREATE TRIGGER note BEFORE INSERT ON m.profiles FOR EACH ROW EXECUTE FUNCTION m.note();
 	CREATE TRIGGER note BEFORE INSERT ON m.draft_prompts FOR EACH ROW EXECUTE FUNCTION m.note();

@@ -462,12 +462,12 @@ is(query($node, 'source', q{
 	  FROM public.jobs}),
 	'FAILED PACKAGING QUEUED READY|t|7|t|t', 'the source has jobs in every situation');
 is(query($node, 'source', q{
-	SELECT count(*) FILTER (WHERE waiting) > 0, count(*) FILTER (WHERE NOT waiting AND expires_at < now()) > 0,
+	SELECT count(*) FILTER (WHERE held_back) > 0, count(*) FILTER (WHERE NOT held_back AND expires_at < now()) > 0,
 		   count(*) FILTER (WHERE expires_at > now()) > 0,
 		   (SELECT count(*) FROM studio_engine.ledger_hashes) = (SELECT count(*) FROM public.credit_ledger),
 		   (SELECT count(*) > 0 FROM public.credit_accounts WHERE balance < 0)
 	  FROM studio_engine.expiring_credits}),
-	't|t|t|t|t', '... credit that expires, has expired and is held, hashes and a debt');
+	't|t|t|t|t', '... credit that expires, has expired and is held, hashes and a deficit');
 is(query($node, 'source', q{
 	SELECT string_agg(DISTINCT status, ' ' ORDER BY status) FROM public.studio_jobs}),
 	'COMPLETE ENRICHING FAILED NEW REFINING TRANSCRIBING', '... studio jobs in every status');
