@@ -3,8 +3,8 @@
 -- costs the database a look through the row security of each subscriber.
 --
 -- Pitfall: Realtime polls one slot for all tables. A table in a schema that its
--- role may not use ends the poll for all of them, and a DELETE goes to whoever
--- listens to the table, with the primary key. So what has a secret, or the id
+-- role may not use ends the poll for all of them, and a DELETE goes to every
+-- subscriber of the table, with the primary key. So what has a secret, or the id
 -- of a user, in its key is not published, and nothing of schema studio_engine.
 
 CREATE FUNCTION studio_engine.realtime_tables() RETURNS SETOF text

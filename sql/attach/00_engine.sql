@@ -1,5 +1,5 @@
--- The private schema stays closed to whoever calls the API; and so does all the
--- rest, until the files after this one open it.
+-- API roles have no rights in the private schema, nor anywhere else until the
+-- files after this one grant them.
 -- Pitfall: default privileges may have opened every table, type and schema to any
 -- role by name, API roles or not. Rights that the owner gives to other roles stay.
 

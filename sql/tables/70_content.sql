@@ -39,7 +39,7 @@ A user reads those of which he is an employee.';
 The row that has the id of a user lets him read what belongs to the company.';
   COMMENT ON COLUMN @extschema@.employees.id IS 'Identifier';
   COMMENT ON COLUMN @extschema@.employees.company_id IS 'The company';
-  COMMENT ON COLUMN @extschema@.employees.user_id IS 'The user, auth.users.id; NULL for somebody who does not sign in';
+  COMMENT ON COLUMN @extschema@.employees.user_id IS 'The user, auth.users.id; NULL for a person who does not sign in';
   COMMENT ON COLUMN @extschema@.employees.name IS 'Name';
   COMMENT ON COLUMN @extschema@.employees.email IS 'Address';
   COMMENT ON COLUMN @extschema@.employees.created_at IS 'When the row was made';
