@@ -118,8 +118,8 @@ BEGIN
 		(ARRAY['public.jobs', 'public.credit_accounts', 'public.credit_ledger', 'studio_engine.queue', 'studio_engine.attempts'])[1 + p_round % 5],
 		50 + p_round % 7);
 	IF p_round % 5 = 0 THEN
-		CREATE TRIGGER closes_the_road BEFORE INSERT ON public.credit_ledger FOR EACH STATEMENT EXECUTE FUNCTION suppress_redundant_updates_trigger();
-		DROP TRIGGER closes_the_road ON public.credit_ledger;
+		CREATE TRIGGER ends_eligibility BEFORE INSERT ON public.credit_ledger FOR EACH STATEMENT EXECUTE FUNCTION suppress_redundant_updates_trigger();
+		DROP TRIGGER ends_eligibility ON public.credit_ledger;
 	END IF;
 END $$;
 
