@@ -99,19 +99,19 @@ $$;
 -- words that are too long to be indexed are no news
 SET client_min_messages = warning;
 CREATE TABLE t.answers AS
-SELECT r.command, l.table_name, l.column_name, f.type, b.beyond,
-       t.by_command(r.command, f.name, l.column_name, f.type, t.value_at(f.type, l.max_bytes, b.beyond)) AS answer
+SELECT r.verb, l.table_name, l.column_name, f.type, b.beyond,
+       t.by_command(r.verb, f.name, l.column_name, f.type, t.value_at(f.type, l.max_bytes, b.beyond)) AS answer
   FROM studio_engine.value_limits() l,
        LATERAL (SELECT c.oid::regclass::text AS name, format_type(a.atttypid, NULL) AS type
                   FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid JOIN pg_attribute a ON a.attrelid = c.oid
                  WHERE g.tgfoid = 'studio_engine.limit_values'::regproc AND encode(g.tgargs, 'escape') = l.table_name || '\000'
                    AND a.attname = l.column_name) f,
-       unnest('{INSERT,UPDATE,COPY}'::text[]) r (command), generate_series(0, 1) b (beyond)
+       unnest('{INSERT,UPDATE,COPY}'::text[]) r (verb), generate_series(0, 1) b (beyond)
  -- what is long and allowed is stored by one command only, for the time that takes
- WHERE b.beyond = 1 OR r.command = 'UPDATE' OR l.max_bytes IS NULL OR l.max_bytes < 100000;
+ WHERE b.beyond = 1 OR r.verb = 'UPDATE' OR l.max_bytes IS NULL OR l.max_bytes < 100000;
 RESET client_min_messages;
 -- 23514 are words of a list, 42501 is the ledger, which is append-only, others are keys
-SELECT command, beyond, answer, count(*) FROM t.answers GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+SELECT verb, beyond, answer, count(*) FROM t.answers GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
 SELECT * FROM t.answers WHERE beyond = 1 AND answer <> '22023 value is too large' OR beyond = 0 AND answer ~ '^(22|54|XX)';
 SELECT table_name, column_name AS not_tried FROM studio_engine.value_limits()
 EXCEPT SELECT table_name, column_name FROM t.answers GROUP BY 1, 2 HAVING count(*) FILTER (WHERE beyond = 1) = 3 AND count(*) FILTER (WHERE beyond = 0) > 0;
