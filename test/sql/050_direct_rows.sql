@@ -595,13 +595,13 @@ CALL fastpath.hazard('other settings of a table', 'ALTER TABLE studio_engine.que
 -- Rights
 --
 
-CREATE ROLE regress_road_owner;
+CREATE ROLE regress_fastpath_owner;
 CREATE FUNCTION fastpath.give(p_to text) RETURNS text
 LANGUAGE sql AS $$
   SELECT string_agg(format('ALTER TABLE %s OWNER TO %I', x, p_to), '; ')
     FROM unnest('{public.jobs,public.studio_jobs,public.credit_accounts,public.credit_ledger,studio_engine.expiring_credits,studio_engine.queue,studio_engine.attempts}'::text[]) x
 $$;
-CALL fastpath.hazard('another owner of a table', 'ALTER TABLE public.credit_accounts OWNER TO regress_road_owner', 'ALTER TABLE public.credit_accounts OWNER TO postgres');
+CALL fastpath.hazard('another owner of a table', 'ALTER TABLE public.credit_accounts OWNER TO regress_fastpath_owner', 'ALTER TABLE public.credit_accounts OWNER TO postgres');
 -- not a superuser, so that rights count: first all are there, then one is missing
 SELECT current_user AS me \gset
 DO $$
@@ -609,35 +609,35 @@ DECLARE
   v_schema text;
 BEGIN
   FOREACH v_schema IN ARRAY '{public,studio_engine,auth,pipeline}'::text[] LOOP
-    EXECUTE format('GRANT USAGE ON SCHEMA %I TO regress_road_owner; GRANT ALL ON ALL TABLES IN SCHEMA %I TO regress_road_owner', v_schema, v_schema);
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO regress_fastpath_owner; GRANT ALL ON ALL TABLES IN SCHEMA %I TO regress_fastpath_owner', v_schema, v_schema);
   END LOOP;
-  EXECUTE fastpath.give('regress_road_owner');
-  ALTER SCHEMA studio_engine OWNER TO regress_road_owner;
-  ALTER TABLE studio_engine.settings OWNER TO regress_road_owner;
+  EXECUTE fastpath.give('regress_fastpath_owner');
+  ALTER SCHEMA studio_engine OWNER TO regress_fastpath_owner;
+  ALTER TABLE studio_engine.settings OWNER TO regress_fastpath_owner;
 END
 $$;
-GRANT USAGE ON SCHEMA fastpath TO regress_road_owner;
+GRANT USAGE ON SCHEMA fastpath TO regress_fastpath_owner;
 SELECT fastpath.not_eligible();
 CALL fastpath.tell_compared('another owner of all', fastpath.story());
-CALL fastpath.hazard('an owner who may not insert entries', 'REVOKE INSERT ON public.credit_ledger FROM regress_road_owner', 'GRANT INSERT ON public.credit_ledger TO regress_road_owner');
-CALL fastpath.hazard('an owner who may not update accounts', 'REVOKE UPDATE ON public.credit_accounts FROM regress_road_owner', 'GRANT UPDATE ON public.credit_accounts TO regress_road_owner');
-CALL fastpath.hazard('an owner who may not read jobs', 'REVOKE SELECT ON public.jobs FROM regress_road_owner', 'GRANT SELECT ON public.jobs TO regress_road_owner');
-CALL fastpath.hazard('an owner who may not delete from the queue', 'REVOKE DELETE ON studio_engine.queue FROM regress_road_owner', 'GRANT DELETE ON studio_engine.queue TO regress_road_owner');
-CALL fastpath.hazard('an owner who may not insert attempts', 'REVOKE INSERT ON studio_engine.attempts FROM regress_road_owner', 'GRANT INSERT ON studio_engine.attempts TO regress_road_owner');
+CALL fastpath.hazard('an owner who may not insert entries', 'REVOKE INSERT ON public.credit_ledger FROM regress_fastpath_owner', 'GRANT INSERT ON public.credit_ledger TO regress_fastpath_owner');
+CALL fastpath.hazard('an owner who may not update accounts', 'REVOKE UPDATE ON public.credit_accounts FROM regress_fastpath_owner', 'GRANT UPDATE ON public.credit_accounts TO regress_fastpath_owner');
+CALL fastpath.hazard('an owner who may not read jobs', 'REVOKE SELECT ON public.jobs FROM regress_fastpath_owner', 'GRANT SELECT ON public.jobs TO regress_fastpath_owner');
+CALL fastpath.hazard('an owner who may not delete from the queue', 'REVOKE DELETE ON studio_engine.queue FROM regress_fastpath_owner', 'GRANT DELETE ON studio_engine.queue TO regress_fastpath_owner');
+CALL fastpath.hazard('an owner who may not insert attempts', 'REVOKE INSERT ON studio_engine.attempts FROM regress_fastpath_owner', 'GRANT INSERT ON studio_engine.attempts TO regress_fastpath_owner');
 CALL fastpath.hazard('an owner who may use the type no more, and nobody else either', 'REVOKE USAGE ON TYPE public.job_status FROM PUBLIC', 'GRANT USAGE ON TYPE public.job_status TO PUBLIC');
 CALL fastpath.hazard('an owner to whom row level security applies', 'ALTER TABLE public.credit_ledger FORCE ROW LEVEL SECURITY; CREATE POLICY theirs ON public.credit_ledger AS RESTRICTIVE FOR ALL USING (false) WITH CHECK (false)', 'ALTER TABLE public.credit_ledger NO FORCE ROW LEVEL SECURITY; DROP POLICY theirs ON public.credit_ledger');
 -- the rights of a superuser go unnoticed when they are taken away
-ALTER ROLE regress_road_owner SUPERUSER;
-REVOKE INSERT ON public.credit_ledger FROM regress_road_owner;
+ALTER ROLE regress_fastpath_owner SUPERUSER;
+REVOKE INSERT ON public.credit_ledger FROM regress_fastpath_owner;
 CALL fastpath.tell_compared('an owner who is a superuser', fastpath.story());
-ALTER ROLE regress_road_owner NOSUPERUSER;
+ALTER ROLE regress_fastpath_owner NOSUPERUSER;
 CALL fastpath.tell_compared('... and is none any more', fastpath.story());
-GRANT INSERT ON public.credit_ledger TO regress_road_owner;
+GRANT INSERT ON public.credit_ledger TO regress_fastpath_owner;
 ALTER SCHEMA studio_engine OWNER TO :"me";
 ALTER TABLE studio_engine.settings OWNER TO :"me";
 SELECT fastpath.give(:'me') AS gives \gexec
-DROP OWNED BY regress_road_owner;
-DROP ROLE regress_road_owner;
+DROP OWNED BY regress_fastpath_owner;
+DROP ROLE regress_fastpath_owner;
 SELECT fastpath.not_eligible();
 
 --
