@@ -301,7 +301,7 @@ CALL fastpath.hazard('a column that refers to another table where rows are inser
 CALL fastpath.hazard('a column that refers, with one of ours', 'CREATE TABLE fastpath.campaigns (id integer, user_id uuid, PRIMARY KEY (id, user_id)); ALTER TABLE public.jobs ADD COLUMN theirs integer, ADD FOREIGN KEY (theirs, user_id) REFERENCES fastpath.campaigns');
 CALL fastpath.hazard('another table refers to a column', 'ALTER TABLE public.jobs ADD COLUMN theirs integer GENERATED ALWAYS AS IDENTITY UNIQUE; CREATE TABLE fastpath.reviews (job integer REFERENCES public.jobs (theirs)); INSERT INTO fastpath.reviews SELECT theirs FROM public.jobs');
 CALL fastpath.hazard('other defaults', 'ALTER TABLE public.jobs ALTER priority SET DEFAULT 5; ALTER TABLE public.credit_accounts ALTER balance SET DEFAULT 1', 'ALTER TABLE public.jobs ALTER priority SET DEFAULT 0; ALTER TABLE public.credit_accounts ALTER balance SET DEFAULT 0');
--- defaults that the direct functions fill in
+-- defaults that the fast path fills in
 CALL fastpath.hazard('no default of the id', 'ALTER TABLE public.credit_ledger ALTER id DROP DEFAULT', 'ALTER TABLE public.credit_ledger ALTER id SET DEFAULT gen_random_uuid()');
 CREATE FUNCTION fastpath.next_id() RETURNS uuid
 LANGUAGE sql AS $$ SELECT t.id(100 + count(*)::integer) FROM public.credit_ledger $$;

@@ -253,7 +253,7 @@ SELECT md5(raw_transcript) IS NOT NULL AS read FROM studio_jobs WHERE job_id = t
 SELECT t.toast_reads() > :before AS read;
 ROLLBACK;
 
--- maintenance: the triggers stand down
+-- maintenance: the triggers are skipped
 BEGIN;
 SET LOCAL studio_engine.maintenance = on;
 SELECT t.try('UPDATE studio_jobs SET raw_transcript = repeat(''y'', 2000000)');

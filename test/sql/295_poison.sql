@@ -244,7 +244,7 @@ BEGIN
   RETURN v_answer;
 END
 $$;
-SELECT t.given_back(true) AS directly, t.given_back(false) AS by_statement;
+SELECT t.given_back(true) AS fastpath, t.given_back(false) AS by_statement;
 
 -- The books and the content of others, beside rows that nobody can show.
 SET session_replication_role = replica;

@@ -111,7 +111,7 @@ EXCEPTION WHEN SQLSTATE 'PT409' THEN
 	RETURN SQLSTATE;
 END $$;
 
--- The tables are looked at anew, and plans made anew, after each of these.
+-- Layouts and plans are rebuilt after each of these.
 CREATE FUNCTION memory.change(p_round integer) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	EXECUTE format('ALTER TABLE %s SET (autovacuum_vacuum_threshold = %s)',
