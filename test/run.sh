@@ -50,7 +50,7 @@ suite_isolation() {
 		fail_with_diffs isolation output_iso/{regression.diffs,regression.out,results}
 }
 
-# What the direct functions do cannot be told from what the statements in their place do.
+# The fast path and the statements in its place do the same.
 by_statement() {
 	environment+=(PGOPTIONS='-c studio_engine.direct_rows=off')
 	"$@"

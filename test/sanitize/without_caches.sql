@@ -1,10 +1,10 @@
 -- without_caches.sql
 --
--- One call of each kind while the server throws every cache away whenever somebody else might have changed something.
+-- One call of each kind while the server throws every cache away whenever another session might have changed something.
 -- Each takes seconds: what a call needs is prepared with caches.  The output is not looked at, errors are.
 --
--- Pitfall: direct functions give up here, since their tables "change" all the time; what they read of a table before
--- that is what is tried, three times for every statement.  One call of them takes as long as all that follow.
+-- Pitfall: the fast path gives up here, since its tables "change" all the time; what it reads of a table before
+-- that is what is tried, three times for every statement.  One such call takes as long as all that follow.
 
 INSERT INTO auth.users (id, email) SELECT md5('user ' || i)::uuid, i || '@example.com' FROM generate_series(1, 2) i;
 INSERT INTO projects (id, user_id, title, prompt_text, niche_preset)

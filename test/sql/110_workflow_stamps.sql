@@ -48,7 +48,7 @@ UPDATE jobs SET progress = NULL WHERE id = t.id(21);
 SELECT status, progress, status_message, started_at = :'first_start' AS same_start, finished_at = :'first_finish' AS same_finish
   FROM jobs WHERE id = t.id(21);
 
--- the manual road starts with VOICE_GEN
+-- the manual flow starts with VOICE_GEN
 CALL t.job(12, 22);
 SELECT * FROM t.walk(22, 'QUEUED', 'VOICE_GEN');
 

@@ -70,8 +70,8 @@ LANGUAGE sql STABLE AS $$
     WHEN 'numeric' THEN '0.' || repeat('1', 399 + p_beyond) END
     FROM t.long l
 $$;
--- what a road says, and nothing stays of it
-CREATE FUNCTION t.by_road(p_road text, p_table text, p_column text, p_type text, p_value text) RETURNS text
+-- the result of a command, which is rolled back
+CREATE FUNCTION t.by_command(p_command text, p_table text, p_column text, p_type text, p_value text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
   v_key text := (SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
@@ -81,9 +81,9 @@ DECLARE
 BEGIN
   EXECUTE format('SELECT jsonb_build_object(%L, t.id(2), ''step_name'', ''other'', ''view_date'', ''2026-01-02'') || jsonb_build_object(%L, $1::%s)',
                  v_key, p_column, p_type) INTO v_new USING p_value;
-  IF p_road = 'UPDATE' THEN
+  IF p_command = 'UPDATE' THEN
     EXECUTE format('UPDATE %s SET %I = $1::%s', p_table, p_column, p_type) USING p_value;
-  ELSIF p_road = 'INSERT' THEN
+  ELSIF p_command = 'INSERT' THEN
     EXECUTE format('INSERT INTO %1$s SELECT (jsonb_populate_record(NULL::%1$s, to_jsonb(r) || $1)).* FROM (SELECT * FROM %1$s LIMIT 1) r', p_table) USING v_new;
   ELSE
     EXECUTE format('COPY (SELECT (jsonb_populate_record(NULL::%2$s, to_jsonb(r) || %1$L)).* FROM (SELECT * FROM %2$s LIMIT 1) r) TO %3$L', v_new, p_table, v_file);
@@ -99,19 +99,19 @@ $$;
 -- words that are too long to be indexed are no news
 SET client_min_messages = warning;
 CREATE TABLE t.answers AS
-SELECT r.road, l.table_name, l.column_name, f.type, b.beyond,
-       t.by_road(r.road, f.name, l.column_name, f.type, t.value_at(f.type, l.max_bytes, b.beyond)) AS answer
+SELECT r.verb, l.table_name, l.column_name, f.type, b.beyond,
+       t.by_command(r.verb, f.name, l.column_name, f.type, t.value_at(f.type, l.max_bytes, b.beyond)) AS answer
   FROM studio_engine.value_limits() l,
        LATERAL (SELECT c.oid::regclass::text AS name, format_type(a.atttypid, NULL) AS type
                   FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid JOIN pg_attribute a ON a.attrelid = c.oid
                  WHERE g.tgfoid = 'studio_engine.limit_values'::regproc AND encode(g.tgargs, 'escape') = l.table_name || '\000'
                    AND a.attname = l.column_name) f,
-       unnest('{INSERT,UPDATE,COPY}'::text[]) r (road), generate_series(0, 1) b (beyond)
- -- what is long and allowed is stored by one road, for the time that takes
- WHERE b.beyond = 1 OR r.road = 'UPDATE' OR l.max_bytes IS NULL OR l.max_bytes < 100000;
+       unnest('{INSERT,UPDATE,COPY}'::text[]) r (verb), generate_series(0, 1) b (beyond)
+ -- what is long and allowed is stored by one command only, for the time that takes
+ WHERE b.beyond = 1 OR r.verb = 'UPDATE' OR l.max_bytes IS NULL OR l.max_bytes < 100000;
 RESET client_min_messages;
 -- 23514 are words of a list, 42501 is the ledger, which is append-only, others are keys
-SELECT road, beyond, answer, count(*) FROM t.answers GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+SELECT verb, beyond, answer, count(*) FROM t.answers GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
 SELECT * FROM t.answers WHERE beyond = 1 AND answer <> '22023 value is too large' OR beyond = 0 AND answer ~ '^(22|54|XX)';
 SELECT table_name, column_name AS not_tried FROM studio_engine.value_limits()
 EXCEPT SELECT table_name, column_name FROM t.answers GROUP BY 1, 2 HAVING count(*) FILTER (WHERE beyond = 1) = 3 AND count(*) FILTER (WHERE beyond = 0) > 0;
@@ -164,7 +164,7 @@ SELECT v, t.try(format('UPDATE studio_jobs SET %s', v)) FROM unnest(ARRAY['their
   'parts = array_fill(''1''::json, ''{10001}'')', 'number = 1e400', 'choices = ''[1e400]''', 'raw = decode(repeat(''00'', 1048577), ''hex'')']) v;
 ALTER TABLE studio_jobs DROP COLUMN theirs, DROP COLUMN parts, DROP COLUMN number, DROP COLUMN choices, DROP COLUMN raw;
 
--- the attack: a signed-in user, by every road he has
+-- the attack: a signed-in user, by every statement that he may run
 CALL t.as_user(t.id(1));
 SELECT t.try($$INSERT INTO studio_jobs (user_id, raw_audio_url, raw_transcript, priority) VALUES (auth.uid(), 'x', repeat('x', 270000000), 100)$$) AS by_insert;
 SELECT t.try($$UPDATE studio_jobs SET raw_transcript = repeat('x', 270000000)$$) AS by_update;
@@ -177,7 +177,7 @@ SELECT t.try($$UPDATE profiles SET notification_prefs = '{"n": 1e131071}'$$) AS 
 CALL t.as_admin();
 
 -- what is written past the triggers: every text of every function for workers
--- and money, on both roads, twice as long as the largest limit
+-- and money, by the fast path and by statements, twice as long as the largest limit
 CREATE FUNCTION t.past_triggers(p_direct boolean) RETURNS TABLE (nr bigint, call text, answer text)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -253,13 +253,13 @@ SELECT md5(raw_transcript) IS NOT NULL AS read FROM studio_jobs WHERE job_id = t
 SELECT t.toast_reads() > :before AS read;
 ROLLBACK;
 
--- maintenance: the triggers stand down
+-- maintenance: the triggers are skipped
 BEGIN;
 SET LOCAL studio_engine.maintenance = on;
 SELECT t.try('UPDATE studio_jobs SET raw_transcript = repeat(''y'', 2000000)');
 ROLLBACK;
 
 DROP TABLE t.long, t.answers, t.json, t.calls;
-DROP FUNCTION t.value_at, t.by_road, t.text_size, t.past_triggers, t.toast_reads;
+DROP FUNCTION t.value_at, t.by_command, t.text_size, t.past_triggers, t.toast_reads;
 DROP DOMAIN t.amount, t.choices;
 SELECT * FROM t.clean();

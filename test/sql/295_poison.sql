@@ -1,6 +1,6 @@
 -- 295_poison.sql
 --
--- One row of one user stops nobody else: rows as large as every road lets them
+-- One row of one user stops nobody else: rows as large as every command lets them
 -- in, and rows beyond that, loaded with triggers off, times the functions that
 -- read rows of several users; and whatever ends such a job still ends it.
 -- Pitfall: user 1 is the poisoner, with the highest priorities; what is claimed
@@ -132,7 +132,7 @@ ALTER TABLE mm_rendering_queue DROP COLUMN bad;
 -- the same once more where the tables are as they were installed
 UPDATE t.told SET kind = kind || ', with a column of the owner''s';
 CALL t.tell('jsonb|deep|digits');
--- none of it fails; the roads agree; all poisons have one answer
+-- none of it fails; the fast path and the statements agree; all poisons have one result
 SELECT system, call, answer FROM t.told WHERE answer ~ '^[0-9A-Z]{5} ';
 SELECT a.system, a.kind, a.call, a.answer, b.answer, a.state, b.state FROM t.told a JOIN t.told b USING (system, kind, nr)
  WHERE a.direct AND NOT b.direct AND (a.answer, a.state) IS DISTINCT FROM (b.answer, b.state);
@@ -225,7 +225,7 @@ SELECT outcome, count(*) FROM studio_engine.attempts GROUP BY 1;
 SELECT count(cancel_studio_job(job_id) ->> 'status') AS cancelled FROM studio_jobs;
 DROP TABLE claimed, claimed_next;
 UPDATE studio_engine.settings SET value = '5' WHERE name = 'max_active_jobs';
--- a claim gives back, by both roads
+-- a claim that returns jobs, by the fast path and by statements
 DELETE FROM studio_jobs;
 INSERT INTO studio_jobs (job_id, user_id, raw_audio_url, raw_transcript, system_prompt_used, priority)
 SELECT t.id(100 + i), t.id(1), 'x', repeat(E'\x01', 1048576), repeat(E'\x01', 2000000), -i FROM generate_series(1, 4) i;
@@ -244,7 +244,7 @@ BEGIN
   RETURN v_answer;
 END
 $$;
-SELECT t.given_back(true) AS directly, t.given_back(false) AS by_statement;
+SELECT t.given_back(true) AS fastpath, t.given_back(false) AS by_statement;
 
 -- The books and the content of others, beside rows that nobody can show.
 SET session_replication_role = replica;

@@ -1,6 +1,6 @@
 -- 410_delete_worked_on.sql
 --
--- Who deletes what a worker works on: a user is refused, on every road on which a
+-- Who deletes what a worker works on: a user is refused, in every way in which a
 -- job can go; services and superusers are not, and deleting a user always works.
 -- Pitfall: users have no right to delete most of this; an owner may grant it, so
 -- here they have it. What is tried is undone each time.
@@ -8,7 +8,7 @@
 \set VERBOSITY default
 \set SHOW_CONTEXT never
 
--- tables from which a deletion cascades to a job, and who looks before it: each of them is a road below
+-- tables from which a deletion cascades to a job, and who looks before it: each of them is a row of t.ways below
 WITH RECURSIVE doomed (id) AS (
   SELECT t.id::regclass::oid FROM unnest(enum_range(NULL::studio_engine.job_system)::text[]) t (id)
   UNION
@@ -100,8 +100,8 @@ EXCEPTION
 END
 $$;
 
-CREATE TABLE t.roads (no integer, road text, sql text);
-INSERT INTO t.roads VALUES
+CREATE TABLE t.ways (no integer, way text, sql text);
+INSERT INTO t.ways VALUES
   (1, 'project', 'DELETE FROM projects'),
   (2, 'project by a view', 'DELETE FROM t.my_projects'),
   (3, 'job', 'DELETE FROM jobs'),
@@ -111,9 +111,9 @@ INSERT INTO t.roads VALUES
   (8, 'content', 'DELETE FROM cm_module_content'),
   (9, 'company', 'DELETE FROM companies');
 GRANT USAGE ON SCHEMA t TO PUBLIC;
-SELECT road, situation, t.delete_as('user', sql, situation) AS "a user", t.delete_as('service', sql, situation) AS "a service",
+SELECT way, situation, t.delete_as('user', sql, situation) AS "a user", t.delete_as('service', sql, situation) AS "a service",
        t.delete_as('admin', sql, situation) AS "a superuser"
-  FROM t.roads, unnest('{pending,waiting,leased,expired,cancelling,snoozed,a stage,failed,completed}'::text[]) WITH ORDINALITY s (situation, position)
+  FROM t.ways, unnest('{pending,waiting,leased,expired,cancelling,snoozed,a stage,failed,completed}'::text[]) WITH ORDINALITY s (situation, position)
  ORDER BY no, position;
 SELECT situation, t.delete_as('auth', 'DELETE FROM auth.users', situation) AS "the user, by the auth server"
   FROM unnest('{pending,waiting,leased,expired,cancelling,snoozed,a stage,failed,completed}'::text[]) WITH ORDINALITY s (situation, position)

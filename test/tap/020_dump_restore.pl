@@ -1,6 +1,6 @@
 # pg_dump and restore without flags: the copy has the rows, policies, triggers,
 # grants and sums of the source, and goes on working; and nobody but an
-# administrator can make the triggers stand down as a restore does.
+# administrator can have the triggers skipped as a restore does.
 #
 # Pitfall: a dump names the roles, so all copies live in the cluster of the
 # source.  Rows are compared by checksum, since a copy that was loaded table by
@@ -691,7 +691,7 @@ foreach my $role ('studio_owner', 'postgres')
 	copy_ok('copy', "owned by an ordinary role, loaded by $role");
 }
 
-# --- who makes triggers stand down ---------------------------------------------------
+# --- who may have triggers skipped -----------------------------------------------------
 
 # Everything that a dump says before its rows; the intruder has the switch besides.
 my $pretence = q{

@@ -1,4 +1,4 @@
-# studio_engine.maintenance lets the triggers stand down in the transaction that
+# studio_engine.maintenance skips the triggers in the transaction that
 # sets it, and in a connection that came with it; never later, never by a
 # default.  So a pooler has nothing to hand over.
 #

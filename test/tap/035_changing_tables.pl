@@ -102,7 +102,7 @@ query($node, $db, q{DO $$ DECLARE v_name text; BEGIN
 		EXECUTE format('DROP TRIGGER %I ON public.jobs', v_name);
 	END LOOP; END $$});
 is(query($node, $db, q{SELECT count(*) FROM studio_engine.direct_tables() WHERE reason IS NOT NULL}), '0',
-	'without these triggers the tables are written directly again');
+	'without these triggers the tables are eligible for the fast path again');
 
 # --- all kinds of changes, at any moment ---------------------------------------------
 

@@ -1,4 +1,4 @@
-# What the direct road leaves behind for others: subscribers see the same changes as of statements, every row is in
+# What the fast path leaves behind for others: subscribers see the same changes as of statements, every row is in
 # every index after concurrent work in the middle of which the server is killed.
 #
 # Pitfall: transactions that begin at the same time are decoded in the order of their commits, so the script whose

@@ -111,15 +111,15 @@ EXCEPTION WHEN SQLSTATE 'PT409' THEN
 	RETURN SQLSTATE;
 END $$;
 
--- The tables are looked at anew, and plans made anew, after each of these.
+-- Layouts and plans are rebuilt after each of these.
 CREATE FUNCTION memory.change(p_round integer) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	EXECUTE format('ALTER TABLE %s SET (autovacuum_vacuum_threshold = %s)',
 		(ARRAY['public.jobs', 'public.credit_accounts', 'public.credit_ledger', 'studio_engine.queue', 'studio_engine.attempts'])[1 + p_round % 5],
 		50 + p_round % 7);
 	IF p_round % 5 = 0 THEN
-		CREATE TRIGGER closes_the_road BEFORE INSERT ON public.credit_ledger FOR EACH STATEMENT EXECUTE FUNCTION suppress_redundant_updates_trigger();
-		DROP TRIGGER closes_the_road ON public.credit_ledger;
+		CREATE TRIGGER ends_eligibility BEFORE INSERT ON public.credit_ledger FOR EACH STATEMENT EXECUTE FUNCTION suppress_redundant_updates_trigger();
+		DROP TRIGGER ends_eligibility ON public.credit_ledger;
 	END IF;
 END $$;
 

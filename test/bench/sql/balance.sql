@@ -1,5 +1,5 @@
 -- Two users, md5('10') and md5('100000'), with so many entries, for ours and for
--- the seed.  Pitfall: triggers stand down, since so many entries of one user in
+-- the seed.  Pitfall: triggers are skipped, since so many entries of one user in
 -- one transaction leave so many versions of one account to look through.
 
 SET session_replication_role = replica;

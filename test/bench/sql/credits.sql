@@ -1,5 +1,5 @@
 -- 10,000 users with credit and, for each, :jobs_per_user open jobs, for ours
--- and for the twin alike.  Triggers stand down while they are loaded.
+-- and for the twin alike.  Triggers are skipped while they are loaded.
 -- Pitfall: an account must agree with its ledger, so each user has the one
 -- entry that its balance comes from.
 

@@ -1,6 +1,6 @@
 -- Plans that are drafts, :rows of them, for ours and for a twin of the triggers
 -- of the transition and of updated_at.  Then all indexes but the primary keys go.
--- Pitfall: the trigger that fills in the company is neither; it stands down.
+-- Pitfall: the trigger that fills in the company is neither; it is disabled.
 
 ALTER TABLE public.cm_course_plans DISABLE TRIGGER USER;
 ALTER TABLE public.cm_course_plans ENABLE TRIGGER tr_cm_course_plans_workflow;

@@ -122,7 +122,7 @@ my %kinds = (
 		'exclusion' => q{ALTER TABLE %s ADD CONSTRAINT trap_%n EXCLUDE USING btree ((FIRE_OF_COLUMN) WITH =, (FIRE) WITH =) WHERE (FIRE)},
 		'check of a child' => q{CREATE TABLE %p.child_%n (CHECK (FIRE)) INHERITS (%s)},
 	},
-	# with nothing else that closes the direct road before the indexes are opened
+	# with nothing else that makes the table not eligible before the indexes are opened
 	indexed => {
 		'predicate alone' => q{CREATE INDEX ON %s (%k) WHERE FIRE},
 	},

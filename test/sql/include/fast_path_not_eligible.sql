@@ -1,4 +1,4 @@
--- closed_roads.sql: the cases of 055_closed_roads.sql
+-- fast_path_not_eligible.sql: the cases of 055_fast_path_not_eligible.sql
 
 -- a foreign key that is checked when the statement ends is checked
 BEGIN;
@@ -95,5 +95,5 @@ SELECT t.try('UPDATE jobs SET status = ''FAILED'' WHERE id = t.id(21)') AS by_st
 ALTER TABLE jobs DISABLE TRIGGER tr_jobs_workflow;
 UPDATE jobs SET status = 'PACKAGING' WHERE id = t.id(22);
 ALTER TABLE jobs ENABLE TRIGGER tr_jobs_workflow;
-SELECT t.try('UPDATE jobs SET status = ''READY'' WHERE id = t.id(22)') AS directly;
+SELECT t.try('UPDATE jobs SET status = ''READY'' WHERE id = t.id(22)') AS fast_path;
 ROLLBACK;
