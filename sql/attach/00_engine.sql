@@ -40,7 +40,7 @@ BEGIN
   END LOOP;
 END;
 
--- How large values may be, by every road; the first trigger of each table.
+-- Limits of the size of values, for every writer; the first trigger of each table.
 CREATE OR REPLACE TRIGGER "00_settings_limits"
   BEFORE INSERT OR UPDATE ON studio_engine.settings
   FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('settings');
