@@ -481,7 +481,7 @@ refuse_no_credits(const Account *account, int64 wanted)
 			(errcode(ERRCODE_STUDIO_NO_CREDITS),
 			 errmsg("not enough credits"),
 			 errdetail("Balance " INT64_FORMAT ", needed " INT64_FORMAT ".", spendable_balance(account), wanted),
-			 errhint("Buy credits, or wait until a running job gives back what it holds.")));
+			 errhint("Buy credits, or wait until a running job releases what it holds.")));
 }
 
 /* Expire what is left in a lot, which stays listed only while an open hold has
