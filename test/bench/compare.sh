@@ -64,6 +64,7 @@ make_side() {
 	EOF
 	stop_cluster
 	quietly as_server "$bin/pg_ctl" -D "$data" -l "$scratch/server.log" -w start
+	declare -g "${1}_bin=$bin"
 	declare -g "${1}_environment=$(declare -p environment | sed 's/^[^=]*=//')"
 	scratch=$root
 
@@ -81,8 +82,9 @@ make_side() {
 
 # on NAME: what is run from now on is run there
 on() {
-	local theirs=${1}_environment
+	local theirs=${1}_environment programs=${1}_bin
 	declare -ga "environment=${!theirs}"
+	bin=${!programs}
 	data=$scratch/$1/data
 }
 
