@@ -74,6 +74,13 @@
 #define INDEX_IS_SUMMARIZING(info) false
 #endif
 
+/* from 18 on a check constraint may be NOT ENFORCED */
+#if PG_VERSION_NUM >= 180000
+#define CHECK_IS_ENFORCED(check) ((check)->ccenforced)
+#else
+#define CHECK_IS_ENFORCED(check) true
+#endif
+
 /* from 17 on an access method may have state that is to be freed after the last insert */
 #if PG_VERSION_NUM >= 170000
 #define compat_index_insert_cleanup(index, info) index_insert_cleanup(index, info)

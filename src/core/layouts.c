@@ -126,7 +126,11 @@ added_columns_are_compatible(const RowTable *table, Relation rel)
 	return true;
 }
 
-/* Return true if the first columns are those that were installed. */
+/*
+ * Return true if the first columns are those that were installed.  The fast path
+ * compares values bit by bit, as statements do unless a collation is not
+ * deterministic.
+ */
 static bool
 columns_match(const RowTable *table, TupleDesc desc)
 {
@@ -139,6 +143,8 @@ columns_match(const RowTable *table, TupleDesc desc)
 
 		if (att->attisdropped || att->attgenerated != '\0' || att->attidentity != '\0' || att->atttypmod != -1 ||
 			strcmp(NameStr(att->attname), column->name) != 0)
+			return false;
+		if (OidIsValid(att->attcollation) && !get_collation_isdeterministic(att->attcollation))
 			return false;
 		if (column->type == ANYENUMOID ? !type_is_enum(att->atttypid) : att->atttypid != column->type)
 			return false;
@@ -326,10 +332,16 @@ is_expected_foreign_key(const RowTable *table, const ForeignKeyCacheInfo *fkey)
 	return false;
 }
 
-/* Return true if a foreign key has added columns only, which the fast path never writes. */
+/*
+ * Return true if a foreign key has added columns only, which the fast path never
+ * writes.  False for a table without installed foreign keys whose rows are
+ * updated: its functions do not ask rows_have_pending_fk_checks().
+ */
 static bool
 is_on_added_columns(const RowTable *table, const ForeignKeyCacheInfo *fkey)
 {
+	if (table->updates && table->nparents == 0)
+		return false;
 	for (int i = 0; i < fkey->nkeys; i++)
 	{
 		if (fkey->conkey[i] <= table->ncolumns)
@@ -379,19 +391,23 @@ uses_user_functions(Node *node, void *context)
 	return expression_tree_walker(node, uses_user_functions, context);
 }
 
-/* Compile the CHECK constraints; false if one uses user-defined functions. */
+/* Compile the CHECK constraints that are enforced; false if one uses user-defined functions. */
 static bool
 prepare_checks(RowLayout *layout, const TupleConstr *constraints)
 {
-	layout->nchecks = constraints ? constraints->num_check : 0;
-	layout->checks = palloc0((layout->nchecks + 1) * sizeof(ExprState *));
-	for (int i = 0; i < layout->nchecks; i++)
-	{
-		Expr	   *check = stringToNode(constraints->check[i].ccbin);
+	int			n = constraints ? constraints->num_check : 0;
 
+	layout->checks = palloc0((n + 1) * sizeof(ExprState *));
+	for (int i = 0; i < n; i++)
+	{
+		Expr	   *check;
+
+		if (!CHECK_IS_ENFORCED(&constraints->check[i]))
+			continue;
+		check = stringToNode(constraints->check[i].ccbin);
 		if (uses_user_functions((Node *) check, NULL))
 			return false;
-		layout->checks[i] = ExecInitExpr(expression_planner(check), NULL);
+		layout->checks[layout->nchecks++] = ExecInitExpr(expression_planner(check), NULL);
 	}
 	return true;
 }

@@ -278,6 +278,11 @@ CALL road.hazard('a column of a wider type', 'ALTER TABLE public.jobs ALTER cost
 CREATE DOMAIN road.short_text AS text CHECK (length(VALUE) < 15);
 CALL road.hazard('a column of a domain', 'ALTER TABLE public.jobs ALTER output_url TYPE road.short_text', 'ALTER TABLE public.jobs ALTER output_url TYPE text');
 CALL road.hazard('a column of another collation', 'ALTER TABLE public.jobs ALTER status_message TYPE text COLLATE "C"', 'ALTER TABLE public.jobs ALTER status_message TYPE text COLLATE "default"');
+-- where texts that differ are equal, a column changes or does not
+CREATE COLLATION road.caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CALL road.hazard('a column of a collation without case', 'ALTER TABLE public.jobs ALTER status_message TYPE text COLLATE road.caseless', 'ALTER TABLE public.jobs ALTER status_message TYPE text COLLATE "default"');
+CALL road.tell_compared('without case', ARRAY['SELECT road.claim(''w'', 1)', 'ALTER TABLE public.jobs ALTER status_message TYPE text COLLATE road.caseless',
+  'SELECT public.advance_job(t.id(21), ''SCRIPTING'', 5, ''begun'', road.token(21)) ->> ''status_message''', 'SELECT public.advance_job(t.id(21), ''SCRIPTING'', 5, ''BEGUN'', road.token(21)) ->> ''status_message''']);
 CALL road.hazard('a column that must not be null', 'ALTER TABLE studio_engine.attempts ALTER error SET NOT NULL', 'ALTER TABLE studio_engine.attempts ALTER error DROP NOT NULL');
 CALL road.hazard('columns stored otherwise', 'ALTER TABLE public.jobs ALTER manifest_json SET STORAGE EXTERNAL, ALTER manifest_json SET STATISTICS 7', 'ALTER TABLE public.jobs ALTER manifest_json SET STORAGE EXTENDED, ALTER manifest_json SET STATISTICS -1');
 -- what people add to the tables that are only updated goes along
@@ -299,6 +304,12 @@ CALL road.hazard('unique with what is written', 'ALTER TABLE public.jobs ADD COL
 CALL road.hazard('a column that refers to another table', 'CREATE TABLE road.campaigns (id integer PRIMARY KEY); INSERT INTO road.campaigns VALUES (1); ALTER TABLE public.jobs ADD COLUMN theirs integer DEFAULT 1 REFERENCES road.campaigns ON DELETE SET NULL');
 CALL road.hazard('a column that refers to another table where rows are inserted', 'CREATE TABLE road.campaigns (id integer PRIMARY KEY); ALTER TABLE public.credit_ledger ADD COLUMN theirs integer REFERENCES road.campaigns');
 CALL road.hazard('a column that refers, with one of ours', 'CREATE TABLE road.campaigns (id integer, user_id uuid, PRIMARY KEY (id, user_id)); ALTER TABLE public.jobs ADD COLUMN theirs integer, ADD FOREIGN KEY (theirs, user_id) REFERENCES road.campaigns');
+-- what refers nowhere is refused, also if we are called before it is checked
+SELECT format('CALL road.hazard(%L, %L, NULL, ARRAY[%L])', 'a column of ' || of || ' that refers to another table',
+              format('CREATE TABLE road.campaigns (id integer PRIMARY KEY); INSERT INTO road.campaigns VALUES (1); ALTER TABLE %s ADD COLUMN theirs integer DEFAULT 1 REFERENCES road.campaigns', of),
+              format('WITH u AS (UPDATE %s SET theirs = 99 WHERE %s RETURNING %s) SELECT * FROM u', of, row, calls)) AS call
+  FROM (VALUES ('public.jobs', 'id = t.id(24)', 'public.reserve_credits(t.id(2), id, 1)'),
+               ('studio_engine.queue', 'job_id = t.id(24)', 'road.claim(''w'', 1)')) AS c (of, row, calls) \gexec
 CALL road.hazard('another table refers to a column', 'ALTER TABLE public.jobs ADD COLUMN theirs integer GENERATED ALWAYS AS IDENTITY UNIQUE; CREATE TABLE road.reviews (job integer REFERENCES public.jobs (theirs)); INSERT INTO road.reviews SELECT theirs FROM public.jobs');
 CALL road.hazard('other defaults', 'ALTER TABLE public.jobs ALTER priority SET DEFAULT 5; ALTER TABLE public.credit_accounts ALTER balance SET DEFAULT 1', 'ALTER TABLE public.jobs ALTER priority SET DEFAULT 0; ALTER TABLE public.credit_accounts ALTER balance SET DEFAULT 0');
 -- defaults that the direct functions fill in
@@ -411,6 +422,11 @@ CALL road.hazard('a check of attempts', 'ALTER TABLE studio_engine.attempts ADD 
 CALL road.hazard('two checks', 'ALTER TABLE public.credit_ledger ADD CONSTRAINT their_second CHECK (amount > -4), ADD CONSTRAINT their_first CHECK (note !~ ''^Reserved'')  NOT VALID', 'ALTER TABLE public.credit_ledger DROP CONSTRAINT their_second, DROP CONSTRAINT their_first');
 CALL road.hazard('a check that was not validated', 'ALTER TABLE public.credit_ledger ADD CONSTRAINT theirs CHECK (amount < 0) NOT VALID', 'ALTER TABLE public.credit_ledger DROP CONSTRAINT theirs');
 CALL road.hazard('a check that fails', 'ALTER TABLE public.credit_ledger ADD CONSTRAINT theirs CHECK (1 / (amount + 3) IS NOT NULL)', 'ALTER TABLE public.credit_ledger DROP CONSTRAINT theirs');
+-- from 18 on; before, nothing is changed
+SELECT CASE WHEN new THEN 'ALTER TABLE public.credit_ledger ADD CONSTRAINT theirs CHECK (1 / (amount + 3) > 0) NOT ENFORCED' ELSE 'SELECT' END AS adds,
+       CASE WHEN new THEN 'ALTER TABLE public.credit_ledger DROP CONSTRAINT theirs' ELSE 'SELECT' END AS drops
+  FROM (SELECT current_setting('server_version_num')::integer >= 180000) v (new) \gset
+CALL road.hazard('a check that is not enforced', :'adds', :'drops');
 CALL road.hazard('a check of the whole row', 'ALTER TABLE public.credit_ledger ADD CONSTRAINT theirs CHECK (credit_ledger IS NOT NULL OR tableoid <> 0 AND length(credit_ledger::text) > 9)', 'ALTER TABLE public.credit_ledger DROP CONSTRAINT theirs');
 CREATE FUNCTION road.is_fine(p_what text) RETURNS boolean
 LANGUAGE plpgsql AS $$ BEGIN PERFORM road.note('is it fine? ' || p_what); RETURN p_what <> 'Hold released'; END $$;
