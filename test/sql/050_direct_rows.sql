@@ -764,6 +764,8 @@ CALL road.hazard('published', 'SELECT', 'SELECT');
 CALL road.hazard('published jobs without identity', 'ALTER TABLE public.jobs REPLICA IDENTITY NOTHING', 'ALTER TABLE public.jobs REPLICA IDENTITY DEFAULT');
 CALL road.hazard('published accounts without identity', 'ALTER TABLE public.credit_accounts REPLICA IDENTITY NOTHING', 'ALTER TABLE public.credit_accounts REPLICA IDENTITY DEFAULT');
 CALL road.hazard('a published queue without identity', 'ALTER TABLE studio_engine.queue REPLICA IDENTITY NOTHING', 'ALTER TABLE studio_engine.queue REPLICA IDENTITY DEFAULT');
+CALL road.tell_compared('an empty queue', ARRAY['SELECT road.claim(''w'', 1)', 'SELECT road.advance(21)', 'DELETE FROM studio_engine.queue', 'ALTER TABLE studio_engine.queue REPLICA IDENTITY NOTHING',
+  'SELECT road.claim(''w'', 1)', 'UPDATE public.jobs SET status = ''READY'' WHERE id = t.id(21)']);
 ALTER PUBLICATION theirs SET TABLE public.jobs WHERE (progress > 0);
 CALL road.hazard('published by another column than the key', 'SELECT', 'SELECT');
 CALL road.hazard('... which is part of the identity', 'ALTER TABLE public.jobs REPLICA IDENTITY FULL', 'ALTER TABLE public.jobs REPLICA IDENTITY DEFAULT');
