@@ -61,6 +61,13 @@
 	table_tuple_delete(table, tid, cid, snapshot, InvalidSnapshot, true, failure, false)
 #endif
 
+/* from 16 on one function for all kinds of objects */
+#if PG_VERSION_NUM >= 160000
+#define compat_namespace_aclcheck(schema, role, mode) object_aclcheck(NamespaceRelationId, schema, role, mode)
+#else
+#define compat_namespace_aclcheck(schema, role, mode) pg_namespace_aclcheck(schema, role, mode)
+#endif
+
 /* from 16 on an update may need entries in the summarizing indexes alone */
 #if PG_VERSION_NUM >= 160000
 #define UpdatedIndexes TU_UpdateIndexes

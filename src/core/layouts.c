@@ -30,6 +30,7 @@
 #include "catalog/pg_am.h"
 #include "catalog/pg_enum.h"
 #include "catalog/pg_language.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
@@ -79,8 +80,8 @@ is_plain_table(Relation rel)
 }
 
 /*
- * Return true if the owner of the data owns the table and has the privileges
- * that statements need: the fast path checks none, and must not do more than
+ * Return true if the owner of the data owns the table and has the privileges on
+ * it and its schema that statements need: the fast path checks none, and must not do more than
  * a statement is allowed to.
  */
 static bool
@@ -93,6 +94,7 @@ owner_has_privileges(const RowTable *table, Relation rel)
 	Oid			owner = engine_owner();
 
 	return rel->rd_rel->relowner == owner &&
+		compat_namespace_aclcheck(RelationGetNamespace(rel), owner, ACL_USAGE) == ACLCHECK_OK &&
 		pg_class_aclmask(RelationGetRelid(rel), owner, needed, ACLMASK_ALL) == needed;
 }
 

@@ -640,6 +640,7 @@ CALL road.hazard('an owner who may not update accounts', 'REVOKE UPDATE ON publi
 CALL road.hazard('an owner who may not read jobs', 'REVOKE SELECT ON public.jobs FROM regress_road_owner', 'GRANT SELECT ON public.jobs TO regress_road_owner');
 CALL road.hazard('an owner who may not delete from the queue', 'REVOKE DELETE ON studio_engine.queue FROM regress_road_owner', 'GRANT DELETE ON studio_engine.queue TO regress_road_owner');
 CALL road.hazard('an owner who may not insert attempts', 'REVOKE INSERT ON studio_engine.attempts FROM regress_road_owner', 'GRANT INSERT ON studio_engine.attempts TO regress_road_owner');
+CALL road.hazard('an owner who may not use the schema', 'REVOKE USAGE ON SCHEMA studio_engine FROM regress_road_owner', 'GRANT USAGE ON SCHEMA studio_engine TO regress_road_owner');
 CALL road.hazard('an owner who may use the type no more, and nobody else either', 'REVOKE USAGE ON TYPE public.job_status FROM PUBLIC', 'GRANT USAGE ON TYPE public.job_status TO PUBLIC');
 CALL road.hazard('an owner to whom row level security applies', 'ALTER TABLE public.credit_ledger FORCE ROW LEVEL SECURITY; CREATE POLICY theirs ON public.credit_ledger AS RESTRICTIVE FOR ALL USING (false) WITH CHECK (false)', 'ALTER TABLE public.credit_ledger NO FORCE ROW LEVEL SECURITY; DROP POLICY theirs ON public.credit_ledger');
 -- the rights of a superuser go unnoticed when they are taken away
