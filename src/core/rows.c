@@ -298,9 +298,11 @@ rows_lock(Row *row, LockTupleMode mode, LockWaitPolicy policy)
 
 /*
  * Return true if the current tuple may have pending foreign key checks: it was
- * written in this transaction, and an outer statement has the table open.  Such
- * a check skips a row version that was updated since, and relies on the trigger
- * of that update, which only a statement fires.  A table without installed foreign
+ * written in this transaction, and an outer statement has the table open, or a
+ * trigger is running.  In the latter case ON DELETE SET DEFAULT may have written
+ * the row, which is checked only after the other triggers of the parent.  Such a
+ * check skips a row version that was updated since, and relies on the trigger of
+ * that update, which only a statement fires.  A table without installed foreign
  * keys has none that could be pending, or is not eligible.
  */
 bool
@@ -308,8 +310,9 @@ rows_have_pending_fk_checks(const Row *row)
 {
 	HeapTuple	tuple = ExecFetchSlotHeapTuple(row->slot, false, NULL);
 
-	return row->table->nparents > 0 && row->rel->rd_refcnt > 1 &&
-		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
+	return row->table->nparents > 0 &&
+		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)) &&
+		(row->rel->rd_refcnt > 1 || DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)) > 0);
 }
 
 /* ------------------------------------------------------------------------

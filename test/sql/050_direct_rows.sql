@@ -310,6 +310,12 @@ SELECT format('CALL road.hazard(%L, %L, NULL, ARRAY[%L])', 'a column of ' || of 
               format('WITH u AS (UPDATE %s SET theirs = 99 WHERE %s RETURNING %s) SELECT * FROM u', of, row, calls)) AS call
   FROM (VALUES ('public.jobs', 'id = t.id(24)', 'public.reserve_credits(t.id(2), id, 1)'),
                ('studio_engine.queue', 'job_id = t.id(24)', 'road.claim(''w'', 1)')) AS c (of, row, calls) \gexec
+-- ... by a trigger of the other table, after that has changed the column
+CREATE FUNCTION road.reserve() RETURNS trigger
+LANGUAGE plpgsql AS $$ BEGIN PERFORM public.reserve_credits(t.id(1), t.id(22), 2); RETURN NULL; END $$;
+CALL road.tell_compared('a default that refers nowhere', ARRAY['CREATE TABLE road.campaigns (id integer PRIMARY KEY)', 'INSERT INTO road.campaigns VALUES (1), (2)',
+  'ALTER TABLE public.jobs ADD COLUMN theirs integer DEFAULT 2 REFERENCES road.campaigns ON DELETE SET DEFAULT', 'ALTER TABLE public.jobs ALTER theirs SET DEFAULT 99', 'UPDATE public.jobs SET theirs = 1 WHERE id = t.id(22)',
+  'CREATE TRIGGER zz AFTER DELETE ON road.campaigns FOR EACH ROW EXECUTE FUNCTION road.reserve()', 'DELETE FROM road.campaigns WHERE id = 1', 'SELECT string_agg(theirs::text, '' '' ORDER BY id) FROM public.jobs']);
 CALL road.hazard('another table refers to a column', 'ALTER TABLE public.jobs ADD COLUMN theirs integer GENERATED ALWAYS AS IDENTITY UNIQUE; CREATE TABLE road.reviews (job integer REFERENCES public.jobs (theirs)); INSERT INTO road.reviews SELECT theirs FROM public.jobs');
 CALL road.hazard('other defaults', 'ALTER TABLE public.jobs ALTER priority SET DEFAULT 5; ALTER TABLE public.credit_accounts ALTER balance SET DEFAULT 1', 'ALTER TABLE public.jobs ALTER priority SET DEFAULT 0; ALTER TABLE public.credit_accounts ALTER balance SET DEFAULT 0');
 -- defaults that the direct functions fill in
