@@ -61,6 +61,13 @@
 	table_tuple_delete(table, tid, cid, snapshot, InvalidSnapshot, true, failure, false)
 #endif
 
+/* from 16 on one function for all kinds of objects */
+#if PG_VERSION_NUM >= 160000
+#define compat_namespace_aclcheck(schema, role, mode) object_aclcheck(NamespaceRelationId, schema, role, mode)
+#else
+#define compat_namespace_aclcheck(schema, role, mode) pg_namespace_aclcheck(schema, role, mode)
+#endif
+
 /* from 16 on an update may need entries in the summarizing indexes alone */
 #if PG_VERSION_NUM >= 160000
 #define UpdatedIndexes TU_UpdateIndexes
@@ -72,6 +79,13 @@
 #define UPDATED_INDEXES(which) (which)
 #define SUMMARIZING_ONLY(which) false
 #define INDEX_IS_SUMMARIZING(info) false
+#endif
+
+/* from 18 on a check constraint may be NOT ENFORCED */
+#if PG_VERSION_NUM >= 180000
+#define CHECK_IS_ENFORCED(check) ((check)->ccenforced)
+#else
+#define CHECK_IS_ENFORCED(check) true
 #endif
 
 /* from 17 on an access method may have state that is to be freed after the last insert */

@@ -28,8 +28,10 @@
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_enum.h"
 #include "catalog/pg_language.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
@@ -79,9 +81,9 @@ is_plain_table(Relation rel)
 }
 
 /*
- * Return true if the owner of the data owns the table and has the privileges
- * that statements need: the fast path checks none, and must not do more than
- * a statement is allowed to.
+ * Return true if the owner of the data owns the table and has the privileges on
+ * it and its schema that statements need: the fast path checks none, and must not
+ * do more than a statement is allowed to.
  */
 static bool
 owner_has_privileges(const RowTable *table, Relation rel)
@@ -93,6 +95,7 @@ owner_has_privileges(const RowTable *table, Relation rel)
 	Oid			owner = engine_owner();
 
 	return rel->rd_rel->relowner == owner &&
+		compat_namespace_aclcheck(RelationGetNamespace(rel), owner, ACL_USAGE) == ACLCHECK_OK &&
 		pg_class_aclmask(RelationGetRelid(rel), owner, needed, ACLMASK_ALL) == needed;
 }
 
@@ -126,7 +129,11 @@ added_columns_are_compatible(const RowTable *table, Relation rel)
 	return true;
 }
 
-/* Return true if the first columns are those that were installed. */
+/*
+ * Return true if the first columns are those that were installed.  The fast path
+ * compares values bit by bit, as statements do unless a collation is not
+ * deterministic.
+ */
 static bool
 columns_match(const RowTable *table, TupleDesc desc)
 {
@@ -139,6 +146,8 @@ columns_match(const RowTable *table, TupleDesc desc)
 
 		if (att->attisdropped || att->attgenerated != '\0' || att->attidentity != '\0' || att->atttypmod != -1 ||
 			strcmp(NameStr(att->attname), column->name) != 0)
+			return false;
+		if (OidIsValid(att->attcollation) && !get_collation_isdeterministic(att->attcollation))
 			return false;
 		if (column->type == ANYENUMOID ? !type_is_enum(att->atttypid) : att->atttypid != column->type)
 			return false;
@@ -326,16 +335,42 @@ is_expected_foreign_key(const RowTable *table, const ForeignKeyCacheInfo *fkey)
 	return false;
 }
 
-/* Return true if a foreign key has added columns only, which the fast path never writes. */
+/*
+ * Return true if a foreign key has added columns only, which the fast path never
+ * writes.  False for a table without installed foreign keys whose rows are
+ * updated: its functions do not ask rows_have_pending_fk_checks().
+ */
 static bool
 is_on_added_columns(const RowTable *table, const ForeignKeyCacheInfo *fkey)
 {
+	if (table->updates && table->nparents == 0)
+		return false;
 	for (int i = 0; i < fkey->nkeys; i++)
 	{
 		if (fkey->conkey[i] <= table->ncolumns)
 			return false;
 	}
 	return true;
+}
+
+/*
+ * Return true if a change of the parent may set the column to its default.  The
+ * server checks that value only after the other triggers of the parent, and not
+ * at all if the row was updated since without the trigger of the update.
+ */
+static bool
+sets_default(const ForeignKeyCacheInfo *fkey)
+{
+	HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(fkey->conoid));
+	Form_pg_constraint form;
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return true;
+	form = (Form_pg_constraint) GETSTRUCT(tuple);
+	result = form->confdeltype == FKCONSTR_ACTION_SETDEFAULT || form->confupdtype == FKCONSTR_ACTION_SETDEFAULT;
+	ReleaseSysCache(tuple);
+	return result;
 }
 
 /*
@@ -352,6 +387,8 @@ foreign_keys_match(const RowTable *table, Relation rel)
 	{
 		ForeignKeyCacheInfo *fkey = lfirst(cell);
 
+		if (sets_default(fkey))
+			return false;
 		if (!is_on_added_columns(table, fkey) && (fkey->nkeys != 1 || !is_expected_foreign_key(table, fkey)))
 			return false;
 	}
@@ -379,19 +416,23 @@ uses_user_functions(Node *node, void *context)
 	return expression_tree_walker(node, uses_user_functions, context);
 }
 
-/* Compile the CHECK constraints; false if one uses user-defined functions. */
+/* Compile the CHECK constraints that are enforced; false if one uses user-defined functions. */
 static bool
 prepare_checks(RowLayout *layout, const TupleConstr *constraints)
 {
-	layout->nchecks = constraints ? constraints->num_check : 0;
-	layout->checks = palloc0((layout->nchecks + 1) * sizeof(ExprState *));
-	for (int i = 0; i < layout->nchecks; i++)
-	{
-		Expr	   *check = stringToNode(constraints->check[i].ccbin);
+	int			n = constraints ? constraints->num_check : 0;
 
+	layout->checks = palloc0((n + 1) * sizeof(ExprState *));
+	for (int i = 0; i < n; i++)
+	{
+		Expr	   *check;
+
+		if (!CHECK_IS_ENFORCED(&constraints->check[i]))
+			continue;
+		check = stringToNode(constraints->check[i].ccbin);
 		if (uses_user_functions((Node *) check, NULL))
 			return false;
-		layout->checks[i] = ExecInitExpr(expression_planner(check), NULL);
+		layout->checks[layout->nchecks++] = ExecInitExpr(expression_planner(check), NULL);
 	}
 	return true;
 }

@@ -300,7 +300,9 @@ rows_lock(Row *row, LockTupleMode mode, LockWaitPolicy policy)
  * Return true if the current tuple may have pending foreign key checks: it was
  * written in this transaction, and an outer statement has the table open.  Such
  * a check skips a row version that was updated since, and relies on the trigger
- * of that update, which only a statement fires.
+ * of that update, which only a statement fires.  A table without installed foreign
+ * keys has none that could be pending, or is not eligible; nor is one whose
+ * parents set defaults, which are checked when no statement has it open any more.
  */
 bool
 rows_have_pending_fk_checks(const Row *row)

@@ -16,6 +16,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "common/int.h"
+#include "executor/executor.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
@@ -223,6 +224,8 @@ book_on_account_fast_path(const Arguments *args, StatementResult *result)
 
 	if (!rows_open(&accounts_table, RowExclusiveLock, &row))
 		return false;
+	/* also if there is no account, as the executor does */
+	CheckCmdReplicaIdentity(row.rel, CMD_UPDATE);
 	result->found = find_and_lock_account(&row, args) ? 1 : 0;
 	if (result->found > 0)
 		done = !rows_have_pending_fk_checks(&row) && book_on_row(&row, DatumGetInt32(args->values[1]), DatumGetInt32(args->values[2]), result);

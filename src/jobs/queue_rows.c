@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "executor/executor.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
@@ -135,6 +136,8 @@ promote_fast_path(const Arguments *args, StatementResult *result)
 
 	if (!rows_open(&queue_table, RowExclusiveLock, &row))
 		return false;
+	/* also if there is no row to update, as the executor does */
+	CheckCmdReplicaIdentity(row.rel, CMD_UPDATE);
 	system = system_of(&row, args->values[0]);
 	rows_scan(&row, BY_DUE, 1, &system, &scan);
 	due = rows_next(&scan) && rows_int64(&row, QUEUE_DUE) <= now;
@@ -243,6 +246,7 @@ claim_fast_path(const Arguments *args, StatementResult *result)
 
 	if (!rows_open(&queue_table, RowExclusiveLock, &row))
 		return false;
+	CheckCmdReplicaIdentity(row.rel, CMD_UPDATE);
 	claim_rows(&row, args, result);
 	rows_close(&row);
 	return true;
@@ -317,6 +321,7 @@ dequeue_job_fast_path(const Arguments *args, StatementResult *result)
 		rows_close(&row);
 		return false;
 	}
+	CheckCmdReplicaIdentity(row.rel, CMD_DELETE);
 	dequeue_row(&row, &attempts, args, result);
 	rows_close(&attempts);
 	rows_close(&row);

@@ -278,6 +278,11 @@ CALL fastpath.hazard('a column of a wider type', 'ALTER TABLE public.jobs ALTER 
 CREATE DOMAIN fastpath.short_text AS text CHECK (length(VALUE) < 15);
 CALL fastpath.hazard('a column of a domain', 'ALTER TABLE public.jobs ALTER output_url TYPE fastpath.short_text', 'ALTER TABLE public.jobs ALTER output_url TYPE text');
 CALL fastpath.hazard('a column of another collation', 'ALTER TABLE public.jobs ALTER status_message TYPE text COLLATE "C"', 'ALTER TABLE public.jobs ALTER status_message TYPE text COLLATE "default"');
+-- where texts that differ are equal, a column changes or does not
+CREATE COLLATION fastpath.caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CALL fastpath.hazard('a column of a collation without case', 'ALTER TABLE public.jobs ALTER status_message TYPE text COLLATE fastpath.caseless', 'ALTER TABLE public.jobs ALTER status_message TYPE text COLLATE "default"');
+CALL fastpath.tell_compared('without case', ARRAY['SELECT fastpath.claim(''w'', 1)', 'ALTER TABLE public.jobs ALTER status_message TYPE text COLLATE fastpath.caseless',
+  'SELECT public.advance_job(t.id(21), ''SCRIPTING'', 5, ''begun'', fastpath.token(21)) ->> ''status_message''', 'SELECT public.advance_job(t.id(21), ''SCRIPTING'', 5, ''BEGUN'', fastpath.token(21)) ->> ''status_message''']);
 CALL fastpath.hazard('a column that must not be null', 'ALTER TABLE studio_engine.attempts ALTER error SET NOT NULL', 'ALTER TABLE studio_engine.attempts ALTER error DROP NOT NULL');
 CALL fastpath.hazard('columns stored otherwise', 'ALTER TABLE public.jobs ALTER manifest_json SET STORAGE EXTERNAL, ALTER manifest_json SET STATISTICS 7', 'ALTER TABLE public.jobs ALTER manifest_json SET STORAGE EXTENDED, ALTER manifest_json SET STATISTICS -1');
 -- what people add to the tables that are only updated goes along
@@ -299,6 +304,19 @@ CALL fastpath.hazard('unique with what is written', 'ALTER TABLE public.jobs ADD
 CALL fastpath.hazard('a column that refers to another table', 'CREATE TABLE fastpath.campaigns (id integer PRIMARY KEY); INSERT INTO fastpath.campaigns VALUES (1); ALTER TABLE public.jobs ADD COLUMN theirs integer DEFAULT 1 REFERENCES fastpath.campaigns ON DELETE SET NULL');
 CALL fastpath.hazard('a column that refers to another table where rows are inserted', 'CREATE TABLE fastpath.campaigns (id integer PRIMARY KEY); ALTER TABLE public.credit_ledger ADD COLUMN theirs integer REFERENCES fastpath.campaigns');
 CALL fastpath.hazard('a column that refers, with one of ours', 'CREATE TABLE fastpath.campaigns (id integer, user_id uuid, PRIMARY KEY (id, user_id)); ALTER TABLE public.jobs ADD COLUMN theirs integer, ADD FOREIGN KEY (theirs, user_id) REFERENCES fastpath.campaigns');
+-- what refers nowhere is refused, also if we are called before it is checked
+SELECT format('CALL fastpath.hazard(%L, %L, NULL, ARRAY[%L])', 'a column of ' || of || ' that refers to another table',
+              format('CREATE TABLE fastpath.campaigns (id integer PRIMARY KEY); INSERT INTO fastpath.campaigns VALUES (1); ALTER TABLE %s ADD COLUMN theirs integer DEFAULT 1 REFERENCES fastpath.campaigns', of),
+              format('WITH u AS (UPDATE %s SET theirs = 99 WHERE %s RETURNING %s) SELECT * FROM u', of, row, calls)) AS call
+  FROM (VALUES ('public.jobs', 'id = t.id(24)', 'public.reserve_credits(t.id(2), id, 1)'),
+               ('studio_engine.queue', 'job_id = t.id(24)', 'fastpath.claim(''w'', 1)')) AS c (of, row, calls) \gexec
+-- ... by a trigger of the other table, after that has changed the column
+CREATE FUNCTION fastpath.reserve() RETURNS trigger
+LANGUAGE plpgsql AS $$ BEGIN PERFORM public.reserve_credits(t.id(1), t.id(22), 2); RETURN NULL; END $$;
+CALL fastpath.hazard('a default that refers to another table', 'CREATE TABLE fastpath.campaigns (id integer PRIMARY KEY); INSERT INTO fastpath.campaigns VALUES (1); ALTER TABLE public.jobs ADD COLUMN theirs integer DEFAULT 1 REFERENCES fastpath.campaigns ON DELETE SET DEFAULT');
+CALL fastpath.tell_compared('a default that refers nowhere', ARRAY['CREATE TABLE fastpath.campaigns (id integer PRIMARY KEY)', 'INSERT INTO fastpath.campaigns VALUES (1), (2)',
+  'ALTER TABLE public.jobs ADD COLUMN theirs integer DEFAULT 2 REFERENCES fastpath.campaigns ON DELETE SET DEFAULT', 'ALTER TABLE public.jobs ALTER theirs SET DEFAULT 99', 'UPDATE public.jobs SET theirs = 1 WHERE id = t.id(22)',
+  'CREATE TRIGGER zz AFTER DELETE ON fastpath.campaigns FOR EACH ROW EXECUTE FUNCTION fastpath.reserve()', 'DELETE FROM fastpath.campaigns WHERE id = 1', 'SELECT string_agg(theirs::text, '' '' ORDER BY id) FROM public.jobs']);
 CALL fastpath.hazard('another table refers to a column', 'ALTER TABLE public.jobs ADD COLUMN theirs integer GENERATED ALWAYS AS IDENTITY UNIQUE; CREATE TABLE fastpath.reviews (job integer REFERENCES public.jobs (theirs)); INSERT INTO fastpath.reviews SELECT theirs FROM public.jobs');
 CALL fastpath.hazard('other defaults', 'ALTER TABLE public.jobs ALTER priority SET DEFAULT 5; ALTER TABLE public.credit_accounts ALTER balance SET DEFAULT 1', 'ALTER TABLE public.jobs ALTER priority SET DEFAULT 0; ALTER TABLE public.credit_accounts ALTER balance SET DEFAULT 0');
 -- defaults that the fast path fills in
@@ -411,6 +429,11 @@ CALL fastpath.hazard('a check of attempts', 'ALTER TABLE studio_engine.attempts 
 CALL fastpath.hazard('two checks', 'ALTER TABLE public.credit_ledger ADD CONSTRAINT their_second CHECK (amount > -4), ADD CONSTRAINT their_first CHECK (note !~ ''^Reserved'')  NOT VALID', 'ALTER TABLE public.credit_ledger DROP CONSTRAINT their_second, DROP CONSTRAINT their_first');
 CALL fastpath.hazard('a check that was not validated', 'ALTER TABLE public.credit_ledger ADD CONSTRAINT theirs CHECK (amount < 0) NOT VALID', 'ALTER TABLE public.credit_ledger DROP CONSTRAINT theirs');
 CALL fastpath.hazard('a check that fails', 'ALTER TABLE public.credit_ledger ADD CONSTRAINT theirs CHECK (1 / (amount + 3) IS NOT NULL)', 'ALTER TABLE public.credit_ledger DROP CONSTRAINT theirs');
+-- from 18 on; before, nothing is changed
+SELECT CASE WHEN new THEN 'ALTER TABLE public.credit_ledger ADD CONSTRAINT theirs CHECK (1 / (amount + 3) > 0) NOT ENFORCED' ELSE 'SELECT' END AS adds,
+       CASE WHEN new THEN 'ALTER TABLE public.credit_ledger DROP CONSTRAINT theirs' ELSE 'SELECT' END AS drops
+  FROM (SELECT current_setting('server_version_num')::integer >= 180000) v (new) \gset
+CALL fastpath.hazard('a check that is not enforced', :'adds', :'drops');
 CALL fastpath.hazard('a check of the whole row', 'ALTER TABLE public.credit_ledger ADD CONSTRAINT theirs CHECK (credit_ledger IS NOT NULL OR tableoid <> 0 AND length(credit_ledger::text) > 9)', 'ALTER TABLE public.credit_ledger DROP CONSTRAINT theirs');
 CREATE FUNCTION fastpath.is_fine(p_what text) RETURNS boolean
 LANGUAGE plpgsql AS $$ BEGIN PERFORM fastpath.note('is it fine? ' || p_what); RETURN p_what <> 'Hold released'; END $$;
@@ -624,6 +647,7 @@ CALL fastpath.hazard('an owner who may not update accounts', 'REVOKE UPDATE ON p
 CALL fastpath.hazard('an owner who may not read jobs', 'REVOKE SELECT ON public.jobs FROM regress_fastpath_owner', 'GRANT SELECT ON public.jobs TO regress_fastpath_owner');
 CALL fastpath.hazard('an owner who may not delete from the queue', 'REVOKE DELETE ON studio_engine.queue FROM regress_fastpath_owner', 'GRANT DELETE ON studio_engine.queue TO regress_fastpath_owner');
 CALL fastpath.hazard('an owner who may not insert attempts', 'REVOKE INSERT ON studio_engine.attempts FROM regress_fastpath_owner', 'GRANT INSERT ON studio_engine.attempts TO regress_fastpath_owner');
+CALL fastpath.hazard('an owner who may not use the schema', 'REVOKE USAGE ON SCHEMA studio_engine FROM regress_fastpath_owner', 'GRANT USAGE ON SCHEMA studio_engine TO regress_fastpath_owner');
 CALL fastpath.hazard('an owner who may use the type no more, and nobody else either', 'REVOKE USAGE ON TYPE public.job_status FROM PUBLIC', 'GRANT USAGE ON TYPE public.job_status TO PUBLIC');
 CALL fastpath.hazard('an owner to whom row level security applies', 'ALTER TABLE public.credit_ledger FORCE ROW LEVEL SECURITY; CREATE POLICY theirs ON public.credit_ledger AS RESTRICTIVE FOR ALL USING (false) WITH CHECK (false)', 'ALTER TABLE public.credit_ledger NO FORCE ROW LEVEL SECURITY; DROP POLICY theirs ON public.credit_ledger');
 -- the rights of a superuser go unnoticed when they are taken away
@@ -748,6 +772,8 @@ CALL fastpath.hazard('published', 'SELECT', 'SELECT');
 CALL fastpath.hazard('published jobs without identity', 'ALTER TABLE public.jobs REPLICA IDENTITY NOTHING', 'ALTER TABLE public.jobs REPLICA IDENTITY DEFAULT');
 CALL fastpath.hazard('published accounts without identity', 'ALTER TABLE public.credit_accounts REPLICA IDENTITY NOTHING', 'ALTER TABLE public.credit_accounts REPLICA IDENTITY DEFAULT');
 CALL fastpath.hazard('a published queue without identity', 'ALTER TABLE studio_engine.queue REPLICA IDENTITY NOTHING', 'ALTER TABLE studio_engine.queue REPLICA IDENTITY DEFAULT');
+CALL fastpath.tell_compared('an empty queue', ARRAY['SELECT fastpath.claim(''w'', 1)', 'SELECT fastpath.advance(21)', 'DELETE FROM studio_engine.queue', 'ALTER TABLE studio_engine.queue REPLICA IDENTITY NOTHING',
+  'SELECT fastpath.claim(''w'', 1)', 'UPDATE public.jobs SET status = ''READY'' WHERE id = t.id(21)']);
 ALTER PUBLICATION theirs SET TABLE public.jobs WHERE (progress > 0);
 CALL fastpath.hazard('published by another column than the key', 'SELECT', 'SELECT');
 CALL fastpath.hazard('... which is part of the identity', 'ALTER TABLE public.jobs REPLICA IDENTITY FULL', 'ALTER TABLE public.jobs REPLICA IDENTITY DEFAULT');
