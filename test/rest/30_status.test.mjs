@@ -489,6 +489,10 @@ test('409 PT409: more is given back than was taken', async () => {
   await conflict(reverse({ p_idempotency_key: randomUUID() }), {
     message: 'payment is reversed already', details: 'Nothing is left that could be reversed under this key.',
   })
+  await conflict(() => rpc('reinstate_purchase', { p_stripe_payment_id: payment }), {
+    message: 'payment has several reversals', details: 'More than one of them stands.',
+    hint: 'Name the reversal by p_idempotency_key, the key under which it was made.',
+  })
   await booksAreSound(ada)
 })
 
