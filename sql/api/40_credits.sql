@@ -245,27 +245,33 @@ The balance may become negative. Such a deficit blocks spending until it is cove
 - p_idempotency_key: 1 to 255 characters, unique per user. A late retry with the same key and content returns
   the same answer and moves nothing.
 
-Returns the credits taken, 0 where nothing is left.
+Returns the credits taken, 0 where nothing is left or reinstate_purchase() came first with this key.
 Callers: services only.
 Errors: 22003 the balance would leave the range of an integer; 22004 p_stripe_payment_id is NULL; 22023 a
 value is out of bounds; PT404 no such payment; PT409 more than was booked, or the key was used with other
 content or comes where nothing is left.';
 
-CREATE FUNCTION @extschema@.reinstate_purchase(p_stripe_payment_id text, p_note text DEFAULT NULL) RETURNS integer
+CREATE FUNCTION @extschema@.reinstate_purchase(
+    p_stripe_payment_id text, p_note text DEFAULT NULL, p_idempotency_key text DEFAULT NULL) RETURNS integer
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'reinstate_purchase'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION @extschema@.reinstate_purchase(text, text) IS
-'Book back the credits of a payment whose reversal is undone.
+COMMENT ON FUNCTION @extschema@.reinstate_purchase(text, text, text) IS
+'Book back what one reversal of a payment took.
 
-This is for a dispute that was won. Credit that returns to a lot which has expired meanwhile expires again.
+This is for a dispute that was won. A call that comes before its reversal is remembered: it returns 0, and so
+does the reversal then, which takes nothing. Credit that returns to a lot which has expired meanwhile expires
+again.
 
 - p_stripe_payment_id: the payment, 1 to 255 characters.
 - p_note: for people, at most 1000 characters.
+- p_idempotency_key: the key of the reversal to undo, 1 to 255 characters. A late retry returns the same
+  answer and moves nothing. NULL undoes the only reversal that stands.
 
 Returns the credits booked back, 0 where nothing is reversed.
 Callers: services only.
 Errors: 22003 the balance would leave the range of an integer; 22004 p_stripe_payment_id is NULL; 22023 a
-value is out of bounds; PT404 no such payment.';
+value is out of bounds; PT404 no such payment; PT409 several reversals stand and p_idempotency_key is NULL, or
+the key was used for something else than a reversal of this payment.';
 
 CREATE FUNCTION @extschema@.expire_credits(p_limit integer DEFAULT 1000) RETURNS integer
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'expire_credits'
@@ -319,8 +325,9 @@ CREATE FUNCTION @extschema@.verify_credit_ledger(
 COMMENT ON FUNCTION @extschema@.verify_credit_ledger(uuid) IS
 'Returns every problem in the credit ledger.
 
-Checks entry numbers, running balances, accounts, open holds, holds closed twice, and refunds, reversals and
-expiries that exceed what they refer to. Empty when the ledger is sound.
+Checks entry numbers, running balances, accounts, open holds, holds closed twice, refunds, reversals and
+expiries that exceed what they refer to, and reinstatements without their reversal. Empty when the ledger is
+sound.
 
 - p_user_id: the user; NULL is all users.
 

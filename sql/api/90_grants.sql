@@ -73,7 +73,7 @@ BEGIN
     @extschema@.subscription_credits(uuid, integer, text, text, timestamptz),
     @extschema@.refund_credits(uuid, integer, text, text),
     @extschema@.reverse_purchase(text, integer, text, text),
-    @extschema@.reinstate_purchase(text, text),
+    @extschema@.reinstate_purchase(text, text, text),
     @extschema@.expire_credits(integer),
     @extschema@.sweep_stale_holds(integer),
     @extschema@.verify_credit_ledger(uuid),

@@ -74,6 +74,16 @@ CREATE TABLE studio_engine.ledger_hashes (
 );
 CREATE UNIQUE INDEX idx_ledger_hashes_user ON studio_engine.ledger_hashes (user_id, entry_no);
 
+CREATE TABLE studio_engine.awaited_reversals (
+  user_id uuid NOT NULL,
+  idempotency_key text NOT NULL,
+  entry_id uuid NOT NULL,
+  CONSTRAINT awaited_reversals_pkey PRIMARY KEY (user_id, idempotency_key),
+  CONSTRAINT awaited_reversals_user_id_fkey FOREIGN KEY (user_id)
+    REFERENCES @extschema@.credit_accounts (user_id) ON DELETE CASCADE
+);
+
+ALTER TABLE studio_engine.awaited_reversals ENABLE ROW LEVEL SECURITY;
 ALTER TABLE studio_engine.ledger_hashes ENABLE ROW LEVEL SECURITY;
 ALTER TABLE studio_engine.expiring_credits ENABLE ROW LEVEL SECURITY;
 ALTER TABLE @extschema@.credit_accounts ENABLE ROW LEVEL SECURITY;
@@ -104,9 +114,9 @@ COMMENT ON COLUMN @extschema@.credit_ledger.job_id IS 'The job; NULL once the jo
 COMMENT ON COLUMN @extschema@.credit_ledger.stripe_payment_id IS 'Payment at the provider; grants credits once';
 COMMENT ON COLUMN @extschema@.credit_ledger.created_at IS 'When the transaction that made the entry began';
 COMMENT ON COLUMN @extschema@.credit_ledger.entry_no IS '1, 2, 3 and so on per user, without gaps; written by the trigger';
-COMMENT ON COLUMN @extschema@.credit_ledger.idempotency_key IS 'Key of the caller; moves credits once per user';
+COMMENT ON COLUMN @extschema@.credit_ledger.idempotency_key IS 'Key of the caller, or reinstates:ID of the reversal that this entry undoes; moves credits once per user';
 COMMENT ON COLUMN @extschema@.credit_ledger.expires_at IS 'When credit of this entry expires; NULL is never';
-COMMENT ON COLUMN @extschema@.credit_ledger.reverses IS 'The entry that this one takes back: the hold that it closes, the credit that expired, the purchase that was reversed';
+COMMENT ON COLUMN @extschema@.credit_ledger.reverses IS 'The entry that this one takes back: the hold that it closes, the credit that expired, the purchase that was reversed; where a reversal is undone, its purchase';
 
 COMMENT ON TABLE studio_engine.expiring_credits IS
 'Ledger entries whose expiry is not handled yet.
@@ -125,3 +135,11 @@ COMMENT ON COLUMN studio_engine.ledger_hashes.entry_id IS 'The entry, credit_led
 COMMENT ON COLUMN studio_engine.ledger_hashes.user_id IS 'The user';
 COMMENT ON COLUMN studio_engine.ledger_hashes.entry_no IS 'The number of the entry';
 COMMENT ON COLUMN studio_engine.ledger_hashes.hash IS 'SHA-256 over the hash before it and the entry without its job';
+
+COMMENT ON TABLE studio_engine.awaited_reversals IS
+'Reversals of payments that were undone before they came.
+
+A reversal with such a key takes nothing. reinstate_purchase() writes the rows.';
+COMMENT ON COLUMN studio_engine.awaited_reversals.user_id IS 'The user';
+COMMENT ON COLUMN studio_engine.awaited_reversals.idempotency_key IS 'The key of the reversal';
+COMMENT ON COLUMN studio_engine.awaited_reversals.entry_id IS 'The entry of the payment, credit_ledger.id';

@@ -25,6 +25,7 @@
 #include "checks.h"
 #include "ledger_rows.h"
 #include "lots.h"
+#include "refunds.h"
 #include "restore.h"
 #include "settings.h"
 #include "statements.h"
@@ -168,6 +169,29 @@ static Statement problems[] = {
 		"         GROUP BY l.user_id, l.reverses) r"
 		"  LEFT JOIN @extschema@.credit_ledger p ON p.id = r.reverses"
 		" WHERE p.id IS NULL OR r.reversed > p.amount OR r.reversed < 0",
+		.nargs = 1,.argtypes = {UUIDOID}
+	},
+	{
+		.text = "SELECT b.user_id, 'reinstatement without its reversal', COALESCE(-r.amount, 0)::pg_catalog.text, b.amount::pg_catalog.text, b.id"
+		"  FROM @extschema@.credit_ledger b"
+		"  LEFT JOIN @extschema@.credit_ledger r ON b.idempotency_key = '" REINSTATES "' || r.id::pg_catalog.text"
+		"        AND r.reverses = b.reverses AND r.user_id = b.user_id AND r.type = b.type AND r.amount < 0 AND r.entry_no < b.entry_no"
+		"        AND NOT EXISTS (SELECT 1 FROM @extschema@.credit_ledger o"
+		"                         WHERE o.reverses = r.reverses AND o.type = r.type AND o.amount > 0 AND o.idempotency_key IS NULL"
+		"                           AND o.entry_no > r.entry_no AND o.entry_no < b.entry_no)"
+		" WHERE b.reverses IS NOT NULL AND b.type IN ('purchase', 'subscription') AND b.amount > 0"
+		"   AND b.idempotency_key IS NOT NULL AND ($1 IS NULL OR b.user_id = $1)"
+		"   AND (r.id IS NULL OR b.amount <> -r.amount)",
+		.nargs = 1,.argtypes = {UUIDOID}
+	},
+	{
+		/* without a key: of the time when it undid all that was reversed */
+		.text = "SELECT b.user_id, 'reinstatement without its reversal', b.reversed::pg_catalog.text, b.amount::pg_catalog.text, b.id"
+		"  FROM (SELECT l.*, COALESCE(-pg_catalog.sum(l.amount) OVER (PARTITION BY l.reverses ORDER BY l.entry_no"
+		"                 ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS reversed"
+		"          FROM @extschema@.credit_ledger l"
+		"         WHERE l.reverses IS NOT NULL AND l.type IN ('purchase', 'subscription') AND ($1 IS NULL OR l.user_id = $1)) b"
+		" WHERE b.amount > 0 AND b.idempotency_key IS NULL AND b.amount <> b.reversed",
 		.nargs = 1,.argtypes = {UUIDOID}
 	},
 	{

@@ -7,6 +7,11 @@
  * was returned whether the credits are spent or not; the user cannot spend until
  * the deficit is covered.
  *
+ * An entry that reverses a payment, and one that undoes such a reversal, both name
+ * the entry of the payment in reverses.  The key of the second is made of the id
+ * of the first.  A provider's events come in any order: where a reversal is undone
+ * before it was made, its key is kept in studio_engine.awaited_reversals.
+ *
  * Lock order: job, then account.
  */
 #include "postgres.h"
@@ -41,6 +46,32 @@ static Statement select_reversed = {
 	.text = "SELECT COALESCE(-pg_catalog.sum(l.amount), 0)::pg_catalog.int4 FROM @extschema@.credit_ledger l"
 	" WHERE l.reverses = $1 AND l.type <> 'expire'",
 	.nargs = 1,.argtypes = {UUIDOID}
+};
+
+/*
+ * The reversals of a payment that stand, at most two of them; of one only, where
+ * it is given.  A reinstatement without a key undid all reversals before it.
+ */
+static Statement select_standing = {
+	.force_index_plan = true,
+	.text = "SELECT l.id, l.amount FROM @extschema@.credit_ledger l"
+	" WHERE l.reverses = $1 AND ($2 IS NULL OR l.id = $2) AND l.type <> 'expire' AND l.amount < 0"
+	"   AND l.entry_no > COALESCE((SELECT pg_catalog.max(b.entry_no) FROM @extschema@.credit_ledger b"
+	"                               WHERE b.reverses = $1 AND b.amount > 0 AND b.idempotency_key IS NULL), 0)"
+	"   AND NOT EXISTS (SELECT 1 FROM @extschema@.credit_ledger b"
+	"                    WHERE b.user_id = l.user_id AND b.idempotency_key = '" REINSTATES "' || l.id::pg_catalog.text"
+	"                      AND b.reverses = $1 AND b.amount > 0)"
+	" ORDER BY l.entry_no LIMIT 2",
+	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
+};
+static Statement select_awaited = {
+	.force_index_plan = true,
+	.text = "SELECT a.entry_id FROM studio_engine.awaited_reversals a WHERE a.user_id = $1 AND a.idempotency_key = $2",
+	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
+};
+static Statement insert_awaited = {
+	.text = "INSERT INTO studio_engine.awaited_reversals (user_id, idempotency_key, entry_id) VALUES ($1, $2, $3)",
+	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, UUIDOID}
 };
 
 /*
@@ -160,8 +191,66 @@ append_reversal(const Payment *payment, const Account *account, Entry *entry)
 	(void) ledger_append(entry);
 }
 
-/* reverse_purchase() with the account locked; amount NULL is all that is not
- * reversed yet.  Returns what was reversed, now or by the first call with the key. */
+/* Raise PT409: the key of the caller stands for something else. */
+pg_noreturn static void
+refuse_key(const pg_uuid_t *entry_id)
+{
+	refuse_conflict("key was used for something else", psprintf("Entry %s.", uuid_text(entry_id)));
+}
+
+/*
+ * Return true if a reversal was made under the key of this entry; as
+ * credits_find_by_key(), but that a reinstatement of the payment is other content.
+ */
+static bool
+find_reversal(const Entry *entry, Replay *reversal)
+{
+	if (!credits_find_by_key(entry, reversal))
+		return false;
+	if (reversal->amount > 0)
+		refuse_key(&reversal->id);
+	return true;
+}
+
+/* Return true if the reversal with this key was reinstated before it came; PT409
+ * if that was a reversal of another payment. */
+static bool
+reversal_is_awaited(const Payment *payment, const char *key)
+{
+	Arguments	args = NO_ARGUMENTS;
+	pg_uuid_t	entry_id;
+
+	if (key == NULL)
+		return false;
+	argument_uuid(&args, &payment->user_id);
+	argument_text(&args, key);
+	if (statement_execute(&select_awaited, &args) == 0)
+		return false;
+	entry_id = result_uuid(1);
+	if (!uuid_equal(&entry_id, &payment->id))
+		refuse_key(&entry_id);
+	return true;
+}
+
+/* Remember that the reversal with this key, which has not come yet, is to take nothing. */
+static void
+await_reversal(const Payment *payment, const char *key)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	if (reversal_is_awaited(payment, key))
+		return;
+	argument_uuid(&args, &payment->user_id);
+	argument_text(&args, key);
+	argument_uuid(&args, &payment->id);
+	statement_execute(&insert_awaited, &args);
+	ledger_touch_account(&payment->user_id);
+}
+
+/*
+ * reverse_purchase() with the account locked; amount NULL is all that is not
+ * reversed yet.  Returns what was reversed, now or by the first call with the key.
+ */
 static int32
 reverse(const Payment *payment, const Account *account, Entry *entry, const int32 *amount)
 {
@@ -169,8 +258,10 @@ reverse(const Payment *payment, const Account *account, Entry *entry, const int3
 	int32		left;
 
 	entry->amount = amount ? -*amount : ANY_AMOUNT;
-	if (credits_find_by_key(entry, &replay))
+	if (find_reversal(entry, &replay))
 		return -replay.amount;
+	if (reversal_is_awaited(payment, entry->key))
+		return 0;
 
 	left = payment->amount - reversed_amount(payment);
 	if (amount && *amount > left)
@@ -217,7 +308,84 @@ reverse_purchase(PG_FUNCTION_ARGS)
 }
 
 /*
- * reinstate_purchase(p_stripe_payment_id text, p_note text) returns integer
+ * Look for reversals of a payment that stand, or whether this one does; returns
+ * their number, 2 for more, and sets *reversal to the first.
+ */
+static int
+find_standing(const Payment *payment, const pg_uuid_t *id, Replay *reversal)
+{
+	Arguments	args = NO_ARGUMENTS;
+	int			count;
+
+	argument_uuid(&args, &payment->id);
+	argument_uuid(&args, id);
+	count = (int) statement_execute(&select_standing, &args);
+	if (count > 0)
+	{
+		reversal->id = result_uuid(1);
+		reversal->amount = result_int32(2);
+	}
+	return count;
+}
+
+/* Find the only reversal of a payment that stands; returns false if there is none. */
+static bool
+find_only_standing(const Payment *payment, Replay *reversal)
+{
+	int			count = find_standing(payment, NULL, reversal);
+
+	if (count > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_STUDIO_CONFLICT),
+				 errmsg("payment has several reversals"),
+				 errdetail("More than one of them stands."),
+				 errhint("Name the reversal by p_idempotency_key, the key under which it was made.")));
+	return count > 0;
+}
+
+/*
+ * Make the entry that undoes a reversal.  Its key is made of the reversal, so that
+ * the ledger cannot have two; where a caller has used such a key, nothing is
+ * undone.
+ */
+static void
+append_reinstatement(const Payment *payment, const Account *account, Entry *entry, const Replay *reversal)
+{
+	Replay		replay;
+
+	entry->amount = -reversal->amount;
+	entry->key = psprintf(REINSTATES "%s", uuid_text(&reversal->id));
+	if (credits_find_by_key(entry, &replay))
+		refuse_key(&replay.id);
+	append_reversal(payment, account, entry);
+	/* what returns to a lot that has expired meanwhile expires again */
+	if (payment->expires)
+		lots_track_expiry(&payment->id, &payment->user_id, payment->expires_at);
+	(void) lots_sweep(&payment->user_id);
+}
+
+/*
+ * reinstate_purchase() with the account locked.  Returns what was given back, now
+ * or by the first call for the same reversal; 0 where there is none, or not yet.
+ */
+static int32
+reinstate(const Payment *payment, const Account *account, Entry *entry)
+{
+	Replay		reversal;
+	bool		found = entry->key ? find_reversal(entry, &reversal) : find_only_standing(payment, &reversal);
+
+	if (!found && entry->key)
+		await_reversal(payment, entry->key);
+	if (!found)
+		return 0;
+	if (find_standing(payment, &reversal.id, &reversal) > 0)
+		append_reinstatement(payment, account, entry, &reversal);
+	return -reversal.amount;
+}
+
+/*
+ * reinstate_purchase(p_stripe_payment_id text, p_note text, p_idempotency_key
+ * text) returns integer
  */
 Datum
 reinstate_purchase(PG_FUNCTION_ARGS)
@@ -225,24 +393,18 @@ reinstate_purchase(PG_FUNCTION_ARGS)
 	Caller		caller;
 	Payment		payment;
 	Account		account;
-	Entry		entry = {.user_id = &payment.user_id,.reverses = &payment.id};
+	Entry		entry = {.user_id = &payment.user_id,.reverses = &payment.id,.amount = ANY_AMOUNT};
+	int32		returned;
 
 	caller_enter_service(&caller);
 	entry.payment_id = check_text(fcinfo, 0, "p_stripe_payment_id", 1, MAX_KEY_LENGTH);
 	entry.note = check_text(fcinfo, 1, "p_note", 0, MAX_NOTE_LENGTH);
+	entry.key = check_optional_text(fcinfo, 2, "p_idempotency_key", MAX_KEY_LENGTH);
 
 	lock_payment(entry.payment_id, &payment, &account);
 	entry.type = payment.type;
-	entry.amount = reversed_amount(&payment);
-	if (entry.amount > 0)
-	{
-		append_reversal(&payment, &account, &entry);
-		/* what returns to a lot that has expired meanwhile expires again */
-		if (payment.expires)
-			lots_track_expiry(&payment.id, &payment.user_id, payment.expires_at);
-		(void) lots_sweep(&payment.user_id);
-	}
+	returned = reinstate(&payment, &account, &entry);
 	caller_leave(&caller);
 
-	PG_RETURN_INT32(entry.amount);
+	PG_RETURN_INT32(returned);
 }

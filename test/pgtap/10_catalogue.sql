@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(155);
+SELECT plan(157);
 
 --------------------------------------------------------------------------------
 -- Helpers: comparing, and what there is to look at
@@ -81,7 +81,7 @@ SELECT pg_temp.same_rows(
 			  ('public', 'mm_script_generations'), ('public', 'mm_video_analytics'),
 			  ('public', 'mm_rendering_queue'),
 			  ('pipeline', 'artifacts'), ('pipeline', 'job_events'), ('pipeline', 'jobs'), ('pipeline', 'prompts'),
-			  ('studio_engine', 'attempts'), ('studio_engine', 'content_search'), ('studio_engine', 'expiring_credits'), ('studio_engine', 'ledger_hashes'),
+			  ('studio_engine', 'attempts'), ('studio_engine', 'awaited_reversals'), ('studio_engine', 'content_search'), ('studio_engine', 'expiring_credits'), ('studio_engine', 'ledger_hashes'),
 			  ('studio_engine', 'meta'), ('studio_engine', 'queue'), ('studio_engine', 'settings') $$,
 	'these tables and no others');
 SELECT is_empty(
@@ -273,7 +273,7 @@ INSERT INTO expected_function VALUES
 	('public.reap_expired_leases(p_limit integer DEFAULT 1000)', 'integer', 'v'),
 	('public.record_asset(p_job_id uuid, p_type text, p_url text, p_storage_path text, p_size_bytes bigint DEFAULT NULL::bigint, p_mime_type text DEFAULT NULL::text, p_metadata jsonb DEFAULT NULL::jsonb, p_lease_token uuid DEFAULT NULL::uuid)', 'uuid', 'v'),
 	('public.refund_credits(p_job_id uuid, p_amount integer, p_note text DEFAULT NULL::text, p_idempotency_key text DEFAULT NULL::text)', 'integer', 'v'),
-	('public.reinstate_purchase(p_stripe_payment_id text, p_note text DEFAULT NULL::text)', 'integer', 'v'),
+	('public.reinstate_purchase(p_stripe_payment_id text, p_note text DEFAULT NULL::text, p_idempotency_key text DEFAULT NULL::text)', 'integer', 'v'),
 	('public.release_credits(p_job_id uuid, p_note text DEFAULT NULL::text)', 'integer', 'v'),
 	('public.release_leases(p_worker text)', 'integer', 'v'),
 	('public.reserve_credits(p_user_id uuid, p_job_id uuid, p_amount integer)', 'boolean', 'v'),
@@ -572,6 +572,7 @@ FROM (VALUES
 		('expires_at', 'timestamp with time zone', true), ('held_back', 'boolean', true) $$),
 	('ledger_hashes', $$ VALUES ('entry_id', 'uuid', true), ('user_id', 'uuid', true), ('entry_no', 'bigint', true),
 		('hash', 'bytea', true) $$),
+	('awaited_reversals', $$ VALUES ('user_id', 'uuid', true), ('idempotency_key', 'text', true), ('entry_id', 'uuid', true) $$),
 	('queue', $$ VALUES ('system', 'studio_engine.job_system', true), ('state', 'studio_engine.queue_state', true),
 		('rank', 'integer', true), ('turn', 'bigint', true), ('due_at', 'timestamp with time zone', true),
 		('job_id', 'uuid', true), ('user_id', 'uuid', false), ('attempt', 'integer', true), ('first_attempt', 'integer', true),
@@ -708,6 +709,7 @@ SELECT pg_temp.same_rows(
 		('profiles profiles_id_fkey', 'FOREIGN KEY (id) REFERENCES auth.users(id) ON DELETE CASCADE'),
 		('projects projects_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE'),
 		('studio_jobs studio_jobs_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE'),
+		('studio_engine.awaited_reversals awaited_reversals_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE'),
 		('studio_engine.expiring_credits expiring_credits_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE'),
 		('studio_engine.ledger_hashes ledger_hashes_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE') $$,
 	'the foreign keys of the seeds, and those of the private tables');
@@ -717,6 +719,7 @@ FROM (VALUES ('credit_accounts_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES 
 			 ('credit_accounts_pkey', 'PRIMARY KEY (user_id)'),
 			 ('expiring_credits_pkey', 'PRIMARY KEY (entry_id)'),
 			 ('ledger_hashes_pkey', 'PRIMARY KEY (entry_id)'),
+			 ('awaited_reversals_pkey', 'PRIMARY KEY (user_id, idempotency_key)'),
 			 ('studio_jobs_pkey', 'PRIMARY KEY (job_id)'),
 			 ('queue_pkey', 'PRIMARY KEY (job_id, system)'),
 			 ('attempts_pkey', 'PRIMARY KEY (job_id, lease_token)')) AS e (name, def)
@@ -934,7 +937,7 @@ RESET ROLE;
 
 SELECT is_empty($$ SELECT oid::regclass FROM our_tables WHERE relowner <> 'catalogue_installer'::regrole $$,
 				'installed by a lesser role: the tables are its own');
-SELECT is((SELECT count(*)::integer FROM our_tables), 35, '... all of them');
+SELECT is((SELECT count(*)::integer FROM our_tables), 36, '... all of them');
 SELECT is_empty(
 	$$ SELECT oid::regtype FROM pg_type
 	   WHERE typnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace) AND typtype = 'e' AND typowner <> 'catalogue_installer'::regrole $$,

@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(2112);
+SELECT plan(2120);
 
 --------------------------------------------------------------------------------
 -- People, and something of Alice's for every function to work on
@@ -209,7 +209,7 @@ INSERT INTO function_case VALUES
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('reverse_purchase', ARRAY['''{payment}''', '2', '''Disputed''', '''rights-reversal'''],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('reinstate_purchase', ARRAY['''{payment}''', '''Dispute won'''],
+('reinstate_purchase', ARRAY['''{payment}''', '''Dispute won''', '''rights-dispute'''],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('expire_credits', ARRAY['10'],                   '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('sweep_stale_holds', ARRAY['10'],                '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
@@ -552,7 +552,7 @@ SELECT is(pg_temp.outcome(role, NULL, statement), '42501', format('%s: %s', role
 FROM unnest('{anon,authenticated,service_role}'::text[]) AS r (role),
 	 unnest(ARRAY['SELECT studio_engine.restoring()', 'SELECT * FROM studio_engine.lint()',
 				  'SELECT * FROM studio_engine.settings', 'SELECT * FROM studio_engine.expiring_credits',
-				  'SELECT * FROM studio_engine.ledger_hashes', 'SELECT * FROM studio_engine.content_search', 'SELECT * FROM studio_engine.queue',
+				  'SELECT * FROM studio_engine.ledger_hashes', 'SELECT * FROM studio_engine.awaited_reversals', 'SELECT * FROM studio_engine.content_search', 'SELECT * FROM studio_engine.queue',
 				  'SELECT * FROM studio_engine.attempts', 'SELECT studio_engine.rebuild_queue()',
 				  'SELECT * FROM studio_engine.direct_tables()']) AS s (statement);
 
@@ -622,7 +622,7 @@ INSERT INTO optional VALUES
 	('subscription_credits', 'p_note'), ('subscription_credits', 'p_expires_at'),
 	('refund_credits', 'p_note'), ('refund_credits', 'p_idempotency_key'),
 	('reverse_purchase', 'p_amount'), ('reverse_purchase', 'p_note'), ('reverse_purchase', 'p_idempotency_key'),
-	('reinstate_purchase', 'p_note'), ('verify_credit_ledger', 'p_user_id'),
+	('reinstate_purchase', 'p_note'), ('reinstate_purchase', 'p_idempotency_key'), ('verify_credit_ledger', 'p_user_id'),
 	('save_draft_prompt', 'p_template_id'), ('save_draft_prompt', 'p_options'),
 	('create_job_steps', 'p_steps'), ('create_job_steps', 'p_lease_token'),
 	('update_job_step', 'p_progress_pct'), ('update_job_step', 'p_status_message'), ('update_job_step', 'p_error_message'),
@@ -704,7 +704,7 @@ FROM unnest('{release_credits,grant_credits,purchase_credits,subscription_credit
 	 unnest('{1000,1001}'::integer[]) AS v (n);
 INSERT INTO bad_value (name, arg, value, expected, label)
 SELECT name, 'p_idempotency_key', value, expected, label
-FROM unnest('{grant_credits,refund_credits,reverse_purchase}'::text[]) AS f (name),
+FROM unnest('{grant_credits,refund_credits,reverse_purchase,reinstate_purchase}'::text[]) AS f (name),
 	 (VALUES ('''''', '22023', 'empty'), ('repeat(''k'', 256)', '22023', '256 characters'),
 			 ('repeat(''ä'', 255)', 'ok', '255 characters of two bytes'), ('''welcome''', 'PT409', 'the key of the welcome grant')) AS v (value, expected, label);
 INSERT INTO bad_value (name, arg, value, expected, label)

@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(1262);
+SELECT plan(1292);
 
 --------------------------------------------------------------------------------
 -- People and rows: one row of Alice's in every table, and Bob who has none of them
@@ -65,6 +65,8 @@ VALUES ('studio_jobs', '30000000-0000-4000-8000-0000000000b9', 1, '30000000-0000
 UPDATE studio_engine.settings SET value = '1' WHERE name = 'ledger_hash_chain';
 SELECT grant_credits(:'bob', 1, 'For a while', 'tables-key', '2999-01-01') \g /dev/null
 UPDATE studio_engine.settings SET value = '0' WHERE name = 'ledger_hash_chain';
+INSERT INTO studio_engine.awaited_reversals (user_id, idempotency_key, entry_id)
+VALUES (:'bob', 'tables-key', '30000000-0000-4000-8000-0000000000bb');
 
 --------------------------------------------------------------------------------
 -- Helpers
@@ -330,6 +332,16 @@ INSERT INTO table_case VALUES
 ('ledger_hashes', 'DELETE', $$DELETE FROM studio_engine.ledger_hashes WHERE user_id = '{bob}'$$,
 	'42501', '42501', '42501', '42501', '42501', '1'),
 ('ledger_hashes', 'TRUNCATE', $$TRUNCATE studio_engine.ledger_hashes$$,
+	'42501', '42501', '42501', '42501', '42501', '0'),
+('awaited_reversals', 'SELECT', $$SELECT * FROM studio_engine.awaited_reversals WHERE user_id = '{bob}'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('awaited_reversals', 'INSERT', $$INSERT INTO studio_engine.awaited_reversals VALUES ('{bob}', 'another', '{free}')$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('awaited_reversals', 'UPDATE', $$UPDATE studio_engine.awaited_reversals SET idempotency_key = 'other' WHERE user_id = '{bob}'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('awaited_reversals', 'DELETE', $$DELETE FROM studio_engine.awaited_reversals WHERE user_id = '{bob}'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('awaited_reversals', 'TRUNCATE', $$TRUNCATE studio_engine.awaited_reversals$$,
 	'42501', '42501', '42501', '42501', '42501', '0'),
 ('queue', 'SELECT', $$SELECT * FROM studio_engine.queue WHERE user_id = '{bob}'$$,
 	'42501', '42501', '42501', '42501', '42501', '1'),
@@ -641,11 +653,12 @@ ALTER TABLE credit_ledger OWNER TO tables_owner;
 ALTER TABLE credit_accounts OWNER TO tables_owner;
 ALTER TABLE studio_engine.expiring_credits OWNER TO tables_owner;
 ALTER TABLE studio_engine.ledger_hashes OWNER TO tables_owner;
+ALTER TABLE studio_engine.awaited_reversals OWNER TO tables_owner;
 SELECT is(pg_temp.outcome('tables_owner', NULL, statement), '42501', 'the owner: ' || statement)
 FROM unnest(ARRAY['UPDATE credit_ledger SET note = ''X''', 'DELETE FROM credit_ledger', 'TRUNCATE credit_ledger',
 				  'UPDATE credit_accounts SET balance = 0', 'DELETE FROM credit_accounts',
 				  'TRUNCATE credit_accounts CASCADE',
-				  'TRUNCATE credit_accounts, credit_ledger, studio_engine.expiring_credits, studio_engine.ledger_hashes']) AS s (statement);
+				  'TRUNCATE credit_accounts, credit_ledger, studio_engine.expiring_credits, studio_engine.ledger_hashes, studio_engine.awaited_reversals']) AS s (statement);
 ROLLBACK TO another_owner;
 -- what settings of a restore look like opens nothing
 SELECT is(pg_temp.outcome('postgres', NULL, $$ DO $x$ BEGIN

@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(517);
+SELECT plan(527);
 
 \set user_one '40000000-0000-4000-8000-00000000000a'
 \set user_two '40000000-0000-4000-8000-00000000000b'
@@ -39,7 +39,7 @@ FROM (VALUES ('profiles', 'public'), ('draft_prompts', 'public'), ('projects', '
 			 ('mm_slide_presentations', 'public'), ('mm_script_generations', 'public'),
 			 ('mm_video_analytics', 'public'), ('mm_rendering_queue', 'public'),
 			 ('content_search', 'studio_engine'),
-			 ('expiring_credits', 'studio_engine'), ('ledger_hashes', 'studio_engine'), ('studio_jobs', 'public'),
+			 ('expiring_credits', 'studio_engine'), ('ledger_hashes', 'studio_engine'), ('awaited_reversals', 'studio_engine'), ('studio_jobs', 'public'),
 			 ('queue', 'studio_engine'), ('attempts', 'studio_engine'),
 			 ('job_events', 'pipeline'), ('artifacts', 'pipeline'), ('prompts', 'pipeline')) AS t (name, schema) \gexec
 CREATE TABLE evil.users (id pg_catalog.uuid, raw_user_meta_data pg_catalog.jsonb);
@@ -320,7 +320,12 @@ INSERT INTO story (role, statement, expected) VALUES
 	('service_role', $$SELECT public.reverse_purchase('in_{u}', 4, 'N', 'R')$$, '4'),
 	('service_role', $$SELECT public.reverse_purchase('in_{u}', 4, 'N', 'R')$$, '4'),
 	('service_role', $$SELECT public.reverse_purchase('in_{u}')$$, '6'),
-	('service_role', $$SELECT public.reinstate_purchase('in_{u}')$$, '10'),
+	('service_role', $$SELECT public.reinstate_purchase('in_{u}', 'N', 'R')$$, '4'),
+	('service_role', $$SELECT public.reinstate_purchase('in_{u}', 'N', 'R')$$, '4'),
+	('service_role', $$SELECT public.reinstate_purchase('in_{u}')$$, '6'),
+	('service_role', $$SELECT public.reinstate_purchase('in_{u}', 'N', 'E')$$, '0'),
+	('service_role', $$SELECT public.reinstate_purchase('in_{u}', 'N', 'E')$$, '0'),
+	('service_role', $$SELECT public.reverse_purchase('in_{u}', 4, 'N', 'E')$$, '0'),
 	('service_role', $$SELECT public.reinstate_purchase('in_{u}')$$, '0'),
 	('service_role', $$SELECT public.refund_credits('{j3}', 2, 'N', 'F')$$, '2'),
 	('service_role', $$SELECT public.refund_credits('{j3}', 2, 'N', 'F')$$, '2'),
@@ -541,14 +546,14 @@ SELECT is(pg_temp.decoys(), (SELECT rows FROM decoys_before), 'the hostile table
 SELECT is((SELECT string_agg(format('%s %s', type, amount), ', ' ORDER BY entry_no) FROM public.credit_ledger WHERE user_id = sub::pg_catalog.uuid),
 		  'grant 10, reserve -3, reserve 3, usage -2, reserve -4, reserve 4, reserve -4, reserve 4, '
 		  'reserve -5, reserve 5, reserve -5, reserve 5, usage -6, grant 5, purchase 20, refund 1, '
-		  'grant 6, expire -6, subscription 10, subscription -4, subscription -6, subscription 10, refund 2, '
+		  'grant 6, expire -6, subscription 10, subscription -4, subscription -6, subscription 4, subscription 6, refund 2, '
 		  'grant 2, reserve -3, reserve 3, expire -2, reserve -1, reserve 1, reserve -8, reserve 8',
 		  'the ledger, path ' || path)
 FROM path ORDER BY n;
 SELECT is((SELECT format('%s %s %s', balance, reserved, entries) FROM public.credit_accounts WHERE user_id = sub::pg_catalog.uuid),
-		  '40 0 31', 'the account, path ' || path)
+		  '40 0 32', 'the account, path ' || path)
 FROM path ORDER BY n;
-SELECT is((SELECT count(*)::integer FROM studio_engine.ledger_hashes WHERE user_id = sub::pg_catalog.uuid), 31,
+SELECT is((SELECT count(*)::integer FROM studio_engine.ledger_hashes WHERE user_id = sub::pg_catalog.uuid), 32,
 		  'every entry is in the hash chain, path ' || path)
 FROM path ORDER BY n;
 SELECT is_empty('SELECT * FROM public.verify_credit_ledger()', 'the books are sound');
@@ -558,7 +563,7 @@ SELECT is(pg_temp.attack(path, 'supabase_auth_admin', NULL,
 		  sub, 'the user is deleted, path ' || path)
 FROM path ORDER BY n;
 SELECT is_empty('SELECT user_id FROM public.credit_accounts UNION ALL SELECT user_id FROM public.credit_ledger'
-				' UNION ALL SELECT user_id FROM studio_engine.expiring_credits UNION ALL SELECT user_id FROM studio_engine.ledger_hashes'
+				' UNION ALL SELECT user_id FROM studio_engine.expiring_credits UNION ALL SELECT user_id FROM studio_engine.ledger_hashes UNION ALL SELECT user_id FROM studio_engine.awaited_reversals'
 				' UNION ALL SELECT user_id FROM public.studio_jobs UNION ALL SELECT user_id FROM studio_engine.queue UNION ALL SELECT job_id FROM studio_engine.attempts'
 				' UNION ALL SELECT id FROM public.profiles UNION ALL SELECT user_id FROM public.draft_prompts'
 				' UNION ALL SELECT owner_id FROM pipeline.jobs UNION ALL SELECT owner_id FROM pipeline.job_events UNION ALL SELECT owner_id FROM pipeline.artifacts',

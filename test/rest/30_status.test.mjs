@@ -23,7 +23,7 @@ const SNAPSHOT_ONLY = ['draft was saved at the same time', 'something was made f
 
 const NOT_ALLOWED = 'Users may act for themselves only; functions for workers and money need the service role.'
 const TRANSITIONS = 'workflow_transitions() lists the legal transitions and the functions that some of them are left to.'
-const BUY = 'Buy credits, or wait until a running job releases what it holds.'
+const BUY = 'Buy credits, or wait until a running job gives back what it holds.'
 
 const seen = new Set()
 
@@ -488,6 +488,10 @@ test('409 PT409: more is given back than was taken', async () => {
   await call('reverse_purchase', { p_stripe_payment_id: payment })
   await conflict(reverse({ p_idempotency_key: randomUUID() }), {
     message: 'payment is reversed already', details: 'Nothing is left that could be reversed under this key.',
+  })
+  await conflict(() => rpc('reinstate_purchase', { p_stripe_payment_id: payment }), {
+    message: 'payment has several reversals', details: 'More than one of them stands.',
+    hint: 'Name the reversal by p_idempotency_key, the key under which it was made.',
   })
   await booksAreSound(ada)
 })

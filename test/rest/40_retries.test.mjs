@@ -111,10 +111,16 @@ test('reverse_purchase() and reinstate_purchase() five times', async () => {
   const payment = { p_stripe_payment_id: randomUUID() }
   await call('purchase_credits', { p_user_id: ada.id, p_amount: 30, ...payment })
   const before = await entries(ada)
-  assert.equal(await sameAnswer('reverse_purchase', { ...payment, p_amount: 10, p_idempotency_key: randomUUID() }), 10)
+  const dispute = { ...payment, p_idempotency_key: randomUUID() }
+  assert.equal(await sameAnswer('reverse_purchase', { ...dispute, p_amount: 10 }), 10)
   // without a key: what is left, and then nothing
   assert.deepEqual(await answersOf('reverse_purchase', payment), [0, 0, 0, 0, 20])
-  assert.deepEqual(await answersOf('reinstate_purchase', payment), [0, 0, 0, 0, 30])
+  assert.equal(await sameAnswer('reinstate_purchase', dispute), 10)
+  assert.deepEqual(await answersOf('reinstate_purchase', payment), [0, 0, 0, 0, 20])
+  // a dispute that was won before it came
+  const early = { ...payment, p_idempotency_key: randomUUID() }
+  assert.equal(await sameAnswer('reinstate_purchase', early), 0)
+  assert.equal(await sameAnswer('reverse_purchase', { ...early, p_amount: 10 }), 0)
   const moved = changes(await entries(ada), before).map(([, amount]) => amount)
   assert.deepEqual([moved.slice(0, 2), moved.slice(2).reduce((sum, amount) => sum + amount, 0)], [[-10, -20], 30])
 })

@@ -300,6 +300,7 @@ LANGUAGE sql AS $$
     SELECT 'content_search', count(*) FROM studio_engine.content_search UNION ALL
     SELECT 'expiring_credits', count(*) FROM studio_engine.expiring_credits UNION ALL
     SELECT 'ledger_hashes', count(*) FROM studio_engine.ledger_hashes UNION ALL
+    SELECT 'awaited_reversals', count(*) FROM studio_engine.awaited_reversals UNION ALL
     SELECT 'pipeline.job_events', count(*) FROM pipeline.job_events UNION ALL
     SELECT 'pipeline.artifacts', count(*) FROM pipeline.artifacts) AS left_behind (what, rows)
    WHERE rows > 0;

@@ -366,6 +366,16 @@ CALL t.lapse(30);
 SELECT expire_credits();
 SELECT t.quiet($$SELECT reinstate_purchase('pi_30')$$) AS four_come_and_expire;
 SELECT * FROM t.entries WHERE "user" = '30';
+-- one of two reversals, by its key: what it took, and no more; one that came late
+CALL t.start(35);
+CALL t.paid_lot(35, 10, 'pi_35', 2);
+SELECT reverse_purchase('pi_35', 4, NULL, 're_35'), reverse_purchase('pi_35', 3, NULL, 'dp_35'), reinstate_purchase('pi_35', NULL, 'dp_36');
+CALL t.lapse(35);
+SELECT expire_credits();
+SELECT t.quiet($$SELECT reinstate_purchase('pi_35', NULL, 'dp_35')$$) AS three_come_and_expire,
+       t.quiet($$SELECT reinstate_purchase('pi_35', NULL, 'dp_35')$$) AS replay,
+       t.quiet($$SELECT reverse_purchase('pi_35', 1, NULL, 'dp_36')$$) AS takes_nothing;
+SELECT * FROM t.entries WHERE "user" = '35';
 -- swept already, when nothing was left
 CALL t.start(31);
 CALL t.paid_lot(31, 10, 'pi_31', 2);

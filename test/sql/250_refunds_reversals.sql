@@ -158,10 +158,16 @@ SELECT t.quiet($$SELECT reverse_purchase('pi_2', 1, repeat('n', 1001))$$);
 SELECT t.quiet($$SELECT reverse_purchase('pi_2', 1, NULL, '')$$);
 SELECT t.quiet($$SELECT reverse_purchase('pi_2', 1, NULL, repeat('k', 256))$$);
 
--- reinstate_purchase: what is reversed now, once
+-- reinstate_purchase: one reversal, once
 SELECT t.quiet($$SELECT reinstate_purchase('pi_2')$$) AS nothing_is_reversed;
-SELECT t.quiet($$SELECT reinstate_purchase('pi_1', 'Dispute won')$$) AS all_of_it;
+SELECT t.quiet($$SELECT reinstate_purchase('pi_1')$$) AS which_one;
+SELECT t.quiet($$SELECT reinstate_purchase('pi_1', 'Dispute won', 're_1')$$) AS one_of_three;
+SELECT t.quiet($$SELECT reinstate_purchase('pi_1', 'Dispute won', 're_1')$$) AS again;
+SELECT t.quiet($$SELECT reinstate_purchase('pi_1')$$) AS which_of_two;
+SELECT t.quiet($$SELECT reinstate_purchase('pi_1', 'Dispute won', 're_2')$$) AS another;
+SELECT t.quiet($$SELECT reinstate_purchase('pi_1')$$) AS the_last;
 SELECT t.quiet($$SELECT reinstate_purchase('pi_1')$$) AS again;
+SELECT t.quiet($$SELECT reinstate_purchase('pi_1', NULL, 're_1')$$) AS again_the_first_answer;
 SELECT t.quiet($$SELECT reverse_purchase('pi_1', 20, NULL, 're_1')$$) AS an_old_key_moves_nothing;
 SELECT t.quiet($$SELECT reverse_purchase('pi_1', 51)$$) AS one_too_much;
 SELECT t.quiet($$SELECT reverse_purchase('pi_1', 30)$$) AS reversed_again;
@@ -172,10 +178,84 @@ SELECT t.quiet($$SELECT reinstate_purchase(NULL)$$);
 SELECT t.quiet($$SELECT reinstate_purchase('')$$);
 SELECT t.quiet($$SELECT reinstate_purchase(repeat('p', 256))$$);
 SELECT t.quiet($$SELECT reinstate_purchase('pi_1', repeat('n', 1001))$$);
-SELECT * FROM t.entries;
+SELECT t.quiet($$SELECT reinstate_purchase('pi_1', NULL, '')$$);
+SELECT t.quiet($$SELECT reinstate_purchase('pi_1', NULL, repeat('k', 256))$$);
+SELECT t.quiet($$SELECT reinstate_purchase('pi_3', NULL, 're_1')$$);
+SELECT t.quiet($$SELECT reinstate_purchase('pi_1', NULL, 'welcome')$$) AS key_of_a_grant;
+SELECT t.quiet($$SELECT reinstate_purchase('pi_2', NULL, 're_1')$$) AS key_of_another_user;
+SELECT no, type, amount, balance, payment, regexp_replace(key, '[0-9a-f-]{36}', (SELECT r.entry_no::text FROM credit_ledger r WHERE key LIKE '%' || r.id)) AS key,
+       of_no, note FROM t.entries WHERE "user" = '1';
 CALL t.as_admin();
 SELECT * FROM verify_credit_ledger();
 SELECT * FROM t.books();
+
+-- two reversals of one payment: the dispute that was won gives back what it took
+CALL t.sign_up(3);
+CALL t.as_role('service_role');
+SELECT purchase_credits(t.id(3), 50, 'pi_5') IS NOT NULL AS bought, purchase_credits(t.id(3), 50, 'pi_6') IS NOT NULL AS bought;
+SELECT t.quiet($$SELECT reverse_purchase('pi_5', 20, p_idempotency_key => 're_5')$$) AS refunded,
+       t.quiet($$SELECT reverse_purchase('pi_5', 30, p_idempotency_key => 'dp_5')$$) AS disputed;
+\set VERBOSITY default
+SELECT reinstate_purchase('pi_5');
+\set VERBOSITY terse
+SELECT t.quiet($$SELECT reinstate_purchase('pi_5', p_idempotency_key => 'dp_5')$$) AS won,
+       t.quiet($$SELECT reinstate_purchase('pi_5', p_idempotency_key => 'dp_5')$$) AS replay,
+       t.quiet($$SELECT reverse_purchase('pi_5', 30, p_idempotency_key => 'dp_5')$$) AS late_dispute;
+SELECT sum(amount) AS left_of_the_payment FROM credit_ledger WHERE stripe_payment_id = 'pi_5';
+-- the other one is the only one now
+SELECT t.quiet($$SELECT reinstate_purchase('pi_5')$$) AS the_refund,
+       t.quiet($$SELECT reinstate_purchase('pi_5', p_idempotency_key => 're_5')$$) AS replay;
+-- before its reversal: that takes nothing, whenever and however often it comes; others do
+SELECT t.quiet($$SELECT reinstate_purchase('pi_5', p_idempotency_key => 'dp_6')$$) AS early,
+       t.quiet($$SELECT reinstate_purchase('pi_5', p_idempotency_key => 'dp_6')$$) AS replay,
+       t.quiet($$SELECT reverse_purchase('pi_5', 5, p_idempotency_key => 'dp_7')$$) AS another,
+       t.quiet($$SELECT reverse_purchase('pi_5', 30, p_idempotency_key => 'dp_6')$$) AS takes_nothing,
+       t.quiet($$SELECT reverse_purchase('pi_5', p_idempotency_key => 'dp_6')$$) AS replay,
+       t.quiet($$SELECT reinstate_purchase('pi_5', p_idempotency_key => 'dp_6')$$) AS late_replay;
+SELECT t.quiet($$SELECT reverse_purchase('pi_5', 46)$$) AS one_too_much, t.quiet($$SELECT reverse_purchase('pi_5', 45)$$) AS what_is_left;
+SELECT t.quiet($$SELECT reinstate_purchase('pi_6', p_idempotency_key => 'dp_6')$$) AS of_another_payment,
+       t.quiet($$SELECT reverse_purchase('pi_6', 1, p_idempotency_key => 'dp_6')$$) AS of_another_payment,
+       t.quiet($$SELECT reinstate_purchase('pi_6', p_idempotency_key => 'dp_7')$$) AS of_another_payment,
+       t.quiet($$SELECT reinstate_purchase('pi_2', p_idempotency_key => 'dp_6')$$) AS of_another_user;
+-- rolled back it is not remembered
+BEGIN;
+SELECT reinstate_purchase('pi_6', NULL, 'dp_8');
+ROLLBACK;
+SELECT t.quiet($$SELECT reverse_purchase('pi_6', 1, NULL, 'dp_8')$$) AS one;
+-- the key of a reinstatement is no key of a caller's; where he takes one, its reversal stands
+CALL t.as_admin();
+SELECT idempotency_key AS tie FROM credit_ledger WHERE user_id = t.id(3) AND idempotency_key LIKE 'reinstates:%' ORDER BY entry_no LIMIT 1 \gset
+SELECT 'reinstates:' || id AS tie_to_be FROM credit_ledger WHERE user_id = t.id(3) AND idempotency_key = 'dp_8' \gset
+SELECT t.quiet(format('SELECT reverse_purchase(''pi_5'', p_idempotency_key => %L)', :'tie')) AS reverse,
+       t.quiet(format('SELECT reinstate_purchase(''pi_5'', p_idempotency_key => %L)', :'tie')) AS reinstate,
+       t.quiet(format('SELECT grant_credits(t.id(3), 30, NULL, %L)', :'tie')) AS "grant";
+BEGIN;
+SELECT grant_credits(t.id(3), 1, NULL, :'tie_to_be') IS NOT NULL AS granted;
+SELECT t.quiet($$SELECT reinstate_purchase('pi_6')$$) AS refused;
+ROLLBACK;
+BEGIN;
+SELECT reverse_purchase('pi_6', 1, NULL, :'tie_to_be');
+SELECT t.quiet($$SELECT reinstate_purchase('pi_6', NULL, 'dp_8')$$) AS refused;
+ROLLBACK;
+-- a reinstatement as it was before there were keys: it undid all before it
+BEGIN;
+SELECT reverse_purchase('pi_6', 9);
+SET LOCAL studio_engine.maintenance = on;
+UPDATE credit_accounts SET balance = balance + 10, entries = entries + 1 WHERE user_id = t.id(3);
+INSERT INTO credit_ledger (user_id, type, amount, balance_after, entry_no, stripe_payment_id, reverses)
+SELECT a.user_id, 'purchase', 10, a.balance, a.entries, 'pi_6', (SELECT id FROM credit_ledger WHERE stripe_payment_id = 'pi_6' AND reverses IS NULL)
+  FROM credit_accounts a WHERE a.user_id = t.id(3);
+SET LOCAL studio_engine.maintenance = off;
+SELECT t.quiet($$SELECT reinstate_purchase('pi_6')$$) AS nothing_stands,
+       t.quiet($$SELECT reinstate_purchase('pi_6', NULL, 'dp_8')$$) AS as_it_was;
+SELECT reverse_purchase('pi_6', 50);
+SELECT t.quiet($$SELECT reinstate_purchase('pi_6')$$) AS the_one_after_it;
+SELECT * FROM verify_credit_ledger();
+ROLLBACK;
+SELECT * FROM verify_credit_ledger();
+SELECT * FROM t.books();
+DELETE FROM auth.users WHERE id = t.id(3);
+SELECT count(*) AS remembered FROM studio_engine.awaited_reversals;
 
 -- below zero: blocks spending until it is covered; what is held can be settled
 SELECT reserve_credits(t.id(1), t.id(21), 7);
@@ -244,6 +324,7 @@ CALL t.as_user(t.id(2));
 SELECT t.ask('SELECT refund_credits(t.id(23), 1)');
 SELECT t.ask($$SELECT reverse_purchase('pi_small')$$);
 SELECT t.ask($$SELECT reinstate_purchase('pi_small')$$);
+SELECT t.ask($$SELECT reinstate_purchase('pi_small', NULL, 'dp_1')$$);
 SELECT t.ask($$SELECT subscription_credits(t.id(2), 1, 'in_9')$$);
 CALL t.as_admin();
 DROP VIEW t.entries;

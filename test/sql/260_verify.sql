@@ -196,6 +196,50 @@ BEGIN;
 CALL t.forge(1, 'purchase', 7, NULL, 2);
 SELECT * FROM t.found;
 ROLLBACK;
+-- reinstated: more or less than the reversal took, by the key of another payment's, of nothing; without a key, as before there
+-- were keys, it is all that was reversed, and nothing stands after it; a reversal that is gone
+CALL t.as_admin();
+CREATE PROCEDURE t.reinstate(p_amount integer, p_no integer, p_key text DEFAULT NULL)
+LANGUAGE sql SET studio_engine.maintenance = on AS $$
+  CALL t.forge(1, 'purchase', p_amount, NULL, p_no);
+  UPDATE public.credit_ledger l SET idempotency_key = p_key
+   WHERE l.user_id = t.id(1) AND l.entry_no = (SELECT a.entries FROM public.credit_accounts a WHERE a.user_id = t.id(1));
+$$;
+CREATE FUNCTION t.tie(p_key text) RETURNS text
+LANGUAGE sql AS $$ SELECT 'reinstates:' || id FROM public.credit_ledger WHERE idempotency_key = p_key $$;
+BEGIN;
+SELECT purchase_credits(t.id(1), 50, 'pi_2') IS NOT NULL AS bought, purchase_credits(t.id(1), 50, 'pi_3') IS NOT NULL AS bought,
+       reverse_purchase('pi_2', 20, NULL, 're_2'), reverse_purchase('pi_2', 30, NULL, 'dp_2'), reverse_purchase('pi_3', 30, NULL, 'dp_3');
+SELECT * FROM t.found;
+SAVEPOINT reversed;
+CALL t.reinstate(50, 9, t.tie('dp_2'));
+SELECT * FROM t.found;
+ROLLBACK TO reversed;
+CALL t.reinstate(29, 9, t.tie('dp_2'));
+SELECT * FROM t.found;
+ROLLBACK TO reversed;
+CALL t.reinstate(30, 9, t.tie('dp_3'));
+SELECT * FROM t.found;
+ROLLBACK TO reversed;
+CALL t.reinstate(50, 9, 'somebody''s');
+SELECT * FROM t.found;
+ROLLBACK TO reversed;
+CALL t.reinstate(30, 9);
+SELECT * FROM t.found;
+ROLLBACK TO reversed;
+CALL t.reinstate(50, 9);
+SELECT * FROM t.found;
+CALL t.reinstate(30, 9, t.tie('dp_2'));
+SELECT * FROM t.found;
+ROLLBACK TO reversed;
+CALL t.reinstate(30, 9, t.tie('dp_2'));
+SELECT * FROM t.found;
+SET LOCAL studio_engine.maintenance = on;
+DELETE FROM credit_ledger WHERE idempotency_key = 'dp_2';
+SELECT * FROM t.found WHERE problem LIKE '%reversal%';
+ROLLBACK;
+DROP PROCEDURE t.reinstate;
+DROP FUNCTION t.tie;
 -- expiries: above the lot, of something that never expires
 BEGIN;
 CALL t.forge(2, 'grant', 9);

@@ -116,12 +116,13 @@ SELECT t.quiet('SELECT refund_credits(t.id(101), 3)') AS what_was_refunded_is_no
        t.quiet('SELECT refund_credits(t.id(102), 1)') AS released;
 
 -- 9: disputes: lost, won, refund after won, replays, in any order; race:
--- reverse_reverse.spec
+-- reverse_reverse.spec; all orders of events: 255_payment_permutations.sql
 SELECT t.quiet($$SELECT reverse_purchase('pi_1', NULL, 'opened', 'dp_1')$$) AS opened,
        t.quiet($$SELECT reverse_purchase('pi_1', NULL, 'opened', 'dp_1')$$) AS replay,
        t.quiet($$SELECT reverse_purchase('pi_1')$$) AS lost;
 SELECT t.quiet($$SELECT reinstate_purchase('pi_1')$$) AS won,
        t.quiet($$SELECT reinstate_purchase('pi_1')$$) AS replay,
+       t.quiet($$SELECT reinstate_purchase('pi_1', NULL, 'dp_1')$$) AS replay_with_key,
        t.quiet($$SELECT reverse_purchase('pi_1', NULL, 'opened', 'dp_1')$$) AS late_replay;
 SELECT t.quiet($$SELECT reverse_purchase('pi_1', 20, 'refund after won', 're_1')$$) AS refund,
        t.quiet($$SELECT reverse_purchase('pi_1', 20, 'refund after won', 're_1')$$) AS replay,

@@ -218,7 +218,7 @@ INSERT INTO t.calls (call) SELECT unnest(ARRAY[
   'fail_rendering(t.id(57), @text, NULL, true, @lease)', 'fail_rendering(t.id(57), ''c'', @text, true, @lease)', 'fail_rendering(t.id(57), ''c'', @text, false, @lease)',
   'fail_studio_job(t.id(31), to_jsonb(@text), true, @lease)', 'fail_studio_job(t.id(31), ''[1e131071]'', true, @lease)', 'fail_studio_job(t.id(31), to_jsonb(@text), false, @lease)',
   'grant_credits(t.id(1), 1, @text)', 'grant_credits(t.id(1), 1, NULL, @text)', 'purchase_credits(t.id(1), 1, @text)', 'subscription_credits(t.id(1), 1, @text)',
-  'release_credits(t.id(21), @text)', 'refund_credits(t.id(21), 1, @text)', 'reverse_purchase(@text)', 'reinstate_purchase(@text)']);
+  'release_credits(t.id(21), @text)', 'refund_credits(t.id(21), 1, @text)', 'reverse_purchase(@text)', 'reinstate_purchase(@text)', 'reinstate_purchase(''pi'', @text)', 'reinstate_purchase(''pi'', NULL, @text)']);
 DELETE FROM studio_jobs;
 CALL t.studio_job(1, 31, 'TRANSCRIBING');
 CALL t.studio_job(1, 32, 'ENRICHING');

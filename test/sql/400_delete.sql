@@ -20,7 +20,7 @@ BEGIN
   CALL t.project(p_user, v_base + 1);
   CALL t.project(p_user, v_base + 2, 'manual');
   INSERT INTO draft_prompts (session_token, user_id, prompt_text) VALUES ('token ' || p_user, t.id(p_user), 'p');
-  PERFORM purchase_credits(t.id(p_user), 20, 'pi_' || p_user);
+  PERFORM purchase_credits(t.id(p_user), 20, 'pi_' || p_user), reinstate_purchase('pi_' || p_user, NULL, 'early');
   PERFORM grant_credits(t.id(p_user), 5, 'note', 'key', '2999-01-01');
   CALL t.job(v_base + 1, v_base + 11, 'PACKAGING');
   CALL t.job(v_base + 1, v_base + 12, 'RENDERING');
@@ -46,7 +46,8 @@ SELECT "user", what, count(*) FROM (
   SELECT t.n(user_id), 'credit_accounts' FROM credit_accounts UNION ALL
   SELECT t.n(user_id), 'credit_ledger' FROM credit_ledger UNION ALL
   SELECT t.n(user_id), 'expiring_credits' FROM studio_engine.expiring_credits UNION ALL
-  SELECT t.n(user_id), 'ledger_hashes' FROM studio_engine.ledger_hashes) r ("user", what)
+  SELECT t.n(user_id), 'ledger_hashes' FROM studio_engine.ledger_hashes UNION ALL
+  SELECT t.n(user_id), 'awaited_reversals' FROM studio_engine.awaited_reversals) r ("user", what)
  GROUP BY 1, 2 ORDER BY 1, 2;
 
 CALL t.history(1);

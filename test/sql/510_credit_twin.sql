@@ -94,6 +94,7 @@ DECLARE
   v_key text := CASE WHEN t.below(3) = 0 THEN 'k' || t.below(4 + p_round) END;
   v_payment text := 'pi_' || t.below(10 + 5 * p_round);
   v_expires timestamptz;
+  v_reversal_key text;
   v_some integer := 1 + t.below(3);
   v_sensible boolean;
 BEGIN
@@ -113,6 +114,7 @@ BEGIN
              WHERE l.stripe_payment_id IS NOT NULL AND l.user_id = v_user
              ORDER BY l.entry_no DESC LIMIT 1 OFFSET t.below(4)) p;
   END IF;
+  v_reversal_key := CASE t.below(4) WHEN 0 THEN NULL WHEN 1 THEN v_key ELSE 'reversal ' || v_amount % 2 || ' of ' || v_payment END;
   v_expires := CASE t.one_of('never', 'never', 'soon', 'soon', 'this week', 'later', 'past')
                WHEN 'soon' THEN p_soon + v_some * INTERVAL '1 millisecond'
                WHEN 'this week' THEN date_trunc('day', p_soon) + (v_some + 1) * INTERVAL '1 day'
@@ -141,9 +143,9 @@ BEGIN
     call := format('SELECT %%I.refund_credits(%L, %s, NULL, %L)', v_job.job_id, v_some, v_key);
   WHEN 'reverse' THEN
     call := format('SELECT %%I.reverse_purchase(%L, %L, NULL, %L)', v_payment,
-                   CASE WHEN v_price < 6 THEN v_amount END, v_key);
+                   CASE WHEN v_price < 6 THEN v_some END, coalesce(v_reversal_key, v_key));
   WHEN 'reinstate' THEN
-    call := format('SELECT %%I.reinstate_purchase(%L)', v_payment);
+    call := format('SELECT %%I.reinstate_purchase(%L, NULL, %L)', v_payment, v_reversal_key);
   WHEN 'expire', 'sweep_stale_holds' THEN
     call := format('SELECT %%I.%s()', CASE p_operation WHEN 'expire' THEN 'expire_credits' ELSE p_operation END);
   WHEN 'usage' THEN
@@ -175,7 +177,7 @@ BEGIN
       'SELECT %%I.refund_credits(%3$L, 1)', 'SELECT %%I.refund_credits(%2$L, 0)',
       'SELECT %%I.refund_credits(%2$L, 2147483647)', 'SELECT %%I.reverse_purchase(''unknown'')',
       'SELECT %%I.reverse_purchase(''pi_1'', 0)', 'SELECT %%I.reverse_purchase(NULL)',
-      'SELECT %%I.reinstate_purchase(''unknown'')', 'SELECT %%I.expire_credits(0)', 'SELECT %%I.expire_credits(NULL)'),
+      'SELECT %%I.reinstate_purchase(''unknown'')', 'SELECT %%I.reinstate_purchase(''pi_1'', NULL, '''')', 'SELECT %%I.expire_credits(0)', 'SELECT %%I.expire_credits(NULL)'),
       v_job.user_id, v_job.job_id, t.id(999), t.id(v_slot % 10 + 1));
   WHEN 'again' THEN
     -- whatever was called before, most of it long ago
@@ -196,7 +198,7 @@ DECLARE
     'get_credit_balance', 'get_credit_summary', 'get_credit_summary', 'reserve', 'reserve', 'reserve', 'reserve',
     'reserve', 'reserve', 'reserve', 'reserve', 'reserve', 'settle', 'settle', 'settle all', 'release',
     'grant', 'grant', 'grant', 'purchase', 'purchase', 'subscription', 'refund', 'refund',
-    'reverse', 'reverse', 'reverse', 'reinstate', 'expire', 'usage', 'READY', 'FAILED', 'retry', 'retry', 'delete', 'delete',
+    'reverse', 'reverse', 'reverse', 'reinstate', 'reinstate', 'expire', 'usage', 'READY', 'FAILED', 'retry', 'retry', 'delete', 'delete',
     'wrong', 'wrong', 'sweep_stale_holds', 'again', 'again', 'again', 'again'];
   v_nr integer;
   v_operation text;
@@ -287,8 +289,10 @@ CREATE TABLE t.ledgers AS
     UNION ALL SELECT 'the twin', * FROM twin.credit_ledger
   )
   SELECT l.whose, l.type, l.amount,
-         to_jsonb(l) - '{whose,id,created_at,reverses}'::text[] || jsonb_build_object('reverses', r.entry_no) AS entry
-    FROM entries l LEFT JOIN entries r ON r.id = l.reverses AND r.user_id = l.user_id AND r.whose = l.whose;
+         to_jsonb(l) - '{whose,id,created_at,reverses}'::text[] || jsonb_build_object('reverses', r.entry_no)
+           || CASE WHEN u.id IS NULL THEN '{}' ELSE jsonb_build_object('idempotency_key', 'reinstates:' || u.entry_no) END AS entry
+    FROM entries l LEFT JOIN entries r ON r.id = l.reverses AND r.user_id = l.user_id AND r.whose = l.whose
+    LEFT JOIN entries u ON l.idempotency_key = 'reinstates:' || u.id AND u.user_id = l.user_id AND u.whose = l.whose;
 SELECT type, CASE WHEN amount < 0 THEN '-' ELSE '+' END AS sign, count(*) AS entries,
        count(entry ->> 'expires_at') AS with_expiry, count(entry ->> 'reverses') AS that_reverse
   FROM t.ledgers WHERE whose = 'ours' GROUP BY 1, 2 ORDER BY 1, 2;

@@ -157,7 +157,7 @@ RESET ROLE;
 
 SET ROLE service_role;
 SELECT reverse_purchase('pi_1', 50, 'Disputed', 'dispute-1') AS taken;
-SELECT reinstate_purchase('pi_1', 'Dispute won') AS given_back;
+SELECT reinstate_purchase('pi_1', 'Dispute won', 'dispute-1') AS given_back;
 RESET ROLE;
 
 SET ROLE authenticated;

@@ -97,6 +97,7 @@ my $traps = q{
 	INSERT INTO studio_engine.settings VALUES ('welcome_credits', '10'), ('draft_lifetime_days', '7');
 	CREATE TABLE studio_engine.expiring_credits (entry_id uuid, user_id uuid, expires_at timestamptz, held_back boolean DEFAULT false);
 	CREATE TABLE studio_engine.ledger_hashes (entry_id uuid, user_id uuid, entry_no bigint, hash bytea);
+	CREATE TABLE studio_engine.awaited_reversals (user_id uuid, idempotency_key text, entry_id uuid);
 	CREATE TRIGGER note BEFORE INSERT ON m.profiles FOR EACH ROW EXECUTE FUNCTION m.note();
 	CREATE TRIGGER note BEFORE INSERT ON m.draft_prompts FOR EACH ROW EXECUTE FUNCTION m.note();
 	CREATE TRIGGER note BEFORE INSERT ON m.credit_accounts FOR EACH ROW EXECUTE FUNCTION m.note();
@@ -310,7 +311,7 @@ foreach my $case ([ 'app', 'public' ], [ '50%s', 'public' ], [ 'App Owner', '"St
 	sql_ok($node, $db, "CREATE EXTENSION studio_engine SCHEMA $schema", "$name: installs", user => $role);
 	use_it($db, $role, $schema);
 	my $before = state_of($db, $schema);
-	is(() = $before =~ /^owner \S+\|"?\Q$role\E"?$/mg, 41, "$name: owns the tables, the types and the schemas");
+	is(() = $before =~ /^owner \S+\|"?\Q$role\E"?$/mg, 42, "$name: owns the tables, the types and the schemas");
 	still_may($db, $role, $schema, "$name, installed");
 	alive_ok($node, $db, $name, $schema);
 

@@ -42,7 +42,8 @@ my $history = q{
 	INSERT INTO public.credit_ledger (user_id, type, amount, note) SELECT id, 'usage', -1, 'by hand' FROM auth.users;
 	SELECT public.subscription_credits(id, 20, 'month_' || email, NULL, '2999-01-01'), public.reverse_purchase('pay_' || email, 10),
 		   public.reverse_purchase('month_' || email, 5, 'disputed', 'dispute') FROM auth.users;
-	SELECT public.reinstate_purchase('month_' || email) FROM auth.users WHERE email < '2';
+	SELECT public.reinstate_purchase('month_' || email, NULL, 'dispute') FROM auth.users WHERE email < '2';
+	SELECT public.reinstate_purchase('pay_' || email, NULL, 'early') FROM auth.users;
 
 	INSERT INTO public.projects (user_id, title, prompt_text, niche_preset, transcript_mode)
 		SELECT u.id, 'project ' || i, 'p', 'history', (ARRAY['auto', 'manual'])[i]

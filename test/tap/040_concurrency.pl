@@ -40,7 +40,7 @@ my %calls = (
 	refund => [ q{PERFORM public.refund_credits(v_job, 1, NULL, 'refund ' || v_job || (random() * 3)::integer)}, 'PT409' ],
 	reverse => [ q{PERFORM public.reverse_purchase('pay ' || (random() * 90)::integer, v_n)}, 'PT409' ],
 	reverse_all => [ q{PERFORM public.reverse_purchase('pay ' || (random() * 90)::integer, NULL, NULL, 'all ' || (random() * 30)::integer)}, 'PT409' ],
-	reinstate => [ q{PERFORM public.reinstate_purchase('pay ' || (random() * 90)::integer)} ],
+	reinstate => [ q{PERFORM public.reinstate_purchase('pay ' || (random() * 90)::integer, NULL, CASE WHEN v_n > 2 THEN 'all ' || (random() * 30)::integer END)}, 'PT409' ],
 	expire => [ 'v_done := public.expire_credits(5) > 0' ],
 	sweep => [ 'v_done := public.sweep_stale_holds() = 0' ],
 	summary => [ q{v_done := (public.get_credit_summary(v_user) ->> 'spendable')::integer >= 0} ],

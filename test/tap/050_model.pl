@@ -48,8 +48,8 @@ grant moved PT409 22023
 purchase moved PT409
 subscription moved PT409
 refund moved PT409
-reverse moved PT409 PT404
-reinstate moved 0 PT404
+reverse moved awaited PT409 PT404
+reinstate moved early PT404 PT409
 usage done PT402
 expire moved 0
 stale 0
@@ -113,7 +113,7 @@ BEGIN
 	WHEN 'retry' THEN RETURN public.retry_job(v_job) ->> 'cost_credits_reserved';
 	WHEN 'refund' THEN RETURN public.refund_credits(v_job, p_amount, NULL, p_name);
 	WHEN 'reverse' THEN RETURN public.reverse_purchase(p_name, p_amount, NULL, p_extra);
-	WHEN 'reinstate' THEN RETURN public.reinstate_purchase(p_name);
+	WHEN 'reinstate' THEN RETURN public.reinstate_purchase(p_name, NULL, p_extra);
 	WHEN 'expire' THEN RETURN public.expire_credits();
 	WHEN 'stale' THEN RETURN public.sweep_stale_holds();
 	WHEN 'grant' THEN v_entry := public.grant_credits(v_user, p_amount, NULL, p_name, p_expires);
@@ -198,7 +198,7 @@ DECLARE
 		reserve reserve reserve reserve reserve reserve reserve reserve settle settle settle settle release release
 		ready ready failed failed retry retry retry delete create create create grant grant grant
 		purchase purchase subscription subscription refund refund refund reverse reverse reverse
-		reinstate reinstate usage usage usage usage expire stale balance summary', '\s+', ' ', 'g')), ' ');
+		reinstate reinstate reinstate usage usage usage usage expire stale balance summary', '\s+', ' ', 'g')), ' ');
 	v_seed text := p_seed::text;
 	v_operation text := v_operations[1 + model.below(v_seed || 'o', cardinality(v_operations))];
 	v_user integer := 1 + model.below(v_seed || 'u', CASE WHEN p_seed % 2 = 0 THEN 6 ELSE 50 END);
@@ -226,11 +226,14 @@ BEGIN
 		v_name := CASE WHEN v_small > 5 THEN 'key ' || v_period || ' ' || v_small END;
 		v_amount := CASE WHEN v_small > 5 AND v_usual THEN 1 + v_small % 3 ELSE 1 + v_small / 2 END;
 	WHEN v_operation = 'reverse' THEN
-		v_extra := CASE WHEN NOT v_usual THEN 'key ' || v_period || ' ' || v_small END;
-		v_amount := CASE WHEN v_small < 6 THEN v_small END;
 		v_name := v_old_name;
+		v_extra := CASE WHEN NOT v_usual THEN 'key ' || v_period || ' ' || v_small
+		                WHEN v_small < 8 THEN 'reversal ' || v_small % 2 || ' of ' || v_name END;
+		v_amount := CASE WHEN v_small < 6 THEN 1 + model.below(coalesce(v_extra, v_seed) || 'a', 4) END;
 	WHEN v_operation = 'reinstate' THEN
 		v_name := v_old_name;
+		v_extra := CASE WHEN NOT v_usual THEN 'key ' || v_period || ' ' || v_small
+		                WHEN v_small < 8 THEN 'reversal ' || v_small % 2 || ' of ' || v_name END;
 	WHEN v_operation IN ('purchase', 'subscription') AND v_usual THEN
 		v_user := 1 + model.below(v_name || 'u', CASE WHEN model.below(v_name, 2) = 0 THEN 6 ELSE 50 END);
 		v_operation := CASE WHEN model.below(v_name || 't', 3) = 0 THEN 'subscription' ELSE 'purchase' END;
@@ -337,8 +340,9 @@ sub ledger
 
 	push @{ $ledger{ $_->{user} } }, $_ foreach rows($db, q{
 		SELECT model.number(l.user_id), l.entry_no, l.type, l.amount, l.balance_after, r.entry_no,
-		       l.idempotency_key, l.stripe_payment_id, model.micros(l.expires_at)
+		       COALESCE('reinstates:' || u.entry_no, l.idempotency_key), l.stripe_payment_id, model.micros(l.expires_at)
 		  FROM public.credit_ledger l LEFT JOIN public.credit_ledger r ON r.id = l.reverses AND r.user_id = l.user_id
+		  LEFT JOIN public.credit_ledger u ON l.idempotency_key = 'reinstates:' || u.id AND u.user_id = l.user_id
 		 ORDER BY l.user_id, l.entry_no}, qw(user no type amount balance_after reverses key payment expires));
 	return \%ledger;
 }

@@ -54,6 +54,9 @@ CREATE TABLE twin.credit_ledger (
 	expires_at timestamptz,
 	reverses uuid
 );
+-- Which entry undid which reversal, and the reversals that were undone before they came.
+CREATE TABLE twin.undone (reversal_id uuid PRIMARY KEY REFERENCES twin.credit_ledger, amount integer NOT NULL);
+CREATE TABLE twin.awaited (user_id uuid, key text, purchase_id uuid, PRIMARY KEY (user_id, key));
 CREATE INDEX credit_ledger_job ON twin.credit_ledger (job_id);
 CREATE INDEX credit_ledger_reverses ON twin.credit_ledger (reverses) WHERE reverses IS NOT NULL;
 CREATE INDEX credit_ledger_expires ON twin.credit_ledger (user_id, expires_at) WHERE expires_at IS NOT NULL;
@@ -830,6 +833,19 @@ BEGIN
 END
 $$;
 
+-- Was the reversal with this key undone before it came?
+CREATE FUNCTION twin.is_awaited(p_purchase twin.credit_ledger, p_key text) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_purchase_id uuid := (SELECT w.purchase_id FROM twin.awaited w WHERE w.user_id = p_purchase.user_id AND w.key = p_key);
+BEGIN
+	IF v_purchase_id <> p_purchase.id THEN
+		PERFORM twin.refuse('PT409', 'key was used for something else', format('Entry %s.', v_purchase_id));
+	END IF;
+	RETURN v_purchase_id IS NOT NULL;
+END
+$$;
+
 CREATE FUNCTION twin.reverse_purchase(
 	p_stripe_payment_id text, p_amount integer DEFAULT NULL, p_note text DEFAULT NULL,
 	p_idempotency_key text DEFAULT NULL) RETURNS integer
@@ -855,7 +871,13 @@ BEGIN
 		                      WHERE l.user_id = v_purchase.user_id AND l.idempotency_key = p_idempotency_key)),
 		p_reverses => v_purchase.id);
 	IF v_found.id IS NOT NULL THEN
+		IF v_found.amount > 0 THEN
+			PERFORM twin.refuse('PT409', 'key was used for something else', format('Entry %s.', v_found.id));
+		END IF;
 		RETURN -v_found.amount;
+	END IF;
+	IF twin.is_awaited(v_purchase, p_idempotency_key) THEN
+		RETURN 0;
 	END IF;
 
 	v_left := v_purchase.amount - twin.reversed(v_purchase);
@@ -874,27 +896,55 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION twin.reinstate_purchase(p_stripe_payment_id text, p_note text DEFAULT NULL) RETURNS integer
+CREATE FUNCTION twin.reinstate_purchase(
+	p_stripe_payment_id text, p_note text DEFAULT NULL, p_idempotency_key text DEFAULT NULL) RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE
 	v_purchase twin.credit_ledger;
 	v_account twin.credit_accounts;
-	v_reversed integer;
+	v_reversal twin.credit_ledger;
+	v_standing twin.credit_ledger[];
 BEGIN
 	PERFORM twin.check_given(p_stripe_payment_id);
 	PERFORM twin.check_key(p_stripe_payment_id);
 	PERFORM twin.check_note(p_note);
+	PERFORM twin.check_key(p_idempotency_key);
 
 	v_purchase := twin.find_purchase(p_stripe_payment_id);
 	v_account := twin.lock_account(v_purchase.user_id);
-	v_reversed := twin.reversed(v_purchase);
-	IF v_reversed > 0 THEN
-		PERFORM twin.check_capacity(v_account, v_reversed);
-		PERFORM twin.book(v_purchase.user_id, v_purchase.type, v_reversed, p_note, NULL, p_stripe_payment_id,
-		                  p_reverses => v_purchase.id);
-		PERFORM twin.sweep(v_purchase.user_id);
+	SELECT array_agg(l) INTO v_standing FROM twin.credit_ledger l
+	 WHERE l.reverses = v_purchase.id AND l.type = v_purchase.type AND l.amount < 0
+	   AND l.id NOT IN (SELECT u.reversal_id FROM twin.undone u);
+	IF p_idempotency_key IS NULL THEN
+		IF cardinality(v_standing) > 1 THEN
+			PERFORM twin.refuse('PT409', 'payment has several reversals', 'Which one is not said.');
+		ELSIF v_standing IS NULL THEN
+			RETURN 0;
+		END IF;
+		v_reversal := v_standing[1];
+	ELSE
+		SELECT * INTO v_reversal FROM twin.credit_ledger l
+		 WHERE l.user_id = v_purchase.user_id AND l.idempotency_key = p_idempotency_key;
+		IF NOT FOUND THEN
+			IF NOT twin.is_awaited(v_purchase, p_idempotency_key) THEN
+				INSERT INTO twin.awaited VALUES (v_purchase.user_id, p_idempotency_key, v_purchase.id);
+			END IF;
+			RETURN 0;
+		END IF;
+		IF v_reversal.reverses IS DISTINCT FROM v_purchase.id OR v_reversal.amount > 0 THEN
+			PERFORM twin.refuse('PT409', 'key was used for something else', format('Entry %s.', v_reversal.id));
+		END IF;
 	END IF;
-	RETURN v_reversed;
+	IF v_reversal.id IN (SELECT u.reversal_id FROM twin.undone u) THEN
+		RETURN (SELECT u.amount FROM twin.undone u WHERE u.reversal_id = v_reversal.id);
+	END IF;
+
+	PERFORM twin.check_capacity(v_account, -v_reversal.amount);
+	PERFORM twin.book(v_purchase.user_id, v_purchase.type, -v_reversal.amount, p_note, NULL, p_stripe_payment_id,
+	                  'reinstates:' || v_reversal.id, NULL, v_purchase.id);
+	INSERT INTO twin.undone VALUES (v_reversal.id, -v_reversal.amount);
+	PERFORM twin.sweep(v_purchase.user_id);
+	RETURN -v_reversal.amount;
 END
 $$;
 

@@ -243,12 +243,18 @@ const credits = {
     who: 'service',
     async given(user) {
       const payment = await make.purchase(user)
-      await sql('SELECT reverse_purchase($1, 10)', [payment])
-      return { p_stripe_payment_id: payment, p_note: MARK }
+      const key = make.unique()
+      await sql('SELECT reverse_purchase($1, 10, NULL, $2)', [payment, key])
+      return { p_stripe_payment_id: payment, p_note: MARK, p_idempotency_key: key }
     },
     gives: is(10),
     takes: { p_stripe_payment_id: textId() },
     errors: {
+      async PT409(user) {
+        const payment = await make.purchase(user)
+        await sql('SELECT reverse_purchase($1, 10), reverse_purchase($1, 20)', [payment])
+        return { p_stripe_payment_id: payment }
+      },
       async 22003(user) {
         const payment = await make.purchase(user)
         await sql('SELECT reverse_purchase($1)', [payment])

@@ -126,7 +126,9 @@ export const publicFunctions = {
   register_multimedia_assets: json(supabase.rpc('register_multimedia_assets', {
     p_session_id: id, p_assets: [{ asset_type: 'video' }]
   })),
-  reinstate_purchase: number(supabase.rpc('reinstate_purchase', { p_stripe_payment_id: 'pi_1', p_note: 'Note' })),
+  reinstate_purchase: number(supabase.rpc('reinstate_purchase', {
+    p_stripe_payment_id: 'pi_1', p_note: 'Note', p_idempotency_key: 'key'
+  })),
   release_credits: number(supabase.rpc('release_credits', { p_job_id: id, p_note: 'Note' })),
   release_leases: number(supabase.rpc('release_leases', { p_worker: 'worker-1' })),
   reserve_credits: truth(supabase.rpc('reserve_credits', { p_user_id: id, p_job_id: id, p_amount: 10 })),

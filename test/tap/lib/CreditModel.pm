@@ -44,7 +44,7 @@ sub new
 	{
 		$self->{users}{$user} = {
 			no => $user, balance => 0, reserved => 0, debt => 0, entries => 0,
-			expires => {}, left => {}, takings => {}, keys => {}, used => 0, purchased => 0, granted => 0 };
+			expires => {}, left => {}, takings => {}, keys => {}, awaited => {}, used => 0, purchased => 0, granted => 0 };
 		$self->book($self->{users}{$user}, 'grant', 10, key => 'welcome');
 	}
 	$self->{jobs}{$_} = new_job(1 + ($_ - 1) % $args{users}, -$never) foreach 1 .. $args{jobs};
@@ -344,26 +344,64 @@ my %decide = (
 		my $key = { name => $op->{extra} };
 		my $found = $self->replay($user, $key, $payment->{type}, defined $op->{amount} ? -$op->{amount} : undef,
 			reverses => $payment->{no});
-		return { $found->{no} ? -$found->{amount} : 'PT409' => {} } if $found;
+		return { ($found->{amount} // 0) < 0 ? -$found->{amount} : 'PT409' => {} } if $found;
+		my $awaited = awaited_answer($user, $payment, $op->{extra});
+		return { $awaited => { then => sub { $self->{outcomes}{'reverse awaited'}++ } } } if defined $awaited;
 		my $left = $payment->{amount} - $payment->{reversed};
 		my $taken = $op->{amount} // $left;
 		return { PT409 => {} } if $taken > $left;
 		return { defined $op->{extra} ? 'PT409' : 0 => {} } if $taken == 0;
 		return { $taken => {
 			entries => [ [ $payment->{type}, -$taken, key => $op->{extra}, payment => $op->{name}, reverses => $payment->{no} ] ],
-			then => sub { $payment->{reversed} += $taken } } };
+			then => sub {
+				$payment->{reversed} += $taken;
+				push @{ $payment->{standing} }, { no => $_[0], amount => -$taken };
+			} } };
 	},
 	reinstate => sub {
 		my ($self, $op) = @_;
 		my $payment = $self->{payments}{ $op->{name} } or return { PT404 => {} };
-		my $back = $payment->{reversed};
-		return { 0 => {} } if $back == 0;
+		my $user = $self->{users}{ $payment->{user} };
+		my $reversal = $payment->{standing}[0];
+		if (defined $op->{extra})
+		{
+			$reversal = $self->replay($user, { name => $op->{extra} }, $payment->{type}, undef, reverses => $payment->{no});
+			if (!$reversal)
+			{
+				my $awaited = awaited_answer($user, $payment, $op->{extra});
+				return { $awaited => {} } if defined $awaited;
+				return { 0 => { then => sub {
+					$user->{awaited}{ $op->{extra} } = $payment->{no};
+					$self->{outcomes}{'reinstate early'}++;
+				} } };
+			}
+			return { PT409 => {} } if ($reversal->{amount} // 0) >= 0;
+		}
+		return { PT409 => {} } if !defined $op->{extra} && @{ $payment->{standing} } > 1;
+		return { 0 => {} } if !$reversal;
+		my $back = -$reversal->{amount};
+		my @others = grep { $_->{no} != $reversal->{no} } @{ $payment->{standing} };
+		return { $back => {} } if @others == @{ $payment->{standing} };
 		return { $back => {
-			entries => [ [ $payment->{type}, $back, payment => $op->{name}, reverses => $payment->{no} ] ], after => 1,
-			then => sub { $payment->{reversed} = 0 } } };
+			entries => [ [ $payment->{type}, $back, key => "reinstates:$reversal->{no}", payment => $op->{name}, reverses => $payment->{no} ] ],
+			after => 1,
+			then => sub {
+				$payment->{reversed} -= $back;
+				$payment->{standing} = \@others;
+			} } };
 	},
 	stale => sub { return { 0 => {} } },
 );
+
+# The answer to a reversal, or again to its reinstatement, that came first; undef if it did not.
+sub awaited_answer
+{
+	my ($user, $payment, $key) = @_;
+	my $awaited = defined $key ? $user->{awaited}{$key} : undef;
+
+	return if !defined $awaited;
+	return $awaited == $payment->{no} ? 0 : 'PT409';
+}
 
 # Taking credit: the answer for enough, the answer for too little, or both
 # where it depends on the clock.
@@ -443,7 +481,7 @@ sub adding
 
 	$plan->{then} = sub {
 		$self->{payments}{ $rest{payment} } = { user => $user->{no}, no => $_[0], type => $type, amount => $op->{amount},
-			expires => $op->{expires}, reversed => 0, born => $op->{t1} };
+			expires => $op->{expires}, reversed => 0, standing => [], born => $op->{t1} };
 	} if defined $rest{payment};
 	if (defined $rest{payment})
 	{

@@ -30,7 +30,8 @@ sub fixture
 		UPDATE studio_engine.settings SET value = CASE name WHEN 'max_active_jobs' THEN '0' ELSE '1' END WHERE name IN ('max_active_jobs', 'ledger_hash_chain');
 		INSERT INTO auth.users (id, email, raw_user_meta_data) VALUES ({a1}, 'a1@example.com', '{"name": "A"}'), ({a2}, 'a2@example.com', NULL);
 		SELECT public.grant_credits({a1}, 1000, NULL, 'once', pg_catalog.now() + '3 days');
-		SELECT public.purchase_credits({a1}, 100, 'paid'), public.purchase_credits({a1}, 100, 'reversed'), public.reverse_purchase('reversed', 10);
+		SELECT public.purchase_credits({a1}, 100, 'paid'), public.purchase_credits({a1}, 100, 'reversed'), public.reverse_purchase('reversed', 10),
+			public.reinstate_purchase('paid', NULL, 'early');
 		SELECT public.save_draft_prompt('a token of the trap', 'a film');
 		INSERT INTO public.projects (id, user_id, title, prompt_text, niche_preset) VALUES ({b1}, {a1}, 't', 'p', 'facts');
 		INSERT INTO public.jobs (id, project_id, user_id, status, priority) VALUES ({c1}, {b1}, {a1}, 'QUEUED', 1),
@@ -109,7 +110,7 @@ my %calls = (
 	'subscription_credits(uuid,integer,text,text,timestamp with time zone)' => [q{{a1}, 5, 's', 'm', '2999-01-01'}],
 	'refund_credits(uuid,integer,text,text)' => [q{{c5}, 2, 'm', 'k'}],
 	'reverse_purchase(text,integer,text,text)' => [q{'paid', 5, 'm', 'k'}],
-	'reinstate_purchase(text,text)' => [q{'reversed', 'm'}],
+	'reinstate_purchase(text,text,text)' => [q{'reversed', 'm', 'k'}],
 	'expire_credits(integer)' => [ '100', q{UPDATE studio_engine.expiring_credits SET expires_at = '2001-01-01';} ],
 	'sweep_stale_holds(integer)' => [ '100', q{SET LOCAL session_replication_role = replica; UPDATE public.jobs SET status = 'FAILED' WHERE id = {c2}; SET LOCAL session_replication_role = origin;} ],
 	'get_credit_summary(uuid)' => ['{a1}'],

@@ -414,6 +414,7 @@ BEGIN
 	ASSERT SCHEMA.subscription_credits(v_user, 20, 'month of ' || v_user, NULL, '2999-01-01') IS NOT NULL, 'subscription';
 	ASSERT SCHEMA.reverse_purchase('month of ' || v_user, 15) = 15, 'reversal';
 	ASSERT SCHEMA.reinstate_purchase('month of ' || v_user) = 15, 'reinstatement';
+	ASSERT SCHEMA.reinstate_purchase('month of ' || v_user, NULL, 'early') = 0 AND SCHEMA.reverse_purchase('month of ' || v_user, 5, NULL, 'early') = 0, 'early';
 	-- longer, if the machine was too slow
 	LOOP
 		BEGIN
@@ -528,7 +529,7 @@ BEGIN
 	END LOOP;
 	ASSERT NOT EXISTS (SELECT FROM pipeline.jobs WHERE owner_id = v_user) AND NOT EXISTS (SELECT FROM pipeline.job_events WHERE owner_id = v_user)
 	   AND NOT EXISTS (SELECT FROM pipeline.artifacts WHERE owner_id = v_user), 'runs of a deleted user';
-	ASSERT v_tables = 11, 'there are eleven tables with a user_id, not ' || v_tables;
+	ASSERT v_tables = 12, 'there are twelve tables with a user_id, not ' || v_tables;
 	ASSERT NOT EXISTS (SELECT FROM studio_engine.attempts WHERE job_id = v_studio), 'attempts at jobs of a deleted user';
 END
 $alive$;
