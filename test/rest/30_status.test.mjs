@@ -23,7 +23,7 @@ const SNAPSHOT_ONLY = ['draft was saved at the same time', 'something was made f
 
 const NOT_ALLOWED = 'Users may act for themselves only; functions for workers and money need the service role.'
 const TRANSITIONS = 'workflow_transitions() lists the legal transitions and the functions that some of them are left to.'
-const BUY = 'Buy credits, or wait until a running job gives back what it holds.'
+const BUY = 'Buy credits, or wait until a running job releases what it holds.'
 
 const seen = new Set()
 
