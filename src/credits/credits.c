@@ -197,7 +197,7 @@ add_credits(const Entry *entry)
 	ledger_check_capacity(&account, entry->amount);
 	id = ledger_append(entry);
 	/* a payment whose period is over expires at once */
-	if (entry->expires_at != NULL && *entry->expires_at <= GetCurrentTimestamp())
+	if (entry->payment_id != NULL && entry->expires_at != NULL && *entry->expires_at <= GetCurrentTimestamp())
 		(void) lots_sweep(entry->user_id);
 	return id;
 }
