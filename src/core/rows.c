@@ -338,12 +338,6 @@ get_not_null(Row *row, AttrNumber column)
 	return value;
 }
 
-bool
-rows_isnull(Row *row, AttrNumber column)
-{
-	return slot_attisnull(row->slot, column);
-}
-
 /*
  * Return the value of a column that is not null, by its type.
  */
@@ -537,25 +531,12 @@ reset_expressions(Row *row)
 	ResetExprContext(row->layout->econtext);
 }
 
-/* Return true if an update changes the stored value of a column. */
-static bool
-changes_column(const RowChange *change, AttrNumber column)
-{
-	TupleDesc	desc = RelationGetDescr(change->rel);
-	Form_pg_attribute att = TupleDescAttr(desc, column - 1);
-	bool		was_null,
-				is_null;
-	Datum		was = heap_getattr(change->old, column, desc, &was_null);
-	Datum		is = heap_getattr(change->new, column, desc, &is_null);
-
-	return was_null != is_null || (!was_null && !datumIsEqual(was, is, att->attbyval, att->attlen));
-}
-
 /* Return true if the callbacks of a trigger run for this change. */
 static bool
 fires(const RowTrigger *trigger, const RowChange *change)
 {
-	return trigger->column == 0 || changes_column(change, trigger->column);
+	return trigger->column == 0 ||
+		!row_same_column(RelationGetDescr(change->rel), change->old, change->new, trigger->column);
 }
 
 /*
@@ -572,9 +553,11 @@ writes_are_eligible(const RowTable *table, const RowChange *change)
 	{
 		const RowTrigger *trigger = lfirst(cell);
 
+		if (trigger->writes[0] == NULL || !fires(trigger, change))
+			continue;
 		for (int i = 0; i < ROW_TRIGGER_TABLES && trigger->writes[i] != NULL; i++)
 		{
-			if (fires(trigger, change) && !layout_is_eligible(trigger->writes[i]))
+			if (!layout_is_eligible(trigger->writes[i]))
 				return false;
 		}
 	}

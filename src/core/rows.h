@@ -75,7 +75,6 @@ extern bool rows_have_pending_fk_checks(const Row *row);
 extern RowLock rows_lock(Row *row, LockTupleMode mode, LockWaitPolicy policy);
 
 extern Datum rows_get(Row *row, AttrNumber column, bool *isnull);
-extern bool rows_isnull(Row *row, AttrNumber column);
 extern pg_uuid_t rows_uuid(Row *row, AttrNumber column);
 extern bool rows_bool(Row *row, AttrNumber column);
 extern int32 rows_int32(Row *row, AttrNumber column);

@@ -199,9 +199,11 @@ row_get_start(TupleDesc desc, HeapTuple row, const char *column, int32 bytes)
 	return isnull ? NULL : clip_text(text_to_cstring(DatumGetTextPSlice(value, 0, bytes + MAX_MULTIBYTE_CHAR_LEN)), bytes);
 }
 
-/* Return true if two rows have the same stored value in a column. */
-static bool
-same_value(TupleDesc desc, HeapTuple a, HeapTuple b, int number)
+/*
+ * Return true if two rows have the same stored value in a column, by its number.
+ */
+bool
+row_same_column(TupleDesc desc, HeapTuple a, HeapTuple b, int number)
 {
 	Form_pg_attribute att = TupleDescAttr(desc, number - 1);
 	bool		a_null,
@@ -219,7 +221,7 @@ same_value(TupleDesc desc, HeapTuple a, HeapTuple b, int number)
 bool
 row_same_value(TupleDesc desc, HeapTuple a, HeapTuple b, const char *column)
 {
-	return same_value(desc, a, b, column_number(desc, column));
+	return row_same_column(desc, a, b, column_number(desc, column));
 }
 
 /*
@@ -230,7 +232,7 @@ row_same_value(TupleDesc desc, HeapTuple a, HeapTuple b, const char *column)
 bool
 row_changed(const RowEdit *edit, HeapTuple old, const char *column, Oid type)
 {
-	return !same_value(edit->desc, old, edit->row, column_of_type(edit->desc, column, type));
+	return !row_same_column(edit->desc, old, edit->row, column_of_type(edit->desc, column, type));
 }
 
 /*

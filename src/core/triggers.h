@@ -48,6 +48,7 @@ extern char *row_get_text(TupleDesc desc, HeapTuple row, const char *column);
 
 extern char *row_get_start(TupleDesc desc, HeapTuple row, const char *column, int32 bytes);
 
+extern bool row_same_column(TupleDesc desc, HeapTuple a, HeapTuple b, int number);
 extern bool row_same_value(TupleDesc desc, HeapTuple a, HeapTuple b, const char *column);
 extern bool row_changed(const RowEdit *edit, HeapTuple old, const char *column, Oid type);
 extern bool row_text_changed(const RowEdit *edit, HeapTuple old, const char *column);

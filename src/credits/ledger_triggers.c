@@ -16,7 +16,6 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -417,16 +416,7 @@ equal_except_job_id(TupleDesc desc, HeapTuple old, HeapTuple new)
 
 	for (int i = 1; i <= desc->natts; i++)
 	{
-		Form_pg_attribute att = TupleDescAttr(desc, i - 1);
-		bool		was_null,
-					is_null;
-		Datum		was = heap_getattr(old, i, desc, &was_null);
-		Datum		is = heap_getattr(new, i, desc, &is_null);
-
-		if (i == job_id || att->attisdropped)
-			continue;
-		if (was_null != is_null ||
-			(!was_null && !datumIsEqual(was, is, att->attbyval, att->attlen)))
+		if (i != job_id && !TupleDescAttr(desc, i - 1)->attisdropped && !row_same_column(desc, old, new, i))
 			return false;
 	}
 	return true;
