@@ -50,6 +50,19 @@ takes_argument(const RowSet *set)
 	return set->source == FROM_ARGUMENT || set->source == FROM_GIVEN;
 }
 
+static bool
+updates(const RowOperation *operation)
+{
+	return operation->verb == ROW_UPDATE || operation->verb == ROW_UPDATE_CHANGED;
+}
+
+/* Return the number of arguments before those that are set: the key and the filter. */
+static int
+count_conditions(const RowOperation *operation)
+{
+	return key_of(operation)->nkeys + (operation->filter != 0 ? 1 : 0);
+}
+
 /* Return the number of columns that are set. */
 static int
 count_sets(const RowOperation *operation)
@@ -106,8 +119,8 @@ append_table(StringInfo buf, const RowOperation *operation)
 	appendStringInfo(buf, "%s.%s t", table->schema ? table->schema : "@extschema@", table->name);
 }
 
-/* Append the condition on the key and that of the filter; returns the number of arguments. */
-static int
+/* Append the condition on the key and that of the filter. */
+static void
 append_condition(StringInfo buf, const RowOperation *operation)
 {
 	const RowLookup *key = key_of(operation);
@@ -123,7 +136,6 @@ append_condition(StringInfo buf, const RowOperation *operation)
 		n++;
 		appendStringInfo(buf, " AND ($%d IS NULL OR t.%s = $%d)", n, column_of(operation, operation->filter)->name, n);
 	}
-	return n;
 }
 
 /* Append the list of what is selected. */
@@ -162,10 +174,12 @@ append_value(StringInfo buf, const RowOperation *operation, const RowSet *set, i
 	}
 }
 
-/* Append the SET clause; n arguments come before it. */
+/* Append the SET clause. */
 static void
-append_sets(StringInfo buf, const RowOperation *operation, int n)
+append_sets(StringInfo buf, const RowOperation *operation)
 {
+	int			n = count_conditions(operation);
+
 	for (int i = 0; i < count_sets(operation); i++)
 	{
 		const RowSet *set = &operation->set[i];
@@ -177,8 +191,10 @@ append_sets(StringInfo buf, const RowOperation *operation, int n)
 
 /* Append the condition that a column changes. */
 static void
-append_difference(StringInfo buf, const RowOperation *operation, int n)
+append_difference(StringInfo buf, const RowOperation *operation)
 {
+	int			n = count_conditions(operation);
+
 	for (int i = 0; i < count_sets(operation); i++)
 	{
 		const RowSet *set = &operation->set[i];
@@ -203,16 +219,14 @@ append_lock(StringInfo buf, const RowOperation *operation)
 char *
 row_operation_text(const RowOperation *operation)
 {
-	bool		updates = operation->verb == ROW_UPDATE || operation->verb == ROW_UPDATE_CHANGED;
-	int			first = key_of(operation)->nkeys + (operation->filter != 0 ? 1 : 0);
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	if (updates)
+	if (updates(operation))
 	{
 		appendStringInfoString(&buf, "UPDATE ");
 		append_table(&buf, operation);
-		append_sets(&buf, operation, first);
+		append_sets(&buf, operation);
 	}
 	else
 	{
@@ -221,9 +235,9 @@ row_operation_text(const RowOperation *operation)
 		appendStringInfoString(&buf, " FROM ");
 		append_table(&buf, operation);
 	}
-	(void) append_condition(&buf, operation);
+	append_condition(&buf, operation);
 	if (operation->verb == ROW_UPDATE_CHANGED)
-		append_difference(&buf, operation, first);
+		append_difference(&buf, operation);
 	if (operation->verb == ROW_LOCK)
 		append_lock(&buf, operation);
 	return buf.data;
@@ -256,31 +270,20 @@ passes_filter(Row *row, const RowOperation *operation, const Arguments *args)
 	return !isnull && datumIsEqual(value, args->values[n], att->attbyval, att->attlen);
 }
 
-/*
- * Lock the current tuple.  False if it is deleted, or skipped, or its newest version
- * does not match.
- */
-static bool
-lock_current(Row *row, const RowOperation *operation, const Arguments *args, const Datum *keys)
-{
-	LockTupleMode mode = operation->verb == ROW_LOCK ? operation->lock : LockTupleNoKeyExclusive;
-
-	return rows_lock(row, mode, operation->policy) == ROW_LOCKED &&
-		(!row->concurrently_updated || rows_match(row, keys)) &&
-		passes_filter(row, operation, args);
-}
-
 /* Find the row, and lock it unless it is only read. */
 static bool
 find_row(Row *row, const RowOperation *operation, const Arguments *args)
 {
 	const RowLookup *key = key_of(operation);
+	LockTupleMode mode = operation->verb == ROW_LOCK ? operation->lock : LockTupleNoKeyExclusive;
 	Datum		keys[ROWS_MAX_KEYS];
 
 	for (int i = 0; i < key->nkeys; i++)
 		keys[i] = argument_value(row, operation, key->columns[i], args->values[i]);
-	return rows_find(row, keys) && passes_filter(row, operation, args) &&
-		(operation->verb == ROW_SELECT || lock_current(row, operation, args, keys));
+	if (!rows_find(row, keys) || !passes_filter(row, operation, args))
+		return false;
+	return operation->verb == ROW_SELECT ||
+		(rows_lock_key(row, keys, mode, operation->policy) && passes_filter(row, operation, args));
 }
 
 /* Add a column of the current tuple to the result. */
@@ -357,7 +360,7 @@ static bool
 update_row(Row *row, const RowOperation *operation, const Arguments *args, StatementResult *result)
 {
 	RowEdit		edit = {.desc = RelationGetDescr(row->rel),.row = rows_tuple(row)};
-	int			argument = key_of(operation)->nkeys + (operation->filter != 0 ? 1 : 0);
+	int			argument = count_conditions(operation);
 
 	if (rows_have_pending_fk_checks(row))
 		return false;
@@ -373,21 +376,21 @@ update_row(Row *row, const RowOperation *operation, const Arguments *args, State
 	return rows_update(row, &edit);
 }
 
-/* Return the lock that the statement takes on the table. */
-static LOCKMODE
-table_lock(const RowOperation *operation)
+/* Open the table with the lock of the statement; false if it is not eligible. */
+static bool
+open_table(const RowOperation *operation, Row *row)
 {
 	switch (operation->verb)
 	{
 		case ROW_SELECT:
-			return AccessShareLock;
+			return rows_open(operation->table, AccessShareLock, row);
 		case ROW_LOCK:
-			return RowShareLock;
+			return rows_open(operation->table, RowShareLock, row);
 		case ROW_UPDATE:
 		case ROW_UPDATE_CHANGED:
-			return RowExclusiveLock;
+			return rows_open_for_write(operation->table, CMD_UPDATE, row);
 	}
-	return NoLock;				/* not reached */
+	return false;				/* not reached */
 }
 
 /*
@@ -397,18 +400,14 @@ table_lock(const RowOperation *operation)
 bool
 row_operation_run(const RowOperation *operation, const Arguments *args, StatementResult *result)
 {
-	bool		updates = operation->verb == ROW_UPDATE || operation->verb == ROW_UPDATE_CHANGED;
 	bool		done = true;
 	Row			row;
 
-	if (!rows_open(operation->table, table_lock(operation), &row))
+	if (!open_table(operation, &row))
 		return false;
-	/* before the callbacks, as the executor does it before triggers */
-	if (updates)
-		CheckCmdReplicaIdentity(row.rel, CMD_UPDATE);
 	if (!find_row(&row, operation, args))
 		result->found = 0;
-	else if (updates)
+	else if (updates(operation))
 		done = update_row(&row, operation, args, result);
 	else
 		add_row(&row, operation, result);

@@ -87,6 +87,20 @@ rows_open(RowTable *table, LOCKMODE mode, Row *row)
 }
 
 /*
+ * Open a table for what a statement of this kind writes.  The executor refuses an
+ * UPDATE or DELETE without a replica identity before it looks for rows and fires
+ * triggers, and so does this.
+ */
+bool
+rows_open_for_write(RowTable *table, CmdType command, Row *row)
+{
+	if (!rows_open(table, RowExclusiveLock, row))
+		return false;
+	CheckCmdReplicaIdentity(row->rel, command);
+	return true;
+}
+
+/*
  * Close a table.  Several are closed in the reverse order of opening, since each
  * may have pushed a snapshot.  The lock on the table is held until the
  * transaction ends.
@@ -294,6 +308,17 @@ rows_lock(Row *row, LockTupleMode mode, LockWaitPolicy policy)
 			break;
 	}
 	elog(ERROR, "unexpected result %d of locking a row", result);
+}
+
+/*
+ * Lock the current tuple, which was found by its primary key.  Returns false if it
+ * is deleted, or skipped, or its newest version has another key.
+ */
+bool
+rows_lock_key(Row *row, const Datum *keys, LockTupleMode mode, LockWaitPolicy policy)
+{
+	return rows_lock(row, mode, policy) == ROW_LOCKED &&
+		(!row->concurrently_updated || rows_match(row, keys));
 }
 
 /*
@@ -648,7 +673,6 @@ write_new_version(Row *row, TupleTableSlot *slot)
 	LockTupleMode mode;
 	UpdatedIndexes indexes;
 
-	CheckCmdReplicaIdentity(row->rel, CMD_UPDATE);
 	require_success(compat_table_tuple_update(row->rel, &row->slot->tts_tid, slot, GetCurrentCommandId(true),
 											  GetActiveSnapshot(), &failure, &mode, &indexes));
 	if (UPDATED_INDEXES(indexes))
@@ -688,7 +712,6 @@ rows_delete(Row *row)
 {
 	TM_FailureData failure;
 
-	CheckCmdReplicaIdentity(row->rel, CMD_DELETE);
 	require_success(compat_table_tuple_delete(row->rel, &row->slot->tts_tid, GetCurrentCommandId(true),
 											  GetActiveSnapshot(), &failure));
 }

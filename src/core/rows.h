@@ -11,9 +11,10 @@
  *			...
  *		};
  *
- * The function opens the table with rows_open() and writes with rows_insert(),
- * rows_update() or rows_delete().  If one of these returns false, it returns
- * false too, before it has written anything, and the statement is executed.
+ * The function opens the table with rows_open(), or with rows_open_for_write()
+ * and writes with rows_insert(), rows_update() or rows_delete().  If one of these
+ * returns false, it returns false too, before it has written anything, and the
+ * statement is executed.
  * Many statements are simple enough for a RowOperation, which needs neither text
  * nor function (row_operations.h).
  */
@@ -23,6 +24,7 @@
 #include "access/skey.h"
 #include "executor/tuptable.h"
 #include "nodes/lockoptions.h"
+#include "nodes/nodes.h"
 #include "storage/lockdefs.h"
 #include "utils/uuid.h"
 
@@ -62,6 +64,7 @@ extern bool rows_read_only;		/* rows_open() takes no snapshot */
 extern bool rows_fast_path_allowed(bool read_only);
 
 extern bool rows_open(RowTable *table, LOCKMODE mode, Row *row);
+extern bool rows_open_for_write(RowTable *table, CmdType command, Row *row);
 extern void rows_close(Row *row);
 
 extern void rows_scan(Row *row, int lookup, int nkeys, const Datum *keys, RowScan *scan);
@@ -73,6 +76,7 @@ extern bool rows_find(Row *row, const Datum *keys);
 extern bool rows_match(Row *row, const Datum *keys);
 extern bool rows_have_pending_fk_checks(const Row *row);
 extern RowLock rows_lock(Row *row, LockTupleMode mode, LockWaitPolicy policy);
+extern bool rows_lock_key(Row *row, const Datum *keys, LockTupleMode mode, LockWaitPolicy policy);
 
 extern Datum rows_get(Row *row, AttrNumber column, bool *isnull);
 extern pg_uuid_t rows_uuid(Row *row, AttrNumber column);

@@ -16,7 +16,6 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "common/int.h"
-#include "executor/executor.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
@@ -133,8 +132,7 @@ static bool
 find_and_lock_account(Row *row, const Arguments *args)
 {
 	return rows_find(row, args->values) &&
-		rows_lock(row, LockTupleNoKeyExclusive, LockWaitBlock) == ROW_LOCKED &&
-		(!row->concurrently_updated || rows_match(row, args->values));
+		rows_lock_key(row, args->values, LockTupleNoKeyExclusive, LockWaitBlock);
 }
 
 /* Add has_expired and has_expired_held of an Account to the result. */
@@ -222,10 +220,8 @@ book_on_account_fast_path(const Arguments *args, StatementResult *result)
 	Row			row;
 	bool		done = true;
 
-	if (!rows_open(&accounts_table, RowExclusiveLock, &row))
+	if (!rows_open_for_write(&accounts_table, CMD_UPDATE, &row))
 		return false;
-	/* also if there is no account, as the executor does */
-	CheckCmdReplicaIdentity(row.rel, CMD_UPDATE);
 	result->found = find_and_lock_account(&row, args) ? 1 : 0;
 	if (result->found > 0)
 		done = !rows_have_pending_fk_checks(&row) && book_on_row(&row, DatumGetInt32(args->values[1]), DatumGetInt32(args->values[2]), result);
@@ -256,7 +252,7 @@ insert_entry_fast_path(const Arguments *args, StatementResult *result)
 	Row			row;
 	bool		done;
 
-	if (!rows_open(&ledger_table, RowExclusiveLock, &row))
+	if (!rows_open_for_write(&ledger_table, CMD_INSERT, &row))
 		return false;
 	for (int i = 0; i < (int) lengthof(entry_arguments); i++)
 	{

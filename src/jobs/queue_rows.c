@@ -13,7 +13,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "executor/executor.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
@@ -134,10 +133,8 @@ promote_fast_path(const Arguments *args, StatementResult *result)
 	Datum		system;
 	bool		due;
 
-	if (!rows_open(&queue_table, RowExclusiveLock, &row))
+	if (!rows_open_for_write(&queue_table, CMD_UPDATE, &row))
 		return false;
-	/* also if there is no row to update, as the executor does */
-	CheckCmdReplicaIdentity(row.rel, CMD_UPDATE);
 	system = system_of(&row, args->values[0]);
 	rows_scan(&row, BY_DUE, 1, &system, &scan);
 	due = rows_next(&scan) && rows_int64(&row, QUEUE_DUE) <= now;
@@ -244,9 +241,8 @@ claim_fast_path(const Arguments *args, StatementResult *result)
 {
 	Row			row;
 
-	if (!rows_open(&queue_table, RowExclusiveLock, &row))
+	if (!rows_open_for_write(&queue_table, CMD_UPDATE, &row))
 		return false;
-	CheckCmdReplicaIdentity(row.rel, CMD_UPDATE);
 	claim_rows(&row, args, result);
 	rows_close(&row);
 	return true;
@@ -258,13 +254,11 @@ claim_fast_path(const Arguments *args, StatementResult *result)
 
 /* Find and lock the row of the job $1 and system $2; false if there is none. */
 static bool
-lock_row(Row *row, const Arguments *args, LockWaitPolicy policy)
+lock_row(Row *row, const Arguments *args)
 {
 	Datum		keys[] = {args->values[0], system_of(row, args->values[1])};
 
-	return rows_find(row, keys) &&
-		rows_lock(row, LockTupleExclusive, policy) == ROW_LOCKED &&
-		(!row->concurrently_updated || rows_match(row, keys));
+	return rows_find(row, keys) && rows_lock_key(row, keys, LockTupleExclusive, LockWaitBlock);
 }
 
 /* the columns of the queue that the first columns of an attempt are copied from */
@@ -292,7 +286,7 @@ record_success(Row *attempts, Row *row)
 static void
 dequeue_row(Row *row, Row *attempts, const Arguments *args, StatementResult *result)
 {
-	if (!lock_row(row, args, LockWaitBlock))
+	if (!lock_row(row, args))
 		return;
 	rows_delete(row);
 	if (is_in_state(row, "leased"))
@@ -314,14 +308,13 @@ dequeue_job_fast_path(const Arguments *args, StatementResult *result)
 	Row			row,
 				attempts;
 
-	if (!succeeded || !rows_open(&queue_table, RowExclusiveLock, &row))
+	if (!succeeded || !rows_open_for_write(&queue_table, CMD_DELETE, &row))
 		return false;
-	if (!rows_open(&attempts_table, RowExclusiveLock, &attempts))
+	if (!rows_open_for_write(&attempts_table, CMD_INSERT, &attempts))
 	{
 		rows_close(&row);
 		return false;
 	}
-	CheckCmdReplicaIdentity(row.rel, CMD_DELETE);
 	dequeue_row(&row, &attempts, args, result);
 	rows_close(&attempts);
 	rows_close(&row);
