@@ -163,7 +163,7 @@ static Statement select_statistics = {
 Datum
 update_rendering(PG_FUNCTION_ARGS)
 {
-	Arguments	args = NO_ARGUMENTS;
+	Arguments	args = arguments_first(fcinfo, 3);
 	Caller		caller;
 	pg_uuid_t	render_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 3);
@@ -174,9 +174,7 @@ update_rendering(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	render_id = check_uuid(fcinfo, 0, "p_render_id");
 	asked = flow_state(&render_flow, check_word(fcinfo, 1, "p_status", render_status_names, RENDER_STATUSES));
-	(void) check_percentage(fcinfo, 2, "p_progress");
-	for (int i = 0; i < 3; i++)
-		argument_pass(&args, fcinfo, i);
+	check_optional_int32(fcinfo, 2, "p_progress", 0, 100);
 
 	system_job_lock_or_refuse(&rendering_queue, &caller, &render_id, &job);
 	if (!job_has_moved(&rendering_queue, &job, token, asked))

@@ -60,16 +60,25 @@ argument_pass(Arguments *args, FunctionCallInfo fcinfo, int argno)
 }
 
 /*
+ * Return the first arguments of the called function, in their order.
+ */
+Arguments
+arguments_first(FunctionCallInfo fcinfo, int n)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	for (int i = 0; i < n; i++)
+		argument_pass(&args, fcinfo, i);
+	return args;
+}
+
+/*
  * Return all arguments of the called function, in their order.
  */
 Arguments
 arguments_of_call(FunctionCallInfo fcinfo)
 {
-	Arguments	args = NO_ARGUMENTS;
-
-	for (int i = 0; i < PG_NARGS(); i++)
-		argument_pass(&args, fcinfo, i);
-	return args;
+	return arguments_first(fcinfo, PG_NARGS());
 }
 
 /* Add a column to a result. */

@@ -41,6 +41,7 @@ extern void argument_int32(Arguments *args, int32 value);
 extern void argument_time(Arguments *args, const TimestampTz *value);
 extern void argument_text(Arguments *args, const char *value);
 extern void argument_pass(Arguments *args, FunctionCallInfo fcinfo, int argno);
+extern Arguments arguments_first(FunctionCallInfo fcinfo, int n);
 extern Arguments arguments_of_call(FunctionCallInfo fcinfo);
 
 /* add the columns of a result, in their order */

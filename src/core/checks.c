@@ -99,25 +99,17 @@ check_int32(FunctionCallInfo fcinfo, int argno, const char *name, int32 min, int
 	return value;
 }
 
-/* A number from 0 to 100; a NULL pointer for NULL. */
+/* A number from min to max; a NULL pointer for NULL. */
 const int32 *
-check_percentage(FunctionCallInfo fcinfo, int argno, const char *name)
+check_optional_int32(FunctionCallInfo fcinfo, int argno, const char *name, int32 min, int32 max)
 {
 	int32	   *value;
 
 	if (PG_ARGISNULL(argno))
 		return NULL;
 	value = palloc(sizeof(int32));
-	*value = check_int32(fcinfo, argno, name, 0, 100);
+	*value = check_int32(fcinfo, argno, name, min, max);
 	return value;
-}
-
-/* Check a number that must be from min to max or NULL. */
-void
-check_optional_int32(FunctionCallInfo fcinfo, int argno, const char *name, int32 min, int32 max)
-{
-	if (!PG_ARGISNULL(argno))
-		(void) check_int32(fcinfo, argno, name, min, max);
 }
 
 /*

@@ -90,6 +90,15 @@ result_is_uuid(int column, const pg_uuid_t *id)
 }
 
 /*
+ * Raise PT409: the key of the caller stands for something else.
+ */
+void
+refuse_used_key(const pg_uuid_t *entry_id)
+{
+	refuse_conflict("key was used for something else", psprintf("Entry %s.", uuid_text(entry_id)));
+}
+
+/*
  * Return true if the entry was made before, under the key or payment that the
  * statement looks for.  Raises PT409 if that entry is of another kind, user or
  * amount.  Note and expiry are not content: a retry computes them again, and the
@@ -108,8 +117,7 @@ find_replay(Statement *statement, const Arguments *args, const Entry *entry, Rep
 		(entry->amount != ANY_AMOUNT && replay->amount != entry->amount) ||
 		!result_is_uuid(6, entry->job_id) ||
 		!result_is_uuid(7, entry->reverses))
-		refuse_conflict("key was used for something else",
-						psprintf("Entry %s.", uuid_text(&replay->id)));
+		refuse_used_key(&replay->id);
 	return true;
 }
 

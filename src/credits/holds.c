@@ -639,20 +639,19 @@ settle_credits(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	pg_uuid_t	job_id;
-	int32		final_cost = 0,
-				cost;
+	const int32 *final_cost;
+	int32		cost;
 	Overrun		overrun;
 	Job			job;
 	bool		closed;
 
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
-	if (!PG_ARGISNULL(1))
-		final_cost = check_int32(fcinfo, 1, "p_final_cost", 0, PG_INT32_MAX);
+	final_cost = check_optional_int32(fcinfo, 1, "p_final_cost", 0, PG_INT32_MAX);
 	overrun = parse_overrun(check_word(fcinfo, 2, "p_overrun", overrun_names, lengthof(overrun_names)));
 
 	job_lock_or_refuse(&caller, &job_id, &job);
-	cost = settle(&job, PG_ARGISNULL(1) ? NULL : &final_cost, overrun, &closed);
+	cost = settle(&job, final_cost, overrun, &closed);
 	if (closed)
 		write_job_cost(&set_final, &job_id, cost);
 	caller_leave(&caller);

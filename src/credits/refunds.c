@@ -191,13 +191,6 @@ append_reversal(const Payment *payment, const Account *account, Entry *entry)
 	(void) ledger_append(entry);
 }
 
-/* Raise PT409: the key of the caller stands for something else. */
-pg_noreturn static void
-refuse_key(const pg_uuid_t *entry_id)
-{
-	refuse_conflict("key was used for something else", psprintf("Entry %s.", uuid_text(entry_id)));
-}
-
 /*
  * Return true if a reversal was made under the key of this entry; as
  * credits_find_by_key(), but that a reinstatement of the payment is other content.
@@ -208,7 +201,7 @@ find_reversal(const Entry *entry, Replay *reversal)
 	if (!credits_find_by_key(entry, reversal))
 		return false;
 	if (reversal->amount > 0)
-		refuse_key(&reversal->id);
+		refuse_used_key(&reversal->id);
 	return true;
 }
 
@@ -228,7 +221,7 @@ reversal_is_awaited(const Payment *payment, const char *key)
 		return false;
 	entry_id = result_uuid(1);
 	if (!uuid_equal(&entry_id, &payment->id))
-		refuse_key(&entry_id);
+		refuse_used_key(&entry_id);
 	return true;
 }
 
@@ -356,7 +349,7 @@ append_reinstatement(const Payment *payment, const Account *account, Entry *entr
 	entry->amount = -reversal->amount;
 	entry->key = psprintf(REINSTATES "%s", uuid_text(&reversal->id));
 	if (credits_find_by_key(entry, &replay))
-		refuse_key(&replay.id);
+		refuse_used_key(&replay.id);
 	append_reversal(payment, account, entry);
 	/* what returns to a lot that has expired meanwhile expires again */
 	if (payment->expires)

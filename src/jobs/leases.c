@@ -665,7 +665,7 @@ heartbeat_job(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	token = check_uuid(fcinfo, 1, "p_lease_token");
-	progress = check_percentage(fcinfo, 2, "p_progress");
+	progress = check_optional_int32(fcinfo, 2, "p_progress", 0, 100);
 	message = check_text(fcinfo, 3, "p_status_message", 0, MAX_MESSAGE_LENGTH);
 	expires_at = lease_end(PG_ARGISNULL(4) ? NULL : PG_GETARG_INTERVAL_P(4), now);
 

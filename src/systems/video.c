@@ -445,7 +445,7 @@ refuse_unknown_step(const pg_uuid_t *job_id)
 Datum
 update_job_step(PG_FUNCTION_ARGS)
 {
-	Arguments	args = NO_ARGUMENTS;
+	Arguments	args = arguments_first(fcinfo, 6);
 	Caller		caller;
 	pg_uuid_t	job_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 6);
@@ -456,9 +456,7 @@ update_job_step(PG_FUNCTION_ARGS)
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	check_not_null(fcinfo, 1, "p_step_name");
 	check_word(fcinfo, 2, "p_state", step_state_names, STEP_STATES);
-	(void) check_percentage(fcinfo, 3, "p_progress_pct");
-	for (int i = 0; i < 6; i++)
-		argument_pass(&args, fcinfo, i);
+	check_optional_int32(fcinfo, 3, "p_progress_pct", 0, 100);
 
 	if (!job_lock(&job_id, &job))
 		refuse_unknown_step(&job_id);
@@ -482,7 +480,7 @@ update_job_step(PG_FUNCTION_ARGS)
 Datum
 advance_job(PG_FUNCTION_ARGS)
 {
-	Arguments	args = NO_ARGUMENTS;
+	Arguments	args = arguments_first(fcinfo, 4);
 	Caller		caller;
 	pg_uuid_t	job_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 4);
@@ -493,9 +491,7 @@ advance_job(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	asked = flow_state(&job_flow, check_word(fcinfo, 1, "p_status", job_status_names, JOB_STATUSES));
-	(void) check_percentage(fcinfo, 2, "p_progress");
-	for (int i = 0; i < 4; i++)
-		argument_pass(&args, fcinfo, i);
+	check_optional_int32(fcinfo, 2, "p_progress", 0, 100);
 
 	job_lock_or_refuse(&caller, &job_id, &job);
 	if (!job_has_moved(&video_queue, &job, token, asked))
@@ -513,7 +509,7 @@ advance_job(PG_FUNCTION_ARGS)
 Datum
 complete_job(PG_FUNCTION_ARGS)
 {
-	Arguments	args = NO_ARGUMENTS;
+	Arguments	args = arguments_first(fcinfo, 4);
 	Caller		caller;
 	pg_uuid_t	job_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 4);
@@ -522,10 +518,7 @@ complete_job(PG_FUNCTION_ARGS)
 
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
-	if (!PG_ARGISNULL(3))
-		(void) check_int32(fcinfo, 3, "p_final_cost", 0, PG_INT32_MAX);
-	for (int i = 0; i < 4; i++)
-		argument_pass(&args, fcinfo, i);
+	check_optional_int32(fcinfo, 3, "p_final_cost", 0, PG_INT32_MAX);
 
 	job_lock_or_refuse(&caller, &job_id, &job);
 	if (job_was_completed(&video_queue, &job, token))
@@ -636,7 +629,7 @@ retry_job(PG_FUNCTION_ARGS)
 Datum
 record_asset(PG_FUNCTION_ARGS)
 {
-	Arguments	args = NO_ARGUMENTS;
+	Arguments	args = arguments_first(fcinfo, 7);
 	Caller		caller;
 	pg_uuid_t	job_id;
 	pg_uuid_t  *asset_id = palloc(sizeof(pg_uuid_t));
@@ -650,8 +643,6 @@ record_asset(PG_FUNCTION_ARGS)
 	check_not_null(fcinfo, 3, "p_storage_path");
 	if (!PG_ARGISNULL(4) && PG_GETARG_INT64(4) < 0)
 		refuse_value("p_size_bytes", "0 or more");
-	for (int i = 0; i < 7; i++)
-		argument_pass(&args, fcinfo, i);
 
 	/* the lock of the job serializes two reports of one file */
 	job_lock_or_refuse(&caller, &job_id, &job);
@@ -672,7 +663,7 @@ record_asset(PG_FUNCTION_ARGS)
 Datum
 log_job(PG_FUNCTION_ARGS)
 {
-	Arguments	args = NO_ARGUMENTS;
+	Arguments	args = arguments_first(fcinfo, 5);
 	Caller		caller;
 	pg_uuid_t	job_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 5);
@@ -684,8 +675,6 @@ log_job(PG_FUNCTION_ARGS)
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	check_word(fcinfo, 1, "p_level", log_levels, lengthof(log_levels));
 	check_not_null(fcinfo, 2, "p_message");
-	for (int i = 0; i < 5; i++)
-		argument_pass(&args, fcinfo, i);
 
 	/* a log line needs no lease, but a token that is passed must be valid */
 	if (token != NULL)
