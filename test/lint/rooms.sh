@@ -2,9 +2,8 @@
 # Each room keeps to itself: what only one source file may do, no other does.
 set -euo pipefail
 
-count=0
-failed=0
-mapfile -t sources < <(find src -name '*.[ch]' | sort)
+# shellcheck source=test/lib/lint.sh
+source test/lib/lint.sh
 
 # only FILE PATTERN...: in src/, the pattern occurs in this file and nowhere else; compat.h, which wraps, does not count
 only() {
@@ -20,34 +19,16 @@ only() {
 	fi
 }
 
-# never PATTERN [FILE...]: nowhere in these, else in src/
-never() {
-	local pattern=$1 where files=("${sources[@]}")
-	shift
-	[ $# -eq 0 ] || files=("$@")
-	count=$((count + 1))
-	where=$(grep -nE "$pattern" "${files[@]}" || true)
-	if [ -z "$where" ]; then
-		echo "ok $count - no $pattern"
-	else
-		echo "not ok $count - no $pattern"
-		while read -r line; do echo "# $line"; done <<<"$where" >&2
-		failed=1
-	fi
+# nowhere PATTERN: not in src/
+nowhere() {
+	never "no $1" "$1" "${sources[@]}"
 }
 
 # copied PATTERN COPY: what a relcache entry may free while it is open is named only where it is copied
 copied() {
-	local pattern=$1 copy=$2 where
-	count=$((count + 1))
-	where=$(grep -nE "$pattern" "${sources[@]}" | grep -vF "$copy" || true)
-	if [ -z "$where" ]; then
-		echo "ok $count - $pattern within $copy only"
-	else
-		echo "not ok $count - $pattern within $copy only"
-		while read -r line; do echo "# $line"; done <<<"$where"
-		failed=1
-	fi
+	local where
+	where=$(grep -nE "$1" "${sources[@]}" | grep -vF "$2" || true)
+	tell_where "$1 within $2 only" "$where"
 }
 
 only compat.h 'PG_VERSION_NUM'
@@ -62,14 +43,14 @@ only rows.c '(compat_)?table_tuple_(insert|update|delete|lock)|(compat_)?index_(
 only layouts.c 'BuildIndexInfo'
 only advisory.c 'LockAcquire|SET_LOCKTAG_ADVISORY'
 # everybody can hold the locks of SQL's functions
-never 'pg_(try_)?advisory_' "${sources[@]}" sql/*/*.sql
+never 'no pg_(try_)?advisory_' 'pg_(try_)?advisory_' "${sources[@]}" sql/*/*.sql
 copied 'trigdesc' 'CopyTriggerDesc(rel->trigdesc)'
 copied 'RelationGetFKeyList' 'copyObject(RelationGetFKeyList(rel))'
-never '\<rd_(fkeylist|indexlist|statlist|rsdesc|partkey|partdesc|options|indexprs|indpred|supportinfo|amcache)'
-never 'SPI_execute\(|SPI_exec\('
+nowhere '\<rd_(fkeylist|indexlist|statlist|rsdesc|partkey|partdesc|options|indexprs|indpred|supportinfo|amcache)'
+nowhere 'SPI_execute\(|SPI_exec\('
 # PostgreSQL's own answer, where our code stands in the place of its statement
 only rows.c 'errcode\(ERRCODE_T_R_SERIALIZATION_FAILURE\)'
-never 'errcode\(ERRCODE_T_R_DEADLOCK'
-never 'default:'
+nowhere 'errcode\(ERRCODE_T_R_DEADLOCK'
+nowhere 'default:'
 echo "1..$count"
 exit "$failed"

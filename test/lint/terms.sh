@@ -5,25 +5,9 @@
 # Pitfall: a question mark in a string or an expression is none; what begins a comment, or continues one, is looked at.
 set -euo pipefail
 
-count=0
-failed=0
-mapfile -t sources < <(find src -name '*.[ch]' | sort)
+# shellcheck source=test/lib/lint.sh
+source test/lib/lint.sh
 mapfile -t scripts < <(find sql/api sql/attach sql/tables sql/install -name '*.sql' | sort)
-
-# never WHAT PATTERN FILE...
-never() {
-	local what=$1 pattern=$2 where
-	shift 2
-	count=$((count + 1))
-	where=$(grep -nE "$pattern" "$@" || true)
-	if [ -z "$where" ]; then
-		echo "ok $count - $what"
-	else
-		echo "not ok $count - $what"
-		while read -r line; do echo "# $line"; done <<<"$where" >&2
-		failed=1
-	fi
-}
 
 never 'no comment of the library is a question' '^( \*|[[:space:]]*/\*)[^"]*\?([[:space:]]|$)|/\*[^"]*\?[[:space:]]*\*/' "${sources[@]}"
 never 'no comment of the SQL is a question' '^[[:space:]]*--[^"]*\?[[:space:]]*$' "${scripts[@]}"
