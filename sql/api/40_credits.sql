@@ -273,6 +273,74 @@ Errors: 22003 the balance would leave the range of an integer; 22004 p_stripe_pa
 value is out of bounds; PT404 no such payment; PT409 several reversals stand and p_idempotency_key is NULL, or
 the key was used for something else than a reversal of this payment.';
 
+CREATE FUNCTION @extschema@.void_credits(
+    p_entry_id uuid, p_amount integer DEFAULT NULL, p_note text DEFAULT NULL,
+    p_idempotency_key text DEFAULT NULL) RETURNS integer
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'void_credits'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.void_credits(uuid, integer, text, text) IS
+'Take back what is left of credit that was given by mistake.
+
+Other credit of the user is never touched, so that what he has spent or holds of it stays spent or held. For
+a payment whose money is returned use reverse_purchase().
+
+- p_entry_id: the entry of the grant, purchase or subscription.
+- p_amount: credits, 1 or more; NULL is all that is left of the entry.
+- p_note: for people, at most 1000 characters.
+- p_idempotency_key: 1 to 255 characters, unique per user. A late retry with the same key and content returns
+  the same answer and moves nothing.
+
+Returns the credits taken, 0 where nothing is left.
+Callers: services only.
+Errors: 22004 p_entry_id is NULL; 22023 a value is out of bounds, or the entry is of another type; PT404 no
+such entry; PT409 less is left, or the key was used with other content.';
+
+CREATE FUNCTION @extschema@.transfer_credits(
+    p_from_user_id uuid, p_to_user_id uuid, p_amount integer, p_idempotency_key text DEFAULT NULL,
+    p_note text DEFAULT NULL) RETURNS integer
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'transfer_credits'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.transfer_credits(uuid, uuid, integer, text, text) IS
+'Move credits from one user to another.
+
+Credits are taken in burn order and keep their expiry and priority. If the payment that they came from is
+reversed later, it is taken from the user who has them. Lifetime sums of get_credit_summary() do not count
+transfers.
+
+- p_from_user_id: the user who gives them.
+- p_to_user_id: the user who receives them.
+- p_amount: credits, 1 or more.
+- p_idempotency_key: 1 to 255 characters, unique per user who gives. A late retry with the same key, users and
+  amount moves nothing.
+- p_note: for people, at most 1000 characters.
+
+Returns p_amount.
+Callers: services only.
+Errors: 22003 a balance would leave the range of an integer; 22004 a required argument is NULL; 22023 a value
+is out of bounds, or both users are the same; PT402 not enough credits; PT404 no such user; PT409 the key was
+used with other content.';
+
+CREATE FUNCTION @extschema@.merge_accounts(
+    p_from_user_id uuid, p_to_user_id uuid, p_idempotency_key text DEFAULT NULL) RETURNS integer
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'merge_accounts'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.merge_accounts(uuid, uuid, text) IS
+'Move all credits of one user to another.
+
+This is for a person with two accounts, of which one is given up: an anonymous one, say. It works as
+transfer_credits(). Jobs and content stay where they are.
+
+- p_from_user_id: the user who gives them.
+- p_to_user_id: the user who receives them.
+- p_idempotency_key: 1 to 255 characters, unique per user who gives. A late retry with the same key and users
+  returns the same answer and moves nothing.
+
+Returns the credits moved.
+Callers: services only.
+Errors: 22003 a balance would leave the range of an integer; 22004 a user is NULL; 22023 a value is out of
+bounds, or both users are the same; PT404 no such user; PT409 the first user has open holds or a negative
+balance, or the key was used with other content.';
+
 CREATE FUNCTION @extschema@.expire_credits(p_limit integer DEFAULT 1000) RETURNS integer
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'expire_credits'
   SET search_path = pg_catalog, pg_temp;
@@ -302,6 +370,25 @@ never touched.
 Returns the number of holds released.
 Callers: services only.
 Errors: 22004 p_limit is NULL; 22023 p_limit is out of bounds.';
+
+CREATE FUNCTION @extschema@.get_credit_lots(p_user_id uuid)
+  RETURNS TABLE (entry_id uuid, type text, amount integer, remaining integer, held integer, priority integer,
+                 expires_at timestamptz, note text, created_at timestamptz)
+  LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'get_credit_lots'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.get_credit_lots(uuid) IS
+'Returns the lots of a user: the entries whose credit is left or held.
+
+They come in burn order, in which they are used: the smallest priority first, of these the earliest expiry,
+credit that never expires last, then the oldest.
+
+- p_user_id: the user.
+
+Returns for each lot its entry, type and amount, the credits that are left (remaining) and in open holds
+(held), its priority, expiry, note and time. What is left of all lots is the balance, unless that is negative;
+credit that has expired is listed until expire_credits() takes it.
+Callers: the user, or a service.
+Errors: 22004 p_user_id is NULL; 42501 not the caller.';
 
 CREATE FUNCTION @extschema@.get_credit_summary(p_user_id uuid) RETURNS jsonb
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'get_credit_summary'

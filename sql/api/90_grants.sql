@@ -40,6 +40,7 @@ BEGIN
   GRANT EXECUTE ON FUNCTION
     @extschema@.get_credit_balance(uuid),
     @extschema@.get_credit_summary(uuid),
+    @extschema@.get_credit_lots(uuid),
     @extschema@.ensure_profile(uuid),
     @extschema@.claim_draft_prompt(text, uuid),
     @extschema@.cancel_job(uuid, text),
@@ -74,6 +75,9 @@ BEGIN
     @extschema@.refund_credits(uuid, integer, text, text),
     @extschema@.reverse_purchase(text, integer, text, text),
     @extschema@.reinstate_purchase(text, text, text),
+    @extschema@.void_credits(uuid, integer, text, text),
+    @extschema@.transfer_credits(uuid, uuid, integer, text, text),
+    @extschema@.merge_accounts(uuid, uuid, text),
     @extschema@.expire_credits(integer),
     @extschema@.sweep_stale_holds(integer),
     @extschema@.verify_credit_ledger(uuid),

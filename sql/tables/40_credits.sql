@@ -122,6 +122,7 @@ CREATE TABLE studio_engine.transfers (
   id uuid NOT NULL DEFAULT gen_random_uuid(),
   from_user_id uuid,
   to_user_id uuid,
+  kind text NOT NULL,
   amount integer NOT NULL,
   CONSTRAINT transfers_pkey PRIMARY KEY (id),
   CONSTRAINT transfers_from_user_id_fkey FOREIGN KEY (from_user_id)
@@ -214,7 +215,7 @@ COMMENT ON COLUMN studio_engine.expiring_holds.expires_at IS 'When it expires';
 COMMENT ON TABLE studio_engine.lot_checkpoints IS
 'What is left of the credit of users with a long ledger.
 
-It is computed from their entries up to a number, and written anew from time to time.';
+It is computed from their entries up to a number, and written again from time to time.';
 COMMENT ON COLUMN studio_engine.lot_checkpoints.user_id IS 'The user';
 COMMENT ON COLUMN studio_engine.lot_checkpoints.entry_no IS 'The last entry that is in it';
 COMMENT ON COLUMN studio_engine.lot_checkpoints.state IS 'Lots with credit left or held, open holds, and the deficit';
@@ -224,4 +225,5 @@ COMMENT ON TABLE studio_engine.transfers IS
 COMMENT ON COLUMN studio_engine.transfers.id IS 'Identifier, credit_ledger.transfer_id';
 COMMENT ON COLUMN studio_engine.transfers.from_user_id IS 'The user whose credits were taken; NULL once he is deleted';
 COMMENT ON COLUMN studio_engine.transfers.to_user_id IS 'The user who received them; NULL once he is deleted';
+COMMENT ON COLUMN studio_engine.transfers.kind IS 'transfer or merge';
 COMMENT ON COLUMN studio_engine.transfers.amount IS 'Credits';

@@ -19,9 +19,9 @@
 #include "checks.h"
 #include "credits.h"
 #include "errors.h"
+#include "expiry.h"
 #include "ledger.h"
 #include "ledger_rows.h"
-#include "lots.h"
 #include "statements.h"
 #include "uuids.h"
 
@@ -53,6 +53,17 @@ static Statement select_by_payment = {
 	.text = "SELECT l.id, l.user_id, l.type, l.amount, l.expires_at, l.job_id, l.reverses FROM @extschema@.credit_ledger l"
 	" WHERE l.stripe_payment_id = $1 AND l.type IN ('purchase', 'subscription') AND l.reverses IS NULL",
 	.nargs = 1,.argtypes = {TEXTOID}
+};
+
+static Statement select_empty = {
+	.force_index_plan = true,
+	.text = "SELECT k.kind, k.entry_id, COALESCE(k.amount, 0) FROM studio_engine.credit_keys k"
+	" WHERE k.user_id = $1 AND k.idempotency_key = $2",
+	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
+};
+static Statement insert_empty = {
+	.text = "INSERT INTO studio_engine.credit_keys (user_id, idempotency_key, kind, entry_id, amount) VALUES ($1, $2, $3, $4, $5)",
+	.nargs = 5,.argtypes = {UUIDOID, TEXTOID, TEXTOID, UUIDOID, INT4OID}
 };
 
 /*
@@ -121,9 +132,44 @@ find_replay(Statement *statement, const Arguments *args, const Entry *entry, Rep
 	return true;
 }
 
+/* Return true if a call with the key of this entry made no entry; result_...() has that call. */
+static bool
+find_empty(const Entry *entry)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, entry->user_id);
+	argument_text(&args, entry->key);
+	return statement_execute(&select_empty, &args) > 0;
+}
+
+/* Raise PT409: the key of the caller stands for a call that made no entry. */
+pg_noreturn static void
+refuse_key_of_nothing(const char *key)
+{
+	refuse_conflict("key was used for something else", psprintf("Another call with the key \"%s\" moved nothing.", key));
+}
+
+/*
+ * Return true if the first call with the key of this entry made no entry, as a
+ * call of this kind about this entry or user, with this amount.  Raises PT409 if
+ * it was another call.  Call it with the account locked, before
+ * credits_find_by_key().
+ */
+bool
+credits_find_empty(const Entry *entry, const char *kind, const pg_uuid_t *about, int32 amount)
+{
+	if (entry->key == NULL || !find_empty(entry))
+		return false;
+	if (strcmp(result_text(1), kind) != 0 || !result_is_uuid(2, about) || result_int32(3) != amount)
+		refuse_key_of_nothing(entry->key);
+	return true;
+}
+
 /*
  * Return true if an entry was made under the key of this one, and set *replay to
- * it.  Raises PT409 if it has other content.  Call it with the account locked.
+ * it.  Raises PT409 if it has other content, or the key is of a call that made no
+ * entry.  Call it with the account locked.
  */
 bool
 credits_find_by_key(const Entry *entry, Replay *replay)
@@ -134,7 +180,32 @@ credits_find_by_key(const Entry *entry, Replay *replay)
 		return false;
 	argument_uuid(&args, entry->user_id);
 	argument_text(&args, entry->key);
-	return find_replay(&select_by_key, &args, entry, replay);
+	if (find_replay(&select_by_key, &args, entry, replay))
+		return true;
+	if (find_empty(entry))
+		refuse_key_of_nothing(entry->key);
+	return false;
+}
+
+/*
+ * Remember that a call with the key of this entry made no entry, for
+ * credits_find_empty().  The account is locked, and is written so that a
+ * transaction with an older snapshot fails on it.
+ */
+void
+credits_remember_empty(const Entry *entry, const char *kind, const pg_uuid_t *about, int32 amount)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	if (entry->key == NULL)
+		return;
+	argument_uuid(&args, entry->user_id);
+	argument_text(&args, entry->key);
+	argument_text(&args, kind);
+	argument_uuid(&args, about);
+	argument_int32(&args, amount);
+	statement_execute(&insert_empty, &args);
+	ledger_touch_account(entry->user_id);
 }
 
 /* Return true if the payment of this entry was booked; as credits_find_by_key(). */
@@ -150,24 +221,20 @@ find_by_payment(const Entry *entry, Replay *replay)
 }
 
 /*
- * Look up a payment; returns false if it was never booked.
+ * Raise PT409 if an entry of the user has this key.  Call it with the account locked.
  */
-bool
-credits_find_payment(const char *payment_id, Payment *payment)
+void
+credits_check_key_is_free(const pg_uuid_t *user_id, const char *key)
 {
 	Arguments	args = NO_ARGUMENTS;
+	pg_uuid_t	id;
 
-	argument_text(&args, payment_id);
-	if (statement_execute(&select_by_payment, &args) == 0)
-		return false;
-	payment->id = result_uuid(1);
-	payment->user_id = result_uuid(2);
-	payment->type = result_text(3);
-	payment->amount = result_int32(4);
-	payment->expires = !result_isnull(5);
-	if (payment->expires)
-		payment->expires_at = result_int64(5);
-	return true;
+	argument_uuid(&args, user_id);
+	argument_text(&args, key);
+	if (statement_execute(&select_by_key, &args) == 0)
+		return;
+	id = result_uuid(1);
+	refuse_used_key(&id);
 }
 
 /*
@@ -206,7 +273,7 @@ add_credits(const Entry *entry)
 	id = ledger_append(entry);
 	/* a payment whose period is over expires at once */
 	if (entry->payment_id != NULL && entry->expires_at != NULL && *entry->expires_at <= GetCurrentTimestamp())
-		(void) lots_sweep(entry->user_id);
+		(void) expiry_sweep(entry->user_id);
 	return id;
 }
 

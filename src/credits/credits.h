@@ -21,20 +21,11 @@ typedef struct Replay
 	int32		amount;
 } Replay;
 
-/* the entry by which a payment was booked */
-typedef struct Payment
-{
-	pg_uuid_t	id;
-	pg_uuid_t	user_id;
-	const char *type;
-	int32		amount;
-	bool		expires;
-	TimestampTz expires_at;		/* if expires */
-} Payment;
-
 pg_noreturn extern void refuse_used_key(const pg_uuid_t *entry_id);
 extern void credits_welcome(const pg_uuid_t *user_id, int32 amount);
 extern bool credits_find_by_key(const Entry *entry, Replay *replay);
-extern bool credits_find_payment(const char *payment_id, Payment *payment);
+extern bool credits_find_empty(const Entry *entry, const char *kind, const pg_uuid_t *about, int32 amount);
+extern void credits_remember_empty(const Entry *entry, const char *kind, const pg_uuid_t *about, int32 amount);
+extern void credits_check_key_is_free(const pg_uuid_t *user_id, const char *key);
 
 #endif							/* STUDIO_CREDITS_H */

@@ -24,12 +24,12 @@
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
+#include "expiry.h"
 #include "holds.h"
 #include "job_rows.h"
 #include "jobs.h"
 #include "ledger.h"
 #include "ledger_rows.h"
-#include "lots.h"
 #include "restore.h"
 #include "statements.h"
 #include "triggers.h"
@@ -224,7 +224,7 @@ hold_take(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount)
 		.type = "reserve",.amount = -amount,.note = "Reserved for job"
 	};
 
-	if (!ledger_lock_account(user_id, &account) || !lots_prepare_spending(&account, amount))
+	if (!ledger_lock_account(user_id, &account) || !expiry_prepare_spending(&account, amount))
 		return false;
 	ledger_append(&entry);
 	write_job_cost(&set_reserved, job_id, amount);
@@ -245,7 +245,7 @@ static void
 expire_returned_credit(const Account *account)
 {
 	if (account->has_expired || account->has_expired_held)
-		(void) lots_sweep(&account->user_id);
+		(void) expiry_sweep(&account->user_id);
 }
 
 /* Close an open hold and charge cost, which may be 0. */
@@ -336,7 +336,7 @@ settle(const Job *job, const int32 *final_cost, Overrun overrun, bool *closed)
 
 	/* what has expired must not be charged in the place of what was held */
 	if (final_cost == NULL || *final_cost > 0)
-		lots_sweep_account(&account);
+		expiry_sweep_account(&account);
 	cost = settlement_price(&hold, final_cost, overrun, &account);
 	close_hold(job, &account, &hold, cost, cost > 0 ? "Hold settled" : "Hold released");
 	*closed = true;

@@ -23,6 +23,7 @@
 
 #include "auth_users.h"
 #include "errors.h"
+#include "expiry.h"
 #include "ledger.h"
 #include "ledger_rows.h"
 #include "statements.h"
@@ -83,7 +84,7 @@ static Statement insert_entry = {
 	" (user_id, type, amount, note, job_id, stripe_payment_id, idempotency_key, expires_at, reverses,"
 	"  reference, metadata, priority, transfer_id)"
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
-	" RETURNING id, user_id = $1 AND type = $2 AND amount = $3 AND job_id IS NOT DISTINCT FROM $5",
+	" RETURNING id, user_id = $1 AND type = $2 AND amount = $3 AND job_id IS NOT DISTINCT FROM $5, entry_no",
 	.nargs = 13,.argtypes = {UUIDOID, TEXTOID, INT4OID, TEXTOID, UUIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, UUIDOID,
 	TEXTOID, JSONBOID, INT4OID, UUIDOID}
 };
@@ -275,6 +276,7 @@ ledger_append(const Entry *entry)
 	Arguments	args = NO_ARGUMENTS;
 	int			before = appending_depth;
 	volatile uint64 stored = 0;
+	pg_uuid_t	id;
 
 	argument_uuid(&args, entry->user_id);
 	argument_text(&args, entry->type);
@@ -307,7 +309,9 @@ ledger_append(const Entry *entry)
 	 */
 	if (stored != 1 || !result_bool(2))
 		ledger_refuse_lost_entry(entry->user_id);
-	return result_uuid(1);
+	id = result_uuid(1);
+	expiry_after_entry(entry->user_id, result_int64(3), entry->expires_at != NULL);
+	return id;
 }
 
 /*

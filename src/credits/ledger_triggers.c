@@ -23,12 +23,12 @@
 #include "auth_users.h"
 #include "caller.h"
 #include "errors.h"
+#include "expiry.h"
 #include "holds.h"
 #include "jobs.h"
 #include "ledger.h"
 #include "ledger_rows.h"
 #include "ledger_triggers.h"
-#include "lots.h"
 #include "refunds.h"
 #include "restore.h"
 #include "statements.h"
@@ -146,7 +146,7 @@ check_debit_entry(const pg_uuid_t *user_id, const Job *job, const char *type, in
 	Account		account;
 
 	ledger_open_account(user_id, &account);
-	lots_sweep_account(&account);
+	expiry_sweep_account(&account);
 
 	if (strcmp(type, "reserve") == 0)
 		hold_check_opening(job, -amount);
@@ -271,7 +271,7 @@ track_expiry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id)
 	if (isnull)
 		return;
 	entry_id = row_get_uuid(desc, row, "id");
-	lots_track_expiry(&entry_id, user_id, DatumGetTimestampTz(expires_at));
+	expiry_track(&entry_id, user_id, DatumGetTimestampTz(expires_at));
 }
 
 /*
@@ -369,7 +369,12 @@ verify_inserted_entries(PG_FUNCTION_ARGS)
 		verify_booked_entry((BookedEntry *) lfirst(cell));
 	/* what a plain entry returned to an expired lot expires again */
 	foreach(cell, booked)
-		(void) lots_sweep(&((BookedEntry *) lfirst(cell))->user_id);
+	{
+		BookedEntry *entry = lfirst(cell);
+
+		(void) expiry_sweep(&entry->user_id);
+		expiry_after_entry(&entry->user_id, entry->entry_no, true);
+	}
 	caller_leave(&caller);
 
 	list_free_deep(booked);
@@ -551,7 +556,7 @@ book_change(RowChange *change, const void *arg)
 	ledger_book(user_id, TextDatumGetCString(values[ENTRY_TYPE - 1]), DatumGetInt32(values[ENTRY_AMOUNT - 1]),
 				&balance, &entry_no);
 	if (!change->nulls[ENTRY_EXPIRES - 1])
-		lots_track_expiry(DatumGetUUIDP(values[ENTRY_ID - 1]), user_id, DatumGetTimestampTz(values[ENTRY_EXPIRES - 1]));
+		expiry_track(DatumGetUUIDP(values[ENTRY_ID - 1]), user_id, DatumGetTimestampTz(values[ENTRY_EXPIRES - 1]));
 	values[ENTRY_BALANCE_AFTER - 1] = Int32GetDatum(balance);
 	values[ENTRY_NO - 1] = Int64GetDatum(entry_no);
 }

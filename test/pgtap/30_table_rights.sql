@@ -69,7 +69,7 @@ INSERT INTO studio_engine.credit_keys (user_id, idempotency_key, kind, entry_id)
 VALUES (:'bob', 'tables-key', 'reverse', '30000000-0000-4000-8000-0000000000bb');
 INSERT INTO studio_engine.expiring_holds VALUES ('30000000-0000-4000-8000-0000000000bc', :'bob', '2999-01-01');
 INSERT INTO studio_engine.lot_checkpoints VALUES (:'bob', 0, '{}');
-INSERT INTO studio_engine.transfers (from_user_id, amount) VALUES (:'bob', 1);
+INSERT INTO studio_engine.transfers (from_user_id, kind, amount) VALUES (:'bob', 'transfer', 1);
 
 --------------------------------------------------------------------------------
 -- Helpers
@@ -368,7 +368,7 @@ INSERT INTO table_case VALUES
 	'42501', '42501', '42501', '42501', '42501', '0'),
 ('transfers', 'SELECT', $$SELECT * FROM studio_engine.transfers WHERE from_user_id = '{bob}'$$,
 	'42501', '42501', '42501', '42501', '42501', '1'),
-('transfers', 'INSERT', $$INSERT INTO studio_engine.transfers (from_user_id, amount) VALUES ('{bob}', 1)$$,
+('transfers', 'INSERT', $$INSERT INTO studio_engine.transfers (from_user_id, kind, amount) VALUES ('{bob}', 'merge', 1)$$,
 	'42501', '42501', '42501', '42501', '42501', '1'),
 ('transfers', 'UPDATE', $$UPDATE studio_engine.transfers SET amount = 2 WHERE from_user_id = '{bob}'$$,
 	'42501', '42501', '42501', '42501', '42501', '1'),

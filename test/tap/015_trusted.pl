@@ -101,7 +101,7 @@ my $traps = q{
 	CREATE TABLE studio_engine.credit_keys (user_id uuid, idempotency_key text, kind text, entry_id uuid, amount integer);
 	CREATE TABLE studio_engine.expiring_holds (hold_id uuid, user_id uuid, expires_at timestamptz);
 	CREATE TABLE studio_engine.lot_checkpoints (user_id uuid, entry_no bigint, state jsonb);
-	CREATE TABLE studio_engine.transfers (id uuid DEFAULT gen_random_uuid(), from_user_id uuid, to_user_id uuid, amount integer);
+	CREATE TABLE studio_engine.transfers (id uuid DEFAULT gen_random_uuid(), from_user_id uuid, to_user_id uuid, kind text, amount integer);
 	CREATE TRIGGER note BEFORE INSERT ON m.profiles FOR EACH ROW EXECUTE FUNCTION m.note();
 	CREATE TRIGGER note BEFORE INSERT ON m.draft_prompts FOR EACH ROW EXECUTE FUNCTION m.note();
 	CREATE TRIGGER note BEFORE INSERT ON m.credit_accounts FOR EACH ROW EXECUTE FUNCTION m.note();
