@@ -30,17 +30,30 @@ PG_FUNCTION_INFO_V1(grant_credits);
 PG_FUNCTION_INFO_V1(purchase_credits);
 PG_FUNCTION_INFO_V1(subscription_credits);
 
+/* the kind of a key in studio_engine.credit_keys whose top-up found nothing missing */
+#define TOP_UP "top_up"
+
 static Statement select_balance = {
 	.operation = &(const RowOperation)
 	{
 		.table = &accounts_table,.verb = ROW_SELECT,.returns = {ACCOUNT_BALANCE}
 	}
 };
+
+/* the entry of a key, or what is kept of a call that made none */
 static Statement select_by_key = {
 	.force_index_plan = true,
-	.text = "SELECT l.id, l.user_id, l.type, l.amount, l.expires_at, l.job_id, l.reverses FROM @extschema@.credit_ledger l"
-	" WHERE l.user_id = $1 AND l.idempotency_key = $2",
+	.text = "SELECT l.id, l.user_id, l.type, l.amount, l.expires_at, l.job_id, l.reverses,"
+	"       l.balance_after, l.metadata ->> '" TOP_UP_TO "', NULL::pg_catalog.text"
+	"  FROM @extschema@.credit_ledger l WHERE l.user_id = $1 AND l.idempotency_key = $2"
+	" UNION ALL"
+	" SELECT NULL, k.user_id, NULL, 0, NULL, NULL, NULL, 0, k.amount::pg_catalog.text, k.kind"
+	"  FROM studio_engine.credit_keys k WHERE k.user_id = $1 AND k.idempotency_key = $2",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
+};
+static Statement insert_top_up = {
+	.text = "INSERT INTO studio_engine.credit_keys (user_id, idempotency_key, kind, amount) VALUES ($1, $2, '" TOP_UP "', $3)",
+	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, INT4OID}
 };
 static Statement select_welcome = {
 	.force_index_plan = true,
@@ -99,17 +112,13 @@ refuse_used_key(const pg_uuid_t *entry_id)
 }
 
 /*
- * Return true if the entry was made before, under the key or payment that the
- * statement looks for.  Raises PT409 if that entry is of another kind, user or
- * amount.  Note and expiry are not content: a retry computes them again, and the
- * first answer stands.
+ * Read the entry that was found by key or payment.  Raises PT409 if it is of
+ * another kind, user or amount.  Note and expiry are not content: a retry computes
+ * them again, and the first answer stands.
  */
-static bool
-find_replay(Statement *statement, const Arguments *args, const Entry *entry, Replay *replay)
+static void
+read_replay(const Entry *entry, Replay *replay)
 {
-	if (statement_execute(statement, args) == 0)
-		return false;
-
 	replay->id = result_uuid(1);
 	replay->amount = result_int32(4);
 	if (!result_is_uuid(2, entry->user_id) ||
@@ -118,23 +127,92 @@ find_replay(Statement *statement, const Arguments *args, const Entry *entry, Rep
 		!result_is_uuid(6, entry->job_id) ||
 		!result_is_uuid(7, entry->reverses))
 		refuse_used_key(&replay->id);
-	return true;
+}
+
+/* Run select_by_key; false if the key was not used, or is NULL. */
+static bool
+find_key(const pg_uuid_t *user_id, const char *key)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	if (key == NULL)
+		return false;
+	argument_uuid(&args, user_id);
+	argument_text(&args, key);
+	return statement_execute(&select_by_key, &args) > 0;
+}
+
+/* Raise PT409: the key is kept of a call of this kind, which made no entry. */
+pg_noreturn static void
+refuse_kept_key(const char *kind)
+{
+	refuse_conflict("key was used for something else", psprintf("It is kept of a call of kind %s.", kind));
 }
 
 /*
  * Return true if an entry was made under the key of this one, and set *replay to
- * it.  Raises PT409 if it has other content.  Call it with the account locked.
+ * it.  Raises PT409 if it has other content, or the key was used by a call that made
+ * none.  The reversal of a payment may have such a key: refunds.c looks for it.  Call
+ * it with the account locked.
  */
 bool
 credits_find_by_key(const Entry *entry, Replay *replay)
 {
+	if (!find_key(entry->user_id, entry->key))
+		return false;
+	if (!result_isnull(10))
+	{
+		if (entry->payment_id != NULL && entry->reverses != NULL && strcmp(result_text(10), "reverse") == 0)
+			return false;
+		refuse_kept_key(result_text(10));
+	}
+	replay->balance = result_int32(8);
+	read_replay(entry, replay);
+	if (!result_isnull(9))
+		refuse_used_key(&replay->id);
+	return true;
+}
+
+/*
+ * Return true if credit was topped up under this key, and set *granted to what was
+ * added, which may be 0.  Raises PT409 if the key was used for something else, or
+ * for another target.  Call it with the account locked.
+ */
+bool
+credits_find_top_up(const pg_uuid_t *user_id, const char *key, int32 target, int32 *granted)
+{
+	bool		same_target;
+	pg_uuid_t	id;
+
+	if (!find_key(user_id, key))
+		return false;
+	*granted = result_int32(4);
+	same_target = !result_isnull(9) && strcmp(result_text(9), psprintf("%d", target)) == 0;
+	if (!result_isnull(10) && (strcmp(result_text(10), TOP_UP) != 0 || !same_target))
+		refuse_kept_key(result_text(10));
+	if (result_isnull(10) && (strcmp(result_text(3), "grant") != 0 || *granted < 0 || !same_target))
+	{
+		id = result_uuid(1);
+		refuse_used_key(&id);
+	}
+	return true;
+}
+
+/*
+ * Keep the key of a top-up that found nothing missing.
+ */
+void
+credits_keep_top_up(const pg_uuid_t *user_id, const char *key, int32 target)
+{
 	Arguments	args = NO_ARGUMENTS;
 
-	if (entry->key == NULL)
-		return false;
-	argument_uuid(&args, entry->user_id);
-	argument_text(&args, entry->key);
-	return find_replay(&select_by_key, &args, entry, replay);
+	if (key == NULL)
+		return;
+	argument_uuid(&args, user_id);
+	argument_text(&args, key);
+	argument_int32(&args, target);
+	statement_execute(&insert_top_up, &args);
+	ledger_touch_account(user_id);
 }
 
 /* Return true if the payment of this entry was booked; as credits_find_by_key(). */
@@ -146,7 +224,10 @@ find_by_payment(const Entry *entry, Replay *replay)
 	if (entry->payment_id == NULL)
 		return false;
 	argument_text(&args, entry->payment_id);
-	return find_replay(&select_by_payment, &args, entry, replay);
+	if (statement_execute(&select_by_payment, &args) == 0)
+		return false;
+	read_replay(entry, replay);
+	return true;
 }
 
 /*
@@ -175,8 +256,8 @@ credits_find_payment(const char *payment_id, Payment *payment)
  * in the future.  The period of a payment may be over when its event arrives;
  * it was paid all the same.
  */
-static void
-check_expiry(const Entry *entry)
+void
+credits_check_expiry(const Entry *entry)
 {
 	if (entry->expires_at == NULL)
 		return;
@@ -201,7 +282,7 @@ add_credits(const Entry *entry)
 	ledger_open_account(entry->user_id, &account);
 	if (credits_find_by_key(entry, &replay) || find_by_payment(entry, &replay))
 		return replay.id;
-	check_expiry(entry);
+	credits_check_expiry(entry);
 	ledger_check_capacity(&account, entry->amount);
 	id = ledger_append(entry);
 	/* a payment whose period is over expires at once */
@@ -246,7 +327,8 @@ add_paid_credits(const Entry *entry)
 
 /*
  * grant_credits(p_user_id uuid, p_amount integer, p_note text,
- * p_idempotency_key text, p_expires_at timestamptz) returns uuid
+ * p_idempotency_key text, p_expires_at timestamptz, p_priority integer)
+ * returns uuid
  */
 Datum
 grant_credits(PG_FUNCTION_ARGS)
@@ -262,6 +344,7 @@ grant_credits(PG_FUNCTION_ARGS)
 	entry.note = check_text(fcinfo, 2, "p_note", 0, MAX_NOTE_LENGTH);
 	entry.key = check_optional_text(fcinfo, 3, "p_idempotency_key", MAX_KEY_LENGTH);
 	entry.expires_at = optional_time(fcinfo, 4);
+	entry.priority = PG_ARGISNULL(5) ? 0 : PG_GETARG_INT32(5);
 	*id = add_credits(&entry);
 	caller_leave(&caller);
 

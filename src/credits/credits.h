@@ -10,6 +10,10 @@
 #include "ledger.h"
 
 #define MAX_KEY_LENGTH 255
+#define MAX_REFERENCE_LENGTH 255
+
+/* in the metadata of an entry by which credit was topped up: to how much */
+#define TOP_UP_TO "top_up_to"
 
 /* as the amount of an Entry for credits_find_by_key(): any amount matches */
 #define ANY_AMOUNT 0
@@ -19,6 +23,7 @@ typedef struct Replay
 {
 	pg_uuid_t	id;
 	int32		amount;
+	int32		balance;		/* after it */
 } Replay;
 
 /* the entry by which a payment was booked */
@@ -34,7 +39,10 @@ typedef struct Payment
 
 pg_noreturn extern void refuse_used_key(const pg_uuid_t *entry_id);
 extern void credits_welcome(const pg_uuid_t *user_id, int32 amount);
+extern void credits_check_expiry(const Entry *entry);
 extern bool credits_find_by_key(const Entry *entry, Replay *replay);
+extern bool credits_find_top_up(const pg_uuid_t *user_id, const char *key, int32 target, int32 *granted);
+extern void credits_keep_top_up(const pg_uuid_t *user_id, const char *key, int32 target);
 extern bool credits_find_payment(const char *payment_id, Payment *payment);
 
 #endif							/* STUDIO_CREDITS_H */

@@ -83,7 +83,7 @@ static Statement insert_entry = {
 	" (user_id, type, amount, note, job_id, stripe_payment_id, idempotency_key, expires_at, reverses,"
 	"  reference, metadata, priority, transfer_id)"
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
-	" RETURNING id, user_id = $1 AND type = $2 AND amount = $3 AND job_id IS NOT DISTINCT FROM $5",
+	" RETURNING id, user_id = $1 AND type = $2 AND amount = $3 AND job_id IS NOT DISTINCT FROM $5, balance_after",
 	.nargs = 13,.argtypes = {UUIDOID, TEXTOID, INT4OID, TEXTOID, UUIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, UUIDOID,
 	TEXTOID, JSONBOID, INT4OID, UUIDOID}
 };
@@ -266,11 +266,12 @@ ledger_refuse_lost_entry(const pg_uuid_t *user_id)
 }
 
 /*
- * Insert an entry and return its id.  The caller has locked the account and has
- * checked the entry: the trigger books it without further checks.
+ * Insert an entry and return its id; sets *balance to the balance after it.  The
+ * caller has locked the account and has checked the entry: the trigger books it
+ * without further checks.
  */
 pg_uuid_t
-ledger_append(const Entry *entry)
+ledger_append_to_balance(const Entry *entry, int32 *balance)
 {
 	Arguments	args = NO_ARGUMENTS;
 	int			before = appending_depth;
@@ -307,7 +308,19 @@ ledger_append(const Entry *entry)
 	 */
 	if (stored != 1 || !result_bool(2))
 		ledger_refuse_lost_entry(entry->user_id);
+	*balance = result_int32(3);
 	return result_uuid(1);
+}
+
+/*
+ * Insert an entry and return its id, as ledger_append_to_balance().
+ */
+pg_uuid_t
+ledger_append(const Entry *entry)
+{
+	int32		balance;
+
+	return ledger_append_to_balance(entry, &balance);
 }
 
 /*
