@@ -398,7 +398,7 @@ CREATE FUNCTION @extschema@.sweep_stale_holds(p_limit integer DEFAULT 500) RETUR
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'sweep_stale_holds'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.sweep_stale_holds(integer) IS
-'Release holds that have expired, and those whose job has ended or does not exist.
+'Release holds that have expired, or whose job has ended or is gone.
 
 A hold of hold_credits() expires when nobody closes it in time. Only data that was changed with the triggers off
 has the others. A hold that can still be charged is never touched.
