@@ -167,7 +167,7 @@ COMMENT ON COLUMN @extschema@.credit_ledger.job_id IS 'The job; NULL once the jo
 COMMENT ON COLUMN @extschema@.credit_ledger.stripe_payment_id IS 'Payment at the provider; grants credits once';
 COMMENT ON COLUMN @extschema@.credit_ledger.created_at IS 'When the transaction that made the entry began';
 COMMENT ON COLUMN @extschema@.credit_ledger.entry_no IS '1, 2, 3 and so on per user, without gaps; written by the trigger';
-COMMENT ON COLUMN @extschema@.credit_ledger.idempotency_key IS 'Key of the caller, or reinstates:ID of the reversal that this entry undoes; moves credits once per user';
+COMMENT ON COLUMN @extschema@.credit_ledger.idempotency_key IS 'Key of the caller, reinstates:ID of the reversal that this entry undoes, or captures:ID of the hold that it charges; moves credits once per user';
 COMMENT ON COLUMN @extschema@.credit_ledger.expires_at IS 'When credit of this entry expires, or the hold that it took; NULL is never';
 COMMENT ON COLUMN @extschema@.credit_ledger.reverses IS 'The entry that this one takes back: the hold that it closes, the credit that expired, the purchase that was reversed; where a reversal is undone, its purchase; of a lot that was transferred, the entry that took it';
 
@@ -200,7 +200,7 @@ COMMENT ON TABLE studio_engine.credit_keys IS
 A late retry with such a key moves nothing either.';
 COMMENT ON COLUMN studio_engine.credit_keys.user_id IS 'The user';
 COMMENT ON COLUMN studio_engine.credit_keys.idempotency_key IS 'The key';
-COMMENT ON COLUMN studio_engine.credit_keys.kind IS 'What it was used for; reverse is a reversal that was undone before it came';
+COMMENT ON COLUMN studio_engine.credit_keys.kind IS 'What it was used for; reverse is a reversal that was undone before it came, top_up a top-up that found nothing missing';
 COMMENT ON COLUMN studio_engine.credit_keys.entry_id IS 'The entry that the call was about, credit_ledger.id, or the other user';
 COMMENT ON COLUMN studio_engine.credit_keys.amount IS 'The amount of the call';
 

@@ -26,6 +26,7 @@
 #include "expiry.h"
 #include "ledger_rows.h"
 #include "lots.h"
+#include "reference_holds.h"
 #include "refunds.h"
 #include "restore.h"
 #include "settings.h"
@@ -146,9 +147,30 @@ static Statement problems[] = {
 	{
 		.text = "SELECT l.user_id, 'hold of an ended job', 'closed', 'open', l.id"
 		"  FROM @extschema@.credit_ledger l LEFT JOIN @extschema@.jobs j ON j.id = l.job_id"
-		" WHERE l.type = 'reserve' AND l.amount < 0 AND ($1 IS NULL OR l.user_id = $1)"
+		" WHERE l.type = 'reserve' AND l.amount < 0 AND l.reference IS NULL AND ($1 IS NULL OR l.user_id = $1)"
 		"   AND (j.id IS NULL OR j.status IN ('READY', 'FAILED'))"
 		"   AND NOT EXISTS (SELECT 1 FROM @extschema@.credit_ledger c WHERE c.reverses = l.id AND c.type = 'reserve')",
+		.nargs = 1,.argtypes = {UUIDOID}
+	},
+	{
+		.text = "SELECT l.user_id, 'hold past its expiry', 'closed',"
+		"       CASE WHEN e.hold_id IS NULL THEN 'open and not in the list of the sweep' ELSE 'open' END, l.id"
+		"  FROM @extschema@.credit_ledger l"
+		"  LEFT JOIN studio_engine.expiring_holds e ON e.hold_id = l.id AND e.user_id = l.user_id AND e.expires_at = l.expires_at"
+		" WHERE l.type = 'reserve' AND l.amount < 0 AND ($1 IS NULL OR l.user_id = $1)"
+		"   AND l.expires_at < pg_catalog.clock_timestamp()"
+		"   AND (e.hold_id IS NULL OR l.expires_at < pg_catalog.clock_timestamp() - '1 hour'::pg_catalog.interval)"
+		"   AND NOT EXISTS (SELECT 1 FROM @extschema@.credit_ledger c WHERE c.reverses = l.id AND c.type = 'reserve')",
+		.nargs = 1,.argtypes = {UUIDOID}
+	},
+	{
+		.text = "SELECT u.user_id, 'capture without its hold', 'a hold that was closed before', COALESCE(u.reference, 'no reference'), u.id"
+		"  FROM @extschema@.credit_ledger u"
+		" WHERE u.type = 'usage' AND u.idempotency_key LIKE '" CAPTURES "%' AND ($1 IS NULL OR u.user_id = $1)"
+		"   AND NOT EXISTS (SELECT 1 FROM @extschema@.credit_ledger l"
+		"                     JOIN @extschema@.credit_ledger c ON c.reverses = l.id AND c.type = 'reserve' AND c.entry_no < u.entry_no"
+		"                    WHERE '" CAPTURES "' || l.id::pg_catalog.text = u.idempotency_key AND l.user_id = u.user_id"
+		"                      AND l.type = 'reserve' AND l.amount < 0 AND l.reference = u.reference)",
 		.nargs = 1,.argtypes = {UUIDOID}
 	},
 	{

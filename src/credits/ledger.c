@@ -84,7 +84,7 @@ static Statement insert_entry = {
 	" (user_id, type, amount, note, job_id, stripe_payment_id, idempotency_key, expires_at, reverses,"
 	"  reference, metadata, priority, transfer_id)"
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
-	" RETURNING id, user_id = $1 AND type = $2 AND amount = $3 AND job_id IS NOT DISTINCT FROM $5, entry_no",
+	" RETURNING id, user_id = $1 AND type = $2 AND amount = $3 AND job_id IS NOT DISTINCT FROM $5, balance_after, entry_no",
 	.nargs = 13,.argtypes = {UUIDOID, TEXTOID, INT4OID, TEXTOID, UUIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, UUIDOID,
 	TEXTOID, JSONBOID, INT4OID, UUIDOID}
 };
@@ -267,11 +267,12 @@ ledger_refuse_lost_entry(const pg_uuid_t *user_id)
 }
 
 /*
- * Insert an entry and return its id.  The caller has locked the account and has
- * checked the entry: the trigger books it without further checks.
+ * Insert an entry and return its id; sets *balance to the balance after it.  The
+ * caller has locked the account and has checked the entry: the trigger books it
+ * without further checks.
  */
 pg_uuid_t
-ledger_append(const Entry *entry)
+ledger_append_to_balance(const Entry *entry, int32 *balance)
 {
 	Arguments	args = NO_ARGUMENTS;
 	int			before = appending_depth;
@@ -310,8 +311,20 @@ ledger_append(const Entry *entry)
 	if (stored != 1 || !result_bool(2))
 		ledger_refuse_lost_entry(entry->user_id);
 	id = result_uuid(1);
-	expiry_after_entry(entry->user_id, result_int64(3), entry->expires_at != NULL);
+	*balance = result_int32(3);
+	expiry_after_entry(entry->user_id, result_int64(4), entry->expires_at != NULL);
 	return id;
+}
+
+/*
+ * Insert an entry and return its id, as ledger_append_to_balance().
+ */
+pg_uuid_t
+ledger_append(const Entry *entry)
+{
+	int32		balance;
+
+	return ledger_append_to_balance(entry, &balance);
 }
 
 /*

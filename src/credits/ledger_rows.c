@@ -271,6 +271,7 @@ insert_entry_fast_path(const Arguments *args, StatementResult *result)
 
 	result_add_uuid(result, id);
 	result_add_bool(result, true);
+	result_add_datum(result, values[ENTRY_BALANCE_AFTER - 1]);
 	result_add_datum(result, values[ENTRY_NO - 1]);
 	result->found = 1;
 	return done;

@@ -574,9 +574,9 @@ reverse(const PaidCredit *payment, const int32 *amount, const char *note, const 
 			refuse_used_key(&((Reversal *) linitial(before))->first_id);
 		return total_taken(before);
 	}
-	check_key_is_free(payment, key);
 	if (reversal_is_awaited(payment, key))
 		return 0;
+	check_key_is_free(payment, key);
 
 	/* what a deleted user spent of it is gone */
 	if (!payment->is_whole)

@@ -26,6 +26,7 @@
 #include "expiry.h"
 #include "ledger.h"
 #include "lots.h"
+#include "reference_holds.h"
 #include "statements.h"
 #include "uuids.h"
 
@@ -101,10 +102,12 @@ find_transfer(Transfer *transfer)
 		return false;
 	argument_uuid(&args, &transfer->from_user_id);
 	argument_text(&args, transfer->key);
+	if (credits_find_empty(&entry, transfer->kind, &transfer->to_user_id, transfer->amount))
+		return true;
 	if (statement_execute(&select_by_key, &args) == 0)
 	{
 		credits_check_key_is_free(&transfer->from_user_id, transfer->key);
-		return credits_find_empty(&entry, transfer->kind, &transfer->to_user_id, transfer->amount);
+		return false;
 	}
 	amount = result_int32(3);
 	entry_id = result_uuid(4);
@@ -194,7 +197,7 @@ transfer_amount(Transfer *transfer)
 		return;
 	ledger_reread(&transfer->from);
 	ledger_check_capacity(&transfer->to, transfer->amount);
-	if (!expiry_prepare_spending(&transfer->from, transfer->amount))
+	if (!holds_prepare_spending(&transfer->from, transfer->amount))
 		refuse_no_credits(&transfer->from, transfer->amount);
 	move_credit(transfer);
 }
@@ -231,6 +234,8 @@ merge(Transfer *transfer)
 
 	if (find_transfer(transfer))
 		return;
+	if (transfer->from.reserved > 0)
+		(void) holds_return_expired(&transfer->from, transfer->from.balance);
 	expiry_sweep_account(&transfer->from);
 	if (transfer->from.reserved > 0)
 		refuse_conflict("account has open holds",

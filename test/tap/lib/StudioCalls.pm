@@ -32,6 +32,7 @@ sub fixture
 		SELECT public.grant_credits({a1}, 1000, NULL, 'once', pg_catalog.now() + '3 days');
 		SELECT public.purchase_credits({a1}, 100, 'paid'), public.purchase_credits({a1}, 100, 'reversed'), public.reverse_purchase('reversed', 10),
 			public.reinstate_purchase('paid', NULL, 'early');
+		SELECT public.hold_credits({a1}, 5, 'a chat');
 		SELECT public.save_draft_prompt('a token of the trap', 'a film');
 		INSERT INTO public.projects (id, user_id, title, prompt_text, niche_preset) VALUES ({b1}, {a1}, 't', 'p', 'facts');
 		INSERT INTO public.jobs (id, project_id, user_id, status, priority) VALUES ({c1}, {b1}, {a1}, 'QUEUED', 1),
@@ -105,7 +106,12 @@ my %calls = (
 	'reserve_credits(uuid,uuid,integer)' => ['{a1}, {c1}, 5'],
 	'settle_credits(uuid,integer,text)' => [q{{c2}, 4, 'error'}],
 	'release_credits(uuid,text)' => [q{{c2}, 'm'}],
-	'grant_credits(uuid,integer,text,text,timestamp with time zone)' => [q{{a1}, 5, 'm', 'k', '2999-01-01'}],
+	'grant_credits(uuid,integer,text,text,timestamp with time zone,integer)' => [q{{a1}, 5, 'm', 'k', '2999-01-01', 3}],
+	'top_up_credits(uuid,integer,text,timestamp with time zone,text)' => [q{{a1}, 5000, 'k', '2999-01-01', 'm'}],
+	'charge_credits(uuid,integer,text,text,text)' => [q{{a1}, 5, 'k', 'r', 'm'}],
+	'hold_credits(uuid,integer,text,text,interval,text)' => [q{{a1}, 5, 'r', 'm', '1 hour', 'k'}],
+	'capture_hold(uuid,integer,text)' => [q{(SELECT l.id FROM public.credit_ledger l WHERE l.reference = 'a chat'), 4, 'error'}],
+	'release_hold(uuid)' => [q{(SELECT l.id FROM public.credit_ledger l WHERE l.reference = 'a chat')}],
 	'purchase_credits(uuid,integer,text,text,timestamp with time zone)' => [q{{a1}, 5, 'p', 'm'}],
 	'subscription_credits(uuid,integer,text,text,timestamp with time zone)' => [q{{a1}, 5, 's', 'm', '2999-01-01'}],
 	'refund_credits(uuid,integer,text,text)' => [q{{c5}, 2, 'm', 'k'}],
