@@ -83,6 +83,19 @@ CREATE TABLE studio_engine.awaited_reversals (
     REFERENCES @extschema@.credit_accounts (user_id) ON DELETE CASCADE
 );
 
+-- Digests outlive the users, so they refer to none.
+CREATE TABLE studio_engine.welcomed (
+  digest bytea NOT NULL,
+  CONSTRAINT welcomed_pkey PRIMARY KEY (digest)
+);
+
+CREATE TABLE studio_engine.payment_digests (
+  digest bytea NOT NULL,
+  CONSTRAINT payment_digests_pkey PRIMARY KEY (digest)
+);
+
+ALTER TABLE studio_engine.payment_digests ENABLE ROW LEVEL SECURITY;
+ALTER TABLE studio_engine.welcomed ENABLE ROW LEVEL SECURITY;
 ALTER TABLE studio_engine.awaited_reversals ENABLE ROW LEVEL SECURITY;
 ALTER TABLE studio_engine.ledger_hashes ENABLE ROW LEVEL SECURITY;
 ALTER TABLE studio_engine.expiring_credits ENABLE ROW LEVEL SECURITY;
@@ -143,3 +156,15 @@ A reversal with such a key takes nothing. reinstate_purchase() writes the rows.'
 COMMENT ON COLUMN studio_engine.awaited_reversals.user_id IS 'The user';
 COMMENT ON COLUMN studio_engine.awaited_reversals.idempotency_key IS 'The key of the reversal';
 COMMENT ON COLUMN studio_engine.awaited_reversals.entry_id IS 'The entry of the payment, credit_ledger.id';
+
+COMMENT ON TABLE studio_engine.welcomed IS
+'E-mail addresses that have had the welcome grant.
+
+They outlive their users, so that nobody signs up again for another grant.';
+COMMENT ON COLUMN studio_engine.welcomed.digest IS 'HMAC-SHA-256 of email: and the address, trimmed and in lower case, under the text of digest_key in studio_engine.meta';
+
+COMMENT ON TABLE studio_engine.payment_digests IS
+'Payments of users who are deleted.
+
+The ledger goes with its user; these stay, so that no payment is booked twice.';
+COMMENT ON COLUMN studio_engine.payment_digests.digest IS 'HMAC-SHA-256 of payment: and the id of the payment, under the text of digest_key in studio_engine.meta';

@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(157);
+SELECT plan(161);
 
 --------------------------------------------------------------------------------
 -- Helpers: comparing, and what there is to look at
@@ -82,7 +82,7 @@ SELECT pg_temp.same_rows(
 			  ('public', 'mm_rendering_queue'),
 			  ('pipeline', 'artifacts'), ('pipeline', 'job_events'), ('pipeline', 'jobs'), ('pipeline', 'prompts'),
 			  ('studio_engine', 'attempts'), ('studio_engine', 'awaited_reversals'), ('studio_engine', 'content_search'), ('studio_engine', 'expiring_credits'), ('studio_engine', 'ledger_hashes'),
-			  ('studio_engine', 'meta'), ('studio_engine', 'queue'), ('studio_engine', 'settings') $$,
+			  ('studio_engine', 'meta'), ('studio_engine', 'payment_digests'), ('studio_engine', 'queue'), ('studio_engine', 'settings'), ('studio_engine', 'welcomed') $$,
 	'these tables and no others');
 SELECT is_empty(
 	$$ SELECT c.oid::regclass, c.relkind FROM pg_class c
@@ -382,6 +382,7 @@ INSERT INTO expected_function VALUES
 	('studio_engine.forbid_delete_of_leased_renderings()', 'trigger', 'v'),
 	('studio_engine.forbid_delete_of_leased_job()', 'trigger', 'v'),
 	('studio_engine.limit_studio_jobs()', 'trigger', 'v'),
+	('studio_engine.handle_user_change()', 'trigger', 'v'),
 	('studio_engine.lint(OUT problem text, OUT type text, OUT identity text)', 'SETOF record', 's'),
 	('studio_engine.lock_jobs_of_project()', 'trigger', 'v'),
 	('studio_engine.lock_jobs_of_user()', 'trigger', 'v'),
@@ -573,6 +574,8 @@ FROM (VALUES
 	('ledger_hashes', $$ VALUES ('entry_id', 'uuid', true), ('user_id', 'uuid', true), ('entry_no', 'bigint', true),
 		('hash', 'bytea', true) $$),
 	('awaited_reversals', $$ VALUES ('user_id', 'uuid', true), ('idempotency_key', 'text', true), ('entry_id', 'uuid', true) $$),
+	('welcomed', $$ VALUES ('digest', 'bytea', true) $$),
+	('payment_digests', $$ VALUES ('digest', 'bytea', true) $$),
 	('queue', $$ VALUES ('system', 'studio_engine.job_system', true), ('state', 'studio_engine.queue_state', true),
 		('rank', 'integer', true), ('turn', 'bigint', true), ('due_at', 'timestamp with time zone', true),
 		('job_id', 'uuid', true), ('user_id', 'uuid', false), ('attempt', 'integer', true), ('first_attempt', 'integer', true),
@@ -720,6 +723,8 @@ FROM (VALUES ('credit_accounts_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES 
 			 ('expiring_credits_pkey', 'PRIMARY KEY (entry_id)'),
 			 ('ledger_hashes_pkey', 'PRIMARY KEY (entry_id)'),
 			 ('awaited_reversals_pkey', 'PRIMARY KEY (user_id, idempotency_key)'),
+			 ('welcomed_pkey', 'PRIMARY KEY (digest)'),
+			 ('payment_digests_pkey', 'PRIMARY KEY (digest)'),
 			 ('studio_jobs_pkey', 'PRIMARY KEY (job_id)'),
 			 ('queue_pkey', 'PRIMARY KEY (job_id, system)'),
 			 ('attempts_pkey', 'PRIMARY KEY (job_id, lease_token)')) AS e (name, def)
@@ -809,6 +814,7 @@ SELECT pg_temp.same_rows(
 		('projects 00_projects_limits', 'studio_engine.limit_values', 'O', 'BEFORE INSERT UPDATE row'),
 		('studio_engine.settings 00_settings_limits', 'studio_engine.limit_values', 'O', 'BEFORE INSERT UPDATE row'),
 		('studio_jobs 00_studio_jobs_limits', 'studio_engine.limit_values', 'O', 'BEFORE INSERT UPDATE row'),
+		('auth.users on_auth_user_updated', 'studio_engine.handle_user_change', 'O', 'AFTER UPDATE row'),
 		('auth.users on_auth_user_deleted', 'studio_engine.lock_jobs_of_user', 'O', 'BEFORE DELETE row'),
 		('credit_accounts tr_credit_accounts_guard', 'studio_engine.guard_account', 'O', 'BEFORE INSERT UPDATE DELETE row'),
 		('credit_accounts tr_credit_accounts_truncate', 'studio_engine.guard_account', 'O', 'BEFORE TRUNCATE statement'),
@@ -902,6 +908,7 @@ FROM unnest('{public,anon,authenticated,service_role}'::text[]) AS r (role),
 SELECT pg_temp.same_rows(
 	$$ SELECT name, value FROM studio_engine.settings $$,
 	$$ VALUES ('draft_lifetime_days', '7'), ('ledger_hash_chain', '0'), ('max_active_jobs', '5'), ('max_active_runs', '5'), ('welcome_credits', '10'),
+			  ('welcome_once_per_email', '1'), ('welcome_anonymous', '0'),
 			  ('lease_seconds', '60'), ('max_attempts', '3'), ('retry_base_seconds', '5'), ('retry_cap_seconds', '3600'),
 			  ('progress_interval_ms', '1000'), ('fair_queue', '0'), ('notify_interval_ms', '0'), ('max_user_priority', '100'),
 			  ('default_system_prompt', 'Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are.'),
@@ -937,7 +944,7 @@ RESET ROLE;
 
 SELECT is_empty($$ SELECT oid::regclass FROM our_tables WHERE relowner <> 'catalogue_installer'::regrole $$,
 				'installed by a lesser role: the tables are its own');
-SELECT is((SELECT count(*)::integer FROM our_tables), 36, '... all of them');
+SELECT is((SELECT count(*)::integer FROM our_tables), 38, '... all of them');
 SELECT is_empty(
 	$$ SELECT oid::regtype FROM pg_type
 	   WHERE typnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace) AND typtype = 'e' AND typowner <> 'catalogue_installer'::regrole $$,
