@@ -59,10 +59,12 @@ static Statement select_summary = {
 #define ENTRY_HASH \
 	"CASE WHEN COALESCE(pg_catalog.octet_length(l.note), 0)::pg_catalog.int8" \
 	"  + COALESCE(pg_catalog.octet_length(l.stripe_payment_id), 0)" \
-	"  + COALESCE(pg_catalog.octet_length(l.idempotency_key), 0) > 100000000 THEN ''::pg_catalog.bytea ELSE" \
+	"  + COALESCE(pg_catalog.octet_length(l.idempotency_key), 0) + COALESCE(pg_catalog.octet_length(l.reference), 0)" \
+	"  + COALESCE(pg_catalog.pg_column_size(l.metadata), 0) > 100000000 THEN ''::pg_catalog.bytea ELSE" \
 	" pg_catalog.sha256(COALESCE(h.hash, '') || pg_catalog.convert_to(pg_catalog.jsonb_build_array(" \
 	"l.id, l.user_id, l.entry_no, l.type, l.amount, l.balance_after, l.note, l.stripe_payment_id," \
 	"l.idempotency_key, pg_catalog.encode(pg_catalog.timestamptz_send(l.expires_at), 'hex'), l.reverses," \
+	"l.reference, l.metadata, l.priority, l.transfer_id," \
 	"pg_catalog.encode(pg_catalog.timestamptz_send(l.created_at), 'hex'))::pg_catalog.text, 'UTF8')) END"
 
 /*

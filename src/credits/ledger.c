@@ -80,10 +80,12 @@ static Statement touch_account = {
 static Statement insert_entry = {
 	.fast_path = insert_entry_fast_path,
 	.text = "INSERT INTO @extschema@.credit_ledger"
-	" (user_id, type, amount, note, job_id, stripe_payment_id, idempotency_key, expires_at, reverses)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+	" (user_id, type, amount, note, job_id, stripe_payment_id, idempotency_key, expires_at, reverses,"
+	"  reference, metadata, priority, transfer_id)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 	" RETURNING id, user_id = $1 AND type = $2 AND amount = $3 AND job_id IS NOT DISTINCT FROM $5",
-	.nargs = 9,.argtypes = {UUIDOID, TEXTOID, INT4OID, TEXTOID, UUIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, UUIDOID}
+	.nargs = 13,.argtypes = {UUIDOID, TEXTOID, INT4OID, TEXTOID, UUIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, UUIDOID,
+	TEXTOID, JSONBOID, INT4OID, UUIDOID}
 };
 
 /* The number of triggers that are running, one inside the other. */
@@ -283,6 +285,10 @@ ledger_append(const Entry *entry)
 	argument_text(&args, entry->key);
 	argument_time(&args, entry->expires_at);
 	argument_uuid(&args, entry->reverses);
+	argument_text(&args, entry->reference);
+	argument_add(&args, JsonbPGetDatum(entry->metadata), entry->metadata == NULL);
+	argument_add(&args, Int32GetDatum(entry->priority), entry->priority == 0);
+	argument_uuid(&args, entry->transfer_id);
 
 	appending_depth = trigger_depth() + 1;
 	PG_TRY();

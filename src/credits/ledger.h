@@ -9,6 +9,7 @@
 #define STUDIO_LEDGER_H
 
 #include "datatype/timestamp.h"
+#include "utils/jsonb.h"
 #include "utils/uuid.h"
 
 #include "compat.h"
@@ -37,6 +38,10 @@ typedef struct Entry
 	const char *key;
 	const TimestampTz *expires_at;
 	const pg_uuid_t *reverses;
+	const char *reference;
+	const Jsonb *metadata;
+	int32		priority;		/* 0 is stored as NULL */
+	const pg_uuid_t *transfer_id;
 } Entry;
 
 extern bool ledger_lock_account(const pg_uuid_t *user_id, Account *account);

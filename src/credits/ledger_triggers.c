@@ -122,6 +122,24 @@ check_expiry(TupleDesc desc, HeapTuple row, const char *type, int32 amount)
 		refuse_entry("Only a purchase, subscription or grant can expire.");
 }
 
+/* Raise an error if the entry has a priority that it cannot have, or columns that only
+ * the functions set. */
+static void
+check_function_columns(TupleDesc desc, HeapTuple row, const char *type, int32 amount)
+{
+	bool		no_reverses,
+				no_transfer,
+				no_priority;
+
+	(void) row_get(desc, row, "reverses", UUIDOID, &no_reverses);
+	(void) row_get(desc, row, "transfer_id", UUIDOID, &no_transfer);
+	(void) row_get(desc, row, "priority", INT4OID, &no_priority);
+	if (!no_reverses || !no_transfer)
+		refuse_entry("reverses and transfer_id are set by the functions only.");
+	if (!no_priority && (amount < 0 || strcmp(type, "reserve") == 0))
+		refuse_entry("Only an entry that adds credit can have a priority.");
+}
+
 /* Lock the account and check an entry that takes credit; what has expired is swept
  * first, so that it cannot be taken. */
 static void
@@ -164,16 +182,13 @@ static void
 check_plain_entry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id,
 				  const char *type, int32 amount, HoldClosing *closing)
 {
-	bool		isnull;
 	bool		no_job;
 	Datum		job_id = row_get(desc, row, "job_id", UUIDOID, &no_job);
 	Job			job;
 
 	check_sign(type, amount);
 	check_expiry(desc, row, type, amount);
-	(void) row_get(desc, row, "reverses", UUIDOID, &isnull);
-	if (!isnull)
-		refuse_entry("reverses is set by the functions only.");
+	check_function_columns(desc, row, type, amount);
 	if (no_job && strcmp(type, "reserve") == 0)
 		refuse_entry("A reserve needs the job that it is for.");
 

@@ -10,7 +10,7 @@
  * An entry that reverses a payment, and one that undoes such a reversal, both name
  * the entry of the payment in reverses.  The key of the second is made of the id
  * of the first.  A provider's events come in any order: where a reversal is undone
- * before it was made, its key is kept in studio_engine.awaited_reversals.
+ * before it was made, its key is kept in studio_engine.credit_keys.
  *
  * Lock order: job, then account.
  */
@@ -66,11 +66,11 @@ static Statement select_standing = {
 };
 static Statement select_awaited = {
 	.force_index_plan = true,
-	.text = "SELECT a.entry_id FROM studio_engine.awaited_reversals a WHERE a.user_id = $1 AND a.idempotency_key = $2",
+	.text = "SELECT a.entry_id FROM studio_engine.credit_keys a WHERE a.user_id = $1 AND a.idempotency_key = $2 AND a.kind = 'reverse'",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
 static Statement insert_awaited = {
-	.text = "INSERT INTO studio_engine.awaited_reversals (user_id, idempotency_key, entry_id) VALUES ($1, $2, $3)",
+	.text = "INSERT INTO studio_engine.credit_keys (user_id, idempotency_key, kind, entry_id) VALUES ($1, $2, 'reverse', $3)",
 	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, UUIDOID}
 };
 

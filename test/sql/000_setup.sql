@@ -303,7 +303,10 @@ LANGUAGE sql AS $$
     SELECT 'content_search', count(*) FROM studio_engine.content_search UNION ALL
     SELECT 'expiring_credits', count(*) FROM studio_engine.expiring_credits UNION ALL
     SELECT 'ledger_hashes', count(*) FROM studio_engine.ledger_hashes UNION ALL
-    SELECT 'awaited_reversals', count(*) FROM studio_engine.awaited_reversals UNION ALL
+    SELECT 'credit_keys', count(*) FROM studio_engine.credit_keys UNION ALL
+    SELECT 'expiring_holds', count(*) FROM studio_engine.expiring_holds UNION ALL
+    SELECT 'lot_checkpoints', count(*) FROM studio_engine.lot_checkpoints UNION ALL
+    SELECT 'transfers', count(*) FROM studio_engine.transfers WHERE from_user_id IS NOT NULL OR to_user_id IS NOT NULL UNION ALL
     SELECT 'pipeline.job_events', count(*) FROM pipeline.job_events UNION ALL
     SELECT 'pipeline.artifacts', count(*) FROM pipeline.artifacts) AS left_behind (what, rows)
    WHERE rows > 0;
