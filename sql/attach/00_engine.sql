@@ -40,6 +40,11 @@ BEGIN
   END LOOP;
 END;
 
+-- The secret of the digests: 256 random bits, as 64 digits.
+INSERT INTO studio_engine.meta (name, value)
+SELECT 'digest_key', encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'hex')
+    ON CONFLICT (name) DO NOTHING;
+
 -- Limits of the size of values, for every writer; the first trigger of each table.
 CREATE OR REPLACE TRIGGER "00_settings_limits"
   BEFORE INSERT OR UPDATE ON studio_engine.settings

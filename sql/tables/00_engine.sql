@@ -34,6 +34,8 @@ ALTER TABLE studio_engine.settings ENABLE ROW LEVEL SECURITY;
 INSERT INTO studio_engine.meta (name, value) VALUES ('schema_version', '1');
 INSERT INTO studio_engine.settings (name, value, description) VALUES
   ('welcome_credits', '10', 'Credits granted at sign-up; 0 grants none'),
+  ('welcome_once_per_email', '1', '1 keeps a digest of each e-mail address that got welcome credits, and grants it none again; 0 does not'),
+  ('welcome_anonymous', '0', '1 grants welcome credits to anonymous users at once; 0 when they become permanent'),
   ('max_active_jobs', '5', 'Jobs of one kind (jobs, studio_jobs) that one user may have at a time; 0 means no limit'),
   ('draft_lifetime_days', '7', 'Days after its last change for which a draft can be claimed'),
   ('ledger_hash_chain', '0', '1 keeps a hash chain over the ledger, so that verify_credit_ledger() names an edited entry; 0 does not'),

@@ -20,8 +20,8 @@ COMMENT ON TABLE @extschema@.profiles IS
 
 handle_new_user() creates them at sign-up. A user reads and updates his own.';
 COMMENT ON COLUMN @extschema@.profiles.id IS 'The user, auth.users.id';
-COMMENT ON COLUMN @extschema@.profiles.display_name IS 'Name shown to the user; at sign-up raw_user_meta_data->>''name''';
-COMMENT ON COLUMN @extschema@.profiles.avatar_url IS 'Address of the picture';
+COMMENT ON COLUMN @extschema@.profiles.display_name IS 'Name shown to the user; at sign-up from raw_user_meta_data';
+COMMENT ON COLUMN @extschema@.profiles.avatar_url IS 'Address of the picture; at sign-up from raw_user_meta_data';
 COMMENT ON COLUMN @extschema@.profiles.notification_prefs IS 'Which events the user is told about';
 COMMENT ON COLUMN @extschema@.profiles.stripe_customer_id IS 'Customer at the payment provider; written by services only';
 COMMENT ON COLUMN @extschema@.profiles.created_at IS 'When the row was created';

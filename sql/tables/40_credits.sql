@@ -133,6 +133,19 @@ CREATE TABLE studio_engine.transfers (
 CREATE INDEX idx_transfers_from ON studio_engine.transfers (from_user_id);
 CREATE INDEX idx_transfers_to ON studio_engine.transfers (to_user_id);
 
+-- Digests outlive the users, so they refer to none.
+CREATE TABLE studio_engine.welcomed (
+  digest bytea NOT NULL,
+  CONSTRAINT welcomed_pkey PRIMARY KEY (digest)
+);
+
+CREATE TABLE studio_engine.payment_digests (
+  digest bytea NOT NULL,
+  CONSTRAINT payment_digests_pkey PRIMARY KEY (digest)
+);
+
+ALTER TABLE studio_engine.payment_digests ENABLE ROW LEVEL SECURITY;
+ALTER TABLE studio_engine.welcomed ENABLE ROW LEVEL SECURITY;
 ALTER TABLE studio_engine.transfers ENABLE ROW LEVEL SECURITY;
 ALTER TABLE studio_engine.lot_checkpoints ENABLE ROW LEVEL SECURITY;
 ALTER TABLE studio_engine.expiring_holds ENABLE ROW LEVEL SECURITY;
@@ -227,3 +240,15 @@ COMMENT ON COLUMN studio_engine.transfers.from_user_id IS 'The user whose credit
 COMMENT ON COLUMN studio_engine.transfers.to_user_id IS 'The user who received them; NULL once he is deleted';
 COMMENT ON COLUMN studio_engine.transfers.kind IS 'transfer or merge';
 COMMENT ON COLUMN studio_engine.transfers.amount IS 'Credits';
+
+COMMENT ON TABLE studio_engine.welcomed IS
+'E-mail addresses that have had the welcome grant.
+
+They outlive their users, so that nobody signs up again for another grant.';
+COMMENT ON COLUMN studio_engine.welcomed.digest IS 'HMAC-SHA-256 of email: and the address, trimmed and in lower case, under the text of digest_key in studio_engine.meta';
+
+COMMENT ON TABLE studio_engine.payment_digests IS
+'Payments of users who are deleted.
+
+The ledger goes with its user; these stay, so that no payment is booked twice.';
+COMMENT ON COLUMN studio_engine.payment_digests.digest IS 'HMAC-SHA-256 of payment: and the id of the payment, under the text of digest_key in studio_engine.meta';

@@ -3,7 +3,8 @@
  *	  The rows of auth.users.
  *
  * Pitfall: auth.users belongs to the auth server.  The table is read as its
- * owner, as the check of a foreign key does.
+ * owner, as the check of a foreign key does.  An older auth server, or another
+ * one, has not all of the columns: without is_anonymous nobody is anonymous.
  *
  * Lock order: a user comes before everything else.
  */
@@ -12,7 +13,10 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "utils/acl.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -20,12 +24,127 @@
 #include "caller.h"
 #include "relations.h"
 #include "statements.h"
+#include "triggers.h"
+#include "value_limits.h"
 
-static Statement lock_user_key_share = {
+static Statement lock_user = {
 	.force_index_plan = true,
-	.text = "SELECT u.raw_user_meta_data ->> 'name' FROM auth.users u WHERE u.id = $1 FOR KEY SHARE",
+	.text = "SELECT 1 FROM auth.users u WHERE u.id = $1 FOR KEY SHARE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
+static Statement select_user = {
+	.force_index_plan = true,
+	.text = "SELECT u.* FROM auth.users u WHERE u.id = $1 FOR KEY SHARE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+
+/* the members of raw_user_meta_data in which providers send name and picture, the best first */
+static const char *const name_members[] = {"name", "full_name", "user_name", "preferred_username", NULL};
+static const char *const picture_members[] = {"avatar_url", "picture", NULL};
+
+/* ------------------------------------------------------------------------
+ * What a row says
+ * ------------------------------------------------------------------------ */
+
+/* Return a member of an object, if it is a string that is not empty; or NULL. */
+static char *
+member_text(Jsonb *object, const char *member)
+{
+	JsonbValue	value;
+
+	if (getKeyJsonValueFromContainer(&object->root, member, strlen(member), &value) == NULL ||
+		value.type != jbvString || value.val.string.len == 0)
+		return NULL;
+	return pnstrdup(value.val.string.val, value.val.string.len);
+}
+
+/* Return the first of the members that is a string; or NULL. */
+static char *
+first_text(Jsonb *object, const char *const *members)
+{
+	char	   *text = NULL;
+
+	for (; text == NULL && *members != NULL; members++)
+		text = member_text(object, *members);
+	return text;
+}
+
+/*
+ * Return the name and the picture that the metadata of a row has.  A name is cut;
+ * an address that is too long is left out, since half of it leads nowhere.
+ */
+UserPortrait
+user_portrait(TupleDesc desc, HeapTuple row)
+{
+	UserPortrait portrait = {.name = NULL};
+	bool		isnull;
+	Datum		metadata = row_get(desc, row, "raw_user_meta_data", JSONBOID, &isnull);
+	Jsonb	   *object = isnull ? NULL : DatumGetJsonbP(metadata);
+
+	if (object == NULL || !JB_ROOT_IS_OBJECT(object))
+		return portrait;
+	portrait.name = first_text(object, name_members);
+	if (portrait.name != NULL)
+		portrait.name[pg_mbcharcliplen(portrait.name, strlen(portrait.name), MAX_SHORT_LENGTH)] = '\0';
+	portrait.picture = first_text(object, picture_members);
+	if (portrait.picture != NULL && pg_mbstrlen(portrait.picture) > MAX_SHORT_LENGTH)
+		portrait.picture = NULL;
+	return portrait;
+}
+
+/*
+ * Return a column as an e-mail address, trimmed and in lower case; NULL if the
+ * column is missing or has none.  Only ASCII letters are changed, so that the
+ * result depends on no locale; the auth server has changed all before.
+ */
+static char *
+row_email(TupleDesc desc, HeapTuple row, const char *column)
+{
+	char	   *email = row_has_column(desc, column) ? row_get_id(desc, row, column) : NULL;
+	size_t		length;
+
+	if (email == NULL)
+		return NULL;
+	email += strspn(email, " \t\r\n");
+	length = strlen(email);
+	while (length > 0 && strchr(" \t\r\n", email[length - 1]) != NULL)
+		length--;
+	email[length] = '\0';
+	for (char *c = email; *c != '\0'; c++)
+		*c = pg_ascii_tolower((unsigned char) *c);
+	return length > 0 ? email : NULL;
+}
+
+/*
+ * Return who the user of a row is.
+ */
+UserIdentity
+user_identity(TupleDesc desc, HeapTuple row)
+{
+	UserIdentity identity = {
+		.email = row_email(desc, row, "email"),
+		.next_email = row_email(desc, row, "email_change")
+	};
+	bool		isnull;
+
+	if (row_has_column(desc, "is_anonymous"))
+		identity.anonymous = DatumGetBool(row_get(desc, row, "is_anonymous", BOOLOID, &isnull)) && !isnull;
+	identity.deleted = row_has_column(desc, "deleted_at") && row_get_id(desc, row, "deleted_at") != NULL;
+	return identity;
+}
+
+/*
+ * Return true if a column is there and has another stored value in the new row.
+ */
+bool
+user_has_changed(TupleDesc desc, HeapTuple old, HeapTuple new, const char *column)
+{
+	return row_has_column(desc, column) && !row_same_value(desc, old, new, column);
+}
+
+/* ------------------------------------------------------------------------
+ * Finding a row
+ * ------------------------------------------------------------------------ */
 
 /*
  * Switch to the owner of auth.users, as the check of a foreign key would.  Raises
@@ -59,28 +178,51 @@ become_owner_of_users(Caller *self, Oid relid)
 	caller_become(self, owner);
 }
 
-/*
- * Lock a user FOR KEY SHARE, so that it is not deleted before the transaction
- * ends; false if there is none.  *name becomes the user's name, NULL if there is
- * none or the owner of the data may not read the table.
- */
-bool
-user_find(const pg_uuid_t *user_id, char **name)
+/* Execute one of the statements above, which lock the row of a user. */
+static bool
+execute_as_owner_of_users(Statement *statement, Oid relid, const pg_uuid_t *user_id)
 {
-	Oid			relid = get_relname_relid("users", get_namespace_oid("auth", false));
-	bool		may_read = pg_class_aclcheck(relid, engine_owner(), ACL_SELECT) == ACLCHECK_OK;
 	Arguments	args = NO_ARGUMENTS;
 	Caller		self;
 	bool		found;
 
 	argument_uuid(&args, user_id);
 	become_owner_of_users(&self, relid);
-	found = statement_execute(&lock_user_key_share, &args) > 0;
+	found = statement_execute(statement, &args) > 0;
 	caller_resume(&self);
-
-	if (found)
-		*name = may_read ? result_text(1) : NULL;
 	return found;
+}
+
+/* Return the OID of auth.users, InvalidOid if there is no such table. */
+static Oid
+users_relid(void)
+{
+	return get_relname_relid("users", get_namespace_oid("auth", false));
+}
+
+/*
+ * Lock a user FOR KEY SHARE, so that it is not deleted before the transaction
+ * ends, and read its row; false if there is none.  The portrait, which ends in a
+ * table of the owner of the data, is empty if he may not read auth.users.  Of the
+ * identity nothing but a digest is stored.
+ */
+bool
+user_find(const pg_uuid_t *user_id, UserPortrait *portrait, UserIdentity *identity)
+{
+	Oid			relid = users_relid();
+	bool		may_read = pg_class_aclcheck(relid, engine_owner(), ACL_SELECT) == ACLCHECK_OK;
+	TupleDesc	desc;
+	HeapTuple	row;
+
+	if (!execute_as_owner_of_users(&select_user, relid, user_id))
+		return false;
+	row = SPI_tuptable->vals[0];
+	desc = SPI_tuptable->tupdesc;
+	memset(portrait, 0, sizeof(UserPortrait));
+	if (may_read)
+		*portrait = user_portrait(desc, row);
+	*identity = user_identity(desc, row);
+	return true;
 }
 
 /*
@@ -92,7 +234,5 @@ user_find(const pg_uuid_t *user_id, char **name)
 bool
 user_lock_key_share(const pg_uuid_t *user_id)
 {
-	char	   *name;
-
-	return user_find(user_id, &name);
+	return execute_as_owner_of_users(&lock_user, users_relid(), user_id);
 }

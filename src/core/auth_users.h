@@ -5,9 +5,31 @@
 #ifndef STUDIO_AUTH_USERS_H
 #define STUDIO_AUTH_USERS_H
 
+#include "access/htup.h"
+#include "access/tupdesc.h"
 #include "utils/uuid.h"
 
-extern bool user_find(const pg_uuid_t *user_id, char **name);
+/* what a user shows of himself; NULL where he shows none */
+typedef struct UserPortrait
+{
+	char	   *name;
+	char	   *picture;		/* its address */
+} UserPortrait;
+
+/* who a user is to the auth server; addresses are trimmed and in lower case, or NULL */
+typedef struct UserIdentity
+{
+	bool		anonymous;
+	bool		deleted;		/* marked as deleted, and kept */
+	char	   *email;
+	char	   *next_email;		/* not confirmed yet */
+} UserIdentity;
+
+extern UserPortrait user_portrait(TupleDesc desc, HeapTuple row);
+extern UserIdentity user_identity(TupleDesc desc, HeapTuple row);
+extern bool user_has_changed(TupleDesc desc, HeapTuple old, HeapTuple new, const char *column);
+
+extern bool user_find(const pg_uuid_t *user_id, UserPortrait *portrait, UserIdentity *identity);
 extern bool user_lock_key_share(const pg_uuid_t *user_id);
 
 #endif							/* STUDIO_AUTH_USERS_H */

@@ -122,6 +122,15 @@ column_of_type(TupleDesc desc, const char *column, Oid type)
 }
 
 /*
+ * Return true if there is such a column.
+ */
+bool
+row_has_column(TupleDesc desc, const char *column)
+{
+	return SPI_fnumber(desc, column) > 0;
+}
+
+/*
  * Return the value of a column that must have this type.
  */
 Datum

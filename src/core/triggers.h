@@ -40,6 +40,7 @@ extern TriggerData *trigger_data(FunctionCallInfo fcinfo, TriggerKind kind, int 
 extern HeapTuple trigger_new_row(const TriggerData *data);
 extern HeapTuple trigger_result(const TriggerData *data);
 
+extern bool row_has_column(TupleDesc desc, const char *column);
 extern Datum row_get(TupleDesc desc, HeapTuple row, const char *column, Oid type, bool *isnull);
 extern char *row_get_label(TupleDesc desc, HeapTuple row, const char *column);
 extern char *row_get_id(TupleDesc desc, HeapTuple row, const char *column);

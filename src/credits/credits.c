@@ -6,7 +6,7 @@
  * still running.  So a key is looked up under the lock of the account, and before
  * anything else is decided.
  *
- * Lock order: the account is the only lock.
+ * Lock order: account, then the digest of an e-mail address.
  */
 #include "postgres.h"
 
@@ -284,6 +284,8 @@ add_credits(const Entry *entry)
 	credits_check_expiry(entry);
 	ledger_check_capacity(&account, entry->amount);
 	id = ledger_append(entry);
+	if (entry->payment_id != NULL)
+		refuse_deleted_payment(entry->payment_id);
 	/* a payment whose period is over expires at once */
 	if (entry->payment_id != NULL && entry->expires_at != NULL && *entry->expires_at <= GetCurrentTimestamp())
 		(void) expiry_sweep(entry->user_id);
@@ -398,27 +400,52 @@ subscription_credits(PG_FUNCTION_ARGS)
 	PG_RETURN_UUID_P(id);
 }
 
+#define WELCOME_KEY "welcome"
+#define WELCOME_NOTE "Welcome bonus: 1 free video trial"
+
 /*
- * Open the account of a user and make the welcome grant of sign-up, once per user;
- * amount 0 opens the account only.  The grants of the seed's own trigger have no
- * key and are recognized by their note.
+ * Return true if the user has had the welcome grant.  Those of the seed's own
+ * trigger have no key and are recognized by their note.
+ */
+static bool
+was_welcomed(const pg_uuid_t *user_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, user_id);
+	argument_text(&args, WELCOME_KEY);
+	argument_text(&args, WELCOME_NOTE);
+	return statement_execute(&select_welcome, &args) > 0;
+}
+
+/*
+ * Open the account of a user and make the welcome grant of sign-up, once per user
+ * and once per e-mail address; amount 0 opens the account only.
  */
 void
-credits_welcome(const pg_uuid_t *user_id, int32 amount)
+credits_welcome(const pg_uuid_t *user_id, int32 amount, const char *email)
 {
 	Account		account;
 	Entry		entry = {
 		.user_id = user_id,.type = "grant",.amount = amount,
-		.note = "Welcome bonus: 1 free video trial",.key = "welcome"
+		.note = WELCOME_NOTE,.key = WELCOME_KEY
 	};
-	Arguments	args = NO_ARGUMENTS;
 
 	ledger_open_account(user_id, &account);
-	argument_uuid(&args, user_id);
-	argument_text(&args, entry.key);
-	argument_text(&args, entry.note);
-	if (amount <= 0 || statement_execute(&select_welcome, &args) > 0)
+	if (amount <= 0 || was_welcomed(user_id) || !welcome_claim(email))
 		return;
 	ledger_check_capacity(&account, amount);
 	(void) ledger_append(&entry);
+}
+
+/*
+ * Remember an e-mail address that a user gives up, if he has had the welcome
+ * grant: by then it may be another than that of the grant, or the grant may be
+ * older than the digests.
+ */
+void
+credits_keep_welcome(const pg_uuid_t *user_id, const char *email)
+{
+	if (email != NULL && was_welcomed(user_id))
+		(void) welcome_claim(email);
 }

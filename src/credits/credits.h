@@ -7,6 +7,7 @@
 
 #include "utils/uuid.h"
 
+#include "digests.h"
 #include "ledger.h"
 
 #define MAX_KEY_LENGTH 255
@@ -27,7 +28,8 @@ typedef struct Replay
 } Replay;
 
 pg_noreturn extern void refuse_used_key(const pg_uuid_t *entry_id);
-extern void credits_welcome(const pg_uuid_t *user_id, int32 amount);
+extern void credits_welcome(const pg_uuid_t *user_id, int32 amount, const char *email);
+extern void credits_keep_welcome(const pg_uuid_t *user_id, const char *email);
 extern void credits_check_expiry(const Entry *entry);
 extern bool credits_find_by_key(const Entry *entry, Replay *replay);
 extern bool credits_find_top_up(Entry *entry, int32 target);

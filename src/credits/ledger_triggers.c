@@ -7,7 +7,7 @@
  * Pitfall: an entry is booked before it is stored.  Whether it was stored can be
  * checked only at the end of the statement: verify_inserted_entries().
  *
- * Lock order: job, then account.
+ * Lock order: job, then account, then the digest of a payment.
  */
 #include "postgres.h"
 
@@ -22,6 +22,7 @@
 
 #include "auth_users.h"
 #include "caller.h"
+#include "digests.h"
 #include "errors.h"
 #include "expiry.h"
 #include "holds.h"
@@ -61,7 +62,8 @@ typedef struct HoldClosing
 
 static Statement select_booked_entry = {
 	.force_index_plan = true,
-	.text = "SELECT 1 FROM @extschema@.credit_ledger l"
+	.text = "SELECT CASE WHEN l.type IN ('purchase', 'subscription') AND l.reverses IS NULL THEN l.stripe_payment_id END"
+	" FROM @extschema@.credit_ledger l"
 	" WHERE l.user_id = $1 AND l.entry_no = $2 AND l.amount = $3",
 	.nargs = 3,.argtypes = {UUIDOID, INT8OID, INT4OID}
 };
@@ -350,18 +352,22 @@ enter_in_ledger(PG_FUNCTION_ARGS)
 	return PointerGetDatum(row_edit_apply(&edit));
 }
 
-/* Raise an error unless the entry is stored as it was booked. */
+/* Raise an error unless the entry is stored as it was booked, and its payment is new. */
 static void
 verify_booked_entry(const BookedEntry *booked)
 {
 	Arguments	args = NO_ARGUMENTS;
+	char	   *payment_id;
 
 	argument_uuid(&args, &booked->user_id);
 	argument_add(&args, Int64GetDatum(booked->entry_no), false);
 	argument_int32(&args, booked->amount);
 	if (statement_execute(&select_booked_entry, &args) == 0)
 		ledger_refuse_lost_entry(&booked->user_id);
+	payment_id = result_text(1);
 	SPI_freetuptable(SPI_tuptable);
+	if (payment_id != NULL)
+		refuse_deleted_payment(payment_id);
 }
 
 /*
@@ -483,12 +489,31 @@ is_set_null_of_deleted_job(TupleDesc desc, HeapTuple old, HeapTuple new)
 		!job_exists(DatumGetUUIDP(job_id));
 }
 
+/* Remember the payment of an entry that goes with its user, if it has booked one. */
+static void
+keep_payment(TupleDesc desc, HeapTuple row)
+{
+	char	   *type = row_get_text(desc, row, "type");
+	char	   *payment_id = row_get_text(desc, row, "stripe_payment_id");
+	bool		reverses_nothing;
+	Caller		caller;
+
+	(void) row_get(desc, row, "reverses", UUIDOID, &reverses_nothing);
+	if (type == NULL || payment_id == NULL || !reverses_nothing ||
+		(strcmp(type, "purchase") != 0 && strcmp(type, "subscription") != 0))
+		return;
+	caller_enter_trigger(&caller);
+	payment_keep(payment_id);
+	caller_leave(&caller);
+}
+
 /*
  * guard_ledger() returns trigger: BEFORE UPDATE, DELETE or TRUNCATE on
  * credit_ledger.
  *
  * Raises 42501, but for what the foreign keys do: job_id becomes NULL when its
- * job is deleted, and entries are deleted with the account of their user.
+ * job is deleted, and entries are deleted with the account of their user, of which
+ * a digest of each payment stays.
  */
 Datum
 guard_ledger(PG_FUNCTION_ARGS)
@@ -513,6 +538,7 @@ guard_ledger(PG_FUNCTION_ARGS)
 	user_id = row_get_uuid(desc, data->tg_trigtuple, "user_id");
 	if (account_exists(&user_id))
 		refuse_change("Entries go with their user only.");
+	keep_payment(desc, data->tg_trigtuple);
 	return PointerGetDatum(data->tg_trigtuple);
 }
 

@@ -1,15 +1,18 @@
 /*
  * users.c
- *	  Sign-up: the profile and the welcome credits of a new user; and the locks
- *	  for deleting a user.
+ *	  Sign-up: the profile and the welcome credits of a new user; what follows when
+ *	  the auth server changes a user; and the locks for deleting one.
  *
  * Pitfall: auth.users belongs to the auth server.  Its triggers run as the role
  * of that server, with its search_path and without rights on the tables of the
- * extension.  An error in handle_new_user() must never make a sign-up fail, so
- * it becomes a warning.
+ * extension.  An error in handle_new_user() or handle_user_change() must never
+ * make a sign-up or a sign-in fail, so it becomes a warning.  Profile and credits
+ * fail each for itself.
  *
- * Lock order: user, project, job, then account.  lock_jobs_of_user() takes these
- * locks before the foreign keys cascade, since their order is another one.
+ * Lock order: user, project, job, then account, then the digest of an address.
+ * lock_jobs_of_user() takes these locks before the foreign keys cascade, since
+ * their order is another one; the digest it makes while it has the user, without
+ * whom nobody gets to the account.
  */
 #include "postgres.h"
 
@@ -31,22 +34,26 @@
 #include "uuids.h"
 
 PG_FUNCTION_INFO_V1(handle_new_user);
+PG_FUNCTION_INFO_V1(handle_user_change);
 PG_FUNCTION_INFO_V1(lock_jobs_of_user);
 PG_FUNCTION_INFO_V1(ensure_profile);
 
 static Statement insert_profile = {
-	.text = "INSERT INTO @extschema@.profiles (id, display_name) VALUES ($1, pg_catalog.left($2, 1000))"
+	.text = "INSERT INTO @extschema@.profiles (id, display_name, avatar_url) VALUES ($1, $2, $3)"
 	" ON CONFLICT (id) DO NOTHING",
-	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
+	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, TEXTOID}
+};
+static Statement fill_profile = {
+	.force_index_plan = true,
+	.text = "UPDATE @extschema@.profiles p SET display_name = COALESCE(p.display_name, $2),"
+	" avatar_url = COALESCE(p.avatar_url, $3) WHERE p.id = $1"
+	" AND (p.display_name IS NULL AND $2 IS NOT NULL OR p.avatar_url IS NULL AND $3 IS NOT NULL)",
+	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, TEXTOID}
 };
 static Statement select_profile = {
 	.force_index_plan = true,
 	.text = "SELECT p.* FROM @extschema@.profiles p WHERE p.id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
-};
-static Statement json_name = {
-	.text = "SELECT $1::pg_catalog.jsonb ->> 'name'",
-	.nargs = 1,.argtypes = {JSONBOID}
 };
 static Statement lock_user_projects = {
 	.force_index_plan = true,
@@ -64,64 +71,101 @@ static Statement lock_user_jobs = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
-/*
- * Insert the profile of a user and the welcome credits, unless they exist.
- */
+/* Insert the profile of a user; in one that exists, fill in what is NULL. */
 static void
-create_user_rows(const pg_uuid_t *user_id, const char *name)
+save_profile(const pg_uuid_t *user_id, const UserPortrait *portrait)
 {
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_uuid(&args, user_id);
-	argument_text(&args, name);
-	statement_execute(&insert_profile, &args);
-	credits_welcome(user_id, setting_int32(SETTING_WELCOME_CREDITS));
+	argument_text(&args, portrait->name);
+	argument_text(&args, portrait->picture);
+	if (statement_execute(&insert_profile, &args) == 0 &&
+		(portrait->name != NULL || portrait->picture != NULL))
+		statement_execute(&fill_profile, &args);
 }
 
-/* Return the name that was given at sign-up; NULL if there is none. */
-static char *
-read_sign_up_name(TupleDesc desc, HeapTuple row)
-{
-	Arguments	args = NO_ARGUMENTS;
-	bool		isnull;
-	Datum		metadata = row_get(desc, row, "raw_user_meta_data", JSONBOID, &isnull);
-
-	if (isnull)
-		return NULL;
-	argument_add(&args, metadata, false);
-	statement_execute(&json_name, &args);
-	return result_text(1);
-}
-
-/* Report an error of handle_sign_up() as a warning. */
+/* Open the account of a user, with the welcome credits that are due. */
 static void
-warn_of_sign_up_failure(const pg_uuid_t *user_id, ErrorData *error)
+open_account(const pg_uuid_t *user_id, const UserIdentity *identity)
+{
+	bool		welcome = !identity->deleted;
+
+	if (identity->anonymous && setting_int32(SETTING_WELCOME_ANONYMOUS) == 0)
+		welcome = false;
+	credits_welcome(user_id, welcome ? setting_int32(SETTING_WELCOME_CREDITS) : 0, identity->email);
+}
+
+/* ------------------------------------------------------------------------
+ * Triggers on auth.users
+ * ------------------------------------------------------------------------ */
+
+/* a row of auth.users that was inserted or updated */
+typedef struct WrittenUser
+{
+	pg_uuid_t	id;
+	TupleDesc	desc;
+	HeapTuple	row;
+	HeapTuple	old;			/* of an update; else NULL */
+} WrittenUser;
+
+/* Report an error of the work below as a warning. */
+static void
+warn_of_failure(const char *message, const pg_uuid_t *user_id, ErrorData *error)
 {
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
-			 errmsg("a user signed up without a profile"),
+			 errmsg("%s", message),
 			 errdetail("User %s: %s", uuid_text(user_id), error->message),
 			 errhint("Mend the cause, then call ensure_profile('%s').", uuid_text(user_id))));
 	FreeErrorData(error);
 }
 
-/* a row of auth.users that was inserted */
-typedef struct NewUser
-{
-	pg_uuid_t	id;
-	TupleDesc	desc;
-	HeapTuple	row;
-} NewUser;
-
-/* Create the rows of a new user; runs in a subtransaction, since it may fail. */
+/* Do a part of the work in a subtransaction, since it may fail. */
 static void
-handle_sign_up(void *arg)
+attempt(void (*work) (void *arg), WrittenUser *user, const char *failure)
 {
-	NewUser    *user = arg;
+	ErrorData  *error = in_subtransaction(work, user);
+
+	if (error)
+		warn_of_failure(failure, &user->id, error);
+}
+
+static void
+write_profile(void *arg)
+{
+	WrittenUser *user = arg;
+	UserPortrait portrait;
 	Caller		caller;
 
 	caller_enter_trigger(&caller);
-	create_user_rows(&user->id, read_sign_up_name(user->desc, user->row));
+	portrait = user_portrait(user->desc, user->row);
+	save_profile(&user->id, &portrait);
+	caller_leave(&caller);
+}
+
+static void
+write_account(void *arg)
+{
+	WrittenUser *user = arg;
+	UserIdentity identity = user_identity(user->desc, user->row);
+	Caller		caller;
+
+	caller_enter_trigger(&caller);
+	if (user->old != NULL)
+	{
+		UserIdentity old = user_identity(user->desc, user->old);
+
+		credits_keep_welcome(&user->id, old.email);
+
+		/*
+		 * the auth server may write the address of a user who becomes
+		 * permanent only after that
+		 */
+		if (old.anonymous && !identity.anonymous && identity.email == NULL)
+			identity.email = identity.next_email;
+	}
+	open_account(&user->id, &identity);
 	caller_leave(&caller);
 }
 
@@ -132,19 +176,44 @@ Datum
 handle_new_user(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, AFTER_ROW, ON_INSERT, 0);
-	NewUser		user = {
+	WrittenUser user = {
 		.desc = RelationGetDescr(data->tg_relation),
 		.row = data->tg_trigtuple
 	};
-	ErrorData  *error;
 
 	user.id = row_get_uuid(user.desc, user.row, "id");
 	if (!restoring())
 	{
-		error = in_subtransaction(handle_sign_up, &user);
-		if (error)
-			warn_of_sign_up_failure(&user.id, error);
+		attempt(write_profile, &user, "a user signed up without a profile");
+		attempt(write_account, &user, "a user signed up without a credit account");
 	}
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * handle_user_change() returns trigger: AFTER UPDATE on auth.users.
+ *
+ * The auth server updates the row with every sign-in, so that nothing is done but
+ * comparing where nothing of interest has changed.
+ */
+Datum
+handle_user_change(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, AFTER_ROW, ON_UPDATE, 0);
+	TupleDesc	desc = RelationGetDescr(data->tg_relation);
+	HeapTuple	old = data->tg_trigtuple;
+	HeapTuple	new = data->tg_newtuple;
+	bool		account = user_has_changed(desc, old, new, "is_anonymous") || user_has_changed(desc, old, new, "email");
+	bool		profile = account || user_has_changed(desc, old, new, "raw_user_meta_data");
+	WrittenUser user = {.desc = desc,.row = new,.old = old};
+
+	if (!profile || restoring())
+		return PointerGetDatum(NULL);
+
+	user.id = row_get_uuid(desc, new, "id");
+	attempt(write_profile, &user, "the profile of a changed user was not filled in");
+	if (account)
+		attempt(write_account, &user, "the credit account of a changed user was not completed");
 	return PointerGetDatum(NULL);
 }
 
@@ -155,8 +224,10 @@ Datum
 lock_jobs_of_user(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_DELETE, 0);
-	pg_uuid_t	user_id = row_get_uuid(RelationGetDescr(data->tg_relation), data->tg_trigtuple, "id");
+	TupleDesc	desc = RelationGetDescr(data->tg_relation);
+	pg_uuid_t	user_id = row_get_uuid(desc, data->tg_trigtuple, "id");
 	Arguments	args = NO_ARGUMENTS;
+	UserIdentity identity;
 	Caller		caller;
 
 	if (!restoring())
@@ -166,6 +237,8 @@ lock_jobs_of_user(PG_FUNCTION_ARGS)
 		statement_execute(&lock_user_projects, &args);
 		statement_execute(&lock_user_jobs, &args);
 		statement_execute(&lock_user_studio_jobs, &args);
+		identity = user_identity(desc, data->tg_trigtuple);
+		credits_keep_welcome(&user_id, identity.email);
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(data->tg_trigtuple);
@@ -180,16 +253,18 @@ ensure_profile(PG_FUNCTION_ARGS)
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	user_id;
-	char	   *name;
+	UserPortrait portrait;
+	UserIdentity identity;
 	Datum		profile;
 
 	caller_enter_user(&caller);
 	user_id = check_uuid(fcinfo, 0, "p_user_id");
 	caller_require_self(&caller, &user_id);
-	if (!user_find(&user_id, &name))
+	if (!user_find(&user_id, &portrait, &identity))
 		refuse_unknown(&caller, "user", &user_id);
 
-	create_user_rows(&user_id, name);
+	save_profile(&user_id, &portrait);
+	open_account(&user_id, &identity);
 	argument_uuid(&args, &user_id);
 	statement_execute(&select_profile, &args);
 	profile = result_row();

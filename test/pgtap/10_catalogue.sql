@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(170);
+SELECT plan(174);
 
 --------------------------------------------------------------------------------
 -- Helpers: comparing, and what there is to look at
@@ -83,7 +83,7 @@ SELECT pg_temp.same_rows(
 			  ('pipeline', 'artifacts'), ('pipeline', 'job_events'), ('pipeline', 'jobs'), ('pipeline', 'prompts'),
 			  ('studio_engine', 'attempts'), ('studio_engine', 'credit_keys'), ('studio_engine', 'content_search'), ('studio_engine', 'expiring_credits'), ('studio_engine', 'ledger_hashes'),
 			  ('studio_engine', 'expiring_holds'), ('studio_engine', 'lot_checkpoints'), ('studio_engine', 'transfers'),
-			  ('studio_engine', 'meta'), ('studio_engine', 'queue'), ('studio_engine', 'settings') $$,
+			  ('studio_engine', 'meta'), ('studio_engine', 'payment_digests'), ('studio_engine', 'queue'), ('studio_engine', 'settings'), ('studio_engine', 'welcomed') $$,
 	'these tables and no others');
 SELECT is_empty(
 	$$ SELECT c.oid::regclass, c.relkind FROM pg_class c
@@ -262,6 +262,10 @@ INSERT INTO expected_function VALUES
 	('public.fail_studio_job(p_job_id uuid, p_error jsonb, p_retryable boolean DEFAULT false, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
 	('public.get_credit_balance(p_user_id uuid)', 'integer', 's'),
 	('public.get_credit_summary(p_user_id uuid)', 'jsonb', 's'),
+	('public.get_credit_lots(p_user_id uuid)', 'TABLE(entry_id uuid, type text, amount integer, remaining integer, held integer, priority integer, expires_at timestamp with time zone, note text, created_at timestamp with time zone)', 's'),
+	('public.void_credits(p_entry_id uuid, p_amount integer DEFAULT NULL::integer, p_note text DEFAULT NULL::text, p_idempotency_key text DEFAULT NULL::text)', 'integer', 'v'),
+	('public.transfer_credits(p_from_user_id uuid, p_to_user_id uuid, p_amount integer, p_idempotency_key text DEFAULT NULL::text, p_note text DEFAULT NULL::text)', 'integer', 'v'),
+	('public.merge_accounts(p_from_user_id uuid, p_to_user_id uuid, p_idempotency_key text DEFAULT NULL::text)', 'integer', 'v'),
 	('public.get_dashboard(p_user_id uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 20)', 'jsonb', 's'),
 	('public.get_draft_prompt(p_session_token text)', 'jsonb', 's'),
 	('public.get_job_attempts(p_job_id uuid)', 'TABLE(system text, attempt integer, worker text, started_at timestamp with time zone, ended_at timestamp with time zone, outcome text, error jsonb)', 's'),
@@ -388,6 +392,7 @@ INSERT INTO expected_function VALUES
 	('studio_engine.forbid_delete_of_leased_renderings()', 'trigger', 'v'),
 	('studio_engine.forbid_delete_of_leased_job()', 'trigger', 'v'),
 	('studio_engine.limit_studio_jobs()', 'trigger', 'v'),
+	('studio_engine.handle_user_change()', 'trigger', 'v'),
 	('studio_engine.lint(OUT problem text, OUT type text, OUT identity text)', 'SETOF record', 's'),
 	('studio_engine.lock_jobs_of_project()', 'trigger', 'v'),
 	('studio_engine.lock_jobs_of_user()', 'trigger', 'v'),
@@ -588,6 +593,8 @@ FROM (VALUES
 	('lot_checkpoints', $$ VALUES ('user_id', 'uuid', true), ('entry_no', 'bigint', true), ('state', 'jsonb', true) $$),
 	('transfers', $$ VALUES ('id', 'uuid', true), ('from_user_id', 'uuid', false), ('to_user_id', 'uuid', false),
 		('kind', 'text', true), ('amount', 'integer', true) $$),
+	('welcomed', $$ VALUES ('digest', 'bytea', true) $$),
+	('payment_digests', $$ VALUES ('digest', 'bytea', true) $$),
 	('queue', $$ VALUES ('system', 'studio_engine.job_system', true), ('state', 'studio_engine.queue_state', true),
 		('rank', 'integer', true), ('turn', 'bigint', true), ('due_at', 'timestamp with time zone', true),
 		('job_id', 'uuid', true), ('user_id', 'uuid', false), ('attempt', 'integer', true), ('first_attempt', 'integer', true),
@@ -742,6 +749,8 @@ FROM (VALUES ('credit_accounts_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES 
 			 ('expiring_holds_pkey', 'PRIMARY KEY (hold_id)'),
 			 ('lot_checkpoints_pkey', 'PRIMARY KEY (user_id)'),
 			 ('transfers_pkey', 'PRIMARY KEY (id)'),
+			 ('welcomed_pkey', 'PRIMARY KEY (digest)'),
+			 ('payment_digests_pkey', 'PRIMARY KEY (digest)'),
 			 ('studio_jobs_pkey', 'PRIMARY KEY (job_id)'),
 			 ('queue_pkey', 'PRIMARY KEY (job_id, system)'),
 			 ('attempts_pkey', 'PRIMARY KEY (job_id, lease_token)')) AS e (name, def)
@@ -838,6 +847,7 @@ SELECT pg_temp.same_rows(
 		('projects 00_projects_limits', 'studio_engine.limit_values', 'O', 'BEFORE INSERT UPDATE row'),
 		('studio_engine.settings 00_settings_limits', 'studio_engine.limit_values', 'O', 'BEFORE INSERT UPDATE row'),
 		('studio_jobs 00_studio_jobs_limits', 'studio_engine.limit_values', 'O', 'BEFORE INSERT UPDATE row'),
+		('auth.users on_auth_user_updated', 'studio_engine.handle_user_change', 'O', 'AFTER UPDATE row'),
 		('auth.users on_auth_user_deleted', 'studio_engine.lock_jobs_of_user', 'O', 'BEFORE DELETE row'),
 		('credit_accounts tr_credit_accounts_guard', 'studio_engine.guard_account', 'O', 'BEFORE INSERT UPDATE DELETE row'),
 		('credit_accounts tr_credit_accounts_truncate', 'studio_engine.guard_account', 'O', 'BEFORE TRUNCATE statement'),
@@ -931,6 +941,7 @@ FROM unnest('{public,anon,authenticated,service_role}'::text[]) AS r (role),
 SELECT pg_temp.same_rows(
 	$$ SELECT name, value FROM studio_engine.settings $$,
 	$$ VALUES ('draft_lifetime_days', '7'), ('ledger_hash_chain', '0'), ('max_active_jobs', '5'), ('max_active_runs', '5'), ('welcome_credits', '10'),
+			  ('welcome_once_per_email', '1'), ('welcome_anonymous', '0'),
 			  ('lease_seconds', '60'), ('max_attempts', '3'), ('retry_base_seconds', '5'), ('retry_cap_seconds', '3600'),
 			  ('progress_interval_ms', '1000'), ('fair_queue', '0'), ('notify_interval_ms', '0'), ('max_user_priority', '100'),
 			  ('default_system_prompt', 'Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are.'),
@@ -966,7 +977,7 @@ RESET ROLE;
 
 SELECT is_empty($$ SELECT oid::regclass FROM our_tables WHERE relowner <> 'catalogue_installer'::regrole $$,
 				'installed by a lesser role: the tables are its own');
-SELECT is((SELECT count(*)::integer FROM our_tables), 39, '... all of them');
+SELECT is((SELECT count(*)::integer FROM our_tables), 41, '... all of them');
 SELECT is_empty(
 	$$ SELECT oid::regtype FROM pg_type
 	   WHERE typnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace) AND typtype = 'e' AND typowner <> 'catalogue_installer'::regrole $$,

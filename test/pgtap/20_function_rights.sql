@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(2268);
+SELECT plan(2274);
 
 --------------------------------------------------------------------------------
 -- People, and something of Alice's for every function to work on
@@ -563,7 +563,7 @@ SELECT is(pg_temp.outcome(role, NULL, statement), '42501', format('%s: %s', role
 FROM unnest('{anon,authenticated,service_role}'::text[]) AS r (role),
 	 unnest(ARRAY['SELECT studio_engine.restoring()', 'SELECT * FROM studio_engine.lint()',
 				  'SELECT * FROM studio_engine.settings', 'SELECT * FROM studio_engine.expiring_credits',
-				  'SELECT * FROM studio_engine.ledger_hashes', 'SELECT * FROM studio_engine.credit_keys',
+				  'SELECT * FROM studio_engine.ledger_hashes', 'SELECT * FROM studio_engine.credit_keys', 'SELECT * FROM studio_engine.welcomed', 'SELECT * FROM studio_engine.payment_digests',
 				  'SELECT * FROM studio_engine.expiring_holds', 'SELECT * FROM studio_engine.lot_checkpoints', 'SELECT * FROM studio_engine.transfers', 'SELECT * FROM studio_engine.content_search', 'SELECT * FROM studio_engine.queue',
 				  'SELECT * FROM studio_engine.attempts', 'SELECT studio_engine.rebuild_queue()',
 				  'SELECT * FROM studio_engine.direct_tables()']) AS s (statement);

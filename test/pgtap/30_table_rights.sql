@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(1382);
+SELECT plan(1442);
 
 --------------------------------------------------------------------------------
 -- People and rows: one row of Alice's in every table, and Bob who has none of them
@@ -70,6 +70,10 @@ VALUES (:'bob', 'tables-key', 'reverse', '30000000-0000-4000-8000-0000000000bb')
 INSERT INTO studio_engine.expiring_holds VALUES ('30000000-0000-4000-8000-0000000000bc', :'bob', '2999-01-01');
 INSERT INTO studio_engine.lot_checkpoints VALUES (:'bob', 0, '{}');
 INSERT INTO studio_engine.transfers (from_user_id, kind, amount) VALUES (:'bob', 'transfer', 1);
+-- one digest each, of whatever
+DELETE FROM studio_engine.welcomed;
+INSERT INTO studio_engine.welcomed VALUES ('a digest');
+INSERT INTO studio_engine.payment_digests VALUES ('a digest');
 
 --------------------------------------------------------------------------------
 -- Helpers
@@ -376,6 +380,16 @@ INSERT INTO table_case VALUES
 	'42501', '42501', '42501', '42501', '42501', '1'),
 ('transfers', 'TRUNCATE', $$TRUNCATE studio_engine.transfers$$,
 	'42501', '42501', '42501', '42501', '42501', '0'),
+('welcomed', 'SELECT', $$SELECT * FROM studio_engine.welcomed$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('welcomed', 'INSERT', $$INSERT INTO studio_engine.welcomed VALUES ('another')$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('welcomed', 'UPDATE', $$UPDATE studio_engine.welcomed SET digest = 'other'$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('welcomed', 'DELETE', $$DELETE FROM studio_engine.welcomed$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('welcomed', 'TRUNCATE', $$TRUNCATE studio_engine.welcomed$$, '42501', '42501', '42501', '42501', '42501', '0'),
+('payment_digests', 'SELECT', $$SELECT * FROM studio_engine.payment_digests$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('payment_digests', 'INSERT', $$INSERT INTO studio_engine.payment_digests VALUES ('another')$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('payment_digests', 'UPDATE', $$UPDATE studio_engine.payment_digests SET digest = 'other'$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('payment_digests', 'DELETE', $$DELETE FROM studio_engine.payment_digests$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('payment_digests', 'TRUNCATE', $$TRUNCATE studio_engine.payment_digests$$, '42501', '42501', '42501', '42501', '42501', '0'),
 ('queue', 'SELECT', $$SELECT * FROM studio_engine.queue WHERE user_id = '{bob}'$$,
 	'42501', '42501', '42501', '42501', '42501', '1'),
 ('queue', 'INSERT', $$INSERT INTO studio_engine.queue (system, job_id, user_id) VALUES ('jobs', '{job}', '{alice}')$$,
@@ -690,6 +704,8 @@ ALTER TABLE studio_engine.credit_keys OWNER TO tables_owner;
 ALTER TABLE studio_engine.expiring_holds OWNER TO tables_owner;
 ALTER TABLE studio_engine.lot_checkpoints OWNER TO tables_owner;
 ALTER TABLE studio_engine.transfers OWNER TO tables_owner;
+ALTER TABLE studio_engine.welcomed OWNER TO tables_owner;
+ALTER TABLE studio_engine.payment_digests OWNER TO tables_owner;
 SELECT is(pg_temp.outcome('tables_owner', NULL, statement), '42501', 'the owner: ' || statement)
 FROM unnest(ARRAY['UPDATE credit_ledger SET note = ''X''', 'DELETE FROM credit_ledger', 'TRUNCATE credit_ledger',
 				  'UPDATE credit_accounts SET balance = 0', 'DELETE FROM credit_accounts',

@@ -41,6 +41,7 @@ FROM (VALUES ('profiles', 'public'), ('draft_prompts', 'public'), ('projects', '
 			 ('content_search', 'studio_engine'),
 			 ('expiring_credits', 'studio_engine'), ('ledger_hashes', 'studio_engine'), ('credit_keys', 'studio_engine'), ('expiring_holds', 'studio_engine'), ('lot_checkpoints', 'studio_engine'),
 			 ('transfers', 'studio_engine'), ('studio_jobs', 'public'),
+			 ('welcomed', 'studio_engine'), ('payment_digests', 'studio_engine'),
 			 ('queue', 'studio_engine'), ('attempts', 'studio_engine'),
 			 ('job_events', 'pipeline'), ('artifacts', 'pipeline'), ('prompts', 'pipeline')) AS t (name, schema) \gexec
 CREATE TABLE evil.users (id pg_catalog.uuid, raw_user_meta_data pg_catalog.jsonb);

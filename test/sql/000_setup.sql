@@ -275,6 +275,9 @@ LANGUAGE sql AS $$
   DELETE FROM public.companies;
   DELETE FROM public.cm_module_content;
   DELETE FROM public.mm_rendering_queue WHERE session_id IS NULL;
+  -- of the users who are gone
+  DELETE FROM studio_engine.welcomed;
+  DELETE FROM studio_engine.payment_digests;
   SELECT * FROM (
     SELECT 'profiles', count(*) FROM public.profiles UNION ALL
     SELECT 'draft_prompts', count(*) FROM public.draft_prompts UNION ALL

@@ -82,7 +82,7 @@ LANGUAGE sql AS $$
     'studio_engine.default_studio_job()',
     'studio_engine.enforce_workflow(''jobs'')', 'studio_engine.enforce_workflow(''job_steps'')',
     'studio_engine.enforce_workflow(''studio_jobs'')',
-    'studio_engine.enforce_workflow(''pipeline.jobs'')', 'studio_engine.guard_run()', 'studio_engine.record_transition()',
+    'studio_engine.enforce_workflow(''pipeline.jobs'')', 'studio_engine.guard_run()', 'studio_engine.handle_user_change()', 'studio_engine.record_transition()',
     'studio_engine.pass_owner_on()', 'studio_engine.enter_event()', 'studio_engine.count_event()', 'studio_engine.forbid_event_change()',
     'studio_engine.enter_artifact()', 'studio_engine.forbid_artifact_change()',
     'studio_engine.enter_in_ledger()', 'studio_engine.guard_account()', 'studio_engine.guard_ledger()',

@@ -156,19 +156,19 @@ LANGUAGE sql SET studio_engine.maintenance = on AS $$
 $$;
 BEGIN;
 CALL t.remove_last(2);
-SELECT t.n(user_id) AS "user", problem, expected, actual FROM verify_credit_ledger();
+SELECT t.n(user_id) AS "user", problem, expected, actual FROM verify_credit_ledger() ORDER BY 1, 2, 3;
 ROLLBACK;
 BEGIN;
 CALL t.remove_last(1);
-SELECT t.n(user_id) AS "user", problem, expected, actual FROM verify_credit_ledger();
+SELECT t.n(user_id) AS "user", problem, expected, actual FROM verify_credit_ledger() ORDER BY 1, 2, 3;
 ROLLBACK;
 BEGIN;
 UPDATE studio_engine.transfers SET amount = 5 WHERE amount = 4;
-SELECT t.n(user_id) AS "user", problem, expected, actual FROM verify_credit_ledger();
+SELECT t.n(user_id) AS "user", problem, expected, actual FROM verify_credit_ledger() ORDER BY 1, 2, 3;
 ROLLBACK;
 BEGIN;
 DELETE FROM studio_engine.transfers WHERE amount = 4;
-SELECT t.n(user_id) AS "user", problem, expected, actual FROM verify_credit_ledger();
+SELECT t.n(user_id) AS "user", problem, expected, actual FROM verify_credit_ledger() ORDER BY 1, 2, 3;
 ROLLBACK;
 
 DROP PROCEDURE t.remove_last;

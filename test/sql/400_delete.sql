@@ -86,7 +86,7 @@ INSERT INTO credit_ledger (user_id, type, amount) VALUES (t.id(5), 'grant', 1);
 DELETE FROM auth.users WHERE id = t.id(5);
 COMMIT;
 SELECT * FROM t.rows_of WHERE "user" = '5';
--- hard-deleted and signed up again with the same payment id: booked anew
+-- hard-deleted and signed up again with the same payment id: not booked again, nor welcomed
 CALL t.sign_up(1);
 SELECT t.ask($$SELECT purchase_credits(t.id(1), 20, 'pi_1')$$);
 SELECT * FROM t.accounts WHERE "user" = '1';

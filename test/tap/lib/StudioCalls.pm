@@ -33,6 +33,7 @@ sub fixture
 		SELECT public.purchase_credits({a1}, 100, 'paid'), public.purchase_credits({a1}, 100, 'reversed'), public.reverse_purchase('reversed', 10),
 			public.reinstate_purchase('paid', NULL, 'early');
 		SELECT public.hold_credits({a1}, 5, 'a chat');
+		INSERT INTO studio_engine.payment_digests (digest) VALUES ('of a deleted user');
 		SELECT public.save_draft_prompt('a token of the trap', 'a film');
 		INSERT INTO public.projects (id, user_id, title, prompt_text, niche_preset) VALUES ({b1}, {a1}, 't', 'p', 'facts');
 		INSERT INTO public.jobs (id, project_id, user_id, status, priority) VALUES ({c1}, {b1}, {a1}, 'QUEUED', 1),
@@ -117,6 +118,10 @@ my %calls = (
 	'refund_credits(uuid,integer,text,text)' => [q{{c5}, 2, 'm', 'k'}],
 	'reverse_purchase(text,integer,text,text)' => [q{'paid', 5, 'm', 'k'}],
 	'reinstate_purchase(text,text,text)' => [q{'reversed', 'm', 'k'}],
+	'void_credits(uuid,integer,text,text)' => [q{(SELECT id FROM public.credit_ledger WHERE stripe_payment_id = 'paid' AND reverses IS NULL), 2, 'm', 'k'}],
+	'transfer_credits(uuid,uuid,integer,text,text)' => [q{{a1}, {a2}, 5, 'k', 'm'}],
+	'merge_accounts(uuid,uuid,text)' => [q{{a2}, {a1}, 'k'}],
+	'get_credit_lots(uuid)' => ['{a1}'],
 	'expire_credits(integer)' => [ '100', q{UPDATE studio_engine.expiring_credits SET expires_at = '2001-01-01';} ],
 	'sweep_stale_holds(integer)' => [ '100', q{SET LOCAL session_replication_role = replica; UPDATE public.jobs SET status = 'FAILED' WHERE id = {c2}; SET LOCAL session_replication_role = origin;} ],
 	'get_credit_summary(uuid)' => ['{a1}'],

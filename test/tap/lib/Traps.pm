@@ -331,7 +331,8 @@ sub story
 		$sql .= "SET LOCAL application_name = '$db|superuser story|" . ($table // '') . "';\n$statement;\n" if $statement ne '';
 	}
 	return refusals(attempt($node, $db, "\\set ON_ERROR_ROLLBACK on\nBEGIN;\nSET LOCAL application_name = '$db|superuser delete|auth.users';\nDELETE FROM auth.users;
-		SET LOCAL application_name = 'before';\nDELETE FROM public.companies;\nDELETE FROM pipeline.jobs;\nDELETE FROM pipeline.prompts;\n$sql\nROLLBACK;\n"));
+		SET LOCAL application_name = 'before';\nDELETE FROM public.companies;\nDELETE FROM pipeline.jobs;\nDELETE FROM pipeline.prompts;
+		DELETE FROM studio_engine.welcomed;\nDELETE FROM studio_engine.payment_digests;\n$sql\nROLLBACK;\n"));
 }
 
 sub sign_ups
@@ -340,6 +341,8 @@ sub sign_ups
 
 	return refusals(attempt($node, $db,
 		as_role($db, 'auth', 'sign-up', q{INSERT INTO users (id, email) VALUES ('00000000-0000-4000-8000-0000000000a9', 'n@example.com');})
+		  . as_role($db, 'auth', 'change', q{UPDATE users SET email = 'm@example.com', raw_user_meta_data = '{"name": "M", "picture": "p"}'
+				WHERE id = '00000000-0000-4000-8000-0000000000a1';}, target => 'auth.users')
 		  . as_role($db, 'auth', 'delete', 'DELETE FROM users;', target => 'auth.users')));
 }
 
