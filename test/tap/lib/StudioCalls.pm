@@ -32,9 +32,7 @@ sub fixture
 		SELECT public.grant_credits({a1}, 1000, NULL, 'once', pg_catalog.now() + '3 days');
 		SELECT public.purchase_credits({a1}, 100, 'paid'), public.purchase_credits({a1}, 100, 'reversed'), public.reverse_purchase('reversed', 10),
 			public.reinstate_purchase('paid', NULL, 'early');
-		INSERT INTO auth.users (id) VALUES ({a3});
-		SELECT public.purchase_credits({a3}, 100, 'of a deleted user');
-		DELETE FROM auth.users WHERE id = {a3};
+		INSERT INTO studio_engine.payment_digests (digest) VALUES ('of a deleted user');
 		SELECT public.save_draft_prompt('a token of the trap', 'a film');
 		INSERT INTO public.projects (id, user_id, title, prompt_text, niche_preset) VALUES ({b1}, {a1}, 't', 'p', 'facts');
 		INSERT INTO public.jobs (id, project_id, user_id, status, priority) VALUES ({c1}, {b1}, {a1}, 'QUEUED', 1),
