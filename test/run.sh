@@ -7,8 +7,9 @@
 # copy of the server.  What a failed suite leaves is copied to test/output/.  Pitfall: a suite without a
 # single test is a failure, so that a moved directory is not taken for a passed suite.
 #
-# PG_CONFIG=... chooses the server; KEEP=1 leaves it running and says where.  REST_TESTS='10 30' and
-# TAP_TESTS='010' run those files of test/rest and test/tap only.
+# PG_CONFIG=... chooses the server; KEEP=1 leaves it running and says where.  REST_TESTS='10 30', TAP_TESTS='010',
+# REGRESS_TESTS='250' and ISOLATION_TESTS='reverse' run those files of test/rest, test/tap, test/sql and test/isolation
+# only.
 set -euo pipefail
 
 repository=$(cd "$(dirname "$0")/.." && pwd -P)
@@ -37,6 +38,7 @@ suite_lint() {
 # One database for all, in name order: 000_setup.sql prepares it for those that follow.
 suite_regress() {
 	list_tests test/sql .sql
+	choose_names "${REGRESS_TESTS:-}"
 	as_server "$pgxs/src/test/regress/pg_regress" --bindir="$bin" --inputdir=test \
 		--dbname=contrib_regression "${names[@]}" ||
 		fail_with_diffs regress regression.diffs regression.out results
@@ -44,6 +46,7 @@ suite_regress() {
 
 suite_isolation() {
 	list_tests test/isolation/specs .spec
+	choose_names "${ISOLATION_TESTS:-}"
 	prepare_database isolation
 	as_server env PGISOLATIONTIMEOUT=60 "$pgxs/src/test/isolation/pg_isolation_regress" --bindir="$bin" \
 		--inputdir=test/isolation --outputdir=output_iso --use-existing --dbname=isolation "${names[@]}" ||
@@ -173,6 +176,18 @@ list_tests() {
 	for test in "${tests[@]}"; do
 		names+=("$(basename "$test" "$2")")
 	done
+}
+
+# Keeps those of names that begin with one of the words, and 000_setup; or all.
+choose_names() {
+	local name word chosen=()
+	[ -n "$1" ] || return 0
+	for name in "${names[@]}"; do
+		for word in 000_setup $1; do
+			[[ $name == "$word"* ]] && chosen+=("$name") && break
+		done
+	done
+	names=("${chosen[@]}")
 }
 
 # Keeps those of tests whose names begin with one of the words, or all.

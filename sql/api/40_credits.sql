@@ -122,7 +122,7 @@ refused.
 - p_job_id: the job.
 - p_final_cost: credits to charge, 0 or more; NULL charges the hold.
 - p_overrun: what a price above the hold does. error refuses it, charge takes it where the balance covers it,
-  cap takes the hold.
+  cap takes the hold, available takes the hold and what the balance has.
 
 Returns the credits charged.
 Callers: services only.
@@ -146,10 +146,10 @@ Errors: 22004 p_job_id is NULL; 22023 p_note is too long; PT404 no such job; PT4
 
 CREATE FUNCTION @extschema@.grant_credits(
     p_user_id uuid, p_amount integer, p_note text DEFAULT NULL, p_idempotency_key text DEFAULT NULL,
-    p_expires_at timestamptz DEFAULT NULL) RETURNS uuid
+    p_expires_at timestamptz DEFAULT NULL, p_priority integer DEFAULT 0) RETURNS uuid
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'grant_credits'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION @extschema@.grant_credits(uuid, integer, text, text, timestamptz) IS
+COMMENT ON FUNCTION @extschema@.grant_credits(uuid, integer, text, text, timestamptz, integer) IS
 'Give credits to a user.
 
 - p_user_id: the user.
@@ -158,11 +158,117 @@ COMMENT ON FUNCTION @extschema@.grant_credits(uuid, integer, text, text, timesta
 - p_idempotency_key: 1 to 255 characters, unique per user. A late retry with the same key and amount returns
   the first entry and moves nothing, whatever its note and expiry.
 - p_expires_at: when what is left of the credits expires, finite and in the future; NULL is never.
+- p_priority: which credit is used first, the smaller number; NULL is 0.
 
 Returns the id of the ledger entry.
 Callers: services only.
 Errors: 22003 the balance would leave the range of an integer; 22004 p_user_id or p_amount is NULL; 22023 a
 value is out of bounds; PT404 no such user; PT409 the key was used with other content.';
+
+CREATE FUNCTION @extschema@.top_up_credits(
+    p_user_id uuid, p_target integer, p_idempotency_key text DEFAULT NULL,
+    p_expires_at timestamptz DEFAULT NULL, p_note text DEFAULT NULL) RETURNS integer
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'top_up_credits'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.top_up_credits(uuid, integer, text, timestamptz, text) IS
+'Give a user what he lacks to have so many credits to spend.
+
+This is for credits of a month that do not add up. What is in open holds or has expired does not count, and a
+negative balance is made up for.
+
+- p_user_id: the user.
+- p_target: credits that he is to have, 1 or more.
+- p_idempotency_key: 1 to 255 characters, unique per user. A late retry with the same key and target returns
+  the first answer and moves nothing, also where nothing was missing.
+- p_expires_at: when what is left of the credits expires, finite and in the future; NULL is never.
+- p_note: for people, at most 1000 characters.
+
+Returns the credits given, 0 where nothing is missing.
+Callers: services only.
+Errors: 22003 the balance would leave the range of an integer; 22004 p_user_id or p_target is NULL; 22023 a
+value is out of bounds; PT404 no such user; PT409 the key was used with other content.';
+
+CREATE FUNCTION @extschema@.charge_credits(
+    p_user_id uuid, p_amount integer, p_idempotency_key text DEFAULT NULL, p_reference text DEFAULT NULL,
+    p_note text DEFAULT NULL) RETURNS integer
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'charge_credits'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.charge_credits(uuid, integer, text, text, text) IS
+'Charge a user in one step.
+
+This is for work that is done, or that cannot fail; for other work hold_credits() first.
+
+- p_user_id: the user.
+- p_amount: credits, 1 or more.
+- p_idempotency_key: 1 to 255 characters, unique per user, not beginning with captures:. A late retry with the
+  same key and amount returns the first answer and moves nothing.
+- p_reference: what the credits are for, 1 to 255 characters.
+- p_note: for people, at most 1000 characters.
+
+Returns the balance after it.
+Callers: services only.
+Errors: 22004 p_user_id or p_amount is NULL; 22023 a value is out of bounds; PT402 not enough credits; PT404 no
+such user; PT409 the key was used with other content.';
+
+CREATE FUNCTION @extschema@.hold_credits(
+    p_user_id uuid, p_amount integer, p_reference text, p_note text DEFAULT NULL,
+    p_expires interval DEFAULT '1 day', p_idempotency_key text DEFAULT NULL) RETURNS uuid
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'hold_credits'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.hold_credits(uuid, integer, text, text, interval, text) IS
+'Hold credits of a user for work that is no Video job.
+
+capture_hold() charges it, release_hold() gives it back. Where neither comes in time, sweep_stale_holds() gives
+it back, or the next call that finds too little without it. Video jobs have holds of their own:
+reserve_credits().
+
+- p_user_id: the user.
+- p_amount: credits, 1 or more.
+- p_reference: what the credits are for, 1 to 255 characters.
+- p_note: for people, at most 1000 characters.
+- p_expires: how long the hold can be captured, positive and at most one year.
+- p_idempotency_key: 1 to 255 characters, unique per user. A late retry with the same key and amount returns
+  the first hold and moves nothing, also when it is closed.
+
+Returns the id of the hold, which is that of its ledger entry.
+Callers: services only.
+Errors: 22004 a required argument is NULL; 22023 a value is out of bounds; PT402 not enough credits; PT404 no
+such user; PT409 the key was used with other content.';
+
+CREATE FUNCTION @extschema@.capture_hold(
+    p_hold_id uuid, p_amount integer DEFAULT NULL, p_overrun text DEFAULT 'error') RETURNS integer
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'capture_hold'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.capture_hold(uuid, integer, text) IS
+'Close a hold of hold_credits() and charge its price.
+
+What the price leaves of the hold goes back to the user. A late retry with the same price returns the same
+answer; with another it is refused.
+
+- p_hold_id: the hold.
+- p_amount: credits to charge, 0 or more; NULL charges the hold, 0 releases it.
+- p_overrun: what a price above the hold does. error refuses it, charge takes it where the balance covers it,
+  cap takes the hold, available takes the hold and what the balance has.
+
+Returns the credits charged.
+Callers: services only.
+Errors: 22004 p_hold_id or p_overrun is NULL; 22023 a value is out of bounds; PT402 the balance does not cover
+the price; PT404 no such hold; PT409 the price is above the hold, the hold has expired, was released or charged
+differently, or belongs to a job.';
+
+CREATE FUNCTION @extschema@.release_hold(p_hold_id uuid) RETURNS integer
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'release_hold'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.release_hold(uuid) IS
+'Close a hold of hold_credits() and return all of it to the user.
+
+A late retry returns the same answer, also where the hold had expired and was given back before.
+
+- p_hold_id: the hold.
+
+Returns the credits released.
+Callers: services only.
+Errors: 22004 p_hold_id is NULL; PT404 no such hold; PT409 the hold was charged, or belongs to a job.';
 
 CREATE FUNCTION @extschema@.purchase_credits(
     p_user_id uuid, p_amount integer, p_stripe_payment_id text, p_note text DEFAULT NULL,
@@ -273,6 +379,74 @@ Errors: 22003 the balance would leave the range of an integer; 22004 p_stripe_pa
 value is out of bounds; PT404 no such payment; PT409 several reversals stand and p_idempotency_key is NULL, or
 the key was used for something else than a reversal of this payment.';
 
+CREATE FUNCTION @extschema@.void_credits(
+    p_entry_id uuid, p_amount integer DEFAULT NULL, p_note text DEFAULT NULL,
+    p_idempotency_key text DEFAULT NULL) RETURNS integer
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'void_credits'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.void_credits(uuid, integer, text, text) IS
+'Take back what is left of credit that was given by mistake.
+
+Other credit of the user is never touched, so that what he has spent or holds of it stays spent or held. For
+a payment whose money is returned use reverse_purchase().
+
+- p_entry_id: the entry of the grant, purchase or subscription.
+- p_amount: credits, 1 or more; NULL is all that is left of the entry.
+- p_note: for people, at most 1000 characters.
+- p_idempotency_key: 1 to 255 characters, unique per user. A late retry with the same key and content returns
+  the same answer and moves nothing.
+
+Returns the credits taken, 0 where nothing is left.
+Callers: services only.
+Errors: 22004 p_entry_id is NULL; 22023 a value is out of bounds, or the entry is of another type; PT404 no
+such entry; PT409 less is left, or the key was used with other content.';
+
+CREATE FUNCTION @extschema@.transfer_credits(
+    p_from_user_id uuid, p_to_user_id uuid, p_amount integer, p_idempotency_key text DEFAULT NULL,
+    p_note text DEFAULT NULL) RETURNS integer
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'transfer_credits'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.transfer_credits(uuid, uuid, integer, text, text) IS
+'Move credits from one user to another.
+
+Credits are taken in burn order and keep their expiry and priority. If the payment that they came from is
+reversed later, it is taken from the user who has them. Lifetime sums of get_credit_summary() do not count
+transfers.
+
+- p_from_user_id: the user who gives them.
+- p_to_user_id: the user who receives them.
+- p_amount: credits, 1 or more.
+- p_idempotency_key: 1 to 255 characters, unique per user who gives. A late retry with the same key, users and
+  amount moves nothing.
+- p_note: for people, at most 1000 characters.
+
+Returns p_amount.
+Callers: services only.
+Errors: 22003 a balance would leave the range of an integer; 22004 a required argument is NULL; 22023 a value
+is out of bounds, or both users are the same; PT402 not enough credits; PT404 no such user; PT409 the key was
+used with other content.';
+
+CREATE FUNCTION @extschema@.merge_accounts(
+    p_from_user_id uuid, p_to_user_id uuid, p_idempotency_key text DEFAULT NULL) RETURNS integer
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'merge_accounts'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.merge_accounts(uuid, uuid, text) IS
+'Move all credits of one user to another.
+
+This is for a person with two accounts, of which one is given up: an anonymous one, say. It works as
+transfer_credits(). Jobs and content stay where they are.
+
+- p_from_user_id: the user who gives them.
+- p_to_user_id: the user who receives them.
+- p_idempotency_key: 1 to 255 characters, unique per user who gives. A late retry with the same key and users
+  returns the same answer and moves nothing.
+
+Returns the credits moved.
+Callers: services only.
+Errors: 22003 a balance would leave the range of an integer; 22004 a user is NULL; 22023 a value is out of
+bounds, or both users are the same; PT404 no such user; PT409 the first user has open holds or a negative
+balance, or the key was used with other content.';
+
 CREATE FUNCTION @extschema@.expire_credits(p_limit integer DEFAULT 1000) RETURNS integer
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'expire_credits'
   SET search_path = pg_catalog, pg_temp;
@@ -292,16 +466,35 @@ CREATE FUNCTION @extschema@.sweep_stale_holds(p_limit integer DEFAULT 500) RETUR
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'sweep_stale_holds'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.sweep_stale_holds(integer) IS
-'Release holds whose job has ended or does not exist.
+'Release holds that have expired, or whose job has ended or is gone.
 
-Only data that was changed with the triggers off has such holds. A hold of a job that can still be settled is
-never touched.
+A hold of hold_credits() expires when nobody closes it in time. Only data that was changed with the triggers off
+has the others. A hold that can still be charged is never touched.
 
 - p_limit: at most how many, 1 to 100000.
 
-Returns the number of holds released.
+Skips accounts that another session has locked. Returns the number of holds released.
 Callers: services only.
 Errors: 22004 p_limit is NULL; 22023 p_limit is out of bounds.';
+
+CREATE FUNCTION @extschema@.get_credit_lots(p_user_id uuid)
+  RETURNS TABLE (entry_id uuid, type text, amount integer, remaining integer, held integer, priority integer,
+                 expires_at timestamptz, note text, created_at timestamptz)
+  LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'get_credit_lots'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.get_credit_lots(uuid) IS
+'Returns the lots of a user: the entries whose credit is left or held.
+
+They come in burn order, in which they are used: the smallest priority first, of these the earliest expiry,
+credit that never expires last, then the oldest.
+
+- p_user_id: the user.
+
+Returns for each lot its entry, type and amount, the credits that are left (remaining) and in open holds
+(held), its priority, expiry, note and time. What is left of all lots is the balance, unless that is negative;
+credit that has expired is listed until expire_credits() takes it.
+Callers: the user, or a service.
+Errors: 22004 p_user_id is NULL; 42501 not the caller.';
 
 CREATE FUNCTION @extschema@.get_credit_summary(p_user_id uuid) RETURNS jsonb
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'get_credit_summary'
@@ -325,9 +518,9 @@ CREATE FUNCTION @extschema@.verify_credit_ledger(
 COMMENT ON FUNCTION @extschema@.verify_credit_ledger(uuid) IS
 'Returns every problem in the credit ledger.
 
-Checks entry numbers, running balances, accounts, open holds, holds closed twice, refunds, reversals and
-expiries that exceed what they refer to, and reinstatements without their reversal. Empty when the ledger is
-sound.
+Checks entry numbers, running balances, accounts, open holds, holds closed twice or open an hour past their
+expiry, captures without their hold, refunds, reversals and expiries that exceed what they refer to, and
+reinstatements without their reversal. Empty when the ledger is sound.
 
 - p_user_id: the user; NULL is all users.
 

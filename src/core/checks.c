@@ -188,6 +188,16 @@ is_moderate(const Interval *span)
 		span->time >= -millennium && span->time <= millennium;
 }
 
+/* now plus a span; DT_NOEND if that overflows or is not finite. */
+static TimestampTz
+span_end(const Interval *span, TimestampTz now)
+{
+	if (!is_moderate(span))
+		return DT_NOEND;
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+												   TimestampTzGetDatum(now), IntervalPGetDatum(span)));
+}
+
 /*
  * Return the end of a span that begins now and takes min to max seconds.  The end
  * is compared, since the length of a month depends on where it begins.
@@ -195,11 +205,8 @@ is_moderate(const Interval *span)
 TimestampTz
 check_span(const Interval *span, const char *name, TimestampTz now, int64 min, int64 max)
 {
-	TimestampTz until = DT_NOEND;
+	TimestampTz until = span_end(span, now);
 
-	if (is_moderate(span))
-		until = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-														TimestampTzGetDatum(now), IntervalPGetDatum(span)));
 	if (TIMESTAMP_NOT_FINITE(until) ||
 		until < now + min * USECS_PER_SEC || until > now + max * USECS_PER_SEC)
 		refuse_value(name, psprintf("between " INT64_FORMAT " and " INT64_FORMAT " seconds", min, max));
@@ -212,6 +219,21 @@ check_until(FunctionCallInfo fcinfo, int argno, const char *name, TimestampTz no
 {
 	check_not_null(fcinfo, argno, name);
 	return check_span(PG_GETARG_INTERVAL_P(argno), name, now, min, max);
+}
+
+/* The end of a positive interval of at most one year that begins now. */
+TimestampTz
+check_within_year(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	const Interval year = {.month = 12};
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz until;
+
+	check_not_null(fcinfo, argno, name);
+	until = span_end(PG_GETARG_INTERVAL_P(argno), now);
+	if (TIMESTAMP_NOT_FINITE(until) || until <= now || until > span_end(&year, now))
+		refuse_value(name, "positive, and at most one year");
+	return until;
 }
 
 /* Return true if a number is from min to max, which NaN is not. */

@@ -33,6 +33,7 @@ extern char *check_word(FunctionCallInfo fcinfo, int argno, const char *name, co
 extern char *check_optional_word(FunctionCallInfo fcinfo, int argno, const char *name, const char *const *words, int nwords);
 extern TimestampTz check_until(FunctionCallInfo fcinfo, int argno, const char *name, TimestampTz now, int64 min, int64 max);
 extern TimestampTz check_span(const Interval *span, const char *name, TimestampTz now, int64 min, int64 max);
+extern TimestampTz check_within_year(FunctionCallInfo fcinfo, int argno, const char *name);
 extern bool numeric_is_between(Numeric value, int64 min, int64 max);
 extern Numeric check_numeric(FunctionCallInfo fcinfo, int argno, const char *name, int64 min, int64 max);
 extern Jsonb *check_jsonb(FunctionCallInfo fcinfo, int argno, const char *name, int max_bytes);

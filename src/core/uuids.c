@@ -18,6 +18,15 @@ uuid_text(const pg_uuid_t *id)
 }
 
 /*
+ * Compare two UUIDs in their order: negative, 0 or positive.
+ */
+int
+uuid_compare(const pg_uuid_t *a, const pg_uuid_t *b)
+{
+	return memcmp(a->data, b->data, UUID_LEN);
+}
+
+/*
  * Return true if two UUIDs are equal.
  */
 bool

@@ -8,6 +8,7 @@
 #include "utils/uuid.h"
 
 extern char *uuid_text(const pg_uuid_t *id);
+extern int	uuid_compare(const pg_uuid_t *a, const pg_uuid_t *b);
 extern bool uuid_equal(const pg_uuid_t *a, const pg_uuid_t *b);
 
 #endif							/* STUDIO_UUIDS_H */

@@ -118,6 +118,8 @@ static const ColumnLimit limits[] = {
 	{"credit_ledger", "note", SHORT},
 	{"credit_ledger", "stripe_payment_id", KEY},
 	{"credit_ledger", "idempotency_key", KEY},
+	{"credit_ledger", "reference", KEY},
+	{"credit_ledger", "metadata", 8 * KIB},
 
 	{"studio_jobs", "status", KEY},
 	{"studio_jobs", "raw_audio_url", URL},

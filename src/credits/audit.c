@@ -23,13 +23,16 @@
 #include "audit.h"
 #include "caller.h"
 #include "checks.h"
+#include "expiry.h"
 #include "ledger_rows.h"
 #include "lots.h"
+#include "reference_holds.h"
 #include "refunds.h"
 #include "restore.h"
 #include "settings.h"
 #include "statements.h"
 #include "triggers.h"
+#include "voids.h"
 
 PG_FUNCTION_INFO_V1(get_credit_summary);
 PG_FUNCTION_INFO_V1(verify_credit_ledger);
@@ -43,8 +46,8 @@ static Statement select_summary = {
 	"  'balance', COALESCE((SELECT a.balance FROM @extschema@.credit_accounts a WHERE a.user_id = $1), 0),"
 	"  'reserved', COALESCE((SELECT a.reserved FROM @extschema@.credit_accounts a WHERE a.user_id = $1), 0),"
 	"  'spendable', GREATEST(COALESCE((SELECT a.balance FROM @extschema@.credit_accounts a WHERE a.user_id = $1), 0) - $2, 0),"
-	"  'lifetime_purchased', COALESCE(pg_catalog.sum(l.amount) FILTER (WHERE l.type IN ('purchase', 'subscription')), 0),"
-	"  'lifetime_granted', COALESCE(pg_catalog.sum(l.amount) FILTER (WHERE l.type = 'grant'), 0),"
+	"  'lifetime_purchased', COALESCE(pg_catalog.sum(l.amount) FILTER (WHERE l.type IN ('purchase', 'subscription') AND l.transfer_id IS NULL), 0),"
+	"  'lifetime_granted', COALESCE(pg_catalog.sum(l.amount) FILTER (WHERE l.type = 'grant' AND l.transfer_id IS NULL), 0),"
 	"  'lifetime_used', COALESCE(-pg_catalog.sum(l.amount) FILTER (WHERE l.type IN ('usage', 'refund')), 0),"
 	"  'expiring_in_7_days', $3, 'next_expiry', $4)"
 	"  FROM @extschema@.credit_ledger l WHERE l.user_id = $1",
@@ -59,10 +62,12 @@ static Statement select_summary = {
 #define ENTRY_HASH \
 	"CASE WHEN COALESCE(pg_catalog.octet_length(l.note), 0)::pg_catalog.int8" \
 	"  + COALESCE(pg_catalog.octet_length(l.stripe_payment_id), 0)" \
-	"  + COALESCE(pg_catalog.octet_length(l.idempotency_key), 0) > 100000000 THEN ''::pg_catalog.bytea ELSE" \
+	"  + COALESCE(pg_catalog.octet_length(l.idempotency_key), 0) + COALESCE(pg_catalog.octet_length(l.reference), 0)" \
+	"  + COALESCE(pg_catalog.pg_column_size(l.metadata), 0) > 100000000 THEN ''::pg_catalog.bytea ELSE" \
 	" pg_catalog.sha256(COALESCE(h.hash, '') || pg_catalog.convert_to(pg_catalog.jsonb_build_array(" \
 	"l.id, l.user_id, l.entry_no, l.type, l.amount, l.balance_after, l.note, l.stripe_payment_id," \
 	"l.idempotency_key, pg_catalog.encode(pg_catalog.timestamptz_send(l.expires_at), 'hex'), l.reverses," \
+	"l.reference, l.metadata, l.priority, l.transfer_id," \
 	"pg_catalog.encode(pg_catalog.timestamptz_send(l.created_at), 'hex'))::pg_catalog.text, 'UTF8')) END"
 
 /*
@@ -85,6 +90,15 @@ static Statement insert_hash = {
 	"   FROM @extschema@.credit_ledger l"
 	"   LEFT JOIN studio_engine.ledger_hashes h ON h.user_id = l.user_id AND h.entry_no = l.entry_no - 1"
 	"  WHERE l.id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+
+/* The users whose entries take from lots that they name, or who have a checkpoint. */
+static Statement select_users_with_lots = {
+	.text = "SELECT a.user_id FROM @extschema@.credit_accounts a WHERE ($1 IS NULL OR a.user_id = $1)"
+	"   AND (EXISTS (SELECT 1 FROM studio_engine.lot_checkpoints c WHERE c.user_id = a.user_id)"
+	"        OR EXISTS (SELECT 1 FROM @extschema@.credit_ledger l"
+	"                    WHERE l.user_id = a.user_id AND l.reverses IS NOT NULL AND l.amount < 0 AND l.type <> 'reserve'))",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
@@ -133,9 +147,30 @@ static Statement problems[] = {
 	{
 		.text = "SELECT l.user_id, 'hold of an ended job', 'closed', 'open', l.id"
 		"  FROM @extschema@.credit_ledger l LEFT JOIN @extschema@.jobs j ON j.id = l.job_id"
-		" WHERE l.type = 'reserve' AND l.amount < 0 AND ($1 IS NULL OR l.user_id = $1)"
+		" WHERE l.type = 'reserve' AND l.amount < 0 AND l.reference IS NULL AND ($1 IS NULL OR l.user_id = $1)"
 		"   AND (j.id IS NULL OR j.status IN ('READY', 'FAILED'))"
 		"   AND NOT EXISTS (SELECT 1 FROM @extschema@.credit_ledger c WHERE c.reverses = l.id AND c.type = 'reserve')",
+		.nargs = 1,.argtypes = {UUIDOID}
+	},
+	{
+		.text = "SELECT l.user_id, 'hold past its expiry', 'closed',"
+		"       CASE WHEN e.hold_id IS NULL THEN 'open and not in the list of the sweep' ELSE 'open' END, l.id"
+		"  FROM @extschema@.credit_ledger l"
+		"  LEFT JOIN studio_engine.expiring_holds e ON e.hold_id = l.id AND e.user_id = l.user_id AND e.expires_at = l.expires_at"
+		" WHERE l.type = 'reserve' AND l.amount < 0 AND ($1 IS NULL OR l.user_id = $1)"
+		"   AND l.expires_at < pg_catalog.clock_timestamp()"
+		"   AND (e.hold_id IS NULL OR l.expires_at < pg_catalog.clock_timestamp() - '1 hour'::pg_catalog.interval)"
+		"   AND NOT EXISTS (SELECT 1 FROM @extschema@.credit_ledger c WHERE c.reverses = l.id AND c.type = 'reserve')",
+		.nargs = 1,.argtypes = {UUIDOID}
+	},
+	{
+		.text = "SELECT u.user_id, 'capture without its hold', 'a hold that was closed before', COALESCE(u.reference, 'no reference'), u.id"
+		"  FROM @extschema@.credit_ledger u"
+		" WHERE u.type = 'usage' AND u.idempotency_key LIKE '" CAPTURES "%' AND ($1 IS NULL OR u.user_id = $1)"
+		"   AND NOT EXISTS (SELECT 1 FROM @extschema@.credit_ledger l"
+		"                     JOIN @extschema@.credit_ledger c ON c.reverses = l.id AND c.type = 'reserve' AND c.entry_no < u.entry_no"
+		"                    WHERE '" CAPTURES "' || l.id::pg_catalog.text = u.idempotency_key AND l.user_id = u.user_id"
+		"                      AND l.type = 'reserve' AND l.amount < 0 AND l.reference = u.reference)",
 		.nargs = 1,.argtypes = {UUIDOID}
 	},
 	{
@@ -165,7 +200,8 @@ static Statement problems[] = {
 		"  FROM (SELECT l.user_id, l.reverses, -pg_catalog.sum(l.amount) AS reversed,"
 		"               (pg_catalog.array_agg(l.id ORDER BY l.entry_no DESC))[1] AS last_id"
 		"          FROM @extschema@.credit_ledger l"
-		"         WHERE l.reverses IS NOT NULL AND l.type IN ('purchase', 'subscription') AND ($1 IS NULL OR l.user_id = $1)"
+		"         WHERE l.reverses IS NOT NULL AND l.transfer_id IS NULL AND NOT " IS_VOID("l")
+		"           AND l.type IN ('purchase', 'subscription') AND ($1 IS NULL OR l.user_id = $1)"
 		"         GROUP BY l.user_id, l.reverses) r"
 		"  LEFT JOIN @extschema@.credit_ledger p ON p.id = r.reverses"
 		" WHERE p.id IS NULL OR r.reversed > p.amount OR r.reversed < 0",
@@ -179,7 +215,7 @@ static Statement problems[] = {
 		"        AND NOT EXISTS (SELECT 1 FROM @extschema@.credit_ledger o"
 		"                         WHERE o.reverses = r.reverses AND o.type = r.type AND o.amount > 0 AND o.idempotency_key IS NULL"
 		"                           AND o.entry_no > r.entry_no AND o.entry_no < b.entry_no)"
-		" WHERE b.reverses IS NOT NULL AND b.type IN ('purchase', 'subscription') AND b.amount > 0"
+		" WHERE b.reverses IS NOT NULL AND b.transfer_id IS NULL AND b.type IN ('purchase', 'subscription') AND b.amount > 0"
 		"   AND b.idempotency_key IS NOT NULL AND ($1 IS NULL OR b.user_id = $1)"
 		"   AND (r.id IS NULL OR b.amount <> -r.amount)",
 		.nargs = 1,.argtypes = {UUIDOID}
@@ -190,7 +226,8 @@ static Statement problems[] = {
 		"  FROM (SELECT l.*, COALESCE(-pg_catalog.sum(l.amount) OVER (PARTITION BY l.reverses ORDER BY l.entry_no"
 		"                 ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS reversed"
 		"          FROM @extschema@.credit_ledger l"
-		"         WHERE l.reverses IS NOT NULL AND l.type IN ('purchase', 'subscription') AND ($1 IS NULL OR l.user_id = $1)) b"
+		"         WHERE l.reverses IS NOT NULL AND l.transfer_id IS NULL AND l.type IN ('purchase', 'subscription')"
+		"           AND NOT " IS_VOID("l") " AND ($1 IS NULL OR l.user_id = $1)) b"
 		" WHERE b.amount > 0 AND b.idempotency_key IS NULL AND b.amount <> b.reversed",
 		.nargs = 1,.argtypes = {UUIDOID}
 	},
@@ -208,12 +245,37 @@ static Statement problems[] = {
 		.nargs = 1,.argtypes = {UUIDOID}
 	},
 	{
+		.text = "SELECT s.user_id, 'transfer with one side', s.expected::pg_catalog.text, COALESCE(e.moved, 0)::pg_catalog.text, e.last_id"
+		"  FROM studio_engine.transfers t,"
+		"  LATERAL (VALUES (t.from_user_id, -t.amount), (t.to_user_id, t.amount)) s (user_id, expected)"
+		"  LEFT JOIN LATERAL (SELECT pg_catalog.sum(l.amount) AS moved,"
+		"                            (pg_catalog.array_agg(l.id ORDER BY l.entry_no DESC))[1] AS last_id"
+		"                       FROM @extschema@.credit_ledger l"
+		"                      WHERE l.transfer_id = t.id AND l.user_id = s.user_id) e ON true"
+		" WHERE s.user_id IS NOT NULL AND ($1 IS NULL OR s.user_id = $1) AND e.moved IS DISTINCT FROM s.expected",
+		.nargs = 1,.argtypes = {UUIDOID}
+	},
+	{
+		/*
+		 * where the user who gave it is there still, each lot that came names
+		 * the entry that took it
+		 */
+		.text = "SELECT l.user_id, 'transfer with one side', COALESCE(-o.amount, 0)::pg_catalog.text, l.amount::pg_catalog.text, l.id"
+		"  FROM @extschema@.credit_ledger l"
+		"  LEFT JOIN studio_engine.transfers t ON t.id = l.transfer_id"
+		"        AND l.user_id = CASE WHEN l.amount < 0 THEN t.from_user_id ELSE t.to_user_id END"
+		"  LEFT JOIN @extschema@.credit_ledger o ON o.id = l.reverses AND o.transfer_id = l.transfer_id"
+		" WHERE l.transfer_id IS NOT NULL AND ($1 IS NULL OR l.user_id = $1)"
+		"   AND (t.id IS NULL OR l.amount > 0 AND t.from_user_id IS NOT NULL AND o.amount IS DISTINCT FROM -l.amount)",
+		.nargs = 1,.argtypes = {UUIDOID}
+	},
+	{
 		.text = "SELECT l.user_id, 'overdrawn without a reversal', '0', l.balance_after::pg_catalog.text, l.id"
 		"  FROM @extschema@.credit_ledger l"
 		" WHERE l.balance_after < 0 AND ($1 IS NULL OR l.user_id = $1)"
 		"   AND NOT EXISTS (SELECT 1 FROM @extschema@.credit_ledger r"
 		"                    WHERE r.user_id = l.user_id AND r.entry_no <= l.entry_no AND r.reverses IS NOT NULL"
-		"                      AND r.amount < 0 AND r.type IN ('purchase', 'subscription'))",
+		"                      AND r.transfer_id IS NULL AND NOT " IS_VOID("r") " AND r.amount < 0 AND r.type IN ('purchase', 'subscription'))",
 		.nargs = 1,.argtypes = {UUIDOID}
 	},
 	{
@@ -242,7 +304,7 @@ get_credit_summary(PG_FUNCTION_ARGS)
 	user_id = check_uuid(fcinfo, 0, "p_user_id");
 	caller_require_self(&caller, &user_id);
 
-	lots = lots_summarize(&user_id, GetCurrentTimestamp() + WEEK);
+	lots = expiry_summarize(&user_id, GetCurrentTimestamp() + WEEK);
 	argument_uuid(&args, &user_id);
 	argument_add(&args, Int64GetDatum(lots.expired), false);
 	argument_add(&args, Int64GetDatum(lots.expiring), false);
@@ -267,6 +329,45 @@ put_problem(HeapTuple row, TupleDesc desc, void *arg)
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
+/* Add what a replay of the ledger of a user finds. */
+static void
+put_lot_problems(ReturnSetInfo *rsinfo, const pg_uuid_t *user_id)
+{
+	ListCell   *cell;
+
+	foreach(cell, lots_audit(user_id))
+	{
+		LotProblem *problem = lfirst(cell);
+		bool		whole = problem->taken == 0;	/* of no single entry */
+		bool		nulls[5] = {false, false, whole, whole, whole};
+		Datum		values[5] = {
+			UUIDPGetDatum(user_id), CStringGetTextDatum(problem->problem),
+			CStringGetTextDatum(psprintf(INT64_FORMAT, problem->left)),
+			CStringGetTextDatum(psprintf(INT64_FORMAT, problem->taken)), UUIDPGetDatum(&problem->entry_id)
+		};
+
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+}
+
+/* Replay the ledgers that name lots or have a checkpoint. */
+static void
+audit_lots(ReturnSetInfo *rsinfo, const Arguments *args)
+{
+	FoundRows	users = statement_execute_read_only_rows(&select_users_with_lots, args);
+
+	for (uint64 i = 0; i < users.n; i++)
+	{
+		/* a scope of its own frees what it used */
+		StatementResult *outer = statements_begin();
+		bool		isnull;
+		Datum		user_id = SPI_getbinval(users.rows[i], users.desc, 1, &isnull);
+
+		put_lot_problems(rsinfo, DatumGetUUIDP(user_id));
+		statements_end(outer);
+	}
+}
+
 /*
  * verify_credit_ledger(p_user_id uuid) returns setof (user_id, problem,
  * expected, actual, entry_id)
@@ -282,6 +383,7 @@ verify_credit_ledger(PG_FUNCTION_ARGS)
 	argument_uuid(&args, optional_uuid(fcinfo, 0));
 	for (int i = 0; i < (int) lengthof(problems); i++)
 		statement_execute_read_only_each(&problems[i], &args, put_problem, fcinfo->resultinfo);
+	audit_lots((ReturnSetInfo *) fcinfo->resultinfo, &args);
 	caller_leave(&caller);
 
 	return (Datum) 0;

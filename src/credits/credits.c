@@ -19,9 +19,9 @@
 #include "checks.h"
 #include "credits.h"
 #include "errors.h"
+#include "expiry.h"
 #include "ledger.h"
 #include "ledger_rows.h"
-#include "lots.h"
 #include "statements.h"
 #include "uuids.h"
 
@@ -36,11 +36,21 @@ static Statement select_balance = {
 		.table = &accounts_table,.verb = ROW_SELECT,.returns = {ACCOUNT_BALANCE}
 	}
 };
+
+/* the entry of a key, or what is kept of a call that made none: its kind is not NULL then */
 static Statement select_by_key = {
 	.force_index_plan = true,
-	.text = "SELECT l.id, l.user_id, l.type, l.amount, l.expires_at, l.job_id, l.reverses FROM @extschema@.credit_ledger l"
-	" WHERE l.user_id = $1 AND l.idempotency_key = $2",
+	.text = "SELECT l.id, l.user_id, l.type, l.amount, l.expires_at, l.job_id, l.reverses,"
+	"       l.balance_after, l.metadata ->> '" TOP_UP_TO "', NULL::pg_catalog.text"
+	"  FROM @extschema@.credit_ledger l WHERE l.user_id = $1 AND l.idempotency_key = $2"
+	" UNION ALL"
+	" SELECT k.entry_id, k.user_id, NULL, COALESCE(k.amount, 0), NULL, NULL, NULL, 0, NULL, k.kind"
+	"  FROM studio_engine.credit_keys k WHERE k.user_id = $1 AND k.idempotency_key = $2",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
+};
+static Statement insert_empty = {
+	.text = "INSERT INTO studio_engine.credit_keys (user_id, idempotency_key, kind, entry_id, amount) VALUES ($1, $2, $3, $4, $5)",
+	.nargs = 5,.argtypes = {UUIDOID, TEXTOID, TEXTOID, UUIDOID, INT4OID}
 };
 static Statement select_welcome = {
 	.force_index_plan = true,
@@ -99,17 +109,13 @@ refuse_used_key(const pg_uuid_t *entry_id)
 }
 
 /*
- * Return true if the entry was made before, under the key or payment that the
- * statement looks for.  Raises PT409 if that entry is of another kind, user or
- * amount.  Note and expiry are not content: a retry computes them again, and the
- * first answer stands.
+ * Read the entry that was found by key or payment.  Raises PT409 if it is of
+ * another kind, user or amount.  Note and expiry are not content: a retry computes
+ * them again, and the first answer stands.
  */
-static bool
-find_replay(Statement *statement, const Arguments *args, const Entry *entry, Replay *replay)
+static void
+read_replay(const Entry *entry, Replay *replay)
 {
-	if (statement_execute(statement, args) == 0)
-		return false;
-
 	replay->id = result_uuid(1);
 	replay->amount = result_int32(4);
 	if (!result_is_uuid(2, entry->user_id) ||
@@ -118,23 +124,115 @@ find_replay(Statement *statement, const Arguments *args, const Entry *entry, Rep
 		!result_is_uuid(6, entry->job_id) ||
 		!result_is_uuid(7, entry->reverses))
 		refuse_used_key(&replay->id);
-	return true;
+}
+
+/* Run select_by_key; false if the key was not used, or is NULL. */
+static bool
+find_key(const pg_uuid_t *user_id, const char *key)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	if (key == NULL)
+		return false;
+	argument_uuid(&args, user_id);
+	argument_text(&args, key);
+	return statement_execute(&select_by_key, &args) > 0;
+}
+
+/* Raise PT409: the first row of select_by_key is what the key stands for. */
+pg_noreturn static void
+refuse_found_key(void)
+{
+	pg_uuid_t	id;
+
+	if (!result_isnull(10))
+		refuse_conflict("key was used for something else",
+						psprintf("It was used for a call of kind %s, which moved nothing.", result_text(10)));
+	id = result_uuid(1);
+	refuse_used_key(&id);
+}
+
+/*
+ * Raise PT409 if the user has used this key.  Call it with the account locked.
+ */
+void
+credits_check_key_is_free(const pg_uuid_t *user_id, const char *key)
+{
+	if (find_key(user_id, key))
+		refuse_found_key();
 }
 
 /*
  * Return true if an entry was made under the key of this one, and set *replay to
- * it.  Raises PT409 if it has other content.  Call it with the account locked.
+ * it.  Raises PT409 if it has other content, or the key was used by a call that made
+ * none.  Call it with the account locked.
  */
 bool
 credits_find_by_key(const Entry *entry, Replay *replay)
 {
+	if (!find_key(entry->user_id, entry->key))
+		return false;
+	/* a key that is kept, or is of a top-up, is of another kind */
+	if (!result_isnull(10) || !result_isnull(9))
+		refuse_found_key();
+	replay->balance = result_int32(8);
+	read_replay(entry, replay);
+	return true;
+}
+
+/*
+ * Return true if credit was topped up to this target under the key of the entry,
+ * and set its amount to what was added.  Raises PT409 if the key was used for
+ * something else, or for another target.  Call it with the account locked, after
+ * credits_find_empty().
+ */
+bool
+credits_find_top_up(Entry *entry, int32 target)
+{
+	if (!find_key(entry->user_id, entry->key))
+		return false;
+	if (result_isnull(9) || strcmp(result_text(3), "grant") != 0 ||
+		strcmp(result_text(9), psprintf("%d", target)) != 0 || result_int32(4) < 0)
+		refuse_found_key();
+	entry->amount = result_int32(4);
+	return true;
+}
+
+/*
+ * Return true if the first call with the key of this entry made no entry, as a
+ * call of this kind about this entry or user, with this amount.  Raises PT409 if
+ * it was another call that made none.  Call it with the account locked, before
+ * the key is looked for otherwise.
+ */
+bool
+credits_find_empty(const Entry *entry, const char *kind, const pg_uuid_t *about, int32 amount)
+{
+	if (!find_key(entry->user_id, entry->key) || result_isnull(10))
+		return false;
+	if (strcmp(result_text(10), kind) != 0 || !result_is_uuid(1, about) || result_int32(4) != amount)
+		refuse_found_key();
+	return true;
+}
+
+/*
+ * Remember that a call with the key of this entry made no entry, for
+ * credits_find_empty().  The account is locked, and is written so that a
+ * transaction with an older snapshot fails on it.
+ */
+void
+credits_remember_empty(const Entry *entry, const char *kind, const pg_uuid_t *about, int32 amount)
+{
 	Arguments	args = NO_ARGUMENTS;
 
 	if (entry->key == NULL)
-		return false;
+		return;
 	argument_uuid(&args, entry->user_id);
 	argument_text(&args, entry->key);
-	return find_replay(&select_by_key, &args, entry, replay);
+	argument_text(&args, kind);
+	argument_uuid(&args, about);
+	argument_int32(&args, amount);
+	statement_execute(&insert_empty, &args);
+	ledger_touch_account(entry->user_id);
 }
 
 /* Return true if the payment of this entry was booked; as credits_find_by_key(). */
@@ -146,27 +244,9 @@ find_by_payment(const Entry *entry, Replay *replay)
 	if (entry->payment_id == NULL)
 		return false;
 	argument_text(&args, entry->payment_id);
-	return find_replay(&select_by_payment, &args, entry, replay);
-}
-
-/*
- * Look up a payment; returns false if it was never booked.
- */
-bool
-credits_find_payment(const char *payment_id, Payment *payment)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_text(&args, payment_id);
 	if (statement_execute(&select_by_payment, &args) == 0)
 		return false;
-	payment->id = result_uuid(1);
-	payment->user_id = result_uuid(2);
-	payment->type = result_text(3);
-	payment->amount = result_int32(4);
-	payment->expires = !result_isnull(5);
-	if (payment->expires)
-		payment->expires_at = result_int64(5);
+	read_replay(entry, replay);
 	return true;
 }
 
@@ -175,8 +255,8 @@ credits_find_payment(const char *payment_id, Payment *payment)
  * in the future.  The period of a payment may be over when its event arrives;
  * it was paid all the same.
  */
-static void
-check_expiry(const Entry *entry)
+void
+credits_check_expiry(const Entry *entry)
 {
 	if (entry->expires_at == NULL)
 		return;
@@ -201,14 +281,14 @@ add_credits(const Entry *entry)
 	ledger_open_account(entry->user_id, &account);
 	if (credits_find_by_key(entry, &replay) || find_by_payment(entry, &replay))
 		return replay.id;
-	check_expiry(entry);
+	credits_check_expiry(entry);
 	ledger_check_capacity(&account, entry->amount);
 	id = ledger_append(entry);
 	if (entry->payment_id != NULL)
 		refuse_deleted_payment(entry->payment_id);
 	/* a payment whose period is over expires at once */
 	if (entry->payment_id != NULL && entry->expires_at != NULL && *entry->expires_at <= GetCurrentTimestamp())
-		(void) lots_sweep(entry->user_id);
+		(void) expiry_sweep(entry->user_id);
 	return id;
 }
 
@@ -248,7 +328,8 @@ add_paid_credits(const Entry *entry)
 
 /*
  * grant_credits(p_user_id uuid, p_amount integer, p_note text,
- * p_idempotency_key text, p_expires_at timestamptz) returns uuid
+ * p_idempotency_key text, p_expires_at timestamptz, p_priority integer)
+ * returns uuid
  */
 Datum
 grant_credits(PG_FUNCTION_ARGS)
@@ -264,6 +345,7 @@ grant_credits(PG_FUNCTION_ARGS)
 	entry.note = check_text(fcinfo, 2, "p_note", 0, MAX_NOTE_LENGTH);
 	entry.key = check_optional_text(fcinfo, 3, "p_idempotency_key", MAX_KEY_LENGTH);
 	entry.expires_at = optional_time(fcinfo, 4);
+	entry.priority = PG_ARGISNULL(5) ? 0 : PG_GETARG_INT32(5);
 	*id = add_credits(&entry);
 	caller_leave(&caller);
 

@@ -24,12 +24,14 @@
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
+#include "expiry.h"
 #include "holds.h"
 #include "job_rows.h"
 #include "jobs.h"
 #include "ledger.h"
 #include "ledger_rows.h"
-#include "lots.h"
+#include "overruns.h"
+#include "reference_holds.h"
 #include "restore.h"
 #include "statements.h"
 #include "triggers.h"
@@ -55,16 +57,6 @@ typedef struct Hold
 	int32		taken;			/* credits that the last hold took */
 	int64		charged;		/* credits charged since it was taken */
 } Hold;
-
-/* what settle_credits() does with a price above the hold */
-typedef enum Overrun
-{
-	OVERRUN_ERROR,
-	OVERRUN_CHARGE,
-	OVERRUN_CAP
-} Overrun;
-
-static const char *const overrun_names[] = {"error", "charge", "cap"};
 
 static Statement select_hold = {
 	.text = "SELECT h.open, h.taken, h.last_id,"
@@ -94,12 +86,13 @@ static Statement select_orphans = {
 	"  JOIN @extschema@.credit_ledger l ON l.user_id = a.user_id"
 	"  LEFT JOIN @extschema@.jobs j ON j.id = l.job_id"
 	" WHERE a.reserved > 0 AND l.type = 'reserve' AND l.amount < 0 AND j.id IS NULL"
+	"   AND l.reference IS NULL"
 	"   AND NOT EXISTS (SELECT 1 FROM @extschema@.credit_ledger c WHERE c.reverses = l.id AND c.type = 'reserve')"
 	" ORDER BY l.user_id, l.entry_no LIMIT $1",
 	.nargs = 1,.argtypes = {INT4OID}
 };
 static Statement select_closing = {
-	.text = "SELECT 1 FROM @extschema@.credit_ledger c WHERE c.reverses = $1 AND c.type = 'reserve'",
+	.text = "SELECT c.balance_after FROM @extschema@.credit_ledger c WHERE c.reverses = $1 AND c.type = 'reserve'",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement set_reserved = {
@@ -224,7 +217,7 @@ hold_take(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount)
 		.type = "reserve",.amount = -amount,.note = "Reserved for job"
 	};
 
-	if (!ledger_lock_account(user_id, &account) || !lots_prepare_spending(&account, amount))
+	if (!ledger_lock_account(user_id, &account) || !holds_prepare_spending(&account, amount))
 		return false;
 	ledger_append(&entry);
 	write_job_cost(&set_reserved, job_id, amount);
@@ -238,14 +231,6 @@ int32
 hold_last_taken(const pg_uuid_t *job_id, const pg_uuid_t *user_id)
 {
 	return read_hold(job_id, user_id).taken;
-}
-
-/* After a hold was closed: expire what returned to lots that have expired meanwhile. */
-static void
-expire_returned_credit(const Account *account)
-{
-	if (account->has_expired || account->has_expired_held)
-		(void) lots_sweep(&account->user_id);
 }
 
 /* Close an open hold and charge cost, which may be 0. */
@@ -267,32 +252,14 @@ close_hold(const Job *job, const Account *account, const Hold *hold, int32 cost,
 	expire_returned_credit(account);
 }
 
-/*
- * Return what settling an open hold at final_cost charges; NULL is the whole
- * hold.  Raises an error if overrun does not permit a price above the hold, or
- * the balance does not cover it.  Call it with the account locked.
- */
+/* The balance when a hold was closed, what it held included; 0 if it is open. */
 static int32
-settlement_price(const Hold *hold, const int32 *final_cost, Overrun overrun, const Account *account)
+balance_at_closing(const pg_uuid_t *hold_id)
 {
-	if (final_cost == NULL)
-		return hold->open;
-	if (*final_cost <= hold->open)
-		return *final_cost;
+	Arguments	args = NO_ARGUMENTS;
 
-	switch (overrun)
-	{
-		case OVERRUN_ERROR:
-			refuse_conflict("price exceeds the hold",
-							psprintf("Price %d, held %d.", *final_cost, hold->open));
-		case OVERRUN_CHARGE:
-			if ((int64) account->balance + hold->open < *final_cost)
-				refuse_no_credits(account, (int64) *final_cost - hold->open);
-			return *final_cost;
-		case OVERRUN_CAP:
-			return hold->open;
-	}
-	return 0;					/* not reached */
+	argument_uuid(&args, hold_id);
+	return statement_execute(&select_closing, &args) > 0 ? result_int32(1) : 0;
 }
 
 /* Settle a hold that is closed: return what was charged if the price is the same,
@@ -310,9 +277,8 @@ replay_settlement(const Job *job, const Hold *hold, const int32 *final_cost, Ove
 						psprintf("Job %s, price %d.", uuid_text(&job->id), *final_cost));
 	}
 
-	cost = final_cost ? *final_cost : hold->taken;
-	if (overrun == OVERRUN_CAP)
-		cost = Min(cost, hold->taken);
+	cost = overrun_replayed_price(hold->taken, final_cost, overrun,
+								  overrun == OVERRUN_AVAILABLE ? balance_at_closing(&hold->id) : 0);
 	if (cost != hold->charged)
 		refuse_conflict("hold was closed differently",
 						psprintf("Job %s was charged " INT64_FORMAT ", not %d.", uuid_text(&job->id), hold->charged, cost));
@@ -336,8 +302,8 @@ settle(const Job *job, const int32 *final_cost, Overrun overrun, bool *closed)
 
 	/* what has expired must not be charged in the place of what was held */
 	if (final_cost == NULL || *final_cost > 0)
-		lots_sweep_account(&account);
-	cost = settlement_price(&hold, final_cost, overrun, &account);
+		expiry_sweep_account(&account);
+	cost = overrun_price(hold.open, final_cost, overrun, &account);
 	close_hold(job, &account, &hold, cost, cost > 0 ? "Hold settled" : "Hold released");
 	*closed = true;
 	return cost;
@@ -619,17 +585,6 @@ reserve_credits(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(result);
 }
 
-/* The value of one of overrun_names. */
-static Overrun
-parse_overrun(const char *name)
-{
-	int			i = 0;
-
-	while (strcmp(name, overrun_names[i]) != 0)
-		i++;
-	return (Overrun) i;
-}
-
 /*
  * settle_credits(p_job_id uuid, p_final_cost integer, p_overrun text)
  * returns integer
@@ -648,7 +603,7 @@ settle_credits(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	final_cost = check_optional_int32(fcinfo, 1, "p_final_cost", 0, PG_INT32_MAX);
-	overrun = parse_overrun(check_word(fcinfo, 2, "p_overrun", overrun_names, lengthof(overrun_names)));
+	overrun = parse_overrun(check_word(fcinfo, 2, "p_overrun", overrun_names, OVERRUNS));
 
 	job_lock_or_refuse(&caller, &job_id, &job);
 	cost = settle(&job, final_cost, overrun, &closed);
@@ -812,6 +767,8 @@ sweep_stale_holds(PG_FUNCTION_ARGS)
 			count++;
 		statements_end(outer);
 	}
+	if (count < limit)
+		count += reference_holds_sweep(limit - count);
 	caller_leave(&caller);
 
 	PG_RETURN_INT32(count);

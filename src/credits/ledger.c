@@ -23,6 +23,7 @@
 
 #include "auth_users.h"
 #include "errors.h"
+#include "expiry.h"
 #include "ledger.h"
 #include "ledger_rows.h"
 #include "statements.h"
@@ -80,10 +81,12 @@ static Statement touch_account = {
 static Statement insert_entry = {
 	.fast_path = insert_entry_fast_path,
 	.text = "INSERT INTO @extschema@.credit_ledger"
-	" (user_id, type, amount, note, job_id, stripe_payment_id, idempotency_key, expires_at, reverses)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
-	" RETURNING id, user_id = $1 AND type = $2 AND amount = $3 AND job_id IS NOT DISTINCT FROM $5",
-	.nargs = 9,.argtypes = {UUIDOID, TEXTOID, INT4OID, TEXTOID, UUIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, UUIDOID}
+	" (user_id, type, amount, note, job_id, stripe_payment_id, idempotency_key, expires_at, reverses,"
+	"  reference, metadata, priority, transfer_id)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+	" RETURNING id, user_id = $1 AND type = $2 AND amount = $3 AND job_id IS NOT DISTINCT FROM $5, balance_after, entry_no",
+	.nargs = 13,.argtypes = {UUIDOID, TEXTOID, INT4OID, TEXTOID, UUIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, UUIDOID,
+	TEXTOID, JSONBOID, INT4OID, UUIDOID}
 };
 
 /* The number of triggers that are running, one inside the other. */
@@ -264,15 +267,17 @@ ledger_refuse_lost_entry(const pg_uuid_t *user_id)
 }
 
 /*
- * Insert an entry and return its id.  The caller has locked the account and has
- * checked the entry: the trigger books it without further checks.
+ * Insert an entry and return its id; sets *balance to the balance after it.  The
+ * caller has locked the account and has checked the entry: the trigger books it
+ * without further checks.
  */
 pg_uuid_t
-ledger_append(const Entry *entry)
+ledger_append_to_balance(const Entry *entry, int32 *balance)
 {
 	Arguments	args = NO_ARGUMENTS;
 	int			before = appending_depth;
 	volatile uint64 stored = 0;
+	pg_uuid_t	id;
 
 	argument_uuid(&args, entry->user_id);
 	argument_text(&args, entry->type);
@@ -283,6 +288,10 @@ ledger_append(const Entry *entry)
 	argument_text(&args, entry->key);
 	argument_time(&args, entry->expires_at);
 	argument_uuid(&args, entry->reverses);
+	argument_text(&args, entry->reference);
+	argument_add(&args, JsonbPGetDatum(entry->metadata), entry->metadata == NULL);
+	argument_add(&args, Int32GetDatum(entry->priority), entry->priority == 0);
+	argument_uuid(&args, entry->transfer_id);
 
 	appending_depth = trigger_depth() + 1;
 	PG_TRY();
@@ -301,7 +310,21 @@ ledger_append(const Entry *entry)
 	 */
 	if (stored != 1 || !result_bool(2))
 		ledger_refuse_lost_entry(entry->user_id);
-	return result_uuid(1);
+	id = result_uuid(1);
+	*balance = result_int32(3);
+	expiry_after_entry(entry->user_id, result_int64(4), entry->expires_at != NULL);
+	return id;
+}
+
+/*
+ * Insert an entry and return its id, as ledger_append_to_balance().
+ */
+pg_uuid_t
+ledger_append(const Entry *entry)
+{
+	int32		balance;
+
+	return ledger_append_to_balance(entry, &balance);
 }
 
 /*

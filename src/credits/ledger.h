@@ -9,6 +9,7 @@
 #define STUDIO_LEDGER_H
 
 #include "datatype/timestamp.h"
+#include "utils/jsonb.h"
 #include "utils/uuid.h"
 
 #include "compat.h"
@@ -37,6 +38,10 @@ typedef struct Entry
 	const char *key;
 	const TimestampTz *expires_at;
 	const pg_uuid_t *reverses;
+	const char *reference;
+	const Jsonb *metadata;
+	int32		priority;		/* 0 is stored as NULL */
+	const pg_uuid_t *transfer_id;
 } Entry;
 
 extern bool ledger_lock_account(const pg_uuid_t *user_id, Account *account);
@@ -46,6 +51,7 @@ extern bool ledger_has_account(const pg_uuid_t *user_id);
 extern void ledger_open_account(const pg_uuid_t *user_id, Account *account);
 extern void ledger_touch_account(const pg_uuid_t *user_id);
 extern void ledger_check_capacity(const Account *account, int32 amount);
+extern pg_uuid_t ledger_append_to_balance(const Entry *entry, int32 *balance);
 extern pg_uuid_t ledger_append(const Entry *entry);
 extern void ledger_book(const pg_uuid_t *user_id, const char *type, int32 amount, int32 *balance, int64 *entry_no);
 

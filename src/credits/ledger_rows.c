@@ -60,7 +60,11 @@ static const RowColumn entry_columns[] = {
 	[ENTRY_NO - 1] = {"entry_no", INT8OID, NULL},
 	[ENTRY_KEY - 1] = {"idempotency_key", TEXTOID, NULL},
 	[ENTRY_EXPIRES - 1] = {"expires_at", TIMESTAMPTZOID, NULL},
-	[ENTRY_REVERSES - 1] = {"reverses", UUIDOID, NULL}
+	[ENTRY_REVERSES - 1] = {"reverses", UUIDOID, NULL},
+	[ENTRY_REFERENCE - 1] = {"reference", TEXTOID, NULL},
+	[ENTRY_METADATA - 1] = {"metadata", JSONBOID, NULL},
+	[ENTRY_PRIORITY - 1] = {"priority", INT4OID, NULL},
+	[ENTRY_TRANSFER - 1] = {"transfer_id", UUIDOID, NULL}
 };
 
 static const RowTrigger entry_triggers[] = {
@@ -235,7 +239,8 @@ book_on_account_fast_path(const Arguments *args, StatementResult *result)
 
 /* the columns that the arguments of the statement are for, in their order */
 static const AttrNumber entry_arguments[] = {
-	ENTRY_USER, ENTRY_TYPE, ENTRY_AMOUNT, ENTRY_NOTE, ENTRY_JOB, ENTRY_PAYMENT, ENTRY_KEY, ENTRY_EXPIRES, ENTRY_REVERSES
+	ENTRY_USER, ENTRY_TYPE, ENTRY_AMOUNT, ENTRY_NOTE, ENTRY_JOB, ENTRY_PAYMENT, ENTRY_KEY, ENTRY_EXPIRES, ENTRY_REVERSES,
+	ENTRY_REFERENCE, ENTRY_METADATA, ENTRY_PRIORITY, ENTRY_TRANSFER
 };
 
 /*
@@ -266,6 +271,8 @@ insert_entry_fast_path(const Arguments *args, StatementResult *result)
 
 	result_add_uuid(result, id);
 	result_add_bool(result, true);
+	result_add_datum(result, values[ENTRY_BALANCE_AFTER - 1]);
+	result_add_datum(result, values[ENTRY_NO - 1]);
 	result->found = 1;
 	return done;
 }

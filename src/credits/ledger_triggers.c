@@ -24,12 +24,13 @@
 #include "caller.h"
 #include "digests.h"
 #include "errors.h"
+#include "expiry.h"
 #include "holds.h"
 #include "jobs.h"
 #include "ledger.h"
 #include "ledger_rows.h"
 #include "ledger_triggers.h"
-#include "lots.h"
+#include "reference_holds.h"
 #include "refunds.h"
 #include "restore.h"
 #include "statements.h"
@@ -122,6 +123,36 @@ check_expiry(TupleDesc desc, HeapTuple row, const char *type, int32 amount)
 		refuse_entry("Only a purchase, subscription or grant can expire.");
 }
 
+/* Raise an error if the entry has a priority that it cannot have, or columns that only
+ * the functions set. */
+static void
+check_function_columns(TupleDesc desc, HeapTuple row, const char *type, int32 amount)
+{
+	bool		no_reverses,
+				no_transfer,
+				no_priority;
+
+	(void) row_get(desc, row, "reverses", UUIDOID, &no_reverses);
+	(void) row_get(desc, row, "transfer_id", UUIDOID, &no_transfer);
+	(void) row_get(desc, row, "priority", INT4OID, &no_priority);
+	if (!no_reverses || !no_transfer)
+		refuse_entry("reverses and transfer_id are set by the functions only.");
+	if (!no_priority && (amount < 0 || strcmp(type, "reserve") == 0))
+		refuse_entry("Only an entry that adds credit can have a priority.");
+}
+
+/* Raise an error if the entry would be taken for one of a hold by reference. */
+static void
+check_hold_columns(TupleDesc desc, HeapTuple row, const char *type)
+{
+	const char *key = row_get_start(desc, row, "idempotency_key", strlen(CAPTURES));
+
+	if (strcmp(type, "reserve") == 0 && row_get_start(desc, row, "reference", 1) != NULL)
+		refuse_entry("Only hold_credits() makes a reserve with a reference.");
+	if (strcmp(type, "usage") == 0 && key != NULL && strcmp(key, CAPTURES) == 0)
+		refuse_entry("Only capture_hold() makes a usage with such a key.");
+}
+
 /* Lock the account and check an entry that takes credit; what has expired is swept
  * first, so that it cannot be taken. */
 static void
@@ -130,11 +161,12 @@ check_debit_entry(const pg_uuid_t *user_id, const Job *job, const char *type, in
 	Account		account;
 
 	ledger_open_account(user_id, &account);
-	lots_sweep_account(&account);
+	expiry_sweep_account(&account);
 
 	if (strcmp(type, "reserve") == 0)
 		hold_check_opening(job, -amount);
-	if (account.balance < -(int64) amount)
+	if (account.balance < -(int64) amount &&
+		!(holds_return_expired(&account, -(int64) amount) && account.balance >= -(int64) amount))
 		refuse_no_credits(&account, -(int64) amount);
 	if (job && strcmp(type, "usage") == 0)
 		hold_record_usage(job, amount);
@@ -164,16 +196,14 @@ static void
 check_plain_entry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id,
 				  const char *type, int32 amount, HoldClosing *closing)
 {
-	bool		isnull;
 	bool		no_job;
 	Datum		job_id = row_get(desc, row, "job_id", UUIDOID, &no_job);
 	Job			job;
 
 	check_sign(type, amount);
 	check_expiry(desc, row, type, amount);
-	(void) row_get(desc, row, "reverses", UUIDOID, &isnull);
-	if (!isnull)
-		refuse_entry("reverses is set by the functions only.");
+	check_function_columns(desc, row, type, amount);
+	check_hold_columns(desc, row, type);
 	if (no_job && strcmp(type, "reserve") == 0)
 		refuse_entry("A reserve needs the job that it is for.");
 
@@ -247,9 +277,19 @@ record_booked_entry(const pg_uuid_t *user_id, int64 entry_no, int32 amount)
 	MemoryContextSwitchTo(old);
 }
 
-/* Put an entry whose credit expires on the list of lots to sweep. */
+/* Put an entry that expires on the list of lots, or of holds, to sweep. */
 static void
-track_expiry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id)
+track(const pg_uuid_t *entry_id, const pg_uuid_t *user_id, int32 amount, TimestampTz expires_at)
+{
+	if (amount < 0)
+		reference_hold_track(entry_id, user_id, expires_at);
+	else
+		expiry_track(entry_id, user_id, expires_at);
+}
+
+/* Put a new entry on the list, if it expires. */
+static void
+track_expiry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id, int32 amount)
 {
 	bool		isnull;
 	Datum		expires_at = row_get(desc, row, "expires_at", TIMESTAMPTZOID, &isnull);
@@ -258,7 +298,7 @@ track_expiry(TupleDesc desc, HeapTuple row, const pg_uuid_t *user_id)
 	if (isnull)
 		return;
 	entry_id = row_get_uuid(desc, row, "id");
-	lots_track_expiry(&entry_id, user_id, DatumGetTimestampTz(expires_at));
+	track(&entry_id, user_id, amount, DatumGetTimestampTz(expires_at));
 }
 
 /*
@@ -301,7 +341,7 @@ enter_in_ledger(PG_FUNCTION_ARGS)
 	ledger_book(&user_id, type, amount, &balance, &entry_no);
 	if (!own)
 		record_booked_entry(&user_id, entry_no, amount);
-	track_expiry(desc, edit.row, &user_id);
+	track_expiry(desc, edit.row, &user_id, amount);
 	caller_leave(&caller);
 
 	/* hold_id is a copy: caller_leave() has freed the results of statements */
@@ -360,7 +400,12 @@ verify_inserted_entries(PG_FUNCTION_ARGS)
 		verify_booked_entry((BookedEntry *) lfirst(cell));
 	/* what a plain entry returned to an expired lot expires again */
 	foreach(cell, booked)
-		(void) lots_sweep(&((BookedEntry *) lfirst(cell))->user_id);
+	{
+		BookedEntry *entry = lfirst(cell);
+
+		(void) expiry_sweep(&entry->user_id);
+		expiry_after_entry(&entry->user_id, entry->entry_no, true);
+	}
 	caller_leave(&caller);
 
 	list_free_deep(booked);
@@ -562,7 +607,8 @@ book_change(RowChange *change, const void *arg)
 	ledger_book(user_id, TextDatumGetCString(values[ENTRY_TYPE - 1]), DatumGetInt32(values[ENTRY_AMOUNT - 1]),
 				&balance, &entry_no);
 	if (!change->nulls[ENTRY_EXPIRES - 1])
-		lots_track_expiry(DatumGetUUIDP(values[ENTRY_ID - 1]), user_id, DatumGetTimestampTz(values[ENTRY_EXPIRES - 1]));
+		track(DatumGetUUIDP(values[ENTRY_ID - 1]), user_id, DatumGetInt32(values[ENTRY_AMOUNT - 1]),
+			  DatumGetTimestampTz(values[ENTRY_EXPIRES - 1]));
 	values[ENTRY_BALANCE_AFTER - 1] = Int32GetDatum(balance);
 	values[ENTRY_NO - 1] = Int64GetDatum(entry_no);
 }

@@ -1,56 +1,51 @@
 /*
  * lots.c
- *	  Which credit expires when: lots, computed from the ledger.
+ *	  Lots, computed from the ledger: which credit is left, and which is used next.
  *
- * Every entry that adds credit is a lot.  Credit is consumed in burn-down order:
- * from the lot that expires first, lots that never expire last, and of two with
- * the same expiry the older one first.  A hold allocates credit of one or more
- * lots; when it closes, the allocations return to the lots that they came from.
- * What is taken while all lots are empty is a deficit, which is covered by the
- * next credit that is added.
+ * Every entry that adds credit is a lot.  Credit is consumed in burn order: from
+ * the lot with the smallest priority, of these from the one that expires first,
+ * lots that never expire last, and of two with the same expiry the older one
+ * first.  A hold allocates credit of one or more lots; when it closes, the
+ * allocations return to the lots that they came from.  What is taken while all
+ * lots are empty is a deficit, which is covered by the next credit that is added.
  *
- * None of this is stored.  The entries of a user are replayed in their order, so
- * that there is no second set of numbers that could disagree with the ledger.
- * What is stored is a list of the lots with an expiry that may have something
- * left (studio_engine.expiring_credits); a user without a row there costs one
- * index lookup.  A row whose lot has expired is removed when the lot is empty,
- * and held_back while an open hold has an allocation from it.
+ * None of this is stored as such.  The entries of a user are replayed in their
+ * order, so that no second set of numbers decides.  Since a ledger grows without
+ * end, the result of a replay is kept now and then (studio_engine.lot_checkpoints)
+ * and the next replay begins there.  verify_credit_ledger() replays all entries
+ * and compares.
  *
  * Pitfall: the replay never asks for the time.  Whether credit had expired when
  * an entry was made is not derived from timestamps; what expired is an entry of
  * its own, which names its lot.  So expired lots must be swept before credit is
  * taken, or the replay would take it from them.
  *
- * Lock order: none of its own; the caller has locked the account.
+ * Lock order: none of its own; the caller has locked the account, or only reads.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "funcapi.h"
 #include "lib/pairingheap.h"
+#include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 
 #include "caller.h"
 #include "checks.h"
-#include "errors.h"
-#include "ledger.h"
 #include "lots.h"
 #include "statements.h"
+#include "uuids.h"
+#include "voids.h"
 
-PG_FUNCTION_INFO_V1(expire_credits);
+PG_FUNCTION_INFO_V1(get_credit_lots);
 
-typedef struct Lot
-{
-	pg_uuid_t	id;				/* of its entry; the hash key, first */
-	pairingheap_node node;		/* in the heap while something is left */
-	int64		entry_no;
-	TimestampTz expires_at;		/* DT_NOEND: never */
-	int64		left;
-	int64		held;			/* taken by holds that are open */
-} Lot;
+/* a replay that is so long is kept as a checkpoint */
+#define CHECKPOINT_ENTRIES 1000
 
 /* the part of a hold that came from one lot; lot NULL: part of the deficit */
 typedef struct Allocation
@@ -63,61 +58,97 @@ typedef struct Allocation
 typedef struct OpenHold
 {
 	pg_uuid_t	id;				/* of its entry; the hash key, first */
+	int64		entry_no;
 	Allocation *allocations;	/* in the order in which they were made */
 	Allocation **tail;
 } OpenHold;
 
-/* the lots and open holds of a user, after the entries replayed so far */
-typedef struct LotState
+struct LotState
 {
 	MemoryContext context;
 	HTAB	   *lots;
 	HTAB	   *holds;
-	pairingheap *available;		/* lots with something left, in burn-down
-								 * order */
+	pairingheap *available;		/* lots with something left, in burn order */
 	int64		deficit;		/* what was taken while all lots were empty */
-} LotState;
+	int64		entry_no;		/* the last entry that was replayed */
+	int64		replayed;		/* how many entries were */
 
-/* expire_lots() is running: its entries fire triggers, which must not sweep too */
-static bool sweeping = false;
+	/* of an audit */
+	int64		stop_at;		/* the number of an entry; 0: none */
+	char	   *stopped;		/* the state after that entry, as text */
+	List	   *problems;		/* of LotProblem */
+};
 
-static Statement insert_expiring = {
-	.text = "INSERT INTO studio_engine.expiring_credits (entry_id, user_id, expires_at) VALUES ($1, $2, $3)"
-	" ON CONFLICT (entry_id) DO UPDATE SET held_back = false",
-	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, TIMESTAMPTZOID}
-};
-static Statement delete_expiring = {
-	.force_index_plan = true,
-	.text = "DELETE FROM studio_engine.expiring_credits e WHERE e.entry_id = $1",
-	.nargs = 1,.argtypes = {UUIDOID}
-};
-static Statement set_held_back = {
-	.force_index_plan = true,
-	.text = "UPDATE studio_engine.expiring_credits SET held_back = true WHERE entry_id = $1 AND NOT held_back",
-	.nargs = 1,.argtypes = {UUIDOID}
-};
-static Statement select_expired = {
-	.force_index_plan = true,
-	.text = "SELECT e.entry_id FROM studio_engine.expiring_credits e"
-	" WHERE e.user_id = $1 AND e.expires_at <= $2",
-	.nargs = 2,.argtypes = {UUIDOID, TIMESTAMPTZOID}
-};
-static Statement select_any_expiring = {
-	.force_index_plan = true,
-	.text = "SELECT 1 FROM studio_engine.expiring_credits e WHERE e.user_id = $1 LIMIT 1",
-	.nargs = 1,.argtypes = {UUIDOID}
-};
-static Statement select_users_to_sweep = {
-	.text = "SELECT DISTINCT d.user_id FROM ("
-	"  SELECT e.user_id FROM studio_engine.expiring_credits e"
-	"   WHERE e.expires_at <= pg_catalog.clock_timestamp() AND NOT e.held_back"
-	"   ORDER BY e.expires_at LIMIT $1) d ORDER BY d.user_id",
-	.nargs = 1,.argtypes = {INT4OID}
-};
+/* an entry as it is replayed */
+typedef struct ReplayedEntry
+{
+	const pg_uuid_t *id;
+	int64		entry_no;
+	const char *type;
+	int64		amount;
+	TimestampTz expires_at;
+	int32		priority;
+	const pg_uuid_t *reverses;
+	bool		takes_exactly;	/* an expiry, a void or a transfer: never more
+								 * than is left in its lot */
+	bool		is_transfer;
+	int64		returns_to_no;	/* of the lot to which it returns credit; 0:
+								 * it does not */
+	TimestampTz returns_to_expires_at;
+	int32		returns_to_priority;
+} ReplayedEntry;
+
+/* The lot to which an entry returns credit is looked up for entries that reinstate
+ * a payment: a checkpoint does not have lots that are empty. */
 static Statement select_entries = {
 	.force_index_plan = true,
-	.text = "SELECT l.id, l.entry_no, l.type, l.amount, l.expires_at, l.reverses"
-	"  FROM @extschema@.credit_ledger l WHERE l.user_id = $1 ORDER BY l.entry_no",
+	.text = "SELECT l.id, l.entry_no, l.type, l.amount, l.expires_at, COALESCE(l.priority, 0), l.reverses,"
+	"       l.amount < 0 AND l.reverses IS NOT NULL AND (l.type IN ('expire', 'grant') OR l.transfer_id IS NOT NULL OR " IS_VOID("l") "),"
+	"       l.transfer_id IS NOT NULL, p.entry_no, p.expires_at, COALESCE(p.priority, 0)"
+	"  FROM @extschema@.credit_ledger l"
+	"  LEFT JOIN @extschema@.credit_ledger p"
+	"    ON p.id = CASE WHEN l.amount > 0 AND l.type <> 'reserve' THEN l.reverses END"
+	"       AND p.user_id = $1 AND p.amount > 0"
+	" WHERE l.user_id = $1 AND l.entry_no > $2 ORDER BY l.entry_no",
+	.nargs = 2,.argtypes = {UUIDOID, INT8OID}
+};
+static Statement select_checkpoint = {
+	.force_index_plan = true,
+	.text = "SELECT c.entry_no, (c.state ->> 'deficit')::pg_catalog.int8"
+	"  FROM studio_engine.lot_checkpoints c WHERE c.user_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement select_checkpoint_lots = {
+	.force_index_plan = true,
+	.text = "SELECT l.id, l.entry_no, l.expires_at, COALESCE(l.priority, 0), (e.lot ->> 1)::pg_catalog.int8"
+	"  FROM studio_engine.lot_checkpoints c, pg_catalog.jsonb_array_elements(c.state -> 'lots') e (lot)"
+	"  JOIN @extschema@.credit_ledger l ON l.id = (e.lot ->> 0)::pg_catalog.uuid"
+	" WHERE c.user_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement select_checkpoint_holds = {
+	.force_index_plan = true,
+	.text = "SELECT (h.hold ->> 0)::pg_catalog.uuid, (h.hold ->> 1)::pg_catalog.int8,"
+	"       (a.allocation ->> 0)::pg_catalog.uuid, (a.allocation ->> 1)::pg_catalog.int8"
+	"  FROM studio_engine.lot_checkpoints c,"
+	"       pg_catalog.jsonb_array_elements(c.state -> 'holds') WITH ORDINALITY h (hold, nth),"
+	"       pg_catalog.jsonb_array_elements(h.hold -> 2) WITH ORDINALITY a (allocation, nth)"
+	" WHERE c.user_id = $1 ORDER BY h.nth, a.nth",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement upsert_checkpoint = {
+	.text = "INSERT INTO studio_engine.lot_checkpoints (user_id, entry_no, state) VALUES ($1, $2, $3::pg_catalog.jsonb)"
+	" ON CONFLICT (user_id) DO UPDATE SET entry_no = EXCLUDED.entry_no, state = EXCLUDED.state",
+	.nargs = 3,.argtypes = {UUIDOID, INT8OID, TEXTOID}
+};
+static Statement compare_checkpoint = {
+	.force_index_plan = true,
+	.text = "SELECT 1 FROM studio_engine.lot_checkpoints c WHERE c.user_id = $1 AND c.state = $2::pg_catalog.jsonb",
+	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
+};
+static Statement select_lot = {
+	.force_index_plan = true,
+	.text = "SELECT l.type, l.amount, l.note, l.created_at FROM @extschema@.credit_ledger l WHERE l.id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
@@ -125,16 +156,31 @@ static Statement select_entries = {
  * The replay
  * ------------------------------------------------------------------------ */
 
-/* Compare two lots for the heap, whose first node is the greatest: the lot to consume next. */
+/* Compare two lots: negative if the first is consumed first. */
 static int
-compare_lots(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+compare_burn_order(const Lot *one, const Lot *two)
 {
-	const Lot  *one = pairingheap_const_container(Lot, node, a);
-	const Lot  *two = pairingheap_const_container(Lot, node, b);
-
+	if (one->priority != two->priority)
+		return one->priority < two->priority ? -1 : 1;
 	if (one->expires_at != two->expires_at)
-		return one->expires_at < two->expires_at ? 1 : -1;
-	return one->entry_no < two->entry_no ? 1 : -1;
+		return one->expires_at < two->expires_at ? -1 : 1;
+	return one->entry_no < two->entry_no ? -1 : 1;
+}
+
+/* The same for the heap, whose first node is the greatest. */
+static int
+compare_nodes(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+{
+	return -compare_burn_order(pairingheap_const_container(Lot, node, a), pairingheap_const_container(Lot, node, b));
+}
+
+/*
+ * The same for list_sort(), of lists of lots.
+ */
+int
+lots_compare(const ListCell *a, const ListCell *b)
+{
+	return compare_burn_order(lfirst(a), lfirst(b));
 }
 
 /* Create a hash table of entries that begin with their uuid. */
@@ -210,35 +256,40 @@ consume(LotState *state, int64 amount, OpenHold *hold)
 	state->deficit += amount;
 }
 
-/* The lot of an entry; NULL if id is NULL, or the entry is not a lot. */
-static Lot *
-find_lot(LotState *state, const pg_uuid_t *id)
+/*
+ * Return the lot of an entry; NULL if id is NULL, the entry is not a lot, or a
+ * checkpoint has left it out because it is empty.
+ */
+Lot *
+lots_find(LotState *state, const pg_uuid_t *id)
 {
 	return id ? hash_search(state->lots, id, HASH_FIND, NULL) : NULL;
 }
 
 /* Add an empty lot. */
 static Lot *
-add_lot(LotState *state, const pg_uuid_t *id, int64 entry_no, TimestampTz expires_at)
+add_lot(LotState *state, const pg_uuid_t *id, int64 entry_no, int32 priority, TimestampTz expires_at)
 {
 	Lot		   *lot = hash_search(state->lots, id, HASH_ENTER, NULL);
 
 	lot->entry_no = entry_no;
+	lot->priority = priority;
 	lot->expires_at = expires_at;
 	lot->left = 0;
 	lot->held = 0;
 	return lot;
 }
 
-/* Take credit as a hold that can be closed. */
-static void
-open_hold(LotState *state, const pg_uuid_t *id, int64 amount)
+/* Add a hold without allocations. */
+static OpenHold *
+add_hold(LotState *state, const pg_uuid_t *id, int64 entry_no)
 {
 	OpenHold   *hold = hash_search(state->holds, id, HASH_ENTER, NULL);
 
+	hold->entry_no = entry_no;
 	hold->allocations = NULL;
 	hold->tail = &hold->allocations;
-	consume(state, amount, hold);
+	return hold;
 }
 
 /* Return the allocations of a hold to their lots; false if no such hold is open. */
@@ -264,26 +315,74 @@ close_hold(LotState *state, const pg_uuid_t *id)
 	return true;
 }
 
+/* The lot to which an entry that adds credit adds it. */
+static Lot *
+lot_to_fill(LotState *state, const ReplayedEntry *entry)
+{
+	Lot		   *lot = lots_find(state, entry->reverses);
+
+	if (lot)
+		return lot;
+	if (entry->returns_to_no > 0)
+		return add_lot(state, entry->reverses, entry->returns_to_no, entry->returns_to_priority, entry->returns_to_expires_at);
+	return add_lot(state, entry->id, entry->entry_no, entry->priority, entry->expires_at);
+}
+
+/* Note that an entry takes more from its lot than is left. */
+static void
+add_problem(LotState *state, const ReplayedEntry *entry, int64 left)
+{
+	MemoryContext old = MemoryContextSwitchTo(state->context);
+	LotProblem *problem = palloc(sizeof(LotProblem));
+
+	problem->entry_id = *entry->id;
+	problem->problem = entry->is_transfer ? "transfer above the lot" :
+		strcmp(entry->type, "expire") == 0 ? "expiry above what is left of the lot" : "void above the lot";
+	problem->left = left;
+	problem->taken = -entry->amount;
+	state->problems = lappend(state->problems, problem);
+	MemoryContextSwitchTo(old);
+}
+
+/* Replay an entry that takes credit for good: from the lot that it names first. */
+static void
+take_for_good(LotState *state, const ReplayedEntry *entry)
+{
+	Lot		   *lot = lots_find(state, entry->reverses);
+	int64		deducted = lot ? deduct_from_lot(state, lot, -entry->amount) : 0;
+
+	if (entry->takes_exactly && deducted != -entry->amount)
+		add_problem(state, entry, deducted);
+	consume(state, -entry->amount - deducted, NULL);
+}
+
 /* Replay one entry; all entries before it have been replayed. */
 static void
-apply_entry(LotState *state, const pg_uuid_t *id, int64 entry_no, const char *type,
-			int64 amount, TimestampTz expires_at, const pg_uuid_t *reverses)
+apply_entry(LotState *state, const ReplayedEntry *entry)
 {
-	bool		is_reserve = strcmp(type, "reserve") == 0;
-	Lot		   *lot = find_lot(state, reverses);
+	bool		is_reserve = strcmp(entry->type, "reserve") == 0;
 
-	if (amount < 0 && is_reserve)
-		open_hold(state, id, -amount);
-	else if (amount < 0)
-	{
-		/* an expiry or a reversal takes from the lot that it names first */
-		int64		deducted = lot ? deduct_from_lot(state, lot, -amount) : 0;
-
-		consume(state, -amount - deducted, NULL);
-	}
-	else if (!is_reserve || !close_hold(state, reverses))
-		add_to_lot(state, lot ? lot : add_lot(state, id, entry_no, expires_at), amount);
+	if (entry->amount < 0 && is_reserve)
+		consume(state, -entry->amount, add_hold(state, entry->id, entry->entry_no));
+	else if (entry->amount < 0)
+		take_for_good(state, entry);
+	else if (!is_reserve || !close_hold(state, entry->reverses))
+		add_to_lot(state, lot_to_fill(state, entry), entry->amount);
+	state->entry_no = entry->entry_no;
+	state->replayed++;
 }
+
+/* An optional expiry of a row. */
+static TimestampTz
+row_expiry(HeapTuple row, TupleDesc desc, int column)
+{
+	bool		isnull;
+	Datum		expires_at = SPI_getbinval(row, desc, column, &isnull);
+
+	return isnull ? DT_NOEND : DatumGetTimestampTz(expires_at);
+}
+
+static char *state_text(LotState *state);
 
 /* Replay a row of select_entries. */
 static void
@@ -291,36 +390,241 @@ apply_row(HeapTuple row, TupleDesc desc, void *arg)
 {
 	LotState   *state = arg;
 	bool		isnull;
-	bool		no_reverses;
-	pg_uuid_t  *id = DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
-	int64		entry_no = DatumGetInt64(SPI_getbinval(row, desc, 2, &isnull));
+	bool		no_reverses,
+				no_lot;
 	char	   *type = SPI_getvalue(row, desc, 3);
-	int32		amount = DatumGetInt32(SPI_getbinval(row, desc, 4, &isnull));
-	Datum		expires_at = SPI_getbinval(row, desc, 5, &isnull);
-	Datum		reverses = SPI_getbinval(row, desc, 6, &no_reverses);
+	ReplayedEntry entry = {.type = type};
+	Datum		reverses;
 
-	apply_entry(state, id, entry_no, type, amount,
-				isnull ? DT_NOEND : DatumGetTimestampTz(expires_at),
-				no_reverses ? NULL : DatumGetUUIDP(reverses));
+	entry.id = DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
+	entry.entry_no = DatumGetInt64(SPI_getbinval(row, desc, 2, &isnull));
+	entry.amount = DatumGetInt32(SPI_getbinval(row, desc, 4, &isnull));
+	entry.expires_at = row_expiry(row, desc, 5);
+	entry.priority = DatumGetInt32(SPI_getbinval(row, desc, 6, &isnull));
+	reverses = SPI_getbinval(row, desc, 7, &no_reverses);
+	entry.reverses = no_reverses ? NULL : DatumGetUUIDP(reverses);
+	entry.takes_exactly = DatumGetBool(SPI_getbinval(row, desc, 8, &isnull));
+	entry.is_transfer = DatumGetBool(SPI_getbinval(row, desc, 9, &isnull));
+	entry.returns_to_no = DatumGetInt64(SPI_getbinval(row, desc, 10, &no_lot));
+	if (no_lot)
+		entry.returns_to_no = 0;
+	entry.returns_to_expires_at = row_expiry(row, desc, 11);
+	entry.returns_to_priority = DatumGetInt32(SPI_getbinval(row, desc, 12, &isnull));
+
+	if (state->stop_at > 0 && entry.entry_no > state->stop_at && state->stopped == NULL)
+		state->stopped = state_text(state);
+	apply_entry(state, &entry);
 	pfree(type);
 }
 
-/* Replay the ledger of a user; the result is freed by free_lot_state(). */
+/* A state without lots, in a memory context of its own. */
 static LotState *
-replay_entries(const pg_uuid_t *user_id, bool read_only)
+create_state(void)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "lots of a user", ALLOCSET_DEFAULT_SIZES);
 	LotState   *state = MemoryContextAllocZero(context, sizeof(LotState));
 	MemoryContext old = MemoryContextSwitchTo(context);
-	Arguments	args = NO_ARGUMENTS;
 
 	state->context = context;
 	state->lots = create_hash(context, "lots", sizeof(Lot));
 	state->holds = create_hash(context, "open holds", sizeof(OpenHold));
-	state->available = pairingheap_allocate(compare_lots, NULL);
+	state->available = pairingheap_allocate(compare_nodes, NULL);
 	MemoryContextSwitchTo(old);
+	return state;
+}
+
+/*
+ * Free the result of a replay, and its lots.
+ */
+void
+lots_free(LotState *state)
+{
+	MemoryContextDelete(state->context);
+}
+
+/*
+ * Return the lots with credit that is left or held, in burn order.
+ */
+List *
+lots_in_burn_order(LotState *state)
+{
+	List	   *lots = NIL;
+	HASH_SEQ_STATUS status;
+	Lot		   *lot;
+
+	hash_seq_init(&status, state->lots);
+	while ((lot = hash_seq_search(&status)) != NULL)
+	{
+		if (lot->left > 0 || lot->held > 0)
+			lots = lappend(lots, lot);
+	}
+	list_sort(lots, lots_compare);
+	return lots;
+}
+
+/* ------------------------------------------------------------------------
+ * Checkpoints
+ * ------------------------------------------------------------------------ */
+
+/* Append an open hold of a checkpoint: id, entry number, and its allocations. */
+static void
+append_hold(StringInfo text, const OpenHold *hold)
+{
+	appendStringInfo(text, "[\"%s\", " INT64_FORMAT ", [", uuid_text(&hold->id), hold->entry_no);
+	for (Allocation *allocation = hold->allocations; allocation; allocation = allocation->next)
+	{
+		if (allocation != hold->allocations)
+			appendStringInfoString(text, ", ");
+		if (allocation->lot)
+			appendStringInfo(text, "[\"%s\", " INT64_FORMAT "]", uuid_text(&allocation->lot->id), allocation->amount);
+		else
+			appendStringInfo(text, "[null, " INT64_FORMAT "]", allocation->amount);
+	}
+	appendStringInfoString(text, "]]");
+}
+
+/* Compare two open holds by their age. */
+static int
+compare_holds(const ListCell *a, const ListCell *b)
+{
+	return ((OpenHold *) lfirst(a))->entry_no < ((OpenHold *) lfirst(b))->entry_no ? -1 : 1;
+}
+
+/* The open holds, the oldest first. */
+static List *
+open_holds(LotState *state)
+{
+	List	   *holds = NIL;
+	HASH_SEQ_STATUS status;
+	OpenHold   *hold;
+
+	hash_seq_init(&status, state->holds);
+	while ((hold = hash_seq_search(&status)) != NULL)
+		holds = lappend(holds, hold);
+	list_sort(holds, compare_holds);
+	return holds;
+}
+
+/* The state as the text of the jsonb of a checkpoint; the same for the same state. */
+static char *
+state_text(LotState *state)
+{
+	MemoryContext old = MemoryContextSwitchTo(state->context);
+	StringInfoData text;
+	const char *separator = "";
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "{\"deficit\": " INT64_FORMAT ", \"lots\": [", state->deficit);
+	foreach(cell, lots_in_burn_order(state))
+	{
+		Lot		   *lot = lfirst(cell);
+
+		appendStringInfoString(&text, separator);
+		appendStringInfo(&text, "[\"%s\", " INT64_FORMAT "]", uuid_text(&lot->id), lot->left);
+		separator = ", ";
+	}
+	appendStringInfoString(&text, "], \"holds\": [");
+	separator = "";
+	foreach(cell, open_holds(state))
+	{
+		appendStringInfoString(&text, separator);
+		append_hold(&text, lfirst(cell));
+		separator = ", ";
+	}
+	appendStringInfoString(&text, "]}");
+	MemoryContextSwitchTo(old);
+	return text.data;
+}
+
+/* Add a row of select_checkpoint_lots to the state. */
+static void
+load_lot(HeapTuple row, TupleDesc desc, void *arg)
+{
+	LotState   *state = arg;
+	bool		isnull;
+	pg_uuid_t  *id = DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
+	int64		entry_no = DatumGetInt64(SPI_getbinval(row, desc, 2, &isnull));
+	int32		priority = DatumGetInt32(SPI_getbinval(row, desc, 4, &isnull));
+	Lot		   *lot = add_lot(state, id, entry_no, priority, row_expiry(row, desc, 3));
+
+	lot->left = DatumGetInt64(SPI_getbinval(row, desc, 5, &isnull));
+	if (lot->left > 0)
+		pairingheap_add(state->available, &lot->node);
+}
+
+/* Add a row of select_checkpoint_holds to the state, which has all lots. */
+static void
+load_allocation(HeapTuple row, TupleDesc desc, void *arg)
+{
+	LotState   *state = arg;
+	bool		isnull;
+	bool		no_lot;
+	pg_uuid_t  *id = DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
+	int64		entry_no = DatumGetInt64(SPI_getbinval(row, desc, 2, &isnull));
+	Datum		lot_id = SPI_getbinval(row, desc, 3, &no_lot);
+	int64		amount = DatumGetInt64(SPI_getbinval(row, desc, 4, &isnull));
+	OpenHold   *hold = hash_search(state->holds, id, HASH_FIND, NULL);
+
+	if (hold == NULL)
+		hold = add_hold(state, id, entry_no);
+	add_allocation(state, hold, no_lot ? NULL : lots_find(state, DatumGetUUIDP(lot_id)), amount);
+}
+
+/* Begin with the checkpoint of the user, if there is one. */
+static void
+load_checkpoint(LotState *state, const Arguments *user, bool read_only)
+{
+	if ((read_only ? statement_execute_read_only : statement_execute) (&select_checkpoint, user) == 0)
+		return;
+	state->entry_no = result_int64(1);
+	state->deficit = result_int64(2);
+	(read_only ? statement_execute_read_only_each : statement_execute_each) (&select_checkpoint_lots, user, load_lot, state);
+	(read_only ? statement_execute_read_only_each : statement_execute_each) (&select_checkpoint_holds, user, load_allocation, state);
+}
+
+/* Keep the state for the next replay, unless it is hardly shorter than the ledger. */
+static void
+save_checkpoint(LotState *state, const pg_uuid_t *user_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	if (list_length(lots_in_burn_order(state)) + hash_get_num_entries(state->holds) > state->entry_no / 4)
+		return;
+	argument_uuid(&args, user_id);
+	argument_add(&args, Int64GetDatum(state->entry_no), false);
+	argument_text(&args, state_text(state));
+	statement_execute(&upsert_checkpoint, &args);
+}
+
+/*
+ * Return true if the entries of a user, of which this is the last, are to be
+ * replayed so that their checkpoint is written: after some entries each, and with
+ * first set where a long ledger has none.
+ */
+bool
+lots_need_checkpoint(const pg_uuid_t *user_id, int64 entry_no, bool first)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	if (entry_no % CHECKPOINT_ENTRIES == 0)
+		return true;
+	if (!first || entry_no < CHECKPOINT_ENTRIES)
+		return false;
+	argument_uuid(&args, user_id);
+	return statement_execute(&select_checkpoint, &args) == 0;
+}
+
+/* Replay the entries of a user, from his checkpoint on. */
+static LotState *
+replay(const pg_uuid_t *user_id, bool read_only)
+{
+	LotState   *state = create_state();
+	Arguments	args = NO_ARGUMENTS;
 
 	argument_uuid(&args, user_id);
+	load_checkpoint(state, &args, read_only);
+	argument_add(&args, Int64GetDatum(state->entry_no), false);
 	if (read_only)
 		statement_execute_read_only_each(&select_entries, &args, apply_row, state);
 	else
@@ -328,289 +632,123 @@ replay_entries(const pg_uuid_t *user_id, bool read_only)
 	return state;
 }
 
-static void
-free_lot_state(LotState *state)
+/*
+ * Replay the ledger of a user, whose account is locked; after a long replay the
+ * next one begins here.  The result is freed by lots_free().
+ */
+LotState *
+lots_replay(const pg_uuid_t *user_id)
 {
-	MemoryContextDelete(state->context);
+	LotState   *state = replay(user_id, false);
+
+	if (state->replayed >= CHECKPOINT_ENTRIES)
+		save_checkpoint(state, user_id);
+	return state;
+}
+
+/*
+ * Do lots_replay() with the snapshot of the calling query, without writing.
+ */
+LotState *
+lots_replay_read_only(const pg_uuid_t *user_id)
+{
+	return replay(user_id, true);
+}
+
+/* Add a problem if the checkpoint differs from the entries. */
+static void
+audit_checkpoint(LotState *state, const pg_uuid_t *user_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+	LotProblem *problem;
+
+	argument_uuid(&args, user_id);
+	argument_text(&args, state->stopped ? state->stopped : state_text(state));
+	if (state->stop_at <= state->entry_no && statement_execute_read_only(&compare_checkpoint, &args) > 0)
+		return;
+	problem = palloc0(sizeof(LotProblem));
+	problem->problem = "checkpoint of the lots";
+	state->problems = lappend(state->problems, problem);
+}
+
+/*
+ * Replay all entries of a user with the snapshot of the calling query, and return
+ * what is wrong: entries that take more from a lot than is left, and a checkpoint
+ * that differs, which names no entry.
+ */
+List *
+lots_audit(const pg_uuid_t *user_id)
+{
+	LotState   *state = create_state();
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, user_id);
+	if (statement_execute_read_only(&select_checkpoint, &args) > 0)
+		state->stop_at = result_int64(1);
+	argument_add(&args, Int64GetDatum(0), false);
+	statement_execute_read_only_each(&select_entries, &args, apply_row, state);
+	if (state->stop_at > 0)
+		audit_checkpoint(state, user_id);
+	return state->problems;
 }
 
 /* ------------------------------------------------------------------------
- * Expiry
+ * Listing
  * ------------------------------------------------------------------------ */
 
-/*
- * Put a lot with an expiry on the list of lots to sweep.  Called when the lot is
- * made, before its entry is stored, and again when credit returns to it, which
- * resets held_back.
- */
-void
-lots_track_expiry(const pg_uuid_t *entry_id, const pg_uuid_t *user_id, TimestampTz expires_at)
+/* Add a lot to the result of get_credit_lots(). */
+static void
+put_lot(ReturnSetInfo *rsinfo, const Lot *lot)
 {
 	Arguments	args = NO_ARGUMENTS;
+	Datum		values[9];
+	bool		nulls[9] = {false};
 
-	argument_uuid(&args, entry_id);
-	argument_uuid(&args, user_id);
-	argument_time(&args, &expires_at);
-	statement_execute(&insert_expiring, &args);
-}
-
-/* The ids of the listed lots of a user that have expired by now, held back or not. */
-static List *
-expired_lot_ids(const pg_uuid_t *user_id)
-{
-	Arguments	args = NO_ARGUMENTS;
-	TimestampTz now = GetCurrentTimestamp();
-
-	argument_uuid(&args, user_id);
-	argument_time(&args, &now);
-	return statement_execute_uuids(&select_expired, &args);
-}
-
-/* Sum what is left in all lots. */
-static LotSummary
-summarize(const LotState *state, TimestampTz now, TimestampTz horizon)
-{
-	LotSummary	summary = {.next_expiry = DT_NOEND};
-	HASH_SEQ_STATUS status;
-	Lot		   *lot;
-
-	hash_seq_init(&status, state->lots);
-	while ((lot = hash_seq_search(&status)) != NULL)
-	{
-		if (lot->left == 0)
-			continue;
-		if (lot->expires_at <= now)
-			summary.expired += lot->left;
-		else if (lot->expires_at <= horizon)
-			summary.expiring += lot->left;
-		if (lot->expires_at > now)
-			summary.next_expiry = Min(summary.next_expiry, lot->expires_at);
-	}
-	return summary;
-}
-
-/*
- * Return what is left in the lots of a user, as the calling query sees them.
- * Users whose credit never expires are not replayed: all is zero then, and
- * next_expiry is DT_NOEND.
- */
-LotSummary
-lots_summarize(const pg_uuid_t *user_id, TimestampTz horizon)
-{
-	Arguments	args = NO_ARGUMENTS;
-	LotSummary	summary = {.next_expiry = DT_NOEND};
-	LotState   *state;
-
-	argument_uuid(&args, user_id);
-	if (statement_execute_read_only(&select_any_expiring, &args) > 0)
-	{
-		state = replay_entries(user_id, true);
-		summary = summarize(state, GetCurrentTimestamp(), horizon);
-		free_lot_state(state);
-	}
-	return summary;
-}
-
-/* Sort lots in burn-down order. */
-static int
-compare_expiry(const ListCell *a, const ListCell *b)
-{
-	return -compare_lots(&((Lot *) lfirst(a))->node, &((Lot *) lfirst(b))->node, NULL);
-}
-
-/* The lots of these ids, in burn-down order. */
-static List *
-find_lots(LotState *state, List *ids)
-{
-	List	   *lots = NIL;
-	ListCell   *cell;
-
-	foreach(cell, ids)
-	{
-		Lot		   *lot = find_lot(state, lfirst(cell));
-
-		if (lot)
-			lots = lappend(lots, lot);
-	}
-	list_sort(lots, compare_expiry);
-	return lots;
-}
-
-/* Sum what is left in these lots. */
-static int64
-total_left(List *lots)
-{
-	ListCell   *cell;
-	int64		left = 0;
-
-	foreach(cell, lots)
-		left += ((Lot *) lfirst(cell))->left;
-	return left;
-}
-
-/* The credit of a user that has expired and is still in the balance. */
-static int64
-expired_credit(const pg_uuid_t *user_id)
-{
-	List	   *ids = expired_lot_ids(user_id);
-	LotState   *state;
-	int64		expired;
-
-	if (ids == NIL)
-		return 0;
-	state = replay_entries(user_id, false);
-	expired = total_left(find_lots(state, ids));
-	free_lot_state(state);
-	return expired;
-}
-
-/* What can be spent of a balance: not what has expired, swept or not. */
-static int64
-spendable_balance(const Account *account)
-{
-	return account->balance - (account->has_expired ? expired_credit(&account->user_id) : 0);
-}
-
-/*
- * Raise PT402: the account has less to spend than is wanted.
- */
-void
-refuse_no_credits(const Account *account, int64 wanted)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_STUDIO_NO_CREDITS),
-			 errmsg("not enough credits"),
-			 errdetail("Balance " INT64_FORMAT ", needed " INT64_FORMAT ".", spendable_balance(account), wanted),
-			 errhint("Buy credits, or wait until a running job releases what it holds.")));
-}
-
-/* Expire what is left in a lot, which stays listed only while an open hold has
- * part of it; returns the number of entries made. */
-static int
-expire_lot(const pg_uuid_t *user_id, const Lot *lot)
-{
-	Arguments	args = NO_ARGUMENTS;
-	Entry		entry = {
-		.user_id = user_id,.type = "expire",.amount = -(int32) lot->left,
-		.note = "Expired",.reverses = &lot->id
-	};
-
-	if (lot->left > 0)
-		(void) ledger_append(&entry);
 	argument_uuid(&args, &lot->id);
-	statement_execute(lot->held > 0 ? &set_held_back : &delete_expiring, &args);
-	return lot->left > 0 ? 1 : 0;
-}
-
-/* Expire what is left in these lots; returns the number of entries made. */
-static int
-expire_lots(const pg_uuid_t *user_id, List *lots)
-{
-	ListCell   *cell;
-	volatile int count = 0;
-
-	sweeping = true;
-	PG_TRY();
-	{
-		foreach(cell, lots)
-			count += expire_lot(user_id, lfirst(cell));
-	}
-	PG_FINALLY();
-	{
-		sweeping = false;
-	}
-	PG_END_TRY();
-
-	return count;
+	if (statement_execute_read_only(&select_lot, &args) == 0)
+		return;
+	values[0] = UUIDPGetDatum(&lot->id);
+	values[1] = result_datum(1);
+	values[2] = result_datum(2);
+	values[3] = Int32GetDatum((int32) lot->left);
+	values[4] = Int32GetDatum((int32) lot->held);
+	values[5] = Int32GetDatum(lot->priority);
+	values[6] = TimestampTzGetDatum(lot->expires_at);
+	nulls[6] = TIMESTAMP_IS_NOEND(lot->expires_at);
+	nulls[7] = result_isnull(3);
+	values[7] = nulls[7] ? (Datum) 0 : result_datum(3);
+	nulls[8] = result_isnull(4);
+	values[8] = nulls[8] ? (Datum) 0 : result_datum(4);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
 /*
- * Expire what is left in the expired lots of a user; returns the number of
- * entries made.  Does nothing when called from a trigger of such an entry.
- */
-int
-lots_sweep(const pg_uuid_t *user_id)
-{
-	List	   *ids = expired_lot_ids(user_id);
-	LotState   *state;
-	int			count;
-
-	if (ids == NIL || sweeping)
-		return 0;
-	state = replay_entries(user_id, false);
-	count = expire_lots(user_id, find_lots(state, ids));
-	free_lot_state(state);
-	return count;
-}
-
-/*
- * Read a locked account again and expire what has expired of it, so that its
- * balance is what can be spent.
- */
-void
-lots_sweep_account(Account *account)
-{
-	ledger_reread(account);
-	if (account->has_expired && lots_sweep(&account->user_id) > 0)
-		ledger_reread(account);
-}
-
-/*
- * Prepare to take amount from an account: expire what has expired, if what is
- * left then is enough.  Returns false, with nothing written, if it is not: the
- * caller refuses without leaving expire entries in the ledger.  The lots that
- * have expired are read once, so that the answer and the entries agree.
- */
-bool
-lots_prepare_spending(const Account *account, int64 amount)
-{
-	List	   *ids;
-	List	   *lots;
-	LotState   *state;
-	bool		enough;
-
-	if (!account->has_expired || sweeping)
-		return account->balance >= amount;
-
-	ids = expired_lot_ids(&account->user_id);
-	state = replay_entries(&account->user_id, false);
-	lots = find_lots(state, ids);
-	enough = account->balance - total_left(lots) >= amount;
-	if (enough)
-		(void) expire_lots(&account->user_id, lots);
-	free_lot_state(state);
-	return enough;
-}
-
-/*
- * expire_credits(p_limit integer) returns integer
+ * get_credit_lots(p_user_id uuid) returns setof (entry_id, type, amount,
+ * remaining, held, priority, expires_at, note, created_at)
  */
 Datum
-expire_credits(PG_FUNCTION_ARGS)
+get_credit_lots(PG_FUNCTION_ARGS)
 {
-	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
-	StatementResult *outer;
-	List	   *users;
+	pg_uuid_t	user_id;
+	LotState   *state;
 	ListCell   *cell;
-	int			count = 0;
 
-	caller_enter_service(&caller);
-	argument_int32(&args, check_int32(fcinfo, 0, "p_limit", 1, MAX_CLEANUP));
-	users = statement_execute_uuids(&select_users_to_sweep, &args);
-	foreach(cell, users)
+	InitMaterializedSRF(fcinfo, 0);
+	caller_enter_user(&caller);
+	user_id = check_uuid(fcinfo, 0, "p_user_id");
+	caller_require_self(&caller, &user_id);
+	state = lots_replay_read_only(&user_id);
+	foreach(cell, lots_in_burn_order(state))
 	{
-		/*
-		 * An account that another session has locked is skipped: that session
-		 * sweeps it before it takes credit, or the next call does.  Each user
-		 * has a scope of its own, which frees what was used for him.
-		 */
-		outer = statements_begin();
-		if (ledger_try_lock_account(lfirst(cell)))
-			count += lots_sweep(lfirst(cell));
+		/* a scope of its own frees what it used */
+		StatementResult *outer = statements_begin();
+
+		put_lot((ReturnSetInfo *) fcinfo->resultinfo, lfirst(cell));
 		statements_end(outer);
 	}
+	lots_free(state);
 	caller_leave(&caller);
 
-	PG_RETURN_INT32(count);
+	return (Datum) 0;
 }

@@ -1,32 +1,49 @@
 /*
  * lots.h
- *	  Which credit expires when: the lots of a user, computed from the ledger.
- *
- * All of these but lots_summarize(), which only reads with the snapshot of the
- * calling query, expect the account of the user to be locked.
+ *	  Lots: which credit of a user is left, and which is used next.
  */
 #ifndef STUDIO_LOTS_H
 #define STUDIO_LOTS_H
 
 #include "datatype/timestamp.h"
+#include "lib/pairingheap.h"
+#include "nodes/pg_list.h"
 #include "utils/uuid.h"
 
-#include "ledger.h"
+#include "compat.h"
 
-/* what is left in the lots of a user at one time */
-typedef struct LotSummary
+typedef struct Lot
 {
-	int64		expired;		/* in lots that have expired */
-	int64		expiring;		/* in lots that expire up to the horizon */
-	TimestampTz next_expiry;	/* earliest future expiry of a lot that is not
-								 * empty; DT_NOEND if there is none */
-} LotSummary;
+	pg_uuid_t	id;				/* of its entry; the hash key, first */
+	pairingheap_node node;		/* in the heap while something is left */
+	int64		entry_no;
+	TimestampTz expires_at;		/* DT_NOEND: never */
+	int32		priority;
+	int64		left;
+	int64		held;			/* taken by holds that are open */
+} Lot;
 
-extern void lots_track_expiry(const pg_uuid_t *entry_id, const pg_uuid_t *user_id, TimestampTz expires_at);
-extern int	lots_sweep(const pg_uuid_t *user_id);
-extern void lots_sweep_account(Account *account);
-extern bool lots_prepare_spending(const Account *account, int64 amount);
-extern LotSummary lots_summarize(const pg_uuid_t *user_id, TimestampTz horizon);
-pg_noreturn extern void refuse_no_credits(const Account *account, int64 wanted);
+/* the lots and open holds of a user, after some of his entries */
+typedef struct LotState LotState;
+
+/* an entry that takes more from the lot that it names than is left in it */
+typedef struct LotProblem
+{
+	pg_uuid_t	entry_id;
+	const char *problem;
+	int64		left;
+	int64		taken;
+} LotProblem;
+
+/* these two expect the account of the user to be locked */
+extern LotState *lots_replay(const pg_uuid_t *user_id);
+extern bool lots_need_checkpoint(const pg_uuid_t *user_id, int64 entry_no, bool first);
+
+extern LotState *lots_replay_read_only(const pg_uuid_t *user_id);
+extern void lots_free(LotState *state);
+extern Lot *lots_find(LotState *state, const pg_uuid_t *id);
+extern List *lots_in_burn_order(LotState *state);
+extern int	lots_compare(const ListCell *a, const ListCell *b);
+extern List *lots_audit(const pg_uuid_t *user_id);
 
 #endif							/* STUDIO_LOTS_H */

@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(161);
+SELECT plan(174);
 
 --------------------------------------------------------------------------------
 -- Helpers: comparing, and what there is to look at
@@ -81,7 +81,8 @@ SELECT pg_temp.same_rows(
 			  ('public', 'mm_script_generations'), ('public', 'mm_video_analytics'),
 			  ('public', 'mm_rendering_queue'),
 			  ('pipeline', 'artifacts'), ('pipeline', 'job_events'), ('pipeline', 'jobs'), ('pipeline', 'prompts'),
-			  ('studio_engine', 'attempts'), ('studio_engine', 'awaited_reversals'), ('studio_engine', 'content_search'), ('studio_engine', 'expiring_credits'), ('studio_engine', 'ledger_hashes'),
+			  ('studio_engine', 'attempts'), ('studio_engine', 'credit_keys'), ('studio_engine', 'content_search'), ('studio_engine', 'expiring_credits'), ('studio_engine', 'ledger_hashes'),
+			  ('studio_engine', 'expiring_holds'), ('studio_engine', 'lot_checkpoints'), ('studio_engine', 'transfers'),
 			  ('studio_engine', 'meta'), ('studio_engine', 'payment_digests'), ('studio_engine', 'queue'), ('studio_engine', 'settings'), ('studio_engine', 'welcomed') $$,
 	'these tables and no others');
 SELECT is_empty(
@@ -261,11 +262,20 @@ INSERT INTO expected_function VALUES
 	('public.fail_studio_job(p_job_id uuid, p_error jsonb, p_retryable boolean DEFAULT false, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
 	('public.get_credit_balance(p_user_id uuid)', 'integer', 's'),
 	('public.get_credit_summary(p_user_id uuid)', 'jsonb', 's'),
+	('public.get_credit_lots(p_user_id uuid)', 'TABLE(entry_id uuid, type text, amount integer, remaining integer, held integer, priority integer, expires_at timestamp with time zone, note text, created_at timestamp with time zone)', 's'),
+	('public.void_credits(p_entry_id uuid, p_amount integer DEFAULT NULL::integer, p_note text DEFAULT NULL::text, p_idempotency_key text DEFAULT NULL::text)', 'integer', 'v'),
+	('public.transfer_credits(p_from_user_id uuid, p_to_user_id uuid, p_amount integer, p_idempotency_key text DEFAULT NULL::text, p_note text DEFAULT NULL::text)', 'integer', 'v'),
+	('public.merge_accounts(p_from_user_id uuid, p_to_user_id uuid, p_idempotency_key text DEFAULT NULL::text)', 'integer', 'v'),
 	('public.get_dashboard(p_user_id uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 20)', 'jsonb', 's'),
 	('public.get_draft_prompt(p_session_token text)', 'jsonb', 's'),
 	('public.get_job_attempts(p_job_id uuid)', 'TABLE(system text, attempt integer, worker text, started_at timestamp with time zone, ended_at timestamp with time zone, outcome text, error jsonb)', 's'),
 	('public.get_job_statistics(p_system text, p_user_id uuid DEFAULT NULL::uuid, p_window interval DEFAULT NULL::interval)', 'jsonb', 's'),
-	('public.grant_credits(p_user_id uuid, p_amount integer, p_note text DEFAULT NULL::text, p_idempotency_key text DEFAULT NULL::text, p_expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)', 'uuid', 'v'),
+	('public.grant_credits(p_user_id uuid, p_amount integer, p_note text DEFAULT NULL::text, p_idempotency_key text DEFAULT NULL::text, p_expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_priority integer DEFAULT 0)', 'uuid', 'v'),
+	('public.hold_credits(p_user_id uuid, p_amount integer, p_reference text, p_note text DEFAULT NULL::text, p_expires interval DEFAULT ''1 day''::interval, p_idempotency_key text DEFAULT NULL::text)', 'uuid', 'v'),
+	('public.capture_hold(p_hold_id uuid, p_amount integer DEFAULT NULL::integer, p_overrun text DEFAULT ''error''::text)', 'integer', 'v'),
+	('public.release_hold(p_hold_id uuid)', 'integer', 'v'),
+	('public.charge_credits(p_user_id uuid, p_amount integer, p_idempotency_key text DEFAULT NULL::text, p_reference text DEFAULT NULL::text, p_note text DEFAULT NULL::text)', 'integer', 'v'),
+	('public.top_up_credits(p_user_id uuid, p_target integer, p_idempotency_key text DEFAULT NULL::text, p_expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_note text DEFAULT NULL::text)', 'integer', 'v'),
 	('public.handle_new_user()', 'trigger', 'v'),
 	('public.heartbeat_job(p_job_id uuid, p_lease_token uuid, p_progress integer DEFAULT NULL::integer, p_status_message text DEFAULT NULL::text, p_lease interval DEFAULT NULL::interval)', 'jsonb', 'v'),
 	('public.log_job(p_job_id uuid, p_level text, p_message text, p_step_name text DEFAULT NULL::text, p_metadata jsonb DEFAULT NULL::jsonb, p_lease_token uuid DEFAULT NULL::uuid)', 'uuid', 'v'),
@@ -522,6 +532,10 @@ INSERT INTO expected_column VALUES
 	('credit_ledger', 11, 'idempotency_key', 'text', false, NULL),
 	('credit_ledger', 12, 'expires_at', 'timestamp with time zone', false, NULL),
 	('credit_ledger', 13, 'reverses', 'uuid', false, NULL),
+	('credit_ledger', 14, 'reference', 'text', false, NULL),
+	('credit_ledger', 15, 'metadata', 'jsonb', false, NULL),
+	('credit_ledger', 16, 'priority', 'integer', false, NULL),
+	('credit_ledger', 17, 'transfer_id', 'uuid', false, NULL),
 
 	('assets', 1, 'id', 'uuid', true, 'gen_random_uuid()'),
 	('assets', 2, 'job_id', 'uuid', true, NULL),
@@ -573,7 +587,12 @@ FROM (VALUES
 		('expires_at', 'timestamp with time zone', true), ('held_back', 'boolean', true) $$),
 	('ledger_hashes', $$ VALUES ('entry_id', 'uuid', true), ('user_id', 'uuid', true), ('entry_no', 'bigint', true),
 		('hash', 'bytea', true) $$),
-	('awaited_reversals', $$ VALUES ('user_id', 'uuid', true), ('idempotency_key', 'text', true), ('entry_id', 'uuid', true) $$),
+	('credit_keys', $$ VALUES ('user_id', 'uuid', true), ('idempotency_key', 'text', true), ('kind', 'text', true), ('entry_id', 'uuid', false),
+		('amount', 'integer', false) $$),
+	('expiring_holds', $$ VALUES ('hold_id', 'uuid', true), ('user_id', 'uuid', true), ('expires_at', 'timestamp with time zone', true) $$),
+	('lot_checkpoints', $$ VALUES ('user_id', 'uuid', true), ('entry_no', 'bigint', true), ('state', 'jsonb', true) $$),
+	('transfers', $$ VALUES ('id', 'uuid', true), ('from_user_id', 'uuid', false), ('to_user_id', 'uuid', false),
+		('kind', 'text', true), ('amount', 'integer', true) $$),
 	('welcomed', $$ VALUES ('digest', 'bytea', true) $$),
 	('payment_digests', $$ VALUES ('digest', 'bytea', true) $$),
 	('queue', $$ VALUES ('system', 'studio_engine.job_system', true), ('state', 'studio_engine.queue_state', true),
@@ -712,8 +731,12 @@ SELECT pg_temp.same_rows(
 		('profiles profiles_id_fkey', 'FOREIGN KEY (id) REFERENCES auth.users(id) ON DELETE CASCADE'),
 		('projects projects_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE'),
 		('studio_jobs studio_jobs_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE'),
-		('studio_engine.awaited_reversals awaited_reversals_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE'),
+		('studio_engine.credit_keys credit_keys_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE'),
 		('studio_engine.expiring_credits expiring_credits_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE'),
+		('studio_engine.expiring_holds expiring_holds_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE'),
+		('studio_engine.lot_checkpoints lot_checkpoints_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE'),
+		('studio_engine.transfers transfers_from_user_id_fkey', 'FOREIGN KEY (from_user_id) REFERENCES credit_accounts(user_id) ON DELETE SET NULL'),
+		('studio_engine.transfers transfers_to_user_id_fkey', 'FOREIGN KEY (to_user_id) REFERENCES credit_accounts(user_id) ON DELETE SET NULL'),
 		('studio_engine.ledger_hashes ledger_hashes_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE') $$,
 	'the foreign keys of the seeds, and those of the private tables');
 SELECT is(pg_get_constraintdef(oid), def, name || ' is ' || def)
@@ -722,7 +745,10 @@ FROM (VALUES ('credit_accounts_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES 
 			 ('credit_accounts_pkey', 'PRIMARY KEY (user_id)'),
 			 ('expiring_credits_pkey', 'PRIMARY KEY (entry_id)'),
 			 ('ledger_hashes_pkey', 'PRIMARY KEY (entry_id)'),
-			 ('awaited_reversals_pkey', 'PRIMARY KEY (user_id, idempotency_key)'),
+			 ('credit_keys_pkey', 'PRIMARY KEY (user_id, idempotency_key)'),
+			 ('expiring_holds_pkey', 'PRIMARY KEY (hold_id)'),
+			 ('lot_checkpoints_pkey', 'PRIMARY KEY (user_id)'),
+			 ('transfers_pkey', 'PRIMARY KEY (id)'),
 			 ('welcomed_pkey', 'PRIMARY KEY (digest)'),
 			 ('payment_digests_pkey', 'PRIMARY KEY (digest)'),
 			 ('studio_jobs_pkey', 'PRIMARY KEY (job_id)'),
@@ -767,6 +793,13 @@ FROM (VALUES
 	-- a payment is booked once; what reverses it names it again
 	('idx_credit_payment', 'UNIQUE credit_ledger (stripe_payment_id) WHERE ((stripe_payment_id IS NOT NULL) AND (type = ANY (ARRAY[''purchase''::text, ''subscription''::text])) AND (reverses IS NULL))'),
 	('idx_credit_reverses', 'credit_ledger (reverses) WHERE (reverses IS NOT NULL)'),
+	('idx_credit_payment_parts', 'credit_ledger (stripe_payment_id) WHERE ((stripe_payment_id IS NOT NULL) AND (reverses IS NOT NULL))'),
+	('idx_credit_reference', 'credit_ledger (user_id, reference) WHERE (reference IS NOT NULL)'),
+	('idx_credit_transfer', 'credit_ledger (transfer_id) WHERE (transfer_id IS NOT NULL)'),
+	('idx_expiring_holds_user', 'studio_engine.expiring_holds (user_id)'),
+	('idx_expiring_holds_due', 'studio_engine.expiring_holds (expires_at)'),
+	('idx_transfers_from', 'studio_engine.transfers (from_user_id)'),
+	('idx_transfers_to', 'studio_engine.transfers (to_user_id)'),
 	-- expiry costs nothing where nothing is due
 	('idx_expiring_credits_user', 'studio_engine.expiring_credits (user_id)'),
 	('idx_expiring_credits_due', 'studio_engine.expiring_credits (expires_at) WHERE (NOT held_back)'),
@@ -944,7 +977,7 @@ RESET ROLE;
 
 SELECT is_empty($$ SELECT oid::regclass FROM our_tables WHERE relowner <> 'catalogue_installer'::regrole $$,
 				'installed by a lesser role: the tables are its own');
-SELECT is((SELECT count(*)::integer FROM our_tables), 38, '... all of them');
+SELECT is((SELECT count(*)::integer FROM our_tables), 41, '... all of them');
 SELECT is_empty(
 	$$ SELECT oid::regtype FROM pg_type
 	   WHERE typnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace) AND typtype = 'e' AND typowner <> 'catalogue_installer'::regrole $$,

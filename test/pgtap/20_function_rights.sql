@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(2126);
+SELECT plan(2274);
 
 --------------------------------------------------------------------------------
 -- People, and something of Alice's for every function to work on
@@ -33,6 +33,7 @@ INSERT INTO jobs (id, project_id, user_id)
 VALUES ('20000000-0000-4000-8000-000000000003', '20000000-0000-4000-8000-000000000001', :'alice');
 SELECT reserve_credits(:'alice', '20000000-0000-4000-8000-000000000003', 2), settle_credits('20000000-0000-4000-8000-000000000003') \g /dev/null
 SELECT purchase_credits(:'alice', 8, 'pi_of_alice'), reverse_purchase('pi_of_alice', 3) \g /dev/null
+SELECT hold_credits(:'alice', 1, 'a chat') AS hold \gset
 SELECT save_draft_prompt('rights-session-token', 'A film about rights') \g /dev/null
 SELECT pipeline.create_job('rights-run', '{"title": "T"}', :'alice'), pipeline.create_job('rights-failed', '{}', :'alice'),
 	   pipeline.set_job_status('rights-failed', 'failed', 'It broke'), pipeline.upsert_prompt('rights-prompt', 'C', 'X', 'T') \g /dev/null
@@ -78,6 +79,7 @@ INSERT INTO known VALUES
 	('{pending}', '20000000-0000-4000-8000-000000000002', :'unknown'),
 	('{charged}', '20000000-0000-4000-8000-000000000003', :'unknown'),
 	('{payment}', 'pi_of_alice', 'pi_of_nobody'),
+	('{hold}', :'hold', :'unknown'),
 	('{studio}',       '20000000-0000-4000-8000-000000000011', :'unknown'),
 	('{transcribing}', '20000000-0000-4000-8000-000000000012', :'unknown'),
 	('{enriching}',    '20000000-0000-4000-8000-000000000013', :'unknown'),
@@ -199,8 +201,17 @@ INSERT INTO function_case VALUES
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('release_credits', ARRAY['''{queued}''', '''Given back'''],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('grant_credits', ARRAY['''{user}''', '5', '''A gift''', '''rights-key''', 'NULL'],
+('grant_credits', ARRAY['''{user}''', '5', '''A gift''', '''rights-key''', 'NULL', '1'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('top_up_credits', ARRAY['''{user}''', '50', '''rights-top-up''', 'NULL', '''A month'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('charge_credits', ARRAY['''{user}''', '1', '''rights-charge''', '''a chat''', '''An answer'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('hold_credits', ARRAY['''{user}''', '1', '''a chat''', '''An answer''', '''1 hour''', '''rights-hold'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('capture_hold', ARRAY['''{hold}''', '1', '''error'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('release_hold', ARRAY['''{hold}'''],             '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('purchase_credits', ARRAY['''{user}''', '5', '''pi_rights''', '''A purchase''', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('subscription_credits', ARRAY['''{user}''', '5', '''in_rights''', '''A month''', '''2999-01-01'''],
@@ -552,7 +563,8 @@ SELECT is(pg_temp.outcome(role, NULL, statement), '42501', format('%s: %s', role
 FROM unnest('{anon,authenticated,service_role}'::text[]) AS r (role),
 	 unnest(ARRAY['SELECT studio_engine.restoring()', 'SELECT * FROM studio_engine.lint()',
 				  'SELECT * FROM studio_engine.settings', 'SELECT * FROM studio_engine.expiring_credits',
-				  'SELECT * FROM studio_engine.ledger_hashes', 'SELECT * FROM studio_engine.awaited_reversals', 'SELECT * FROM studio_engine.welcomed', 'SELECT * FROM studio_engine.payment_digests', 'SELECT * FROM studio_engine.content_search', 'SELECT * FROM studio_engine.queue',
+				  'SELECT * FROM studio_engine.ledger_hashes', 'SELECT * FROM studio_engine.credit_keys', 'SELECT * FROM studio_engine.welcomed', 'SELECT * FROM studio_engine.payment_digests',
+				  'SELECT * FROM studio_engine.expiring_holds', 'SELECT * FROM studio_engine.lot_checkpoints', 'SELECT * FROM studio_engine.transfers', 'SELECT * FROM studio_engine.content_search', 'SELECT * FROM studio_engine.queue',
 				  'SELECT * FROM studio_engine.attempts', 'SELECT studio_engine.rebuild_queue()',
 				  'SELECT * FROM studio_engine.direct_tables()']) AS s (statement);
 
@@ -568,19 +580,19 @@ FROM (VALUES
 					 'get_content_statistics get_credit_balance get_credit_summary get_dashboard get_draft_prompt get_job_attempts '
 					 'get_job_statistics get_latest_quality_assessment get_module_content get_session_statistics retry_job '
 					 'retry_studio_job save_draft_prompt search_module_content workflow_diagram workflow_transitions'),
-	('service_role', 'advance_job archive_module_content cancel_job cancel_rendering cancel_studio_job claim_draft_prompt '
+	('service_role', 'advance_job archive_module_content cancel_job cancel_rendering cancel_studio_job capture_hold charge_credits claim_draft_prompt '
 					 'claim_jobs cleanup_expired_drafts complete_enhancement_session complete_job complete_rendering '
 					 'create_audio_narration create_course_plan '
 					 'create_job create_job_steps create_module_content create_multimedia_session create_script_generation '
 					 'create_slide_presentation create_studio_job enqueue_rendering ensure_profile expire_credits fail_job '
 					 'fail_rendering fail_studio_job get_content_sections get_content_statistics get_credit_balance get_credit_summary '
 					 'get_dashboard get_draft_prompt get_job_attempts get_job_statistics get_latest_quality_assessment '
-					 'get_module_content get_session_statistics grant_credits heartbeat_job log_job purchase_credits '
+					 'get_module_content get_session_statistics grant_credits heartbeat_job hold_credits log_job purchase_credits '
 					 'reap_expired_leases record_asset record_video_view refresh_content_search refund_credits '
-					 'register_multimedia_asset register_multimedia_assets reinstate_purchase release_credits release_leases '
+					 'register_multimedia_asset register_multimedia_assets reinstate_purchase release_credits release_hold release_leases '
 					 'reserve_credits retry_job retry_rendering retry_studio_job reverse_purchase save_draft_prompt search_module_content '
 					 'settle_credits snooze_job start_enhancement_session store_enrichment store_quality_assessment '
-					 'store_refined_text store_research_results store_transcript subscription_credits sweep_stale_holds '
+					 'store_refined_text store_research_results store_transcript subscription_credits sweep_stale_holds top_up_credits '
 					 'update_audio_narration update_job_step update_module_section update_module_sections update_rendering update_script_generation '
 					 'update_session_status update_slide_presentation update_studio_job_status verify_credit_ledger '
 					 'workflow_diagram workflow_transitions'),
@@ -618,6 +630,9 @@ CREATE TEMPORARY TABLE optional (name text, arg text);
 INSERT INTO optional VALUES
 	('settle_credits', 'p_final_cost'), ('release_credits', 'p_note'),
 	('grant_credits', 'p_note'), ('grant_credits', 'p_idempotency_key'), ('grant_credits', 'p_expires_at'),
+	('grant_credits', 'p_priority'), ('top_up_credits', 'p_idempotency_key'), ('top_up_credits', 'p_expires_at'), ('top_up_credits', 'p_note'),
+	('charge_credits', 'p_idempotency_key'), ('charge_credits', 'p_reference'), ('charge_credits', 'p_note'),
+	('hold_credits', 'p_note'), ('hold_credits', 'p_idempotency_key'), ('capture_hold', 'p_amount'),
 	('purchase_credits', 'p_note'), ('purchase_credits', 'p_expires_at'),
 	('subscription_credits', 'p_note'), ('subscription_credits', 'p_expires_at'),
 	('refund_credits', 'p_note'), ('refund_credits', 'p_idempotency_key'),
@@ -695,16 +710,16 @@ FROM (VALUES (:'alice', 'the user', '100', 'ok'), (:'alice', 'the user', '101', 
 CREATE TEMPORARY TABLE bad_value (n serial, name text, arg text, value text, expected text, label text);
 INSERT INTO bad_value (name, arg, value, expected, label)
 SELECT name, arg, value, '22023', value
-FROM unnest('{reserve_credits.p_amount,grant_credits.p_amount,purchase_credits.p_amount,subscription_credits.p_amount,refund_credits.p_amount,reverse_purchase.p_amount,create_job.p_cost_credits}'::text[]) AS f (path),
+FROM unnest('{reserve_credits.p_amount,grant_credits.p_amount,purchase_credits.p_amount,subscription_credits.p_amount,refund_credits.p_amount,reverse_purchase.p_amount,top_up_credits.p_target,charge_credits.p_amount,hold_credits.p_amount,create_job.p_cost_credits}'::text[]) AS f (path),
 	 LATERAL (SELECT split_part(path, '.', 1), split_part(path, '.', 2)) AS s (name, arg),
 	 unnest('{0,-1,-2147483648}'::text[]) AS v (value);
 INSERT INTO bad_value (name, arg, value, expected, label)
 SELECT name, 'p_note', format('repeat(''ä'', %s)', n), CASE n WHEN 1000 THEN 'ok' ELSE '22023' END, n || ' characters'
-FROM unnest('{release_credits,grant_credits,purchase_credits,subscription_credits,refund_credits,reverse_purchase,reinstate_purchase}'::text[]) AS f (name),
+FROM unnest('{release_credits,top_up_credits,charge_credits,hold_credits,grant_credits,purchase_credits,subscription_credits,refund_credits,reverse_purchase,reinstate_purchase}'::text[]) AS f (name),
 	 unnest('{1000,1001}'::integer[]) AS v (n);
 INSERT INTO bad_value (name, arg, value, expected, label)
 SELECT name, 'p_idempotency_key', value, expected, label
-FROM unnest('{grant_credits,refund_credits,reverse_purchase,reinstate_purchase}'::text[]) AS f (name),
+FROM unnest('{grant_credits,top_up_credits,charge_credits,hold_credits,refund_credits,reverse_purchase,reinstate_purchase}'::text[]) AS f (name),
 	 (VALUES ('''''', '22023', 'empty'), ('repeat(''k'', 256)', '22023', '256 characters'),
 			 ('repeat(''ä'', 255)', 'ok', '255 characters of two bytes'), ('''welcome''', 'PT409', 'the key of the welcome grant')) AS v (value, expected, label);
 INSERT INTO bad_value (name, arg, value, expected, label)
@@ -713,8 +728,8 @@ FROM unnest('{purchase_credits,subscription_credits,reverse_purchase,reinstate_p
 	 (VALUES ('''''', '22023', 'empty'), ('repeat(''k'', 256)', '22023', '256 characters'),
 			 ('repeat(''k'', 255)', 'ok', '255 characters')) AS v (value, expected, label);
 INSERT INTO bad_value (name, arg, value, expected, label)
-SELECT name, 'p_expires_at', value, CASE WHEN finite AND name <> 'grant_credits' THEN 'ok' ELSE expected END, value
-FROM unnest('{grant_credits,purchase_credits,subscription_credits}'::text[]) AS f (name),
+SELECT name, 'p_expires_at', value, CASE WHEN finite AND name NOT IN ('grant_credits', 'top_up_credits') THEN 'ok' ELSE expected END, value
+FROM unnest('{grant_credits,top_up_credits,purchase_credits,subscription_credits}'::text[]) AS f (name),
 	 (VALUES ('''infinity''', '22023', false), ('''-infinity''', '22023', false), ('now()', '22023', true), ('''2001-01-01''', '22023', true),
 			 ('now() + interval ''1 day''', 'ok', true), ('''294276-12-31 23:59:59''', 'ok', true)) AS v (value, expected, finite);
 INSERT INTO bad_value (name, arg, value, expected, label)
@@ -732,6 +747,31 @@ INSERT INTO bad_value (name, arg, value, expected, label) VALUES
 	('reverse_purchase', 'p_amount', '5', 'ok', 'all that is left'),
 	('reverse_purchase', 'p_amount', '6', 'PT409', 'more than is left'),
 	('reverse_purchase', 'p_amount', '2147483647', 'PT409', 'the largest integer'),
+	('charge_credits', 'p_amount', '2147483647', 'PT402', 'more than there is'),
+	('charge_credits', 'p_idempotency_key', '''captures:1''', '22023', 'a key of captures'),
+	('charge_credits', 'p_reference', '''''', '22023', 'empty'),
+	('charge_credits', 'p_reference', 'repeat(''ä'', 255)', 'ok', '255 characters of two bytes'),
+	('charge_credits', 'p_reference', 'repeat(''x'', 256)', '22023', '256 characters'),
+	('hold_credits', 'p_amount', '2147483647', 'PT402', 'more than there is'),
+	('hold_credits', 'p_reference', '''''', '22023', 'empty'),
+	('hold_credits', 'p_reference', 'repeat(''ä'', 255)', 'ok', '255 characters of two bytes'),
+	('hold_credits', 'p_reference', 'repeat(''x'', 256)', '22023', '256 characters'),
+	('hold_credits', 'p_expires', '''0''', '22023', 'no time'),
+	('hold_credits', 'p_expires', '''-1 day''', '22023', 'negative'),
+	('hold_credits', 'p_expires', '''1 year''', 'ok', 'a year'),
+	('hold_credits', 'p_expires', '''1 year 1 second''', '22023', 'longer than a year'),
+	('hold_credits', 'p_expires', '''100000000 years''', '22023', 'far longer'),
+	('capture_hold', 'p_amount', '0', 'ok', 'nothing'),
+	('capture_hold', 'p_amount', '-1', '22023', 'negative'),
+	('capture_hold', 'p_amount', '2', 'PT409', 'above the hold'),
+	('capture_hold', 'p_amount', '2147483647', 'PT409', 'the largest integer'),
+	('capture_hold', 'p_overrun', '''ERROR''', '22023', 'another case'),
+	('capture_hold', 'p_hold_id', '''{queued}''', 'PT404', 'the id of a job'),
+	('release_hold', 'p_hold_id', '''{queued}''', 'PT404', 'the id of a job'),
+	('top_up_credits', 'p_target', '1', 'ok', 'less than there is'),
+	('top_up_credits', 'p_target', '2147483647', '22003', 'more than an account can hold, with what is in holds'),
+	('grant_credits', 'p_priority', '-2147483648', 'ok', 'the smallest integer'),
+	('grant_credits', 'p_priority', '2147483647', 'ok', 'the largest integer'),
 	('settle_credits', 'p_final_cost', '-1', '22023', 'negative'),
 	('settle_credits', 'p_final_cost', '4', 'PT409', 'above the hold'),
 	('settle_credits', 'p_final_cost', '2147483647', 'PT409', 'the largest integer'),
@@ -998,9 +1038,9 @@ SELECT is_empty(
 -- Nothing of all this stayed.
 SELECT is((SELECT string_agg(format('%s %s %s', run_id, status, last_event_seq), ', ' ORDER BY run_id) FROM pipeline.jobs),
 		  'rights-failed failed 2, rights-run pending 1', 'runs are as they were');
-SELECT is((SELECT count(*)::integer FROM credit_ledger WHERE user_id = :'alice'), 10,
+SELECT is((SELECT count(*)::integer FROM credit_ledger WHERE user_id = :'alice'), 11,
 		  'the ledger has what the set-up made and nothing else');
-SELECT is(get_credit_balance(:'alice'), 9, '... and so has the account');
+SELECT is(get_credit_balance(:'alice'), 8, '... and so has the account');
 SELECT is_empty('SELECT * FROM verify_credit_ledger()', '... and the books are sound');
 SELECT is((SELECT string_agg(status, ' ' ORDER BY job_id) FROM studio_jobs WHERE user_id = :'alice'), 'NEW TRANSCRIBING ENRICHING FAILED NEW',
 		  'the studio jobs are what they were');

@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(1352);
+SELECT plan(1442);
 
 --------------------------------------------------------------------------------
 -- People and rows: one row of Alice's in every table, and Bob who has none of them
@@ -65,8 +65,11 @@ VALUES ('studio_jobs', '30000000-0000-4000-8000-0000000000b9', 1, '30000000-0000
 UPDATE studio_engine.settings SET value = '1' WHERE name = 'ledger_hash_chain';
 SELECT grant_credits(:'bob', 1, 'For a while', 'tables-key', '2999-01-01') \g /dev/null
 UPDATE studio_engine.settings SET value = '0' WHERE name = 'ledger_hash_chain';
-INSERT INTO studio_engine.awaited_reversals (user_id, idempotency_key, entry_id)
-VALUES (:'bob', 'tables-key', '30000000-0000-4000-8000-0000000000bb');
+INSERT INTO studio_engine.credit_keys (user_id, idempotency_key, kind, entry_id)
+VALUES (:'bob', 'tables-key', 'reverse', '30000000-0000-4000-8000-0000000000bb');
+INSERT INTO studio_engine.expiring_holds VALUES ('30000000-0000-4000-8000-0000000000bc', :'bob', '2999-01-01');
+INSERT INTO studio_engine.lot_checkpoints VALUES (:'bob', 0, '{}');
+INSERT INTO studio_engine.transfers (from_user_id, kind, amount) VALUES (:'bob', 'transfer', 1);
 -- one digest each, of whatever
 DELETE FROM studio_engine.welcomed;
 INSERT INTO studio_engine.welcomed VALUES ('a digest');
@@ -337,15 +340,45 @@ INSERT INTO table_case VALUES
 	'42501', '42501', '42501', '42501', '42501', '1'),
 ('ledger_hashes', 'TRUNCATE', $$TRUNCATE studio_engine.ledger_hashes$$,
 	'42501', '42501', '42501', '42501', '42501', '0'),
-('awaited_reversals', 'SELECT', $$SELECT * FROM studio_engine.awaited_reversals WHERE user_id = '{bob}'$$,
+('credit_keys', 'SELECT', $$SELECT * FROM studio_engine.credit_keys WHERE user_id = '{bob}'$$,
 	'42501', '42501', '42501', '42501', '42501', '1'),
-('awaited_reversals', 'INSERT', $$INSERT INTO studio_engine.awaited_reversals VALUES ('{bob}', 'another', '{free}')$$,
+('credit_keys', 'INSERT', $$INSERT INTO studio_engine.credit_keys VALUES ('{bob}', 'another', 'reverse', '{free}')$$,
 	'42501', '42501', '42501', '42501', '42501', '1'),
-('awaited_reversals', 'UPDATE', $$UPDATE studio_engine.awaited_reversals SET idempotency_key = 'other' WHERE user_id = '{bob}'$$,
+('credit_keys', 'UPDATE', $$UPDATE studio_engine.credit_keys SET idempotency_key = 'other' WHERE user_id = '{bob}'$$,
 	'42501', '42501', '42501', '42501', '42501', '1'),
-('awaited_reversals', 'DELETE', $$DELETE FROM studio_engine.awaited_reversals WHERE user_id = '{bob}'$$,
+('credit_keys', 'DELETE', $$DELETE FROM studio_engine.credit_keys WHERE user_id = '{bob}'$$,
 	'42501', '42501', '42501', '42501', '42501', '1'),
-('awaited_reversals', 'TRUNCATE', $$TRUNCATE studio_engine.awaited_reversals$$,
+('credit_keys', 'TRUNCATE', $$TRUNCATE studio_engine.credit_keys$$,
+	'42501', '42501', '42501', '42501', '42501', '0'),
+('expiring_holds', 'SELECT', $$SELECT * FROM studio_engine.expiring_holds WHERE user_id = '{bob}'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('expiring_holds', 'INSERT', $$INSERT INTO studio_engine.expiring_holds VALUES ('{free}', '{bob}', '2999-01-01')$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('expiring_holds', 'UPDATE', $$UPDATE studio_engine.expiring_holds SET expires_at = now() WHERE user_id = '{bob}'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('expiring_holds', 'DELETE', $$DELETE FROM studio_engine.expiring_holds WHERE user_id = '{bob}'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('expiring_holds', 'TRUNCATE', $$TRUNCATE studio_engine.expiring_holds$$,
+	'42501', '42501', '42501', '42501', '42501', '0'),
+('lot_checkpoints', 'SELECT', $$SELECT * FROM studio_engine.lot_checkpoints WHERE user_id = '{bob}'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('lot_checkpoints', 'INSERT', $$INSERT INTO studio_engine.lot_checkpoints VALUES ('{alice}', 0, '{}')$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('lot_checkpoints', 'UPDATE', $$UPDATE studio_engine.lot_checkpoints SET entry_no = 1 WHERE user_id = '{bob}'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('lot_checkpoints', 'DELETE', $$DELETE FROM studio_engine.lot_checkpoints WHERE user_id = '{bob}'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('lot_checkpoints', 'TRUNCATE', $$TRUNCATE studio_engine.lot_checkpoints$$,
+	'42501', '42501', '42501', '42501', '42501', '0'),
+('transfers', 'SELECT', $$SELECT * FROM studio_engine.transfers WHERE from_user_id = '{bob}'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('transfers', 'INSERT', $$INSERT INTO studio_engine.transfers (from_user_id, kind, amount) VALUES ('{bob}', 'merge', 1)$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('transfers', 'UPDATE', $$UPDATE studio_engine.transfers SET amount = 2 WHERE from_user_id = '{bob}'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('transfers', 'DELETE', $$DELETE FROM studio_engine.transfers WHERE from_user_id = '{bob}'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('transfers', 'TRUNCATE', $$TRUNCATE studio_engine.transfers$$,
 	'42501', '42501', '42501', '42501', '42501', '0'),
 ('welcomed', 'SELECT', $$SELECT * FROM studio_engine.welcomed$$, '42501', '42501', '42501', '42501', '42501', '1'),
 ('welcomed', 'INSERT', $$INSERT INTO studio_engine.welcomed VALUES ('another')$$, '42501', '42501', '42501', '42501', '42501', '1'),
@@ -445,7 +478,7 @@ authenticated SELECT cm_quality_assessments(assessment_id, content_id, overall_s
 authenticated SELECT cm_research_results(research_id, plan_id, session_id, research_findings, content_library, module_mappings, total_topics, total_sources, search_queries, sources_analyzed, status, created_at, updated_at, company_id)
 authenticated SELECT companies(id, name, created_at)
 authenticated SELECT credit_accounts(user_id, balance, reserved, entries, updated_at)
-authenticated SELECT credit_ledger(id, user_id, type, amount, balance_after, note, job_id, stripe_payment_id, created_at, entry_no, idempotency_key, expires_at, reverses)
+authenticated SELECT credit_ledger(id, user_id, type, amount, balance_after, note, job_id, stripe_payment_id, created_at, entry_no, idempotency_key, expires_at, reverses, reference, metadata, priority, transfer_id)
 authenticated SELECT draft_prompts(id, user_id, prompt_text, template_id, options, created_at, updated_at, expires_at)
 authenticated SELECT employees(id, company_id, user_id, name, email, created_at)
 authenticated SELECT job_steps(id, job_id, step_name, step_order, state, progress_pct, status_message, error_message, logs_url, artifacts_json, started_at, finished_at)
@@ -667,14 +700,17 @@ ALTER TABLE credit_ledger OWNER TO tables_owner;
 ALTER TABLE credit_accounts OWNER TO tables_owner;
 ALTER TABLE studio_engine.expiring_credits OWNER TO tables_owner;
 ALTER TABLE studio_engine.ledger_hashes OWNER TO tables_owner;
-ALTER TABLE studio_engine.awaited_reversals OWNER TO tables_owner;
+ALTER TABLE studio_engine.credit_keys OWNER TO tables_owner;
+ALTER TABLE studio_engine.expiring_holds OWNER TO tables_owner;
+ALTER TABLE studio_engine.lot_checkpoints OWNER TO tables_owner;
+ALTER TABLE studio_engine.transfers OWNER TO tables_owner;
 ALTER TABLE studio_engine.welcomed OWNER TO tables_owner;
 ALTER TABLE studio_engine.payment_digests OWNER TO tables_owner;
 SELECT is(pg_temp.outcome('tables_owner', NULL, statement), '42501', 'the owner: ' || statement)
 FROM unnest(ARRAY['UPDATE credit_ledger SET note = ''X''', 'DELETE FROM credit_ledger', 'TRUNCATE credit_ledger',
 				  'UPDATE credit_accounts SET balance = 0', 'DELETE FROM credit_accounts',
 				  'TRUNCATE credit_accounts CASCADE',
-				  'TRUNCATE credit_accounts, credit_ledger, studio_engine.expiring_credits, studio_engine.ledger_hashes, studio_engine.awaited_reversals']) AS s (statement);
+				  'TRUNCATE credit_accounts, credit_ledger, studio_engine.expiring_credits, studio_engine.ledger_hashes, studio_engine.credit_keys, studio_engine.expiring_holds, studio_engine.lot_checkpoints, studio_engine.transfers']) AS s (statement);
 ROLLBACK TO another_owner;
 -- what settings of a restore look like opens nothing
 SELECT is(pg_temp.outcome('postgres', NULL, $$ DO $x$ BEGIN

@@ -39,7 +39,8 @@ FROM (VALUES ('profiles', 'public'), ('draft_prompts', 'public'), ('projects', '
 			 ('mm_slide_presentations', 'public'), ('mm_script_generations', 'public'),
 			 ('mm_video_analytics', 'public'), ('mm_rendering_queue', 'public'),
 			 ('content_search', 'studio_engine'),
-			 ('expiring_credits', 'studio_engine'), ('ledger_hashes', 'studio_engine'), ('awaited_reversals', 'studio_engine'), ('studio_jobs', 'public'),
+			 ('expiring_credits', 'studio_engine'), ('ledger_hashes', 'studio_engine'), ('credit_keys', 'studio_engine'), ('expiring_holds', 'studio_engine'), ('lot_checkpoints', 'studio_engine'),
+			 ('transfers', 'studio_engine'), ('studio_jobs', 'public'),
 			 ('welcomed', 'studio_engine'), ('payment_digests', 'studio_engine'),
 			 ('queue', 'studio_engine'), ('attempts', 'studio_engine'),
 			 ('job_events', 'pipeline'), ('artifacts', 'pipeline'), ('prompts', 'pipeline')) AS t (name, schema) \gexec
@@ -564,7 +565,9 @@ SELECT is(pg_temp.attack(path, 'supabase_auth_admin', NULL,
 		  sub, 'the user is deleted, path ' || path)
 FROM path ORDER BY n;
 SELECT is_empty('SELECT user_id FROM public.credit_accounts UNION ALL SELECT user_id FROM public.credit_ledger'
-				' UNION ALL SELECT user_id FROM studio_engine.expiring_credits UNION ALL SELECT user_id FROM studio_engine.ledger_hashes UNION ALL SELECT user_id FROM studio_engine.awaited_reversals'
+				' UNION ALL SELECT user_id FROM studio_engine.expiring_credits UNION ALL SELECT user_id FROM studio_engine.ledger_hashes UNION ALL SELECT user_id FROM studio_engine.credit_keys'
+				' UNION ALL SELECT user_id FROM studio_engine.expiring_holds UNION ALL SELECT user_id FROM studio_engine.lot_checkpoints'
+				' UNION ALL SELECT coalesce(from_user_id, to_user_id) FROM studio_engine.transfers WHERE from_user_id IS NOT NULL OR to_user_id IS NOT NULL'
 				' UNION ALL SELECT user_id FROM public.studio_jobs UNION ALL SELECT user_id FROM studio_engine.queue UNION ALL SELECT job_id FROM studio_engine.attempts'
 				' UNION ALL SELECT id FROM public.profiles UNION ALL SELECT user_id FROM public.draft_prompts'
 				' UNION ALL SELECT owner_id FROM pipeline.jobs UNION ALL SELECT owner_id FROM pipeline.job_events UNION ALL SELECT owner_id FROM pipeline.artifacts',

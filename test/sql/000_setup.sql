@@ -87,6 +87,9 @@ LANGUAGE sql SECURITY DEFINER AS $$
   SELECT md5(concat(
     (SELECT string_agg(l.xmin::text || l::text, ';' ORDER BY l.user_id, l.entry_no) FROM public.credit_ledger l),
     (SELECT string_agg(a.xmin::text || a::text, ';' ORDER BY a.user_id) FROM public.credit_accounts a),
+    (SELECT string_agg(k.xmin::text || k::text, ';' ORDER BY k.user_id, k.idempotency_key) FROM studio_engine.credit_keys k),
+    (SELECT string_agg(h.xmin::text || h::text, ';' ORDER BY h.hold_id) FROM studio_engine.expiring_holds h),
+    (SELECT string_agg(f.xmin::text || f::text, ';' ORDER BY f.id) FROM studio_engine.transfers f),
     (SELECT string_agg(j.xmin::text || j::text, ';' ORDER BY j.id) FROM public.jobs j),
     (SELECT string_agg(s.xmin::text || s::text, ';' ORDER BY s.job_id) FROM public.studio_jobs s),
     (SELECT string_agg(r.xmin::text || r::text, ';' ORDER BY r.render_id) FROM public.mm_rendering_queue r),
@@ -303,7 +306,10 @@ LANGUAGE sql AS $$
     SELECT 'content_search', count(*) FROM studio_engine.content_search UNION ALL
     SELECT 'expiring_credits', count(*) FROM studio_engine.expiring_credits UNION ALL
     SELECT 'ledger_hashes', count(*) FROM studio_engine.ledger_hashes UNION ALL
-    SELECT 'awaited_reversals', count(*) FROM studio_engine.awaited_reversals UNION ALL
+    SELECT 'credit_keys', count(*) FROM studio_engine.credit_keys UNION ALL
+    SELECT 'expiring_holds', count(*) FROM studio_engine.expiring_holds UNION ALL
+    SELECT 'lot_checkpoints', count(*) FROM studio_engine.lot_checkpoints UNION ALL
+    SELECT 'transfers', count(*) FROM studio_engine.transfers WHERE from_user_id IS NOT NULL OR to_user_id IS NOT NULL UNION ALL
     SELECT 'pipeline.job_events', count(*) FROM pipeline.job_events UNION ALL
     SELECT 'pipeline.artifacts', count(*) FROM pipeline.artifacts) AS left_behind (what, rows)
    WHERE rows > 0;

@@ -255,7 +255,7 @@ ROLLBACK;
 SELECT * FROM verify_credit_ledger();
 SELECT * FROM t.books();
 DELETE FROM auth.users WHERE id = t.id(3);
-SELECT count(*) AS remembered FROM studio_engine.awaited_reversals;
+SELECT count(*) AS remembered FROM studio_engine.credit_keys;
 
 -- below zero: blocks spending until it is covered; what is held can be settled
 SELECT reserve_credits(t.id(1), t.id(21), 7);

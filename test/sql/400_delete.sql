@@ -47,7 +47,7 @@ SELECT "user", what, count(*) FROM (
   SELECT t.n(user_id), 'credit_ledger' FROM credit_ledger UNION ALL
   SELECT t.n(user_id), 'expiring_credits' FROM studio_engine.expiring_credits UNION ALL
   SELECT t.n(user_id), 'ledger_hashes' FROM studio_engine.ledger_hashes UNION ALL
-  SELECT t.n(user_id), 'awaited_reversals' FROM studio_engine.awaited_reversals) r ("user", what)
+  SELECT t.n(user_id), 'credit_keys' FROM studio_engine.credit_keys) r ("user", what)
  GROUP BY 1, 2 ORDER BY 1, 2;
 
 CALL t.history(1);

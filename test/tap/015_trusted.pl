@@ -88,7 +88,8 @@ my $traps = q{
 	CREATE TABLE m.credit_accounts (user_id uuid PRIMARY KEY, balance integer DEFAULT 0, reserved integer DEFAULT 0,
 		entries bigint DEFAULT 0, updated_at timestamptz);
 	CREATE TABLE m.credit_ledger (id uuid DEFAULT gen_random_uuid(), user_id uuid, type text, amount integer, balance_after integer, note text,
-		job_id uuid, stripe_payment_id text, entry_no bigint, idempotency_key text, expires_at timestamptz, reverses uuid);
+		job_id uuid, stripe_payment_id text, entry_no bigint, idempotency_key text, expires_at timestamptz, reverses uuid,
+		reference text, metadata jsonb, priority integer, transfer_id uuid);
 	CREATE TABLE m.studio_jobs (job_id uuid DEFAULT gen_random_uuid(), created_at timestamptz DEFAULT now(), status text DEFAULT 'NEW', user_id uuid,
 		raw_audio_url text, raw_transcript text, refined_text text, system_prompt_used text, processing_time_ms integer, error_details jsonb,
 		enrichment_entities jsonb, model_version text, retry_count integer DEFAULT 0, priority integer DEFAULT 0);
@@ -97,7 +98,10 @@ my $traps = q{
 	INSERT INTO studio_engine.settings VALUES ('welcome_credits', '10'), ('draft_lifetime_days', '7');
 	CREATE TABLE studio_engine.expiring_credits (entry_id uuid, user_id uuid, expires_at timestamptz, held_back boolean DEFAULT false);
 	CREATE TABLE studio_engine.ledger_hashes (entry_id uuid, user_id uuid, entry_no bigint, hash bytea);
-	CREATE TABLE studio_engine.awaited_reversals (user_id uuid, idempotency_key text, entry_id uuid);
+	CREATE TABLE studio_engine.credit_keys (user_id uuid, idempotency_key text, kind text, entry_id uuid, amount integer);
+	CREATE TABLE studio_engine.expiring_holds (hold_id uuid, user_id uuid, expires_at timestamptz);
+	CREATE TABLE studio_engine.lot_checkpoints (user_id uuid, entry_no bigint, state jsonb);
+	CREATE TABLE studio_engine.transfers (id uuid DEFAULT gen_random_uuid(), from_user_id uuid, to_user_id uuid, kind text, amount integer);
 	CREATE TABLE studio_engine.welcomed (digest bytea PRIMARY KEY);
 	CREATE TABLE studio_engine.payment_digests (digest bytea PRIMARY KEY);
 	CREATE TRIGGER note BEFORE INSERT ON m.profiles FOR EACH ROW EXECUTE FUNCTION m.note();
@@ -313,7 +317,7 @@ foreach my $case ([ 'app', 'public' ], [ '50%s', 'public' ], [ 'App Owner', '"St
 	sql_ok($node, $db, "CREATE EXTENSION studio_engine SCHEMA $schema", "$name: installs", user => $role);
 	use_it($db, $role, $schema);
 	my $before = state_of($db, $schema);
-	is(() = $before =~ /^owner \S+\|"?\Q$role\E"?$/mg, 44, "$name: owns the tables, the types and the schemas");
+	is(() = $before =~ /^owner \S+\|"?\Q$role\E"?$/mg, 47, "$name: owns the tables, the types and the schemas");
 	still_may($db, $role, $schema, "$name, installed");
 	alive_ok($node, $db, $name, $schema);
 

@@ -52,7 +52,11 @@ CREATE TABLE twin.credit_ledger (
 	entry_no bigint NOT NULL,
 	idempotency_key text,
 	expires_at timestamptz,
-	reverses uuid
+	reverses uuid,
+	reference text,
+	metadata jsonb,
+	priority integer,
+	transfer_id uuid
 );
 -- Which entry undid which reversal, and the reversals that were undone before they came.
 CREATE TABLE twin.undone (reversal_id uuid PRIMARY KEY REFERENCES twin.credit_ledger, amount integer NOT NULL);

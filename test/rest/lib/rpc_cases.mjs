@@ -199,6 +199,83 @@ const credits = {
       },
     },
   },
+  'public.top_up_credits': {
+    who: 'service',
+    given: async ({ id: user }) => ({ p_user_id: user, p_target: 15, p_idempotency_key: make.unique(),
+      p_expires_at: make.inAYear(), p_note: MARK }),
+    gives: is(5),
+    takes: { p_target: amount },
+    errors: {
+      async 22003(user) {
+        await make.hold(user)
+        return { p_user_id: user.id, p_target: 2147483647 }
+      },
+      async PT409({ id: user }) {
+        const key = make.unique()
+        await sql('SELECT top_up_credits($1, 5, $2)', [user, key])
+        return { p_user_id: user, p_target: 6, p_idempotency_key: key }
+      },
+    },
+  },
+  'public.charge_credits': {
+    who: 'service',
+    given: async ({ id: user }) => ({ p_user_id: user, p_amount: 4, p_idempotency_key: make.unique(),
+      p_reference: 'chats:1', p_note: MARK }),
+    gives: is(6),
+    takes: { p_reference: text(1, 255) },
+    errors: {
+      PT402: async ({ id: user }) => ({ p_user_id: user, p_amount: 11 }),
+      async PT409({ id: user }) {
+        const key = make.unique()
+        await sql('SELECT charge_credits($1, 5, $2)', [user, key])
+        return { p_user_id: user, p_amount: 4, p_idempotency_key: key }
+      },
+    },
+  },
+  'public.hold_credits': {
+    who: 'service',
+    given: async ({ id: user }) => ({ p_user_id: user, p_amount: 4, p_reference: 'chats:1', p_note: MARK,
+      p_expires: '1 hour', p_idempotency_key: make.unique() }),
+    gives: isId,
+    takes: {
+      p_reference: text(1, 255),
+      p_expires: interval(['1 second', '1 year'], ['0', '-1 hour', '1 year 1 second', '1000000 years']),
+    },
+    errors: {
+      PT402: async ({ id: user }) => ({ p_user_id: user, p_amount: 11, p_reference: 'chats:1' }),
+      async PT409({ id: user }) {
+        const key = make.unique()
+        await sql(`SELECT hold_credits($1, 5, 'chats:1', p_idempotency_key => $2)`, [user, key])
+        return { p_user_id: user, p_amount: 4, p_reference: 'chats:1', p_idempotency_key: key }
+      },
+    },
+  },
+  'public.capture_hold': {
+    who: 'service',
+    given: async (user) => ({ p_hold_id: await make.hold(user), p_amount: 4, p_overrun: 'error' }),
+    gives: is(4),
+    takes: { p_amount: { ...integer(0), open: [['above the hold', '6']] }, p_overrun: word() },
+    errors: {
+      PT402: async (user) => ({ p_hold_id: await make.hold(user), p_amount: 1000, p_overrun: 'charge' }),
+      async PT409(user) {
+        const hold = await make.hold(user)
+        await sql('SELECT release_hold($1)', [hold])
+        return { p_hold_id: hold }
+      },
+    },
+  },
+  'public.release_hold': {
+    who: 'service',
+    given: async (user) => ({ p_hold_id: await make.hold(user) }),
+    gives: is(5),
+    errors: {
+      async PT409(user) {
+        const hold = await make.hold(user)
+        await sql('SELECT capture_hold($1)', [hold])
+        return { p_hold_id: hold }
+      },
+    },
+  },
   'public.purchase_credits': {
     ...bought(() => ({ p_stripe_payment_id: make.unique() })),
     takes: { p_expires_at: finite },

@@ -70,6 +70,9 @@ export async function failedJob(user) {
   return job
 }
 
+// Of 5 credits, for work that is no job.
+export const hold = ({ id }) => value(`SELECT hold_credits($1, 5, 'chats:1')`, [id])
+
 // It was charged 5 credits.
 export async function settledJob(user) {
   const job = await heldJob(user, 'SCRIPTING')

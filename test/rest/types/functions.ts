@@ -24,6 +24,10 @@ export const publicFunctions = {
   cancel_job: json(supabase.rpc('cancel_job', { p_job_id: id, p_reason: 'Enough' })),
   cancel_rendering: json(supabase.rpc('cancel_rendering', { p_render_id: id, p_reason: 'Enough' })),
   cancel_studio_job: json(supabase.rpc('cancel_studio_job', { p_job_id: id, p_reason: 'Enough' })),
+  capture_hold: number(supabase.rpc('capture_hold', { p_hold_id: id, p_amount: 1, p_overrun: 'cap' })),
+  charge_credits: number(supabase.rpc('charge_credits', {
+    p_user_id: id, p_amount: 10, p_idempotency_key: 'key-1', p_reference: 'chats:1', p_note: 'Note'
+  })),
   claim_draft_prompt: text(supabase.rpc('claim_draft_prompt', { p_session_token: 'token', p_user_id: id })),
   claim_jobs: answers<{
     attempt: number; job: Json; job_id: string; lease_expires_at: string; lease_token: string
@@ -97,10 +101,13 @@ export const publicFunctions = {
   get_module_content: json(supabase.rpc('get_module_content', { p_content_id: id })),
   get_session_statistics: json(supabase.rpc('get_session_statistics', { p_session_id: id })),
   grant_credits: text(supabase.rpc('grant_credits', {
-    p_user_id: id, p_amount: 10, p_note: 'Note', p_idempotency_key: 'key-1', p_expires_at: time
+    p_user_id: id, p_amount: 10, p_note: 'Note', p_idempotency_key: 'key-1', p_expires_at: time, p_priority: 1
   })),
   heartbeat_job: json(supabase.rpc('heartbeat_job', {
     p_job_id: id, p_lease_token: id, p_progress: 1, p_status_message: 'x', p_lease: '1 minute'
+  })),
+  hold_credits: text(supabase.rpc('hold_credits', {
+    p_user_id: id, p_amount: 10, p_reference: 'chats:1', p_note: 'Note', p_expires: '1 hour', p_idempotency_key: 'key-1'
   })),
   log_job: text(supabase.rpc('log_job', {
     p_job_id: id, p_level: 'info', p_message: 'Done', p_step_name: 'render', p_metadata: {}, p_lease_token: id
@@ -130,6 +137,7 @@ export const publicFunctions = {
     p_stripe_payment_id: 'pi_1', p_note: 'Note', p_idempotency_key: 'key'
   })),
   release_credits: number(supabase.rpc('release_credits', { p_job_id: id, p_note: 'Note' })),
+  release_hold: number(supabase.rpc('release_hold', { p_hold_id: id })),
   release_leases: number(supabase.rpc('release_leases', { p_worker: 'worker-1' })),
   reserve_credits: truth(supabase.rpc('reserve_credits', { p_user_id: id, p_job_id: id, p_amount: 10 })),
   retry_job: json(supabase.rpc('retry_job', { p_job_id: id })),
@@ -172,6 +180,9 @@ export const publicFunctions = {
     p_user_id: id, p_amount: 10, p_stripe_payment_id: 'pi_1', p_note: 'Note', p_expires_at: time
   })),
   sweep_stale_holds: number(supabase.rpc('sweep_stale_holds', { p_limit: 100 })),
+  top_up_credits: number(supabase.rpc('top_up_credits', {
+    p_user_id: id, p_target: 10, p_idempotency_key: 'key-1', p_expires_at: time, p_note: 'Note'
+  })),
   update_audio_narration: json(supabase.rpc('update_audio_narration', {
     p_narration_id: id, p_status: 'RENDERING', p_total_duration_seconds: 8.5, p_audio_segments: {},
     p_master_audio_id: id, p_segments_audio_ids: [id], p_script_content: 'x'

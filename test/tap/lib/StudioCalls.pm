@@ -32,6 +32,7 @@ sub fixture
 		SELECT public.grant_credits({a1}, 1000, NULL, 'once', pg_catalog.now() + '3 days');
 		SELECT public.purchase_credits({a1}, 100, 'paid'), public.purchase_credits({a1}, 100, 'reversed'), public.reverse_purchase('reversed', 10),
 			public.reinstate_purchase('paid', NULL, 'early');
+		SELECT public.hold_credits({a1}, 5, 'a chat');
 		INSERT INTO studio_engine.payment_digests (digest) VALUES ('of a deleted user');
 		SELECT public.save_draft_prompt('a token of the trap', 'a film');
 		INSERT INTO public.projects (id, user_id, title, prompt_text, niche_preset) VALUES ({b1}, {a1}, 't', 'p', 'facts');
@@ -106,12 +107,21 @@ my %calls = (
 	'reserve_credits(uuid,uuid,integer)' => ['{a1}, {c1}, 5'],
 	'settle_credits(uuid,integer,text)' => [q{{c2}, 4, 'error'}],
 	'release_credits(uuid,text)' => [q{{c2}, 'm'}],
-	'grant_credits(uuid,integer,text,text,timestamp with time zone)' => [q{{a1}, 5, 'm', 'k', '2999-01-01'}],
+	'grant_credits(uuid,integer,text,text,timestamp with time zone,integer)' => [q{{a1}, 5, 'm', 'k', '2999-01-01', 3}],
+	'top_up_credits(uuid,integer,text,timestamp with time zone,text)' => [q{{a1}, 5000, 'k', '2999-01-01', 'm'}],
+	'charge_credits(uuid,integer,text,text,text)' => [q{{a1}, 5, 'k', 'r', 'm'}],
+	'hold_credits(uuid,integer,text,text,interval,text)' => [q{{a1}, 5, 'r', 'm', '1 hour', 'k'}],
+	'capture_hold(uuid,integer,text)' => [q{(SELECT l.id FROM public.credit_ledger l WHERE l.reference = 'a chat'), 4, 'error'}],
+	'release_hold(uuid)' => [q{(SELECT l.id FROM public.credit_ledger l WHERE l.reference = 'a chat')}],
 	'purchase_credits(uuid,integer,text,text,timestamp with time zone)' => [q{{a1}, 5, 'p', 'm'}],
 	'subscription_credits(uuid,integer,text,text,timestamp with time zone)' => [q{{a1}, 5, 's', 'm', '2999-01-01'}],
 	'refund_credits(uuid,integer,text,text)' => [q{{c5}, 2, 'm', 'k'}],
 	'reverse_purchase(text,integer,text,text)' => [q{'paid', 5, 'm', 'k'}],
 	'reinstate_purchase(text,text,text)' => [q{'reversed', 'm', 'k'}],
+	'void_credits(uuid,integer,text,text)' => [q{(SELECT id FROM public.credit_ledger WHERE stripe_payment_id = 'paid' AND reverses IS NULL), 2, 'm', 'k'}],
+	'transfer_credits(uuid,uuid,integer,text,text)' => [q{{a1}, {a2}, 5, 'k', 'm'}],
+	'merge_accounts(uuid,uuid,text)' => [q{{a2}, {a1}, 'k'}],
+	'get_credit_lots(uuid)' => ['{a1}'],
 	'expire_credits(integer)' => [ '100', q{UPDATE studio_engine.expiring_credits SET expires_at = '2001-01-01';} ],
 	'sweep_stale_holds(integer)' => [ '100', q{SET LOCAL session_replication_role = replica; UPDATE public.jobs SET status = 'FAILED' WHERE id = {c2}; SET LOCAL session_replication_role = origin;} ],
 	'get_credit_summary(uuid)' => ['{a1}'],
