@@ -104,7 +104,7 @@ void
 expiry_after_entry(const pg_uuid_t *user_id, int64 entry_no, bool may_expire)
 {
 	if (lots_need_checkpoint(user_id, entry_no, may_expire) && has_listed_lots(user_id, false))
-		lots_free(lots_replay(user_id));
+		lots_free(lots_replay(user_id, false));
 }
 
 /* The ids of the listed lots of a user that have expired by now, held back or not. */
@@ -155,7 +155,7 @@ expiry_summarize(const pg_uuid_t *user_id, TimestampTz horizon)
 
 	if (has_listed_lots(user_id, true))
 	{
-		state = lots_replay_read_only(user_id);
+		state = lots_replay_read_only(user_id, false);
 		summary = summarize(state, GetCurrentTimestamp(), horizon);
 		lots_free(state);
 	}
@@ -225,7 +225,7 @@ expired_credit(const pg_uuid_t *user_id)
 
 	if (ids == NIL)
 		return 0;
-	state = lots_replay(user_id);
+	state = lots_replay(user_id, false);
 	expired = total_left(find_lots(state, ids));
 	lots_free(state);
 	return expired;
@@ -246,7 +246,7 @@ expiry_credit_with_holds(const Account *account, List *hold_ids)
 	if (!account->has_expired && !account->has_expired_held)
 		return 0;
 	ids = expired_lot_ids(&account->user_id);
-	state = lots_replay(&account->user_id);
+	state = lots_replay(&account->user_id, false);
 	foreach(cell, hold_ids)
 		lots_return_hold(state, lfirst(cell));
 	expired = total_left(find_lots(state, ids));
@@ -332,7 +332,7 @@ expiry_sweep(const pg_uuid_t *user_id)
 
 	if (ids == NIL || sweeping)
 		return 0;
-	state = lots_replay(user_id);
+	state = lots_replay(user_id, false);
 	count = expire_lots(user_id, find_lots(state, ids));
 	forget_empty_lots(state, ids);
 	lots_free(state);
@@ -369,7 +369,7 @@ expiry_prepare_spending(const Account *account, int64 amount)
 		return account->balance >= amount;
 
 	ids = expired_lot_ids(&account->user_id);
-	state = lots_replay(&account->user_id);
+	state = lots_replay(&account->user_id, false);
 	lots = find_lots(state, ids);
 	enough = account->balance - total_left(lots) >= amount;
 	if (enough)

@@ -163,7 +163,7 @@ move_lot(const Transfer *transfer, const Lot *lot, int32 amount, const char *key
 static void
 move_credit(Transfer *transfer)
 {
-	LotState   *state = lots_replay(&transfer->from_user_id);
+	LotState   *state = lots_replay(&transfer->from_user_id, true);
 	const char *key = transfer->key;
 	int64		wanted = transfer->amount;
 	ListCell   *cell;
