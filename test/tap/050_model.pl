@@ -54,7 +54,7 @@ usage done PT402
 charge moved again PT402 PT409
 top_up moved again 0 PT409
 hold moved again PT402 PT409
-capture moved again PT402 PT404 PT409
+capture moved again expired PT402 PT404 PT409
 release_hold moved again PT404 PT409
 void moved again 0 22023 PT404 PT409
 transfer moved again several 22023 PT402 PT409
@@ -241,7 +241,7 @@ DECLARE
 		reserve reserve reserve reserve reserve reserve reserve reserve settle settle settle settle release release
 		ready ready failed failed retry retry retry delete create create create grant grant grant
 		purchase purchase subscription subscription refund refund refund reverse reverse reverse
-		reinstate reinstate reinstate usage usage usage usage expire stale stale balance summary lots
+		reinstate reinstate reinstate usage usage usage usage expire stale balance summary lots
 		charge charge charge top_up top_up top_up hold hold hold hold hold hold capture capture capture capture capture
 		release_hold void void void transfer transfer transfer transfer transfer merge merge', '\s+', ' ', 'g')), ' ');
 	v_seed text := p_seed::text;
@@ -287,12 +287,12 @@ BEGIN
 		v_operation := CASE WHEN model.below(v_name || 't', 3) = 0 THEN 'subscription' ELSE 'purchase' END;
 		v_amount := 1 + model.below(v_name || 'a', 12);
 	WHEN v_operation IN ('hold', 'capture', 'release_hold') THEN
-		v_name := 'hold ' || greatest(v_period - model.below(v_seed || 'h', 2), 0) || ' ' || v_small % 5;
+		v_name := 'hold ' || greatest(v_period - model.below(v_seed || 'h', 3) / 2, 0) || ' ' || v_small % 4;
 		IF v_operation = 'hold' THEN
 			v_amount := CASE WHEN v_usual THEN 1 + model.below(v_name || 'a', 7) ELSE v_small END;
 			v_name := CASE WHEN v_small < 8 THEN v_name END;
 			v_extra := 'chat ' || v_small;
-			v_lasts := CASE WHEN v_small % 2 = 0 THEN INTERVAL '1 day' ELSE (20 + model.below(v_seed || 'l', 400)) * INTERVAL '1 ms' END;
+			v_lasts := CASE WHEN v_small % 3 = 0 THEN INTERVAL '1 day' ELSE (20 + model.below(v_seed || 'l', 400)) * INTERVAL '1 ms' END;
 		ELSE
 			v_extra := (ARRAY['error', 'charge', 'cap', 'available'])[1 + model.below(v_seed || 'x', 4)];
 			v_amount := CASE WHEN v_small > 2 THEN v_small - 3 + CASE WHEN v_small > 6 THEN 25 ELSE 0 END END;

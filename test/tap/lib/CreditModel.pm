@@ -581,6 +581,7 @@ my %decide = (
 			return { $price == $hold->{charged} ? $price : 'PT409' => {} };
 		}
 		return { 0 => closing($user, $hold, 0) } if ($op->{amount} // 1) == 0;
+		$self->{outcomes}{'capture expired'}++ if $hold->{expires} <= $op->{t0} && $op->{result} eq 'PT409';
 		return { PT409 => {} } if $hold->{expires} <= $op->{t0};
 		my $answers = $self->close_at($op, $user, $hold, $op->{amount}, $op->{extra});
 		$answers->{PT409} //= {} if $hold->{expires} <= $op->{t1};
