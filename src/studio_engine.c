@@ -17,6 +17,7 @@
 #include "holds.h"
 #include "job_rows.h"
 #include "ledger_rows.h"
+#include "prices.h"
 #include "ledger_triggers.h"
 #include "refinement.h"
 #include "rendering.h"
@@ -57,6 +58,7 @@ _PG_init(void)
 	ledger_rows_register();
 	ledger_triggers_register();
 	holds_register();
+	prices_register();
 	audit_register();
 
 	/* in the order in which messages name them */

@@ -25,6 +25,7 @@
 #include "checks.h"
 #include "ledger_rows.h"
 #include "lots.h"
+#include "prices.h"
 #include "reference_holds.h"
 #include "refunds.h"
 #include "restore.h"
@@ -139,6 +140,10 @@ static Statement problems[] = {
 		" WHERE l.type = 'reserve' AND l.amount < 0 AND l.reference IS NULL AND ($1 IS NULL OR l.user_id = $1)"
 		"   AND (j.id IS NULL OR j.status IN ('READY', 'FAILED'))"
 		"   AND NOT EXISTS (SELECT 1 FROM @extschema@.credit_ledger c WHERE c.reverses = l.id AND c.type = 'reserve')",
+		.nargs = 1,.argtypes = {UUIDOID}
+	},
+	{
+		.text = "SELECT l.user_id, 'hold of an ended job', 'closed', 'open', l.id" STALE_PRICES " AND ($1 IS NULL OR l.user_id = $1)",
 		.nargs = 1,.argtypes = {UUIDOID}
 	},
 	{

@@ -31,6 +31,7 @@
 #include "ledger_rows.h"
 #include "lots.h"
 #include "overruns.h"
+#include "prices.h"
 #include "reference_holds.h"
 #include "restore.h"
 #include "statements.h"
@@ -774,6 +775,8 @@ sweep_stale_holds(PG_FUNCTION_ARGS)
 			count++;
 		statements_end(outer);
 	}
+	if (count < limit)
+		count += prices_sweep(limit - count);
 	if (count < limit)
 		count += reference_holds_sweep(limit - count);
 	caller_leave(&caller);

@@ -98,7 +98,8 @@ static const RowColumn studio_columns[] = {
 	[STUDIO_ENTITIES - 1] = {"enrichment_entities", JSONBOID, NULL},
 	[STUDIO_MODEL - 1] = {"model_version", TEXTOID, NULL},
 	[STUDIO_RETRIES - 1] = {"retry_count", INT4OID, NULL},
-	[STUDIO_PRIORITY - 1] = {"priority", INT4OID, NULL}
+	[STUDIO_PRIORITY - 1] = {"priority", INT4OID, NULL},
+	[STUDIO_RESERVED - 1] = {"cost_credits_reserved", INT4OID, NULL}
 };
 
 static const RowTrigger studio_triggers[] = {

@@ -45,7 +45,8 @@ enum StudioColumn
 	STUDIO_ENTITIES,
 	STUDIO_MODEL,
 	STUDIO_RETRIES,
-	STUDIO_PRIORITY
+	STUDIO_PRIORITY,
+	STUDIO_RESERVED
 };
 
 /* columns of projects, in their order; only read */
