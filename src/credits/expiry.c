@@ -107,6 +107,15 @@ expiry_after_entry(const pg_uuid_t *user_id, int64 entry_no, bool may_expire)
 		lots_free(lots_replay(user_id, false));
 }
 
+/*
+ * Register what this file does after an entry.
+ */
+void
+expiry_register(void)
+{
+	ledger_register_after_entry(expiry_after_entry);
+}
+
 /* The ids of the listed lots of a user that have expired by now, held back or not. */
 static List *
 expired_lot_ids(const pg_uuid_t *user_id)

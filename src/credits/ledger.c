@@ -23,7 +23,6 @@
 
 #include "auth_users.h"
 #include "errors.h"
-#include "expiry.h"
 #include "ledger.h"
 #include "ledger_rows.h"
 #include "statements.h"
@@ -38,6 +37,9 @@
  */
 static int	appending_depth = -1;
 static int	booking_depth = -1;
+
+/* called after each entry of ledger_append() is stored */
+static AfterEntryFunction after_entry;
 
 static Statement lock_account = {
 	.fast_path = lock_account_fast_path,
@@ -88,6 +90,16 @@ static Statement insert_entry = {
 	.nargs = 13,.argtypes = {UUIDOID, TEXTOID, INT4OID, TEXTOID, UUIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, UUIDOID,
 	TEXTOID, JSONBOID, INT4OID, UUIDOID}
 };
+
+/*
+ * Register what is done after an entry; at the load of the library, by a file that
+ * is built on this one.
+ */
+void
+ledger_register_after_entry(AfterEntryFunction function)
+{
+	after_entry = function;
+}
 
 /* The number of triggers that are running, one inside the other. */
 static int
@@ -312,7 +324,7 @@ ledger_append_to_balance(const Entry *entry, int32 *balance)
 		ledger_refuse_lost_entry(entry->user_id);
 	id = result_uuid(1);
 	*balance = result_int32(3);
-	expiry_after_entry(entry->user_id, result_int64(4), entry->expires_at != NULL);
+	after_entry(entry->user_id, result_int64(4), entry->expires_at != NULL);
 	return id;
 }
 

@@ -45,7 +45,6 @@
 #include "lots.h"
 #include "statements.h"
 #include "uuids.h"
-#include "voids.h"
 
 PG_FUNCTION_INFO_V1(get_credit_lots);
 
@@ -157,6 +156,11 @@ static Statement upsert_checkpoint = {
 	.text = "INSERT INTO studio_engine.lot_checkpoints (user_id, entry_no, state) VALUES ($1, $2, $3::pg_catalog.jsonb)"
 	" ON CONFLICT (user_id) DO UPDATE SET entry_no = EXCLUDED.entry_no, state = EXCLUDED.state",
 	.nargs = 3,.argtypes = {UUIDOID, INT8OID, TEXTOID}
+};
+static Statement insert_empty_checkpoint = {
+	.text = "INSERT INTO studio_engine.lot_checkpoints (user_id, entry_no, state)"
+	" VALUES ($1, 0, '{\"deficit\": 0, \"lots\": [], \"holds\": []}') ON CONFLICT (user_id) DO NOTHING",
+	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement compare_checkpoint = {
 	.force_index_plan = true,
@@ -711,7 +715,11 @@ load_checkpoint(LotState *state, const Arguments *user, bool read_only)
 	each_row(&select_checkpoint_holds, user, load_allocation, state);
 }
 
-/* Keep the state for the next replay, unless it is hardly shorter than the ledger. */
+/*
+ * Keep the state for the next replay.  One that is hardly shorter than the ledger
+ * is left out; then a checkpoint of no entries, if there is none, tells that a
+ * replay here was of no use.
+ */
 static void
 save_checkpoint(LotState *state, const pg_uuid_t *user_id)
 {
@@ -723,9 +731,12 @@ save_checkpoint(LotState *state, const pg_uuid_t *user_id)
 
 	foreach(cell, lots)
 		size += pools && is_pooled(lfirst(cell)) ? 0 : 1;
-	if (size > state->entry_no / 4)
-		return;
 	argument_uuid(&args, user_id);
+	if (size > state->entry_no / 4)
+	{
+		statement_execute(&insert_empty_checkpoint, &args);
+		return;
+	}
 	argument_add(&args, Int64GetDatum(state->entry_no), false);
 	argument_text(&args, state_text(state, pools));
 	statement_execute(&upsert_checkpoint, &args);

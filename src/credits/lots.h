@@ -23,6 +23,10 @@ typedef struct Lot
 	int64		held;			/* taken by holds that are open */
 } Lot;
 
+/* the metadata of an entry that voids credit, and the condition on such an entry in SQL */
+#define VOID_METADATA "{\"void\": true}"
+#define IS_VOID(entry) "(" entry ".metadata ->> 'void') IS NOT NULL"
+
 /* the lots and open holds of a user, after some of his entries */
 typedef struct LotState LotState;
 

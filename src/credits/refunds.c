@@ -38,6 +38,7 @@
 #include "lots.h"
 #include "refunds.h"
 #include "statements.h"
+#include "titles.h"
 #include "uuids.h"
 
 PG_FUNCTION_INFO_V1(refund_credits);
@@ -115,7 +116,7 @@ refund_check(const Job *job, int32 amount)
 
 /* refund_credits() with the job locked; does nothing if the key was used for the same. */
 static void
-refund(const Job *job, const Entry *entry)
+refund(const Job *job, Entry *entry)
 {
 	Account		account;
 	Replay		replay;
@@ -125,6 +126,7 @@ refund(const Job *job, const Entry *entry)
 		return;
 	refund_check(job, entry->amount);
 	ledger_check_capacity(&account, entry->amount);
+	entry->metadata = title_metadata(job);
 	(void) ledger_append(entry);
 }
 

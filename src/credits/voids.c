@@ -27,7 +27,6 @@
 #include "lots.h"
 #include "statements.h"
 #include "uuids.h"
-#include "voids.h"
 
 PG_FUNCTION_INFO_V1(void_credits);
 

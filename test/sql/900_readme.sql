@@ -167,6 +167,13 @@ SELECT s.key, s.value
 RESET ROLE;
 
 SET ROLE service_role;
+SELECT hold_credits('a11ce000-0000-4000-8000-000000000001', 3, 'chats:17', p_expires => '10 minutes') AS hold_id \gset
+SELECT capture_hold(:'hold_id', 2) AS charged;
+SELECT charge_credits('a11ce000-0000-4000-8000-000000000001', 1, 'answer-5', 'chats:17') AS balance;
+SELECT top_up_credits('a11ce000-0000-4000-8000-000000000001', 1000, 'May', now() + interval '1 month') > 0 AS topped_up;
+RESET ROLE;
+
+SET ROLE service_role;
 SELECT expire_credits() AS expired, sweep_stale_holds() AS given_back, cleanup_expired_drafts() AS deleted;
 SELECT * FROM verify_credit_ledger();
 RESET ROLE;

@@ -34,7 +34,8 @@ CREATE TABLE twin.jobs (
 	user_id uuid NOT NULL REFERENCES twin.credit_accounts,
 	status text NOT NULL DEFAULT 'QUEUED' CHECK (status IN ('QUEUED', 'READY', 'FAILED')),
 	cost_credits_reserved integer DEFAULT 0,
-	cost_credits_final integer
+	cost_credits_final integer,
+	project_title text
 );
 
 CREATE TABLE twin.credit_ledger (
@@ -191,9 +192,12 @@ BEGIN
 		RETURNING a.balance, a.entries
 	)
 	INSERT INTO twin.credit_ledger (user_id, type, amount, balance_after, note, job_id, stripe_payment_id,
-	                                entry_no, idempotency_key, expires_at, reverses)
+	                                entry_no, idempotency_key, expires_at, reverses, metadata)
 	SELECT p_user_id, p_type, p_amount, account.balance, p_note, p_job_id, p_payment_id,
-	       account.entries, p_key, p_expires_at, p_reverses
+	       account.entries, p_key, p_expires_at, p_reverses,
+	       coalesce((SELECT jsonb_build_object('project_title', j.project_title) FROM twin.jobs j
+	                  WHERE j.id = p_job_id AND j.project_title IS NOT NULL),
+	                (SELECT h.metadata FROM twin.credit_ledger h WHERE h.id = p_reverses AND p_type = 'reserve'))
 	  FROM account
 	RETURNING id INTO STRICT v_id;
 	RETURN v_id;
