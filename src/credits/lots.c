@@ -599,17 +599,24 @@ save_checkpoint(LotState *state, const pg_uuid_t *user_id)
 
 /*
  * Return true if the entries of a user, of which this is the last, are to be
- * replayed so that their checkpoint is written: after some entries each, and with
- * first set where a long ledger has none.
+ * replayed so that their checkpoint is written: after some entries each.
  */
 bool
-lots_need_checkpoint(const pg_uuid_t *user_id, int64 entry_no, bool first)
+lots_checkpoint_is_due(int64 entry_no)
+{
+	return entry_no % CHECKPOINT_ENTRIES == 0;
+}
+
+/*
+ * Return true if the ledger of a user, of which this is the last entry, is long
+ * and has no checkpoint.
+ */
+bool
+lots_lack_checkpoint(const pg_uuid_t *user_id, int64 entry_no)
 {
 	Arguments	args = NO_ARGUMENTS;
 
-	if (entry_no % CHECKPOINT_ENTRIES == 0)
-		return true;
-	if (!first || entry_no < CHECKPOINT_ENTRIES)
+	if (entry_no < CHECKPOINT_ENTRIES)
 		return false;
 	argument_uuid(&args, user_id);
 	return statement_execute(&select_checkpoint, &args) == 0;
