@@ -98,17 +98,20 @@ typedef struct ReplayedEntry
 	int32		returns_to_priority;
 } ReplayedEntry;
 
-/* The lot to which an entry returns credit is looked up for entries that reinstate
- * a payment: a checkpoint does not have lots that are empty. */
+/*
+ * The lot to which an entry returns credit is looked up for entries that reinstate
+ * a payment: a checkpoint does not have lots that are empty.  It is joined by its id
+ * alone, since by its user as well the planner may read all entries for each of them.
+ */
 static Statement select_entries = {
 	.force_index_plan = true,
 	.text = "SELECT l.id, l.entry_no, l.type, l.amount, l.expires_at, COALESCE(l.priority, 0), l.reverses,"
 	"       l.amount < 0 AND l.reverses IS NOT NULL AND (l.type IN ('expire', 'grant') OR l.transfer_id IS NOT NULL OR " IS_VOID("l") "),"
-	"       l.transfer_id IS NOT NULL, p.entry_no, p.expires_at, COALESCE(p.priority, 0)"
+	"       l.transfer_id IS NOT NULL, CASE WHEN p.user_id = $1 AND p.amount > 0 THEN p.entry_no END,"
+	"       p.expires_at, COALESCE(p.priority, 0)"
 	"  FROM @extschema@.credit_ledger l"
 	"  LEFT JOIN @extschema@.credit_ledger p"
 	"    ON p.id = CASE WHEN l.amount > 0 AND l.type <> 'reserve' THEN l.reverses END"
-	"       AND p.user_id = $1 AND p.amount > 0"
 	" WHERE l.user_id = $1 AND l.entry_no > $2 ORDER BY l.entry_no",
 	.nargs = 2,.argtypes = {UUIDOID, INT8OID}
 };
