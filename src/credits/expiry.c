@@ -112,7 +112,7 @@ expiry_after_entry(const pg_uuid_t *user_id, int64 entry_no, bool may_expire)
 		return;
 	listed = count_listed_lots(user_id, false);
 	if (listed == 1 || (due && listed > 0))
-		lots_free(lots_replay(user_id));
+		lots_free(lots_replay(user_id, false));
 }
 
 /* The ids of the listed lots of a user that have expired by now, held back or not. */
@@ -163,7 +163,7 @@ expiry_summarize(const pg_uuid_t *user_id, TimestampTz horizon)
 
 	if (count_listed_lots(user_id, true) > 0)
 	{
-		state = lots_replay_read_only(user_id);
+		state = lots_replay_read_only(user_id, false);
 		summary = summarize(state, GetCurrentTimestamp(), horizon);
 		lots_free(state);
 	}
@@ -233,7 +233,7 @@ expired_credit(const pg_uuid_t *user_id)
 
 	if (ids == NIL)
 		return 0;
-	state = lots_replay(user_id);
+	state = lots_replay(user_id, false);
 	expired = total_left(find_lots(state, ids));
 	lots_free(state);
 	return expired;
@@ -317,7 +317,7 @@ expiry_sweep(const pg_uuid_t *user_id)
 
 	if (ids == NIL || sweeping)
 		return 0;
-	state = lots_replay(user_id);
+	state = lots_replay(user_id, false);
 	count = expire_lots(user_id, find_lots(state, ids));
 	forget_empty_lots(state, ids);
 	lots_free(state);
@@ -354,7 +354,7 @@ expiry_prepare_spending(const Account *account, int64 amount)
 		return account->balance >= amount;
 
 	ids = expired_lot_ids(&account->user_id);
-	state = lots_replay(&account->user_id);
+	state = lots_replay(&account->user_id, false);
 	lots = find_lots(state, ids);
 	enough = account->balance - total_left(lots) >= amount;
 	if (enough)

@@ -15,6 +15,11 @@
  * and the next replay begins there.  verify_credit_ledger() replays all entries
  * and compares.
  *
+ * A checkpoint of very many lots would not be shorter than the ledger.  In it the
+ * lots of one priority that never expire are one pool: which of them is used first
+ * makes no difference to what expires.  A replay that needs one of them begins with
+ * the first entry.
+ *
  * Pitfall: the replay never asks for the time.  Whether credit had expired when
  * an entry was made is not derived from timestamps; what expired is an entry of
  * its own, which names its lot.  So expired lots must be swept before credit is
@@ -46,6 +51,8 @@ PG_FUNCTION_INFO_V1(get_credit_lots);
 
 /* a replay that is so long is kept as a checkpoint */
 #define CHECKPOINT_ENTRIES 1000
+/* a checkpoint with more lots has pools */
+#define CHECKPOINT_LOTS 200
 
 /* the part of a hold that came from one lot; lot NULL: part of the deficit */
 typedef struct Allocation
@@ -72,6 +79,9 @@ struct LotState
 	int64		deficit;		/* what was taken while all lots were empty */
 	int64		entry_no;		/* the last entry that was replayed */
 	int64		replayed;		/* how many entries were */
+	bool		has_pools;		/* in its checkpoint, lots that never expire
+								 * are pools */
+	bool		lacks_lot;		/* an entry names a lot that may be in a pool */
 
 	/* of an audit */
 	int64		stop_at;		/* the number of an entry; 0: none */
@@ -107,8 +117,8 @@ static Statement select_entries = {
 	.force_index_plan = true,
 	.text = "SELECT l.id, l.entry_no, l.type, l.amount, l.expires_at, COALESCE(l.priority, 0), l.reverses,"
 	"       l.amount < 0 AND l.reverses IS NOT NULL AND (l.type IN ('expire', 'grant') OR l.transfer_id IS NOT NULL OR " IS_VOID("l") "),"
-	"       l.transfer_id IS NOT NULL, CASE WHEN p.user_id = $1 AND p.amount > 0 THEN p.entry_no END,"
-	"       p.expires_at, COALESCE(p.priority, 0)"
+	"       l.transfer_id IS NOT NULL,"
+	"       CASE WHEN p.user_id = l.user_id AND p.amount > 0 THEN p.entry_no END, p.expires_at, COALESCE(p.priority, 0)"
 	"  FROM @extschema@.credit_ledger l"
 	"  LEFT JOIN @extschema@.credit_ledger p"
 	"    ON p.id = CASE WHEN l.amount > 0 AND l.type <> 'reserve' THEN l.reverses END"
@@ -117,7 +127,7 @@ static Statement select_entries = {
 };
 static Statement select_checkpoint = {
 	.force_index_plan = true,
-	.text = "SELECT c.entry_no, (c.state ->> 'deficit')::pg_catalog.int8"
+	.text = "SELECT c.entry_no, (c.state ->> 'deficit')::pg_catalog.int8, c.state ->> 'pools' IS NOT NULL"
 	"  FROM studio_engine.lot_checkpoints c WHERE c.user_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -126,6 +136,13 @@ static Statement select_checkpoint_lots = {
 	.text = "SELECT l.id, l.entry_no, l.expires_at, COALESCE(l.priority, 0), (e.lot ->> 1)::pg_catalog.int8"
 	"  FROM studio_engine.lot_checkpoints c, pg_catalog.jsonb_array_elements(c.state -> 'lots') e (lot)"
 	"  JOIN @extschema@.credit_ledger l ON l.id = (e.lot ->> 0)::pg_catalog.uuid"
+	" WHERE c.user_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement select_checkpoint_pools = {
+	.force_index_plan = true,
+	.text = "SELECT (e.pool ->> 0)::pg_catalog.int4, (e.pool ->> 1)::pg_catalog.int8"
+	"  FROM studio_engine.lot_checkpoints c, pg_catalog.jsonb_array_elements(c.state -> 'pools') e (pool)"
 	" WHERE c.user_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
@@ -354,6 +371,8 @@ take_for_good(LotState *state, const ReplayedEntry *entry)
 	Lot		   *lot = lots_find(state, entry->reverses);
 	int64		deducted = lot ? deduct_from_lot(state, lot, -entry->amount) : 0;
 
+	if (lot == NULL && entry->reverses && state->has_pools)
+		state->lacks_lot = true;
 	if (entry->takes_exactly && deducted != -entry->amount)
 		add_problem(state, entry, deducted);
 	consume(state, -entry->amount - deducted, NULL);
@@ -385,7 +404,7 @@ row_expiry(HeapTuple row, TupleDesc desc, int column)
 	return isnull ? DT_NOEND : DatumGetTimestampTz(expires_at);
 }
 
-static char *state_text(LotState *state);
+static char *state_text(LotState *state, bool pools);
 
 /* Replay a row of select_entries. */
 static void
@@ -415,7 +434,7 @@ apply_row(HeapTuple row, TupleDesc desc, void *arg)
 	entry.returns_to_priority = DatumGetInt32(SPI_getbinval(row, desc, 12, &isnull));
 
 	if (state->stop_at > 0 && entry.entry_no > state->stop_at && state->stopped == NULL)
-		state->stopped = state_text(state);
+		state->stopped = state_text(state, state->has_pools);
 	apply_entry(state, &entry);
 	pfree(type);
 }
@@ -469,19 +488,62 @@ lots_in_burn_order(LotState *state)
  * Checkpoints
  * ------------------------------------------------------------------------ */
 
+/* The id that stands for the pool of a priority; no entry has it. */
+static pg_uuid_t
+pool_id(int32 priority)
+{
+	pg_uuid_t	id = {0};
+
+	memcpy(id.data, &priority, sizeof(priority));
+	return id;
+}
+
+/* Return true if a lot is a part of a pool, where there are pools, or is one. */
+static bool
+is_pooled(const Lot *lot)
+{
+	return TIMESTAMP_IS_NOEND(lot->expires_at);
+}
+
+/* The id by which a checkpoint names the lot of an allocation. */
+static pg_uuid_t
+allocated_id(const Allocation *allocation, bool pools)
+{
+	return pools && is_pooled(allocation->lot) ? pool_id(allocation->lot->priority) : allocation->lot->id;
+}
+
+/* Return true if a checkpoint has two allocations as one. */
+static bool
+is_same_pool(const Allocation *one, const Allocation *two, bool pools)
+{
+	return pools && two && one->lot && two->lot && is_pooled(one->lot) && is_pooled(two->lot) &&
+		one->lot->priority == two->lot->priority;
+}
+
 /* Append an open hold of a checkpoint: id, entry number, and its allocations. */
 static void
-append_hold(StringInfo text, const OpenHold *hold)
+append_hold(StringInfo text, const OpenHold *hold, bool pools)
 {
+	int64		amount = 0;
+	const char *separator = "";
+	pg_uuid_t	id;
+
 	appendStringInfo(text, "[\"%s\", " INT64_FORMAT ", [", uuid_text(&hold->id), hold->entry_no);
 	for (Allocation *allocation = hold->allocations; allocation; allocation = allocation->next)
 	{
-		if (allocation != hold->allocations)
-			appendStringInfoString(text, ", ");
+		amount += allocation->amount;
+		if (is_same_pool(allocation, allocation->next, pools))
+			continue;
+		appendStringInfoString(text, separator);
+		separator = ", ";
 		if (allocation->lot)
-			appendStringInfo(text, "[\"%s\", " INT64_FORMAT "]", uuid_text(&allocation->lot->id), allocation->amount);
+		{
+			id = allocated_id(allocation, pools);
+			appendStringInfo(text, "[\"%s\", " INT64_FORMAT "]", uuid_text(&id), amount);
+		}
 		else
-			appendStringInfo(text, "[null, " INT64_FORMAT "]", allocation->amount);
+			appendStringInfo(text, "[null, " INT64_FORMAT "]", amount);
+		amount = 0;
 	}
 	appendStringInfoString(text, "]]");
 }
@@ -508,31 +570,76 @@ open_holds(LotState *state)
 	return holds;
 }
 
+/* Append the lots of a checkpoint that are not in pools: id, and what is left. */
+static void
+append_lots(StringInfo text, List *lots, bool pools)
+{
+	const char *separator = "";
+	ListCell   *cell;
+
+	foreach(cell, lots)
+	{
+		Lot		   *lot = lfirst(cell);
+
+		if (pools && is_pooled(lot))
+			continue;
+		appendStringInfo(text, "%s[\"%s\", " INT64_FORMAT "]", separator, uuid_text(&lot->id), lot->left);
+		separator = ", ";
+	}
+}
+
+/* Append the pools of a checkpoint: priority, and what is left.  In burn order the
+ * lots of one pool come together. */
+static void
+append_pools(StringInfo text, List *lots)
+{
+	const char *separator = "";
+	const Lot  *last = NULL;
+	int64		left = 0;
+	ListCell   *cell;
+
+	foreach(cell, lots)
+	{
+		Lot		   *lot = lfirst(cell);
+
+		if (!is_pooled(lot))
+			continue;
+		if (last && last->priority != lot->priority)
+		{
+			appendStringInfo(text, "%s[%d, " INT64_FORMAT "]", separator, last->priority, left);
+			separator = ", ";
+			left = 0;
+		}
+		left += lot->left;
+		last = lot;
+	}
+	if (last)
+		appendStringInfo(text, "%s[%d, " INT64_FORMAT "]", separator, last->priority, left);
+}
+
 /* The state as the text of the jsonb of a checkpoint; the same for the same state. */
 static char *
-state_text(LotState *state)
+state_text(LotState *state, bool pools)
 {
 	MemoryContext old = MemoryContextSwitchTo(state->context);
 	StringInfoData text;
+	List	   *lots = lots_in_burn_order(state);
 	const char *separator = "";
 	ListCell   *cell;
 
 	initStringInfo(&text);
 	appendStringInfo(&text, "{\"deficit\": " INT64_FORMAT ", \"lots\": [", state->deficit);
-	foreach(cell, lots_in_burn_order(state))
+	append_lots(&text, lots, pools);
+	if (pools)
 	{
-		Lot		   *lot = lfirst(cell);
-
-		appendStringInfoString(&text, separator);
-		appendStringInfo(&text, "[\"%s\", " INT64_FORMAT "]", uuid_text(&lot->id), lot->left);
-		separator = ", ";
+		appendStringInfoString(&text, "], \"pools\": [");
+		append_pools(&text, lots);
 	}
 	appendStringInfoString(&text, "], \"holds\": [");
-	separator = "";
 	foreach(cell, open_holds(state))
 	{
 		appendStringInfoString(&text, separator);
-		append_hold(&text, lfirst(cell));
+		append_hold(&text, lfirst(cell), pools);
 		separator = ", ";
 	}
 	appendStringInfoString(&text, "]}");
@@ -574,16 +681,37 @@ load_allocation(HeapTuple row, TupleDesc desc, void *arg)
 	add_allocation(state, hold, no_lot ? NULL : lots_find(state, DatumGetUUIDP(lot_id)), amount);
 }
 
+/* Add a row of select_checkpoint_pools to the state, as a lot that is older than all entries. */
+static void
+load_pool(HeapTuple row, TupleDesc desc, void *arg)
+{
+	LotState   *state = arg;
+	bool		isnull;
+	int32		priority = DatumGetInt32(SPI_getbinval(row, desc, 1, &isnull));
+	pg_uuid_t	id = pool_id(priority);
+	Lot		   *lot = add_lot(state, &id, 0, priority, DT_NOEND);
+
+	lot->left = DatumGetInt64(SPI_getbinval(row, desc, 2, &isnull));
+	if (lot->left > 0)
+		pairingheap_add(state->available, &lot->node);
+}
+
 /* Begin with the checkpoint of the user, if there is one. */
 static void
 load_checkpoint(LotState *state, const Arguments *user, bool read_only)
 {
+	void		(*each_row) (Statement *, const Arguments *, RowFunction, void *) =
+	read_only ? statement_execute_read_only_each : statement_execute_each;
+
 	if ((read_only ? statement_execute_read_only : statement_execute) (&select_checkpoint, user) == 0)
 		return;
 	state->entry_no = result_int64(1);
 	state->deficit = result_int64(2);
-	(read_only ? statement_execute_read_only_each : statement_execute_each) (&select_checkpoint_lots, user, load_lot, state);
-	(read_only ? statement_execute_read_only_each : statement_execute_each) (&select_checkpoint_holds, user, load_allocation, state);
+	state->has_pools = result_bool(3);
+	each_row(&select_checkpoint_lots, user, load_lot, state);
+	if (state->has_pools)
+		each_row(&select_checkpoint_pools, user, load_pool, state);
+	each_row(&select_checkpoint_holds, user, load_allocation, state);
 }
 
 /* Keep the state for the next replay, unless it is hardly shorter than the ledger. */
@@ -591,12 +719,18 @@ static void
 save_checkpoint(LotState *state, const pg_uuid_t *user_id)
 {
 	Arguments	args = NO_ARGUMENTS;
+	List	   *lots = lots_in_burn_order(state);
+	int64		size = hash_get_num_entries(state->holds);
+	bool		pools = state->has_pools || list_length(lots) > CHECKPOINT_LOTS;
+	ListCell   *cell;
 
-	if (list_length(lots_in_burn_order(state)) + hash_get_num_entries(state->holds) > state->entry_no / 4)
+	foreach(cell, lots)
+		size += pools && is_pooled(lfirst(cell)) ? 0 : 1;
+	if (size > state->entry_no / 4)
 		return;
 	argument_uuid(&args, user_id);
 	argument_add(&args, Int64GetDatum(state->entry_no), false);
-	argument_text(&args, state_text(state));
+	argument_text(&args, state_text(state, pools));
 	statement_execute(&upsert_checkpoint, &args);
 }
 
@@ -625,15 +759,16 @@ lots_lack_checkpoint(const pg_uuid_t *user_id, int64 entry_no)
 	return statement_execute(&select_checkpoint, &args) == 0;
 }
 
-/* Replay the entries of a user, from his checkpoint on. */
+/* Replay the entries of a user, from his checkpoint on if there is one and it may be used. */
 static LotState *
-replay(const pg_uuid_t *user_id, bool read_only)
+replay_from(const pg_uuid_t *user_id, bool from_checkpoint, bool read_only)
 {
 	LotState   *state = create_state();
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_uuid(&args, user_id);
-	load_checkpoint(state, &args, read_only);
+	if (from_checkpoint)
+		load_checkpoint(state, &args, read_only);
 	argument_add(&args, Int64GetDatum(state->entry_no), false);
 	if (read_only)
 		statement_execute_read_only_each(&select_entries, &args, apply_row, state);
@@ -642,14 +777,30 @@ replay(const pg_uuid_t *user_id, bool read_only)
 	return state;
 }
 
+/* Replay the ledger of a user; from its first entry where each lot is wanted and the
+ * checkpoint has pools, or an entry after it names one of their lots. */
+static LotState *
+replay(const pg_uuid_t *user_id, bool each_lot, bool read_only)
+{
+	LotState   *state = replay_from(user_id, true, read_only);
+
+	if (state->lacks_lot || (each_lot && state->has_pools))
+	{
+		lots_free(state);
+		state = replay_from(user_id, false, read_only);
+	}
+	return state;
+}
+
 /*
  * Replay the ledger of a user, whose account is locked; after a long replay the
- * next one begins here.  The result is freed by lots_free().
+ * next one begins here.  The result has the lots that expire, and each other one
+ * only where each_lot is set.  It is freed by lots_free().
  */
 LotState *
-lots_replay(const pg_uuid_t *user_id)
+lots_replay(const pg_uuid_t *user_id, bool each_lot)
 {
-	LotState   *state = replay(user_id, false);
+	LotState   *state = replay(user_id, each_lot, false);
 
 	if (state->replayed >= CHECKPOINT_ENTRIES)
 		save_checkpoint(state, user_id);
@@ -660,9 +811,9 @@ lots_replay(const pg_uuid_t *user_id)
  * Do lots_replay() with the snapshot of the calling query, without writing.
  */
 LotState *
-lots_replay_read_only(const pg_uuid_t *user_id)
+lots_replay_read_only(const pg_uuid_t *user_id, bool each_lot)
 {
-	return replay(user_id, true);
+	return replay(user_id, each_lot, true);
 }
 
 /* Add a problem if the checkpoint differs from the entries. */
@@ -673,7 +824,7 @@ audit_checkpoint(LotState *state, const pg_uuid_t *user_id)
 	LotProblem *problem;
 
 	argument_uuid(&args, user_id);
-	argument_text(&args, state->stopped ? state->stopped : state_text(state));
+	argument_text(&args, state->stopped ? state->stopped : state_text(state, state->has_pools));
 	if (state->stop_at <= state->entry_no && statement_execute_read_only(&compare_checkpoint, &args) > 0)
 		return;
 	problem = palloc0(sizeof(LotProblem));
@@ -694,7 +845,10 @@ lots_audit(const pg_uuid_t *user_id)
 
 	argument_uuid(&args, user_id);
 	if (statement_execute_read_only(&select_checkpoint, &args) > 0)
+	{
 		state->stop_at = result_int64(1);
+		state->has_pools = result_bool(3);
+	}
 	argument_add(&args, Int64GetDatum(0), false);
 	statement_execute_read_only_each(&select_entries, &args, apply_row, state);
 	if (state->stop_at > 0)
@@ -748,7 +902,7 @@ get_credit_lots(PG_FUNCTION_ARGS)
 	caller_enter_user(&caller);
 	user_id = check_uuid(fcinfo, 0, "p_user_id");
 	caller_require_self(&caller, &user_id);
-	state = lots_replay_read_only(&user_id);
+	state = lots_replay_read_only(&user_id, true);
 	foreach(cell, lots_in_burn_order(state))
 	{
 		/* a scope of its own frees what it used */

@@ -426,7 +426,7 @@ append_to_lot(const Entry *entry)
 static int64
 unspent_of_part(const PaymentPart *part)
 {
-	LotState   *state = lots_replay(&part->user_id);
+	LotState   *state = lots_replay(&part->user_id, true);
 	Lot		   *lot = lots_find(state, &part->lot_id);
 	int64		left = lot ? lot->left : 0;
 

@@ -185,7 +185,7 @@ move_lots(Transfer *transfer, int64 wanted)
 {
 	int64		balance = transfer->from.balance;
 	int64		moved = 0;
-	LotState   *state = lots_replay(&transfer->from_user_id);
+	LotState   *state = lots_replay(&transfer->from_user_id, true);
 	ListCell   *cell;
 
 	foreach(cell, lots_in_burn_order(state))

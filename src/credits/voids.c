@@ -70,7 +70,7 @@ lock_lot(const Caller *caller, VoidedLot *lot, Account *account)
 static int32
 amount_left(const VoidedLot *voided)
 {
-	LotState   *state = lots_replay(&voided->user_id);
+	LotState   *state = lots_replay(&voided->user_id, true);
 	Lot		   *lot = lots_find(state, &voided->id);
 	int32		left = lot ? (int32) lot->left : 0;
 

@@ -140,6 +140,44 @@ UPDATE studio_engine.lot_checkpoints SET entry_no = 5000;
 SELECT problem FROM verify_credit_ledger(t.id(3));
 ROLLBACK;
 
+-- Of very many lots those that never expire are one pool for each priority; each
+-- is still found where it is wanted, and reversed, voided or transferred.
+CALL t.sign_up(4, 5);
+CALL t.project(4, 14);
+CALL t.job(14, 24);
+CALL t.job(14, 25);
+SELECT count(grant_credits(t.id(4), 3, NULL, NULL, '2998-01-01', 5)) FROM generate_series(1, 2);
+INSERT INTO credit_ledger (user_id, type, amount, priority) SELECT t.id(4), 'grant', 2, NULLIF(g % 3, 2) - 1 FROM generate_series(1, 500) g;
+SELECT purchase_credits(t.id(4), 40, 'pi_pool') AS bought \gset
+SELECT reserve_credits(t.id(4), t.id(24), 900);
+INSERT INTO credit_ledger (user_id, type, amount) SELECT t.id(4), 'grant', 1 FROM generate_series(1, 600) g;
+SELECT jsonb_array_length(state -> 'lots') AS lots, state -> 'pools' AS pools, jsonb_array_length(state -> 'holds' -> 0 -> 2) AS allocations
+  FROM studio_engine.lot_checkpoints WHERE user_id = t.id(4);
+SELECT count(*), sum(remaining) AS remaining, sum(held) AS held FROM get_credit_lots(t.id(4));
+SELECT reserve_credits(t.id(4), t.id(25), 50), settle_credits(t.id(24), 700);
+SELECT * FROM verify_credit_ledger();
+INSERT INTO credit_ledger (user_id, type, amount) SELECT t.id(4), CASE g % 2 WHEN 0 THEN 'usage' ELSE 'grant' END, CASE g % 2 WHEN 0 THEN -1 ELSE 1 END FROM generate_series(1, 1000) g;
+SELECT entry_no > 2000 AS later, jsonb_array_length(state -> 'lots') AS lots, state -> 'pools' AS pools
+  FROM studio_engine.lot_checkpoints WHERE user_id = t.id(4);
+SELECT * FROM verify_credit_ledger();
+SELECT reverse_purchase('pi_pool', 30, NULL, 're_pool'), reinstate_purchase('pi_pool', NULL, 're_pool'), void_credits(:'bought', 5), transfer_credits(t.id(4), t.id(5), 40);
+SELECT count(*), sum(remaining) AS remaining, sum(held) AS held, get_credit_balance(t.id(4)) AS balance FROM get_credit_lots(t.id(4));
+-- centuries later
+DO $$ BEGIN
+  SET LOCAL studio_engine.maintenance = on;
+  UPDATE credit_ledger SET expires_at = expires_at - INTERVAL '1000 years' WHERE user_id = t.id(4);
+  UPDATE studio_engine.expiring_credits SET expires_at = expires_at - INTERVAL '1000 years' WHERE user_id = t.id(4);
+END $$;
+SELECT expire_credits(), release_credits(t.id(25)), expire_credits();
+SELECT type, count(*), sum(amount) FROM credit_ledger WHERE user_id = t.id(4) AND type = 'expire' GROUP BY type;
+SELECT * FROM verify_credit_ledger();
+SELECT count(*), sum(remaining) AS remaining, sum(held) AS held, get_credit_balance(t.id(4)) AS balance FROM get_credit_lots(t.id(4));
+-- forged: another pool
+BEGIN;
+UPDATE studio_engine.lot_checkpoints SET state = jsonb_set(state, '{pools,0,1}', '1') WHERE user_id = t.id(4);
+SELECT problem FROM verify_credit_ledger(t.id(4));
+ROLLBACK;
+
 DROP TABLE t.with_checkpoint;
 DROP VIEW t.lots;
 DROP FUNCTION t.entry;

@@ -23,7 +23,7 @@ INSERT INTO credit_ledger (user_id, type, amount, priority) VALUES (t.id(1), 'gr
 SELECT transfer_credits(t.id(1), t.id(2), 30, 'gift', 'A gift');
 SELECT * FROM t.entries;
 SELECT "user", sum(remaining) FROM (SELECT 1 AS "user", remaining FROM get_credit_lots(t.id(1)) UNION ALL SELECT 2, remaining FROM get_credit_lots(t.id(2))) l GROUP BY 1 ORDER BY 1;
-SELECT t.n(from_user_id) AS "from", t.n(to_user_id) AS "to", kind, amount FROM studio_engine.transfers;
+SELECT t.n(from_user_id) AS "from", t.n(to_user_id) AS "to", kind, amount FROM studio_engine.transfers WHERE from_user_id IS NOT NULL;
 SELECT * FROM t.books();
 SELECT get_credit_summary(t.id(2)) - 'next_expiry' AS summary;
 
@@ -126,7 +126,7 @@ SELECT t.quiet($$SELECT reverse_purchase('pi_3', 50, NULL, 're_5')$$) AS used_ke
 -- voided by one of them; the user who paid is deleted: what others have is reversed
 SELECT void_credits(id, 2) FROM credit_ledger WHERE user_id = t.id(3) AND type = 'purchase' AND amount > 0;
 DELETE FROM auth.users WHERE id = t.id(1);
-SELECT t.n(from_user_id) AS "from", t.n(to_user_id) AS "to", amount FROM studio_engine.transfers ORDER BY amount DESC;
+SELECT t.n(from_user_id) AS "from", t.n(to_user_id) AS "to", amount FROM studio_engine.transfers WHERE from_user_id IS NOT NULL OR to_user_id IS NOT NULL ORDER BY amount DESC;
 SELECT * FROM t.books();
 SELECT reverse_purchase('pi_3', 55, NULL, 're_6') AS all_that_is_left, reverse_purchase('pi_3', 55, NULL, 're_6') AS again;
 SELECT * FROM t.balances;
