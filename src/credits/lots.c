@@ -258,7 +258,7 @@ add_allocation(LotState *state, OpenHold *hold, Lot *lot, int64 amount)
 		lot->held += amount;
 }
 
-/* Take credit in burn-down order, as allocations of a hold or, hold being NULL, for good. */
+/* Take credit in burn order, as allocations of a hold or, hold being NULL, for good. */
 static void
 consume(LotState *state, int64 amount, OpenHold *hold)
 {
