@@ -86,7 +86,9 @@ static Statement insert_entry = {
 	" (user_id, type, amount, note, job_id, stripe_payment_id, idempotency_key, expires_at, reverses,"
 	"  reference, metadata, priority, transfer_id)"
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
-	" RETURNING id, user_id = $1 AND type = $2 AND amount = $3 AND job_id IS NOT DISTINCT FROM $5, balance_after, entry_no",
+	" RETURNING id, user_id = $1 AND type = $2 AND amount = $3 AND job_id IS NOT DISTINCT FROM $5"
+	"   AND stripe_payment_id IS NOT DISTINCT FROM $6 AND idempotency_key IS NOT DISTINCT FROM $7"
+	"   AND reverses IS NOT DISTINCT FROM $9 AND transfer_id IS NOT DISTINCT FROM $13, balance_after, entry_no",
 	.nargs = 13,.argtypes = {UUIDOID, TEXTOID, INT4OID, TEXTOID, UUIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, UUIDOID,
 	TEXTOID, JSONBOID, INT4OID, UUIDOID}
 };
@@ -337,6 +339,26 @@ ledger_append(const Entry *entry)
 	int32		balance;
 
 	return ledger_append_to_balance(entry, &balance);
+}
+
+/*
+ * Insert an entry that takes what is left of a lot, as ledger_append().  The
+ * account was read before the lot was.  Raises 0A000 if a trigger of the owner
+ * that fires before the entry is booked has spent credit, perhaps of that lot.
+ */
+pg_uuid_t
+ledger_append_from_lot(const Entry *entry, const Account *account)
+{
+	int32		balance;
+	pg_uuid_t	id = ledger_append_to_balance(entry, &balance);
+
+	if (balance < account->balance + entry->amount)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("credit was spent while a ledger entry took it"),
+				 errdetail("User %s.", uuid_text(entry->user_id)),
+				 errhint("A BEFORE trigger of credit_ledger must not spend credits of the same user; an AFTER trigger may.")));
+	return id;
 }
 
 /*

@@ -107,8 +107,11 @@ typedef struct ReplayedEntry
 	int32		returns_to_priority;
 } ReplayedEntry;
 
-/* The lot to which an entry returns credit is looked up for entries that reinstate
- * a payment: a checkpoint does not have lots that are empty. */
+/*
+ * The lot to which an entry returns credit is looked up for entries that reinstate
+ * a payment: a checkpoint does not have lots that are empty.  It is joined by its id
+ * alone, since by its user as well the planner may read all entries for each of them.
+ */
 static Statement select_entries = {
 	.force_index_plan = true,
 	.text = "SELECT l.id, l.entry_no, l.type, l.amount, l.expires_at, COALESCE(l.priority, 0), l.reverses,"
@@ -259,7 +262,7 @@ add_allocation(LotState *state, OpenHold *hold, Lot *lot, int64 amount)
 		lot->held += amount;
 }
 
-/* Take credit in burn-down order, as allocations of a hold or, hold being NULL, for good. */
+/* Take credit in burn order, as allocations of a hold or, hold being NULL, for good. */
 static void
 consume(LotState *state, int64 amount, OpenHold *hold)
 {
@@ -744,17 +747,24 @@ save_checkpoint(LotState *state, const pg_uuid_t *user_id)
 
 /*
  * Return true if the entries of a user, of which this is the last, are to be
- * replayed so that their checkpoint is written: after some entries each, and with
- * first set where a long ledger has none.
+ * replayed so that their checkpoint is written: after some entries each.
  */
 bool
-lots_need_checkpoint(const pg_uuid_t *user_id, int64 entry_no, bool first)
+lots_checkpoint_is_due(int64 entry_no)
+{
+	return entry_no % CHECKPOINT_ENTRIES == 0;
+}
+
+/*
+ * Return true if the ledger of a user, of which this is the last entry, is long
+ * and has no checkpoint.
+ */
+bool
+lots_lack_checkpoint(const pg_uuid_t *user_id, int64 entry_no)
 {
 	Arguments	args = NO_ARGUMENTS;
 
-	if (entry_no % CHECKPOINT_ENTRIES == 0)
-		return true;
-	if (!first || entry_no < CHECKPOINT_ENTRIES)
+	if (entry_no < CHECKPOINT_ENTRIES)
 		return false;
 	argument_uuid(&args, user_id);
 	return statement_execute(&select_checkpoint, &args) == 0;

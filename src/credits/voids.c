@@ -91,7 +91,12 @@ void_lot(const VoidedLot *lot, Account *account, Entry *entry, const int32 *amou
 	if (credits_find_empty(entry, "void", &lot->id, amount ? *amount : 0))
 		return 0;
 	if (credits_find_by_key(entry, &replay))
+	{
+		/* a reversal or a transfer may have taken as much from the same lot */
+		if (!replay.is_void)
+			refuse_used_key(&replay.id);
 		return -replay.amount;
+	}
 
 	/* what has expired is no longer there to be voided */
 	expiry_sweep_account(account);
@@ -102,7 +107,7 @@ void_lot(const VoidedLot *lot, Account *account, Entry *entry, const int32 *amou
 	if (entry->amount == 0)
 		credits_remember_empty(entry, "void", &lot->id, 0);
 	else
-		(void) ledger_append(entry);
+		(void) ledger_append_from_lot(entry, account);
 	return -entry->amount;
 }
 
