@@ -118,6 +118,26 @@ check_capture_key(const ReferenceHold *hold, int32 cost)
 		refuse_used_key(&replay.id);
 }
 
+/* Raise PT409: a hold has expired. */
+pg_noreturn static void
+refuse_expired(const ReferenceHold *hold)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_STUDIO_CONFLICT),
+			 errmsg("hold has expired"),
+			 errdetail("Hold %s.", uuid_text(&hold->id)),
+			 errhint("charge_credits() charges what the balance covers; p_expires of hold_credits() holds longer.")));
+}
+
+/* Return true if a hold has expired since it was read, and was returned with others. */
+static bool
+was_returned(const ReferenceHold *hold)
+{
+	ReferenceHold now;
+
+	return reference_hold_has_expired(hold) && reference_hold_read(&hold->id, &now) && now.closed;
+}
+
 /* capture_hold() with the account locked. */
 static int32
 capture(const ReferenceHold *hold, Account *account, const int32 *price, Overrun overrun)
@@ -128,16 +148,14 @@ capture(const ReferenceHold *hold, Account *account, const int32 *price, Overrun
 	if (hold->closed)
 		return replay_capture(hold, price, overrun);
 	if (!for_free && reference_hold_has_expired(hold))
-		ereport(ERROR,
-				(errcode(ERRCODE_STUDIO_CONFLICT),
-				 errmsg("hold has expired"),
-				 errdetail("Hold %s.", uuid_text(&hold->id)),
-				 errhint("charge_credits() charges what the balance covers; p_expires of hold_credits() holds longer.")));
+		refuse_expired(hold);
 
 	/* what has expired must not be charged in the place of what was held */
 	if (!for_free)
 		expiry_sweep_account(account);
 	cost = overrun_price(hold->amount, price, overrun, account);
+	if (!for_free && was_returned(hold))
+		refuse_expired(hold);
 	if (cost > 0)
 		check_capture_key(hold, cost);
 	reference_hold_close(hold, account, cost, cost > 0 ? "Hold captured" : "Hold released");

@@ -248,6 +248,29 @@ expired_credit(const pg_uuid_t *user_id)
 	return expired;
 }
 
+/*
+ * Return the credit of an account that has expired, with what these open holds
+ * return to lots that have expired.
+ */
+int64
+expiry_credit_with_holds(const Account *account, List *hold_ids)
+{
+	List	   *ids;
+	LotState   *state;
+	ListCell   *cell;
+	int64		expired;
+
+	if (!account->has_expired && !account->has_expired_held)
+		return 0;
+	ids = expired_lot_ids(&account->user_id);
+	state = lots_replay(&account->user_id, false);
+	foreach(cell, hold_ids)
+		lots_return_hold(state, lfirst(cell));
+	expired = total_left(find_lots(state, ids));
+	lots_free(state);
+	return expired;
+}
+
 /* What can be spent of a balance: not what has expired, swept or not. */
 static int64
 spendable_balance(const Account *account)

@@ -9,6 +9,7 @@
 #define STUDIO_EXPIRY_H
 
 #include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
 #include "utils/uuid.h"
 
 #include "ledger.h"
@@ -27,6 +28,7 @@ extern void expiry_track(const pg_uuid_t *entry_id, const pg_uuid_t *user_id, Ti
 extern void expiry_after_entry(const pg_uuid_t *user_id, int64 entry_no, bool may_expire);
 extern int	expiry_sweep(const pg_uuid_t *user_id);
 extern void expiry_sweep_account(Account *account);
+extern int64 expiry_credit_with_holds(const Account *account, List *hold_ids);
 extern bool expiry_prepare_spending(const Account *account, int64 amount);
 extern LotSummary expiry_summarize(const pg_uuid_t *user_id, TimestampTz horizon);
 pg_noreturn extern void refuse_no_credits(const Account *account, int64 wanted);

@@ -339,6 +339,15 @@ close_hold(LotState *state, const pg_uuid_t *id)
 	return true;
 }
 
+/*
+ * Return what an open hold has taken to its lots, as if it were closed.
+ */
+void
+lots_return_hold(LotState *state, const pg_uuid_t *id)
+{
+	(void) close_hold(state, id);
+}
+
 /* The lot to which an entry that adds credit adds it. */
 static Lot *
 lot_to_fill(LotState *state, const ReplayedEntry *entry)

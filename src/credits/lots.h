@@ -46,6 +46,7 @@ extern bool lots_lack_checkpoint(const pg_uuid_t *user_id, int64 entry_no);
 extern bool lots_checkpoint_is_due(int64 entry_no);
 
 extern LotState *lots_replay_read_only(const pg_uuid_t *user_id, bool each_lot);
+extern void lots_return_hold(LotState *state, const pg_uuid_t *id);
 extern void lots_free(LotState *state);
 extern Lot *lots_find(LotState *state, const pg_uuid_t *id);
 extern List *lots_in_burn_order(LotState *state);

@@ -197,6 +197,7 @@ holds_return_expired(Account *account, int64 wanted)
 	TimestampTz now = GetCurrentTimestamp();
 	List	   *ids;
 	ListCell   *cell;
+	int64		returned;
 
 	argument_uuid(&args, &account->user_id);
 	argument_time(&args, &now);
@@ -204,7 +205,8 @@ holds_return_expired(Account *account, int64 wanted)
 	if (ids == NIL)
 		return false;
 	statement_execute(&sum_expired_holds_of_user, &args);
-	if (account->balance + result_int64(1) < wanted)
+	returned = result_int64(1);
+	if (account->balance + returned - expiry_credit_with_holds(account, ids) < wanted)
 		return false;
 	foreach(cell, ids)
 		(void) return_expired_hold(lfirst(cell), account);

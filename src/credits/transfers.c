@@ -269,7 +269,7 @@ merge(Transfer *transfer)
 	if (find_transfer(transfer))
 		return;
 	if (transfer->from.reserved > 0)
-		(void) holds_return_expired(&transfer->from, transfer->from.balance);
+		(void) holds_return_expired(&transfer->from, PG_INT64_MIN);
 	expiry_sweep_account(&transfer->from);
 	if (transfer->from.reserved > 0)
 		refuse_conflict("account has open holds",

@@ -212,6 +212,25 @@ SELECT t.listed();
 SELECT * FROM t.books();
 SELECT * FROM t.clean();
 
+-- ... but not where they are too little without what has expired, before the hold or with it: nothing is written
+CALL t.sign_up(1);
+CALL t.project(1, 11);
+CALL t.job(11, 21);
+SELECT hold_credits(t.id(1), 8, 'chats:1') AS hold, grant_credits(t.id(1), 5, p_expires_at => now() + interval '1 hour') AS lot \gset
+CALL t.age(:'hold');
+CALL t.age(:'lot');
+SELECT reserve_credits(t.id(1), t.id(21), 11) AS too_little, t.quiet('SELECT charge_credits(t.id(1), 11)') AS too_little, t.listed();
+SELECT reserve_credits(t.id(1), t.id(21), 10) AS all_there_is, t.listed();
+SELECT release_credits(t.id(21)), grant_credits(t.id(1), 6, p_expires_at => now() + interval '1 hour') AS lot \gset
+SELECT hold_credits(t.id(1), 9, 'chats:2') AS hold \gset
+CALL t.age(:'hold');
+CALL t.age(:'lot');
+SELECT reserve_credits(t.id(1), t.id(21), 11) AS too_little, t.listed();
+SELECT reserve_credits(t.id(1), t.id(21), 10) AS all_there_is, t.listed();
+SELECT * FROM t.entries OFFSET 1;
+SELECT * FROM t.books();
+SELECT * FROM t.clean();
+
 -- credit that returns to a lot which has expired meanwhile expires, also of an expired hold
 CALL t.sign_up(1);
 SELECT grant_credits(t.id(1), 5, p_expires_at => now() + interval '1 hour') AS lot \gset

@@ -87,6 +87,16 @@ SELECT * FROM t.lots WHERE "user" = '2';
 SELECT t.quiet(format('SELECT void_credits(%L)', l.id)) AS of_a_reversal FROM credit_ledger l WHERE l.stripe_payment_id = 'pi_void' AND l.amount = -6;
 SELECT * FROM t.books();
 SELECT get_credit_summary(t.id(2)) ->> 'lifetime_purchased' AS lifetime_purchased;
+-- a void has no key of a reversal or a transfer from the same lot
+SELECT purchase_credits(t.id(2), 20, 'pi_void 2') AS purchase \gset
+SELECT reverse_purchase('pi_void 2', 3, NULL, 're_3') AS reversed,
+       t.quiet(format('SELECT void_credits(%L, 3, NULL, ''re_3'')', :'purchase')) AS void, t.quiet(format('SELECT void_credits(%L, NULL, NULL, ''re_3'')', :'purchase')) AS void;
+BEGIN;
+INSERT INTO credit_ledger (user_id, type, amount, priority) VALUES (t.id(2), 'grant', 4, -5) RETURNING id AS first \gset
+SELECT transfer_credits(t.id(2), t.id(1), 3, 'gift'), t.quiet(format('SELECT void_credits(%L, 3, NULL, ''gift'')', :'first')) AS void,
+       t.quiet(format('SELECT void_credits(%L, NULL, NULL, ''gift'')', :'first')) AS void;
+ROLLBACK;
+SELECT * FROM t.books();
 -- forged: a void above its lot, where other credit covers it
 BEGIN;
 SET LOCAL studio_engine.maintenance = on;

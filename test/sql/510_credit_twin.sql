@@ -90,13 +90,15 @@ DECLARE
   v_amount integer := 1 + t.below(12);
   v_slot integer := 1 + t.below(30);
   v_price integer := CASE WHEN t.below(3) > 0 THEN t.below(13) END;
-  v_overrun text := t.one_of('error', 'charge', 'cap');
+  v_overrun text := t.one_of('error', 'charge', 'cap', 'available');
   v_key text := CASE WHEN t.below(3) = 0 THEN 'k' || t.below(4 + p_round) END;
   v_payment text := 'pi_' || t.below(10 + 5 * p_round);
   v_expires timestamptz;
   v_reversal_key text;
   v_some integer := 1 + t.below(3);
   v_sensible boolean;
+  v_other uuid := t.id(1 + t.below(10));
+  v_entry text;
 BEGIN
   -- often what gives more than a refusal: a job without or with a hold, a charged job, a known payment
   v_sensible := v_some > 1;
@@ -136,7 +138,7 @@ BEGIN
   WHEN 'release' THEN
     call := format('SELECT %%I.release_credits(%L)', v_job.job_id);
   WHEN 'grant' THEN
-    call := format('SELECT %%I.grant_credits(%L, %s, %L, %L, %L)', v_user, 2 * v_some, v_key, v_key, v_expires);
+    call := format('SELECT %%I.grant_credits(%L, %s, %L, %L, %L, %s)', v_user, 2 * v_some, v_key, v_key, v_expires, t.one_of('NULL', '0', '-1', '3'));
   WHEN 'purchase', 'subscription' THEN
     call := format('SELECT %%I.%s_credits(%L, %s, %L, NULL, %L)', p_operation, v_user, 4 * v_some, v_payment, v_expires);
   WHEN 'refund' THEN
@@ -146,6 +148,34 @@ BEGIN
                    CASE WHEN v_price < 6 THEN v_some END, coalesce(v_reversal_key, v_key));
   WHEN 'reinstate' THEN
     call := format('SELECT %%I.reinstate_purchase(%L, NULL, %L)', v_payment, v_reversal_key);
+  WHEN 'get_credit_lots' THEN
+    call := format('SELECT string_agg(concat_ws('' '', l.entry_no, g.type, g.amount, g.remaining, g.held, g.priority, g.expires_at), '', '' ORDER BY g.ordinality)'
+                   ' FROM %%1$I.get_credit_lots(%L) WITH ORDINALITY g JOIN %%1$I.credit_ledger l ON l.id = g.entry_id', v_user);
+  WHEN 'charge' THEN
+    call := format('SELECT %%I.charge_credits(%L, %s, %L, %L)', v_user, v_amount, v_key, 'chat ' || v_some);
+  WHEN 'top_up' THEN
+    call := format('SELECT %%I.top_up_credits(%L, %s, %L, %L)', v_user, 3 * v_amount, v_key, v_expires);
+  WHEN 'hold' THEN
+    -- one that has expired at once, or will not
+    call := format('SELECT %%I.hold_credits(%L, %s, %L, NULL, %L, %L)', v_user, v_amount, 'chat ' || v_some,
+                   t.one_of('1 day', '1 day', '1 microsecond'), v_key);
+  WHEN 'capture', 'release_hold' THEN
+    SELECT format('(SELECT l.id FROM %%1$I.credit_ledger l WHERE l.user_id = %L AND l.entry_no = %s)', h.user_id, l.entry_no) INTO v_entry
+      FROM twin.holds h JOIN twin.credit_ledger l ON l.id = h.id
+     ORDER BY h.closed <> (v_amount > 10), (l.entry_no + v_slot) % 7, h.user_id, l.entry_no LIMIT 1;
+    v_entry := coalesce(v_entry, quote_literal(t.id(998)));
+    call := CASE p_operation WHEN 'capture' THEN format('SELECT %%1$I.capture_hold(%s, %L, %L)', v_entry, v_price + CASE WHEN v_amount > 8 THEN 8 ELSE 0 END, v_overrun)
+            ELSE format('SELECT %%1$I.release_hold(%s)', v_entry) END;
+  WHEN 'void' THEN
+    SELECT format('(SELECT l.id FROM %%1$I.credit_ledger l WHERE l.user_id = %L AND l.entry_no = %s)', l.user_id, l.entry_no) INTO v_entry
+      FROM twin.credit_ledger l WHERE l.user_id = v_user AND (l.amount > 0 AND l.type IN ('grant', 'purchase', 'subscription') OR NOT v_sensible)
+     ORDER BY l.entry_no DESC LIMIT 1 OFFSET t.below(6);
+    call := format('SELECT %%1$I.void_credits(%s, %L, NULL, %L)', coalesce(v_entry, quote_literal(t.id(998))), CASE WHEN v_price < 6 THEN v_some END,
+                   CASE WHEN v_amount > 6 THEN v_key ELSE v_reversal_key END);
+  WHEN 'transfer' THEN
+    call := format('SELECT %%I.transfer_credits(%L, %L, %s, %L)', v_user, v_other, v_amount, v_key);
+  WHEN 'merge' THEN
+    call := format('SELECT %%I.merge_accounts(%L, %L, %L)', v_user, v_other, v_key);
   WHEN 'expire', 'sweep_stale_holds' THEN
     call := format('SELECT %%I.%s()', CASE p_operation WHEN 'expire' THEN 'expire_credits' ELSE p_operation END);
   WHEN 'usage' THEN
@@ -199,7 +229,9 @@ DECLARE
     'reserve', 'reserve', 'reserve', 'reserve', 'reserve', 'settle', 'settle', 'settle all', 'release',
     'grant', 'grant', 'grant', 'purchase', 'purchase', 'subscription', 'refund', 'refund',
     'reverse', 'reverse', 'reverse', 'reinstate', 'reinstate', 'expire', 'usage', 'READY', 'FAILED', 'retry', 'retry', 'delete', 'delete',
-    'wrong', 'wrong', 'sweep_stale_holds', 'again', 'again', 'again', 'again'];
+    'wrong', 'wrong', 'sweep_stale_holds', 'again', 'again', 'again', 'again', 'get_credit_lots', 'get_credit_lots',
+    'charge', 'charge', 'top_up', 'top_up', 'hold', 'hold', 'hold', 'capture', 'capture', 'release_hold',
+    'void', 'void', 'void', 'transfer', 'transfer', 'transfer', 'transfer', 'merge'];
   v_nr integer;
   v_operation text;
   v_calls record;
@@ -289,10 +321,14 @@ CREATE TABLE t.ledgers AS
     UNION ALL SELECT 'the twin', * FROM twin.credit_ledger
   )
   SELECT l.whose, l.type, l.amount,
-         to_jsonb(l) - '{whose,id,created_at,reverses}'::text[] || jsonb_build_object('reverses', r.entry_no)
-           || CASE WHEN u.id IS NULL THEN '{}' ELSE jsonb_build_object('idempotency_key', 'reinstates:' || u.entry_no) END AS entry
-    FROM entries l LEFT JOIN entries r ON r.id = l.reverses AND r.user_id = l.user_id AND r.whose = l.whose
-    LEFT JOIN entries u ON l.idempotency_key = 'reinstates:' || u.id AND u.user_id = l.user_id AND u.whose = l.whose;
+         to_jsonb(l) - '{whose,id,created_at,reverses,transfer_id}'::text[]
+           || jsonb_build_object('reverses', CASE WHEN r.user_id <> l.user_id THEN t.n(r.user_id) || '/' ELSE '' END || r.entry_no,
+                                 'moves', l.transfer_id IS NOT NULL, 'metadata', l.metadata - 'part_of')
+           || CASE WHEN l.type = 'reserve' THEN jsonb_build_object('expires_at', l.expires_at IS NOT NULL) ELSE '{}' END
+           || CASE WHEN u.id IS NULL THEN '{}'
+                   ELSE jsonb_build_object('idempotency_key', split_part(l.idempotency_key, ':', 1) || ':' || u.entry_no) END AS entry
+    FROM entries l LEFT JOIN entries r ON r.id = l.reverses AND r.whose = l.whose
+    LEFT JOIN entries u ON u.id::text = substring(l.idempotency_key FROM '^(?:reinstates|captures):(.*)') AND u.user_id = l.user_id AND u.whose = l.whose;
 SELECT type, CASE WHEN amount < 0 THEN '-' ELSE '+' END AS sign, count(*) AS entries,
        count(entry ->> 'expires_at') AS with_expiry, count(entry ->> 'reverses') AS that_reverse
   FROM t.ledgers WHERE whose = 'ours' GROUP BY 1, 2 ORDER BY 1, 2;

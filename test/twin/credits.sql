@@ -9,7 +9,8 @@
  * twin.enter_usage(), twin.sign_up(), twin.end_job(), twin.retry() and
  * twin.delete_job() stand for what the extension does in triggers or in the job
  * functions.  A user exists when he has an account.  retry() knows no limit of
- * active jobs.
+ * active jobs.  The functions of holds by reference, charges, voids and transfers
+ * do not check their texts.
  *
  * Lots are no table: what is left of them is replayed from the ledger, and only
  * for users who ever got credit that expires.  The state of the replay is the
@@ -59,12 +60,24 @@ CREATE TABLE twin.credit_ledger (
 	priority integer,
 	transfer_id uuid
 );
--- Which entry undid which reversal, and the reversals that were undone before they came.
-CREATE TABLE twin.undone (reversal_id uuid PRIMARY KEY REFERENCES twin.credit_ledger, amount integer NOT NULL);
-CREATE TABLE twin.awaited (user_id uuid, key text, purchase_id uuid, PRIMARY KEY (user_id, key));
+-- The entries of reversals, and the reversals that were undone before they came.
+CREATE TABLE twin.reversals (
+	entry_id uuid PRIMARY KEY REFERENCES twin.credit_ledger, first_id uuid NOT NULL, payment text NOT NULL, key text,
+	undone boolean NOT NULL DEFAULT false);
+CREATE TABLE twin.awaited (user_id uuid, key text, payment text, PRIMARY KEY (user_id, key));
+-- What other keys were used for, and the answer; entries of these calls have their key, too.
+CREATE TABLE twin.calls (
+	user_id uuid, key text, kind text NOT NULL, about text, amount integer, answer integer NOT NULL, PRIMARY KEY (user_id, key));
+-- Holds by reference; available is the balance when it was closed, what it held included.
+CREATE TABLE twin.holds (
+	id uuid PRIMARY KEY, user_id uuid NOT NULL, amount integer NOT NULL, reference text NOT NULL, expires_at timestamptz NOT NULL,
+	closed boolean NOT NULL DEFAULT false, charged integer NOT NULL DEFAULT 0, available integer);
+CREATE TABLE twin.transfers (
+	id uuid PRIMARY KEY DEFAULT gen_random_uuid(), from_user_id uuid NOT NULL, to_user_id uuid NOT NULL, kind text NOT NULL, amount integer NOT NULL);
 CREATE INDEX credit_ledger_job ON twin.credit_ledger (job_id);
 CREATE INDEX credit_ledger_reverses ON twin.credit_ledger (reverses) WHERE reverses IS NOT NULL;
 CREATE INDEX credit_ledger_expires ON twin.credit_ledger (user_id, expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX holds_open ON twin.holds (user_id, expires_at) WHERE NOT closed;
 CREATE UNIQUE INDEX credit_ledger_entry_no ON twin.credit_ledger (user_id, entry_no);
 CREATE UNIQUE INDEX credit_ledger_key ON twin.credit_ledger (user_id, idempotency_key)
 	WHERE idempotency_key IS NOT NULL;
@@ -178,7 +191,8 @@ $$;
 CREATE FUNCTION twin.book(
 	p_user_id uuid, p_type text, p_amount integer, p_note text DEFAULT NULL, p_job_id uuid DEFAULT NULL,
 	p_payment_id text DEFAULT NULL, p_key text DEFAULT NULL, p_expires_at timestamptz DEFAULT NULL,
-	p_reverses uuid DEFAULT NULL) RETURNS uuid
+	p_reverses uuid DEFAULT NULL, p_reference text DEFAULT NULL, p_metadata jsonb DEFAULT NULL,
+	p_priority integer DEFAULT NULL, p_transfer uuid DEFAULT NULL) RETURNS uuid
 LANGUAGE plpgsql AS $$
 DECLARE
 	v_id uuid;
@@ -192,12 +206,14 @@ BEGIN
 		RETURNING a.balance, a.entries
 	)
 	INSERT INTO twin.credit_ledger (user_id, type, amount, balance_after, note, job_id, stripe_payment_id,
-	                                entry_no, idempotency_key, expires_at, reverses, metadata)
+	                                entry_no, idempotency_key, expires_at, reverses, reference, metadata, priority, transfer_id)
 	SELECT p_user_id, p_type, p_amount, account.balance, p_note, p_job_id, p_payment_id,
-	       account.entries, p_key, p_expires_at, p_reverses,
-	       coalesce((SELECT jsonb_build_object('project_title', j.project_title) FROM twin.jobs j
+	       account.entries, p_key, p_expires_at, p_reverses, p_reference,
+	       coalesce(p_metadata,
+	                (SELECT jsonb_build_object('project_title', j.project_title) FROM twin.jobs j
 	                  WHERE j.id = p_job_id AND j.project_title IS NOT NULL),
-	                (SELECT h.metadata FROM twin.credit_ledger h WHERE h.id = p_reverses AND p_type = 'reserve'))
+	                (SELECT h.metadata FROM twin.credit_ledger h WHERE h.id = p_reverses AND p_type = 'reserve')),
+	       nullif(p_priority, 0), p_transfer
 	  FROM account
 	RETURNING id INTO STRICT v_id;
 	RETURN v_id;
@@ -213,7 +229,8 @@ CREATE TYPE twin.lot AS (
 	id uuid,
 	entry_no bigint,
 	expires_at timestamptz,
-	credits integer
+	credits integer,
+	priority integer
 );
 
 CREATE TYPE twin.taking AS (
@@ -222,7 +239,8 @@ CREATE TYPE twin.taking AS (
 );
 
 -- Puts credit into a lot.  The lots are those with something left, in burn
--- order: earliest expiry first, never expiring last, then oldest.
+-- order: smallest priority first, then earliest expiry, never expiring last, then
+-- oldest.
 CREATE FUNCTION twin.put(p_lots twin.lot[], p_lot twin.lot) RETURNS twin.lot[]
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
@@ -232,8 +250,8 @@ BEGIN
 		RETURN p_lots;
 	END IF;
 	WHILE v_place > 1
-	  AND (coalesce(p_lots[v_place - 1].expires_at, 'infinity'), p_lots[v_place - 1].entry_no)
-	    > (coalesce(p_lot.expires_at, 'infinity'), p_lot.entry_no) LOOP
+	  AND (p_lots[v_place - 1].priority, coalesce(p_lots[v_place - 1].expires_at, 'infinity'), p_lots[v_place - 1].entry_no)
+	    > (p_lot.priority, coalesce(p_lot.expires_at, 'infinity'), p_lot.entry_no) LOOP
 		v_place := v_place - 1;
 	END LOOP;
 	IF v_place > 1 AND p_lots[v_place - 1].entry_no = p_lot.entry_no THEN
@@ -310,33 +328,33 @@ END
 $$;
 
 -- Replays the ledger of a user; debt is what was taken beyond all lots.
-CREATE FUNCTION twin.replay(p_user_id uuid, OUT lots twin.lot[], OUT debt integer)
+CREATE FUNCTION twin.replay(p_user_id uuid, OUT lots twin.lot[], OUT debt integer, OUT takings twin.taking[])
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	v_entry record;
-	v_takings twin.taking[] := '{}';
 	v_taken twin.lot[];
 	v_rest integer;
 BEGIN
 	lots := '{}';
 	debt := 0;
+	takings := '{}';
 	FOR v_entry IN
-		SELECT l.id, l.type, l.amount, l.reverses, l.entry_no, l.expires_at,
-		       o.entry_no AS lot_no, o.expires_at AS lot_expires_at
+		SELECT l.id, l.type, l.amount, l.reverses, l.entry_no, l.expires_at, coalesce(l.priority, 0) AS priority,
+		       l.transfer_id, o.entry_no AS lot_no, o.expires_at AS lot_expires_at, coalesce(o.priority, 0) AS lot_priority
 		  FROM twin.credit_ledger l LEFT JOIN twin.credit_ledger o ON o.id = l.reverses
 		 WHERE l.user_id = p_user_id ORDER BY l.entry_no
 	LOOP
 		IF v_entry.amount > 0 AND v_entry.type = 'reserve' THEN
-			SELECT * INTO lots, v_takings, debt
-			  FROM twin.give_back(lots, v_takings, debt, v_entry.reverses);
+			SELECT * INTO lots, takings, debt
+			  FROM twin.give_back(lots, takings, debt, v_entry.reverses);
 			CONTINUE;
 		ELSIF v_entry.amount > 0 THEN
 			v_rest := greatest(v_entry.amount - debt, 0);
 			debt := greatest(debt - v_entry.amount, 0);
 			-- a reinstatement goes back to the lot of the purchase
-			lots := twin.put(lots, CASE WHEN v_entry.reverses IS NULL
-				THEN ROW (v_entry.id, v_entry.entry_no, v_entry.expires_at, v_rest)::twin.lot
-				ELSE ROW (v_entry.reverses, v_entry.lot_no, v_entry.lot_expires_at, v_rest)::twin.lot END);
+			lots := twin.put(lots, CASE WHEN v_entry.reverses IS NULL OR v_entry.transfer_id IS NOT NULL
+				THEN ROW (v_entry.id, v_entry.entry_no, v_entry.expires_at, v_rest, v_entry.priority)::twin.lot
+				ELSE ROW (v_entry.reverses, v_entry.lot_no, v_entry.lot_expires_at, v_rest, v_entry.lot_priority)::twin.lot END);
 			CONTINUE;
 		END IF;
 
@@ -347,7 +365,7 @@ BEGIN
 		SELECT * INTO lots, v_rest, v_taken FROM twin.burn(lots, v_rest);
 		debt := debt + v_rest;
 		IF v_entry.type = 'reserve' THEN
-			v_takings := v_takings || ARRAY(SELECT ROW (v_entry.id, t)::twin.taking FROM unnest(v_taken) t);
+			takings := takings || ARRAY(SELECT ROW (v_entry.id, t)::twin.taking FROM unnest(v_taken) t);
 		END IF;
 	END LOOP;
 END
@@ -359,7 +377,7 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
 	v_now timestamptz := twin.now();
 BEGIN
-	IF EXISTS (SELECT FROM twin.credit_ledger l WHERE l.user_id = p_user_id AND l.expires_at <= v_now) THEN
+	IF EXISTS (SELECT FROM twin.credit_ledger l WHERE l.user_id = p_user_id AND l.expires_at <= v_now AND l.amount > 0) THEN
 		RETURN QUERY SELECT e.* FROM twin.replay(p_user_id) r, unnest(r.lots) e WHERE e.expires_at <= v_now;
 	END IF;
 END
@@ -385,19 +403,84 @@ BEGIN
 END
 $$;
 
--- Takes credit: expired lots go first.  FALSE, nothing written, when the rest
--- is too little.  Call it with the account locked.
+-- Closes a hold by reference and charges a price.
+CREATE FUNCTION twin.close_reference_hold(p_hold twin.holds, p_price integer, p_note text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM twin.book(p_hold.user_id, 'reserve', p_hold.amount, p_note, p_reverses => p_hold.id, p_reference => p_hold.reference);
+	UPDATE twin.holds h SET closed = true, charged = p_price, available = a.balance
+	  FROM twin.credit_accounts a WHERE h.id = p_hold.id AND a.user_id = h.user_id;
+	IF p_price > 0 THEN
+		PERFORM twin.book(p_hold.user_id, 'usage', -p_price, 'Charged for hold', p_key => 'captures:' || p_hold.id,
+		                  p_reference => p_hold.reference);
+	END IF;
+	PERFORM twin.sweep(p_hold.user_id);
+END
+$$;
+
+-- Returns the holds of a user that have expired; their number.
+CREATE FUNCTION twin.return_expired(p_user_id uuid) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_hold twin.holds;
+	v_count integer := 0;
+BEGIN
+	FOR v_hold IN SELECT * FROM twin.holds h WHERE h.user_id = p_user_id AND NOT h.closed AND h.expires_at <= twin.now() ORDER BY h.expires_at LOOP
+		PERFORM twin.close_reference_hold(v_hold, 0, 'Hold expired');
+		v_count := v_count + 1;
+	END LOOP;
+	RETURN v_count;
+END
+$$;
+
+-- Returns expired holds, where that leaves enough; otherwise nothing is written.
+CREATE FUNCTION twin.prepare_with_holds(p_user_id uuid, p_amount integer) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM twin.return_expired(p_user_id);
+	PERFORM twin.sweep(p_user_id);
+	IF (SELECT a.balance FROM twin.credit_accounts a WHERE a.user_id = p_user_id) < p_amount THEN
+		RAISE EXCEPTION USING ERRCODE = 'TLESS', MESSAGE = 'undo it';
+	END IF;
+	RETURN true;
+EXCEPTION WHEN SQLSTATE 'TLESS' THEN
+	RETURN false;
+END
+$$;
+
+-- Expires what has expired and, where too little is left, returns expired holds.
+-- FALSE, nothing written, when it is too little even so.  Call it with the account
+-- locked.
+CREATE FUNCTION twin.prepare(p_user_id uuid, p_balance integer, p_amount integer) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_expired twin.lot[] := ARRAY(SELECT e FROM twin.expired_lots(p_user_id) e);
+	v_spendable integer := p_balance - coalesce((SELECT sum(e.credits) FROM unnest(v_expired) e), 0);
+BEGIN
+	IF v_spendable >= p_amount THEN
+		PERFORM twin.expire(p_user_id, v_expired);
+		RETURN true;
+	END IF;
+	RETURN EXISTS (SELECT FROM twin.holds h WHERE h.user_id = p_user_id AND NOT h.closed AND h.expires_at <= twin.now())
+	   AND twin.prepare_with_holds(p_user_id, p_amount);
+END
+$$;
+
+CREATE FUNCTION twin.refuse_spending(p_user_id uuid, p_amount integer) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM twin.refuse('PT402', 'not enough credits', format('User %s needs %s.', p_user_id, p_amount));
+END
+$$;
+
+-- Takes credit, or returns FALSE.
 CREATE FUNCTION twin.spend(
 	p_account twin.credit_accounts, p_type text, p_amount integer, p_note text, p_job_id uuid) RETURNS boolean
 LANGUAGE plpgsql AS $$
-DECLARE
-	v_expired twin.lot[] := ARRAY(SELECT e FROM twin.expired_lots(p_account.user_id) e);
-	v_spendable integer := p_account.balance - coalesce((SELECT sum(e.credits) FROM unnest(v_expired) e), 0);
 BEGIN
-	IF v_spendable < p_amount THEN
+	IF NOT twin.prepare(p_account.user_id, p_account.balance, p_amount) THEN
 		RETURN false;
 	END IF;
-	PERFORM twin.expire(p_account.user_id, v_expired);
 	PERFORM twin.book(p_account.user_id, p_type, -p_amount, p_note, p_job_id);
 	RETURN true;
 END
@@ -415,6 +498,44 @@ BEGIN
 END
 $$;
 
+-- The answer of the call that was made with this key, if it was the same; NULL when
+-- the key is free.  Call it with the account locked.
+CREATE FUNCTION twin.replayed(p_user_id uuid, p_key text, p_kind text, p_about text, p_amount integer) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_call twin.calls;
+BEGIN
+	SELECT * INTO v_call FROM twin.calls c WHERE c.user_id = p_user_id AND c.key = p_key;
+	IF FOUND THEN
+		IF (v_call.kind, v_call.about) IS DISTINCT FROM (p_kind, p_about) OR v_call.amount <> p_amount THEN
+			PERFORM twin.refuse('PT409', 'key was used for something else');
+		END IF;
+		RETURN v_call.answer;
+	END IF;
+	IF twin.is_used(p_user_id, p_key) THEN
+		PERFORM twin.refuse('PT409', 'key was used for something else');
+	END IF;
+	RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION twin.is_used(p_user_id uuid, p_key text) RETURNS boolean
+LANGUAGE sql AS $$
+	SELECT EXISTS (SELECT FROM twin.credit_ledger l WHERE l.user_id = p_user_id AND l.idempotency_key = p_key)
+	    OR EXISTS (SELECT FROM twin.calls c WHERE c.user_id = p_user_id AND c.key = p_key)
+	    OR EXISTS (SELECT FROM twin.awaited w WHERE w.user_id = p_user_id AND w.key = p_key)
+$$;
+
+CREATE FUNCTION twin.remember(p_user_id uuid, p_key text, p_kind text, p_about text, p_amount integer, p_answer integer) RETURNS integer
+LANGUAGE plpgsql AS $$
+BEGIN
+	IF p_key IS NOT NULL THEN
+		INSERT INTO twin.calls VALUES (p_user_id, p_key, p_kind, p_about, p_amount, p_answer);
+	END IF;
+	RETURN p_answer;
+END
+$$;
+
 -- The entry with this key, if it has this content; call it with the account locked.
 CREATE FUNCTION twin.find_by_key(
 	p_user_id uuid, p_key text, p_type text, p_amount integer, p_job_id uuid DEFAULT NULL,
@@ -425,6 +546,10 @@ DECLARE
 BEGIN
 	IF p_key IS NULL THEN
 		RETURN NULL;
+	END IF;
+	IF EXISTS (SELECT FROM twin.calls c WHERE c.user_id = p_user_id AND c.key = p_key)
+	   OR EXISTS (SELECT FROM twin.awaited w WHERE w.user_id = p_user_id AND w.key = p_key) THEN
+		PERFORM twin.refuse('PT409', 'key was used for something else');
 	END IF;
 	SELECT * INTO v_entry FROM twin.credit_ledger WHERE user_id = p_user_id AND idempotency_key = p_key;
 	IF FOUND AND (v_entry.type, v_entry.amount, v_entry.job_id, v_entry.reverses)
@@ -437,7 +562,7 @@ $$;
 
 CREATE FUNCTION twin.grant_credits(
 	p_user_id uuid, p_amount integer, p_note text DEFAULT NULL, p_idempotency_key text DEFAULT NULL,
-	p_expires_at timestamptz DEFAULT NULL) RETURNS uuid
+	p_expires_at timestamptz DEFAULT NULL, p_priority integer DEFAULT 0) RETURNS uuid
 LANGUAGE plpgsql AS $$
 DECLARE
 	v_account twin.credit_accounts;
@@ -455,7 +580,8 @@ BEGIN
 	END IF;
 	PERFORM twin.check_expiry(p_expires_at, false);
 	PERFORM twin.check_capacity(v_account, p_amount);
-	RETURN twin.book(p_user_id, 'grant', p_amount, p_note, p_key => p_idempotency_key, p_expires_at => p_expires_at);
+	RETURN twin.book(p_user_id, 'grant', p_amount, p_note, p_key => p_idempotency_key, p_expires_at => p_expires_at,
+	                 p_priority => p_priority);
 END
 $$;
 
@@ -590,17 +716,49 @@ BEGIN
 END
 $$;
 
+-- What closing a hold costs; what has expired is swept.
+CREATE FUNCTION twin.overrun_price(p_user_id uuid, p_held integer, p_price integer, p_overrun text) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_over bigint := p_price::bigint - p_held;
+	v_account twin.credit_accounts;
+BEGIN
+	IF v_over <= 0 THEN
+		RETURN p_price;
+	ELSIF p_overrun = 'error' THEN
+		PERFORM twin.refuse('PT409', 'price exceeds the hold', format('Price %s, held %s.', p_price, p_held));
+	ELSIF p_overrun = 'cap' THEN
+		RETURN p_held;
+	END IF;
+	v_account := twin.lock_account(p_user_id);
+	IF v_account.balance < v_over THEN
+		PERFORM twin.return_expired(p_user_id);
+		v_account := twin.lock_account(p_user_id);
+	END IF;
+	IF p_overrun = 'charge' AND v_account.balance < v_over THEN
+		PERFORM twin.refuse_spending(p_user_id, p_price);
+	END IF;
+	RETURN least(p_price, p_held::bigint + greatest(v_account.balance, 0));
+END
+$$;
+
+-- What it would have cost, of one that is closed.
+CREATE FUNCTION twin.replayed_price(p_held integer, p_price integer, p_overrun text, p_available integer) RETURNS integer
+LANGUAGE sql AS $$
+	SELECT CASE p_overrun WHEN 'cap' THEN least(coalesce(p_price, p_held), p_held)
+	                      WHEN 'available' THEN least(coalesce(p_price, p_held), greatest(p_held, p_available))
+	                      ELSE coalesce(p_price, p_held) END
+$$;
+
 CREATE FUNCTION twin.replay_settlement(p_hold_id uuid, p_taken integer, p_charged integer, p_final_cost integer, p_overrun text)
 RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE
-	v_price integer := coalesce(p_final_cost, p_taken);
+	v_price integer := twin.replayed_price(p_taken, p_final_cost, p_overrun,
+		(SELECT c.balance_after FROM twin.credit_ledger c WHERE c.reverses = p_hold_id AND c.type = 'reserve'));
 BEGIN
-	IF p_hold_id IS NULL AND v_price > 0 THEN
+	IF p_hold_id IS NULL AND coalesce(p_final_cost, 0) > 0 THEN
 		PERFORM twin.refuse('PT409', 'job has no hold to settle');
-	END IF;
-	IF p_overrun = 'cap' THEN
-		v_price := least(v_price, p_taken);
 	END IF;
 	IF v_price <> p_charged THEN
 		PERFORM twin.refuse('PT409', 'hold was closed differently', format('%s charged, not %s.', p_charged, v_price));
@@ -613,9 +771,9 @@ $$;
 CREATE FUNCTION twin.settle(p_job twin.jobs, p_final_cost integer, p_overrun text, OUT price integer, OUT closed boolean)
 LANGUAGE plpgsql AS $$
 DECLARE
-	v_account twin.credit_accounts := twin.lock_account(p_job.user_id);
 	v_hold record;
 BEGIN
+	PERFORM twin.lock_account(p_job.user_id);
 	closed := false;
 	SELECT * INTO v_hold FROM twin.read_hold(p_job.id);
 	IF v_hold.open = 0 THEN
@@ -627,18 +785,8 @@ BEGIN
 	price := coalesce(p_final_cost, v_hold.open);
 	IF price > 0 THEN
 		PERFORM twin.sweep(p_job.user_id);
-		v_account := twin.lock_account(p_job.user_id);
 	END IF;
-	IF price > v_hold.open AND p_overrun = 'error' THEN
-		PERFORM twin.refuse('PT409', 'price exceeds the hold', format('Price %s, held %s.', price, v_hold.open));
-	ELSIF price > v_hold.open AND p_overrun = 'cap' THEN
-		price := v_hold.open;
-	ELSIF price > v_hold.open THEN
-		IF v_account.balance::bigint + v_hold.open < price THEN
-			PERFORM twin.refuse('PT402', 'not enough credits', format('Balance %s, needed %s.', v_account.balance, price - v_hold.open));
-		END IF;
-	END IF;
-
+	price := twin.overrun_price(p_job.user_id, v_hold.open, price, p_overrun);
 	PERFORM twin.close_hold(p_job.user_id, p_job.id, v_hold.id, v_hold.open, price,
 	                        CASE WHEN price > 0 THEN 'Hold settled' ELSE 'Hold released' END);
 	closed := true;
@@ -655,7 +803,7 @@ DECLARE
 BEGIN
 	PERFORM twin.check_given(p_job_id);
 	PERFORM twin.check_given(p_overrun);
-	IF p_final_cost < 0 OR p_overrun NOT IN ('error', 'charge', 'cap') THEN
+	IF p_final_cost < 0 OR p_overrun NOT IN ('error', 'charge', 'cap', 'available') THEN
 		PERFORM twin.refuse('22023', 'argument is out of bounds');
 	END IF;
 
@@ -767,9 +915,281 @@ BEGIN
 END
 $$;
 
--- A hold is open here only while its job is active, so there is nothing to close.
+-- A job's hold is open here only while it is active, so there are holds by reference only.
 CREATE FUNCTION twin.sweep_stale_holds(p_limit integer DEFAULT 500) RETURNS integer
-LANGUAGE sql VOLATILE AS $$ SELECT 0 $$;
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_hold twin.holds;
+	v_count integer := 0;
+BEGIN
+	FOR v_hold IN SELECT * FROM twin.holds h WHERE NOT h.closed AND h.expires_at <= twin.now() ORDER BY h.expires_at LIMIT p_limit LOOP
+		PERFORM twin.lock_account(v_hold.user_id);
+		PERFORM twin.close_reference_hold(v_hold, 0, 'Hold expired');
+		v_count := v_count + 1;
+	END LOOP;
+	RETURN v_count;
+END
+$$;
+
+--------------------------------------------------------------------------------
+-- Charges, top-ups and holds by reference
+--------------------------------------------------------------------------------
+
+CREATE FUNCTION twin.charge_credits(
+	p_user_id uuid, p_amount integer, p_idempotency_key text DEFAULT NULL, p_reference text DEFAULT NULL, p_note text DEFAULT NULL)
+RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_found integer;
+BEGIN
+	PERFORM twin.check_given(p_user_id);
+	PERFORM twin.check_positive(p_amount);
+	PERFORM twin.lock_account(p_user_id);
+	v_found := twin.replayed(p_user_id, p_idempotency_key, 'charge', NULL, p_amount);
+	IF v_found IS NOT NULL THEN
+		RETURN v_found;
+	END IF;
+	IF NOT twin.prepare(p_user_id, (twin.lock_account(p_user_id)).balance, p_amount) THEN
+		PERFORM twin.refuse_spending(p_user_id, p_amount);
+	END IF;
+	PERFORM twin.book(p_user_id, 'usage', -p_amount, p_note, p_key => p_idempotency_key, p_reference => p_reference);
+	RETURN twin.remember(p_user_id, p_idempotency_key, 'charge', NULL, p_amount, (twin.lock_account(p_user_id)).balance);
+END
+$$;
+
+CREATE FUNCTION twin.top_up_credits(
+	p_user_id uuid, p_target integer, p_idempotency_key text DEFAULT NULL, p_expires_at timestamptz DEFAULT NULL,
+	p_note text DEFAULT NULL) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_missing integer;
+BEGIN
+	PERFORM twin.check_given(p_user_id);
+	PERFORM twin.check_positive(p_target);
+	PERFORM twin.lock_account(p_user_id);
+	v_missing := twin.replayed(p_user_id, p_idempotency_key, 'top_up', NULL, p_target);
+	IF v_missing IS NOT NULL THEN
+		RETURN v_missing;
+	END IF;
+	PERFORM twin.check_expiry(p_expires_at, false);
+	PERFORM twin.sweep(p_user_id);
+	v_missing := greatest(p_target - (twin.lock_account(p_user_id)).balance, 0);
+	IF v_missing > 0 THEN
+		PERFORM twin.book(p_user_id, 'grant', v_missing, p_note, p_key => p_idempotency_key, p_expires_at => p_expires_at,
+		                  p_metadata => jsonb_build_object('top_up_to', p_target));
+	END IF;
+	RETURN twin.remember(p_user_id, p_idempotency_key, 'top_up', NULL, p_target, v_missing);
+END
+$$;
+
+CREATE FUNCTION twin.hold_credits(
+	p_user_id uuid, p_amount integer, p_reference text, p_note text DEFAULT NULL, p_expires interval DEFAULT '1 day',
+	p_idempotency_key text DEFAULT NULL) RETURNS uuid
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_no integer;
+	v_id uuid;
+BEGIN
+	PERFORM twin.check_given(p_user_id);
+	PERFORM twin.check_positive(p_amount);
+	PERFORM twin.lock_account(p_user_id);
+	v_no := twin.replayed(p_user_id, p_idempotency_key, 'hold', NULL, p_amount);
+	IF v_no IS NOT NULL THEN
+		RETURN (SELECT l.id FROM twin.credit_ledger l WHERE l.user_id = p_user_id AND l.entry_no = v_no);
+	END IF;
+	IF NOT twin.prepare(p_user_id, (twin.lock_account(p_user_id)).balance, p_amount) THEN
+		PERFORM twin.refuse_spending(p_user_id, p_amount);
+	END IF;
+	v_id := twin.book(p_user_id, 'reserve', -p_amount, p_note, p_key => p_idempotency_key, p_reference => p_reference,
+	                  p_expires_at => twin.now() + p_expires);
+	INSERT INTO twin.holds SELECT v_id, p_user_id, p_amount, p_reference, l.expires_at FROM twin.credit_ledger l WHERE l.id = v_id;
+	PERFORM twin.remember(p_user_id, p_idempotency_key, 'hold', NULL, p_amount, (twin.lock_account(p_user_id)).entries::integer);
+	RETURN v_id;
+END
+$$;
+
+CREATE FUNCTION twin.find_hold(p_hold_id uuid) RETURNS twin.holds
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_hold twin.holds;
+BEGIN
+	PERFORM twin.check_given(p_hold_id);
+	IF EXISTS (SELECT FROM twin.credit_ledger l WHERE l.id = p_hold_id AND l.type = 'reserve' AND l.amount < 0 AND l.reference IS NULL) THEN
+		PERFORM twin.refuse('PT409', 'hold belongs to a job');
+	END IF;
+	SELECT * INTO v_hold FROM twin.holds h WHERE h.id = p_hold_id;
+	IF NOT FOUND THEN
+		PERFORM twin.refuse('PT404', 'not found', 'There is no such hold.');
+	END IF;
+	PERFORM twin.lock_account(v_hold.user_id);
+	RETURN v_hold;
+END
+$$;
+
+CREATE FUNCTION twin.capture_hold(p_hold_id uuid, p_amount integer DEFAULT NULL, p_overrun text DEFAULT 'error') RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_hold twin.holds := twin.find_hold(p_hold_id);
+	v_price integer;
+BEGIN
+	IF v_hold.closed THEN
+		v_price := twin.replayed_price(v_hold.amount, p_amount, p_overrun, v_hold.available);
+		IF v_price <> v_hold.charged THEN
+			PERFORM twin.refuse('PT409', 'hold was closed differently');
+		END IF;
+		RETURN v_price;
+	END IF;
+	IF p_amount IS DISTINCT FROM 0 THEN
+		IF v_hold.expires_at <= twin.now() THEN
+			PERFORM twin.refuse('PT409', 'hold has expired');
+		END IF;
+		PERFORM twin.sweep(v_hold.user_id);
+	END IF;
+	v_price := twin.overrun_price(v_hold.user_id, v_hold.amount, coalesce(p_amount, v_hold.amount), p_overrun);
+	PERFORM twin.close_reference_hold(v_hold, v_price, CASE WHEN v_price > 0 THEN 'Hold captured' ELSE 'Hold released' END);
+	RETURN v_price;
+END
+$$;
+
+CREATE FUNCTION twin.release_hold(p_hold_id uuid) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_hold twin.holds := twin.find_hold(p_hold_id);
+BEGIN
+	IF v_hold.charged > 0 THEN
+		PERFORM twin.refuse('PT409', 'hold was closed differently');
+	END IF;
+	IF NOT v_hold.closed THEN
+		PERFORM twin.close_reference_hold(v_hold, 0, 'Hold released');
+	END IF;
+	RETURN v_hold.amount;
+END
+$$;
+
+--------------------------------------------------------------------------------
+-- Voids and transfers
+--------------------------------------------------------------------------------
+
+CREATE FUNCTION twin.void_credits(
+	p_entry_id uuid, p_amount integer DEFAULT NULL, p_note text DEFAULT NULL, p_idempotency_key text DEFAULT NULL) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_entry twin.credit_ledger;
+	v_taken integer;
+	v_left integer;
+BEGIN
+	PERFORM twin.check_given(p_entry_id);
+	IF p_amount IS NOT NULL THEN
+		PERFORM twin.check_positive(p_amount);
+	END IF;
+	SELECT * INTO v_entry FROM twin.credit_ledger l WHERE l.id = p_entry_id;
+	IF NOT FOUND THEN
+		PERFORM twin.refuse('PT404', 'not found', 'There is no such entry.');
+	ELSIF v_entry.amount < 0 OR v_entry.type NOT IN ('grant', 'purchase', 'subscription')
+	   OR v_entry.reverses IS NOT NULL AND v_entry.transfer_id IS NULL THEN
+		PERFORM twin.refuse('22023', 'argument is out of bounds', 'This is no lot that can be voided.');
+	END IF;
+	PERFORM twin.lock_account(v_entry.user_id);
+	v_taken := twin.replayed(v_entry.user_id, p_idempotency_key, 'void', p_entry_id::text, p_amount);
+	IF v_taken IS NOT NULL THEN
+		RETURN v_taken;
+	END IF;
+	PERFORM twin.sweep(v_entry.user_id);
+	v_left := coalesce((SELECT l.credits FROM twin.replay(v_entry.user_id) r, unnest(r.lots) l WHERE l.id = p_entry_id), 0);
+	IF p_amount > v_left THEN
+		PERFORM twin.refuse('PT409', 'void exceeds what is left', format('%s is left.', v_left));
+	END IF;
+	v_taken := coalesce(p_amount, v_left);
+	IF v_taken > 0 THEN
+		PERFORM twin.book(v_entry.user_id, v_entry.type, -v_taken, p_note, p_key => p_idempotency_key, p_reverses => p_entry_id,
+		                  p_metadata => '{"void": true}');
+	END IF;
+	RETURN twin.remember(v_entry.user_id, p_idempotency_key, 'void', p_entry_id::text, v_taken, v_taken);
+END
+$$;
+
+-- Moves credit of which enough is there, lot by lot.
+CREATE FUNCTION twin.move(p_from uuid, p_to uuid, p_kind text, p_amount integer, p_key text, p_note text) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_transfer uuid;
+	v_lot record;
+	v_rest integer := p_amount;
+	v_out uuid;
+	v_moved integer;
+BEGIN
+	INSERT INTO twin.transfers (from_user_id, to_user_id, kind, amount) VALUES (p_from, p_to, p_kind, p_amount) RETURNING id INTO v_transfer;
+	FOR v_lot IN
+		SELECT e.*, CASE l.type WHEN 'refund' THEN 'grant' ELSE l.type END AS type,
+		       CASE WHEN l.type IN ('purchase', 'subscription') THEN l.stripe_payment_id END AS payment
+		  FROM twin.replay(p_from) r, unnest(r.lots) WITH ORDINALITY e JOIN twin.credit_ledger l ON l.id = e.id
+		 ORDER BY e.ordinality
+	LOOP
+		EXIT WHEN v_rest = 0;
+		v_moved := least(v_rest, v_lot.credits);
+		v_out := twin.book(p_from, v_lot.type, -v_moved, coalesce(p_note, 'Transferred to another user'),
+		                   p_key => CASE WHEN v_rest = p_amount THEN p_key END, p_reverses => v_lot.id, p_transfer => v_transfer);
+		PERFORM twin.book(p_to, v_lot.type, v_moved, coalesce(p_note, 'Transferred from another user'), p_payment_id => v_lot.payment,
+		                  p_expires_at => v_lot.expires_at, p_priority => v_lot.priority, p_reverses => v_out, p_transfer => v_transfer);
+		v_rest := v_rest - v_moved;
+	END LOOP;
+END
+$$;
+
+CREATE FUNCTION twin.lock_accounts(p_from uuid, p_to uuid) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM twin.check_given(p_from, p_to);
+	IF p_from = p_to THEN
+		PERFORM twin.refuse('22023', 'argument is out of bounds', 'Both users are the same.');
+	END IF;
+	PERFORM twin.lock_account(least(p_from, p_to));
+	PERFORM twin.lock_account(greatest(p_from, p_to));
+END
+$$;
+
+CREATE FUNCTION twin.transfer_credits(
+	p_from_user_id uuid, p_to_user_id uuid, p_amount integer, p_idempotency_key text DEFAULT NULL, p_note text DEFAULT NULL)
+RETURNS integer
+LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM twin.check_positive(p_amount);
+	PERFORM twin.lock_accounts(p_from_user_id, p_to_user_id);
+	IF twin.replayed(p_from_user_id, p_idempotency_key, 'transfer', p_to_user_id::text, p_amount) IS NOT NULL THEN
+		RETURN p_amount;
+	END IF;
+	PERFORM twin.check_capacity(twin.lock_account(p_to_user_id), p_amount);
+	IF NOT twin.prepare(p_from_user_id, (twin.lock_account(p_from_user_id)).balance, p_amount) THEN
+		PERFORM twin.refuse_spending(p_from_user_id, p_amount);
+	END IF;
+	PERFORM twin.move(p_from_user_id, p_to_user_id, 'transfer', p_amount, p_idempotency_key, p_note);
+	RETURN twin.remember(p_from_user_id, p_idempotency_key, 'transfer', p_to_user_id::text, p_amount, p_amount);
+END
+$$;
+
+CREATE FUNCTION twin.merge_accounts(p_from_user_id uuid, p_to_user_id uuid, p_idempotency_key text DEFAULT NULL) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_account twin.credit_accounts;
+	v_moved integer;
+BEGIN
+	PERFORM twin.lock_accounts(p_from_user_id, p_to_user_id);
+	v_moved := twin.replayed(p_from_user_id, p_idempotency_key, 'merge', p_to_user_id::text, NULL);
+	IF v_moved IS NOT NULL THEN
+		RETURN v_moved;
+	END IF;
+	PERFORM twin.return_expired(p_from_user_id);
+	PERFORM twin.sweep(p_from_user_id);
+	v_account := twin.lock_account(p_from_user_id);
+	IF v_account.reserved > 0 OR v_account.balance < 0 THEN
+		PERFORM twin.refuse('PT409', 'account has open holds, or a deficit');
+	END IF;
+	IF v_account.balance > 0 THEN
+		PERFORM twin.move(p_from_user_id, p_to_user_id, 'merge', v_account.balance, p_idempotency_key, NULL);
+	END IF;
+	RETURN twin.remember(p_from_user_id, p_idempotency_key, 'merge', p_to_user_id::text, NULL, v_account.balance);
+END
+$$;
 
 --------------------------------------------------------------------------------
 -- Corrections
@@ -781,6 +1201,11 @@ LANGUAGE plpgsql AS $$
 DECLARE
 	v_account twin.credit_accounts := twin.lock_account(p_user_id);
 BEGIN
+	-- a plain entry expires first, and returns holds then
+	IF v_account.reserved > 0 THEN
+		PERFORM twin.sweep(p_user_id);
+		v_account := twin.lock_account(p_user_id);
+	END IF;
 	IF NOT twin.spend(v_account, 'usage', p_amount, p_note, NULL) THEN
 		PERFORM twin.refuse('PT402', 'not enough credits', format('Balance %s, needed %s.', v_account.balance, p_amount));
 	END IF;
@@ -818,39 +1243,70 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION twin.find_purchase(p_payment_id text) RETURNS twin.credit_ledger
+-- The lots that have credit of a payment, and what is left of it in each, spent or not.
+CREATE FUNCTION twin.parts(p_payment_id text)
+RETURNS TABLE (id uuid, user_id uuid, type text, rest integer, unspent integer, nth bigint)
+LANGUAGE sql AS $$
+	SELECT p.id, p.user_id, p.type,
+	       p.amount + coalesce((SELECT sum(t.amount) FROM twin.credit_ledger t WHERE t.reverses = p.id AND t.type <> 'expire'), 0)::integer,
+	       coalesce((SELECT l.credits FROM twin.replay(p.user_id) r, unnest(r.lots) l WHERE l.id = p.id), 0),
+	       row_number() OVER (ORDER BY p.reverses IS NOT NULL, p.created_at, p.user_id, p.entry_no)
+	  FROM twin.credit_ledger p
+	 WHERE p.stripe_payment_id = p_payment_id AND p.amount > 0 AND (p.reverses IS NULL OR p.transfer_id IS NOT NULL)
+$$;
+
+-- Locks the accounts that have credit of a payment; returns who paid.
+CREATE FUNCTION twin.lock_payment(p_payment_id text) RETURNS uuid
 LANGUAGE plpgsql AS $$
 DECLARE
-	v_purchase twin.credit_ledger;
+	v_user_id uuid;
 BEGIN
-	SELECT * INTO v_purchase FROM twin.credit_ledger l WHERE l.stripe_payment_id = p_payment_id AND l.reverses IS NULL;
-	IF NOT FOUND THEN
+	FOR v_user_id IN SELECT DISTINCT p.user_id FROM twin.parts(p_payment_id) p ORDER BY p.user_id LOOP
+		PERFORM twin.lock_account(v_user_id);
+	END LOOP;
+	IF v_user_id IS NULL THEN
 		PERFORM twin.refuse('PT404', 'not found', 'There is no such payment.');
 	END IF;
-	RETURN v_purchase;
+	RETURN (SELECT p.user_id FROM twin.parts(p_payment_id) p WHERE p.nth = 1);
 END
 $$;
 
--- What was taken back of a purchase, reinstatements taken off; call it with the
--- account locked.  Expiry of its lot is something else.
-CREATE FUNCTION twin.reversed(p_purchase twin.credit_ledger) RETURNS integer
+-- Was the reversal with this key undone before it came?  PT409 where one who has
+-- credit of the payment has used the key for something else.
+CREATE FUNCTION twin.is_awaited(p_user_id uuid, p_payment_id text, p_key text) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
-	RETURN (SELECT coalesce(-sum(l.amount), 0) FROM twin.credit_ledger l
-	         WHERE l.reverses = p_purchase.id AND l.type = p_purchase.type);
+	IF EXISTS (SELECT FROM twin.awaited w WHERE w.user_id = p_user_id AND w.key = p_key AND w.payment = p_payment_id) THEN
+		RETURN true;
+	END IF;
+	IF EXISTS (SELECT FROM twin.parts(p_payment_id) p WHERE twin.is_used(p.user_id, p_key)) THEN
+		PERFORM twin.refuse('PT409', 'key was used for something else');
+	END IF;
+	RETURN false;
 END
 $$;
 
--- Was the reversal with this key undone before it came?
-CREATE FUNCTION twin.is_awaited(p_purchase twin.credit_ledger, p_key text) RETURNS boolean
+-- Takes from these lots: what is unspent first, in their order, then of each what
+-- was spent of it.
+CREATE FUNCTION twin.divide(p_payment_id text, p_amount integer) RETURNS TABLE (id uuid, user_id uuid, type text, taken integer)
 LANGUAGE plpgsql AS $$
 DECLARE
-	v_purchase_id uuid := (SELECT w.purchase_id FROM twin.awaited w WHERE w.user_id = p_purchase.user_id AND w.key = p_key);
+	v_part record;
+	v_unspent integer;
+	v_spent integer := p_amount - least(p_amount, (SELECT sum(greatest(least(p.unspent, p.rest), 0)) FROM twin.parts(p_payment_id) p));
+	v_rest integer := p_amount - v_spent;
 BEGIN
-	IF v_purchase_id <> p_purchase.id THEN
-		PERFORM twin.refuse('PT409', 'key was used for something else', format('Entry %s.', v_purchase_id));
-	END IF;
-	RETURN v_purchase_id IS NOT NULL;
+	FOR v_part IN SELECT * FROM twin.parts(p_payment_id) p ORDER BY p.nth LOOP
+		v_unspent := greatest(least(v_part.unspent, v_part.rest, v_rest), 0);
+		v_rest := v_rest - v_unspent;
+		taken := greatest(least(v_part.rest - v_unspent, v_spent), 0);
+		v_spent := v_spent - taken;
+		taken := taken + v_unspent;
+		id := v_part.id;
+		user_id := v_part.user_id;
+		type := v_part.type;
+		RETURN NEXT;
+	END LOOP;
 END
 $$;
 
@@ -859,8 +1315,10 @@ CREATE FUNCTION twin.reverse_purchase(
 	p_idempotency_key text DEFAULT NULL) RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE
-	v_purchase twin.credit_ledger;
-	v_found twin.credit_ledger;
+	v_user_id uuid;
+	v_part record;
+	v_first_id uuid;
+	v_id uuid;
 	v_left integer;
 BEGIN
 	PERFORM twin.check_given(p_stripe_payment_id);
@@ -871,35 +1329,36 @@ BEGIN
 	PERFORM twin.check_note(p_note);
 	PERFORM twin.check_key(p_idempotency_key);
 
-	v_purchase := twin.find_purchase(p_stripe_payment_id);
-	PERFORM twin.lock_account(v_purchase.user_id);
+	v_user_id := twin.lock_payment(p_stripe_payment_id);
 	-- without an amount any amount is the same content
-	v_found := twin.find_by_key(v_purchase.user_id, p_idempotency_key, v_purchase.type,
-		coalesce(-p_amount, (SELECT l.amount FROM twin.credit_ledger l
-		                      WHERE l.user_id = v_purchase.user_id AND l.idempotency_key = p_idempotency_key)),
-		p_reverses => v_purchase.id);
-	IF v_found.id IS NOT NULL THEN
-		IF v_found.amount > 0 THEN
-			PERFORM twin.refuse('PT409', 'key was used for something else', format('Entry %s.', v_found.id));
+	SELECT -sum(l.amount) INTO v_left FROM twin.reversals r JOIN twin.credit_ledger l ON l.id = r.entry_id
+	 WHERE r.payment = p_stripe_payment_id AND r.key = p_idempotency_key;
+	IF v_left IS NOT NULL THEN
+		IF p_amount <> v_left THEN
+			PERFORM twin.refuse('PT409', 'key was used for something else');
 		END IF;
-		RETURN -v_found.amount;
+		RETURN v_left;
 	END IF;
-	IF twin.is_awaited(v_purchase, p_idempotency_key) THEN
+	IF twin.is_awaited(v_user_id, p_stripe_payment_id, p_idempotency_key) THEN
 		RETURN 0;
 	END IF;
 
-	v_left := v_purchase.amount - twin.reversed(v_purchase);
+	v_left := (SELECT sum(p.rest) FROM twin.parts(p_stripe_payment_id) p);
 	IF p_amount > v_left THEN
-		PERFORM twin.refuse('PT409', 'reversal exceeds the purchase', format('%s is left of the purchase.', v_left));
+		PERFORM twin.refuse('PT409', 'reversal exceeds the payment', format('%s is left of it.', v_left));
 	END IF;
 	p_amount := coalesce(p_amount, v_left);
 	IF p_amount = 0 AND p_idempotency_key IS NOT NULL THEN
 		PERFORM twin.refuse('PT409', 'payment is reversed already', 'Nothing is left that could be reversed under this key.');
 	END IF;
-	IF p_amount > 0 THEN
-		PERFORM twin.book(v_purchase.user_id, v_purchase.type, -p_amount, p_note, NULL, p_stripe_payment_id,
-		                  p_idempotency_key, NULL, v_purchase.id);
-	END IF;
+	FOR v_part IN SELECT * FROM twin.divide(p_stripe_payment_id, p_amount) d WHERE d.taken > 0 LOOP
+		v_id := twin.book(v_part.user_id, v_part.type, -v_part.taken, p_note, NULL, p_stripe_payment_id,
+		                  CASE WHEN v_first_id IS NULL THEN p_idempotency_key END, NULL, v_part.id,
+		                  p_metadata => CASE WHEN v_part.taken <> p_amount THEN jsonb_strip_nulls(jsonb_build_object(
+		                    'total', p_amount, 'part_of', v_first_id, 'key', CASE WHEN v_first_id IS NOT NULL THEN p_idempotency_key END)) END);
+		v_first_id := coalesce(v_first_id, v_id);
+		INSERT INTO twin.reversals VALUES (v_id, v_first_id, p_stripe_payment_id, p_idempotency_key);
+	END LOOP;
 	RETURN p_amount;
 END
 $$;
@@ -908,51 +1367,39 @@ CREATE FUNCTION twin.reinstate_purchase(
 	p_stripe_payment_id text, p_note text DEFAULT NULL, p_idempotency_key text DEFAULT NULL) RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE
-	v_purchase twin.credit_ledger;
-	v_account twin.credit_accounts;
-	v_reversal twin.credit_ledger;
-	v_standing twin.credit_ledger[];
+	v_user_id uuid;
+	v_reversals uuid[];
+	v_entry twin.credit_ledger;
 BEGIN
 	PERFORM twin.check_given(p_stripe_payment_id);
 	PERFORM twin.check_key(p_stripe_payment_id);
 	PERFORM twin.check_note(p_note);
 	PERFORM twin.check_key(p_idempotency_key);
 
-	v_purchase := twin.find_purchase(p_stripe_payment_id);
-	v_account := twin.lock_account(v_purchase.user_id);
-	SELECT array_agg(l) INTO v_standing FROM twin.credit_ledger l
-	 WHERE l.reverses = v_purchase.id AND l.type = v_purchase.type AND l.amount < 0
-	   AND l.id NOT IN (SELECT u.reversal_id FROM twin.undone u);
-	IF p_idempotency_key IS NULL THEN
-		IF cardinality(v_standing) > 1 THEN
-			PERFORM twin.refuse('PT409', 'payment has several reversals', 'Which one is not said.');
-		ELSIF v_standing IS NULL THEN
-			RETURN 0;
+	v_user_id := twin.lock_payment(p_stripe_payment_id);
+	v_reversals := ARRAY(SELECT DISTINCT r.first_id FROM twin.reversals r
+	                      WHERE r.payment = p_stripe_payment_id
+	                        AND CASE WHEN p_idempotency_key IS NULL THEN NOT r.undone ELSE r.key = p_idempotency_key END);
+	IF cardinality(v_reversals) > 1 THEN
+		PERFORM twin.refuse('PT409', 'payment has several reversals', 'Which one is not said.');
+	ELSIF v_reversals = '{}' THEN
+		IF p_idempotency_key IS NOT NULL AND NOT twin.is_awaited(v_user_id, p_stripe_payment_id, p_idempotency_key) THEN
+			INSERT INTO twin.awaited VALUES (v_user_id, p_idempotency_key, p_stripe_payment_id);
 		END IF;
-		v_reversal := v_standing[1];
-	ELSE
-		SELECT * INTO v_reversal FROM twin.credit_ledger l
-		 WHERE l.user_id = v_purchase.user_id AND l.idempotency_key = p_idempotency_key;
-		IF NOT FOUND THEN
-			IF NOT twin.is_awaited(v_purchase, p_idempotency_key) THEN
-				INSERT INTO twin.awaited VALUES (v_purchase.user_id, p_idempotency_key, v_purchase.id);
-			END IF;
-			RETURN 0;
-		END IF;
-		IF v_reversal.reverses IS DISTINCT FROM v_purchase.id OR v_reversal.amount > 0 THEN
-			PERFORM twin.refuse('PT409', 'key was used for something else', format('Entry %s.', v_reversal.id));
-		END IF;
-	END IF;
-	IF v_reversal.id IN (SELECT u.reversal_id FROM twin.undone u) THEN
-		RETURN (SELECT u.amount FROM twin.undone u WHERE u.reversal_id = v_reversal.id);
+		RETURN 0;
 	END IF;
 
-	PERFORM twin.check_capacity(v_account, -v_reversal.amount);
-	PERFORM twin.book(v_purchase.user_id, v_purchase.type, -v_reversal.amount, p_note, NULL, p_stripe_payment_id,
-	                  'reinstates:' || v_reversal.id, NULL, v_purchase.id);
-	INSERT INTO twin.undone VALUES (v_reversal.id, -v_reversal.amount);
-	PERFORM twin.sweep(v_purchase.user_id);
-	RETURN -v_reversal.amount;
+	FOR v_entry IN
+		SELECT l.* FROM twin.reversals r JOIN twin.credit_ledger l ON l.id = r.entry_id
+		 WHERE r.first_id = v_reversals[1] AND NOT r.undone ORDER BY l.created_at, l.user_id, l.entry_no
+	LOOP
+		PERFORM twin.check_capacity(twin.lock_account(v_entry.user_id), -v_entry.amount);
+		PERFORM twin.book(v_entry.user_id, v_entry.type, -v_entry.amount, p_note, NULL, p_stripe_payment_id,
+		                  'reinstates:' || v_entry.id, NULL, v_entry.reverses);
+		UPDATE twin.reversals r SET undone = true WHERE r.entry_id = v_entry.id;
+		PERFORM twin.sweep(v_entry.user_id);
+	END LOOP;
+	RETURN (SELECT -sum(l.amount) FROM twin.reversals r JOIN twin.credit_ledger l ON l.id = r.entry_id WHERE r.first_id = v_reversals[1]);
 END
 $$;
 
@@ -969,7 +1416,7 @@ BEGIN
 	END IF;
 	FOR v_user_id IN
 		SELECT DISTINCT e.user_id
-		  FROM (SELECT l.user_id FROM twin.credit_ledger l WHERE l.expires_at <= twin.now() LIMIT p_limit) e
+		  FROM (SELECT l.user_id FROM twin.credit_ledger l WHERE l.expires_at <= twin.now() AND l.amount > 0 LIMIT p_limit) e
 		 ORDER BY e.user_id
 	LOOP
 		PERFORM FROM twin.credit_accounts a WHERE a.user_id = v_user_id FOR NO KEY UPDATE SKIP LOCKED;
@@ -1012,8 +1459,8 @@ BEGIN
 		       'spendable', greatest(coalesce(v_account.balance, 0) - l.expired, 0),
 		       'lifetime_purchased', e.purchased, 'lifetime_granted', e.granted, 'lifetime_used', e.used,
 		       'expiring_in_7_days', l.expiring, 'next_expiry', l.next_expiry)
-		  FROM (SELECT coalesce(sum(amount) FILTER (WHERE type IN ('purchase', 'subscription')), 0) AS purchased,
-		               coalesce(sum(amount) FILTER (WHERE type = 'grant'), 0) AS granted,
+		  FROM (SELECT coalesce(sum(amount) FILTER (WHERE type IN ('purchase', 'subscription') AND transfer_id IS NULL), 0) AS purchased,
+		               coalesce(sum(amount) FILTER (WHERE type = 'grant' AND transfer_id IS NULL), 0) AS granted,
 		               coalesce(-sum(amount) FILTER (WHERE type IN ('usage', 'refund')), 0) AS used
 		          FROM twin.credit_ledger WHERE user_id = p_user_id) e,
 		       (SELECT coalesce(sum(credits) FILTER (WHERE expires_at <= v_now), 0) AS expired,
@@ -1022,4 +1469,16 @@ BEGIN
 		               min(expires_at) FILTER (WHERE expires_at > v_now) AS next_expiry
 		          FROM unnest(v_lots)) l);
 END
+$$;
+
+CREATE FUNCTION twin.get_credit_lots(p_user_id uuid)
+RETURNS TABLE (entry_id uuid, type text, amount integer, remaining integer, held integer, priority integer,
+               expires_at timestamptz, note text, created_at timestamptz)
+LANGUAGE sql STABLE AS $$
+	SELECT l.id, l.type, l.amount, coalesce(e.credits, 0), coalesce(h.held, 0)::integer, coalesce(l.priority, 0), l.expires_at, l.note, l.created_at
+	  FROM twin.replay(p_user_id) r
+	 CROSS JOIN LATERAL unnest(r.lots) e
+	  FULL JOIN (SELECT (t.lot).id, sum((t.lot).credits) AS held FROM twin.replay(p_user_id) s, unnest(s.takings) t GROUP BY (t.lot).id) h USING (id)
+	  JOIN twin.credit_ledger l USING (id)
+	 ORDER BY coalesce(l.priority, 0), l.expires_at NULLS LAST, l.entry_no
 $$;

@@ -174,7 +174,7 @@ my @invariants = (
 		 WHERE h.amount < 0 AND h.before <> 0 OR h.amount > 0 AND h.before <> -h.amount} ],
 	[ 'holds of deleted jobs are closed', q{
 		SELECT user_id, sum(amount) FROM %1$s.credit_ledger
-		 WHERE type = 'reserve' AND job_id IS NULL GROUP BY user_id HAVING sum(amount) <> 0} ],
+		 WHERE type = 'reserve' AND job_id IS NULL AND reference IS NULL GROUP BY user_id HAVING sum(amount) <> 0} ],
 	[ 'a job that has ended holds nothing', q{
 		SELECT j.id, j.status, sum(l.amount) FROM %1$s.jobs j
 		  JOIN %1$s.credit_ledger l ON l.job_id = j.id AND l.type = 'reserve'
@@ -198,22 +198,52 @@ my @invariants = (
 		SELECT l.user_id, l.type, l.entry_no, l.balance_after FROM %1$s.credit_ledger l
 		  LEFT JOIN %1$s.credit_ledger b ON b.user_id = l.user_id AND b.entry_no = l.entry_no - 1
 		 WHERE l.balance_after < 0 AND l.amount < 0
-		   AND NOT (l.type IN ('purchase', 'subscription') AND l.reverses IS NOT NULL)
+		   AND NOT (l.type IN ('purchase', 'subscription') AND l.reverses IS NOT NULL AND l.transfer_id IS NULL AND NOT COALESCE(l.metadata ? 'void', false))
 		   AND (l.type = 'usage' AND b.type = 'reserve' AND b.amount >= -l.amount) IS NOT TRUE} ],
 	[ 'what closes a hold names it', q{
 		SELECT c.user_id, c.entry_no, c.reverses FROM %1$s.credit_ledger c
 		  LEFT JOIN %1$s.credit_ledger h ON h.id = c.reverses AND h.user_id = c.user_id
 			AND h.type = 'reserve' AND h.amount = -c.amount AND h.entry_no < c.entry_no
-		 WHERE c.type = 'reserve' AND c.amount > 0 AND h.id IS NULL} ],
+		 WHERE c.type = 'reserve' AND c.amount > 0 AND h.id IS NULL
+		UNION ALL
+		SELECT user_id, count(*), reverses FROM %1$s.credit_ledger WHERE type = 'reserve' AND amount > 0
+		 GROUP BY user_id, reverses HAVING count(*) > 1} ],
+	[ 'what charges a hold by reference names it and follows its end', q{
+		SELECT u.user_id, u.entry_no, u.idempotency_key FROM %1$s.credit_ledger u
+		  LEFT JOIN %1$s.credit_ledger c ON c.user_id = u.user_id AND c.type = 'reserve' AND c.entry_no = u.entry_no - 1
+			AND 'captures:' || c.reverses = u.idempotency_key AND c.reference = u.reference
+		 WHERE u.type = 'usage' AND u.idempotency_key LIKE 'captures:%%' AND c.id IS NULL} ],
 	[ 'no payment is reversed by more than was booked, no lot expires that cannot, no job is refunded more than its price', q{
 		SELECT p.id, p.amount, sum(r.amount) FROM %1$s.credit_ledger p JOIN %1$s.credit_ledger r ON r.reverses = p.id
-		 WHERE r.type = p.type AND p.type <> 'reserve' GROUP BY p.id HAVING sum(r.amount) NOT BETWEEN -p.amount AND 0
+		 WHERE r.type = p.type AND p.type <> 'reserve' AND r.transfer_id IS NULL AND NOT COALESCE(r.metadata ? 'void', false)
+		 GROUP BY p.id HAVING sum(r.amount) NOT BETWEEN -p.amount AND 0
+		UNION ALL
+		SELECT p.id, p.amount, sum(r.amount) FROM %1$s.credit_ledger p JOIN %1$s.credit_ledger r ON r.stripe_payment_id = p.stripe_payment_id
+		 WHERE p.type IN ('purchase', 'subscription') AND p.reverses IS NULL AND r.reverses IS NOT NULL AND r.transfer_id IS NULL
+		 GROUP BY p.id HAVING sum(r.amount) NOT BETWEEN -p.amount AND 0
+		UNION ALL
+		SELECT r.id, r.amount, p.amount FROM %1$s.credit_ledger r LEFT JOIN %1$s.credit_ledger p ON p.id = r.reverses
+		 WHERE r.reverses IS NOT NULL AND r.amount < 0 AND (p.user_id = r.user_id AND p.amount > 0 AND p.entry_no < r.entry_no) IS NOT TRUE
 		UNION ALL
 		SELECT e.id, e.amount, p.amount FROM %1$s.credit_ledger e LEFT JOIN %1$s.credit_ledger p ON p.id = e.reverses
 		 WHERE e.type = 'expire' AND (p.user_id = e.user_id AND p.expires_at IS NOT NULL) IS NOT TRUE
 		UNION ALL
 		SELECT job_id, 0, sum(amount) FROM %1$s.credit_ledger WHERE job_id IS NOT NULL AND type IN ('usage', 'refund')
 		 GROUP BY job_id HAVING sum(amount) > 0} ],
+	[ 'a transfer moves its amount, in lots that keep their expiry, priority and payment', q{
+		SELECT t.id, s.user_id, s.amount, sum(l.amount) FROM studio_engine.transfers t
+		 CROSS JOIN LATERAL (VALUES (t.from_user_id, -t.amount), (t.to_user_id, t.amount)) s (user_id, amount)
+		  LEFT JOIN %1$s.credit_ledger l ON l.transfer_id = t.id AND l.user_id = s.user_id
+		 WHERE s.user_id IS NOT NULL GROUP BY t.id, s.user_id, s.amount HAVING sum(l.amount) IS DISTINCT FROM s.amount
+		UNION ALL
+		SELECT i.id, i.user_id, i.amount, o.amount FROM %1$s.credit_ledger i
+		  LEFT JOIN studio_engine.transfers t ON t.id = i.transfer_id
+		  LEFT JOIN %1$s.credit_ledger o ON o.id = i.reverses AND o.transfer_id = i.transfer_id AND o.user_id = t.from_user_id
+		  LEFT JOIN %1$s.credit_ledger p ON p.id = o.reverses AND p.user_id = o.user_id AND p.amount > 0
+		 WHERE i.transfer_id IS NOT NULL AND i.amount > 0 AND (t.id IS NULL OR t.from_user_id IS NOT NULL)
+		   AND (i.amount, i.type, i.expires_at, i.priority, i.stripe_payment_id)
+			   IS DISTINCT FROM (-o.amount, CASE p.type WHEN 'refund' THEN 'grant' ELSE p.type END, p.expires_at, p.priority,
+								 CASE WHEN p.type IN ('purchase', 'subscription') THEN p.stripe_payment_id END)} ],
 	[ 'verify_credit_ledger() finds nothing', 'SELECT * FROM %1$s.verify_credit_ledger()' ],
 	[ 'an entry and its job have the same user', q{
 		SELECT l.id, l.user_id, j.user_id FROM %1$s.credit_ledger l JOIN %1$s.jobs j ON j.id = l.job_id
