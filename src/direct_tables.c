@@ -22,7 +22,7 @@
 PG_FUNCTION_INFO_V1(direct_tables);
 
 static RowTable *const tables[] = {
-	&jobs_table, &studio_jobs_table, &accounts_table, &ledger_table, &expiring_table, &queue_table, &attempts_table
+	&projects_table, &jobs_table, &studio_jobs_table, &accounts_table, &ledger_table, &expiring_table, &queue_table, &attempts_table
 };
 
 /*

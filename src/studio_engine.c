@@ -13,10 +13,12 @@
 #include "utils/guc.h"
 
 #include "audit.h"
+#include "expiry.h"
 #include "compat.h"
 #include "holds.h"
 #include "job_rows.h"
 #include "ledger_rows.h"
+#include "prices.h"
 #include "ledger_triggers.h"
 #include "refinement.h"
 #include "rendering.h"
@@ -57,7 +59,9 @@ _PG_init(void)
 	ledger_rows_register();
 	ledger_triggers_register();
 	holds_register();
+	prices_register();
 	audit_register();
+	expiry_register();
 
 	/* in the order in which messages name them */
 	refinement_register();

@@ -77,6 +77,25 @@ COMMENT ON FUNCTION studio_engine.return_hold_of_deleted_job() IS
 
 Trigger, AFTER DELETE on jobs.';
 
+CREATE FUNCTION studio_engine.price_new_job() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'price_new_job'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION studio_engine.price_new_job() IS
+'Set the price of a new studio job or rendering.
+
+Trigger, BEFORE INSERT on studio_jobs and mm_rendering_queue, whose name is its argument. The price is that of
+the settings, and 0 for a row without a user or one that has ended.';
+
+CREATE FUNCTION studio_engine.keep_price() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'keep_price'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION studio_engine.keep_price() IS
+'Hold, charge and give back the price of a studio job or rendering.
+
+Trigger, AFTER INSERT, UPDATE OR DELETE on studio_jobs and mm_rendering_queue, whose name is its argument. It
+is held while the job is open (PT402), charged when the job succeeds and given back when it fails or is deleted;
+a job with a hold keeps its id and its user (PT409).';
+
 CREATE FUNCTION @extschema@.get_credit_balance(p_user_id uuid) RETURNS integer
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'get_credit_balance'
   SET search_path = pg_catalog, pg_temp;
@@ -254,7 +273,7 @@ Returns the credits charged.
 Callers: services only.
 Errors: 22004 p_hold_id or p_overrun is NULL; 22023 a value is out of bounds; PT402 the balance does not cover
 the price; PT404 no such hold; PT409 the price is above the hold, the hold has expired, was released or charged
-differently, or belongs to a job.';
+differently, or belongs to a job, a studio job or a rendering.';
 
 CREATE FUNCTION @extschema@.release_hold(p_hold_id uuid) RETURNS integer
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'release_hold'

@@ -38,6 +38,26 @@ CREATE OR REPLACE TRIGGER "00_studio_jobs_queue_truncate"
   AFTER TRUNCATE ON @extschema@.studio_jobs
   FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.clear_queue('studio_jobs');
 
+-- The price is held after the queue has the job, and ends with it.
+CREATE OR REPLACE TRIGGER tr_studio_jobs_price
+  BEFORE INSERT ON @extschema@.studio_jobs
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.price_new_job('studio_jobs');
+
+CREATE OR REPLACE TRIGGER tr_studio_jobs_hold_price
+  AFTER INSERT ON @extschema@.studio_jobs
+  FOR EACH ROW WHEN (NEW.cost_credits_reserved > 0)
+  EXECUTE FUNCTION studio_engine.keep_price('studio_jobs');
+
+CREATE OR REPLACE TRIGGER tr_studio_jobs_keep_price
+  AFTER UPDATE ON @extschema@.studio_jobs
+  FOR EACH ROW WHEN (OLD.cost_credits_reserved > 0 AND (OLD.status <> NEW.status OR OLD.job_id <> NEW.job_id OR OLD.user_id <> NEW.user_id))
+  EXECUTE FUNCTION studio_engine.keep_price('studio_jobs');
+
+CREATE OR REPLACE TRIGGER tr_studio_jobs_return_price
+  AFTER DELETE ON @extschema@.studio_jobs
+  FOR EACH ROW WHEN (OLD.cost_credits_reserved > 0)
+  EXECUTE FUNCTION studio_engine.keep_price('studio_jobs');
+
 DROP POLICY IF EXISTS studio_jobs_select ON @extschema@.studio_jobs;
 CREATE POLICY studio_jobs_select ON @extschema@.studio_jobs
   FOR SELECT TO authenticated USING ((SELECT auth.uid()) = user_id);

@@ -118,6 +118,26 @@ CREATE OR REPLACE TRIGGER "00_mm_rendering_queue_queue_truncate"
   AFTER TRUNCATE ON @extschema@.mm_rendering_queue
   FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.clear_queue('mm_rendering_queue');
 
+-- The price is held after the queue has the job, and ends with it.
+CREATE OR REPLACE TRIGGER tr_mm_rendering_queue_price
+  BEFORE INSERT ON @extschema@.mm_rendering_queue
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.price_new_job('mm_rendering_queue');
+
+CREATE OR REPLACE TRIGGER tr_mm_rendering_queue_hold_price
+  AFTER INSERT ON @extschema@.mm_rendering_queue
+  FOR EACH ROW WHEN (NEW.cost_credits_reserved > 0)
+  EXECUTE FUNCTION studio_engine.keep_price('mm_rendering_queue');
+
+CREATE OR REPLACE TRIGGER tr_mm_rendering_queue_keep_price
+  AFTER UPDATE ON @extschema@.mm_rendering_queue
+  FOR EACH ROW WHEN (OLD.cost_credits_reserved > 0 AND (OLD.status <> NEW.status OR OLD.render_id <> NEW.render_id OR OLD.user_id IS DISTINCT FROM NEW.user_id))
+  EXECUTE FUNCTION studio_engine.keep_price('mm_rendering_queue');
+
+CREATE OR REPLACE TRIGGER tr_mm_rendering_queue_return_price
+  AFTER DELETE ON @extschema@.mm_rendering_queue
+  FOR EACH ROW WHEN (OLD.cost_credits_reserved > 0)
+  EXECUTE FUNCTION studio_engine.keep_price('mm_rendering_queue');
+
 CREATE OR REPLACE TRIGGER tr_mm_rendering_queue_updated
   BEFORE UPDATE ON @extschema@.mm_rendering_queue
   FOR EACH ROW EXECUTE FUNCTION @extschema@.update_updated_at();

@@ -46,5 +46,7 @@ INSERT INTO studio_engine.settings (name, value, description) VALUES
   ('progress_interval_ms', '1000', 'Heartbeats write progress into the row of a job at most once in so many milliseconds'),
   ('fair_queue', '0', '1 lets the users take turns, so that the many jobs of one do not hold up the others; for jobs queued from then on'),
   ('notify_interval_ms', '0', 'NOTIFY studio_engine for new jobs, at most once in so many milliseconds per session; 0 never'),
+  ('price_studio_job', '0', 'Credits that a studio job costs, for jobs made from then on; 0 is nothing'),
+  ('price_rendering', '0', 'Credits that a rendering costs its user, for renderings made from then on; 0 is nothing'),
   ('max_user_priority', '100', 'Highest priority that users may give to their jobs'),
   ('default_system_prompt', 'Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are.', 'Prompt of studio jobs that bring none');

@@ -16,11 +16,13 @@ CREATE TABLE @extschema@.studio_jobs (
   model_version TEXT,
   retry_count INTEGER NOT NULL DEFAULT 0,
   priority INTEGER NOT NULL DEFAULT 0,
+  cost_credits_reserved INTEGER NOT NULL DEFAULT 0,
   CONSTRAINT studio_jobs_pkey PRIMARY KEY (job_id),
   CONSTRAINT studio_jobs_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users (id) ON DELETE CASCADE,
   CONSTRAINT studio_jobs_status_check CHECK (status IN (
     'NEW', 'TRANSCRIBING', 'ENRICHING', 'REFINING', 'COMPLETE', 'FAILED'
-  ))
+  )),
+  CONSTRAINT studio_jobs_cost_credits_reserved_check CHECK (cost_credits_reserved >= 0)
 );
 CREATE INDEX idx_studio_jobs_user_id ON @extschema@.studio_jobs (user_id);
 CREATE INDEX idx_studio_jobs_status ON @extschema@.studio_jobs (status);
@@ -48,3 +50,4 @@ COMMENT ON COLUMN @extschema@.studio_jobs.enrichment_entities IS 'What the enric
 COMMENT ON COLUMN @extschema@.studio_jobs.model_version IS 'Model that refined the text';
 COMMENT ON COLUMN @extschema@.studio_jobs.retry_count IS 'How often the job was tried again; kept by the worker functions';
 COMMENT ON COLUMN @extschema@.studio_jobs.priority IS 'Jobs of higher priority are claimed first; users may go up to setting max_user_priority';
+COMMENT ON COLUMN @extschema@.studio_jobs.cost_credits_reserved IS 'Price in credits, held while the job is open: setting price_studio_job when the job was made; written by a trigger';

@@ -224,6 +224,7 @@ CREATE TABLE @extschema@.mm_rendering_queue (
   updated_at TIMESTAMPTZ DEFAULT NOW(),
   started_at TIMESTAMPTZ,
   finished_at TIMESTAMPTZ,
+  cost_credits_reserved INTEGER NOT NULL DEFAULT 0,
   CONSTRAINT mm_rendering_queue_pkey PRIMARY KEY (render_id),
   CONSTRAINT mm_rendering_queue_session_id_fkey FOREIGN KEY (session_id)
     REFERENCES @extschema@.mm_multimedia_sessions (session_id) ON DELETE CASCADE,
@@ -238,7 +239,8 @@ CREATE TABLE @extschema@.mm_rendering_queue (
     'queued', 'rendering', 'completed', 'failed', 'cancelled'
   )),
   CONSTRAINT mm_rendering_queue_progress_check CHECK (progress BETWEEN 0 AND 100),
-  CONSTRAINT mm_rendering_queue_retry_count_check CHECK (retry_count >= 0)
+  CONSTRAINT mm_rendering_queue_retry_count_check CHECK (retry_count >= 0),
+  CONSTRAINT mm_rendering_queue_cost_credits_reserved_check CHECK (cost_credits_reserved >= 0)
 );
 CREATE INDEX idx_mm_rendering_queue_session ON @extschema@.mm_rendering_queue (session_id);
 CREATE INDEX idx_mm_rendering_queue_content ON @extschema@.mm_rendering_queue (content_id);
@@ -403,3 +405,4 @@ COMMENT ON COLUMN @extschema@.mm_rendering_queue.created_at IS 'When it was queu
 COMMENT ON COLUMN @extschema@.mm_rendering_queue.updated_at IS 'When it was last changed; maintained by a trigger';
 COMMENT ON COLUMN @extschema@.mm_rendering_queue.started_at IS 'When rendering began; maintained by a trigger';
 COMMENT ON COLUMN @extschema@.mm_rendering_queue.finished_at IS 'When it ended; maintained by a trigger';
+COMMENT ON COLUMN @extschema@.mm_rendering_queue.cost_credits_reserved IS 'Price in credits of user_id, held while the rendering is open: setting price_rendering when it was made; written by a trigger';

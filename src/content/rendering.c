@@ -7,8 +7,8 @@
  * table checks the transition, and the queue trigger updates the queue entry.
  *
  * Pitfall: a rendering belongs to a session and not to a user.  user_id is the
- * user who requested it and may be NULL; it is used for fairness between users
- * only, and gives no rights.
+ * user who requested it and may be NULL; it is used for fairness between users and
+ * pays the price, where there is one, but gives no rights.
  *
  * Lock order: content, session, rendering, its row in the queue.
  */

@@ -147,6 +147,25 @@ jsonb_measure(const Jsonb *value, int64 max_bytes, int max_depth, int max_digits
 }
 
 /*
+ * Return true if jsonb is an object of strings and nothing else.  Its text has at
+ * most six bytes for each of its own.
+ */
+bool
+jsonb_is_flat(const Jsonb *value)
+{
+	const JsonbContainer *root = &value->root;
+
+	if (!JsonContainerIsObject(root))
+		return false;
+	for (uint32 i = 0; i < 2 * JsonContainerSize(root); i++)
+	{
+		if (!JBE_ISSTRING(root->children[i]))
+			return false;
+	}
+	return true;
+}
+
+/*
  * Return the bytes of jsonb as text.
  */
 int64

@@ -21,6 +21,7 @@ typedef struct JsonbMeasure
 extern int64 value_size(Datum value);
 extern int	number_digits(Numeric number);
 extern JsonbMeasure jsonb_measure(const Jsonb *value, int64 max_bytes, int max_depth, int max_digits);
+extern bool jsonb_is_flat(const Jsonb *value);
 extern int64 jsonb_shown_size(const Jsonb *value);
 
 #endif							/* STUDIO_JSONB_MEASURE_H */

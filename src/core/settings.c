@@ -69,6 +69,8 @@ static CachedSetting settings[] = {
 	[SETTING_SEARCH_CONFIGURATION] = {.name = "search_configuration",.default_value = "english"},
 	[SETTING_WELCOME_ONCE_PER_EMAIL] = {.name = "welcome_once_per_email",.default_value = "1"},
 	[SETTING_WELCOME_ANONYMOUS] = {.name = "welcome_anonymous",.default_value = "0"},
+	[SETTING_PRICE_STUDIO_JOB] = {.name = "price_studio_job",.default_value = "0"},
+	[SETTING_PRICE_RENDERING] = {.name = "price_rendering",.default_value = "0"},
 };
 static uint64 cached_changes = 0;	/* of settings_watch, at that time */
 static RelationWatch settings_watch;

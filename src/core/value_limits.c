@@ -421,8 +421,9 @@ check_value(const char *table, Relation rel, int number, Datum value, const Datu
 
 	if (old != NULL && datumIsEqual(*old, value, false, -1))
 		return;
-	/* most texts are within the smallest limit: no look-up for these */
-	if (att->atttypid == TEXTOID && value_size(value) <= KEY / 2)
+	/* most values are within the smallest limit: no look-up for these */
+	if (value_size(value) <= KEY / 2 &&
+		(att->atttypid == TEXTOID || (att->atttypid == JSONBOID && jsonb_is_flat(DatumGetJsonbP(value)))))
 		return;
 	excess = excess_of(table, att, value);
 	if (excess.of != NULL && (old == NULL || !same_content(*old, value)))

@@ -26,13 +26,13 @@
 #include "expiry.h"
 #include "ledger_rows.h"
 #include "lots.h"
+#include "prices.h"
 #include "reference_holds.h"
 #include "refunds.h"
 #include "restore.h"
 #include "settings.h"
 #include "statements.h"
 #include "triggers.h"
-#include "voids.h"
 
 PG_FUNCTION_INFO_V1(get_credit_summary);
 PG_FUNCTION_INFO_V1(verify_credit_ledger);
@@ -150,6 +150,10 @@ static Statement problems[] = {
 		" WHERE l.type = 'reserve' AND l.amount < 0 AND l.reference IS NULL AND ($1 IS NULL OR l.user_id = $1)"
 		"   AND (j.id IS NULL OR j.status IN ('READY', 'FAILED'))"
 		"   AND NOT EXISTS (SELECT 1 FROM @extschema@.credit_ledger c WHERE c.reverses = l.id AND c.type = 'reserve')",
+		.nargs = 1,.argtypes = {UUIDOID}
+	},
+	{
+		.text = "SELECT l.user_id, 'hold of an ended job', 'closed', 'open', l.id" STALE_PRICES " AND ($1 IS NULL OR l.user_id = $1)",
 		.nargs = 1,.argtypes = {UUIDOID}
 	},
 	{

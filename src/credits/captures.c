@@ -69,7 +69,7 @@ hold_credits(PG_FUNCTION_ARGS)
 	PG_RETURN_UUID_P(id);
 }
 
-/* Read a hold and lock its account; PT404 if there is none, PT409 if a Video job has it. */
+/* Read a hold and lock its account; PT404 if there is none, PT409 if a job has it. */
 static void
 lock_hold(const pg_uuid_t *id, ReferenceHold *hold, Account *account)
 {
@@ -81,6 +81,12 @@ lock_hold(const pg_uuid_t *id, ReferenceHold *hold, Account *account)
 				 errmsg("hold belongs to a job"),
 				 errdetail("Hold %s.", uuid_text(id)),
 				 errhint("settle_credits() and release_credits() close the hold of a job.")));
+	if (hold->is_price)
+		ereport(ERROR,
+				(errcode(ERRCODE_STUDIO_CONFLICT),
+				 errmsg("hold belongs to a job"),
+				 errdetail("Hold %s.", uuid_text(id)),
+				 errhint("It is the price of a studio job or rendering, and ends with it.")));
 	/* the user may have been deleted, and his ledger with him */
 	if (!ledger_lock_account(&hold->user_id, account) || !reference_hold_read(id, hold))
 		refuse_missing("hold", id);

@@ -22,6 +22,7 @@
 #include "expiry.h"
 #include "ledger.h"
 #include "ledger_rows.h"
+#include "lots.h"
 #include "statements.h"
 #include "uuids.h"
 
@@ -41,10 +42,10 @@ static Statement select_balance = {
 static Statement select_by_key = {
 	.force_index_plan = true,
 	.text = "SELECT l.id, l.user_id, l.type, l.amount, l.expires_at, l.job_id, l.reverses,"
-	"       l.balance_after, l.metadata ->> '" TOP_UP_TO "', NULL::pg_catalog.text"
+	"       l.balance_after, l.metadata ->> '" TOP_UP_TO "', NULL::pg_catalog.text, " IS_VOID("l")
 	"  FROM @extschema@.credit_ledger l WHERE l.user_id = $1 AND l.idempotency_key = $2"
 	" UNION ALL"
-	" SELECT k.entry_id, k.user_id, NULL, COALESCE(k.amount, 0), NULL, NULL, NULL, 0, NULL, k.kind"
+	" SELECT k.entry_id, k.user_id, NULL, COALESCE(k.amount, 0), NULL, NULL, NULL, 0, NULL, k.kind, false"
 	"  FROM studio_engine.credit_keys k WHERE k.user_id = $1 AND k.idempotency_key = $2",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
@@ -176,6 +177,7 @@ credits_find_by_key(const Entry *entry, Replay *replay)
 	if (!result_isnull(10) || !result_isnull(9))
 		refuse_found_key();
 	replay->balance = result_int32(8);
+	replay->is_void = result_bool(11);
 	read_replay(entry, replay);
 	return true;
 }

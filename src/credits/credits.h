@@ -25,6 +25,7 @@ typedef struct Replay
 	pg_uuid_t	id;
 	int32		amount;
 	int32		balance;		/* after it */
+	bool		is_void;
 } Replay;
 
 pg_noreturn extern void refuse_used_key(const pg_uuid_t *entry_id);

@@ -59,7 +59,7 @@ static Statement select_expired = {
 };
 static Statement select_any_expiring = {
 	.force_index_plan = true,
-	.text = "SELECT 1 FROM studio_engine.expiring_credits e WHERE e.user_id = $1 LIMIT 1",
+	.text = "SELECT 1 FROM studio_engine.expiring_credits e WHERE e.user_id = $1 LIMIT 2",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_users_to_sweep = {
@@ -86,25 +86,42 @@ expiry_track(const pg_uuid_t *entry_id, const pg_uuid_t *user_id, TimestampTz ex
 	statement_execute(&insert_expiring, &args);
 }
 
-/* Return true if the user has a lot on the list. */
-static bool
-has_listed_lots(const pg_uuid_t *user_id, bool read_only)
+/* Count the lots of a user on the list: 0, 1, or 2 for more. */
+static uint64
+count_listed_lots(const pg_uuid_t *user_id, bool read_only)
 {
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_uuid(&args, user_id);
-	return (read_only ? statement_execute_read_only : statement_execute) (&select_any_expiring, &args) > 0;
+	return (read_only ? statement_execute_read_only : statement_execute) (&select_any_expiring, &args);
 }
 
 /*
  * After an entry is stored: keep the next replay short, for users who will need
- * one.  may_expire is false if the entry is no credit that expires.
+ * one.  may_expire is false if the entry is no credit that expires.  Where it is
+ * the first that does, a long ledger gets its checkpoint.  That is not tried again
+ * with each entry: a ledger with a great many lots gets none.
  */
 void
 expiry_after_entry(const pg_uuid_t *user_id, int64 entry_no, bool may_expire)
 {
-	if (lots_need_checkpoint(user_id, entry_no, may_expire) && has_listed_lots(user_id, false))
+	bool		due = lots_checkpoint_is_due(entry_no);
+	uint64		listed;
+
+	if (!due && !(may_expire && lots_lack_checkpoint(user_id, entry_no)))
+		return;
+	listed = count_listed_lots(user_id, false);
+	if (listed == 1 || (due && listed > 0))
 		lots_free(lots_replay(user_id, false));
+}
+
+/*
+ * Register what this file does after an entry.
+ */
+void
+expiry_register(void)
+{
+	ledger_register_after_entry(expiry_after_entry);
 }
 
 /* The ids of the listed lots of a user that have expired by now, held back or not. */
@@ -153,7 +170,7 @@ expiry_summarize(const pg_uuid_t *user_id, TimestampTz horizon)
 	LotSummary	summary = {.next_expiry = DT_NOEND};
 	LotState   *state;
 
-	if (has_listed_lots(user_id, true))
+	if (count_listed_lots(user_id, true) > 0)
 	{
 		state = lots_replay_read_only(user_id, false);
 		summary = summarize(state, GetCurrentTimestamp(), horizon);

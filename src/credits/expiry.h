@@ -23,6 +23,7 @@ typedef struct LotSummary
 								 * empty; DT_NOEND if there is none */
 } LotSummary;
 
+extern void expiry_register(void);
 extern void expiry_track(const pg_uuid_t *entry_id, const pg_uuid_t *user_id, TimestampTz expires_at);
 extern void expiry_after_entry(const pg_uuid_t *user_id, int64 entry_no, bool may_expire);
 extern int	expiry_sweep(const pg_uuid_t *user_id);

@@ -31,9 +31,11 @@
 #include "ledger.h"
 #include "ledger_rows.h"
 #include "overruns.h"
+#include "prices.h"
 #include "reference_holds.h"
 #include "restore.h"
 #include "statements.h"
+#include "titles.h"
 #include "triggers.h"
 #include "uuids.h"
 
@@ -56,17 +58,20 @@ typedef struct Hold
 	int32		open;			/* credits held now; 0: no hold is open */
 	int32		taken;			/* credits that the last hold took */
 	int64		charged;		/* credits charged since it was taken */
+	const Jsonb *metadata;		/* of the entry that took them, or NULL */
 } Hold;
 
 static Statement select_hold = {
 	.text = "SELECT h.open, h.taken, h.last_id,"
 	"       COALESCE((SELECT -pg_catalog.sum(u.amount) FROM @extschema@.credit_ledger u"
 	"                  WHERE u.job_id = $1 AND u.user_id = $2 AND u.type = 'usage'"
-	"                    AND u.entry_no > h.entry_no), 0)::pg_catalog.int8"
+	"                    AND u.entry_no > h.entry_no), 0)::pg_catalog.int8,"
+	"       h.metadata"
 	"  FROM (SELECT COALESCE(-pg_catalog.sum(l.amount), 0)::pg_catalog.int4 AS open,"
 	"               COALESCE((pg_catalog.array_agg(-l.amount ORDER BY l.entry_no DESC)"
 	"                         FILTER (WHERE l.amount < 0))[1], 0) AS taken,"
 	"               (pg_catalog.array_agg(l.id ORDER BY l.entry_no DESC) FILTER (WHERE l.amount < 0))[1] AS last_id,"
+	"               (pg_catalog.array_agg(l.metadata ORDER BY l.entry_no DESC) FILTER (WHERE l.amount < 0))[1] AS metadata,"
 	"               pg_catalog.max(l.entry_no) FILTER (WHERE l.amount < 0) AS entry_no"
 	"          FROM @extschema@.credit_ledger l"
 	"         WHERE l.job_id = $1 AND l.user_id = $2 AND l.type = 'reserve') h",
@@ -124,6 +129,7 @@ read_hold(const pg_uuid_t *job_id, const pg_uuid_t *user_id)
 	if (hold.exists)
 		hold.id = result_uuid(3);
 	hold.charged = result_int64(4);
+	hold.metadata = result_isnull(5) ? NULL : DatumGetJsonbPCopy(result_datum(5));
 	return hold;
 }
 
@@ -209,18 +215,19 @@ hold_record_usage(const Job *job, int32 amount)
  * again, see ledger_reread().
  */
 bool
-hold_take(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount)
+hold_take(const Job *job, int32 amount)
 {
 	Account		account;
 	Entry		entry = {
-		.user_id = user_id,.job_id = job_id,
+		.user_id = &job->user_id,.job_id = &job->id,
 		.type = "reserve",.amount = -amount,.note = "Reserved for job"
 	};
 
-	if (!ledger_lock_account(user_id, &account) || !holds_prepare_spending(&account, amount))
+	if (!ledger_lock_account(&job->user_id, &account) || !holds_prepare_spending(&account, amount))
 		return false;
+	entry.metadata = title_metadata(job);
 	ledger_append(&entry);
-	write_job_cost(&set_reserved, job_id, amount);
+	write_job_cost(&set_reserved, &job->id, amount);
 	return true;
 }
 
@@ -239,11 +246,11 @@ close_hold(const Job *job, const Account *account, const Hold *hold, int32 cost,
 {
 	Entry		closing = {
 		.user_id = &job->user_id,.job_id = &job->id,
-		.type = "reserve",.amount = hold->open,.note = note,.reverses = &hold->id
+		.type = "reserve",.amount = hold->open,.note = note,.reverses = &hold->id,.metadata = hold->metadata
 	};
 	Entry		usage = {
 		.user_id = &job->user_id,.job_id = &job->id,
-		.type = "usage",.amount = -cost,.note = "Charged for job"
+		.type = "usage",.amount = -cost,.note = "Charged for job",.metadata = hold->metadata
 	};
 
 	ledger_append(&closing);
@@ -459,6 +466,7 @@ return_hold_of_deleted_job(PG_FUNCTION_ARGS)
 	hold = read_hold(&job_id, &user_id);
 	entry.amount = hold.open;
 	entry.reverses = &hold.id;
+	entry.metadata = hold.metadata;
 
 	/* the cascade of a deleted user may have deleted the account before */
 	if (hold.open > 0 && ledger_lock_account(&user_id, &account))
@@ -554,7 +562,7 @@ reserve(const Job *job, int32 amount)
 	if (hold.charged > 0 && hold.taken != amount)
 		refuse_conflict("job was charged already",
 						psprintf("Job %s held %d and was charged " INT64_FORMAT ".", uuid_text(&job->id), hold.taken, hold.charged));
-	return hold.open > 0 || hold.charged > 0 || hold_take(&job->user_id, &job->id, amount);
+	return hold.open > 0 || hold.charged > 0 || hold_take(job, amount);
 }
 
 /*
@@ -767,6 +775,8 @@ sweep_stale_holds(PG_FUNCTION_ARGS)
 			count++;
 		statements_end(outer);
 	}
+	if (count < limit)
+		count += prices_sweep(limit - count);
 	if (count < limit)
 		count += reference_holds_sweep(limit - count);
 	caller_leave(&caller);

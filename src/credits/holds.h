@@ -12,7 +12,7 @@
 #include "ledger.h"
 #include "triggers.h"
 
-extern bool hold_take(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount);
+extern bool hold_take(const Job *job, int32 amount);
 extern int32 hold_last_taken(const pg_uuid_t *job_id, const pg_uuid_t *user_id);
 extern void hold_check_opening(const Job *job, int32 amount);
 extern pg_uuid_t hold_check_closing(const Job *job, int32 amount);

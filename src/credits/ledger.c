@@ -23,7 +23,6 @@
 
 #include "auth_users.h"
 #include "errors.h"
-#include "expiry.h"
 #include "ledger.h"
 #include "ledger_rows.h"
 #include "statements.h"
@@ -38,6 +37,9 @@
  */
 static int	appending_depth = -1;
 static int	booking_depth = -1;
+
+/* called after each entry of ledger_append() is stored */
+static AfterEntryFunction after_entry;
 
 static Statement lock_account = {
 	.fast_path = lock_account_fast_path,
@@ -84,10 +86,22 @@ static Statement insert_entry = {
 	" (user_id, type, amount, note, job_id, stripe_payment_id, idempotency_key, expires_at, reverses,"
 	"  reference, metadata, priority, transfer_id)"
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
-	" RETURNING id, user_id = $1 AND type = $2 AND amount = $3 AND job_id IS NOT DISTINCT FROM $5, balance_after, entry_no",
+	" RETURNING id, user_id = $1 AND type = $2 AND amount = $3 AND job_id IS NOT DISTINCT FROM $5"
+	"   AND stripe_payment_id IS NOT DISTINCT FROM $6 AND idempotency_key IS NOT DISTINCT FROM $7"
+	"   AND reverses IS NOT DISTINCT FROM $9 AND transfer_id IS NOT DISTINCT FROM $13, balance_after, entry_no",
 	.nargs = 13,.argtypes = {UUIDOID, TEXTOID, INT4OID, TEXTOID, UUIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, UUIDOID,
 	TEXTOID, JSONBOID, INT4OID, UUIDOID}
 };
+
+/*
+ * Register what is done after an entry; at the load of the library, by a file that
+ * is built on this one.
+ */
+void
+ledger_register_after_entry(AfterEntryFunction function)
+{
+	after_entry = function;
+}
 
 /* The number of triggers that are running, one inside the other. */
 static int
@@ -312,7 +326,7 @@ ledger_append_to_balance(const Entry *entry, int32 *balance)
 		ledger_refuse_lost_entry(entry->user_id);
 	id = result_uuid(1);
 	*balance = result_int32(3);
-	expiry_after_entry(entry->user_id, result_int64(4), entry->expires_at != NULL);
+	after_entry(entry->user_id, result_int64(4), entry->expires_at != NULL);
 	return id;
 }
 
@@ -325,6 +339,26 @@ ledger_append(const Entry *entry)
 	int32		balance;
 
 	return ledger_append_to_balance(entry, &balance);
+}
+
+/*
+ * Insert an entry that takes what is left of a lot, as ledger_append().  The
+ * account was read before the lot was.  Raises 0A000 if a trigger of the owner
+ * that fires before the entry is booked has spent credit, perhaps of that lot.
+ */
+pg_uuid_t
+ledger_append_from_lot(const Entry *entry, const Account *account)
+{
+	int32		balance;
+	pg_uuid_t	id = ledger_append_to_balance(entry, &balance);
+
+	if (balance < account->balance + entry->amount)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("credit was spent while a ledger entry took it"),
+				 errdetail("User %s.", uuid_text(entry->user_id)),
+				 errhint("A BEFORE trigger of credit_ledger must not spend credits of the same user; an AFTER trigger may.")));
+	return id;
 }
 
 /*

@@ -52,6 +52,12 @@ extern void ledger_open_account(const pg_uuid_t *user_id, Account *account);
 extern void ledger_touch_account(const pg_uuid_t *user_id);
 extern void ledger_check_capacity(const Account *account, int32 amount);
 extern pg_uuid_t ledger_append_to_balance(const Entry *entry, int32 *balance);
+extern pg_uuid_t ledger_append_from_lot(const Entry *entry, const Account *account);
+
+/* may_expire is false if the entry is no credit that expires */
+typedef void (*AfterEntryFunction) (const pg_uuid_t *user_id, int64 entry_no, bool may_expire);
+
+extern void ledger_register_after_entry(AfterEntryFunction function);
 extern pg_uuid_t ledger_append(const Entry *entry);
 extern void ledger_book(const pg_uuid_t *user_id, const char *type, int32 amount, int32 *balance, int64 *entry_no);
 

@@ -289,6 +289,8 @@ typedef struct HoldSum
 	int64		last_no;		/* entry_no of the last hold; 0: none */
 	int32		taken;			/* its amount */
 	pg_uuid_t	last_id;
+	Datum		metadata;		/* of it, a copy */
+	bool		has_metadata;
 	bool		used;			/* there are usage entries */
 } HoldSum;
 
@@ -304,6 +306,18 @@ is_of_type(Row *row, const char *type)
 	return value != NULL && VARSIZE_ANY_EXHDR(value) == length && memcmp(VARDATA_ANY(value), type, length) == 0;
 }
 
+/* Copy the metadata of the current entry. */
+static void
+copy_metadata(Row *row, HoldSum *sum)
+{
+	bool		isnull;
+	Datum		metadata = rows_get(row, ENTRY_METADATA, &isnull);
+
+	sum->has_metadata = !isnull;
+	if (!isnull)
+		sum->metadata = PointerGetDatum(PG_DETOAST_DATUM_COPY(metadata));
+}
+
 /* Add the current entry, a reserve, to the sums. */
 static void
 add_reserve(Row *row, HoldSum *sum)
@@ -317,6 +331,7 @@ add_reserve(Row *row, HoldSum *sum)
 		sum->last_no = entry_no;
 		sum->taken = -amount;
 		sum->last_id = rows_uuid(row, ENTRY_ID);
+		copy_metadata(row, sum);
 	}
 }
 
@@ -390,6 +405,10 @@ select_hold_fast_path(const Arguments *args, StatementResult *result)
 	else
 		result_add_null(result);
 	result_add_int64(result, sum.charged);
+	if (sum.has_metadata)
+		result_add_datum(result, sum.metadata);
+	else
+		result_add_null(result);
 	result->found = 1;
 	return true;
 }

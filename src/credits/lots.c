@@ -45,7 +45,6 @@
 #include "lots.h"
 #include "statements.h"
 #include "uuids.h"
-#include "voids.h"
 
 PG_FUNCTION_INFO_V1(get_credit_lots);
 
@@ -108,8 +107,11 @@ typedef struct ReplayedEntry
 	int32		returns_to_priority;
 } ReplayedEntry;
 
-/* The lot to which an entry returns credit is looked up for entries that reinstate
- * a payment: a checkpoint does not have lots that are empty. */
+/*
+ * The lot to which an entry returns credit is looked up for entries that reinstate
+ * a payment: a checkpoint does not have lots that are empty.  It is joined by its id
+ * alone, since by its user as well the planner may read all entries for each of them.
+ */
 static Statement select_entries = {
 	.force_index_plan = true,
 	.text = "SELECT l.id, l.entry_no, l.type, l.amount, l.expires_at, COALESCE(l.priority, 0), l.reverses,"
@@ -157,6 +159,11 @@ static Statement upsert_checkpoint = {
 	.text = "INSERT INTO studio_engine.lot_checkpoints (user_id, entry_no, state) VALUES ($1, $2, $3::pg_catalog.jsonb)"
 	" ON CONFLICT (user_id) DO UPDATE SET entry_no = EXCLUDED.entry_no, state = EXCLUDED.state",
 	.nargs = 3,.argtypes = {UUIDOID, INT8OID, TEXTOID}
+};
+static Statement insert_empty_checkpoint = {
+	.text = "INSERT INTO studio_engine.lot_checkpoints (user_id, entry_no, state)"
+	" VALUES ($1, 0, '{\"deficit\": 0, \"lots\": [], \"holds\": []}') ON CONFLICT (user_id) DO NOTHING",
+	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement compare_checkpoint = {
 	.force_index_plan = true,
@@ -255,7 +262,7 @@ add_allocation(LotState *state, OpenHold *hold, Lot *lot, int64 amount)
 		lot->held += amount;
 }
 
-/* Take credit in burn-down order, as allocations of a hold or, hold being NULL, for good. */
+/* Take credit in burn order, as allocations of a hold or, hold being NULL, for good. */
 static void
 consume(LotState *state, int64 amount, OpenHold *hold)
 {
@@ -720,7 +727,11 @@ load_checkpoint(LotState *state, const Arguments *user, bool read_only)
 	each_row(&select_checkpoint_holds, user, load_allocation, state);
 }
 
-/* Keep the state for the next replay, unless it is hardly shorter than the ledger. */
+/*
+ * Keep the state for the next replay.  One that is hardly shorter than the ledger
+ * is left out; then a checkpoint of no entries, if there is none, tells that a
+ * replay here was of no use.
+ */
 static void
 save_checkpoint(LotState *state, const pg_uuid_t *user_id)
 {
@@ -732,9 +743,12 @@ save_checkpoint(LotState *state, const pg_uuid_t *user_id)
 
 	foreach(cell, lots)
 		size += pools && is_pooled(lfirst(cell)) ? 0 : 1;
-	if (size > state->entry_no / 4)
-		return;
 	argument_uuid(&args, user_id);
+	if (size > state->entry_no / 4)
+	{
+		statement_execute(&insert_empty_checkpoint, &args);
+		return;
+	}
 	argument_add(&args, Int64GetDatum(state->entry_no), false);
 	argument_text(&args, state_text(state, pools));
 	statement_execute(&upsert_checkpoint, &args);
@@ -742,17 +756,24 @@ save_checkpoint(LotState *state, const pg_uuid_t *user_id)
 
 /*
  * Return true if the entries of a user, of which this is the last, are to be
- * replayed so that their checkpoint is written: after some entries each, and with
- * first set where a long ledger has none.
+ * replayed so that their checkpoint is written: after some entries each.
  */
 bool
-lots_need_checkpoint(const pg_uuid_t *user_id, int64 entry_no, bool first)
+lots_checkpoint_is_due(int64 entry_no)
+{
+	return entry_no % CHECKPOINT_ENTRIES == 0;
+}
+
+/*
+ * Return true if the ledger of a user, of which this is the last entry, is long
+ * and has no checkpoint.
+ */
+bool
+lots_lack_checkpoint(const pg_uuid_t *user_id, int64 entry_no)
 {
 	Arguments	args = NO_ARGUMENTS;
 
-	if (entry_no % CHECKPOINT_ENTRIES == 0)
-		return true;
-	if (!first || entry_no < CHECKPOINT_ENTRIES)
+	if (entry_no < CHECKPOINT_ENTRIES)
 		return false;
 	argument_uuid(&args, user_id);
 	return statement_execute(&select_checkpoint, &args) == 0;

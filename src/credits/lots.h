@@ -23,6 +23,10 @@ typedef struct Lot
 	int64		held;			/* taken by holds that are open */
 } Lot;
 
+/* the metadata of an entry that voids credit, and the condition on such an entry in SQL */
+#define VOID_METADATA "{\"void\": true}"
+#define IS_VOID(entry) "(" entry ".metadata ->> 'void') IS NOT NULL"
+
 /* the lots and open holds of a user, after some of his entries */
 typedef struct LotState LotState;
 
@@ -37,7 +41,9 @@ typedef struct LotProblem
 
 /* these two expect the account of the user to be locked */
 extern LotState *lots_replay(const pg_uuid_t *user_id, bool each_lot);
-extern bool lots_need_checkpoint(const pg_uuid_t *user_id, int64 entry_no, bool first);
+extern bool lots_lack_checkpoint(const pg_uuid_t *user_id, int64 entry_no);
+
+extern bool lots_checkpoint_is_due(int64 entry_no);
 
 extern LotState *lots_replay_read_only(const pg_uuid_t *user_id, bool each_lot);
 extern void lots_return_hold(LotState *state, const pg_uuid_t *id);

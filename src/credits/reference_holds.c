@@ -7,7 +7,8 @@
  * reference of the caller's in the place of the job: `reserve -N`, whose id is the
  * id of the hold; `reserve +N`, which names it in reverses; and `usage -F`, whose
  * key is made of the id, so that a retry finds what was charged.  No other entry of
- * type reserve has a reference.
+ * type reserve has a reference, and none with a reference has metadata but the price
+ * of a job.
  *
  * What expires is a hold's claim, not credit: the credit of a hold that has expired
  * returns to its lots.  studio_engine.expiring_holds lists the holds with an expiry
@@ -34,7 +35,7 @@
 static Statement select_reference_hold = {
 	.force_index_plan = true,
 	.text = "SELECT l.user_id, -l.amount, l.reference, l.expires_at, c.id IS NOT NULL,"
-	"       COALESCE(c.balance_after, 0), COALESCE(-u.amount, 0)"
+	"       COALESCE(c.balance_after, 0), COALESCE(-u.amount, 0), l.metadata IS NOT NULL"
 	"  FROM @extschema@.credit_ledger l"
 	"  LEFT JOIN @extschema@.credit_ledger c ON c.reverses = l.id AND c.type = 'reserve'"
 	"  LEFT JOIN @extschema@.credit_ledger u ON u.user_id = l.user_id AND u.type = 'usage'"
@@ -91,6 +92,7 @@ reference_hold_read(const pg_uuid_t *id, ReferenceHold *hold)
 	hold->closed = result_bool(5);
 	hold->available = result_int32(6);
 	hold->charged = hold->closed ? result_int32(7) : 0;
+	hold->is_price = result_bool(8);
 	return true;
 }
 

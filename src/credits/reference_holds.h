@@ -20,6 +20,7 @@ typedef struct ReferenceHold
 	pg_uuid_t	user_id;
 	int32		amount;
 	const char *reference;		/* NULL: the hold of a Video job */
+	bool		is_price;		/* of a studio job or rendering: prices.c */
 	bool		expires;
 	TimestampTz expires_at;		/* if expires */
 	bool		closed;

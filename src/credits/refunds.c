@@ -38,6 +38,7 @@
 #include "lots.h"
 #include "refunds.h"
 #include "statements.h"
+#include "titles.h"
 #include "uuids.h"
 
 PG_FUNCTION_INFO_V1(refund_credits);
@@ -53,15 +54,19 @@ static Statement select_refundable = {
 
 /*
  * The lots that have credit of a payment: its entry, and what was transferred of
- * it to other users.  The last column is what is left of it in this lot, spent or
- * not: without what was reversed, voided or transferred on.
+ * it to other users.  The sixth column is what is left of it in this lot, spent or
+ * not: without what was reversed, voided or transferred on.  The last is true if
+ * some went to a user who is deleted.
  */
 static Statement select_parts = {
 	.force_index_plan = true,
 	.text = "SELECT l.id, l.user_id, l.type, l.amount, l.expires_at,"
 	"       l.amount + COALESCE((SELECT pg_catalog.sum(t.amount) FROM @extschema@.credit_ledger t"
 	"                             WHERE t.reverses = l.id AND t.type <> 'expire'), 0)::pg_catalog.int4,"
-	"       l.kind = 0"
+	"       l.kind = 0,"
+	"       EXISTS (SELECT 1 FROM @extschema@.credit_ledger o"
+	"                 JOIN studio_engine.transfers t ON t.id = o.transfer_id AND t.to_user_id IS NULL"
+	"                WHERE o.reverses = l.id)"
 	"  FROM ("
 	"    SELECT p.*, 0 AS kind FROM @extschema@.credit_ledger p"
 	"     WHERE p.stripe_payment_id = $1 AND p.type IN ('purchase', 'subscription') AND p.reverses IS NULL"
@@ -74,8 +79,9 @@ static Statement select_parts = {
 
 /*
  * The entries of reversals of a payment, with the key if one is given; the first
- * column is the first entry of the reversal that this one is a part of, the last
- * whether it stands.  A reinstatement without a key undid all reversals before it.
+ * column is the first entry of the reversal that this one is a part of, the seventh
+ * whether it stands, the last what the whole reversal took.  A reinstatement without
+ * a key undid all reversals before it.
  */
 static Statement select_reversals = {
 	.force_index_plan = true,
@@ -85,7 +91,8 @@ static Statement select_reversals = {
 	"                                 AND b.transfer_id IS NULL), 0)"
 	"       AND NOT EXISTS (SELECT 1 FROM @extschema@.credit_ledger b"
 	"                        WHERE b.user_id = l.user_id AND b.idempotency_key = '" REINSTATES "' || l.id::pg_catalog.text"
-	"                          AND b.reverses = l.reverses AND b.amount > 0)"
+	"                          AND b.reverses = l.reverses AND b.amount > 0),"
+	"       COALESCE((l.metadata ->> 'total')::pg_catalog.int4, -l.amount)"
 	"  FROM @extschema@.credit_ledger l JOIN @extschema@.credit_ledger p ON p.id = l.reverses"
 	" WHERE l.stripe_payment_id = $1 AND l.reverses IS NOT NULL AND l.transfer_id IS NULL AND l.amount < 0"
 	"   AND ($2 IS NULL OR COALESCE(l.idempotency_key, l.metadata ->> 'key') = $2)"
@@ -115,7 +122,7 @@ refund_check(const Job *job, int32 amount)
 
 /* refund_credits() with the job locked; does nothing if the key was used for the same. */
 static void
-refund(const Job *job, const Entry *entry)
+refund(const Job *job, Entry *entry)
 {
 	Account		account;
 	Replay		replay;
@@ -125,6 +132,7 @@ refund(const Job *job, const Entry *entry)
 		return;
 	refund_check(job, entry->amount);
 	ledger_check_capacity(&account, entry->amount);
+	entry->metadata = title_metadata(job);
 	(void) ledger_append(entry);
 }
 
@@ -178,6 +186,8 @@ add_part(HeapTuple row, TupleDesc desc, void *arg)
 		payment->amount = DatumGetInt32(SPI_getbinval(row, desc, 4, &isnull));
 		payment->is_whole = DatumGetBool(SPI_getbinval(row, desc, 7, &isnull));
 	}
+	if (DatumGetBool(SPI_getbinval(row, desc, 8, &isnull)))
+		payment->is_whole = false;
 	payment->parts = lappend(payment->parts, part);
 	payment->left += part->left;
 }
@@ -194,6 +204,12 @@ find_payment(const char *payment_id, PaidCredit *payment)
 	};
 	argument_text(&args, payment_id);
 	statement_execute_each(&select_parts, &args, add_part, payment);
+
+	/*
+	 * a hold of reversed credit may have returned to its lot, and gone
+	 * elsewhere
+	 */
+	payment->left = Max(payment->left, 0);
 	return payment->parts != NIL;
 }
 
@@ -295,6 +311,7 @@ typedef struct Reversal
 	bool		expires;		/* the lot */
 	TimestampTz expires_at;
 	bool		stands;
+	int32		total;			/* of the whole reversal */
 } Reversal;
 
 /* Add a row of select_reversals to a list of Reversal. */
@@ -315,6 +332,7 @@ add_reversal(HeapTuple row, TupleDesc desc, void *arg)
 	reversal->expires = !isnull;
 	reversal->expires_at = isnull ? 0 : DatumGetTimestampTz(expires_at);
 	reversal->stands = DatumGetBool(SPI_getbinval(row, desc, 7, &isnull));
+	reversal->total = DatumGetInt32(SPI_getbinval(row, desc, 8, &isnull));
 	*reversals = lappend(*reversals, reversal);
 }
 
@@ -446,15 +464,21 @@ divide_reversal(const PaidCredit *payment, int32 amount)
 	}
 }
 
-/* The metadata of a further entry of a reversal: the first one, and its key. */
+/*
+ * The metadata of an entry of a reversal that has several: what all of them take
+ * and, but for the first one, which that is and its key.  Any of their users may
+ * be deleted, and the others still tell what the call answered.
+ */
 static Jsonb *
-part_metadata(const pg_uuid_t *first_id, const char *key)
+part_metadata(int32 total, const pg_uuid_t *first_id, const char *key)
 {
 	StringInfoData text;
 
 	initStringInfo(&text);
-	appendStringInfo(&text, "{\"part_of\": \"%s\"", uuid_text(first_id));
-	if (key)
+	appendStringInfo(&text, "{\"total\": %d", total);
+	if (first_id)
+		appendStringInfo(&text, ", \"part_of\": \"%s\"", uuid_text(first_id));
+	if (first_id && key)
 	{
 		appendStringInfoString(&text, ", \"key\": ");
 		escape_json(&text, key);
@@ -486,6 +510,8 @@ payment_reverse(const PaidCredit *payment, int32 amount, const char *note, const
 
 		if (part->taken == 0)
 			continue;
+		if (part->taken != amount)
+			entry.metadata = part_metadata(amount, is_first ? NULL : &first_id, key);
 		if (is_first)
 		{
 			entry.key = key;
@@ -493,7 +519,6 @@ payment_reverse(const PaidCredit *payment, int32 amount, const char *note, const
 			is_first = false;
 			continue;
 		}
-		entry.metadata = part_metadata(&first_id, key);
 		(void) append_to_lot(&entry);
 	}
 }
@@ -570,9 +595,11 @@ reverse(const PaidCredit *payment, const int32 *amount, const char *note, const 
 
 	if (before != NIL)
 	{
-		if (amount && payment->is_whole && total_taken(before) != *amount)
-			refuse_used_key(&((Reversal *) linitial(before))->first_id);
-		return total_taken(before);
+		Reversal   *reversal = linitial(before);
+
+		if (amount && payment->is_whole && reversal->total != *amount)
+			refuse_used_key(&reversal->first_id);
+		return reversal->total;
 	}
 	if (reversal_is_awaited(payment, key))
 		return 0;

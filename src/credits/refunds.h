@@ -32,7 +32,7 @@ typedef struct PaidCredit
 	const char *type;			/* of its entry */
 	int32		amount;
 	int32		left;			/* of all parts */
-	bool		is_whole;		/* its own entry is there */
+	bool		is_whole;		/* no user who had some of it is deleted */
 	List	   *parts;			/* of PaymentPart; its own entry first, unless
 								 * that is deleted */
 } PaidCredit;

@@ -40,7 +40,7 @@ typedef struct Transfer
 	pg_uuid_t	to_user_id;
 	const char *kind;			/* transfer or merge */
 	int32		amount;
-	const char *key;
+	const char *key;			/* NULL once an entry has it */
 	const char *note;
 	pg_uuid_t	id;				/* of its row */
 	Account		from;			/* locked */
@@ -155,38 +155,72 @@ move_lot(const Transfer *transfer, const Lot *lot, int32 amount, const char *key
 	statement_execute(&select_lot, &args);
 	out.type = in.type = result_text(1);
 	in.payment_id = result_isnull(2) ? NULL : result_text(2);
-	out_id = ledger_append(&out);
+	out_id = ledger_append_from_lot(&out, &transfer->from);
 	(void) ledger_append(&in);
+}
+
+/*
+ * Move as much of a lot, unless the balance is another than expected: then a
+ * trigger of the owner on the entry before has moved credit, and the lots are
+ * others.  Returns true if it was moved.
+ */
+static bool
+move_unchanged(Transfer *transfer, const Lot *lot, int32 amount, int64 expected)
+{
+	/* a scope of its own frees what it used */
+	StatementResult *outer = statements_begin();
+	bool		unchanged;
+
+	ledger_reread(&transfer->from);
+	unchanged = transfer->from.balance == expected;
+	if (unchanged)
+		move_lot(transfer, lot, amount, transfer->key);
+	statements_end(outer);
+	return unchanged;
+}
+
+/* Move credit of the lots as they are now; returns how much of it was moved. */
+static int64
+move_lots(Transfer *transfer, int64 wanted)
+{
+	int64		balance = transfer->from.balance;
+	int64		moved = 0;
+	LotState   *state = lots_replay(&transfer->from_user_id, true);
+	ListCell   *cell;
+
+	foreach(cell, lots_in_burn_order(state))
+	{
+		Lot		   *lot = lfirst(cell);
+		int64		amount = Min(lot->left, wanted - moved);
+
+		if (amount == 0)
+			continue;
+		if (!move_unchanged(transfer, lot, (int32) amount, balance - moved))
+			break;
+		moved += amount;
+		transfer->key = NULL;
+	}
+	lots_free(state);
+	return moved;
 }
 
 /* Move credit of which enough is left in lots that have not expired. */
 static void
 move_credit(Transfer *transfer)
 {
-	LotState   *state = lots_replay(&transfer->from_user_id, true);
-	const char *key = transfer->key;
-	int64		wanted = transfer->amount;
-	ListCell   *cell;
+	int64		left = transfer->amount;
 
 	insert_row(transfer);
-	foreach(cell, lots_in_burn_order(state))
+	while (left > 0)
 	{
-		Lot		   *lot = lfirst(cell);
-		int64		amount = Min(lot->left, wanted);
-		StatementResult *outer = statements_begin();
+		int64		moved;
 
-		/* a scope of its own frees what it used */
-		if (amount > 0)
-		{
-			move_lot(transfer, lot, (int32) amount, key);
-			key = NULL;
-		}
-		statements_end(outer);
-		wanted -= amount;
+		ledger_reread(&transfer->from);
+		moved = move_lots(transfer, left);
+		if (moved == 0)
+			refuse_no_credits(&transfer->from, left);
+		left -= moved;
 	}
-	lots_free(state);
-	if (wanted > 0)
-		elog(ERROR, "the lots of an account have less credit than its balance");
 }
 
 /* transfer_credits() with the accounts locked. */

@@ -27,7 +27,6 @@
 #include "lots.h"
 #include "statements.h"
 #include "uuids.h"
-#include "voids.h"
 
 PG_FUNCTION_INFO_V1(void_credits);
 
@@ -46,21 +45,6 @@ static Statement select_lot = {
 	"  FROM @extschema@.credit_ledger l WHERE l.id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
-static Statement select_void = {
-	.force_index_plan = true,
-	.text = "SELECT 1 FROM @extschema@.credit_ledger l WHERE l.id = $1 AND " IS_VOID("l"),
-	.nargs = 1,.argtypes = {UUIDOID}
-};
-
-/* Return true if an entry voids credit: a reversal or a transfer takes from a lot, too. */
-static bool
-is_void(const pg_uuid_t *entry_id)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	argument_uuid(&args, entry_id);
-	return statement_execute(&select_void, &args) > 0;
-}
 
 /* Find the lot of an entry and lock its account; PT404 if there is no such entry,
  * 22023 if it is no lot that can be voided. */
@@ -108,7 +92,8 @@ void_lot(const VoidedLot *lot, Account *account, Entry *entry, const int32 *amou
 		return 0;
 	if (credits_find_by_key(entry, &replay))
 	{
-		if (!is_void(&replay.id))
+		/* a reversal or a transfer may have taken as much from the same lot */
+		if (!replay.is_void)
 			refuse_used_key(&replay.id);
 		return -replay.amount;
 	}
@@ -122,7 +107,7 @@ void_lot(const VoidedLot *lot, Account *account, Entry *entry, const int32 *amou
 	if (entry->amount == 0)
 		credits_remember_empty(entry, "void", &lot->id, 0);
 	else
-		(void) ledger_append(entry);
+		(void) ledger_append_from_lot(entry, account);
 	return -entry->amount;
 }
 

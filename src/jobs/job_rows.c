@@ -1,6 +1,6 @@
 /*
  * job_rows.c
- *	  The row tables of jobs and studio_jobs, for row operations without SQL.
+ *	  The row tables of projects, jobs and studio_jobs, for row operations without SQL.
  *
  * Pitfall: the fast path fires no triggers.  It calls the callbacks that are
  * registered for them, and a table with a trigger that has no callback is not
@@ -16,6 +16,31 @@
 #include "job_rows.h"
 #include "value_limits.h"
 #include "workflow.h"
+
+static const RowColumn project_columns[] = {
+	[PROJECT_ID - 1] = {"id", UUIDOID, NULL},
+	[PROJECT_USER - 1] = {"user_id", UUIDOID, NULL},
+	[PROJECT_TITLE - 1] = {"title", TEXTOID, NULL},
+	[PROJECT_PROMPT - 1] = {"prompt_text", TEXTOID, NULL},
+	[PROJECT_NICHE - 1] = {"niche_preset", TEXTOID, NULL},
+	[PROJECT_MINUTES - 1] = {"target_minutes", INT4OID, NULL},
+	[PROJECT_VOICE - 1] = {"voice_profile_id", UUIDOID, NULL},
+	[PROJECT_MODE - 1] = {"transcript_mode", TEXTOID, NULL},
+	[PROJECT_TRANSCRIPT - 1] = {"transcript_text", TEXTOID, NULL},
+	[PROJECT_SETTINGS - 1] = {"settings", JSONBOID, NULL},
+	[PROJECT_CREATED - 1] = {"created_at", TIMESTAMPTZOID, NULL},
+	[PROJECT_UPDATED - 1] = {"updated_at", TIMESTAMPTZOID, NULL}
+};
+
+/* the column is never written, so that there is nothing to check */
+static const RowParent project_parents[] = {{PROJECT_USER, "auth", "users", "id"}};
+
+RowTable	projects_table = {
+	.name = "projects",
+	.columns = project_columns,.ncolumns = lengthof(project_columns),
+	.parents = project_parents,.nparents = lengthof(project_parents),
+	.lookups = {{.name = "projects_pkey",.nkeys = 1,.columns = {PROJECT_ID},.equals = {F_UUID_EQ}}}
+};
 
 static const RowColumn job_columns[] = {
 	[JOB_ID - 1] = {"id", UUIDOID, NULL},
@@ -73,7 +98,8 @@ static const RowColumn studio_columns[] = {
 	[STUDIO_ENTITIES - 1] = {"enrichment_entities", JSONBOID, NULL},
 	[STUDIO_MODEL - 1] = {"model_version", TEXTOID, NULL},
 	[STUDIO_RETRIES - 1] = {"retry_count", INT4OID, NULL},
-	[STUDIO_PRIORITY - 1] = {"priority", INT4OID, NULL}
+	[STUDIO_PRIORITY - 1] = {"priority", INT4OID, NULL},
+	[STUDIO_RESERVED - 1] = {"cost_credits_reserved", INT4OID, NULL}
 };
 
 static const RowTrigger studio_triggers[] = {

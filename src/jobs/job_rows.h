@@ -1,6 +1,6 @@
 /*
  * job_rows.h
- *	  The row tables of jobs and studio_jobs, for row operations without SQL.
+ *	  The row tables of projects, jobs and studio_jobs, for row operations without SQL.
  */
 #ifndef STUDIO_JOB_ROWS_H
 #define STUDIO_JOB_ROWS_H
@@ -45,9 +45,28 @@ enum StudioColumn
 	STUDIO_ENTITIES,
 	STUDIO_MODEL,
 	STUDIO_RETRIES,
-	STUDIO_PRIORITY
+	STUDIO_PRIORITY,
+	STUDIO_RESERVED
 };
 
+/* columns of projects, in their order; only read */
+enum ProjectColumn
+{
+	PROJECT_ID = 1,
+	PROJECT_USER,
+	PROJECT_TITLE,
+	PROJECT_PROMPT,
+	PROJECT_NICHE,
+	PROJECT_MINUTES,
+	PROJECT_VOICE,
+	PROJECT_MODE,
+	PROJECT_TRANSCRIPT,
+	PROJECT_SETTINGS,
+	PROJECT_CREATED,
+	PROJECT_UPDATED
+};
+
+extern RowTable projects_table;
 extern RowTable jobs_table;
 extern RowTable studio_jobs_table;
 

@@ -22,11 +22,17 @@
 	&(const RowOperation) { \
 		.table = &jobs_table,.verb = ROW_LOCK, \
 		.lock = LockTupleNoKeyExclusive,.policy = (wait_policy), \
-		.filter = JOB_USER,.returns = {JOB_USER, JOB_STATUS} \
+		.filter = JOB_USER,.returns = {JOB_USER, JOB_STATUS, JOB_PROJECT} \
 	}
 
 Statement	job_lock_statement = {.operation = LOCK_JOB(LockWaitBlock)};
 Statement	job_try_lock_statement = {.operation = LOCK_JOB(LockWaitSkip)};
+static Statement select_project_title = {
+	.operation = &(const RowOperation)
+	{
+		.table = &projects_table,.verb = ROW_SELECT,.returns = {PROJECT_TITLE}
+	}
+};
 static Statement touch_job = {
 	.force_index_plan = true,
 	.text = "UPDATE @extschema@.jobs SET project_id = project_id WHERE id = $1",
@@ -55,6 +61,8 @@ job_lock_by(Statement *statement, const Workflow *flow, const pg_uuid_t *job_id,
 	if (!result_isnull(1))
 		job->user_id = result_uuid(1);
 	job->status = flow_state(flow, result_text(2));
+	if (flow == &job_flow)
+		job->project_id = result_uuid(3);
 	return true;
 }
 
@@ -87,6 +95,19 @@ job_lock_or_refuse(const Caller *caller, const pg_uuid_t *job_id, Job *job)
 {
 	if (!job_lock_by(&job_lock_statement, &job_flow, job_id, caller->service ? NULL : &caller->uid, job))
 		refuse_unknown(caller, "job", job_id);
+}
+
+/*
+ * Return the title of the project of a job of table jobs; NULL if the project is
+ * gone, which it can be only while its jobs are deleted.
+ */
+char *
+job_project_title(const Job *job)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, &job->project_id);
+	return statement_execute(&select_project_title, &args) > 0 ? result_text(1) : NULL;
 }
 
 /*

@@ -14,6 +14,7 @@ typedef struct Job
 	pg_uuid_t	id;
 	pg_uuid_t	user_id;		/* zeros if the job has none */
 	int			status;			/* a state of the flow of its table */
+	pg_uuid_t	project_id;		/* of table jobs only */
 } Job;
 
 extern Statement job_lock_statement;
@@ -24,6 +25,7 @@ extern bool job_lock_by(Statement *statement, const Workflow *flow, const pg_uui
 extern bool job_try_lock(const pg_uuid_t *job_id, Job *job);
 extern bool job_lock(const pg_uuid_t *job_id, Job *job);
 extern void job_lock_or_refuse(const Caller *caller, const pg_uuid_t *job_id, Job *job);
+extern char *job_project_title(const Job *job);
 extern void job_touch(const Job *job);
 extern bool job_has_ended(const Job *job);
 

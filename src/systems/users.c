@@ -65,6 +65,11 @@ static Statement lock_user_studio_jobs = {
 	.text = "SELECT 1 FROM @extschema@.studio_jobs j WHERE j.user_id = $1 ORDER BY j.job_id FOR UPDATE",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
+static Statement lock_user_renderings = {
+	.force_index_plan = true,
+	.text = "SELECT 1 FROM @extschema@.mm_rendering_queue r WHERE r.user_id = $1 ORDER BY r.render_id FOR UPDATE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
 static Statement lock_user_jobs = {
 	.force_index_plan = true,
 	.text = "SELECT 1 FROM @extschema@.jobs j WHERE j.user_id = $1 ORDER BY j.id FOR UPDATE",
@@ -237,6 +242,7 @@ lock_jobs_of_user(PG_FUNCTION_ARGS)
 		statement_execute(&lock_user_projects, &args);
 		statement_execute(&lock_user_jobs, &args);
 		statement_execute(&lock_user_studio_jobs, &args);
+		statement_execute(&lock_user_renderings, &args);
 		identity = user_identity(desc, data->tg_trigtuple);
 		credits_keep_welcome(&user_id, identity.email);
 		caller_leave(&caller);

@@ -278,15 +278,15 @@ lock_jobs_of_project(PG_FUNCTION_ARGS)
 
 /* Open the hold of a job that was created or requeued; error if credits are short. */
 static void
-pay_for_job(const pg_uuid_t *user_id, const pg_uuid_t *job_id, int32 amount)
+pay_for_job(const Job *job, int32 amount)
 {
 	Account		account;
 
-	ledger_open_account(user_id, &account);
-	job_check_active_limit(&count_active_jobs, user_id);
+	ledger_open_account(&job->user_id, &account);
+	job_check_active_limit(&count_active_jobs, &job->user_id);
 	if (amount == 0)
-		ledger_touch_account(user_id);
-	else if (!hold_take(user_id, job_id, amount))
+		ledger_touch_account(&job->user_id);
+	else if (!hold_take(job, amount))
 		refuse_no_credits(&account, amount);
 }
 
@@ -336,17 +336,17 @@ lock_user_and_project(const Caller *caller, const pg_uuid_t *project_id)
 	return user_id;
 }
 
-/* Insert a job, which is PENDING, and return its id. */
-static pg_uuid_t
-create_pending_job(const pg_uuid_t *project_id, const pg_uuid_t *user_id, int32 priority)
+/* Insert a job, which is PENDING, and set its id. */
+static void
+insert_pending_job(Job *job, int32 priority)
 {
 	Arguments	args = NO_ARGUMENTS;
 
-	argument_uuid(&args, project_id);
-	argument_uuid(&args, user_id);
+	argument_uuid(&args, &job->project_id);
+	argument_uuid(&args, &job->user_id);
 	argument_int32(&args, priority);
 	statement_execute(&insert_job, &args);
-	return result_uuid(1);
+	job->id = result_uuid(1);
 }
 
 /*
@@ -358,21 +358,21 @@ create_job(PG_FUNCTION_ARGS)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
-	pg_uuid_t	project_id,
-				user_id;
+	Job			job = {.status = JOB_PENDING};
 	pg_uuid_t  *job_id = palloc(sizeof(pg_uuid_t));
 	int32		cost,
 				priority;
 
 	caller_enter_service(&caller);
-	project_id = check_uuid(fcinfo, 0, "p_project_id");
+	job.project_id = check_uuid(fcinfo, 0, "p_project_id");
 	cost = check_positive(fcinfo, 1, "p_cost_credits");
 	priority = check_int32(fcinfo, 2, "p_priority", PG_INT32_MIN, PG_INT32_MAX);
 
-	user_id = lock_user_and_project(&caller, &project_id);
-	*job_id = create_pending_job(&project_id, &user_id, priority);
-	add_default_steps(job_id);
-	pay_for_job(&user_id, job_id, cost);
+	job.user_id = lock_user_and_project(&caller, &job.project_id);
+	insert_pending_job(&job, priority);
+	add_default_steps(&job.id);
+	pay_for_job(&job, cost);
+	*job_id = job.id;
 	argument_uuid(&args, job_id);
 	statement_execute(&queue_job, &args);
 	caller_leave(&caller);
@@ -610,7 +610,7 @@ retry_job(PG_FUNCTION_ARGS)
 
 	job_lock_or_refuse(&caller, &job_id, &job);
 	if (job_needs_retry(&video_queue, &job))
-		pay_for_job(&job.user_id, &job_id, requeue(&job));
+		pay_for_job(&job, requeue(&job));
 	result = system_job_as_jsonb(&video_queue, &job_id);
 	caller_leave(&caller);
 

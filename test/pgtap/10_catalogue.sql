@@ -393,6 +393,8 @@ INSERT INTO expected_function VALUES
 	('studio_engine.forbid_delete_of_leased_job()', 'trigger', 'v'),
 	('studio_engine.limit_studio_jobs()', 'trigger', 'v'),
 	('studio_engine.handle_user_change()', 'trigger', 'v'),
+	('studio_engine.price_new_job()', 'trigger', 'v'),
+	('studio_engine.keep_price()', 'trigger', 'v'),
 	('studio_engine.lint(OUT problem text, OUT type text, OUT identity text)', 'SETOF record', 's'),
 	('studio_engine.lock_jobs_of_project()', 'trigger', 'v'),
 	('studio_engine.lock_jobs_of_user()', 'trigger', 'v'),
@@ -561,7 +563,8 @@ INSERT INTO expected_column VALUES
 	('studio_jobs', 11, 'enrichment_entities', 'jsonb', false, NULL),
 	('studio_jobs', 12, 'model_version', 'text', false, NULL),
 	('studio_jobs', 13, 'retry_count', 'integer', true, '0'),
-	('studio_jobs', 14, 'priority', 'integer', true, '0');
+	('studio_jobs', 14, 'priority', 'integer', true, '0'),
+	('studio_jobs', 15, 'cost_credits_reserved', 'integer', true, '0');
 
 SELECT pg_temp.same_rows(
 	format($$ SELECT a.attnum::integer, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
@@ -708,6 +711,7 @@ SELECT pg_temp.same_rows(
 		('projects projects_niche_preset_check', $c$CHECK ((niche_preset = ANY (ARRAY['motivation'::text, 'explainer'::text, 'facts'::text, 'history'::text, 'finance'::text, 'science'::text])))$c$),
 		('projects projects_target_minutes_check', $c$CHECK (((target_minutes >= 1) AND (target_minutes <= 10)))$c$),
 		('projects projects_transcript_mode_check', $c$CHECK ((transcript_mode = ANY (ARRAY['auto'::text, 'manual'::text])))$c$),
+		('studio_jobs studio_jobs_cost_credits_reserved_check', $c$CHECK ((cost_credits_reserved >= 0))$c$),
 		('studio_jobs studio_jobs_status_check', $c$CHECK ((status = ANY (ARRAY['NEW'::text, 'TRANSCRIBING'::text, 'ENRICHING'::text, 'REFINING'::text, 'COMPLETE'::text, 'FAILED'::text])))$c$) $$,
 	'the check constraints of the seeds, no fewer and no more');
 -- The ledger refers to the account instead of auth.users (SPEC section 3) and
@@ -867,6 +871,10 @@ SELECT pg_temp.same_rows(
 		('studio_jobs tr_studio_jobs_defaults', 'studio_engine.default_studio_job', 'O', 'BEFORE INSERT UPDATE row'),
 		('studio_jobs tr_studio_jobs_keep_worked_on', 'studio_engine.forbid_delete_of_leased_job', 'O', 'BEFORE DELETE row'),
 		('studio_jobs tr_studio_jobs_limit', 'studio_engine.limit_studio_jobs', 'O', 'AFTER INSERT row'),
+		('studio_jobs tr_studio_jobs_price', 'studio_engine.price_new_job', 'O', 'BEFORE INSERT row'),
+		('studio_jobs tr_studio_jobs_hold_price', 'studio_engine.keep_price', 'O', 'AFTER INSERT row'),
+		('studio_jobs tr_studio_jobs_keep_price', 'studio_engine.keep_price', 'O', 'AFTER UPDATE row'),
+		('studio_jobs tr_studio_jobs_return_price', 'studio_engine.keep_price', 'O', 'AFTER DELETE row'),
 		('studio_jobs 00_studio_jobs_queue', 'studio_engine.maintain_queue', 'O', 'AFTER INSERT DELETE row'),
 		('studio_jobs 00_studio_jobs_queue_truncate', 'studio_engine.clear_queue', 'O', 'AFTER TRUNCATE statement'),
 		('studio_jobs 00_studio_jobs_queue_update', 'studio_engine.maintain_queue', 'O', 'AFTER UPDATE row'),
@@ -917,6 +925,8 @@ SELECT pg_temp.same_rows(
 	   UNION ALL SELECT t, 'tr_' || t || '_pass_on', self || '\000'
 				   FROM (VALUES ('cm_module_content', 'content'), ('mm_multimedia_sessions', 'session'), ('mm_multimedia_assets', 'asset'),
 								('cm_course_plans', 'plan')) AS p (t, self)
+	   UNION ALL SELECT t, 'tr_' || t || '_' || n, t || '\000'
+				   FROM unnest('{studio_jobs,mm_rendering_queue}'::text[]) AS t, unnest('{price,hold_price,keep_price,return_price}'::text[]) AS n
 	   UNION ALL SELECT t, 'tr_' || t || '_keep_worked_on', t || '\000' FROM unnest('{jobs,studio_jobs,mm_rendering_queue}'::text[]) AS t
 	   UNION ALL SELECT t, 'tr_' || t || '_keep_renderings', self || '\000'
 				   FROM (VALUES ('companies', 'company'), ('cm_module_content', 'content'), ('mm_multimedia_sessions', 'session')) AS p (t, self) $$,
@@ -945,7 +955,8 @@ SELECT pg_temp.same_rows(
 			  ('lease_seconds', '60'), ('max_attempts', '3'), ('retry_base_seconds', '5'), ('retry_cap_seconds', '3600'),
 			  ('progress_interval_ms', '1000'), ('fair_queue', '0'), ('notify_interval_ms', '0'), ('max_user_priority', '100'),
 			  ('default_system_prompt', 'Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are.'),
-			  ('quality_pass_score', '7'), ('search_configuration', 'english') $$,
+			  ('quality_pass_score', '7'), ('search_configuration', 'english'),
+			  ('price_studio_job', '0'), ('price_rendering', '0') $$,
 	'settings have the defaults of the specification');
 SELECT is_empty('SELECT name FROM studio_engine.settings WHERE description IS NULL', 'every setting has a description');
 

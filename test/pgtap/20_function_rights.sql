@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(2274);
+SELECT plan(2367);
 
 --------------------------------------------------------------------------------
 -- People, and something of Alice's for every function to work on
@@ -32,7 +32,7 @@ VALUES ('20000000-0000-4000-8000-000000000002', '20000000-0000-4000-8000-0000000
 INSERT INTO jobs (id, project_id, user_id)
 VALUES ('20000000-0000-4000-8000-000000000003', '20000000-0000-4000-8000-000000000001', :'alice');
 SELECT reserve_credits(:'alice', '20000000-0000-4000-8000-000000000003', 2), settle_credits('20000000-0000-4000-8000-000000000003') \g /dev/null
-SELECT purchase_credits(:'alice', 8, 'pi_of_alice'), reverse_purchase('pi_of_alice', 3) \g /dev/null
+SELECT purchase_credits(:'alice', 8, 'pi_of_alice') AS bought, reverse_purchase('pi_of_alice', 3) \gset
 SELECT hold_credits(:'alice', 1, 'a chat') AS hold \gset
 SELECT save_draft_prompt('rights-session-token', 'A film about rights') \g /dev/null
 SELECT pipeline.create_job('rights-run', '{"title": "T"}', :'alice'), pipeline.create_job('rights-failed', '{}', :'alice'),
@@ -80,6 +80,8 @@ INSERT INTO known VALUES
 	('{charged}', '20000000-0000-4000-8000-000000000003', :'unknown'),
 	('{payment}', 'pi_of_alice', 'pi_of_nobody'),
 	('{hold}', :'hold', :'unknown'),
+	('{lot}', :'bought', :'unknown'),
+	('{receiver}', :'bob', :'bob'),
 	('{studio}',       '20000000-0000-4000-8000-000000000011', :'unknown'),
 	('{transcribing}', '20000000-0000-4000-8000-000000000012', :'unknown'),
 	('{enriching}',    '20000000-0000-4000-8000-000000000013', :'unknown'),
@@ -177,6 +179,7 @@ INSERT INTO function_case VALUES
 -- the user and services; no account is a balance of 0 and no project an empty list
 ('get_credit_balance', ARRAY['''{user}'''],       '42501', 'ok', '42501', '42501', 'ok', '42501', 'ok'),
 ('get_credit_summary', ARRAY['''{user}'''],       '42501', 'ok', '42501', '42501', 'ok', '42501', 'ok'),
+('get_credit_lots', ARRAY['''{user}'''],          '42501', 'ok', '42501', '42501', 'ok', '42501', 'ok'),
 ('get_dashboard', ARRAY['''{user}''', '20'],      '42501', 'ok', '42501', '42501', 'ok', '42501', 'ok'),
 ('ensure_profile', ARRAY['''{user}'''],           '42501', 'ok', '42501', '42501', 'ok', '42501', 'PT404'),
 ('claim_draft_prompt', ARRAY['''rights-session-token''', '''{user}'''],
@@ -212,6 +215,12 @@ INSERT INTO function_case VALUES
 ('capture_hold', ARRAY['''{hold}''', '1', '''error'''],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('release_hold', ARRAY['''{hold}'''],             '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('void_credits', ARRAY['''{lot}''', '1', '''A mistake''', '''rights-void'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('transfer_credits', ARRAY['''{user}''', '''{receiver}''', '1', '''rights-transfer''', '''A gift'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('merge_accounts', ARRAY['''{receiver}''', '''{user}''', '''rights-merge'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('purchase_credits', ARRAY['''{user}''', '5', '''pi_rights''', '''A purchase''', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('subscription_credits', ARRAY['''{user}''', '5', '''in_rights''', '''A month''', '''2999-01-01'''],
@@ -432,6 +441,7 @@ FROM (VALUES ('SELECT ensure_profile(auth.uid())', '42501'),
 			 ('SELECT claim_draft_prompt(''rights-session-token'', auth.uid())', '42501'),
 			 ('SELECT get_credit_balance(auth.uid())', 'ok'),
 			 ('SELECT get_credit_summary(auth.uid())', 'ok'),
+			 ('SELECT get_credit_lots(auth.uid())', 'ok'),
 			 ('SELECT create_studio_job(auth.uid(), ''a'')', '42501'),
 			 ('INSERT INTO studio_jobs (user_id, raw_audio_url) VALUES (auth.uid(), ''a'')', '23503'),
 			 ('SELECT get_job_statistics(''jobs'')', 'ok'),
@@ -577,7 +587,7 @@ SELECT is(
 FROM (VALUES
 	('anon', 'get_draft_prompt save_draft_prompt workflow_diagram workflow_transitions'),
 	('authenticated', 'cancel_job cancel_studio_job claim_draft_prompt create_studio_job ensure_profile get_content_sections '
-					 'get_content_statistics get_credit_balance get_credit_summary get_dashboard get_draft_prompt get_job_attempts '
+					 'get_content_statistics get_credit_balance get_credit_lots get_credit_summary get_dashboard get_draft_prompt get_job_attempts '
 					 'get_job_statistics get_latest_quality_assessment get_module_content get_session_statistics retry_job '
 					 'retry_studio_job save_draft_prompt search_module_content workflow_diagram workflow_transitions'),
 	('service_role', 'advance_job archive_module_content cancel_job cancel_rendering cancel_studio_job capture_hold charge_credits claim_draft_prompt '
@@ -585,16 +595,16 @@ FROM (VALUES
 					 'create_audio_narration create_course_plan '
 					 'create_job create_job_steps create_module_content create_multimedia_session create_script_generation '
 					 'create_slide_presentation create_studio_job enqueue_rendering ensure_profile expire_credits fail_job '
-					 'fail_rendering fail_studio_job get_content_sections get_content_statistics get_credit_balance get_credit_summary '
+					 'fail_rendering fail_studio_job get_content_sections get_content_statistics get_credit_balance get_credit_lots get_credit_summary '
 					 'get_dashboard get_draft_prompt get_job_attempts get_job_statistics get_latest_quality_assessment '
-					 'get_module_content get_session_statistics grant_credits heartbeat_job hold_credits log_job purchase_credits '
+					 'get_module_content get_session_statistics grant_credits heartbeat_job hold_credits log_job merge_accounts purchase_credits '
 					 'reap_expired_leases record_asset record_video_view refresh_content_search refund_credits '
 					 'register_multimedia_asset register_multimedia_assets reinstate_purchase release_credits release_hold release_leases '
 					 'reserve_credits retry_job retry_rendering retry_studio_job reverse_purchase save_draft_prompt search_module_content '
 					 'settle_credits snooze_job start_enhancement_session store_enrichment store_quality_assessment '
-					 'store_refined_text store_research_results store_transcript subscription_credits sweep_stale_holds top_up_credits '
+					 'store_refined_text store_research_results store_transcript subscription_credits sweep_stale_holds top_up_credits transfer_credits '
 					 'update_audio_narration update_job_step update_module_section update_module_sections update_rendering update_script_generation '
-					 'update_session_status update_slide_presentation update_studio_job_status verify_credit_ledger '
+					 'update_session_status update_slide_presentation update_studio_job_status verify_credit_ledger void_credits '
 					 'workflow_diagram workflow_transitions'),
 	('supabase_auth_admin', NULL),
 	('authenticator', NULL)) AS r (role, expected);
@@ -633,6 +643,8 @@ INSERT INTO optional VALUES
 	('grant_credits', 'p_priority'), ('top_up_credits', 'p_idempotency_key'), ('top_up_credits', 'p_expires_at'), ('top_up_credits', 'p_note'),
 	('charge_credits', 'p_idempotency_key'), ('charge_credits', 'p_reference'), ('charge_credits', 'p_note'),
 	('hold_credits', 'p_note'), ('hold_credits', 'p_idempotency_key'), ('capture_hold', 'p_amount'),
+	('void_credits', 'p_amount'), ('void_credits', 'p_note'), ('void_credits', 'p_idempotency_key'),
+	('transfer_credits', 'p_idempotency_key'), ('transfer_credits', 'p_note'), ('merge_accounts', 'p_idempotency_key'),
 	('purchase_credits', 'p_note'), ('purchase_credits', 'p_expires_at'),
 	('subscription_credits', 'p_note'), ('subscription_credits', 'p_expires_at'),
 	('refund_credits', 'p_note'), ('refund_credits', 'p_idempotency_key'),
@@ -710,16 +722,16 @@ FROM (VALUES (:'alice', 'the user', '100', 'ok'), (:'alice', 'the user', '101', 
 CREATE TEMPORARY TABLE bad_value (n serial, name text, arg text, value text, expected text, label text);
 INSERT INTO bad_value (name, arg, value, expected, label)
 SELECT name, arg, value, '22023', value
-FROM unnest('{reserve_credits.p_amount,grant_credits.p_amount,purchase_credits.p_amount,subscription_credits.p_amount,refund_credits.p_amount,reverse_purchase.p_amount,top_up_credits.p_target,charge_credits.p_amount,hold_credits.p_amount,create_job.p_cost_credits}'::text[]) AS f (path),
+FROM unnest('{reserve_credits.p_amount,grant_credits.p_amount,purchase_credits.p_amount,subscription_credits.p_amount,refund_credits.p_amount,reverse_purchase.p_amount,void_credits.p_amount,transfer_credits.p_amount,top_up_credits.p_target,charge_credits.p_amount,hold_credits.p_amount,create_job.p_cost_credits}'::text[]) AS f (path),
 	 LATERAL (SELECT split_part(path, '.', 1), split_part(path, '.', 2)) AS s (name, arg),
 	 unnest('{0,-1,-2147483648}'::text[]) AS v (value);
 INSERT INTO bad_value (name, arg, value, expected, label)
 SELECT name, 'p_note', format('repeat(''ä'', %s)', n), CASE n WHEN 1000 THEN 'ok' ELSE '22023' END, n || ' characters'
-FROM unnest('{release_credits,top_up_credits,charge_credits,hold_credits,grant_credits,purchase_credits,subscription_credits,refund_credits,reverse_purchase,reinstate_purchase}'::text[]) AS f (name),
+FROM unnest('{release_credits,top_up_credits,charge_credits,hold_credits,grant_credits,purchase_credits,subscription_credits,refund_credits,reverse_purchase,reinstate_purchase,void_credits,transfer_credits}'::text[]) AS f (name),
 	 unnest('{1000,1001}'::integer[]) AS v (n);
 INSERT INTO bad_value (name, arg, value, expected, label)
 SELECT name, 'p_idempotency_key', value, expected, label
-FROM unnest('{grant_credits,top_up_credits,charge_credits,hold_credits,refund_credits,reverse_purchase,reinstate_purchase}'::text[]) AS f (name),
+FROM unnest('{grant_credits,top_up_credits,charge_credits,hold_credits,refund_credits,reverse_purchase,reinstate_purchase,void_credits,transfer_credits,merge_accounts}'::text[]) AS f (name),
 	 (VALUES ('''''', '22023', 'empty'), ('repeat(''k'', 256)', '22023', '256 characters'),
 			 ('repeat(''ä'', 255)', 'ok', '255 characters of two bytes'), ('''welcome''', 'PT409', 'the key of the welcome grant')) AS v (value, expected, label);
 INSERT INTO bad_value (name, arg, value, expected, label)
@@ -761,6 +773,14 @@ INSERT INTO bad_value (name, arg, value, expected, label) VALUES
 	('hold_credits', 'p_expires', '''1 year''', 'ok', 'a year'),
 	('hold_credits', 'p_expires', '''1 year 1 second''', '22023', 'longer than a year'),
 	('hold_credits', 'p_expires', '''100000000 years''', '22023', 'far longer'),
+	('void_credits', 'p_amount', '5', 'ok', 'all that is left'),
+	('void_credits', 'p_amount', '6', 'PT409', 'more than is left'),
+	('void_credits', 'p_amount', '2147483647', 'PT409', 'the largest integer'),
+	('void_credits', 'p_entry_id', '''{hold}''', '22023', 'an entry that is no lot'),
+	('transfer_credits', 'p_to_user_id', '''{user}''', '22023', 'the same user'),
+	('transfer_credits', 'p_amount', '1000', 'PT402', 'more than there is'),
+	('transfer_credits', 'p_amount', '2147483647', '22003', 'more than an account can hold'),
+	('merge_accounts', 'p_to_user_id', '''{receiver}''', '22023', 'the same user'),
 	('capture_hold', 'p_amount', '0', 'ok', 'nothing'),
 	('capture_hold', 'p_amount', '-1', '22023', 'negative'),
 	('capture_hold', 'p_amount', '2', 'PT409', 'above the hold'),

@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(527);
+SELECT plan(551);
 
 \set user_one '40000000-0000-4000-8000-00000000000a'
 \set user_two '40000000-0000-4000-8000-00000000000b'
@@ -170,6 +170,10 @@ REVOKE USAGE ON SCHEMA studio_engine FROM hostile;
 -- Runs one statement as a role, with a search_path, and returns its value as text.
 -- What stands between the two changes of search_path is resolved by the traps, so
 -- it names no operator and no function without its schema.
+-- Credits are transferred to somebody who has none.
+INSERT INTO auth.users (id) VALUES ('40000000-0000-4000-8000-0000000000fe');
+SELECT void_credits(id) FROM public.credit_ledger WHERE user_id = '40000000-0000-4000-8000-0000000000fe' \g /dev/null
+
 CREATE FUNCTION pg_temp.attack(p_path text, p_role text, p_sub text, p_statement text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -349,6 +353,19 @@ INSERT INTO story (role, statement, expected) VALUES
 	('service_role', $$SELECT public.sweep_stale_holds()$$, '1'),
 	('service_role', $$SELECT public.sweep_stale_holds(10)$$, '0'),
 	('service_role', $$SELECT problem FROM public.verify_credit_ledger('{u}')$$, NULL),
+	('authenticated', $$SELECT public.get_credit_balance('{u}')$$, '40'),
+	-- lots: a list, a void, and to another user and back
+	('authenticated', $$SELECT type FROM public.get_credit_lots('{u}') LIMIT 1$$, 'subscription'),
+	('service_role', $$SELECT public.void_credits(entry_id, 1, 'N', 'V') FROM public.get_credit_lots('{u}') LIMIT 1$$, '1'),
+	('service_role', $$SELECT public.void_credits(public.grant_credits('{u}', 3))$$, '3'),
+	('service_role', $$SELECT public.transfer_credits('{u}', '40000000-0000-4000-8000-0000000000fe', 39, 'T', 'N')$$, '39'),
+	('service_role', $$SELECT public.transfer_credits('{u}', '40000000-0000-4000-8000-0000000000fe', 39, 'T', 'N')$$, '39'),
+	('service_role', $$SELECT public.reverse_purchase('in_{u}', 4, 'N', 'L{u}')$$, '4'),
+	('service_role', $$SELECT public.reinstate_purchase('in_{u}', 'N', 'L{u}')$$, '4'),
+	('service_role', $$SELECT public.merge_accounts('40000000-0000-4000-8000-0000000000fe', '{u}', 'M{u}')$$, '39'),
+	('service_role', $$SELECT public.merge_accounts('40000000-0000-4000-8000-0000000000fe', '{u}', 'M{u}')$$, '39'),
+	('service_role', $$SELECT public.grant_credits('{u}', 1) IS NOT NULL$$, 'true'),
+	('service_role', $$SELECT problem FROM public.verify_credit_ledger()$$, NULL),
 	('authenticated', $$SELECT public.get_credit_balance('{u}')$$, '40'),
 	-- workers: a studio job to the end, half of the way by plain UPDATE, with figures
 	('postgres', $$UPDATE studio_engine.settings SET value = '0' WHERE name OPERATOR(pg_catalog.=) 'retry_base_seconds' RETURNING value$$, '0'),
@@ -549,13 +566,15 @@ SELECT is((SELECT string_agg(format('%s %s', type, amount), ', ' ORDER BY entry_
 		  'grant 10, reserve -3, reserve 3, usage -2, reserve -4, reserve 4, reserve -4, reserve 4, '
 		  'reserve -5, reserve 5, reserve -5, reserve 5, usage -6, grant 5, purchase 20, refund 1, '
 		  'grant 6, expire -6, subscription 10, subscription -4, subscription -6, subscription 4, subscription 6, refund 2, '
-		  'grant 2, reserve -3, reserve 3, expire -2, reserve -1, reserve 1, reserve -8, reserve 8',
+		  'grant 2, reserve -3, reserve 3, expire -2, subscription -1, grant 3, grant -3, subscription -9, grant -2, grant -5, '
+		  'purchase -20, grant -1, grant -2, subscription 9, grant 2, grant 5, purchase 20, grant 1, grant 2, grant 1, '
+		  'reserve -1, reserve 1, reserve -8, reserve 8',
 		  'the ledger, path ' || path)
 FROM path ORDER BY n;
 SELECT is((SELECT format('%s %s %s', balance, reserved, entries) FROM public.credit_accounts WHERE user_id = sub::pg_catalog.uuid),
-		  '40 0 32', 'the account, path ' || path)
+		  '40 0 48', 'the account, path ' || path)
 FROM path ORDER BY n;
-SELECT is((SELECT count(*)::integer FROM studio_engine.ledger_hashes WHERE user_id = sub::pg_catalog.uuid), 32,
+SELECT is((SELECT count(*)::integer FROM studio_engine.ledger_hashes WHERE user_id = sub::pg_catalog.uuid), 48,
 		  'every entry is in the hash chain, path ' || path)
 FROM path ORDER BY n;
 SELECT is_empty('SELECT * FROM public.verify_credit_ledger()', 'the books are sound');
@@ -564,6 +583,7 @@ SELECT is(pg_temp.attack(path, 'supabase_auth_admin', NULL,
 						 format('DELETE FROM auth.users WHERE id OPERATOR(pg_catalog.=) %L RETURNING id', sub)),
 		  sub, 'the user is deleted, path ' || path)
 FROM path ORDER BY n;
+DELETE FROM auth.users WHERE id = '40000000-0000-4000-8000-0000000000fe';
 SELECT is_empty('SELECT user_id FROM public.credit_accounts UNION ALL SELECT user_id FROM public.credit_ledger'
 				' UNION ALL SELECT user_id FROM studio_engine.expiring_credits UNION ALL SELECT user_id FROM studio_engine.ledger_hashes UNION ALL SELECT user_id FROM studio_engine.credit_keys'
 				' UNION ALL SELECT user_id FROM studio_engine.expiring_holds UNION ALL SELECT user_id FROM studio_engine.lot_checkpoints'

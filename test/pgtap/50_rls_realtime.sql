@@ -6,7 +6,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(319);
+SELECT plan(331);
 
 \set alice '50000000-0000-4000-8000-00000000000a'
 
@@ -85,7 +85,9 @@ FROM (SELECT * FROM claim WHERE n <= 4) AS c,
 			 (14, 'SELECT get_job_statistics(''studio_jobs'')', '42501'),
 			 (15, 'SELECT get_job_statistics(''studio_jobs'', ''50000000-0000-4000-8000-00000000000a'')', '42501'),
 			 (16, 'SELECT get_content_statistics()', '42501'),
-			 (17, 'SELECT search_module_content(''alice'')', '42501')) AS s (n, statement, expected)
+			 (17, 'SELECT search_module_content(''alice'')', '42501'),
+			 (18, 'SELECT get_credit_lots(NULL)', '42501'),
+			 (19, 'SELECT get_credit_lots(''50000000-0000-4000-8000-00000000000a'')', '42501')) AS s (n, statement, expected)
 ORDER BY c.n, s.n;
 
 SELECT is(pg_temp.outcome(claims, statement), '22P02', format('refused by auth.uid() itself: %s: %s', statement, label))
@@ -94,6 +96,7 @@ FROM unnest(ARRAY['SELECT id FROM projects', 'SELECT job_id FROM studio_jobs', '
 SELECT is(pg_temp.outcome(claims, statement), '22P02', format('a function refuses as well: %s: %s', statement, label))
 FROM (VALUES ('{"sub": ""}', 'sub empty'), ('{"sub": "service"}', 'sub a word'), ('{"sub": ', 'malformed JSON')) AS t (claims, label),
 	 unnest(ARRAY['SELECT get_dashboard()', 'SELECT get_credit_summary(''50000000-0000-4000-8000-00000000000a'')',
+				  'SELECT get_credit_lots(''50000000-0000-4000-8000-00000000000a'')',
 				  'SELECT create_studio_job(''50000000-0000-4000-8000-00000000000a'', ''X'')', 'SELECT get_job_statistics(''jobs'')',
 				  'SELECT get_job_attempts(''50000000-0000-4000-8000-000000000002'')', 'SELECT cancel_studio_job(''50000000-0000-4000-8000-000000000002'')']) AS s (statement);
 
@@ -103,6 +106,8 @@ SELECT isnt(pg_temp.outcome('{"sub": "50000000-0000-4000-8000-00000000000a"}', f
 FROM readable ORDER BY tbl;
 SELECT is(pg_temp.outcome('{"sub": "50000000-0000-4000-8000-00000000000a"}', 'SELECT get_credit_summary(auth.uid())'), '1',
 		  'control: Alice sees her credits');
+SELECT is(pg_temp.outcome('{"sub": "50000000-0000-4000-8000-00000000000a"}', 'SELECT get_credit_lots(auth.uid())'), '1',
+		  'control: Alice sees her lot');
 SELECT is(pg_temp.outcome('{"sub": "50000000-0000-4000-8000-00000000000a"}', statement), '1', 'control: Alice may: ' || statement)
 FROM unnest(ARRAY['UPDATE studio_jobs SET raw_transcript = ''X''', 'SELECT create_studio_job(auth.uid(), ''X'')', 'SELECT get_job_statistics(''jobs'')',
 				  'SELECT cancel_studio_job(''50000000-0000-4000-8000-000000000002'')',

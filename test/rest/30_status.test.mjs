@@ -104,6 +104,8 @@ test('400 22023: an amount that is not positive', async () => {
       ['reserve_credits', { p_user_id: ada.id, p_job_id: job, p_amount: amount }],
       ['refund_credits', { p_job_id: charged, p_amount: amount }],
       ['reverse_purchase', { p_stripe_payment_id: 'p', p_amount: amount }],
+      ['transfer_credits', { p_from_user_id: ada.id, p_to_user_id: UNKNOWN, p_amount: amount }],
+      ['void_credits', { p_entry_id: UNKNOWN, p_amount: amount }],
     ]) {
       await refused(() => rpc(name, args), {
         code: '22023', message: 'argument is out of bounds', details: 'p_amount must be positive.',
@@ -142,7 +144,7 @@ test('400 22023: an unknown section, type or status word', async () => {
       'p_type must be one of video, audio, image, captions, manifest, zip.'],
     ['update_job_step', { p_job_id: job, p_step_name: 'scripting', p_state: 'nope' },
       'p_state must be one of pending, started, succeeded, failed.'],
-    ['settle_credits', { p_job_id: job, p_overrun: 'nope' }, 'p_overrun must be one of error, charge, cap.'],
+    ['settle_credits', { p_job_id: job, p_overrun: 'nope' }, 'p_overrun must be one of error, charge, cap, available.'],
     ['claim_jobs', { p_system: 'nope', p_worker: 'w' }, /^p_system must be one of [a-z_, ]+\.$/],
     ['workflow_diagram', { p_workflow: 'nope' }, 'p_workflow must be the name of a workflow, see workflow_transitions().'],
     ['set_job_status', { p_run_id, p_status: 'nope' },
@@ -208,6 +210,7 @@ test('42501: 403 to users, 401 to anon; a foreign id and an unknown one get the 
     ['cancel_job', 'p_job_id', job], ['retry_job', 'p_job_id', job], ['get_job_attempts', 'p_job_id', job],
     ['cancel_studio_job', 'p_job_id', recording], ['retry_studio_job', 'p_job_id', recording],
     ['get_credit_balance', 'p_user_id', ada.id], ['get_credit_summary', 'p_user_id', ada.id],
+    ['get_credit_lots', 'p_user_id', ada.id],
     ['ensure_profile', 'p_user_id', ada.id], ['get_dashboard', 'p_user_id', ada.id],
     ['get_module_content', 'p_content_id', content], ['get_latest_quality_assessment', 'p_content_id', content],
     ['get_job', 'p_run_id', p_run_id, 'pipeline'], ['cancel_job', 'p_run_id', p_run_id, 'pipeline'],
@@ -230,6 +233,7 @@ test('42501: functions for money and workers, to their own user too', async () =
     ['reserve_credits', { p_user_id: ada.id, p_job_id: job, p_amount: 1 }],
     ['settle_credits', { p_job_id: job }],
     ['purchase_credits', { p_user_id: ada.id, p_amount: 1, p_stripe_payment_id: 'p' }],
+    ['transfer_credits', { p_from_user_id: UNKNOWN, p_to_user_id: ada.id, p_amount: 1 }],
     ['create_job', { p_project_id: UNKNOWN, p_cost_credits: 1 }],
     ['claim_jobs', { p_system: 'jobs', p_worker: 'w' }],
   ]) {
@@ -293,6 +297,9 @@ test('404 PT404: an unknown id, told to a service', async () => {
     ['cancel_job', { p_job_id: UNKNOWN }, 'job'],
     ['retry_job', { p_job_id: UNKNOWN }, 'job'],
     ['grant_credits', { p_user_id: UNKNOWN, p_amount: 1 }, 'user'],
+    ['transfer_credits', { p_from_user_id: ada.id, p_to_user_id: UNKNOWN, p_amount: 1 }, 'user'],
+    ['merge_accounts', { p_from_user_id: UNKNOWN, p_to_user_id: ada.id }, 'user'],
+    ['void_credits', { p_entry_id: UNKNOWN }, 'ledger entry'],
     ['purchase_credits', { p_user_id: UNKNOWN, p_amount: 1, p_stripe_payment_id: 'p' }, 'user'],
     ['ensure_profile', { p_user_id: UNKNOWN }, 'user'],
     ['claim_draft_prompt', { p_session_token: randomUUID(), p_user_id: UNKNOWN }, 'user'],
@@ -493,6 +500,44 @@ test('409 PT409: more is given back than was taken', async () => {
     message: 'payment has several reversals', details: 'More than one of them stands.',
     hint: 'Name the reversal by p_idempotency_key, the key under which it was made.',
   })
+  await booksAreSound(ada)
+})
+
+test('409 PT409: a hold of another kind, or that has expired', async () => {
+  const ada = await userWith(100)
+  await videoJob(ada, 5)
+  const [{ id: held }] = await sql(`SELECT id FROM credit_ledger WHERE user_id = $1 AND type = 'reserve'`, [ada.id])
+  await conflict(() => rpc('release_hold', { p_hold_id: held }), {
+    message: 'hold belongs to a job', details: `Hold ${held}.`,
+    hint: 'settle_credits() and release_credits() close the hold of a job.',
+  })
+  const brief = { p_user_id: ada.id, p_amount: 5, p_reference: 'chats:1', p_expires: '1 second' }
+  const hold = await call('hold_credits', brief)
+  await new Promise((resolve) => setTimeout(resolve, 1100))
+  await conflict(() => rpc('capture_hold', { p_hold_id: hold }), {
+    message: 'hold has expired', details: `Hold ${hold}.`,
+    hint: 'charge_credits() charges what the balance covers; p_expires of hold_credits() holds longer.',
+  })
+  await call('release_hold', { p_hold_id: hold })
+  await booksAreSound(ada)
+})
+
+test('409 PT409: a merge of what is held or owed, a void of what is spent', async () => {
+  const [ada, ben] = [await userWith(100), await signUp('Ben')]
+  const merge = () => rpc('merge_accounts', { p_from_user_id: ben.id, p_to_user_id: ada.id })
+  const hold = await call('hold_credits', { p_user_id: ben.id, p_amount: 5, p_reference: 'chats:1' })
+  await conflict(merge, { message: 'account has open holds', details: `User ${ben.id} holds 5.` })
+  await call('release_hold', { p_hold_id: hold })
+  const payment = randomUUID()
+  const bought = await call('purchase_credits', { p_user_id: ben.id, p_amount: 20, p_stripe_payment_id: payment })
+  const balance = await call('charge_credits', { p_user_id: ben.id, p_amount: 15 })
+  const left = Math.min(balance, 20)
+  await conflict(() => rpc('void_credits', { p_entry_id: bought, p_amount: 20 }), {
+    message: 'void exceeds what is left', details: `Entry ${bought} has ${left} left.`,
+  })
+  await call('charge_credits', { p_user_id: ben.id, p_amount: balance })
+  await call('reverse_purchase', { p_stripe_payment_id: payment })
+  await conflict(merge, { message: 'account has a deficit', details: `User ${ben.id} has a balance of -20.` })
   await booksAreSound(ada)
 })
 

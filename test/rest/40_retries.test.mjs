@@ -125,6 +125,22 @@ test('reverse_purchase() and reinstate_purchase() five times', async () => {
   assert.deepEqual([moved.slice(0, 2), moved.slice(2).reduce((sum, amount) => sum + amount, 0)], [[-10, -20], 30])
 })
 
+test('transfer_credits(), merge_accounts() and void_credits() five times each', async () => {
+  const [ada, ben] = [await userWith(50), await signUp('Ben')]
+  const [before, had] = [await entries(ada), await call('get_credit_balance', { p_user_id: ben.id })]
+  const lot = await call('grant_credits', { p_user_id: ada.id, p_amount: 30, p_priority: -1 })
+  const users = { p_from_user_id: ada.id, p_to_user_id: ben.id }
+  assert.equal(await sameAnswer('void_credits', { p_entry_id: lot, p_amount: 10, p_idempotency_key: randomUUID() }), 10)
+  assert.equal(await sameAnswer('transfer_credits', { ...users, p_amount: 5, p_idempotency_key: randomUUID() }), 5)
+  // without a key: what is left of the lot, and then nothing
+  assert.deepEqual(await answersOf('void_credits', { p_entry_id: lot }), [0, 0, 0, 0, 15])
+  assert.deepEqual(changes(await entries(ada), before), [['grant', 30], ['grant', -10], ['grant', -5], ['grant', -15]])
+  const rest = await call('get_credit_balance', { p_user_id: ada.id })
+  assert.equal(await sameAnswer('merge_accounts', { ...users, p_idempotency_key: randomUUID() }), rest)
+  assert.deepEqual(await answersOf('merge_accounts', users), [0, 0, 0, 0, 0])
+  assert.equal(await call('get_credit_balance', { p_user_id: ben.id }), had + 5 + rest)
+})
+
 // ---- five at once: jobs --------------------------------------------------------------------------------------
 
 test('complete_job() five times: one charge, one end', async () => {

@@ -622,7 +622,7 @@ CREATE ROLE regress_fastpath_owner;
 CREATE FUNCTION fastpath.give(p_to text) RETURNS text
 LANGUAGE sql AS $$
   SELECT string_agg(format('ALTER TABLE %s OWNER TO %I', x, p_to), '; ')
-    FROM unnest('{public.jobs,public.studio_jobs,public.credit_accounts,public.credit_ledger,studio_engine.expiring_credits,studio_engine.queue,studio_engine.attempts}'::text[]) x
+    FROM unnest('{public.projects,public.jobs,public.studio_jobs,public.credit_accounts,public.credit_ledger,studio_engine.expiring_credits,studio_engine.queue,studio_engine.attempts}'::text[]) x
 $$;
 CALL fastpath.hazard('another owner of a table', 'ALTER TABLE public.credit_accounts OWNER TO regress_fastpath_owner', 'ALTER TABLE public.credit_accounts OWNER TO postgres');
 -- not a superuser, so that rights count: first all are there, then one is missing

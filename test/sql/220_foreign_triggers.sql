@@ -92,6 +92,8 @@ LANGUAGE sql AS $$
     'studio_engine.limit_studio_jobs()', 'studio_engine.limit_values(''jobs'')', 'studio_engine.lock_jobs_of_project()', 'studio_engine.lock_jobs_of_user()',
     'studio_engine.invalidate_settings()',
     'studio_engine.price_ended_job()', 'studio_engine.return_hold_of_deleted_job()',
+    'studio_engine.price_new_job(''studio_jobs'')', 'studio_engine.price_new_job(''mm_rendering_queue'')',
+    'studio_engine.keep_price(''studio_jobs'')', 'studio_engine.keep_price(''mm_rendering_queue'')',
     'studio_engine.verify_inserted_entries()', 'studio_engine.yield_to_restored_row()',
     'studio_engine.inherit_company(''content'')', 'studio_engine.inherit_company(''employee'')', 'studio_engine.pass_company_on(''session'')',
     'studio_engine.count_section_words()', 'studio_engine.count_script_words()', 'studio_engine.index_content()',

@@ -64,7 +64,7 @@ DECLARE
   v_user_id uuid := (SELECT user_id FROM t.slots WHERE slot = p_slot);
 BEGIN
   INSERT INTO public.jobs (id, project_id, user_id, status) VALUES (t.id(p_job), v_user_id, v_user_id, 'QUEUED');
-  INSERT INTO twin.jobs (id, user_id) VALUES (t.id(p_job), v_user_id);
+  INSERT INTO twin.jobs (id, user_id, project_title) VALUES (t.id(p_job), v_user_id, 'P');
   UPDATE t.slots SET job_id = t.id(p_job) WHERE slot = p_slot;
 END
 $$;

@@ -166,6 +166,29 @@ SELECT s.key, s.value
  WHERE s.key <> 'next_expiry';
 RESET ROLE;
 
+BEGIN;
+SET ROLE service_role;
+SELECT grant_credits('a11ce000-0000-4000-8000-000000000001', 500, 'Sorry', 'ticket-3', p_priority => -1) AS lot_id \gset
+SELECT void_credits(:'lot_id', 495, 'Five were meant', 'ticket-4') AS taken_back;
+RESET ROLE;
+SET ROLE authenticated;
+SELECT type, amount, remaining, held, priority, note FROM get_credit_lots('a11ce000-0000-4000-8000-000000000001');
+RESET ROLE;
+
+INSERT INTO auth.users (id) VALUES ('b0b00000-0000-4000-8000-000000000002');
+SET ROLE service_role;
+SELECT transfer_credits('a11ce000-0000-4000-8000-000000000001', 'b0b00000-0000-4000-8000-000000000002', 30, 'gift-1') AS moved;
+SELECT merge_accounts('b0b00000-0000-4000-8000-000000000002', 'a11ce000-0000-4000-8000-000000000001', 'merge-1') AS merged;
+RESET ROLE;
+ROLLBACK;
+
+SET ROLE service_role;
+SELECT hold_credits('a11ce000-0000-4000-8000-000000000001', 3, 'chats:17', p_expires => '10 minutes') AS hold_id \gset
+SELECT capture_hold(:'hold_id', 2) AS charged;
+SELECT charge_credits('a11ce000-0000-4000-8000-000000000001', 1, 'answer-5', 'chats:17') AS balance;
+SELECT top_up_credits('a11ce000-0000-4000-8000-000000000001', 1000, 'May', now() + interval '1 month') > 0 AS topped_up;
+RESET ROLE;
+
 SET ROLE service_role;
 SELECT expire_credits() AS expired, sweep_stale_holds() AS given_back, cleanup_expired_drafts() AS deleted;
 SELECT * FROM verify_credit_ledger();

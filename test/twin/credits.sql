@@ -35,7 +35,8 @@ CREATE TABLE twin.jobs (
 	user_id uuid NOT NULL REFERENCES twin.credit_accounts,
 	status text NOT NULL DEFAULT 'QUEUED' CHECK (status IN ('QUEUED', 'READY', 'FAILED')),
 	cost_credits_reserved integer DEFAULT 0,
-	cost_credits_final integer
+	cost_credits_final integer,
+	project_title text
 );
 
 CREATE TABLE twin.credit_ledger (
@@ -207,7 +208,12 @@ BEGIN
 	INSERT INTO twin.credit_ledger (user_id, type, amount, balance_after, note, job_id, stripe_payment_id,
 	                                entry_no, idempotency_key, expires_at, reverses, reference, metadata, priority, transfer_id)
 	SELECT p_user_id, p_type, p_amount, account.balance, p_note, p_job_id, p_payment_id,
-	       account.entries, p_key, p_expires_at, p_reverses, p_reference, p_metadata, nullif(p_priority, 0), p_transfer
+	       account.entries, p_key, p_expires_at, p_reverses, p_reference,
+	       coalesce(p_metadata,
+	                (SELECT jsonb_build_object('project_title', j.project_title) FROM twin.jobs j
+	                  WHERE j.id = p_job_id AND j.project_title IS NOT NULL),
+	                (SELECT h.metadata FROM twin.credit_ledger h WHERE h.id = p_reverses AND p_type = 'reserve')),
+	       nullif(p_priority, 0), p_transfer
 	  FROM account
 	RETURNING id INTO STRICT v_id;
 	RETURN v_id;
@@ -1348,7 +1354,8 @@ BEGIN
 	FOR v_part IN SELECT * FROM twin.divide(p_stripe_payment_id, p_amount) d WHERE d.taken > 0 LOOP
 		v_id := twin.book(v_part.user_id, v_part.type, -v_part.taken, p_note, NULL, p_stripe_payment_id,
 		                  CASE WHEN v_first_id IS NULL THEN p_idempotency_key END, NULL, v_part.id,
-		                  p_metadata => CASE WHEN v_first_id IS NOT NULL THEN jsonb_strip_nulls(jsonb_build_object('part_of', v_first_id, 'key', p_idempotency_key)) END);
+		                  p_metadata => CASE WHEN v_part.taken <> p_amount THEN jsonb_strip_nulls(jsonb_build_object(
+		                    'total', p_amount, 'part_of', v_first_id, 'key', CASE WHEN v_first_id IS NOT NULL THEN p_idempotency_key END)) END);
 		v_first_id := coalesce(v_first_id, v_id);
 		INSERT INTO twin.reversals VALUES (v_id, v_first_id, p_stripe_payment_id, p_idempotency_key);
 	END LOOP;

@@ -50,7 +50,8 @@ CREATE TABLE twin.studio_jobs (
 	enrichment_entities jsonb,
 	model_version text,
 	retry_count integer NOT NULL DEFAULT 0,
-	priority integer NOT NULL DEFAULT 0
+	priority integer NOT NULL DEFAULT 0,
+	cost_credits_reserved integer NOT NULL DEFAULT 0
 );
 CREATE INDEX studio_jobs_user_id ON twin.studio_jobs (user_id);
 CREATE INDEX studio_jobs_status ON twin.studio_jobs (status);

@@ -163,6 +163,15 @@ const credits = {
       next_expiry: null }),
     takes: { p_user_id: id('nothing') },
   },
+  'public.get_credit_lots': {
+    who: 'user',
+    given: async ({ id: user }) => ({ p_user_id: user }),
+    gives: (body) => {
+      rows('entry_id', 'type', 'amount', 'remaining', 'held', 'priority', 'expires_at', 'note', 'created_at')(body)
+      has({ type: 'grant', amount: 10, remaining: 10, held: 0, priority: 0, expires_at: null })(body[0])
+    },
+    takes: { p_user_id: id('nothing') },
+  },
   'public.reserve_credits': {
     who: 'service',
     given: async (user) => ({ p_user_id: user.id, p_job_id: await make.videoJob(user, 'QUEUED'), p_amount: 5 }),
@@ -189,7 +198,8 @@ const credits = {
     errors: { PT409: async (user) => ({ p_job_id: await make.settledJob(user) }) },
   },
   'public.grant_credits': {
-    ...bought(() => ({ p_idempotency_key: make.unique() })),
+    ...bought(() => ({ p_idempotency_key: make.unique(), p_priority: 3 })),
+    takes: { p_priority: nullable(integer(-2147483648)) },
     errors: {
       22003: tooMuch,
       async PT409({ id: user }) {
@@ -337,6 +347,48 @@ const credits = {
         await sql('SELECT reverse_purchase($1)', [payment])
         await sql('SELECT grant_credits($1, 2147483637)', [user.id])
         return { p_stripe_payment_id: payment }
+      },
+    },
+  },
+  'public.void_credits': {
+    who: 'service',
+    given: async (user) => ({ p_entry_id: await make.lot(user), p_amount: 3, p_note: MARK, p_idempotency_key: make.unique() }),
+    gives: is(3),
+    errors: {
+      PT409: async (user) => ({ p_entry_id: await make.lot(user), p_amount: 8 }),
+    },
+  },
+  'public.transfer_credits': {
+    who: 'service',
+    given: async ({ id: user }) => ({ p_from_user_id: user, p_to_user_id: await make.receiver(), p_amount: 4,
+      p_idempotency_key: make.unique(), p_note: MARK }),
+    gives: is(4),
+    errors: {
+      PT402: async ({ id: user }) => ({ p_from_user_id: user, p_to_user_id: await make.receiver(), p_amount: 11 }),
+      async 22003({ id: user }) {
+        await sql('SELECT grant_credits($1, 2147483637)', [user])
+        return { p_from_user_id: await make.receiver(), p_to_user_id: user, p_amount: 1 }
+      },
+      async PT409({ id: user }) {
+        const [key, receiver] = [make.unique(), await make.receiver()]
+        await sql('SELECT transfer_credits($1, $2, 5, $3)', [user, receiver, key])
+        return { p_from_user_id: user, p_to_user_id: receiver, p_amount: 4, p_idempotency_key: key }
+      },
+    },
+  },
+  'public.merge_accounts': {
+    who: 'service',
+    given: async ({ id: user }) => ({ p_from_user_id: user, p_to_user_id: await make.receiver(),
+      p_idempotency_key: make.unique() }),
+    gives: is(10),
+    errors: {
+      async 22003({ id: user }) {
+        await sql('SELECT grant_credits($1, 2147483637)', [user])
+        return { p_from_user_id: await make.receiver(), p_to_user_id: user }
+      },
+      async PT409(user) {
+        await make.hold(user)
+        return { p_from_user_id: user.id, p_to_user_id: await make.receiver() }
       },
     },
   },

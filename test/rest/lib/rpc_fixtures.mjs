@@ -73,6 +73,12 @@ export async function failedJob(user) {
 // Of 5 credits, for work that is no job.
 export const hold = ({ id }) => value(`SELECT hold_credits($1, 5, 'chats:1')`, [id])
 
+// Of 7 credits.
+export const lot = ({ id }) => value('SELECT grant_credits($1, 7)', [id])
+
+// Who gets credits of somebody else, and has 10.
+export const receiver = () => value('INSERT INTO auth.users (id) VALUES (gen_random_uuid()) RETURNING id')
+
 // It was charged 5 credits.
 export async function settledJob(user) {
   const job = await heldJob(user, 'SCRIPTING')

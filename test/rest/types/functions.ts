@@ -90,6 +90,10 @@ export const publicFunctions = {
   get_content_sections: json(supabase.rpc('get_content_sections', { p_content_id: id })),
   get_content_statistics: json(supabase.rpc('get_content_statistics', { p_company_id: id })),
   get_credit_balance: number(supabase.rpc('get_credit_balance', { p_user_id: id })),
+  get_credit_lots: answers<{
+    amount: number; created_at: string; entry_id: string; expires_at: string; held: number; note: string; priority: number
+    remaining: number; type: string
+  }[]>()(supabase.rpc('get_credit_lots', { p_user_id: id })),
   get_credit_summary: json(supabase.rpc('get_credit_summary', { p_user_id: id })),
   get_dashboard: json(supabase.rpc('get_dashboard', { p_user_id: id, p_limit: 100 })),
   get_draft_prompt: json(supabase.rpc('get_draft_prompt', { p_session_token: 'token' })),
@@ -111,6 +115,9 @@ export const publicFunctions = {
   })),
   log_job: text(supabase.rpc('log_job', {
     p_job_id: id, p_level: 'info', p_message: 'Done', p_step_name: 'render', p_metadata: {}, p_lease_token: id
+  })),
+  merge_accounts: number(supabase.rpc('merge_accounts', {
+    p_from_user_id: id, p_to_user_id: id, p_idempotency_key: 'key-1'
   })),
   purchase_credits: text(supabase.rpc('purchase_credits', {
     p_user_id: id, p_amount: 10, p_stripe_payment_id: 'pi_1', p_note: 'Note', p_expires_at: time
@@ -183,6 +190,9 @@ export const publicFunctions = {
   top_up_credits: number(supabase.rpc('top_up_credits', {
     p_user_id: id, p_target: 10, p_idempotency_key: 'key-1', p_expires_at: time, p_note: 'Note'
   })),
+  transfer_credits: number(supabase.rpc('transfer_credits', {
+    p_from_user_id: id, p_to_user_id: id, p_amount: 10, p_idempotency_key: 'key-1', p_note: 'Note'
+  })),
   update_audio_narration: json(supabase.rpc('update_audio_narration', {
     p_narration_id: id, p_status: 'RENDERING', p_total_duration_seconds: 8.5, p_audio_segments: {},
     p_master_audio_id: id, p_segments_audio_ids: [id], p_script_content: 'x'
@@ -216,6 +226,9 @@ export const publicFunctions = {
   verify_credit_ledger: answers<{
     actual: string; entry_id: string; expected: string; problem: string; user_id: string
   }[]>()(supabase.rpc('verify_credit_ledger', { p_user_id: id })),
+  void_credits: number(supabase.rpc('void_credits', {
+    p_entry_id: id, p_amount: 10, p_note: 'Note', p_idempotency_key: 'key-1'
+  })),
   workflow_diagram: text(supabase.rpc('workflow_diagram', { p_workflow: 'jobs' })),
   workflow_transitions: answers<{
     condition: string; from_status: string; to_status: string; via: string; workflow: string
