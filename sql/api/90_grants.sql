@@ -74,6 +74,7 @@ BEGIN
     @extschema@.refund_credits(uuid, integer, text, text),
     @extschema@.reverse_purchase(text, integer, text, text),
     @extschema@.reinstate_purchase(text, text, text),
+    @extschema@.apply_stripe_event(jsonb),
     @extschema@.expire_credits(integer),
     @extschema@.sweep_stale_holds(integer),
     @extschema@.verify_credit_ledger(uuid),

@@ -67,6 +67,8 @@ static CachedSetting settings[] = {
 	[SETTING_MAX_ACTIVE_RUNS] = {.name = "max_active_runs",.default_value = "5"},
 	[SETTING_QUALITY_PASS_SCORE] = {.name = "quality_pass_score",.default_value = "7"},
 	[SETTING_SEARCH_CONFIGURATION] = {.name = "search_configuration",.default_value = "english"},
+	[SETTING_STRIPE_PRICES] = {.name = "stripe_prices",.default_value = "{}"},
+	[SETTING_STRIPE_SUBSCRIPTION_EXPIRY] = {.name = "stripe_subscription_expiry",.default_value = "0"},
 };
 static uint64 cached_changes = 0;	/* of settings_watch, at that time */
 static RelationWatch settings_watch;

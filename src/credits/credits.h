@@ -33,6 +33,7 @@ typedef struct Payment
 } Payment;
 
 pg_noreturn extern void refuse_used_key(const pg_uuid_t *entry_id);
+extern pg_uuid_t credits_book_payment(const Entry *entry);
 extern void credits_welcome(const pg_uuid_t *user_id, int32 amount);
 extern bool credits_find_by_key(const Entry *entry, Replay *replay);
 extern bool credits_find_payment(const char *payment_id, Payment *payment);

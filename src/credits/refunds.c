@@ -146,13 +146,14 @@ find_payment(const char *payment_id, Payment *payment)
 }
 
 /*
- * Find a payment and lock the account on which it is booked.  While this waits
+ * Find a payment and lock the account on which it is booked; PT404 if there is
+ * none.  While this waits
  * for the lock, the user may be deleted and the payment booked again, perhaps for
  * another user.  So the payment is read again under the lock, until the account
  * that is locked is the one that has it.
  */
-static void
-lock_payment(const char *payment_id, Payment *payment, Account *account)
+void
+payment_lock(const char *payment_id, Payment *payment, Account *account)
 {
 	find_payment(payment_id, payment);
 	for (;;)
@@ -166,9 +167,11 @@ lock_payment(const char *payment_id, Payment *payment, Account *account)
 	}
 }
 
-/* Return how much of a payment is reversed and not reinstated. */
-static int32
-reversed_amount(const Payment *payment)
+/*
+ * Return how much of a payment is reversed and not reinstated.
+ */
+int32
+payment_reversed(const Payment *payment)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -256,7 +259,7 @@ reverse(const Payment *payment, const Account *account, Entry *entry, const int3
 	if (reversal_is_awaited(payment, entry->key))
 		return 0;
 
-	left = payment->amount - reversed_amount(payment);
+	left = payment->amount - payment_reversed(payment);
 	if (amount && *amount > left)
 		refuse_conflict("reversal exceeds the payment",
 						psprintf("%d of %d are not reversed yet.", left, payment->amount));
@@ -292,7 +295,7 @@ reverse_purchase(PG_FUNCTION_ARGS)
 	entry.note = check_text(fcinfo, 2, "p_note", 0, MAX_NOTE_LENGTH);
 	entry.key = check_optional_text(fcinfo, 3, "p_idempotency_key", MAX_KEY_LENGTH);
 
-	lock_payment(entry.payment_id, &payment, &account);
+	payment_lock(entry.payment_id, &payment, &account);
 	entry.type = payment.type;
 	taken = reverse(&payment, &account, &entry, partly ? &amount : NULL);
 	caller_leave(&caller);
@@ -358,6 +361,36 @@ append_reinstatement(const Payment *payment, const Account *account, Entry *entr
 }
 
 /*
+ * Make an entry that reverses a payment, by its negative amount.  Call it with the
+ * account locked.
+ */
+void
+payment_reverse(const Payment *payment, Entry *entry)
+{
+	Account		account;
+
+	(void) ledger_lock_account(&payment->user_id, &account);
+	append_reversal(payment, &account, entry);
+}
+
+/*
+ * Undo a reversal of a payment; returns its credits, 0 if it does not stand.  Call
+ * it with the account locked.
+ */
+int32
+payment_undo_reversal(const Payment *payment, Entry *entry, const pg_uuid_t *reversal_id)
+{
+	Account		account;
+	Replay		reversal;
+
+	if (find_standing(payment, reversal_id, &reversal) == 0)
+		return 0;
+	(void) ledger_lock_account(&payment->user_id, &account);
+	append_reinstatement(payment, &account, entry, &reversal);
+	return -reversal.amount;
+}
+
+/*
  * reinstate_purchase() with the account locked.  Returns what was given back, now
  * or by the first call for the same reversal; 0 where there is none, or not yet.
  */
@@ -394,7 +427,7 @@ reinstate_purchase(PG_FUNCTION_ARGS)
 	entry.note = check_text(fcinfo, 1, "p_note", 0, MAX_NOTE_LENGTH);
 	entry.key = check_optional_text(fcinfo, 2, "p_idempotency_key", MAX_KEY_LENGTH);
 
-	lock_payment(entry.payment_id, &payment, &account);
+	payment_lock(entry.payment_id, &payment, &account);
 	entry.type = payment.type;
 	returned = reinstate(&payment, &account, &entry);
 	caller_leave(&caller);

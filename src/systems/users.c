@@ -8,8 +8,8 @@
  * extension.  An error in handle_new_user() must never make a sign-up fail, so
  * it becomes a warning.
  *
- * Lock order: user, project, job, then account.  lock_jobs_of_user() takes these
- * locks before the foreign keys cascade, since their order is another one.
+ * Lock order: user, project, job, part of a payment, then account.
+ * lock_jobs_of_user() takes these locks before the foreign keys cascade, since their order is another one.
  */
 #include "postgres.h"
 
@@ -26,6 +26,7 @@
 #include "restore.h"
 #include "settings.h"
 #include "statements.h"
+#include "stripe_payments.h"
 #include "subtransactions.h"
 #include "triggers.h"
 #include "uuids.h"
@@ -166,6 +167,7 @@ lock_jobs_of_user(PG_FUNCTION_ARGS)
 		statement_execute(&lock_user_projects, &args);
 		statement_execute(&lock_user_jobs, &args);
 		statement_execute(&lock_user_studio_jobs, &args);
+		stripe_lock_user(&user_id);
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(data->tg_trigtuple);

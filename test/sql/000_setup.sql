@@ -87,6 +87,9 @@ LANGUAGE sql SECURITY DEFINER AS $$
   SELECT md5(concat(
     (SELECT string_agg(l.xmin::text || l::text, ';' ORDER BY l.user_id, l.entry_no) FROM public.credit_ledger l),
     (SELECT string_agg(a.xmin::text || a::text, ';' ORDER BY a.user_id) FROM public.credit_accounts a),
+    (SELECT string_agg(o.xmin::text || o::text, ';' ORDER BY o.object_id) FROM studio_engine.stripe_objects o),
+    (SELECT string_agg(f.xmin::text || f::text, ';' ORDER BY f.fact_id) FROM studio_engine.stripe_facts f),
+    (SELECT string_agg(e.xmin::text || e::text, ';' ORDER BY e.event_id) FROM studio_engine.stripe_events e),
     (SELECT string_agg(j.xmin::text || j::text, ';' ORDER BY j.id) FROM public.jobs j),
     (SELECT string_agg(s.xmin::text || s::text, ';' ORDER BY s.job_id) FROM public.studio_jobs s),
     (SELECT string_agg(r.xmin::text || r::text, ';' ORDER BY r.render_id) FROM public.mm_rendering_queue r),
@@ -272,6 +275,8 @@ LANGUAGE sql AS $$
   DELETE FROM public.companies;
   DELETE FROM public.cm_module_content;
   DELETE FROM public.mm_rendering_queue WHERE session_id IS NULL;
+  -- payments of nobody
+  DELETE FROM studio_engine.stripe_objects WHERE user_id IS NULL AND merged_into IS NULL;
   SELECT * FROM (
     SELECT 'profiles', count(*) FROM public.profiles UNION ALL
     SELECT 'draft_prompts', count(*) FROM public.draft_prompts UNION ALL
@@ -301,6 +306,9 @@ LANGUAGE sql AS $$
     SELECT 'expiring_credits', count(*) FROM studio_engine.expiring_credits UNION ALL
     SELECT 'ledger_hashes', count(*) FROM studio_engine.ledger_hashes UNION ALL
     SELECT 'awaited_reversals', count(*) FROM studio_engine.awaited_reversals UNION ALL
+    SELECT 'stripe_objects', count(*) FROM studio_engine.stripe_objects UNION ALL
+    SELECT 'stripe_facts', count(*) FROM studio_engine.stripe_facts UNION ALL
+    SELECT 'stripe_events', count(*) FROM studio_engine.stripe_events UNION ALL
     SELECT 'pipeline.job_events', count(*) FROM pipeline.job_events UNION ALL
     SELECT 'pipeline.artifacts', count(*) FROM pipeline.artifacts) AS left_behind (what, rows)
    WHERE rows > 0;
