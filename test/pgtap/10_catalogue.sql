@@ -82,7 +82,8 @@ SELECT pg_temp.same_rows(
 			  ('public', 'mm_rendering_queue'),
 			  ('pipeline', 'artifacts'), ('pipeline', 'job_events'), ('pipeline', 'jobs'), ('pipeline', 'prompts'),
 			  ('studio_engine', 'attempts'), ('studio_engine', 'awaited_reversals'), ('studio_engine', 'content_search'), ('studio_engine', 'expiring_credits'), ('studio_engine', 'ledger_hashes'),
-			  ('studio_engine', 'meta'), ('studio_engine', 'queue'), ('studio_engine', 'settings') $$,
+			  ('studio_engine', 'meta'), ('studio_engine', 'queue'), ('studio_engine', 'settings'),
+			  ('studio_engine', 'stripe_events'), ('studio_engine', 'stripe_facts'), ('studio_engine', 'stripe_objects') $$,
 	'these tables and no others');
 SELECT is_empty(
 	$$ SELECT c.oid::regclass, c.relkind FROM pg_class c
@@ -273,6 +274,7 @@ INSERT INTO expected_function VALUES
 	('public.reap_expired_leases(p_limit integer DEFAULT 1000)', 'integer', 'v'),
 	('public.record_asset(p_job_id uuid, p_type text, p_url text, p_storage_path text, p_size_bytes bigint DEFAULT NULL::bigint, p_mime_type text DEFAULT NULL::text, p_metadata jsonb DEFAULT NULL::jsonb, p_lease_token uuid DEFAULT NULL::uuid)', 'uuid', 'v'),
 	('public.refund_credits(p_job_id uuid, p_amount integer, p_note text DEFAULT NULL::text, p_idempotency_key text DEFAULT NULL::text)', 'integer', 'v'),
+	('public.apply_stripe_event(p_event jsonb)', 'jsonb', 'v'),
 	('public.reinstate_purchase(p_stripe_payment_id text, p_note text DEFAULT NULL::text, p_idempotency_key text DEFAULT NULL::text)', 'integer', 'v'),
 	('public.release_credits(p_job_id uuid, p_note text DEFAULT NULL::text)', 'integer', 'v'),
 	('public.release_leases(p_worker text)', 'integer', 'v'),
@@ -573,6 +575,13 @@ FROM (VALUES
 	('ledger_hashes', $$ VALUES ('entry_id', 'uuid', true), ('user_id', 'uuid', true), ('entry_no', 'bigint', true),
 		('hash', 'bytea', true) $$),
 	('awaited_reversals', $$ VALUES ('user_id', 'uuid', true), ('idempotency_key', 'text', true), ('entry_id', 'uuid', true) $$),
+	('stripe_objects', $$ VALUES ('object_id', 'text', true), ('kind', 'text', true), ('merged_into', 'text', false), ('user_id', 'uuid', false),
+		('credits', 'integer', false), ('subscription', 'boolean', true), ('paid', 'boolean', true), ('total', 'bigint', false),
+		('currency', 'text', false), ('expires_at', 'timestamp with time zone', false), ('changed_at', 'timestamp with time zone', true) $$),
+	('stripe_facts', $$ VALUES ('fact_id', 'text', true), ('object_id', 'text', true), ('kind', 'text', true), ('amount', 'bigint', true),
+		('currency', 'text', false), ('phase', 'smallint', true), ('stands', 'boolean', true), ('at', 'bigint', true), ('made_at', 'bigint', true) $$),
+	('stripe_events', $$ VALUES ('event_id', 'text', true), ('type', 'text', true), ('object_id', 'text', true), ('tied_to', 'text', true),
+		('answer', 'jsonb', true), ('created_at', 'timestamp with time zone', true) $$),
 	('queue', $$ VALUES ('system', 'studio_engine.job_system', true), ('state', 'studio_engine.queue_state', true),
 		('rank', 'integer', true), ('turn', 'bigint', true), ('due_at', 'timestamp with time zone', true),
 		('job_id', 'uuid', true), ('user_id', 'uuid', false), ('attempt', 'integer', true), ('first_attempt', 'integer', true),
@@ -711,7 +720,11 @@ SELECT pg_temp.same_rows(
 		('studio_jobs studio_jobs_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE'),
 		('studio_engine.awaited_reversals awaited_reversals_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE'),
 		('studio_engine.expiring_credits expiring_credits_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE'),
-		('studio_engine.ledger_hashes ledger_hashes_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE') $$,
+		('studio_engine.ledger_hashes ledger_hashes_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE'),
+		('studio_engine.stripe_events stripe_events_tied_to_fkey', 'FOREIGN KEY (tied_to) REFERENCES studio_engine.stripe_objects(object_id) ON DELETE CASCADE'),
+		('studio_engine.stripe_facts stripe_facts_object_id_fkey', 'FOREIGN KEY (object_id) REFERENCES studio_engine.stripe_objects(object_id) ON DELETE CASCADE'),
+		('studio_engine.stripe_objects stripe_objects_merged_into_fkey', 'FOREIGN KEY (merged_into) REFERENCES studio_engine.stripe_objects(object_id) ON DELETE CASCADE'),
+		('studio_engine.stripe_objects stripe_objects_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE') $$,
 	'the foreign keys of the seeds, and those of the private tables');
 SELECT is(pg_get_constraintdef(oid), def, name || ' is ' || def)
 FROM (VALUES ('credit_accounts_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE'),
@@ -720,6 +733,9 @@ FROM (VALUES ('credit_accounts_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES 
 			 ('expiring_credits_pkey', 'PRIMARY KEY (entry_id)'),
 			 ('ledger_hashes_pkey', 'PRIMARY KEY (entry_id)'),
 			 ('awaited_reversals_pkey', 'PRIMARY KEY (user_id, idempotency_key)'),
+			 ('stripe_objects_pkey', 'PRIMARY KEY (object_id)'),
+			 ('stripe_facts_pkey', 'PRIMARY KEY (fact_id)'),
+			 ('stripe_events_pkey', 'PRIMARY KEY (event_id)'),
 			 ('studio_jobs_pkey', 'PRIMARY KEY (job_id)'),
 			 ('queue_pkey', 'PRIMARY KEY (job_id, system)'),
 			 ('attempts_pkey', 'PRIMARY KEY (job_id, lease_token)')) AS e (name, def)
@@ -766,6 +782,10 @@ FROM (VALUES
 	('idx_expiring_credits_user', 'studio_engine.expiring_credits (user_id)'),
 	('idx_expiring_credits_due', 'studio_engine.expiring_credits (expires_at) WHERE (NOT held_back)'),
 	('idx_ledger_hashes_user', 'UNIQUE studio_engine.ledger_hashes (user_id, entry_no)'),
+	('idx_stripe_objects_merged', 'studio_engine.stripe_objects (merged_into)'),
+	('idx_stripe_objects_user', 'studio_engine.stripe_objects (user_id)'),
+	('idx_stripe_facts_object', 'studio_engine.stripe_facts (object_id)'),
+	('idx_stripe_events_tied', 'studio_engine.stripe_events (tied_to)'),
 	-- a claim and a reap cost what they find; expires_at, which heartbeats move, is in no index
 	('idx_queue_waiting', 'studio_engine.queue (system, rank, turn, due_at, job_id) WHERE (state = ''waiting''::studio_engine.queue_state)'),
 	('idx_queue_turn', 'studio_engine.queue (user_id, system, rank, turn) WHERE ((state = ''waiting''::studio_engine.queue_state) AND (turn > 0))'),
@@ -905,7 +925,7 @@ SELECT pg_temp.same_rows(
 			  ('lease_seconds', '60'), ('max_attempts', '3'), ('retry_base_seconds', '5'), ('retry_cap_seconds', '3600'),
 			  ('progress_interval_ms', '1000'), ('fair_queue', '0'), ('notify_interval_ms', '0'), ('max_user_priority', '100'),
 			  ('default_system_prompt', 'Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are.'),
-			  ('quality_pass_score', '7'), ('search_configuration', 'english') $$,
+			  ('quality_pass_score', '7'), ('search_configuration', 'english'), ('stripe_prices', '{}'), ('stripe_subscription_expiry', '0') $$,
 	'settings have the defaults of the specification');
 SELECT is_empty('SELECT name FROM studio_engine.settings WHERE description IS NULL', 'every setting has a description');
 

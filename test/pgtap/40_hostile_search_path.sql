@@ -39,7 +39,8 @@ FROM (VALUES ('profiles', 'public'), ('draft_prompts', 'public'), ('projects', '
 			 ('mm_slide_presentations', 'public'), ('mm_script_generations', 'public'),
 			 ('mm_video_analytics', 'public'), ('mm_rendering_queue', 'public'),
 			 ('content_search', 'studio_engine'),
-			 ('expiring_credits', 'studio_engine'), ('ledger_hashes', 'studio_engine'), ('awaited_reversals', 'studio_engine'), ('studio_jobs', 'public'),
+			 ('expiring_credits', 'studio_engine'), ('ledger_hashes', 'studio_engine'), ('awaited_reversals', 'studio_engine'),
+			 ('stripe_objects', 'studio_engine'), ('stripe_facts', 'studio_engine'), ('stripe_events', 'studio_engine'), ('studio_jobs', 'public'),
 			 ('queue', 'studio_engine'), ('attempts', 'studio_engine'),
 			 ('job_events', 'pipeline'), ('artifacts', 'pipeline'), ('prompts', 'pipeline')) AS t (name, schema) \gexec
 CREATE TABLE evil.users (id pg_catalog.uuid, raw_user_meta_data pg_catalog.jsonb);
@@ -327,6 +328,8 @@ INSERT INTO story (role, statement, expected) VALUES
 	('service_role', $$SELECT public.reinstate_purchase('in_{u}', 'N', 'E')$$, '0'),
 	('service_role', $$SELECT public.reverse_purchase('in_{u}', 4, 'N', 'E')$$, '0'),
 	('service_role', $$SELECT public.reinstate_purchase('in_{u}')$$, '0'),
+	('service_role', $$SELECT public.apply_stripe_event('{"id": "evt_{u}", "type": "payment_intent.succeeded", "created": 1, "data": {"object": {"id": "pi_{u}", "object": "payment_intent", "created": 1, "amount_received": 10, "metadata": {"credits": "5", "user_id": "{u}"}}}}') OPERATOR(pg_catalog.->>) 'credits_booked'$$, '5'),
+	('service_role', $$SELECT public.apply_stripe_event('{"id": "evt2_{u}", "type": "refund.created", "created": 1, "data": {"object": {"id": "re_{u}", "object": "refund", "created": 1, "amount": 10, "payment_intent": "pi_{u}"}}}') OPERATOR(pg_catalog.->>) 'credits_reversed'$$, '5'),
 	('service_role', $$SELECT public.refund_credits('{j3}', 2, 'N', 'F')$$, '2'),
 	('service_role', $$SELECT public.refund_credits('{j3}', 2, 'N', 'F')$$, '2'),
 	('service_role', $$INSERT INTO public.jobs (project_id, user_id) VALUES ('{p}', '{u}') RETURNING status$$, 'PENDING'),
@@ -563,7 +566,7 @@ SELECT is(pg_temp.attack(path, 'supabase_auth_admin', NULL,
 		  sub, 'the user is deleted, path ' || path)
 FROM path ORDER BY n;
 SELECT is_empty('SELECT user_id FROM public.credit_accounts UNION ALL SELECT user_id FROM public.credit_ledger'
-				' UNION ALL SELECT user_id FROM studio_engine.expiring_credits UNION ALL SELECT user_id FROM studio_engine.ledger_hashes UNION ALL SELECT user_id FROM studio_engine.awaited_reversals'
+				' UNION ALL SELECT user_id FROM studio_engine.expiring_credits UNION ALL SELECT user_id FROM studio_engine.ledger_hashes UNION ALL SELECT user_id FROM studio_engine.awaited_reversals UNION ALL SELECT user_id FROM studio_engine.stripe_objects'
 				' UNION ALL SELECT user_id FROM public.studio_jobs UNION ALL SELECT user_id FROM studio_engine.queue UNION ALL SELECT job_id FROM studio_engine.attempts'
 				' UNION ALL SELECT id FROM public.profiles UNION ALL SELECT user_id FROM public.draft_prompts'
 				' UNION ALL SELECT owner_id FROM pipeline.jobs UNION ALL SELECT owner_id FROM pipeline.job_events UNION ALL SELECT owner_id FROM pipeline.artifacts',

@@ -98,6 +98,7 @@ my $traps = q{
 	CREATE TABLE studio_engine.expiring_credits (entry_id uuid, user_id uuid, expires_at timestamptz, held_back boolean DEFAULT false);
 	CREATE TABLE studio_engine.ledger_hashes (entry_id uuid, user_id uuid, entry_no bigint, hash bytea);
 	CREATE TABLE studio_engine.awaited_reversals (user_id uuid, idempotency_key text, entry_id uuid);
+	CREATE TABLE studio_engine.stripe_objects (object_id text, kind text, merged_into text, user_id uuid, credits integer, subscription boolean, paid boolean, total bigint, currency text, expires_at timestamptz, changed_at timestamptz);
 	CREATE TRIGGER note BEFORE INSERT ON m.profiles FOR EACH ROW EXECUTE FUNCTION m.note();
 	CREATE TRIGGER note BEFORE INSERT ON m.draft_prompts FOR EACH ROW EXECUTE FUNCTION m.note();
 	CREATE TRIGGER note BEFORE INSERT ON m.credit_accounts FOR EACH ROW EXECUTE FUNCTION m.note();

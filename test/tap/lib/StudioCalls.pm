@@ -32,6 +32,7 @@ sub fixture
 		SELECT public.grant_credits({a1}, 1000, NULL, 'once', pg_catalog.now() + '3 days');
 		SELECT public.purchase_credits({a1}, 100, 'paid'), public.purchase_credits({a1}, 100, 'reversed'), public.reverse_purchase('reversed', 10),
 			public.reinstate_purchase('paid', NULL, 'early');
+		SELECT public.apply_stripe_event('{"id": "evt_1", "type": "refund.created", "created": 1, "data": {"object": {"id": "re_1", "object": "refund", "created": 1, "amount": 4, "payment_intent": "reversed"}}}');
 		SELECT public.save_draft_prompt('a token of the trap', 'a film');
 		INSERT INTO public.projects (id, user_id, title, prompt_text, niche_preset) VALUES ({b1}, {a1}, 't', 'p', 'facts');
 		INSERT INTO public.jobs (id, project_id, user_id, status, priority) VALUES ({c1}, {b1}, {a1}, 'QUEUED', 1),
@@ -111,6 +112,7 @@ my %calls = (
 	'refund_credits(uuid,integer,text,text)' => [q{{c5}, 2, 'm', 'k'}],
 	'reverse_purchase(text,integer,text,text)' => [q{'paid', 5, 'm', 'k'}],
 	'reinstate_purchase(text,text,text)' => [q{'reversed', 'm', 'k'}],
+	'apply_stripe_event(jsonb)' => [q{'{"id": "evt_2", "type": "charge.refunded", "created": 2, "data": {"object": {"id": "ch_1", "object": "charge", "created": 1, "amount": 10, "amount_refunded": 5, "payment_intent": "reversed"}}}'}],
 	'expire_credits(integer)' => [ '100', q{UPDATE studio_engine.expiring_credits SET expires_at = '2001-01-01';} ],
 	'sweep_stale_holds(integer)' => [ '100', q{SET LOCAL session_replication_role = replica; UPDATE public.jobs SET status = 'FAILED' WHERE id = {c2}; SET LOCAL session_replication_role = origin;} ],
 	'get_credit_summary(uuid)' => ['{a1}'],
