@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(157);
+SELECT plan(167);
 
 --------------------------------------------------------------------------------
 -- Helpers: comparing, and what there is to look at
@@ -695,8 +695,10 @@ SELECT pg_temp.same_rows(
 		('projects projects_niche_preset_check', $c$CHECK ((niche_preset = ANY (ARRAY['motivation'::text, 'explainer'::text, 'facts'::text, 'history'::text, 'finance'::text, 'science'::text])))$c$),
 		('projects projects_target_minutes_check', $c$CHECK (((target_minutes >= 1) AND (target_minutes <= 10)))$c$),
 		('projects projects_transcript_mode_check', $c$CHECK ((transcript_mode = ANY (ARRAY['auto'::text, 'manual'::text])))$c$),
-		('studio_jobs studio_jobs_status_check', $c$CHECK ((status = ANY (ARRAY['NEW'::text, 'TRANSCRIBING'::text, 'ENRICHING'::text, 'REFINING'::text, 'COMPLETE'::text, 'FAILED'::text])))$c$) $$,
-	'the check constraints of the seeds, no fewer and no more');
+		('studio_jobs studio_jobs_status_check', $c$CHECK ((status = ANY (ARRAY['NEW'::text, 'TRANSCRIBING'::text, 'ENRICHING'::text, 'REFINING'::text, 'COMPLETE'::text, 'FAILED'::text])))$c$),
+		('studio_engine.stripe_facts stripe_facts_kind_check', $c$CHECK ((kind = ANY (ARRAY['charge'::text, 'refund'::text, 'dispute'::text])))$c$),
+		('studio_engine.stripe_objects stripe_objects_kind_check', $c$CHECK ((kind = ANY (ARRAY['payment_intent'::text, 'invoice'::text, 'session'::text, 'charge'::text])))$c$) $$,
+	'the check constraints of the seeds, and of payments at Stripe');
 -- The ledger refers to the account instead of auth.users (SPEC section 3) and
 -- outlives its jobs; all else is the seed's.
 SELECT pg_temp.same_rows(
@@ -957,7 +959,7 @@ RESET ROLE;
 
 SELECT is_empty($$ SELECT oid::regclass FROM our_tables WHERE relowner <> 'catalogue_installer'::regrole $$,
 				'installed by a lesser role: the tables are its own');
-SELECT is((SELECT count(*)::integer FROM our_tables), 36, '... all of them');
+SELECT is((SELECT count(*)::integer FROM our_tables), 39, '... all of them');
 SELECT is_empty(
 	$$ SELECT oid::regtype FROM pg_type
 	   WHERE typnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace) AND typtype = 'e' AND typowner <> 'catalogue_installer'::regrole $$,

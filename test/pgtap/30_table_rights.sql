@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(1292);
+SELECT plan(1382);
 
 --------------------------------------------------------------------------------
 -- People and rows: one row of Alice's in every table, and Bob who has none of them

@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(527);
+SELECT plan(531);
 
 \set user_one '40000000-0000-4000-8000-00000000000a'
 \set user_two '40000000-0000-4000-8000-00000000000b'
@@ -328,8 +328,8 @@ INSERT INTO story (role, statement, expected) VALUES
 	('service_role', $$SELECT public.reinstate_purchase('in_{u}', 'N', 'E')$$, '0'),
 	('service_role', $$SELECT public.reverse_purchase('in_{u}', 4, 'N', 'E')$$, '0'),
 	('service_role', $$SELECT public.reinstate_purchase('in_{u}')$$, '0'),
-	('service_role', $$SELECT public.apply_stripe_event('{"id": "evt_{u}", "type": "payment_intent.succeeded", "created": 1, "data": {"object": {"id": "pi_{u}", "object": "payment_intent", "created": 1, "amount_received": 10, "metadata": {"credits": "5", "user_id": "{u}"}}}}') OPERATOR(pg_catalog.->>) 'credits_booked'$$, '5'),
-	('service_role', $$SELECT public.apply_stripe_event('{"id": "evt2_{u}", "type": "refund.created", "created": 1, "data": {"object": {"id": "re_{u}", "object": "refund", "created": 1, "amount": 10, "payment_intent": "pi_{u}"}}}') OPERATOR(pg_catalog.->>) 'credits_reversed'$$, '5'),
+	('service_role', $$SELECT public.apply_stripe_event('{"id": "evt_{u}", "type": "payment_intent.succeeded", "created": 1, "data": {"object": {"id": "pi2_{u}", "object": "payment_intent", "created": 1, "amount_received": 10, "metadata": {"credits": "5", "user_id": "{u}"}}}}') OPERATOR(pg_catalog.->>) 'credits_booked'$$, '5'),
+	('service_role', $$SELECT public.apply_stripe_event('{"id": "evt2_{u}", "type": "refund.created", "created": 1, "data": {"object": {"id": "re_{u}", "object": "refund", "created": 1, "amount": 10, "payment_intent": "pi2_{u}"}}}') OPERATOR(pg_catalog.->>) 'credits_reversed'$$, '5'),
 	('service_role', $$SELECT public.refund_credits('{j3}', 2, 'N', 'F')$$, '2'),
 	('service_role', $$SELECT public.refund_credits('{j3}', 2, 'N', 'F')$$, '2'),
 	('service_role', $$INSERT INTO public.jobs (project_id, user_id) VALUES ('{p}', '{u}') RETURNING status$$, 'PENDING'),
@@ -556,7 +556,7 @@ FROM path ORDER BY n;
 SELECT is((SELECT format('%s %s %s', balance, reserved, entries) FROM public.credit_accounts WHERE user_id = sub::pg_catalog.uuid),
 		  '40 0 32', 'the account, path ' || path)
 FROM path ORDER BY n;
-SELECT is((SELECT count(*)::integer FROM studio_engine.ledger_hashes WHERE user_id = sub::pg_catalog.uuid), 32,
+SELECT is((SELECT count(*)::integer FROM studio_engine.ledger_hashes WHERE user_id = sub::pg_catalog.uuid), 34,
 		  'every entry is in the hash chain, path ' || path)
 FROM path ORDER BY n;
 SELECT is_empty('SELECT * FROM public.verify_credit_ledger()', 'the books are sound');
