@@ -13,17 +13,17 @@ const MAX_BYTES = 1024 * 1024
 
 const supabase = createClient(SUPABASE_URL, SUPABASE_SERVICE_KEY, { auth: { persistSession: false } })
 
+// The body; null if it is too long.  It is read to its end all the same, or the answer would not arrive.
 async function read(request) {
   const chunks = []
   let bytes = 0
   for await (const chunk of request) {
     bytes += chunk.length
-    if (bytes > MAX_BYTES) {
-      return null
+    if (bytes <= MAX_BYTES) {
+      chunks.push(chunk)
     }
-    chunks.push(chunk)
   }
-  return Buffer.concat(chunks)
+  return bytes <= MAX_BYTES ? Buffer.concat(chunks) : null
 }
 
 // The HTTP status for Stripe.  What is not 2xx it sends again, for three days.  A contradiction (PT409) stays one,
