@@ -549,12 +549,12 @@ SELECT is(pg_temp.decoys(), (SELECT rows FROM decoys_before), 'the hostile table
 SELECT is((SELECT string_agg(format('%s %s', type, amount), ', ' ORDER BY entry_no) FROM public.credit_ledger WHERE user_id = sub::pg_catalog.uuid),
 		  'grant 10, reserve -3, reserve 3, usage -2, reserve -4, reserve 4, reserve -4, reserve 4, '
 		  'reserve -5, reserve 5, reserve -5, reserve 5, usage -6, grant 5, purchase 20, refund 1, '
-		  'grant 6, expire -6, subscription 10, subscription -4, subscription -6, subscription 4, subscription 6, refund 2, '
+		  'grant 6, expire -6, subscription 10, subscription -4, subscription -6, subscription 4, subscription 6, purchase 5, purchase -5, refund 2, '
 		  'grant 2, reserve -3, reserve 3, expire -2, reserve -1, reserve 1, reserve -8, reserve 8',
 		  'the ledger, path ' || path)
 FROM path ORDER BY n;
 SELECT is((SELECT format('%s %s %s', balance, reserved, entries) FROM public.credit_accounts WHERE user_id = sub::pg_catalog.uuid),
-		  '40 0 32', 'the account, path ' || path)
+		  '40 0 34', 'the account, path ' || path)
 FROM path ORDER BY n;
 SELECT is((SELECT count(*)::integer FROM studio_engine.ledger_hashes WHERE user_id = sub::pg_catalog.uuid), 34,
 		  'every entry is in the hash chain, path ' || path)
