@@ -83,6 +83,7 @@ BEGIN
     @extschema@.void_credits(uuid, integer, text, text),
     @extschema@.transfer_credits(uuid, uuid, integer, text, text),
     @extschema@.merge_accounts(uuid, uuid, text),
+    @extschema@.apply_stripe_event(jsonb),
     @extschema@.expire_credits(integer),
     @extschema@.sweep_stale_holds(integer),
     @extschema@.verify_credit_ledger(uuid),

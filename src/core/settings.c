@@ -71,6 +71,8 @@ static CachedSetting settings[] = {
 	[SETTING_WELCOME_ANONYMOUS] = {.name = "welcome_anonymous",.default_value = "0"},
 	[SETTING_PRICE_STUDIO_JOB] = {.name = "price_studio_job",.default_value = "0"},
 	[SETTING_PRICE_RENDERING] = {.name = "price_rendering",.default_value = "0"},
+	[SETTING_STRIPE_PRICES] = {.name = "stripe_prices",.default_value = "{}"},
+	[SETTING_STRIPE_SUBSCRIPTION_EXPIRY] = {.name = "stripe_subscription_expiry",.default_value = "0"},
 };
 static uint64 cached_changes = 0;	/* of settings_watch, at that time */
 static RelationWatch settings_watch;

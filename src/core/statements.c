@@ -175,6 +175,15 @@ statement_preparations(void)
 	return plans_made + layout_rebuilds();
 }
 
+/* Enable the other plan types again, after a plan with force_index_plan was made. */
+static void
+plan_made(Statement *statement, int level)
+{
+	AtEOXact_GUC(true, level);
+	statement->planned = true;
+	plans_made++;
+}
+
 /*
  * Execute the saved plan.  With force_index_plan, SPI makes the generic plan
  * during the first execution, so the planner settings apply to that.
@@ -189,13 +198,23 @@ execute_plan(Statement *statement, const Arguments *args, bool read_only)
 	int			rc = SPI_execute_plan(plan, (Datum *) args->values, args->nulls, read_only, 0);
 
 	if (replan)
-	{
-		AtEOXact_GUC(true, level);
-		statement->planned = true;
-		plans_made++;
-	}
+		plan_made(statement, level);
 	guc_unprotect(protection);
 	return rc;
+}
+
+/* Open a cursor on the saved plan, which is made as execute_plan() makes it. */
+static Portal
+open_plan(Statement *statement, const Arguments *args, bool read_only)
+{
+	SPIPlanPtr	plan = saved_plan(statement);
+	bool		replan = statement->force_index_plan && !plan_is_current(statement);
+	int			level = replan ? disable_other_plan_types() : 0;
+	Portal		portal = SPI_cursor_open(NULL, plan, (Datum *) args->values, args->nulls, read_only);
+
+	if (replan)
+		plan_made(statement, level);
+	return portal;
 }
 
 /*
@@ -309,7 +328,7 @@ static void
 execute_each(Statement *statement, const Arguments *args, bool read_only, RowFunction function, void *arg)
 {
 	GucProtection protection = guc_protect();
-	Portal		portal = SPI_cursor_open(NULL, saved_plan(statement), (Datum *) args->values, args->nulls, read_only);
+	Portal		portal = open_plan(statement, args, read_only);
 
 	do
 	{

@@ -295,12 +295,13 @@ add_credits(const Entry *entry)
 }
 
 /*
- * Do add_credits() for a payment.  The payment is unique over all users, and the
- * locks of two users' accounts do not conflict, so that the unique index may be
- * what notices a second booking; its error becomes PT409.
+ * Book a payment once, and return its entry, as add_credits() does.  The payment is
+ * unique over all users, and the locks of two users' accounts do not conflict, so
+ * that the unique index may be what notices a second booking; its error becomes
+ * PT409.
  */
-static pg_uuid_t
-add_paid_credits(const Entry *entry)
+pg_uuid_t
+credits_book_payment(const Entry *entry)
 {
 	MemoryContext context = CurrentMemoryContext;
 	pg_uuid_t	id;
@@ -372,7 +373,7 @@ purchase_credits(PG_FUNCTION_ARGS)
 	entry.payment_id = check_text(fcinfo, 2, "p_stripe_payment_id", 1, MAX_KEY_LENGTH);
 	entry.note = check_text(fcinfo, 3, "p_note", 0, MAX_NOTE_LENGTH);
 	entry.expires_at = optional_time(fcinfo, 4);
-	*id = add_paid_credits(&entry);
+	*id = credits_book_payment(&entry);
 	caller_leave(&caller);
 
 	PG_RETURN_UUID_P(id);
@@ -396,7 +397,7 @@ subscription_credits(PG_FUNCTION_ARGS)
 	entry.payment_id = check_text(fcinfo, 2, "p_stripe_payment_id", 1, MAX_KEY_LENGTH);
 	entry.note = check_text(fcinfo, 3, "p_note", 0, MAX_NOTE_LENGTH);
 	entry.expires_at = optional_time(fcinfo, 4);
-	*id = add_paid_credits(&entry);
+	*id = credits_book_payment(&entry);
 	caller_leave(&caller);
 
 	PG_RETURN_UUID_P(id);

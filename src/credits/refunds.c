@@ -184,7 +184,8 @@ add_part(HeapTuple row, TupleDesc desc, void *arg)
 	{
 		payment->type = SPI_getvalue(row, desc, 3);
 		payment->amount = DatumGetInt32(SPI_getbinval(row, desc, 4, &isnull));
-		payment->is_whole = DatumGetBool(SPI_getbinval(row, desc, 7, &isnull));
+		payment->has_entry = DatumGetBool(SPI_getbinval(row, desc, 7, &isnull));
+		payment->is_whole = payment->has_entry;
 	}
 	if (DatumGetBool(SPI_getbinval(row, desc, 8, &isnull)))
 		payment->is_whole = false;
@@ -289,9 +290,12 @@ lock_payment(const char *payment_id, PaidCredit *payment)
 				 errdetail("There is no such payment.")));
 }
 
-/* The part of a payment that its own entry is or, where that is deleted, the first. */
-static PaymentPart *
-first_part(const PaidCredit *payment)
+/*
+ * Return the part of a payment that its own entry is or, where that is deleted, the
+ * first.
+ */
+PaymentPart *
+payment_first_part(const PaidCredit *payment)
 {
 	return linitial(payment->parts);
 }
@@ -379,7 +383,7 @@ awaited_entry(const PaidCredit *payment, const char *key)
 {
 	return (Entry)
 	{
-		.user_id = &first_part(payment)->user_id,.key = key
+		.user_id = &payment_first_part(payment)->user_id,.key = key
 	};
 }
 
@@ -390,7 +394,7 @@ reversal_is_awaited(const PaidCredit *payment, const char *key)
 {
 	Entry		entry = awaited_entry(payment, key);
 
-	return credits_find_empty(&entry, "reverse", &first_part(payment)->lot_id, 0);
+	return credits_find_empty(&entry, "reverse", &payment_first_part(payment)->lot_id, 0);
 }
 
 /* Remember that the reversal with this key, which has not come yet, is to take nothing. */
@@ -402,7 +406,7 @@ await_reversal(const PaidCredit *payment, const char *key)
 	if (reversal_is_awaited(payment, key))
 		return;
 	check_key_is_free(payment, key);
-	credits_remember_empty(&entry, "reverse", &first_part(payment)->lot_id, 0);
+	credits_remember_empty(&entry, "reverse", &payment_first_part(payment)->lot_id, 0);
 }
 
 /* Make the entry of a reversal on one lot, or of its reinstatement. */
@@ -557,6 +561,44 @@ undo(const PaidCredit *payment, List *reversal, const char *note)
 			append_reinstatement(payment, lfirst(cell), note);
 	}
 	return total_taken(reversal);
+}
+
+/*
+ * Return how much of a payment is reversed and not reinstated.
+ */
+int32
+payment_reversed(const PaidCredit *payment)
+{
+	int32		reversed = 0;
+	ListCell   *cell;
+
+	foreach(cell, find_reversals(payment, NULL))
+	{
+		Reversal   *reversal = lfirst(cell);
+
+		reversed -= reversal->stands ? reversal->amount : 0;
+	}
+	return reversed;
+}
+
+/*
+ * Undo the reversal of a payment whose first entry this is, or was; returns its
+ * credits, 0 if it does not stand.  The accounts are locked.
+ */
+int32
+payment_undo(const PaidCredit *payment, const pg_uuid_t *reversal_id, const char *note)
+{
+	List	   *standing = NIL;
+	ListCell   *cell;
+
+	foreach(cell, find_reversals(payment, NULL))
+	{
+		Reversal   *reversal = lfirst(cell);
+
+		if (reversal->stands && uuid_equal(&reversal->first_id, reversal_id))
+			standing = lappend(standing, reversal);
+	}
+	return undo(payment, standing, note);
 }
 
 /* The entries of the only reversal of a payment that stands; NIL if there is none. */

@@ -32,6 +32,7 @@ typedef struct PaidCredit
 	const char *type;			/* of its entry */
 	int32		amount;
 	int32		left;			/* of all parts */
+	bool		has_entry;		/* its own entry is there */
 	bool		is_whole;		/* no user who had some of it is deleted */
 	List	   *parts;			/* of PaymentPart; its own entry first, unless
 								 * that is deleted */
@@ -39,6 +40,9 @@ typedef struct PaidCredit
 
 extern void refund_check(const Job *job, int32 amount);
 extern bool payment_find_and_lock(const char *payment_id, PaidCredit *payment);
+extern PaymentPart *payment_first_part(const PaidCredit *payment);
+extern int32 payment_reversed(const PaidCredit *payment);
+extern int32 payment_undo(const PaidCredit *payment, const pg_uuid_t *reversal_id, const char *note);
 extern void payment_reverse(const PaidCredit *payment, int32 amount, const char *note, const char *key);
 
 #endif							/* STUDIO_REFUNDS_H */

@@ -9,10 +9,10 @@
  * make a sign-up or a sign-in fail, so it becomes a warning.  Profile and credits
  * fail each for itself.
  *
- * Lock order: user, project, job, then account, then the digest of an address.
- * lock_jobs_of_user() takes these locks before the foreign keys cascade, since
- * their order is another one; the digest it makes while it has the user, without
- * whom nobody gets to the account.
+ * Lock order: user, project, job, part of a payment, then account, then the digest
+ * of an address.  lock_jobs_of_user() takes these locks before the foreign keys
+ * cascade, since their order is another one; the digest it makes while it has the
+ * user, without whom nobody gets to the account.
  */
 #include "postgres.h"
 
@@ -29,6 +29,7 @@
 #include "restore.h"
 #include "settings.h"
 #include "statements.h"
+#include "stripe_payments.h"
 #include "subtransactions.h"
 #include "triggers.h"
 #include "uuids.h"
@@ -243,6 +244,7 @@ lock_jobs_of_user(PG_FUNCTION_ARGS)
 		statement_execute(&lock_user_jobs, &args);
 		statement_execute(&lock_user_studio_jobs, &args);
 		statement_execute(&lock_user_renderings, &args);
+		stripe_lock_user(&user_id);
 		identity = user_identity(desc, data->tg_trigtuple);
 		credits_keep_welcome(&user_id, identity.email);
 		caller_leave(&caller);

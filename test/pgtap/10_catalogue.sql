@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(174);
+SELECT plan(184);
 
 --------------------------------------------------------------------------------
 -- Helpers: comparing, and what there is to look at
@@ -83,7 +83,8 @@ SELECT pg_temp.same_rows(
 			  ('pipeline', 'artifacts'), ('pipeline', 'job_events'), ('pipeline', 'jobs'), ('pipeline', 'prompts'),
 			  ('studio_engine', 'attempts'), ('studio_engine', 'credit_keys'), ('studio_engine', 'content_search'), ('studio_engine', 'expiring_credits'), ('studio_engine', 'ledger_hashes'),
 			  ('studio_engine', 'expiring_holds'), ('studio_engine', 'lot_checkpoints'), ('studio_engine', 'transfers'),
-			  ('studio_engine', 'meta'), ('studio_engine', 'payment_digests'), ('studio_engine', 'queue'), ('studio_engine', 'settings'), ('studio_engine', 'welcomed') $$,
+			  ('studio_engine', 'meta'), ('studio_engine', 'payment_digests'), ('studio_engine', 'queue'), ('studio_engine', 'settings'), ('studio_engine', 'welcomed'),
+			  ('studio_engine', 'stripe_events'), ('studio_engine', 'stripe_facts'), ('studio_engine', 'stripe_objects') $$,
 	'these tables and no others');
 SELECT is_empty(
 	$$ SELECT c.oid::regclass, c.relkind FROM pg_class c
@@ -283,6 +284,7 @@ INSERT INTO expected_function VALUES
 	('public.reap_expired_leases(p_limit integer DEFAULT 1000)', 'integer', 'v'),
 	('public.record_asset(p_job_id uuid, p_type text, p_url text, p_storage_path text, p_size_bytes bigint DEFAULT NULL::bigint, p_mime_type text DEFAULT NULL::text, p_metadata jsonb DEFAULT NULL::jsonb, p_lease_token uuid DEFAULT NULL::uuid)', 'uuid', 'v'),
 	('public.refund_credits(p_job_id uuid, p_amount integer, p_note text DEFAULT NULL::text, p_idempotency_key text DEFAULT NULL::text)', 'integer', 'v'),
+	('public.apply_stripe_event(p_event jsonb)', 'jsonb', 'v'),
 	('public.reinstate_purchase(p_stripe_payment_id text, p_note text DEFAULT NULL::text, p_idempotency_key text DEFAULT NULL::text)', 'integer', 'v'),
 	('public.release_credits(p_job_id uuid, p_note text DEFAULT NULL::text)', 'integer', 'v'),
 	('public.release_leases(p_worker text)', 'integer', 'v'),
@@ -598,6 +600,13 @@ FROM (VALUES
 		('kind', 'text', true), ('amount', 'integer', true) $$),
 	('welcomed', $$ VALUES ('digest', 'bytea', true) $$),
 	('payment_digests', $$ VALUES ('digest', 'bytea', true) $$),
+	('stripe_objects', $$ VALUES ('object_id', 'text', true), ('kind', 'text', true), ('merged_into', 'text', false), ('user_id', 'uuid', false),
+		('credits', 'integer', false), ('subscription', 'boolean', true), ('paid', 'boolean', true), ('total', 'bigint', false),
+		('currency', 'text', false), ('expires_at', 'timestamp with time zone', false), ('changed_at', 'timestamp with time zone', true) $$),
+	('stripe_facts', $$ VALUES ('fact_id', 'text', true), ('object_id', 'text', true), ('kind', 'text', true), ('amount', 'bigint', true),
+		('currency', 'text', false), ('phase', 'smallint', true), ('stands', 'boolean', true), ('at', 'bigint', true), ('made_at', 'bigint', true) $$),
+	('stripe_events', $$ VALUES ('event_id', 'text', true), ('type', 'text', true), ('object_id', 'text', true), ('tied_to', 'text', true),
+		('answer', 'jsonb', true), ('created_at', 'timestamp with time zone', true) $$),
 	('queue', $$ VALUES ('system', 'studio_engine.job_system', true), ('state', 'studio_engine.queue_state', true),
 		('rank', 'integer', true), ('turn', 'bigint', true), ('due_at', 'timestamp with time zone', true),
 		('job_id', 'uuid', true), ('user_id', 'uuid', false), ('attempt', 'integer', true), ('first_attempt', 'integer', true),
@@ -712,8 +721,10 @@ SELECT pg_temp.same_rows(
 		('projects projects_target_minutes_check', $c$CHECK (((target_minutes >= 1) AND (target_minutes <= 10)))$c$),
 		('projects projects_transcript_mode_check', $c$CHECK ((transcript_mode = ANY (ARRAY['auto'::text, 'manual'::text])))$c$),
 		('studio_jobs studio_jobs_cost_credits_reserved_check', $c$CHECK ((cost_credits_reserved >= 0))$c$),
-		('studio_jobs studio_jobs_status_check', $c$CHECK ((status = ANY (ARRAY['NEW'::text, 'TRANSCRIBING'::text, 'ENRICHING'::text, 'REFINING'::text, 'COMPLETE'::text, 'FAILED'::text])))$c$) $$,
-	'the check constraints of the seeds, no fewer and no more');
+		('studio_jobs studio_jobs_status_check', $c$CHECK ((status = ANY (ARRAY['NEW'::text, 'TRANSCRIBING'::text, 'ENRICHING'::text, 'REFINING'::text, 'COMPLETE'::text, 'FAILED'::text])))$c$),
+		('studio_engine.stripe_facts stripe_facts_kind_check', $c$CHECK ((kind = ANY (ARRAY['charge'::text, 'refund'::text, 'dispute'::text])))$c$),
+		('studio_engine.stripe_objects stripe_objects_kind_check', $c$CHECK ((kind = ANY (ARRAY['payment_intent'::text, 'invoice'::text, 'session'::text, 'charge'::text])))$c$) $$,
+	'the check constraints of the seeds, and of payments at Stripe');
 -- The ledger refers to the account instead of auth.users (SPEC section 3) and
 -- outlives its jobs; all else is the seed's.
 SELECT pg_temp.same_rows(
@@ -741,7 +752,11 @@ SELECT pg_temp.same_rows(
 		('studio_engine.lot_checkpoints lot_checkpoints_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE'),
 		('studio_engine.transfers transfers_from_user_id_fkey', 'FOREIGN KEY (from_user_id) REFERENCES credit_accounts(user_id) ON DELETE SET NULL'),
 		('studio_engine.transfers transfers_to_user_id_fkey', 'FOREIGN KEY (to_user_id) REFERENCES credit_accounts(user_id) ON DELETE SET NULL'),
-		('studio_engine.ledger_hashes ledger_hashes_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE') $$,
+		('studio_engine.ledger_hashes ledger_hashes_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE'),
+		('studio_engine.stripe_events stripe_events_tied_to_fkey', 'FOREIGN KEY (tied_to) REFERENCES studio_engine.stripe_objects(object_id) ON DELETE CASCADE'),
+		('studio_engine.stripe_facts stripe_facts_object_id_fkey', 'FOREIGN KEY (object_id) REFERENCES studio_engine.stripe_objects(object_id) ON DELETE CASCADE'),
+		('studio_engine.stripe_objects stripe_objects_merged_into_fkey', 'FOREIGN KEY (merged_into) REFERENCES studio_engine.stripe_objects(object_id) ON DELETE CASCADE'),
+		('studio_engine.stripe_objects stripe_objects_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE') $$,
 	'the foreign keys of the seeds, and those of the private tables');
 SELECT is(pg_get_constraintdef(oid), def, name || ' is ' || def)
 FROM (VALUES ('credit_accounts_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE'),
@@ -755,6 +770,9 @@ FROM (VALUES ('credit_accounts_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES 
 			 ('transfers_pkey', 'PRIMARY KEY (id)'),
 			 ('welcomed_pkey', 'PRIMARY KEY (digest)'),
 			 ('payment_digests_pkey', 'PRIMARY KEY (digest)'),
+			 ('stripe_objects_pkey', 'PRIMARY KEY (object_id)'),
+			 ('stripe_facts_pkey', 'PRIMARY KEY (fact_id)'),
+			 ('stripe_events_pkey', 'PRIMARY KEY (event_id)'),
 			 ('studio_jobs_pkey', 'PRIMARY KEY (job_id)'),
 			 ('queue_pkey', 'PRIMARY KEY (job_id, system)'),
 			 ('attempts_pkey', 'PRIMARY KEY (job_id, lease_token)')) AS e (name, def)
@@ -808,6 +826,10 @@ FROM (VALUES
 	('idx_expiring_credits_user', 'studio_engine.expiring_credits (user_id)'),
 	('idx_expiring_credits_due', 'studio_engine.expiring_credits (expires_at) WHERE (NOT held_back)'),
 	('idx_ledger_hashes_user', 'UNIQUE studio_engine.ledger_hashes (user_id, entry_no)'),
+	('idx_stripe_objects_merged', 'studio_engine.stripe_objects (merged_into)'),
+	('idx_stripe_objects_user', 'studio_engine.stripe_objects (user_id)'),
+	('idx_stripe_facts_object', 'studio_engine.stripe_facts (object_id)'),
+	('idx_stripe_events_tied', 'studio_engine.stripe_events (tied_to)'),
 	-- a claim and a reap cost what they find; expires_at, which heartbeats move, is in no index
 	('idx_queue_waiting', 'studio_engine.queue (system, rank, turn, due_at, job_id) WHERE (state = ''waiting''::studio_engine.queue_state)'),
 	('idx_queue_turn', 'studio_engine.queue (user_id, system, rank, turn) WHERE ((state = ''waiting''::studio_engine.queue_state) AND (turn > 0))'),
@@ -955,7 +977,7 @@ SELECT pg_temp.same_rows(
 			  ('lease_seconds', '60'), ('max_attempts', '3'), ('retry_base_seconds', '5'), ('retry_cap_seconds', '3600'),
 			  ('progress_interval_ms', '1000'), ('fair_queue', '0'), ('notify_interval_ms', '0'), ('max_user_priority', '100'),
 			  ('default_system_prompt', 'Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are.'),
-			  ('quality_pass_score', '7'), ('search_configuration', 'english'),
+			  ('quality_pass_score', '7'), ('search_configuration', 'english'), ('stripe_prices', '{}'), ('stripe_subscription_expiry', '0'),
 			  ('price_studio_job', '0'), ('price_rendering', '0') $$,
 	'settings have the defaults of the specification');
 SELECT is_empty('SELECT name FROM studio_engine.settings WHERE description IS NULL', 'every setting has a description');
@@ -988,7 +1010,7 @@ RESET ROLE;
 
 SELECT is_empty($$ SELECT oid::regclass FROM our_tables WHERE relowner <> 'catalogue_installer'::regrole $$,
 				'installed by a lesser role: the tables are its own');
-SELECT is((SELECT count(*)::integer FROM our_tables), 41, '... all of them');
+SELECT is((SELECT count(*)::integer FROM our_tables), 44, '... all of them');
 SELECT is_empty(
 	$$ SELECT oid::regtype FROM pg_type
 	   WHERE typnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace) AND typtype = 'e' AND typowner <> 'catalogue_installer'::regrole $$,

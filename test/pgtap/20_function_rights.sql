@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(2367);
+SELECT plan(2380);
 
 --------------------------------------------------------------------------------
 -- People, and something of Alice's for every function to work on
@@ -230,6 +230,8 @@ INSERT INTO function_case VALUES
 ('reverse_purchase', ARRAY['''{payment}''', '2', '''Disputed''', '''rights-reversal'''],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('reinstate_purchase', ARRAY['''{payment}''', '''Dispute won''', '''rights-dispute'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('apply_stripe_event', ARRAY['''{"id": "evt_1", "type": "payment_intent.succeeded", "created": 1, "data": {"object": {"id": "pi_rights", "object": "payment_intent", "created": 1, "amount_received": 10, "metadata": {"credits": "5", "user_id": "{user}"}}}}'''],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('expire_credits', ARRAY['10'],                   '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('sweep_stale_holds', ARRAY['10'],                '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
@@ -574,7 +576,8 @@ FROM unnest('{anon,authenticated,service_role}'::text[]) AS r (role),
 	 unnest(ARRAY['SELECT studio_engine.restoring()', 'SELECT * FROM studio_engine.lint()',
 				  'SELECT * FROM studio_engine.settings', 'SELECT * FROM studio_engine.expiring_credits',
 				  'SELECT * FROM studio_engine.ledger_hashes', 'SELECT * FROM studio_engine.credit_keys', 'SELECT * FROM studio_engine.welcomed', 'SELECT * FROM studio_engine.payment_digests',
-				  'SELECT * FROM studio_engine.expiring_holds', 'SELECT * FROM studio_engine.lot_checkpoints', 'SELECT * FROM studio_engine.transfers', 'SELECT * FROM studio_engine.content_search', 'SELECT * FROM studio_engine.queue',
+				  'SELECT * FROM studio_engine.expiring_holds', 'SELECT * FROM studio_engine.lot_checkpoints', 'SELECT * FROM studio_engine.transfers',
+				  'SELECT * FROM studio_engine.stripe_objects', 'SELECT * FROM studio_engine.stripe_facts', 'SELECT * FROM studio_engine.stripe_events', 'SELECT * FROM studio_engine.content_search', 'SELECT * FROM studio_engine.queue',
 				  'SELECT * FROM studio_engine.attempts', 'SELECT studio_engine.rebuild_queue()',
 				  'SELECT * FROM studio_engine.direct_tables()']) AS s (statement);
 
@@ -590,7 +593,7 @@ FROM (VALUES
 					 'get_content_statistics get_credit_balance get_credit_lots get_credit_summary get_dashboard get_draft_prompt get_job_attempts '
 					 'get_job_statistics get_latest_quality_assessment get_module_content get_session_statistics retry_job '
 					 'retry_studio_job save_draft_prompt search_module_content workflow_diagram workflow_transitions'),
-	('service_role', 'advance_job archive_module_content cancel_job cancel_rendering cancel_studio_job capture_hold charge_credits claim_draft_prompt '
+	('service_role', 'advance_job apply_stripe_event archive_module_content cancel_job cancel_rendering cancel_studio_job capture_hold charge_credits claim_draft_prompt '
 					 'claim_jobs cleanup_expired_drafts complete_enhancement_session complete_job complete_rendering '
 					 'create_audio_narration create_course_plan '
 					 'create_job create_job_steps create_module_content create_multimedia_session create_script_generation '

@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(1446);
+SELECT plan(1536);
 
 --------------------------------------------------------------------------------
 -- People and rows: one row of Alice's in every table, and Bob who has none of them
@@ -74,6 +74,9 @@ INSERT INTO studio_engine.transfers (from_user_id, kind, amount) VALUES (:'bob',
 DELETE FROM studio_engine.welcomed;
 INSERT INTO studio_engine.welcomed VALUES ('a digest');
 INSERT INTO studio_engine.payment_digests VALUES ('a digest');
+INSERT INTO studio_engine.stripe_objects (object_id, kind, user_id) VALUES ('pi_b', 'payment_intent', :'bob');
+INSERT INTO studio_engine.stripe_facts (fact_id, object_id, kind, amount, phase, stands, at, made_at) VALUES ('re_b', 'pi_b', 'refund', 1, 0, true, 1, 1);
+INSERT INTO studio_engine.stripe_events (event_id, type, object_id, tied_to, answer) VALUES ('evt_b', 'refund.created', 're_b', 'pi_b', '{}');
 
 --------------------------------------------------------------------------------
 -- Helpers
@@ -390,6 +393,36 @@ INSERT INTO table_case VALUES
 ('payment_digests', 'UPDATE', $$UPDATE studio_engine.payment_digests SET digest = 'other'$$, '42501', '42501', '42501', '42501', '42501', '1'),
 ('payment_digests', 'DELETE', $$DELETE FROM studio_engine.payment_digests$$, '42501', '42501', '42501', '42501', '42501', '1'),
 ('payment_digests', 'TRUNCATE', $$TRUNCATE studio_engine.payment_digests$$, '42501', '42501', '42501', '42501', '42501', '0'),
+('stripe_objects', 'SELECT', $$SELECT * FROM studio_engine.stripe_objects$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('stripe_objects', 'INSERT', $$INSERT INTO studio_engine.stripe_objects (object_id, kind) VALUES ('another', 'invoice')$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('stripe_objects', 'UPDATE', $$UPDATE studio_engine.stripe_objects SET paid = true$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('stripe_objects', 'DELETE', $$DELETE FROM studio_engine.stripe_objects$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('stripe_objects', 'TRUNCATE', $$TRUNCATE studio_engine.stripe_objects CASCADE$$,
+	'42501', '42501', '42501', '42501', '42501', '0'),
+('stripe_facts', 'SELECT', $$SELECT * FROM studio_engine.stripe_facts$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('stripe_facts', 'INSERT', $$INSERT INTO studio_engine.stripe_facts VALUES ('another', 'pi_b', 'refund', 1, NULL, 0, true, 1, 1)$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('stripe_facts', 'UPDATE', $$UPDATE studio_engine.stripe_facts SET amount = 2$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('stripe_facts', 'DELETE', $$DELETE FROM studio_engine.stripe_facts$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('stripe_facts', 'TRUNCATE', $$TRUNCATE studio_engine.stripe_facts$$,
+	'42501', '42501', '42501', '42501', '42501', '0'),
+('stripe_events', 'SELECT', $$SELECT * FROM studio_engine.stripe_events$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('stripe_events', 'INSERT', $$INSERT INTO studio_engine.stripe_events VALUES ('another', 'x', 'x', 'pi_b', '{}')$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('stripe_events', 'UPDATE', $$UPDATE studio_engine.stripe_events SET answer = '[]'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('stripe_events', 'DELETE', $$DELETE FROM studio_engine.stripe_events$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('stripe_events', 'TRUNCATE', $$TRUNCATE studio_engine.stripe_events$$,
+	'42501', '42501', '42501', '42501', '42501', '0'),
 ('queue', 'SELECT', $$SELECT * FROM studio_engine.queue WHERE user_id = '{bob}'$$,
 	'42501', '42501', '42501', '42501', '42501', '1'),
 ('queue', 'INSERT', $$INSERT INTO studio_engine.queue (system, job_id, user_id) VALUES ('jobs', '{job}', '{alice}')$$,
@@ -707,11 +740,14 @@ ALTER TABLE studio_engine.lot_checkpoints OWNER TO tables_owner;
 ALTER TABLE studio_engine.transfers OWNER TO tables_owner;
 ALTER TABLE studio_engine.welcomed OWNER TO tables_owner;
 ALTER TABLE studio_engine.payment_digests OWNER TO tables_owner;
+ALTER TABLE studio_engine.stripe_objects OWNER TO tables_owner;
+ALTER TABLE studio_engine.stripe_facts OWNER TO tables_owner;
+ALTER TABLE studio_engine.stripe_events OWNER TO tables_owner;
 SELECT is(pg_temp.outcome('tables_owner', NULL, statement), '42501', 'the owner: ' || statement)
 FROM unnest(ARRAY['UPDATE credit_ledger SET note = ''X''', 'DELETE FROM credit_ledger', 'TRUNCATE credit_ledger',
 				  'UPDATE credit_accounts SET balance = 0', 'DELETE FROM credit_accounts',
 				  'TRUNCATE credit_accounts CASCADE',
-				  'TRUNCATE credit_accounts, credit_ledger, studio_engine.expiring_credits, studio_engine.ledger_hashes, studio_engine.credit_keys, studio_engine.expiring_holds, studio_engine.lot_checkpoints, studio_engine.transfers']) AS s (statement);
+				  'TRUNCATE credit_accounts, credit_ledger, studio_engine.expiring_credits, studio_engine.ledger_hashes, studio_engine.credit_keys, studio_engine.expiring_holds, studio_engine.lot_checkpoints, studio_engine.transfers, studio_engine.stripe_objects, studio_engine.stripe_facts, studio_engine.stripe_events']) AS s (statement);
 ROLLBACK TO another_owner;
 -- what settings of a restore look like opens nothing
 SELECT is(pg_temp.outcome('postgres', NULL, $$ DO $x$ BEGIN

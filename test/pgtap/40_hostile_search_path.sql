@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(551);
+SELECT plan(555);
 
 \set user_one '40000000-0000-4000-8000-00000000000a'
 \set user_two '40000000-0000-4000-8000-00000000000b'
@@ -42,6 +42,7 @@ FROM (VALUES ('profiles', 'public'), ('draft_prompts', 'public'), ('projects', '
 			 ('expiring_credits', 'studio_engine'), ('ledger_hashes', 'studio_engine'), ('credit_keys', 'studio_engine'), ('expiring_holds', 'studio_engine'), ('lot_checkpoints', 'studio_engine'),
 			 ('transfers', 'studio_engine'), ('studio_jobs', 'public'),
 			 ('welcomed', 'studio_engine'), ('payment_digests', 'studio_engine'),
+			 ('stripe_objects', 'studio_engine'), ('stripe_facts', 'studio_engine'), ('stripe_events', 'studio_engine'),
 			 ('queue', 'studio_engine'), ('attempts', 'studio_engine'),
 			 ('job_events', 'pipeline'), ('artifacts', 'pipeline'), ('prompts', 'pipeline')) AS t (name, schema) \gexec
 CREATE TABLE evil.users (id pg_catalog.uuid, raw_user_meta_data pg_catalog.jsonb);
@@ -333,6 +334,8 @@ INSERT INTO story (role, statement, expected) VALUES
 	('service_role', $$SELECT public.reinstate_purchase('in_{u}', 'N', 'E')$$, '0'),
 	('service_role', $$SELECT public.reverse_purchase('in_{u}', 4, 'N', 'E')$$, '0'),
 	('service_role', $$SELECT public.reinstate_purchase('in_{u}')$$, '0'),
+	('service_role', $$SELECT public.apply_stripe_event('{"id": "evt_{u}", "type": "payment_intent.succeeded", "created": 1, "data": {"object": {"id": "pi2_{u}", "object": "payment_intent", "created": 1, "amount_received": 10, "metadata": {"credits": "5", "user_id": "{u}"}}}}') OPERATOR(pg_catalog.->>) 'credits_booked'$$, '5'),
+	('service_role', $$SELECT public.apply_stripe_event('{"id": "evt2_{u}", "type": "refund.created", "created": 1, "data": {"object": {"id": "re_{u}", "object": "refund", "created": 1, "amount": 10, "payment_intent": "pi2_{u}"}}}') OPERATOR(pg_catalog.->>) 'credits_reversed'$$, '5'),
 	('service_role', $$SELECT public.refund_credits('{j3}', 2, 'N', 'F')$$, '2'),
 	('service_role', $$SELECT public.refund_credits('{j3}', 2, 'N', 'F')$$, '2'),
 	('service_role', $$INSERT INTO public.jobs (project_id, user_id) VALUES ('{p}', '{u}') RETURNING status$$, 'PENDING'),
@@ -565,16 +568,16 @@ SELECT is(pg_temp.decoys(), (SELECT rows FROM decoys_before), 'the hostile table
 SELECT is((SELECT string_agg(format('%s %s', type, amount), ', ' ORDER BY entry_no) FROM public.credit_ledger WHERE user_id = sub::pg_catalog.uuid),
 		  'grant 10, reserve -3, reserve 3, usage -2, reserve -4, reserve 4, reserve -4, reserve 4, '
 		  'reserve -5, reserve 5, reserve -5, reserve 5, usage -6, grant 5, purchase 20, refund 1, '
-		  'grant 6, expire -6, subscription 10, subscription -4, subscription -6, subscription 4, subscription 6, refund 2, '
+		  'grant 6, expire -6, subscription 10, subscription -4, subscription -6, subscription 4, subscription 6, purchase 5, purchase -5, refund 2, '
 		  'grant 2, reserve -3, reserve 3, expire -2, subscription -1, grant 3, grant -3, subscription -9, grant -2, grant -5, '
 		  'purchase -20, grant -1, grant -2, subscription 9, grant 2, grant 5, purchase 20, grant 1, grant 2, grant 1, '
 		  'reserve -1, reserve 1, reserve -8, reserve 8',
 		  'the ledger, path ' || path)
 FROM path ORDER BY n;
 SELECT is((SELECT format('%s %s %s', balance, reserved, entries) FROM public.credit_accounts WHERE user_id = sub::pg_catalog.uuid),
-		  '40 0 48', 'the account, path ' || path)
+		  '40 0 50', 'the account, path ' || path)
 FROM path ORDER BY n;
-SELECT is((SELECT count(*)::integer FROM studio_engine.ledger_hashes WHERE user_id = sub::pg_catalog.uuid), 48,
+SELECT is((SELECT count(*)::integer FROM studio_engine.ledger_hashes WHERE user_id = sub::pg_catalog.uuid), 50,
 		  'every entry is in the hash chain, path ' || path)
 FROM path ORDER BY n;
 SELECT is_empty('SELECT * FROM public.verify_credit_ledger()', 'the books are sound');
@@ -588,6 +591,7 @@ SELECT is_empty('SELECT user_id FROM public.credit_accounts UNION ALL SELECT use
 				' UNION ALL SELECT user_id FROM studio_engine.expiring_credits UNION ALL SELECT user_id FROM studio_engine.ledger_hashes UNION ALL SELECT user_id FROM studio_engine.credit_keys'
 				' UNION ALL SELECT user_id FROM studio_engine.expiring_holds UNION ALL SELECT user_id FROM studio_engine.lot_checkpoints'
 				' UNION ALL SELECT coalesce(from_user_id, to_user_id) FROM studio_engine.transfers WHERE from_user_id IS NOT NULL OR to_user_id IS NOT NULL'
+				' UNION ALL SELECT user_id FROM studio_engine.stripe_objects'
 				' UNION ALL SELECT user_id FROM public.studio_jobs UNION ALL SELECT user_id FROM studio_engine.queue UNION ALL SELECT job_id FROM studio_engine.attempts'
 				' UNION ALL SELECT id FROM public.profiles UNION ALL SELECT user_id FROM public.draft_prompts'
 				' UNION ALL SELECT owner_id FROM pipeline.jobs UNION ALL SELECT owner_id FROM pipeline.job_events UNION ALL SELECT owner_id FROM pipeline.artifacts',

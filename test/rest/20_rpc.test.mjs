@@ -340,6 +340,9 @@ function wrongArguments(fn, args, role) {
 }
 
 function otherNames(fn, args) {
+  if (takesAnyBody(fn)) {
+    return []
+  }
   const expected = { status: 404, codes: ['PGRST202'] }
   const others = fn.arguments.flatMap(({ name, optional }) => {
     const { [name]: value, ...rest } = args
@@ -351,9 +354,18 @@ function otherNames(fn, args) {
   return [...others, { name: 'one more', args: { ...args, p_more: `"${MARK}"` }, expected }]
 }
 
+// PostgREST finds a function whose only argument is jsonb for every body, whatever the names in it.  It passes on what it
+// knows, and what is left out is PostgreSQL's error 42883.
+function takesAnyBody(fn) {
+  return fn.arguments.length === 1 && fn.arguments[0].type === 'jsonb'
+}
+
 // Where all arguments have defaults, PostgREST takes what is no object for no arguments.  An array of objects is not
 // here: to PostgREST it is its first one.
 function otherBodies(fn, args) {
+  if (takesAnyBody(fn)) {
+    return []
+  }
   const broken = ['{', `{"${MARK}"`, '{"a": \\u0000}', '{"a": "\\ud83d"}', '{"\\u0000": 1}']
   const others = ['[]', '[[]]', '5', 'true', `"${MARK}"`, `["${MARK}"]`]
   const needed = fn.arguments.some(({ optional }) => !optional)

@@ -538,6 +538,28 @@ test('409 PT409: a merge of what is held or owed, a void of what is spent', asyn
   await call('charge_credits', { p_user_id: ben.id, p_amount: balance })
   await call('reverse_purchase', { p_stripe_payment_id: payment })
   await conflict(merge, { message: 'account has a deficit', details: `User ${ben.id} has a balance of -20.` })
+test('409 PT409: events of Stripe that contradict each other', async () => {
+  const [ada, bob] = [await userWith(100), await userWith(100)]
+  const payment = `pi_${randomUUID()}`
+  const event = (metadata, more = {}) => ({
+    id: `evt_${randomUUID()}`, type: 'payment_intent.succeeded', created: 1, data: {
+      object: { id: payment, object: 'payment_intent', created: 1, amount_received: 100, currency: 'eur', metadata, ...more },
+    },
+  })
+  const apply = (p_event) => () => rpc('apply_stripe_event', { p_event })
+  const bought = event({ credits: '5', user_id: ada.id })
+  await call('apply_stripe_event', { p_event: bought })
+  await conflict(apply(event({ credits: '6', user_id: ada.id })), {
+    message: 'events of a payment contradict each other', details: 'They name different numbers of credits.',
+  })
+  await conflict(apply({ ...bought, data: { object: { ...bought.data.object, id: `pi_${randomUUID()}` } } }), {
+    message: 'event is known with other content', details: `Event ${bought.id}.`,
+  })
+  const customer = `cus_${randomUUID()}`
+  await sql('UPDATE profiles SET stripe_customer_id = $1 WHERE id IN ($2, $3)', [customer, ada.id, bob.id])
+  await conflict(apply(event({ credits: '5' }, { id: `pi_${randomUUID()}`, customer })), {
+    message: 'customer is not unique', details: 'Several profiles have the customer in stripe_customer_id.',
+  })
   await booksAreSound(ada)
 })
 

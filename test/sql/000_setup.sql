@@ -90,6 +90,9 @@ LANGUAGE sql SECURITY DEFINER AS $$
     (SELECT string_agg(k.xmin::text || k::text, ';' ORDER BY k.user_id, k.idempotency_key) FROM studio_engine.credit_keys k),
     (SELECT string_agg(h.xmin::text || h::text, ';' ORDER BY h.hold_id) FROM studio_engine.expiring_holds h),
     (SELECT string_agg(f.xmin::text || f::text, ';' ORDER BY f.id) FROM studio_engine.transfers f),
+    (SELECT string_agg(o.xmin::text || o::text, ';' ORDER BY o.object_id) FROM studio_engine.stripe_objects o),
+    (SELECT string_agg(f.xmin::text || f::text, ';' ORDER BY f.fact_id) FROM studio_engine.stripe_facts f),
+    (SELECT string_agg(e.xmin::text || e::text, ';' ORDER BY e.event_id) FROM studio_engine.stripe_events e),
     (SELECT string_agg(j.xmin::text || j::text, ';' ORDER BY j.id) FROM public.jobs j),
     (SELECT string_agg(s.xmin::text || s::text, ';' ORDER BY s.job_id) FROM public.studio_jobs s),
     (SELECT string_agg(r.xmin::text || r::text, ';' ORDER BY r.render_id) FROM public.mm_rendering_queue r),
@@ -278,6 +281,8 @@ LANGUAGE sql AS $$
   -- of the users who are gone
   DELETE FROM studio_engine.welcomed;
   DELETE FROM studio_engine.payment_digests;
+  -- payments of nobody
+  DELETE FROM studio_engine.stripe_objects WHERE user_id IS NULL AND merged_into IS NULL;
   SELECT * FROM (
     SELECT 'profiles', count(*) FROM public.profiles UNION ALL
     SELECT 'draft_prompts', count(*) FROM public.draft_prompts UNION ALL
@@ -310,6 +315,9 @@ LANGUAGE sql AS $$
     SELECT 'expiring_holds', count(*) FROM studio_engine.expiring_holds UNION ALL
     SELECT 'lot_checkpoints', count(*) FROM studio_engine.lot_checkpoints UNION ALL
     SELECT 'transfers', count(*) FROM studio_engine.transfers WHERE from_user_id IS NOT NULL OR to_user_id IS NOT NULL UNION ALL
+    SELECT 'stripe_objects', count(*) FROM studio_engine.stripe_objects UNION ALL
+    SELECT 'stripe_facts', count(*) FROM studio_engine.stripe_facts UNION ALL
+    SELECT 'stripe_events', count(*) FROM studio_engine.stripe_events UNION ALL
     SELECT 'pipeline.job_events', count(*) FROM pipeline.job_events UNION ALL
     SELECT 'pipeline.artifacts', count(*) FROM pipeline.artifacts) AS left_behind (what, rows)
    WHERE rows > 0;

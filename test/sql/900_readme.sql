@@ -190,6 +190,16 @@ SELECT top_up_credits('a11ce000-0000-4000-8000-000000000001', 1000, 'May', now()
 RESET ROLE;
 
 SET ROLE service_role;
+SELECT apply_stripe_event('{"id": "evt_1", "type": "checkout.session.completed", "created": 1750000000, "data": {"object": {
+  "id": "cs_1", "object": "checkout.session", "created": 1750000000, "mode": "payment", "payment_status": "paid",
+  "amount_total": 900, "currency": "eur", "payment_intent": "pi_9",
+  "metadata": {"credits": "90", "user_id": "a11ce000-0000-4000-8000-000000000001"}}}}') ->> 'credits_booked' AS booked;
+SELECT apply_stripe_event('{"id": "evt_2", "type": "charge.refunded", "created": 1750000060, "data": {"object": {
+  "id": "ch_9", "object": "charge", "created": 1750000000, "amount": 900, "amount_refunded": 900, "currency": "eur",
+  "payment_intent": "pi_9"}}}') ->> 'credits_reversed' AS taken;
+RESET ROLE;
+
+SET ROLE service_role;
 SELECT expire_credits() AS expired, sweep_stale_holds() AS given_back, cleanup_expired_drafts() AS deleted;
 SELECT * FROM verify_credit_ledger();
 RESET ROLE;

@@ -104,6 +104,7 @@ my $traps = q{
 	CREATE TABLE studio_engine.transfers (id uuid DEFAULT gen_random_uuid(), from_user_id uuid, to_user_id uuid, kind text, amount integer);
 	CREATE TABLE studio_engine.welcomed (digest bytea PRIMARY KEY);
 	CREATE TABLE studio_engine.payment_digests (digest bytea PRIMARY KEY);
+	CREATE TABLE studio_engine.stripe_objects (object_id text, kind text, merged_into text, user_id uuid, credits integer, subscription boolean, paid boolean, total bigint, currency text, expires_at timestamptz, changed_at timestamptz);
 	CREATE TRIGGER note BEFORE INSERT ON m.profiles FOR EACH ROW EXECUTE FUNCTION m.note();
 	CREATE TRIGGER note BEFORE INSERT ON m.draft_prompts FOR EACH ROW EXECUTE FUNCTION m.note();
 	CREATE TRIGGER note BEFORE INSERT ON m.credit_accounts FOR EACH ROW EXECUTE FUNCTION m.note();
@@ -317,7 +318,7 @@ foreach my $case ([ 'app', 'public' ], [ '50%s', 'public' ], [ 'App Owner', '"St
 	sql_ok($node, $db, "CREATE EXTENSION studio_engine SCHEMA $schema", "$name: installs", user => $role);
 	use_it($db, $role, $schema);
 	my $before = state_of($db, $schema);
-	is(() = $before =~ /^owner \S+\|"?\Q$role\E"?$/mg, 47, "$name: owns the tables, the types and the schemas");
+	is(() = $before =~ /^owner \S+\|"?\Q$role\E"?$/mg, 50, "$name: owns the tables, the types and the schemas");
 	still_may($db, $role, $schema, "$name, installed");
 	alive_ok($node, $db, $name, $schema);
 

@@ -326,6 +326,26 @@ const credits = {
       },
     },
   },
+  'public.apply_stripe_event': {
+    who: 'service',
+    given: async (user) => ({ p_event: make.stripeEvent(user) }),
+    gives: has({ result: 'applied', credits_booked: 5 }),
+    takes: { p_event: shaped([['an array', '[]'], ['a number', '5'], ['a string', '"evt_1"'], ['empty', '{}'], ['without an object',
+      '{"id": "evt_1", "type": "charge.refunded", "created": 1, "data": {}}'], ['65 deep', '['.repeat(65) + ']'.repeat(65)]]) },
+    errors: {
+      PT404: async () => ({ p_event: make.stripeEvent({ id: NOWHERE }) }),
+      async PT409(user) {
+        const event = make.stripeEvent(user)
+        await sql('SELECT apply_stripe_event($1)', [event])
+        return { p_event: { ...event, data: { object: { ...event.data.object, id: make.unique() } } } }
+      },
+      async 22003(user) {
+        const event = make.stripeEvent(user)
+        event.data.object.metadata.credits = '2147483647'
+        return { p_event: event }
+      },
+    },
+  },
   'public.reinstate_purchase': {
     who: 'service',
     async given(user) {

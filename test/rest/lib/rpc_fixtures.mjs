@@ -20,6 +20,13 @@ async function value(text, params) {
 // Signed up, with the ten credits of the welcome grant.
 export const person = () => signUp('caller')
 
+// A payment of this user, as Stripe tells of it.
+export const stripeEvent = ({ id }) => ({
+  id: unique(), object: 'event', type: 'payment_intent.succeeded', created: 1, data: {
+    object: { id: unique(), object: 'payment_intent', created: 1, amount_received: 100, currency: 'eur', metadata: { credits: '5', user_id: id } },
+  },
+})
+
 // 100 credits, and the name of the payment.
 export async function purchase({ id }) {
   const payment = unique()

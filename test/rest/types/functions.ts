@@ -140,6 +140,7 @@ export const publicFunctions = {
   register_multimedia_assets: json(supabase.rpc('register_multimedia_assets', {
     p_session_id: id, p_assets: [{ asset_type: 'video' }]
   })),
+  apply_stripe_event: json(supabase.rpc('apply_stripe_event', { p_event: { id: 'evt_1' } })),
   reinstate_purchase: number(supabase.rpc('reinstate_purchase', {
     p_stripe_payment_id: 'pi_1', p_note: 'Note', p_idempotency_key: 'key'
   })),

@@ -34,6 +34,7 @@ sub fixture
 			public.reinstate_purchase('paid', NULL, 'early');
 		SELECT public.hold_credits({a1}, 5, 'a chat');
 		INSERT INTO studio_engine.payment_digests (digest) VALUES ('of a deleted user');
+		SELECT public.apply_stripe_event('{"id": "evt_1", "type": "refund.created", "created": 1, "data": {"object": {"id": "re_1", "object": "refund", "created": 1, "amount": 4, "payment_intent": "reversed"}}}');
 		SELECT public.save_draft_prompt('a token of the trap', 'a film');
 		INSERT INTO public.projects (id, user_id, title, prompt_text, niche_preset) VALUES ({b1}, {a1}, 't', 'p', 'facts');
 		INSERT INTO public.jobs (id, project_id, user_id, status, priority) VALUES ({c1}, {b1}, {a1}, 'QUEUED', 1),
@@ -122,6 +123,7 @@ my %calls = (
 	'transfer_credits(uuid,uuid,integer,text,text)' => [q{{a1}, {a2}, 5, 'k', 'm'}],
 	'merge_accounts(uuid,uuid,text)' => [q{{a2}, {a1}, 'k'}],
 	'get_credit_lots(uuid)' => ['{a1}'],
+	'apply_stripe_event(jsonb)' => [q{'{"id": "evt_2", "type": "charge.refunded", "created": 2, "data": {"object": {"id": "ch_1", "object": "charge", "created": 1, "amount": 10, "amount_refunded": 5, "payment_intent": "reversed"}}}'}],
 	'expire_credits(integer)' => [ '100', q{UPDATE studio_engine.expiring_credits SET expires_at = '2001-01-01';} ],
 	'sweep_stale_holds(integer)' => [ '100', q{SET LOCAL session_replication_role = replica; UPDATE public.jobs SET status = 'FAILED' WHERE id = {c2}; SET LOCAL session_replication_role = origin;} ],
 	'get_credit_summary(uuid)' => ['{a1}'],

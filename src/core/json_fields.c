@@ -1,0 +1,242 @@
+/*
+ * json_fields.c
+ *	  Members of a JSON argument, checked as they are read.
+ *
+ * A member of another type than the one that is asked for is refused (22023), and
+ * DETAIL has its path.  One that is missing or null is absent, which each function
+ * tells in its own way; a member of an absent object is absent.
+ *
+ * Pitfall: what is returned points into the argument, or is a copy in the current
+ * memory context; neither outlives caller_leave().
+ *
+ * Locks: none.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "nodes/pg_list.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+
+#include "checks.h"
+#include "compat.h"
+#include "errors.h"
+#include "json_fields.h"
+
+#define UUID_TEXT_LENGTH 36
+
+/*
+ * Raise 22023 for a member.
+ */
+void
+refuse_field(const JsonFields *object, const char *name, const char *expected)
+{
+	refuse_value(psprintf("%s.%s", object->path, name), expected);
+}
+
+/*
+ * Return the members of an argument, which must be a JSON object.
+ */
+JsonFields
+json_fields(Jsonb *value, const char *name)
+{
+	if (!JB_ROOT_IS_OBJECT(value))
+		refuse_value(name, "a JSON object");
+	return (JsonFields)
+	{
+		.path = name,.container = &value->root
+	};
+}
+
+/* Find a member; returns false if it is absent. */
+static bool
+find_member(const JsonFields *object, const char *name, JsonbValue *value)
+{
+	return object->container != NULL &&
+		getKeyJsonValueFromContainer(object->container, name, strlen(name), value) != NULL &&
+		value->type != jbvNull;
+}
+
+/*
+ * Return true if there is such a member, of any type.
+ */
+bool
+field_has(const JsonFields *object, const char *name)
+{
+	JsonbValue	value;
+
+	return find_member(object, name, &value);
+}
+
+/*
+ * Return true if there is such a member and it is a string.
+ */
+bool
+field_is_text(const JsonFields *object, const char *name)
+{
+	JsonbValue	value;
+
+	return find_member(object, name, &value) && value.type == jbvString;
+}
+
+/*
+ * Return an object; an absent one if there is none.
+ */
+JsonFields
+field_object(const JsonFields *object, const char *name)
+{
+	JsonFields	member = {.path = psprintf("%s.%s", object->path, name)};
+	JsonbValue	value;
+
+	if (!find_member(object, name, &value))
+		return member;
+	if (value.type != jbvBinary || !JsonContainerIsObject(value.val.binary.data))
+		refuse_field(object, name, "a JSON object");
+	member.container = value.val.binary.data;
+	return member;
+}
+
+/*
+ * Return the elements of an array of objects, as JsonFields; none if it is absent.
+ */
+List *
+field_objects(const JsonFields *object, const char *name)
+{
+	List	   *elements = NIL;
+	JsonbContainer *array;
+	JsonbValue	value;
+
+	if (!find_member(object, name, &value))
+		return NIL;
+	if (value.type != jbvBinary || !JsonContainerIsArray(value.val.binary.data))
+		refuse_field(object, name, "an array");
+	array = value.val.binary.data;
+	for (uint32 i = 0; i < JsonContainerSize(array); i++)
+	{
+		JsonFields *element = palloc(sizeof(JsonFields));
+		JsonbValue *found = getIthJsonbValueFromContainer(array, i);
+
+		if (found->type != jbvBinary || !JsonContainerIsObject(found->val.binary.data))
+			refuse_field(object, name, "an array of JSON objects");
+		element->path = psprintf("%s.%s[%u]", object->path, name, i);
+		element->container = found->val.binary.data;
+		elements = lappend(elements, element);
+	}
+	return elements;
+}
+
+/* Return a string of 1 to max characters; NULL if the value is anything else. */
+static char *
+string_of(const JsonbValue *value, int max)
+{
+	if (value->type != jbvString || value->val.string.len == 0 ||
+		pg_mbstrlen_with_len(value->val.string.val, value->val.string.len) > max)
+		return NULL;
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+/*
+ * Return a string of 1 to max characters; NULL if it is absent.
+ */
+char *
+field_text(const JsonFields *object, const char *name, int max)
+{
+	JsonbValue	value;
+	char	   *text;
+
+	if (!find_member(object, name, &value))
+		return NULL;
+	text = string_of(&value, max);
+
+	if (text == NULL)
+		refuse_field(object, name, psprintf("a string of 1 to %d characters", max));
+	return text;
+}
+
+/*
+ * Return a string of 1 to max characters; NULL if there is anything else, for
+ * members that others use for their own purposes.
+ */
+char *
+field_short_text(const JsonFields *object, const char *name, int max)
+{
+	JsonbValue	value;
+
+	return find_member(object, name, &value) ? string_of(&value, max) : NULL;
+}
+
+/*
+ * Return a boolean; false if it is absent.
+ */
+bool
+field_true(const JsonFields *object, const char *name)
+{
+	JsonbValue	value;
+
+	if (!find_member(object, name, &value))
+		return false;
+	if (value.type != jbvBool)
+		refuse_field(object, name, "true or false");
+	return value.val.boolean;
+}
+
+/*
+ * Get a whole number from min to max; returns false if it is absent.
+ */
+bool
+field_integer(const JsonFields *object, const char *name, int64 min, int64 max, int64 *number)
+{
+	JsonbValue	value;
+
+	if (!find_member(object, name, &value))
+		return false;
+	if (value.type == jbvNumeric && numeric_is_between(value.val.numeric, min, max))
+	{
+		Datum		datum = NumericGetDatum(value.val.numeric);
+
+		*number = DatumGetInt64(DirectFunctionCall1(numeric_int8, datum));
+		if (DatumGetBool(DirectFunctionCall2(numeric_eq, datum, NumericGetDatum(int64_to_numeric(*number)))))
+			return true;
+	}
+	refuse_field(object, name, psprintf("a whole number between " INT64_FORMAT " and " INT64_FORMAT, min, max));
+}
+
+/*
+ * Get a number greater than 0 from a text of digits; returns false for any other
+ * text.
+ */
+bool
+digits_number(const char *text, int32 *number)
+{
+	int64		value = 0;
+
+	for (const char *c = text; *c != '\0'; c++)
+	{
+		if (*c < '0' || *c > '9')
+			return false;
+		value = value * 10 + (*c - '0');
+		if (value > PG_INT32_MAX)
+			return false;
+	}
+	*number = (int32) value;
+	return value > 0;
+}
+
+/*
+ * Get an id from a text as PostgreSQL prints it; returns false for any other text.
+ */
+bool
+text_uuid(const char *text, pg_uuid_t *id)
+{
+	if (strlen(text) != UUID_TEXT_LENGTH)
+		return false;
+	for (int i = 0; i < UUID_TEXT_LENGTH; i++)
+	{
+		bool		dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+		if (dash ? text[i] != '-' : strchr("0123456789abcdefABCDEF", text[i]) == NULL)
+			return false;
+	}
+	*id = *DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(text)));
+	return true;
+}
