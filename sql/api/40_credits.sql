@@ -511,7 +511,8 @@ credit that never expires last, then the oldest.
 
 Returns for each lot its entry, type and amount, the credits that are left (remaining) and in open holds
 (held), its priority, expiry, note and time. What is left of all lots is the balance, unless that is negative;
-credit that has expired is listed until expire_credits() takes it.
+credit that has expired is listed until expire_credits() takes it. At most the first 2000 lots are listed, with
+1000 characters of their notes.
 Callers: the user, or a service.
 Errors: 22004 p_user_id is NULL; 42501 not the caller.';
 

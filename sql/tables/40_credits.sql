@@ -54,7 +54,6 @@ CREATE INDEX idx_credit_reverses ON @extschema@.credit_ledger (reverses) WHERE r
 CREATE INDEX idx_credit_payment_parts ON @extschema@.credit_ledger (stripe_payment_id)
   WHERE stripe_payment_id IS NOT NULL AND reverses IS NOT NULL;
 CREATE INDEX idx_credit_reference ON @extschema@.credit_ledger (user_id, reference) WHERE reference IS NOT NULL;
-CREATE INDEX idx_credit_transfer ON @extschema@.credit_ledger (transfer_id) WHERE transfer_id IS NOT NULL;
 
 -- The lots that expire_credits() still has to sweep. Everything about a lot is
 -- in the ledger; this list exists so that users whose credit never expires need

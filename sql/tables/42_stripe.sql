@@ -3,6 +3,8 @@
 -- joined with what is known already such that the order does not matter; the
 -- ledger is brought to what follows from all of them.
 
+-- merged_into has no foreign key: pg_dump could not order the rows of data that
+-- refer to others of their table. Parts go with the account of their user.
 CREATE TABLE studio_engine.stripe_objects (
   object_id text NOT NULL,
   kind text NOT NULL,
@@ -16,8 +18,6 @@ CREATE TABLE studio_engine.stripe_objects (
   expires_at timestamptz,
   changed_at timestamptz NOT NULL DEFAULT now(),
   CONSTRAINT stripe_objects_pkey PRIMARY KEY (object_id),
-  CONSTRAINT stripe_objects_merged_into_fkey FOREIGN KEY (merged_into)
-    REFERENCES studio_engine.stripe_objects (object_id) ON DELETE CASCADE,
   CONSTRAINT stripe_objects_user_id_fkey FOREIGN KEY (user_id)
     REFERENCES @extschema@.credit_accounts (user_id) ON DELETE CASCADE,
   CONSTRAINT stripe_objects_kind_check CHECK (kind IN ('payment_intent', 'invoice', 'session', 'charge'))

@@ -250,12 +250,13 @@ static Statement problems[] = {
 	},
 	{
 		.text = "SELECT s.user_id, 'transfer with one side', s.expected::pg_catalog.text, COALESCE(e.moved, 0)::pg_catalog.text, e.last_id"
-		"  FROM studio_engine.transfers t,"
-		"  LATERAL (VALUES (t.from_user_id, -t.amount), (t.to_user_id, t.amount)) s (user_id, expected)"
-		"  LEFT JOIN LATERAL (SELECT pg_catalog.sum(l.amount) AS moved,"
-		"                            (pg_catalog.array_agg(l.id ORDER BY l.entry_no DESC))[1] AS last_id"
-		"                       FROM @extschema@.credit_ledger l"
-		"                      WHERE l.transfer_id = t.id AND l.user_id = s.user_id) e ON true"
+		"  FROM studio_engine.transfers t"
+		"  CROSS JOIN LATERAL (VALUES (t.from_user_id, -t.amount), (t.to_user_id, t.amount)) s (user_id, expected)"
+		"  LEFT JOIN (SELECT l.transfer_id, l.user_id, pg_catalog.sum(l.amount) AS moved,"
+		"                    (pg_catalog.array_agg(l.id ORDER BY l.entry_no DESC))[1] AS last_id"
+		"               FROM @extschema@.credit_ledger l"
+		"              WHERE l.transfer_id IS NOT NULL AND ($1 IS NULL OR l.user_id = $1)"
+		"              GROUP BY l.transfer_id, l.user_id) e ON e.transfer_id = t.id AND e.user_id = s.user_id"
 		" WHERE s.user_id IS NOT NULL AND ($1 IS NULL OR s.user_id = $1) AND e.moved IS DISTINCT FROM s.expected",
 		.nargs = 1,.argtypes = {UUIDOID}
 	},

@@ -34,6 +34,7 @@
 #include "refunds.h"
 #include "restore.h"
 #include "statements.h"
+#include "stripe_payments.h"
 #include "triggers.h"
 #include "uuids.h"
 
@@ -582,6 +583,8 @@ guard_account(PG_FUNCTION_ARGS)
 		user_id = row_get_uuid(desc, data->tg_trigtuple, "user_id");
 		caller_enter_trigger(&caller);
 		allowed = !user_lock_key_share(&user_id);
+		if (allowed)
+			stripe_delete_user(&user_id);
 		caller_leave(&caller);
 	}
 

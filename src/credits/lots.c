@@ -52,6 +52,8 @@ PG_FUNCTION_INFO_V1(get_credit_lots);
 #define CHECKPOINT_ENTRIES 1000
 /* a checkpoint with more lots has pools */
 #define CHECKPOINT_LOTS 200
+/* so many lots are listed, whatever a user has */
+#define LISTED_LOTS 2000
 
 /* the part of a hold that came from one lot; lot NULL: part of the deficit */
 typedef struct Allocation
@@ -172,7 +174,7 @@ static Statement compare_checkpoint = {
 };
 static Statement select_lot = {
 	.force_index_plan = true,
-	.text = "SELECT l.type, l.amount, l.note, l.created_at FROM @extschema@.credit_ledger l WHERE l.id = $1",
+	.text = "SELECT l.type, l.amount, pg_catalog.left(l.note, 1000), l.created_at FROM @extschema@.credit_ledger l WHERE l.id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
@@ -925,9 +927,12 @@ get_credit_lots(PG_FUNCTION_ARGS)
 	state = lots_replay_read_only(&user_id, true);
 	foreach(cell, lots_in_burn_order(state))
 	{
-		/* a scope of its own frees what it used */
-		StatementResult *outer = statements_begin();
+		StatementResult *outer;
 
+		if (foreach_current_index(cell) == LISTED_LOTS)
+			break;
+		/* a scope of its own frees what it used */
+		outer = statements_begin();
 		put_lot((ReturnSetInfo *) fcinfo->resultinfo, lfirst(cell));
 		statements_end(outer);
 	}

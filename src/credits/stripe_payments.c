@@ -150,6 +150,12 @@ static Statement select_reversals = {
 	.nargs = 3,.argtypes = {TEXTOID, TEXTOID, TEXTOID}
 };
 
+static Statement delete_object = {
+	.force_index_plan = true,
+	.text = "DELETE FROM studio_engine.stripe_objects o WHERE o.object_id = $1",
+	.nargs = 1,.argtypes = {TEXTOID}
+};
+
 /* the parts of the payments of a user, in the order of their ids */
 static Statement lock_user_objects = {
 	.force_index_plan = true,
@@ -483,20 +489,43 @@ stripe_reversals(const StripePayment *payment, const PaidCredit *booked, const c
 	return statement_execute_uuids(&select_reversals, &args);
 }
 
+/* The ids of the parts of the payments of a user, which are locked in their order. */
+static List *
+lock_parts_of_user(const pg_uuid_t *user_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+	List	   *ids = NIL;
+
+	argument_uuid(&args, user_id);
+	statement_execute_each(&lock_user_objects, &args, collect_text, &ids);
+	return ids;
+}
+
 /*
- * Lock the payments of a user who is deleted: the foreign keys reach the parts in
- * another order.  Digests of their ids are kept, so that later events of them are
- * known to be of a deleted user.
+ * Lock the payments of a user who is to be deleted: the account, with which they
+ * go, is locked after them.
  */
 void
 stripe_lock_user(const pg_uuid_t *user_id)
 {
-	Arguments	args = NO_ARGUMENTS;
-	List	   *ids = NIL;
+	(void) lock_parts_of_user(user_id);
+}
+
+/*
+ * Delete the payments of a user whose account is deleted.  Digests of their ids are
+ * kept, so that later events of them are known to be of a deleted user.
+ */
+void
+stripe_delete_user(const pg_uuid_t *user_id)
+{
 	ListCell   *cell;
 
-	argument_uuid(&args, user_id);
-	statement_execute_each(&lock_user_objects, &args, collect_text, &ids);
-	foreach(cell, ids)
+	foreach(cell, lock_parts_of_user(user_id))
+	{
+		Arguments	args = NO_ARGUMENTS;
+
 		payment_keep(lfirst(cell));
+		argument_text(&args, lfirst(cell));
+		statement_execute(&delete_object, &args);
+	}
 }

@@ -23,5 +23,6 @@ extern int32 stripe_taken(const StripePayment *payment, const PaidCredit *booked
 extern List *stripe_reversals(const StripePayment *payment, const PaidCredit *booked, const char *key);
 
 extern void stripe_lock_user(const pg_uuid_t *user_id);
+extern void stripe_delete_user(const pg_uuid_t *user_id);
 
 #endif							/* STUDIO_STRIPE_PAYMENTS_H */

@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(184);
+SELECT plan(183);
 
 --------------------------------------------------------------------------------
 -- Helpers: comparing, and what there is to look at
@@ -755,7 +755,6 @@ SELECT pg_temp.same_rows(
 		('studio_engine.ledger_hashes ledger_hashes_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE'),
 		('studio_engine.stripe_events stripe_events_tied_to_fkey', 'FOREIGN KEY (tied_to) REFERENCES studio_engine.stripe_objects(object_id) ON DELETE CASCADE'),
 		('studio_engine.stripe_facts stripe_facts_object_id_fkey', 'FOREIGN KEY (object_id) REFERENCES studio_engine.stripe_objects(object_id) ON DELETE CASCADE'),
-		('studio_engine.stripe_objects stripe_objects_merged_into_fkey', 'FOREIGN KEY (merged_into) REFERENCES studio_engine.stripe_objects(object_id) ON DELETE CASCADE'),
 		('studio_engine.stripe_objects stripe_objects_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE') $$,
 	'the foreign keys of the seeds, and those of the private tables');
 SELECT is(pg_get_constraintdef(oid), def, name || ' is ' || def)
@@ -817,7 +816,6 @@ FROM (VALUES
 	('idx_credit_reverses', 'credit_ledger (reverses) WHERE (reverses IS NOT NULL)'),
 	('idx_credit_payment_parts', 'credit_ledger (stripe_payment_id) WHERE ((stripe_payment_id IS NOT NULL) AND (reverses IS NOT NULL))'),
 	('idx_credit_reference', 'credit_ledger (user_id, reference) WHERE (reference IS NOT NULL)'),
-	('idx_credit_transfer', 'credit_ledger (transfer_id) WHERE (transfer_id IS NOT NULL)'),
 	('idx_expiring_holds_user', 'studio_engine.expiring_holds (user_id)'),
 	('idx_expiring_holds_due', 'studio_engine.expiring_holds (expires_at)'),
 	('idx_transfers_from', 'studio_engine.transfers (from_user_id)'),

@@ -538,6 +538,9 @@ test('409 PT409: a merge of what is held or owed, a void of what is spent', asyn
   await call('charge_credits', { p_user_id: ben.id, p_amount: balance })
   await call('reverse_purchase', { p_stripe_payment_id: payment })
   await conflict(merge, { message: 'account has a deficit', details: `User ${ben.id} has a balance of -20.` })
+  await booksAreSound(ada)
+})
+
 test('409 PT409: events of Stripe that contradict each other', async () => {
   const [ada, bob] = [await userWith(100), await userWith(100)]
   const payment = `pi_${randomUUID()}`

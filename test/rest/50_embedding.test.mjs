@@ -19,7 +19,7 @@ const AMBIGUOUS = [
 ]
 const MAX_ROWS = 1000
 // These have no p_limit: what they return is few rows, or none where all is well.
-const UNLIMITED = ['get_job_attempts', 'verify_credit_ledger', 'workflow_transitions']
+const UNLIMITED = ['get_credit_lots', 'get_job_attempts', 'verify_credit_ledger', 'workflow_transitions']
 
 let ada, ben, theirs, links
 

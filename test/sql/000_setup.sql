@@ -282,7 +282,7 @@ LANGUAGE sql AS $$
   DELETE FROM studio_engine.welcomed;
   DELETE FROM studio_engine.payment_digests;
   -- payments of nobody
-  DELETE FROM studio_engine.stripe_objects WHERE user_id IS NULL AND merged_into IS NULL;
+  DELETE FROM studio_engine.stripe_objects WHERE user_id IS NULL;
   SELECT * FROM (
     SELECT 'profiles', count(*) FROM public.profiles UNION ALL
     SELECT 'draft_prompts', count(*) FROM public.draft_prompts UNION ALL

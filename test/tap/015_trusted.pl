@@ -243,7 +243,7 @@ sub use_it
 	sql_ok($node, $db, qq(
 		SET search_path = $schema;
 		GRANT USAGE ON SCHEMA $schema TO billing, anon, authenticated, service_role;
-		GRANT EXECUTE ON FUNCTION grant_credits(uuid, integer, text, text, timestamptz) TO billing;
+		GRANT EXECUTE ON FUNCTION grant_credits(uuid, integer, text, text, timestamptz, integer) TO billing;
 		GRANT SELECT ON credit_ledger TO billing;
 		SELECT ensure_profile('$victim'), grant_credits('$victim', 20, 'by the owner');
 		UPDATE studio_engine.settings SET value = '3' WHERE name = 'max_active_jobs';
@@ -334,7 +334,7 @@ foreach my $case ([ 'app', 'public' ], [ '50%s', 'public' ], [ 'App Owner', '"St
 		"$name: a superuser is told to install as the owner");
 	sql_ok($node, $db, "CREATE EXTENSION studio_engine SCHEMA $schema", "$name: the owner installs it again", user => $role);
 	same_text(state_of($db, $schema), $before, "$name: rows, owners and grants are as before");
-	query($node, $db, qq(GRANT EXECUTE ON FUNCTION $schema.grant_credits(uuid, integer, text, text, timestamptz) TO billing), user => $role);
+	query($node, $db, qq(GRANT EXECUTE ON FUNCTION $schema.grant_credits(uuid, integer, text, text, timestamptz, integer) TO billing), user => $role);
 	still_may($db, $role, $schema, "$name, installed again");
 	alive_ok($node, $db, "$name, installed again", $schema);
 	books_ok($node, $db, $name, $schema);
@@ -365,7 +365,7 @@ my $before = state_of('owned', 'public');
 query($node, 'owned', 'DROP EXTENSION studio_engine CASCADE', user => 'app');
 sql_ok($node, 'owned', 'CREATE EXTENSION studio_engine', '... and a superuser installs it again for him');
 same_text(state_of('owned', 'public'), $before, '... where all that belonged to the owner does so still');
-query($node, 'owned', 'GRANT EXECUTE ON FUNCTION grant_credits(uuid, integer, text, text, timestamptz) TO billing', user => 'app');
+query($node, 'owned', 'GRANT EXECUTE ON FUNCTION grant_credits(uuid, integer, text, text, timestamptz, integer) TO billing', user => 'app');
 still_may('owned', 'app', 'public', 'for the owner of the database');
 alive_ok($node, 'owned', 'installed again for the owner of the database');
 

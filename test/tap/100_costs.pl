@@ -144,6 +144,7 @@ my %cases = (
 	'claim_draft_prompt(text,uuid)' => [[q{'session-token-0001', costs.id(1)}], [qq{$huge, costs.id(1)}]],
 	'get_credit_balance(uuid)' => [[q{costs.id(1)}]],
 	'get_credit_summary(uuid)' => [[q{costs.id(1)}]],
+	'get_credit_lots(uuid)' => [[q{costs.id(1)}]],
 	'ensure_profile(uuid)' => [[q{costs.id(1)}]],
 	'cancel_job(uuid,text)' => [[q{costs.id(1), repeat(chr(1), 1000)}], [qq{costs.id(3), $huge}, $refused]],
 	'retry_job(uuid)' => [[q{costs.id(2)}]],

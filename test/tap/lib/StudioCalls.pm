@@ -32,7 +32,13 @@ sub fixture
 		SELECT public.grant_credits({a1}, 1000, NULL, 'once', pg_catalog.now() + '3 days');
 		SELECT public.purchase_credits({a1}, 100, 'paid'), public.purchase_credits({a1}, 100, 'reversed'), public.reverse_purchase('reversed', 10),
 			public.reinstate_purchase('paid', NULL, 'early');
-		SELECT public.hold_credits({a1}, 5, 'a chat');
+		SELECT public.hold_credits({a1}, 5, 'a chat'), public.transfer_credits({a1}, {a2}, 1);
+		INSERT INTO public.credit_ledger (id, user_id, type, amount) VALUES ({a3}, {a1}, 'grant', 5);
+		INSERT INTO studio_engine.lot_checkpoints (user_id, entry_no, state) VALUES ({a1}, 0, '{"deficit": 0, "lots": [], "holds": []}');
+		SET session_replication_role = replica;
+		UPDATE studio_engine.expiring_holds SET hold_id = {a4} WHERE user_id = {a1};
+		UPDATE public.credit_ledger SET id = {a4} WHERE reference = 'a chat';
+		RESET session_replication_role;
 		INSERT INTO studio_engine.payment_digests (digest) VALUES ('of a deleted user');
 		SELECT public.apply_stripe_event('{"id": "evt_1", "type": "refund.created", "created": 1, "data": {"object": {"id": "re_1", "object": "refund", "created": 1, "amount": 4, "payment_intent": "reversed"}}}');
 		SELECT public.save_draft_prompt('a token of the trap', 'a film');
@@ -75,6 +81,10 @@ sub fixture
 		SELECT public.release_leases('early');
 		SELECT count(*) FROM unnest('{jobs,studio_jobs,mm_rendering_queue}'::text[]) s, LATERAL public.claim_jobs(s, 'worker', 1, '1 day');
 		UPDATE studio_engine.queue SET lease_token = {01} WHERE state = 'leased';
+	
+		-- the next entry of the user is one after which his lots are kept
+		INSERT INTO public.credit_ledger (user_id, type, amount)
+			SELECT {a1}, 'grant', 1 FROM generate_series(17, 999);
 	});
 }
 
@@ -112,14 +122,14 @@ my %calls = (
 	'top_up_credits(uuid,integer,text,timestamp with time zone,text)' => [q{{a1}, 5000, 'k', '2999-01-01', 'm'}],
 	'charge_credits(uuid,integer,text,text,text)' => [q{{a1}, 5, 'k', 'r', 'm'}],
 	'hold_credits(uuid,integer,text,text,interval,text)' => [q{{a1}, 5, 'r', 'm', '1 hour', 'k'}],
-	'capture_hold(uuid,integer,text)' => [q{(SELECT l.id FROM public.credit_ledger l WHERE l.reference = 'a chat'), 4, 'error'}],
-	'release_hold(uuid)' => [q{(SELECT l.id FROM public.credit_ledger l WHERE l.reference = 'a chat')}],
+	'capture_hold(uuid,integer,text)' => [q{{a4}, 4, 'error'}],
+	'release_hold(uuid)' => ['{a4}'],
 	'purchase_credits(uuid,integer,text,text,timestamp with time zone)' => [q{{a1}, 5, 'p', 'm'}],
 	'subscription_credits(uuid,integer,text,text,timestamp with time zone)' => [q{{a1}, 5, 's', 'm', '2999-01-01'}],
 	'refund_credits(uuid,integer,text,text)' => [q{{c5}, 2, 'm', 'k'}],
 	'reverse_purchase(text,integer,text,text)' => [q{'paid', 5, 'm', 'k'}],
 	'reinstate_purchase(text,text,text)' => [q{'reversed', 'm', 'k'}],
-	'void_credits(uuid,integer,text,text)' => [q{(SELECT id FROM public.credit_ledger WHERE stripe_payment_id = 'paid' AND reverses IS NULL), 2, 'm', 'k'}],
+	'void_credits(uuid,integer,text,text)' => [q{{a3}, 2, 'm', 'k'}],
 	'transfer_credits(uuid,uuid,integer,text,text)' => [q{{a1}, {a2}, 5, 'k', 'm'}],
 	'merge_accounts(uuid,uuid,text)' => [q{{a2}, {a1}, 'k'}],
 	'get_credit_lots(uuid)' => ['{a1}'],
