@@ -15,7 +15,7 @@ SELECT t.n(a.user_id) AS "user", l.entry_no AS no, g.type, g.remaining, g.held, 
   JOIN credit_ledger l ON l.id = g.entry_id
  ORDER BY t.n(a.user_id), g.ordinality;
 
--- 3,000 lots; first, since the plans of the audit are made for the size that it meets
+-- 3,000 lots, of which the first 2,000 are listed; first, since the plans of the audit are made for the size that it meets
 CALL t.sign_up(1, 2);
 INSERT INTO credit_ledger (user_id, type, amount, priority, expires_at)
 SELECT t.id(1), 'grant', 1 + g % 3, g % 7 - 3, CASE WHEN g % 2 = 0 THEN '2998-01-01'::timestamptz + make_interval(days => g % 100) END FROM generate_series(1, 3000) g;
