@@ -2,8 +2,8 @@
 title='a call that expires credit, by the length of the history'
 compared='charge_credits() of a user who has a lot that expired a moment ago, so that it is swept first: a user with so many
 entries, beside one with 1,000.'
-fair='one session, the same calls in one database, each of which makes one expire entry. Processor time of the session; the
-granting of the lot is left out.'
+fair='one session, the same calls in one database, each of which makes one expire entry. Time of the call without its
+commit; the granting of the lot is left out.'
 scale='1,000 and 100,000 entries'
 
 prepare() {
