@@ -37,9 +37,7 @@ take_hold(const Entry *entry)
 	ledger_open_account(entry->user_id, &account);
 	if (credits_find_by_key(entry, &replay))
 		return replay.id;
-	ledger_reread(&account);
-	if (!holds_prepare_spending(&account, -(int64) entry->amount))
-		refuse_no_credits(&account, -(int64) entry->amount);
+	holds_require_credits(&account, -(int64) entry->amount);
 	return ledger_append(entry);
 }
 
@@ -75,18 +73,14 @@ lock_hold(const pg_uuid_t *id, ReferenceHold *hold, Account *account)
 {
 	if (!reference_hold_read(id, hold))
 		refuse_missing("hold", id);
-	if (hold->reference == NULL)
+	if (hold->reference == NULL || hold->is_price)
 		ereport(ERROR,
 				(errcode(ERRCODE_STUDIO_CONFLICT),
 				 errmsg("hold belongs to a job"),
 				 errdetail("Hold %s.", uuid_text(id)),
+				 hold->is_price ?
+				 errhint("It is the price of a studio job or rendering, and ends with it.") :
 				 errhint("settle_credits() and release_credits() close the hold of a job.")));
-	if (hold->is_price)
-		ereport(ERROR,
-				(errcode(ERRCODE_STUDIO_CONFLICT),
-				 errmsg("hold belongs to a job"),
-				 errdetail("Hold %s.", uuid_text(id)),
-				 errhint("It is the price of a studio job or rendering, and ends with it.")));
 	/* the user may have been deleted, and his ledger with him */
 	if (!ledger_lock_account(&hold->user_id, account) || !reference_hold_read(id, hold))
 		refuse_missing("hold", id);

@@ -13,7 +13,6 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 
 #include "caller.h"
 #include "checks.h"
@@ -39,9 +38,7 @@ spend(const Entry *entry)
 	ledger_open_account(entry->user_id, &account);
 	if (credits_find_by_key(entry, &replay))
 		return replay.balance;
-	ledger_reread(&account);
-	if (!holds_prepare_spending(&account, -(int64) entry->amount))
-		refuse_no_credits(&account, -(int64) entry->amount);
+	holds_require_credits(&account, -(int64) entry->amount);
 	(void) ledger_append_to_balance(entry, &balance);
 	return balance;
 }
@@ -70,15 +67,6 @@ charge_credits(PG_FUNCTION_ARGS)
 	caller_leave(&caller);
 
 	PG_RETURN_INT32(balance);
-}
-
-/* The metadata of an entry by which credit was topped up to this much. */
-static const Jsonb *
-top_up_metadata(int32 target)
-{
-	char	   *text = psprintf("{\"" TOP_UP_TO "\": %d}", target);
-
-	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
 }
 
 /* What an account lacks to have target to spend; 0 if it has it. */
@@ -117,7 +105,7 @@ top_up(Entry *entry, int32 target)
 		return 0;
 	}
 	ledger_check_capacity(&account, entry->amount);
-	entry->metadata = top_up_metadata(target);
+	entry->metadata = ledger_metadata(psprintf("{\"" TOP_UP_TO "\": %d}", target));
 	(void) ledger_append(entry);
 	return entry->amount;
 }

@@ -127,9 +127,12 @@ read_replay(const Entry *entry, Replay *replay)
 		refuse_used_key(&replay->id);
 }
 
-/* Run select_by_key; false if the key was not used, or is NULL. */
-static bool
-find_key(const pg_uuid_t *user_id, const char *key)
+/*
+ * Return true if the user has used this key, which may be NULL; the columns of
+ * select_by_key are the result then.
+ */
+bool
+credits_find_key(const pg_uuid_t *user_id, const char *key)
 {
 	Arguments	args = NO_ARGUMENTS;
 
@@ -159,7 +162,7 @@ refuse_found_key(void)
 void
 credits_check_key_is_free(const pg_uuid_t *user_id, const char *key)
 {
-	if (find_key(user_id, key))
+	if (credits_find_key(user_id, key))
 		refuse_found_key();
 }
 
@@ -171,7 +174,7 @@ credits_check_key_is_free(const pg_uuid_t *user_id, const char *key)
 bool
 credits_find_by_key(const Entry *entry, Replay *replay)
 {
-	if (!find_key(entry->user_id, entry->key))
+	if (!credits_find_key(entry->user_id, entry->key))
 		return false;
 	/* a key that is kept, or is of a top-up, is of another kind */
 	if (!result_isnull(10) || !result_isnull(9))
@@ -191,7 +194,7 @@ credits_find_by_key(const Entry *entry, Replay *replay)
 bool
 credits_find_top_up(Entry *entry, int32 target)
 {
-	if (!find_key(entry->user_id, entry->key))
+	if (!credits_find_key(entry->user_id, entry->key))
 		return false;
 	if (result_isnull(9) || strcmp(result_text(3), "grant") != 0 ||
 		strcmp(result_text(9), psprintf("%d", target)) != 0 || result_int32(4) < 0)
@@ -209,7 +212,7 @@ credits_find_top_up(Entry *entry, int32 target)
 bool
 credits_find_empty(const Entry *entry, const char *kind, const pg_uuid_t *about, int32 amount)
 {
-	if (!find_key(entry->user_id, entry->key) || result_isnull(10))
+	if (!credits_find_key(entry->user_id, entry->key) || result_isnull(10))
 		return false;
 	if (strcmp(result_text(10), kind) != 0 || !result_is_uuid(1, about) || result_int32(4) != amount)
 		refuse_found_key();

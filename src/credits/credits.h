@@ -33,6 +33,7 @@ extern void credits_welcome(const pg_uuid_t *user_id, int32 amount, const char *
 extern void credits_keep_welcome(const pg_uuid_t *user_id, const char *email);
 extern void credits_check_expiry(const Entry *entry);
 extern pg_uuid_t credits_book_payment(const Entry *entry);
+extern bool credits_find_key(const pg_uuid_t *user_id, const char *key);
 extern bool credits_find_by_key(const Entry *entry, Replay *replay);
 extern bool credits_find_top_up(Entry *entry, int32 target);
 extern bool credits_find_empty(const Entry *entry, const char *kind, const pg_uuid_t *about, int32 amount);

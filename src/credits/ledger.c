@@ -281,6 +281,15 @@ ledger_refuse_lost_entry(const pg_uuid_t *user_id)
 }
 
 /*
+ * Return the metadata of an entry, from its JSON.
+ */
+const Jsonb *
+ledger_metadata(const char *json)
+{
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
+}
+
+/*
  * Insert an entry and return its id; sets *balance to the balance after it.  The
  * caller has locked the account and has checked the entry: the trigger books it
  * without further checks.

@@ -51,6 +51,7 @@ extern bool ledger_has_account(const pg_uuid_t *user_id);
 extern void ledger_open_account(const pg_uuid_t *user_id, Account *account);
 extern void ledger_touch_account(const pg_uuid_t *user_id);
 extern void ledger_check_capacity(const Account *account, int32 amount);
+extern const Jsonb *ledger_metadata(const char *json);
 extern pg_uuid_t ledger_append_to_balance(const Entry *entry, int32 *balance);
 extern pg_uuid_t ledger_append_from_lot(const Entry *entry, const Account *account);
 

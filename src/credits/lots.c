@@ -830,6 +830,20 @@ lots_replay(const pg_uuid_t *user_id, bool each_lot)
 }
 
 /*
+ * Return what is left of one lot of a user, whose account is locked.
+ */
+int64
+lots_left(const pg_uuid_t *user_id, const pg_uuid_t *lot_id)
+{
+	LotState   *state = lots_replay(user_id, true);
+	Lot		   *lot = lots_find(state, lot_id);
+	int64		left = lot ? lot->left : 0;
+
+	lots_free(state);
+	return left;
+}
+
+/*
  * Do lots_replay() with the snapshot of the calling query, without writing.
  */
 LotState *

@@ -39,8 +39,9 @@ typedef struct LotProblem
 	int64		taken;
 } LotProblem;
 
-/* these two expect the account of the user to be locked */
+/* these expect the account of the user to be locked */
 extern LotState *lots_replay(const pg_uuid_t *user_id, bool each_lot);
+extern int64 lots_left(const pg_uuid_t *user_id, const pg_uuid_t *lot_id);
 extern bool lots_lack_checkpoint(const pg_uuid_t *user_id, int64 entry_no);
 
 extern bool lots_checkpoint_is_due(int64 entry_no);

@@ -17,7 +17,6 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/rel.h"
 
 #include "caller.h"
@@ -129,15 +128,12 @@ hold_price(const Priced *kind, const PricedJob *job)
 		.user_id = &job->user_id,.type = "reserve",.amount = -job->price,
 		.note = kind->note,.reference = price_reference(kind, job)
 	};
-	char	   *metadata = psprintf("{\"" PRICE_OF "\": \"%s\"}", kind->flow->name);
 
 	if (job->price <= 0 || !job->has_user)
 		return;
 	ledger_open_account(&job->user_id, &account);
-	ledger_reread(&account);
-	if (!holds_prepare_spending(&account, job->price))
-		refuse_no_credits(&account, job->price);
-	entry.metadata = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(metadata)));
+	holds_require_credits(&account, job->price);
+	entry.metadata = ledger_metadata(psprintf("{\"" PRICE_OF "\": \"%s\"}", kind->flow->name));
 	(void) ledger_append(&entry);
 }
 

@@ -225,6 +225,18 @@ holds_prepare_spending(Account *account, int64 amount)
 		(holds_return_expired(account, amount) && expiry_prepare_spending(account, amount));
 }
 
+/*
+ * Read a locked account again and prepare to take amount from it, as
+ * holds_prepare_spending(); PT402 if it has too little.
+ */
+void
+holds_require_credits(Account *account, int64 amount)
+{
+	ledger_reread(account);
+	if (!holds_prepare_spending(account, amount))
+		refuse_no_credits(account, amount);
+}
+
 /* Return a hold that has expired; false if it is closed, or another session has the account locked. */
 static bool
 sweep_hold(const pg_uuid_t *id)

@@ -38,5 +38,6 @@ extern int32 reference_holds_sweep(int32 limit);
 extern void expire_returned_credit(const Account *account);
 extern bool holds_return_expired(Account *account, int64 wanted);
 extern bool holds_prepare_spending(Account *account, int64 amount);
+extern void holds_require_credits(Account *account, int64 amount);
 
 #endif							/* STUDIO_REFERENCE_HOLDS_H */

@@ -23,7 +23,6 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
@@ -428,18 +427,6 @@ append_to_lot(const Entry *entry)
 	return ledger_append(entry);
 }
 
-/* What is left unspent in the lot of a part of a payment. */
-static int64
-unspent_of_part(const PaymentPart *part)
-{
-	LotState   *state = lots_replay(&part->user_id, true);
-	Lot		   *lot = lots_find(state, &part->lot_id);
-	int64		left = lot ? lot->left : 0;
-
-	lots_free(state);
-	return left;
-}
-
 /*
  * Divide what is reversed among the lots that have credit of the payment: what is
  * there unspent first, in their order, then of each what was spent of it.
@@ -452,7 +439,7 @@ divide_reversal(const PaidCredit *payment, int32 amount)
 	foreach(cell, payment->parts)
 	{
 		PaymentPart *part = lfirst(cell);
-		int64		unspent = list_length(payment->parts) > 1 ? unspent_of_part(part) : 0;
+		int64		unspent = list_length(payment->parts) > 1 ? lots_left(&part->user_id, &part->lot_id) : 0;
 
 		part->taken = (int32) Min(Min(unspent, (int64) part->left), (int64) amount);
 		part->taken = Max(part->taken, 0);
@@ -473,7 +460,7 @@ divide_reversal(const PaidCredit *payment, int32 amount)
  * and, but for the first one, which that is and its key.  Any of their users may
  * be deleted, and the others still tell what the call answered.
  */
-static Jsonb *
+static const Jsonb *
 part_metadata(int32 total, const pg_uuid_t *first_id, const char *key)
 {
 	StringInfoData text;
@@ -488,7 +475,7 @@ part_metadata(int32 total, const pg_uuid_t *first_id, const char *key)
 		escape_json(&text, key);
 	}
 	appendStringInfoChar(&text, '}');
-	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text.data)));
+	return ledger_metadata(text.data);
 }
 
 /*

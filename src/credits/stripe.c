@@ -60,13 +60,6 @@ static Statement select_customer = {
 	.text = "SELECT p.id FROM @extschema@.profiles p WHERE p.stripe_customer_id = $1 LIMIT 2",
 	.nargs = 1,.argtypes = {TEXTOID}
 };
-static Statement select_used_key = {
-	.force_index_plan = true,
-	.text = "SELECT 1 FROM @extschema@.credit_ledger l WHERE l.user_id = $1 AND l.idempotency_key = $2"
-	" UNION ALL"
-	" SELECT 1 FROM studio_engine.credit_keys a WHERE a.user_id = $1 AND a.idempotency_key = $2",
-	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
-};
 
 /* what an event did */
 typedef struct Outcome
@@ -146,17 +139,11 @@ book(const StripePayment *payment, const StripeEvent *event, Outcome *outcome)
 static const char *
 reversal_key(const char *payment_id, const PaidCredit *booked, bool is_first, const StripeEvent *event)
 {
-	Arguments	args = NO_ARGUMENTS;
-
 	if (!is_first)
 		return psprintf(STRIPE_KEY "%s:%s", event->id, payment_id);
-	if (event->fact.id != NULL && strcmp(event->fact.kind, "charge") != 0)
-	{
-		argument_uuid(&args, &payment_first_part(booked)->user_id);
-		argument_text(&args, event->fact.id);
-		if (statement_execute(&select_used_key, &args) == 0)
-			return event->fact.id;
-	}
+	if (event->fact.id != NULL && strcmp(event->fact.kind, "charge") != 0 &&
+		!credits_find_key(&payment_first_part(booked)->user_id, event->fact.id))
+		return event->fact.id;
 	return psprintf(STRIPE_KEY "%s", event->id);
 }
 

@@ -229,10 +229,8 @@ transfer_amount(Transfer *transfer)
 {
 	if (find_transfer(transfer))
 		return;
-	ledger_reread(&transfer->from);
 	ledger_check_capacity(&transfer->to, transfer->amount);
-	if (!holds_prepare_spending(&transfer->from, transfer->amount))
-		refuse_no_credits(&transfer->from, transfer->amount);
+	holds_require_credits(&transfer->from, transfer->amount);
 	move_credit(transfer);
 }
 

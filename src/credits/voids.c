@@ -15,8 +15,6 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
-#include "utils/jsonb.h"
 
 #include "caller.h"
 #include "checks.h"
@@ -65,18 +63,6 @@ lock_lot(const Caller *caller, VoidedLot *lot, Account *account)
 		refuse_unknown(caller, "ledger entry", &lot->id);
 }
 
-/* What is left of a lot. */
-static int32
-amount_left(const VoidedLot *voided)
-{
-	LotState   *state = lots_replay(&voided->user_id, true);
-	Lot		   *lot = lots_find(state, &voided->id);
-	int32		left = lot ? (int32) lot->left : 0;
-
-	lots_free(state);
-	return left;
-}
-
 /*
  * void_credits() with the account locked; amount NULL is all that is left.
  * Returns what was taken, now or by the first call with the key.
@@ -100,7 +86,7 @@ void_lot(const VoidedLot *lot, Account *account, Entry *entry, const int32 *amou
 
 	/* what has expired is no longer there to be voided */
 	expiry_sweep_account(account);
-	left = amount_left(lot);
+	left = (int32) lots_left(&lot->user_id, &lot->id);
 	if (amount && *amount > left)
 		refuse_conflict("void exceeds what is left", psprintf("Entry %s has %d left.", uuid_text(&lot->id), left));
 	entry->amount = amount ? -*amount : -left;
@@ -135,7 +121,7 @@ void_credits(PG_FUNCTION_ARGS)
 
 	lock_lot(&caller, &lot, &account);
 	entry.type = lot.type;
-	entry.metadata = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(VOID_METADATA)));
+	entry.metadata = ledger_metadata(VOID_METADATA);
 	taken = void_lot(&lot, &account, &entry, partly ? &amount : NULL);
 	caller_leave(&caller);
 
