@@ -78,9 +78,9 @@ lock_hold(const pg_uuid_t *id, ReferenceHold *hold, Account *account)
 				(errcode(ERRCODE_STUDIO_CONFLICT),
 				 errmsg("hold belongs to a job"),
 				 errdetail("Hold %s.", uuid_text(id)),
-				 hold->is_price ?
-				 errhint("It is the price of a studio job or rendering, and ends with it.") :
-				 errhint("settle_credits() and release_credits() close the hold of a job.")));
+				 hold->reference == NULL ?
+				 errhint("settle_credits() and release_credits() close the hold of a job.") :
+				 errhint("It is the price of a studio job or rendering, and ends with it.")));
 	/* the user may have been deleted, and his ledger with him */
 	if (!ledger_lock_account(&hold->user_id, account) || !reference_hold_read(id, hold))
 		refuse_missing("hold", id);
