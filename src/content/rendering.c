@@ -39,7 +39,7 @@ PG_FUNCTION_INFO_V1(cancel_rendering);
 PG_FUNCTION_INFO_V1(retry_rendering);
 
 #define LOCK_RENDERING \
-	"SELECT r.user_id, r.status FROM @extschema@.mm_rendering_queue r" \
+	"SELECT r.user_id, r.status, r.priority, r.max_attempts FROM @extschema@.mm_rendering_queue r" \
 	" WHERE r.render_id = $1 AND ($2 IS NULL OR r.user_id = $2) FOR NO KEY UPDATE"
 
 static const QueueSystem rendering_queue;
@@ -158,7 +158,7 @@ static Statement select_statistics = {
 
 /*
  * update_rendering(p_render_id uuid, p_status text, p_progress integer,
- * p_lease_token uuid) returns jsonb
+ * p_lease_token uuid, p_hand_over boolean) returns jsonb
  */
 Datum
 update_rendering(PG_FUNCTION_ARGS)
@@ -167,7 +167,9 @@ update_rendering(PG_FUNCTION_ARGS)
 	Caller		caller;
 	pg_uuid_t	render_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 3);
+	bool		hand_over;
 	Job			job;
+	Lease		lease;
 	RenderStatus asked;
 	Datum		result;
 
@@ -175,10 +177,14 @@ update_rendering(PG_FUNCTION_ARGS)
 	render_id = check_uuid(fcinfo, 0, "p_render_id");
 	asked = flow_state(&render_flow, check_word(fcinfo, 1, "p_status", render_status_names, RENDER_STATUSES));
 	check_optional_int32(fcinfo, 2, "p_progress", 0, 100);
+	hand_over = check_bool(fcinfo, 4, "p_hand_over");
 
 	system_job_lock_or_refuse(&rendering_queue, &caller, &render_id, &job);
-	if (!job_has_moved(&rendering_queue, &job, token, asked))
+	if (!job_has_moved(&rendering_queue, &job, token, asked, hand_over, &lease))
+	{
 		statement_execute(&update_status, &args);
+		job_hand_over(&lease, asked, hand_over);
+	}
 	result = system_job_as_jsonb(&rendering_queue, &render_id);
 	caller_leave(&caller);
 
@@ -229,7 +235,7 @@ complete_rendering(PG_FUNCTION_ARGS)
 
 /*
  * fail_rendering(p_render_id uuid, p_error_code text, p_error_message text,
- * p_retryable boolean, p_lease_token uuid) returns jsonb
+ * p_retryable boolean, p_lease_token uuid, p_retry_in interval) returns jsonb
  */
 Datum
 fail_rendering(PG_FUNCTION_ARGS)
@@ -246,7 +252,7 @@ fail_rendering(PG_FUNCTION_ARGS)
 	error.code = check_text(fcinfo, 1, "p_error_code", 0, MAX_SHORT_LENGTH);
 	error.message = clip_text(check_text(fcinfo, 2, "p_error_message", 0, PG_INT32_MAX), MAX_REPORT_BYTES);
 
-	result = job_fail(&rendering_queue, &caller, &render_id, token, retryable, &error);
+	result = job_fail(&rendering_queue, &caller, &render_id, token, retryable, job_retry_at(fcinfo, 5, retryable), &error);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);

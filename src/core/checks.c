@@ -76,6 +76,14 @@ optional_array(FunctionCallInfo fcinfo, int argno)
 	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_ARRAYTYPE_P(argno);
 }
 
+/* Return a boolean that is not NULL. */
+bool
+check_bool(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	check_not_null(fcinfo, argno, name);
+	return PG_GETARG_BOOL(argno);
+}
+
 /* A number greater than 0, such as an amount of credits. */
 int32
 check_positive(FunctionCallInfo fcinfo, int argno, const char *name)

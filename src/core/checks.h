@@ -25,6 +25,7 @@ extern ArrayType *optional_array(FunctionCallInfo fcinfo, int argno);
 extern void check_not_null(FunctionCallInfo fcinfo, int argno, const char *name);
 extern pg_uuid_t check_uuid(FunctionCallInfo fcinfo, int argno, const char *name);
 extern int32 check_positive(FunctionCallInfo fcinfo, int argno, const char *name);
+extern bool check_bool(FunctionCallInfo fcinfo, int argno, const char *name);
 extern int32 check_int32(FunctionCallInfo fcinfo, int argno, const char *name, int32 min, int32 max);
 extern const int32 *check_optional_int32(FunctionCallInfo fcinfo, int argno, const char *name, int32 min, int32 max);
 extern char *check_text(FunctionCallInfo fcinfo, int argno, const char *name, int min, int max);

@@ -47,7 +47,8 @@ typedef enum RowLock
 {
 	ROW_LOCKED,
 	ROW_GONE,
-	ROW_BUSY					/* with LockWaitSkip */
+	ROW_BUSY,					/* with LockWaitSkip */
+	ROW_CHANGED					/* since it was found, of an unlocked write */
 } RowLock;
 
 typedef struct RowScan
@@ -68,11 +69,12 @@ extern bool rows_open_for_write(RowTable *table, CmdType command, Row *row);
 extern void rows_close(Row *row);
 
 extern void rows_scan(Row *row, int lookup, int nkeys, const Datum *keys, RowScan *scan);
-extern void rows_scan_from(Row *row, int lookup, const Datum *from, RowScan *scan);
+extern void rows_scan_from(Row *row, int lookup, int nequal, const Datum *from, RowScan *scan);
 extern bool rows_next(RowScan *scan);
 extern void rows_scan_end(RowScan *scan);
 
 extern bool rows_find(Row *row, const Datum *keys);
+extern bool rows_find_hinted(Row *row);
 extern bool rows_match(Row *row, const Datum *keys);
 extern bool rows_have_pending_fk_checks(const Row *row);
 extern RowLock rows_lock(Row *row, LockTupleMode mode, LockWaitPolicy policy);
@@ -89,6 +91,8 @@ extern HeapTuple rows_tuple(Row *row);
 
 extern bool rows_insert(Row *row, Datum *values, bool *nulls);
 extern bool rows_update(Row *row, RowEdit *edit);
+extern bool rows_try_update(Row *row, RowEdit *edit, RowLock *result);
 extern void rows_delete(Row *row);
+extern RowLock rows_try_delete(Row *row);
 
 #endif							/* STUDIO_ROWS_H */

@@ -38,8 +38,9 @@ typedef struct QueueSystem
 
 	/*
 	 * Statements on job $1; system_jobs.h runs them.  Those that lock find a
-	 * job of user $2, or of any user if that is NULL, and return user_id and
-	 * status.  fail_job has the arguments of job_error_arguments().
+	 * job of user $2, or of any user if that is NULL, and return user_id,
+	 * status, priority, max_attempts.  fail_job has the arguments of
+	 * job_error_arguments().
 	 */
 	Statement  *lock_job;
 	Statement  *try_lock_job;	/* skips a job that is locked */
@@ -75,6 +76,22 @@ typedef struct QueueSystem
 		"EXECUTE FUNCTION studio_engine.maintain_queue('" table "')", \
 	.column = status_column,.after = queue_change,.arg = system,.writes = {&queue_table, &attempts_table}}
 
+/* the position of a job among those that wait, before its age */
+typedef struct QueuePlace
+{
+	int32		rank;
+	int64		turn;
+} QueuePlace;
+
+/* an attempt that ended with its job */
+typedef struct EndedAttempt
+{
+	bool		ended;			/* or there is none */
+	pg_uuid_t	job_id;
+	pg_uuid_t	token;
+	TimestampTz expires_at;
+} EndedAttempt;
+
 extern void queue_register(const QueueSystem *system);
 extern const QueueSystem *queue_by_name(const char *name);
 extern const QueueSystem *queue_check_name(FunctionCallInfo fcinfo, int argno, const char *name);
@@ -83,7 +100,13 @@ extern const QueueSystem *queue_of_trigger(const TriggerData *data);
 extern int	queue_state(const QueueSystem *system, TupleDesc desc, HeapTuple row);
 extern bool queue_is_open(const QueueSystem *system, int state);
 
+extern QueuePlace queue_place(const QueueSystem *system, int32 priority, const pg_uuid_t *user_id, TimestampTz since);
+extern int32 queue_rank(int32 priority);
+extern void queue_end_attempt(const QueueSystem *system, const pg_uuid_t *job_id, const char *outcome, const JobError *error);
+extern void queue_announce(const QueueSystem *system);
+extern EndedAttempt queue_take_ended(void);
 extern void job_error_arguments(Arguments *args, const JobError *error);
+extern void job_error_argument(Arguments *args, const JobError *error);
 extern void queue_change(RowChange *change, const void *system);
 
 #define ERROR_CANCELLED "CANCELLED"

@@ -57,7 +57,7 @@ static const QueueSystem refinement_queue;
 	&(const RowOperation) { \
 		.table = &studio_jobs_table,.verb = ROW_LOCK, \
 		.lock = LockTupleNoKeyExclusive,.policy = (wait_policy), \
-		.filter = STUDIO_USER,.returns = {STUDIO_USER, STUDIO_STATUS} \
+		.filter = STUDIO_USER,.returns = {STUDIO_USER, STUDIO_STATUS, STUDIO_PRIORITY, STUDIO_MAX_ATTEMPTS} \
 	}
 
 static Statement lock_studio_job = {.operation = LOCK_STUDIO_JOB(LockWaitBlock)};
@@ -119,6 +119,16 @@ static Statement is_same_text = {
 	"   AND COALESCE($3 = j.model_version, $3 IS NULL)"
 	"  FROM @extschema@.studio_jobs j WHERE j.job_id = $1",
 	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, TEXTOID}
+};
+static Statement is_same_transcript = {
+	.force_index_plan = true,
+	.text = "SELECT j.raw_transcript IS NOT DISTINCT FROM $2 FROM @extschema@.studio_jobs j WHERE j.job_id = $1",
+	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
+};
+static Statement are_same_entities = {
+	.force_index_plan = true,
+	.text = "SELECT j.enrichment_entities IS NOT DISTINCT FROM $2 FROM @extschema@.studio_jobs j WHERE j.job_id = $1",
+	.nargs = 2,.argtypes = {UUIDOID, JSONBOID}
 };
 static Statement write_studio_failure = {
 	.force_index_plan = true,
@@ -291,24 +301,50 @@ create_studio_job(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
-/* Write the result of a stage, which moves the job to the next one; return the job. */
+/* the result of a stage, and how it is written */
+typedef struct StageResult
+{
+	Statement  *write;
+	Statement  *is_same;		/* whether it was written before */
+	StudioStatus next;
+	Datum		value;
+} StageResult;
+
+/* Raise an error if the worker that handed the job over wrote another result. */
+static void
+check_same_result(const pg_uuid_t *job_id, const StageResult *made, const Arguments *args)
+{
+	if (statement_execute(made->is_same, args) == 0 || !result_bool(1))
+		refuse_completed_differently(job_id);
+}
+
+/*
+ * Write the result of a stage, which moves the job to the next one, and hand it over
+ * if the caller wants that; return the job.
+ */
 static Datum
-write_stage_result(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token, Statement *statement, Datum made)
+write_stage_result(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token, bool hand_over, const StageResult *made)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Job			job;
+	Lease		lease;
 
 	system_job_lock_or_refuse(&refinement_queue, caller, job_id, &job);
-	job_require_work(&refinement_queue, &job, token);
 	argument_uuid(&args, job_id);
-	argument_add(&args, made, false);
-	statement_execute(statement, &args);
+	argument_add(&args, made->value, false);
+	if (job_has_moved(&refinement_queue, &job, token, UNKNOWN_STATE, hand_over, &lease))
+		check_same_result(job_id, made, &args);
+	else
+	{
+		statement_execute(made->write, &args);
+		job_hand_over(&lease, made->next, hand_over);
+	}
 	return system_job_as_jsonb(&refinement_queue, job_id);
 }
 
 /*
- * update_studio_job_status(p_job_id uuid, p_status text, p_lease_token uuid)
- * returns jsonb
+ * update_studio_job_status(p_job_id uuid, p_status text, p_lease_token uuid,
+ * p_hand_over boolean) returns jsonb
  */
 Datum
 update_studio_job_status(PG_FUNCTION_ARGS)
@@ -317,19 +353,25 @@ update_studio_job_status(PG_FUNCTION_ARGS)
 	Caller		caller;
 	pg_uuid_t	job_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 2);
+	bool		hand_over;
 	Job			job;
+	Lease		lease;
 	StudioStatus asked;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	asked = flow_state(&studio_flow, check_word(fcinfo, 1, "p_status", studio_status_names, STUDIO_STATUSES));
+	hand_over = check_bool(fcinfo, 3, "p_hand_over");
 	argument_pass(&args, fcinfo, 0);
 	argument_pass(&args, fcinfo, 1);
 
 	system_job_lock_or_refuse(&refinement_queue, &caller, &job_id, &job);
-	if (!job_has_moved(&refinement_queue, &job, token, asked))
+	if (!job_has_moved(&refinement_queue, &job, token, asked, hand_over, &lease))
+	{
 		statement_execute(&set_studio_status, &args);
+		job_hand_over(&lease, asked, hand_over);
+	}
 	result = system_job_as_jsonb(&refinement_queue, &job_id);
 	caller_leave(&caller);
 
@@ -337,8 +379,8 @@ update_studio_job_status(PG_FUNCTION_ARGS)
 }
 
 /*
- * store_transcript(p_job_id uuid, p_transcript text, p_lease_token uuid)
- * returns jsonb
+ * store_transcript(p_job_id uuid, p_transcript text, p_lease_token uuid,
+ * p_hand_over boolean) returns jsonb
  */
 Datum
 store_transcript(PG_FUNCTION_ARGS)
@@ -346,20 +388,24 @@ store_transcript(PG_FUNCTION_ARGS)
 	Caller		caller;
 	pg_uuid_t	job_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 2);
+	StageResult made = {.write = &write_transcript,.is_same = &is_same_transcript,.next = STUDIO_ENRICHING};
+	bool		hand_over;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	check_not_null(fcinfo, 1, "p_transcript");
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
-	result = write_stage_result(&caller, &job_id, token, &write_transcript, PG_GETARG_DATUM(1));
+	hand_over = check_bool(fcinfo, 3, "p_hand_over");
+	made.value = PG_GETARG_DATUM(1);
+	result = write_stage_result(&caller, &job_id, token, hand_over, &made);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
 }
 
 /*
- * store_enrichment(p_job_id uuid, p_entities jsonb, p_lease_token uuid)
- * returns jsonb
+ * store_enrichment(p_job_id uuid, p_entities jsonb, p_lease_token uuid,
+ * p_hand_over boolean) returns jsonb
  */
 Datum
 store_enrichment(PG_FUNCTION_ARGS)
@@ -367,12 +413,16 @@ store_enrichment(PG_FUNCTION_ARGS)
 	Caller		caller;
 	pg_uuid_t	job_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 2);
+	StageResult made = {.write = &write_entities,.is_same = &are_same_entities,.next = STUDIO_REFINING};
+	bool		hand_over;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	check_not_null(fcinfo, 1, "p_entities");
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
-	result = write_stage_result(&caller, &job_id, token, &write_entities, PG_GETARG_DATUM(1));
+	hand_over = check_bool(fcinfo, 3, "p_hand_over");
+	made.value = PG_GETARG_DATUM(1);
+	result = write_stage_result(&caller, &job_id, token, hand_over, &made);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -401,7 +451,7 @@ store_refined_text(PG_FUNCTION_ARGS)
 	argument_pass(&args, fcinfo, 1);
 
 	system_job_lock_or_refuse(&refinement_queue, &caller, &job_id, &job);
-	state = lease_check(&refinement_queue, &job_id, token, &lease);
+	state = lease_check(&refinement_queue, &job, token, &lease);
 	argument_text(&args, check_optional_text(fcinfo, 2, "p_model_version", MAX_SHORT_LENGTH));
 	if (lease_replays_completion(state, &lease) || job.status == STUDIO_COMPLETE)
 	{
@@ -432,7 +482,7 @@ check_error(Datum error)
 
 /*
  * fail_studio_job(p_job_id uuid, p_error jsonb, p_retryable boolean,
- * p_lease_token uuid) returns jsonb
+ * p_lease_token uuid, p_retry_in interval) returns jsonb
  */
 Datum
 fail_studio_job(PG_FUNCTION_ARGS)
@@ -449,7 +499,7 @@ fail_studio_job(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(1))
 		error.details = check_error(PG_GETARG_DATUM(1));
 
-	result = job_fail(&refinement_queue, &caller, &job_id, token, retryable, &error);
+	result = job_fail(&refinement_queue, &caller, &job_id, token, retryable, job_retry_at(fcinfo, 4, retryable), &error);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);

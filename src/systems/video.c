@@ -475,7 +475,7 @@ update_job_step(PG_FUNCTION_ARGS)
 
 /*
  * advance_job(p_job_id uuid, p_status text, p_progress integer,
- * p_status_message text, p_lease_token uuid) returns jsonb
+ * p_status_message text, p_lease_token uuid, p_hand_over boolean) returns jsonb
  */
 Datum
 advance_job(PG_FUNCTION_ARGS)
@@ -484,7 +484,9 @@ advance_job(PG_FUNCTION_ARGS)
 	Caller		caller;
 	pg_uuid_t	job_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 4);
+	bool		hand_over;
 	Job			job;
+	Lease		lease;
 	JobStatus	asked;
 	Datum		result;
 
@@ -492,10 +494,14 @@ advance_job(PG_FUNCTION_ARGS)
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	asked = flow_state(&job_flow, check_word(fcinfo, 1, "p_status", job_status_names, JOB_STATUSES));
 	check_optional_int32(fcinfo, 2, "p_progress", 0, 100);
+	hand_over = check_bool(fcinfo, 5, "p_hand_over");
 
 	job_lock_or_refuse(&caller, &job_id, &job);
-	if (!job_has_moved(&video_queue, &job, token, asked))
+	if (!job_has_moved(&video_queue, &job, token, asked, hand_over, &lease))
+	{
 		statement_execute(&update_job, &args);
+		job_hand_over(&lease, asked, hand_over);
+	}
 	result = system_job_as_jsonb(&video_queue, &job_id);
 	caller_leave(&caller);
 
@@ -536,7 +542,8 @@ complete_job(PG_FUNCTION_ARGS)
 
 /*
  * fail_job(p_job_id uuid, p_error_code text, p_error_message text,
- * p_failed_step text, p_retryable boolean, p_lease_token uuid) returns jsonb
+ * p_failed_step text, p_retryable boolean, p_lease_token uuid,
+ * p_retry_in interval) returns jsonb
  */
 Datum
 fail_job(PG_FUNCTION_ARGS)
@@ -554,7 +561,7 @@ fail_job(PG_FUNCTION_ARGS)
 	error.message = clip_text(check_text(fcinfo, 2, "p_error_message", 0, PG_INT32_MAX), MAX_REPORT_BYTES);
 	error.step = check_text(fcinfo, 3, "p_failed_step", 0, MAX_SHORT_LENGTH);
 
-	result = job_fail(&video_queue, &caller, &job_id, token, retryable, &error);
+	result = job_fail(&video_queue, &caller, &job_id, token, retryable, job_retry_at(fcinfo, 6, retryable), &error);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -680,7 +687,7 @@ log_job(PG_FUNCTION_ARGS)
 	if (token != NULL)
 	{
 		job_lock_or_refuse(&caller, &job_id, &job);
-		if (lease_check(&video_queue, &job_id, token, &lease) == LEASE_ENDED)
+		if (lease_check(&video_queue, &job, token, &lease) == LEASE_ENDED)
 			refuse_lease(&job_id);
 	}
 	if (statement_execute(&insert_log, &args) == 0)
