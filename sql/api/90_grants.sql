@@ -101,6 +101,12 @@ BEGIN
     @extschema@.snooze_job(uuid, uuid, interval),
     @extschema@.release_leases(text, text, uuid[]),
     @extschema@.recover_leases(text, text),
+    @extschema@.finish_and_claim(
+      text, text, uuid, uuid, jsonb, jsonb, boolean, interval, integer, interval, text[], text),
+    @extschema@.complete_jobs(text, jsonb),
+    @extschema@.fail_jobs(text, jsonb),
+    @extschema@.cancel_jobs(text, uuid[], text),
+    @extschema@.retry_failed_jobs(text, text, timestamptz, integer),
     @extschema@.reap_expired_leases(integer),
     @extschema@.update_studio_job_status(uuid, text, uuid, boolean),
     @extschema@.store_transcript(uuid, text, uuid, boolean),

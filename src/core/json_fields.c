@@ -96,6 +96,83 @@ field_object(const JsonFields *object, const char *name)
 	return member;
 }
 
+/* Return the elements of an array, as JsonFields; NIL if one is not an object. */
+static List *
+objects_of(JsonbContainer *array, const char *path)
+{
+	List	   *elements = NIL;
+
+	for (uint32 i = 0; i < JsonContainerSize(array); i++)
+	{
+		JsonFields *element = palloc(sizeof(JsonFields));
+		JsonbValue *found = getIthJsonbValueFromContainer(array, i);
+
+		if (found->type != jbvBinary || !JsonContainerIsObject(found->val.binary.data))
+			return NIL;
+		element->path = psprintf("%s[%u]", path, i);
+		element->container = found->val.binary.data;
+		elements = lappend(elements, element);
+	}
+	return elements;
+}
+
+/*
+ * Return the elements of an argument, which must be an array of JSON objects, as
+ * JsonFields.
+ */
+List *
+json_objects(Jsonb *value, const char *name)
+{
+	List	   *elements = NIL;
+
+	if (JB_ROOT_IS_ARRAY(value) && !JB_ROOT_IS_SCALAR(value))
+		elements = objects_of(&value->root, name);
+	if (elements == NIL && !(JB_ROOT_IS_ARRAY(value) && !JB_ROOT_IS_SCALAR(value) && JB_ROOT_COUNT(value) == 0))
+		refuse_value(name, "an array of JSON objects");
+	return elements;
+}
+
+/*
+ * Return a member of any type as jsonb; 0 if it is absent.
+ */
+Datum
+field_jsonb(const JsonFields *object, const char *name)
+{
+	JsonbValue	value;
+
+	return find_member(object, name, &value) ? JsonbPGetDatum(JsonbValueToJsonb(&value)) : (Datum) 0;
+}
+
+/*
+ * Get an id; returns false if it is absent.
+ */
+bool
+field_uuid(const JsonFields *object, const char *name, pg_uuid_t *id)
+{
+	char	   *string = field_text(object, name, UUID_TEXT_LENGTH);
+
+	if (string == NULL)
+		return false;
+	if (!text_uuid(string, id))
+		refuse_field(object, name, "an id");
+	return true;
+}
+
+/*
+ * Return a string of any length, as a text; NULL if it is absent.
+ */
+text *
+field_any_text(const JsonFields *object, const char *name)
+{
+	JsonbValue	value;
+
+	if (!find_member(object, name, &value))
+		return NULL;
+	if (value.type != jbvString)
+		refuse_field(object, name, "a string");
+	return cstring_to_text_with_len(value.val.string.val, value.val.string.len);
+}
+
 /*
  * Return the elements of an array of objects, as JsonFields; none if it is absent.
  */
@@ -111,17 +188,9 @@ field_objects(const JsonFields *object, const char *name)
 	if (value.type != jbvBinary || !JsonContainerIsArray(value.val.binary.data))
 		refuse_field(object, name, "an array");
 	array = value.val.binary.data;
-	for (uint32 i = 0; i < JsonContainerSize(array); i++)
-	{
-		JsonFields *element = palloc(sizeof(JsonFields));
-		JsonbValue *found = getIthJsonbValueFromContainer(array, i);
-
-		if (found->type != jbvBinary || !JsonContainerIsObject(found->val.binary.data))
-			refuse_field(object, name, "an array of JSON objects");
-		element->path = psprintf("%s.%s[%u]", object->path, name, i);
-		element->container = found->val.binary.data;
-		elements = lappend(elements, element);
-	}
+	elements = objects_of(array, psprintf("%s.%s", object->path, name));
+	if (elements == NIL && JsonContainerSize(array) > 0)
+		refuse_field(object, name, "an array of JSON objects");
 	return elements;
 }
 

@@ -34,6 +34,7 @@
 
 #include "caller.h"
 #include "checks.h"
+#include "claims.h"
 #include "errors.h"
 #include "leases.h"
 #include "queue.h"
@@ -161,18 +162,6 @@ static Statement claim_waiting = {
 	.nargs = 10,.argtypes = {TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, UUIDOID, INT4OID,
 	TEXTOID, INT8OID, TEXTARRAYOID, TEXTOID}
 };
-
-/* the arguments of claim_jobs() */
-typedef struct ClaimRequest
-{
-	const QueueSystem *system;
-	const char *worker;
-	int32		limit;
-	int64		lease;			/* microseconds */
-	Datum		stages;			/* text[]; 0 for all */
-	char	   *stage_names;	/* its text; NULL for all */
-	const char *process_id;		/* or NULL */
-} ClaimRequest;
 
 static bool
 same_text(const char *a, const char *b)
@@ -453,15 +442,17 @@ claim_batch(ReturnSetInfo *rsinfo, ClaimRequest *request, int64 *bytes)
 }
 
 /*
- * Claim jobs and add them to the result.  If that are too few, expired leases may
+ * Claim jobs, at most request->limit, and add them to the result.  If that are too few, expired leases may
  * be the cause: end some, and try again if there were any.
  */
-static void
-claim_or_heal(ReturnSetInfo *rsinfo, ClaimRequest *request)
+void
+claim_run(ReturnSetInfo *rsinfo, ClaimRequest *request)
 {
 	int64		bytes = 0;
 	bool		healed = false;
 
+	if (request->limit == 0)
+		return;
 	do
 	{
 		while (claim_batch(rsinfo, request, &bytes) && request->limit > 0 && bytes < MAX_CLAIM_BYTES)
@@ -501,17 +492,20 @@ check_stages(FunctionCallInfo fcinfo, int argno, ClaimRequest *request)
 	request->stage_names = OidOutputFunctionCall(F_ARRAY_OUT, request->stages);
 }
 
-/* Read the arguments of a claim, whose number is that of p_system. */
-static ClaimRequest
-read_request(FunctionCallInfo fcinfo)
+/*
+ * Read the arguments of a claim: p_system and p_worker are the first two of the
+ * function; p_limit, p_lease, p_stages and p_process_id follow from argno on.
+ */
+ClaimRequest
+claim_read_request(FunctionCallInfo fcinfo, int argno, int least)
 {
 	ClaimRequest request = {.system = queue_check_name(fcinfo, 0, "p_system")};
 
 	request.worker = check_text(fcinfo, 1, "p_worker", 1, MAX_WORKER_LENGTH);
-	request.limit = check_int32(fcinfo, 2, "p_limit", 1, MAX_CLAIM);
-	request.lease = lease_length(fcinfo, 3);
-	check_stages(fcinfo, 4, &request);
-	request.process_id = check_optional_text(fcinfo, 5, "p_process_id", MAX_PROCESS_LENGTH);
+	request.limit = check_int32(fcinfo, argno, "p_limit", least, MAX_CLAIM);
+	request.lease = lease_length(fcinfo, argno + 1);
+	check_stages(fcinfo, argno + 2, &request);
+	request.process_id = check_optional_text(fcinfo, argno + 3, "p_process_id", MAX_PROCESS_LENGTH);
 	return request;
 }
 
@@ -528,8 +522,8 @@ claim_jobs(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	caller_enter_service(&caller);
-	request = read_request(fcinfo);
-	claim_or_heal((ReturnSetInfo *) fcinfo->resultinfo, &request);
+	request = claim_read_request(fcinfo, 2, 1);
+	claim_run((ReturnSetInfo *) fcinfo->resultinfo, &request);
 	caller_leave(&caller);
 
 	return (Datum) 0;
