@@ -45,7 +45,7 @@ INSERT INTO studio_engine.settings (name, value, description) VALUES
   ('retry_cap_seconds', '3600', 'Longest delay before any attempt'),
   ('progress_interval_ms', '1000', 'Heartbeats write progress into the row of a job at most once in so many milliseconds'),
   ('fair_queue', '0', '1 lets the users take turns, so that the many jobs of one do not hold up the others; for jobs queued from then on'),
-  ('notify_interval_ms', '0', 'NOTIFY studio_engine for new jobs, at most once in so many milliseconds per session; 0 never'),
+  ('notify_workers', '0', '1 sends NOTIFY studio_engine once for each transaction that makes jobs claimable; 0 does not'),
   ('price_studio_job', '0', 'Credits that a studio job costs, for jobs made from then on; 0 is nothing'),
   ('price_rendering', '0', 'Credits that a rendering costs its user, for renderings made from then on; 0 is nothing'),
   ('max_user_priority', '100', 'Highest priority that users may give to their jobs'),

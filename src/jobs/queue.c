@@ -13,9 +13,7 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "commands/async.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -23,6 +21,7 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
+#include "announcements.h"
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
@@ -149,44 +148,6 @@ queue_check_name(FunctionCallInfo fcinfo, int argno, const char *name)
  * Maintaining the queue
  * ------------------------------------------------------------------------ */
 
-/* when this session last sent a notification, and when the current transaction did */
-static TimestampTz notified_at = 0;
-static TimestampTz notifying_at = 0;
-
-/* Notifications are sent at commit; those of a rolled back transaction do not count. */
-static void
-notify_xact_callback(XactEvent event, void *arg)
-{
-	if (event == XACT_EVENT_COMMIT && notifying_at != 0)
-		notified_at = notifying_at;
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
-		notifying_at = 0;
-}
-
-/* Notify listening workers, at most once in setting notify_interval_ms. */
-static void
-notify_workers(const QueueSystem *system)
-{
-	static bool callback_registered = false;
-	int32		interval = setting_int32(SETTING_NOTIFY_INTERVAL_MS);
-	TimestampTz now,
-				last;
-
-	if (interval == 0)
-		return;
-	if (!callback_registered)
-	{
-		RegisterXactCallback(notify_xact_callback, NULL);
-		callback_registered = true;
-	}
-	now = GetCurrentTimestamp();
-	last = Max(notified_at, notifying_at);
-	if (now >= last && !TimestampDifferenceExceeds(last, now, interval))
-		return;
-	notifying_at = now;
-	Async_Notify("studio_engine", system->name);
-}
-
 /* Return the turn of a new job of this user in the round robin; 0 without fair_queue. */
 static int64
 get_next_turn(const QueueSystem *system, int32 priority, const pg_uuid_t *user_id)
@@ -262,7 +223,7 @@ enqueue(const QueueSystem *system, const QueueEntry *entry, bool again)
 	argument_uuid(&args, &entry->job_id);
 	argument_uuid(&args, owner_of(entry));
 	statement_execute(&insert_queue_entry, &args);
-	notify_workers(system);
+	announce_jobs(system->name);
 }
 
 /*
