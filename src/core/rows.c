@@ -83,6 +83,8 @@ rows_open(RowTable *table, LOCKMODE mode, Row *row)
 	row->layout = table->layout;
 	row->slot = MakeSingleTupleTableSlot(RelationGetDescr(row->rel), table_slot_callbacks(row->rel));
 	row->concurrently_updated = false;
+	row->owner = CurrentResourceOwner;
+	row->nkept = 0;
 	return true;
 }
 
@@ -109,9 +111,49 @@ void
 rows_close(Row *row)
 {
 	ExecDropSingleTupleTableSlot(row->slot);
+	for (int i = 0; i < row->nkept; i++)
+		index_close(row->kept[i].rel, row->kept[i].mode);
 	if (row->snapshot_pushed)
 		PopActiveSnapshot();
 	relation_close(row->rel, NoLock);
+}
+
+/*
+ * Open an index, which stays open until rows_close(), so that what finds or writes
+ * many rows opens it once.  It may not outlive the subtransaction that opens it:
+ * in another one than that of rows_open() it does not stay open.
+ */
+static Relation
+open_index(Row *row, Oid oid, LOCKMODE mode)
+{
+	Relation	rel;
+	KeptIndex  *kept;
+
+	for (int i = 0; i < row->nkept; i++)
+	{
+		if (row->kept[i].oid == oid && row->kept[i].mode == mode)
+			return row->kept[i].rel;
+	}
+	rel = index_open(oid, mode);
+	if (CurrentResourceOwner != row->owner || row->nkept == ROWS_KEPT_INDEXES)
+		return rel;
+	kept = &row->kept[row->nkept++];
+	kept->oid = oid;
+	kept->mode = mode;
+	kept->rel = rel;
+	return rel;
+}
+
+/* Close an index, unless it stays open. */
+static void
+close_index(const Row *row, Relation rel, LOCKMODE mode)
+{
+	for (int i = 0; i < row->nkept; i++)
+	{
+		if (row->kept[i].rel == rel && row->kept[i].mode == mode)
+			return;
+	}
+	index_close(rel, mode);
 }
 
 /* ------------------------------------------------------------------------
@@ -125,7 +167,7 @@ begin_scan(Row *row, int lookup, int nkeys, ScanKey keys, RowScan *scan)
 	RowIndex   *index = &row->layout->indexes[row->layout->lookups[lookup]];
 
 	scan->row = row;
-	scan->index = index_open(index->oid, AccessShareLock);
+	scan->index = open_index(row, index->oid, AccessShareLock);
 	scan->scan = compat_index_beginscan(row->rel, scan->index, GetActiveSnapshot(), nkeys);
 	index_rescan(scan->scan, keys, nkeys, NULL, 0);
 }
@@ -188,7 +230,7 @@ void
 rows_scan_end(RowScan *scan)
 {
 	index_endscan(scan->scan);
-	index_close(scan->index, AccessShareLock);
+	close_index(scan->row, scan->index, AccessShareLock);
 }
 
 /*
@@ -486,8 +528,7 @@ indexed_columns_are_unchanged(Row *row, const IndexInfo *info, TupleTableSlot *n
 
 /*
  * Insert the entry of a stored row into one index.  The IndexInfo is a copy,
- * since what an access method caches in it is valid only while the index is
- * open.
+ * since what an access method caches in it is dropped after each row.
  */
 static void
 insert_index_entry(Row *row, const RowIndex *place, TupleTableSlot *slot, bool update)
@@ -495,7 +536,7 @@ insert_index_entry(Row *row, const RowIndex *place, TupleTableSlot *slot, bool u
 	Datum		values[INDEX_MAX_KEYS];
 	bool		nulls[INDEX_MAX_KEYS];
 	IndexInfo	info = *place->info;
-	Relation	index = index_open(place->oid, RowExclusiveLock);
+	Relation	index = open_index(row, place->oid, RowExclusiveLock);
 
 	info.ii_Context = CurrentMemoryContext;
 	FormIndexDatum(&info, slot, NULL, values, nulls);
@@ -503,7 +544,7 @@ insert_index_entry(Row *row, const RowIndex *place, TupleTableSlot *slot, bool u
 				 info.ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
 				 update && indexed_columns_are_unchanged(row, &info, slot), &info);
 	compat_index_insert_cleanup(index, &info);
-	index_close(index, RowExclusiveLock);
+	close_index(row, index, RowExclusiveLock);
 }
 
 /* the indexes that get an entry */
