@@ -10,13 +10,12 @@
 \set SHOW_CONTEXT never
 
 CALL t.sign_up(1);
-SELECT grant_credits(t.id(1), 100);
+SELECT grant_credits(t.id(1), 100) \g /dev/null
 
 -- The name of a zone of which the clocks change then: to an hour less, or to an hour more.
 CREATE FUNCTION t.changing_zone(p_when timestamptz, p_back boolean) RETURNS text
 LANGUAGE sql AS $$
-  SELECT format(CASE WHEN p_back THEN 'AAA0BBB,%s,%s/%s' ELSE 'AAA0BBB,%3$s/%4$s,%1$s' END,
-                other, today, clock, today, clock)
+  SELECT format(CASE WHEN p_back THEN 'AAA0BBB,%1$s,%2$s/%3$s' ELSE 'AAA0BBB,%2$s/%3$s,%1$s' END, other, today, clock)
   FROM (VALUES (p_when AT TIME ZONE 'UTC' + CASE WHEN p_back THEN INTERVAL '1 hour' ELSE '0' END)) w (local),
        LATERAL (SELECT extract(doy FROM local)::integer - 1, to_char(local, 'HH24:MI:SS'), (extract(doy FROM local)::integer + 180) % 365) r (today, clock, other)
 $$;
