@@ -83,7 +83,7 @@ next stage.
 - p_job_id: the job that ends; NULL only leases.
 - p_lease_token: the token that the claim of it returned.
 - p_result: what was made. studio_jobs: refined_text, with model_version or without, completes the job;
-  raw_transcript or enrichment_entities ends its stage and hands it over. jobs: status hands it over to this
+  raw_transcript (of a job at NEW, too) or enrichment_entities ends its stage and hands it over. jobs: status hands it over to this
   status, with status_message or without; output_url, manifest_json and cost_credits_final complete it.
   mm_rendering_queue: asset_id completes it. NULL is an empty object.
 - p_error: why it failed. studio_jobs: any object of at most 256 KiB; jobs and mm_rendering_queue: code, message

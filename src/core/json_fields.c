@@ -44,8 +44,23 @@ json_fields(Jsonb *value, const char *name)
 		refuse_value(name, "a JSON object");
 	return (JsonFields)
 	{
-		.path = name,.container = &value->root
+		.path = name,.container = &value->root,.length = VARSIZE(value) - VARHDRSZ
 	};
+}
+
+/*
+ * Return an object as jsonb; 0 if it is absent.
+ */
+Datum
+json_fields_jsonb(const JsonFields *object)
+{
+	JsonbValue	value = {.type = jbvBinary};
+
+	if (object->container == NULL)
+		return (Datum) 0;
+	value.val.binary.data = object->container;
+	value.val.binary.len = object->length;
+	return JsonbPGetDatum(JsonbValueToJsonb(&value));
 }
 
 /* Find a member; returns false if it is absent. */
@@ -93,6 +108,7 @@ field_object(const JsonFields *object, const char *name)
 	if (value.type != jbvBinary || !JsonContainerIsObject(value.val.binary.data))
 		refuse_field(object, name, "a JSON object");
 	member.container = value.val.binary.data;
+	member.length = value.val.binary.len;
 	return member;
 }
 
@@ -111,6 +127,7 @@ objects_of(JsonbContainer *array, const char *path)
 			return NIL;
 		element->path = psprintf("%s[%u]", path, i);
 		element->container = found->val.binary.data;
+		element->length = found->val.binary.len;
 		elements = lappend(elements, element);
 	}
 	return elements;

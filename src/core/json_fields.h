@@ -14,9 +14,11 @@ typedef struct JsonFields
 {
 	const char *path;			/* of the argument, for errors */
 	JsonbContainer *container;
+	int			length;			/* of the container, in bytes */
 } JsonFields;
 
 extern JsonFields json_fields(Jsonb *value, const char *name);
+extern Datum json_fields_jsonb(const JsonFields *object);
 extern bool field_has(const JsonFields *object, const char *name);
 extern bool field_is_text(const JsonFields *object, const char *name);
 extern JsonFields field_object(const JsonFields *object, const char *name);

@@ -32,6 +32,7 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
+#include "announcements.h"
 #include "caller.h"
 #include "checks.h"
 #include "claims.h"
@@ -109,13 +110,34 @@ static const QueuePosition first_position = {PG_INT32_MIN, PG_INT64_MIN, DT_NOBE
 /* QueueScanState: one for each system and set of stages that this session claims from */
 static List *scan_states = NIL;
 
+/*
+ * The due jobs of the highest ranks, and those that are due for longest: neither holds
+ * up the other.  More than 32 ranks are not looked at, so that a claim costs the same
+ * whatever priorities users give.
+ */
 static Statement promote_delayed = {
 	.force_index_plan = true,
 	.fast_path = promote_fast_path,
-	.text = "WITH due AS MATERIALIZED ("
+	.text = "WITH RECURSIVE ranks (n, rank) AS ("
+	"   SELECT 1, (SELECT q.rank FROM studio_engine.queue q"
+	"               WHERE q.system = $1::studio_engine.job_system AND q.state = 'delayed' ORDER BY q.rank LIMIT 1)"
+	"   UNION ALL"
+	"   SELECT r.n + 1, (SELECT q.rank FROM studio_engine.queue q"
+	"                     WHERE q.system = $1::studio_engine.job_system AND q.state = 'delayed' AND q.rank > r.rank"
+	"                     ORDER BY q.rank LIMIT 1)"
+	"     FROM ranks r WHERE r.rank IS NOT NULL AND r.n < 32),"
+	" highest AS MATERIALIZED ("
+	"   SELECT d.job_id FROM ranks r, LATERAL (SELECT q.job_id FROM studio_engine.queue q"
+	"     WHERE q.system = $1::studio_engine.job_system AND q.state = 'delayed' AND q.rank = r.rank AND q.due_at <= $2"
+	"     ORDER BY q.due_at LIMIT $3) d LIMIT $3),"
+	" oldest AS MATERIALIZED ("
 	"   SELECT q.job_id FROM studio_engine.queue q"
 	"    WHERE q.system = $1::studio_engine.job_system AND q.state = 'delayed' AND q.due_at <= $2"
-	"    ORDER BY q.due_at LIMIT $3 FOR UPDATE SKIP LOCKED)"
+	"    ORDER BY q.due_at LIMIT $3),"
+	" due AS MATERIALIZED ("
+	"   SELECT q.job_id FROM studio_engine.queue q"
+	"     JOIN (SELECT h.job_id FROM highest h UNION SELECT o.job_id FROM oldest o) c ON c.job_id = q.job_id"
+	"    WHERE q.system = $1::studio_engine.job_system AND q.state = 'delayed' FOR UPDATE OF q SKIP LOCKED)"
 	" UPDATE studio_engine.queue q SET state = 'waiting' FROM due d"
 	"  WHERE q.job_id = d.job_id AND q.system = $1::studio_engine.job_system",
 	.nargs = 3,.argtypes = {TEXTOID, TIMESTAMPTZOID, INT4OID}
@@ -272,6 +294,9 @@ promote_due_jobs(const QueueSystem *system, QueueScanState *state, int32 limit)
 	argument_time(&args, &start.started_at);
 	argument_int32(&args, Max(limit, MIN_PROMOTED));
 	found = statement_execute(&promote_delayed, &args);
+	/* others can work on what is left */
+	if (found > (uint64) limit)
+		announce_jobs(system->name);
 	record_scan(&state->delayed, &start, CHEAP_SCAN_PAGES * (int64) (found + 1));
 }
 

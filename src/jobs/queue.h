@@ -79,8 +79,8 @@ typedef struct QueueSystem
 	void		(*retry) (const Caller *caller, const pg_uuid_t *job_id);
 
 	/*
-	 * Failed jobs with error code $1, or any but that of cancellations if it is
-	 * NULL, that failed since $2, or ever: at most $3 ids, oldest first.
+	 * Failed jobs with error code $1, or any but that of cancellations if it
+	 * is NULL, that failed since $2, or ever: at most $3 ids, oldest first.
 	 */
 	Statement  *select_failed;
 

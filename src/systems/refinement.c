@@ -341,6 +341,7 @@ typedef struct StageResult
 	Statement  *write;
 	Statement  *is_same;		/* whether it was written before */
 	StudioStatus next;
+	bool		starts;			/* a new job passes through the stage */
 	Datum		value;
 } StageResult;
 
@@ -350,6 +351,17 @@ check_same_result(const pg_uuid_t *job_id, const StageResult *made, const Argume
 {
 	if (statement_execute(made->is_same, args) == 0 || !result_bool(1))
 		refuse_completed_differently(job_id);
+}
+
+/* Move a new job to the stage whose result is there already. */
+static void
+start_transcribing(const pg_uuid_t *job_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, job_id);
+	argument_text(&args, "TRANSCRIBING");
+	statement_execute(&set_studio_status, &args);
 }
 
 /*
@@ -370,6 +382,8 @@ write_stage_result(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_
 		check_same_result(job_id, made, &args);
 	else
 	{
+		if (made->starts && job.status == STUDIO_NEW)
+			start_transcribing(job_id);
 		statement_execute(made->write, &args);
 		job_hand_over(&lease, made->next, hand_over);
 	}
@@ -686,7 +700,9 @@ finish_in_set(const pg_uuid_t *job_id, const pg_uuid_t *token, const JsonFields 
 static void
 finish(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token, const JsonFields *result)
 {
-	StageResult transcript = {.write = &write_transcript,.is_same = &is_same_transcript,.next = STUDIO_ENRICHING};
+	StageResult transcript = {
+		.write = &write_transcript,.is_same = &is_same_transcript,.next = STUDIO_ENRICHING,.starts = true
+	};
 	StageResult entities = {.write = &write_entities,.is_same = &are_same_entities,.next = STUDIO_REFINING};
 	Datum		made;
 	char	   *model;
@@ -712,11 +728,7 @@ static void
 take_error(const JsonFields *reported, JobError *error)
 {
 	if (reported->container != NULL)
-		error->details = check_error(JsonbPGetDatum(JsonbValueToJsonb(&(JsonbValue)
-																	  {
-																		  .type = jbvBinary,
-																		  .val.binary = {.data = reported->container,.len = 0}
-																	  })));
+		error->details = check_error(json_fields_jsonb(reported));
 }
 
 /* Lock the owner of a failed job, and queue it again. */
