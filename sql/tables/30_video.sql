@@ -61,10 +61,17 @@ CREATE TABLE @extschema@.jobs (
   started_at TIMESTAMPTZ,
   finished_at TIMESTAMPTZ,
   priority INTEGER NOT NULL DEFAULT 0,
+  run_at TIMESTAMPTZ,
+  idempotency_key TEXT,
+  max_attempts INTEGER,
+  cancel_requested_at TIMESTAMPTZ,
   CONSTRAINT jobs_pkey PRIMARY KEY (id),
   CONSTRAINT jobs_project_id_fkey FOREIGN KEY (project_id) REFERENCES @extschema@.projects (id) ON DELETE CASCADE,
   CONSTRAINT jobs_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users (id) ON DELETE CASCADE,
-  CONSTRAINT jobs_progress_check CHECK (progress BETWEEN 0 AND 100)
+  CONSTRAINT jobs_progress_check CHECK (progress BETWEEN 0 AND 100),
+  CONSTRAINT jobs_run_at_check CHECK (isfinite(run_at)),
+  CONSTRAINT jobs_idempotency_key_check CHECK (length(idempotency_key) BETWEEN 1 AND 200),
+  CONSTRAINT jobs_max_attempts_check CHECK (max_attempts BETWEEN 1 AND 1000)
 ) WITH (fillfactor = 70);
 CREATE INDEX idx_jobs_user ON @extschema@.jobs (user_id);
 CREATE INDEX idx_jobs_project ON @extschema@.jobs (project_id);
@@ -73,6 +80,8 @@ CREATE INDEX idx_jobs_created ON @extschema@.jobs (created_at DESC);
 -- for the newest job of a project: row security compares user_id
 CREATE INDEX idx_jobs_project_user_created ON @extschema@.jobs (project_id, user_id, created_at DESC);
 CREATE INDEX idx_jobs_user_active ON @extschema@.jobs (user_id) WHERE status NOT IN ('READY', 'FAILED');
+CREATE UNIQUE INDEX idx_jobs_idempotency_key ON @extschema@.jobs (user_id, idempotency_key)
+  WHERE idempotency_key IS NOT NULL;
 
 CREATE TABLE @extschema@.job_steps (
   id UUID DEFAULT gen_random_uuid(),
@@ -170,6 +179,10 @@ COMMENT ON COLUMN @extschema@.jobs.created_at IS 'When the job was created';
 COMMENT ON COLUMN @extschema@.jobs.started_at IS 'When the first stage after QUEUED began; maintained by a trigger';
 COMMENT ON COLUMN @extschema@.jobs.finished_at IS 'When the job became READY or FAILED; maintained by a trigger';
 COMMENT ON COLUMN @extschema@.jobs.priority IS 'Jobs of higher priority are claimed first';
+COMMENT ON COLUMN @extschema@.jobs.run_at IS 'The job waits until then; NULL is at once';
+COMMENT ON COLUMN @extschema@.jobs.idempotency_key IS 'Key that the client gave the job, unique for a user: the same call again returns this job';
+COMMENT ON COLUMN @extschema@.jobs.max_attempts IS 'How often the job is tried, instead of setting max_attempts';
+COMMENT ON COLUMN @extschema@.jobs.cancel_requested_at IS 'When the worker that has the job was asked to stop; maintained by the functions';
 
 COMMENT ON TABLE @extschema@.job_steps IS
 'Steps of video jobs.

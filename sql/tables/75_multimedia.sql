@@ -225,6 +225,10 @@ CREATE TABLE @extschema@.mm_rendering_queue (
   started_at TIMESTAMPTZ,
   finished_at TIMESTAMPTZ,
   cost_credits_reserved INTEGER NOT NULL DEFAULT 0,
+  run_at TIMESTAMPTZ,
+  idempotency_key TEXT,
+  max_attempts INTEGER,
+  cancel_requested_at TIMESTAMPTZ,
   CONSTRAINT mm_rendering_queue_pkey PRIMARY KEY (render_id),
   CONSTRAINT mm_rendering_queue_session_id_fkey FOREIGN KEY (session_id)
     REFERENCES @extschema@.mm_multimedia_sessions (session_id) ON DELETE CASCADE,
@@ -240,7 +244,10 @@ CREATE TABLE @extschema@.mm_rendering_queue (
   )),
   CONSTRAINT mm_rendering_queue_progress_check CHECK (progress BETWEEN 0 AND 100),
   CONSTRAINT mm_rendering_queue_retry_count_check CHECK (retry_count >= 0),
-  CONSTRAINT mm_rendering_queue_cost_credits_reserved_check CHECK (cost_credits_reserved >= 0)
+  CONSTRAINT mm_rendering_queue_cost_credits_reserved_check CHECK (cost_credits_reserved >= 0),
+  CONSTRAINT mm_rendering_queue_run_at_check CHECK (isfinite(run_at)),
+  CONSTRAINT mm_rendering_queue_idempotency_key_check CHECK (length(idempotency_key) BETWEEN 1 AND 200),
+  CONSTRAINT mm_rendering_queue_max_attempts_check CHECK (max_attempts BETWEEN 1 AND 1000)
 );
 CREATE INDEX idx_mm_rendering_queue_session ON @extschema@.mm_rendering_queue (session_id);
 CREATE INDEX idx_mm_rendering_queue_content ON @extschema@.mm_rendering_queue (content_id);
@@ -248,6 +255,9 @@ CREATE INDEX idx_mm_rendering_queue_company ON @extschema@.mm_rendering_queue (c
 CREATE INDEX idx_mm_rendering_queue_user ON @extschema@.mm_rendering_queue (user_id);
 CREATE INDEX idx_mm_rendering_queue_asset ON @extschema@.mm_rendering_queue (asset_id);
 CREATE INDEX idx_mm_rendering_queue_waiting ON @extschema@.mm_rendering_queue (priority DESC, created_at) WHERE status = 'queued';
+-- content need not have a company: then the key is one of all that has none
+CREATE UNIQUE INDEX idx_mm_rendering_queue_idempotency_key ON @extschema@.mm_rendering_queue (company_id, idempotency_key)
+  NULLS NOT DISTINCT WHERE idempotency_key IS NOT NULL;
 
 ALTER TABLE @extschema@.mm_multimedia_sessions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE @extschema@.mm_multimedia_assets ENABLE ROW LEVEL SECURITY;
@@ -406,3 +416,7 @@ COMMENT ON COLUMN @extschema@.mm_rendering_queue.updated_at IS 'When it was last
 COMMENT ON COLUMN @extschema@.mm_rendering_queue.started_at IS 'When rendering began; maintained by a trigger';
 COMMENT ON COLUMN @extschema@.mm_rendering_queue.finished_at IS 'When it ended; maintained by a trigger';
 COMMENT ON COLUMN @extschema@.mm_rendering_queue.cost_credits_reserved IS 'Price in credits of user_id, held while the rendering is open: setting price_rendering when it was made; written by a trigger';
+COMMENT ON COLUMN @extschema@.mm_rendering_queue.run_at IS 'The rendering waits until then; NULL is at once';
+COMMENT ON COLUMN @extschema@.mm_rendering_queue.idempotency_key IS 'Key that the client gave the rendering, unique for a company: the same call again returns this rendering';
+COMMENT ON COLUMN @extschema@.mm_rendering_queue.max_attempts IS 'How often the rendering is tried, instead of setting max_attempts';
+COMMENT ON COLUMN @extschema@.mm_rendering_queue.cancel_requested_at IS 'When the worker that has the rendering was asked to stop; maintained by the functions';

@@ -96,6 +96,7 @@ static const ColumnLimit limits[] = {
 	{"jobs", "error_message", LONG},
 	{"jobs", "output_url", SHORT},
 	{"jobs", "manifest_json", RESULT},
+	{"jobs", "idempotency_key", KEY},
 
 	{"job_steps", "step_name", KEY},
 	{"job_steps", "status_message", SHORT},
@@ -129,6 +130,7 @@ static const ColumnLimit limits[] = {
 	{"studio_jobs", "error_details", JSON},
 	{"studio_jobs", "enrichment_entities", RESULT},
 	{"studio_jobs", "model_version", SHORT},
+	{"studio_jobs", "idempotency_key", KEY},
 
 	{"pipeline.jobs", "run_id", KEY},
 	{"pipeline.jobs", "project_spec", RESULT},
@@ -246,6 +248,7 @@ static const ColumnLimit limits[] = {
 	{"mm_rendering_queue", "status", KEY},
 	{"mm_rendering_queue", "error_code", SHORT},
 	{"mm_rendering_queue", "error_message", LONG},
+	{"mm_rendering_queue", "idempotency_key", KEY},
 
 	{"settings", "name", KEY},
 	{"settings", "value", LONG},

@@ -59,7 +59,11 @@ static const RowColumn job_columns[] = {
 	[JOB_CREATED - 1] = {"created_at", TIMESTAMPTZOID, NULL},
 	[JOB_STARTED - 1] = {"started_at", TIMESTAMPTZOID, NULL},
 	[JOB_FINISHED - 1] = {"finished_at", TIMESTAMPTZOID, NULL},
-	[JOB_PRIORITY - 1] = {"priority", INT4OID, NULL}
+	[JOB_PRIORITY - 1] = {"priority", INT4OID, NULL},
+	[JOB_RUN_AT - 1] = {"run_at", TIMESTAMPTZOID, NULL},
+	[JOB_KEY - 1] = {"idempotency_key", TEXTOID, NULL},
+	[JOB_MAX_ATTEMPTS - 1] = {"max_attempts", INT4OID, NULL},
+	[JOB_CANCEL_REQUESTED - 1] = {"cancel_requested_at", TIMESTAMPTZOID, NULL}
 };
 
 static const RowTrigger job_triggers[] = {
@@ -99,7 +103,11 @@ static const RowColumn studio_columns[] = {
 	[STUDIO_MODEL - 1] = {"model_version", TEXTOID, NULL},
 	[STUDIO_RETRIES - 1] = {"retry_count", INT4OID, NULL},
 	[STUDIO_PRIORITY - 1] = {"priority", INT4OID, NULL},
-	[STUDIO_RESERVED - 1] = {"cost_credits_reserved", INT4OID, NULL}
+	[STUDIO_RESERVED - 1] = {"cost_credits_reserved", INT4OID, NULL},
+	[STUDIO_RUN_AT - 1] = {"run_at", TIMESTAMPTZOID, NULL},
+	[STUDIO_KEY - 1] = {"idempotency_key", TEXTOID, NULL},
+	[STUDIO_MAX_ATTEMPTS - 1] = {"max_attempts", INT4OID, NULL},
+	[STUDIO_CANCEL_REQUESTED - 1] = {"cancel_requested_at", TIMESTAMPTZOID, NULL}
 };
 
 static const RowTrigger studio_triggers[] = {

@@ -26,7 +26,11 @@ enum JobColumn
 	JOB_CREATED,
 	JOB_STARTED,
 	JOB_FINISHED,
-	JOB_PRIORITY
+	JOB_PRIORITY,
+	JOB_RUN_AT,
+	JOB_KEY,
+	JOB_MAX_ATTEMPTS,
+	JOB_CANCEL_REQUESTED
 };
 
 /* columns of studio_jobs, in their order */
@@ -46,7 +50,11 @@ enum StudioColumn
 	STUDIO_MODEL,
 	STUDIO_RETRIES,
 	STUDIO_PRIORITY,
-	STUDIO_RESERVED
+	STUDIO_RESERVED,
+	STUDIO_RUN_AT,
+	STUDIO_KEY,
+	STUDIO_MAX_ATTEMPTS,
+	STUDIO_CANCEL_REQUESTED
 };
 
 /* columns of projects, in their order; only read */

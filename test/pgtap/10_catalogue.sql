@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(183);
+SELECT plan(186);
 
 --------------------------------------------------------------------------------
 -- Helpers: comparing, and what there is to look at
@@ -508,6 +508,10 @@ INSERT INTO expected_column VALUES
 	('jobs', 16, 'finished_at', 'timestamp with time zone', false, NULL),
 	-- what the queue adds at the end
 	('jobs', 17, 'priority', 'integer', true, '0'),
+	('jobs', 18, 'run_at', 'timestamp with time zone', false, NULL),
+	('jobs', 19, 'idempotency_key', 'text', false, NULL),
+	('jobs', 20, 'max_attempts', 'integer', false, NULL),
+	('jobs', 21, 'cancel_requested_at', 'timestamp with time zone', false, NULL),
 
 	('job_steps', 1, 'id', 'uuid', true, 'gen_random_uuid()'),
 	('job_steps', 2, 'job_id', 'uuid', true, NULL),
@@ -566,7 +570,11 @@ INSERT INTO expected_column VALUES
 	('studio_jobs', 12, 'model_version', 'text', false, NULL),
 	('studio_jobs', 13, 'retry_count', 'integer', true, '0'),
 	('studio_jobs', 14, 'priority', 'integer', true, '0'),
-	('studio_jobs', 15, 'cost_credits_reserved', 'integer', true, '0');
+	('studio_jobs', 15, 'cost_credits_reserved', 'integer', true, '0'),
+	('studio_jobs', 16, 'run_at', 'timestamp with time zone', false, NULL),
+	('studio_jobs', 17, 'idempotency_key', 'text', false, NULL),
+	('studio_jobs', 18, 'max_attempts', 'integer', false, NULL),
+	('studio_jobs', 19, 'cancel_requested_at', 'timestamp with time zone', false, NULL);
 
 SELECT pg_temp.same_rows(
 	format($$ SELECT a.attnum::integer, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
@@ -716,11 +724,17 @@ SELECT pg_temp.same_rows(
 		('assets assets_type_check', $c$CHECK ((type = ANY (ARRAY['video'::text, 'audio'::text, 'image'::text, 'captions'::text, 'manifest'::text, 'zip'::text])))$c$),
 		('credit_ledger credit_ledger_type_check', $c$CHECK ((type = ANY (ARRAY['purchase'::text, 'usage'::text, 'refund'::text, 'grant'::text, 'expire'::text, 'reserve'::text, 'subscription'::text])))$c$),
 		('pipeline.jobs jobs_status_check', $c$CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))$c$),
+		('jobs jobs_idempotency_key_check', $c$CHECK (((length(idempotency_key) >= 1) AND (length(idempotency_key) <= 200)))$c$),
+		('jobs jobs_max_attempts_check', $c$CHECK (((max_attempts >= 1) AND (max_attempts <= 1000)))$c$),
+		('jobs jobs_run_at_check', $c$CHECK (isfinite(run_at))$c$),
 		('jobs jobs_progress_check', $c$CHECK (((progress >= 0) AND (progress <= 100)))$c$),
 		('projects projects_niche_preset_check', $c$CHECK ((niche_preset = ANY (ARRAY['motivation'::text, 'explainer'::text, 'facts'::text, 'history'::text, 'finance'::text, 'science'::text])))$c$),
 		('projects projects_target_minutes_check', $c$CHECK (((target_minutes >= 1) AND (target_minutes <= 10)))$c$),
 		('projects projects_transcript_mode_check', $c$CHECK ((transcript_mode = ANY (ARRAY['auto'::text, 'manual'::text])))$c$),
 		('studio_jobs studio_jobs_cost_credits_reserved_check', $c$CHECK ((cost_credits_reserved >= 0))$c$),
+		('studio_jobs studio_jobs_idempotency_key_check', $c$CHECK (((length(idempotency_key) >= 1) AND (length(idempotency_key) <= 200)))$c$),
+		('studio_jobs studio_jobs_max_attempts_check', $c$CHECK (((max_attempts >= 1) AND (max_attempts <= 1000)))$c$),
+		('studio_jobs studio_jobs_run_at_check', $c$CHECK (isfinite(run_at))$c$),
 		('studio_jobs studio_jobs_status_check', $c$CHECK ((status = ANY (ARRAY['NEW'::text, 'TRANSCRIBING'::text, 'ENRICHING'::text, 'REFINING'::text, 'COMPLETE'::text, 'FAILED'::text])))$c$),
 		('studio_engine.stripe_facts stripe_facts_kind_check', $c$CHECK ((kind = ANY (ARRAY['charge'::text, 'refund'::text, 'dispute'::text])))$c$),
 		('studio_engine.stripe_objects stripe_objects_kind_check', $c$CHECK ((kind = ANY (ARRAY['payment_intent'::text, 'invoice'::text, 'session'::text, 'charge'::text])))$c$) $$,
@@ -807,6 +821,10 @@ FROM (VALUES
 	('idx_studio_jobs_created_at', 'studio_jobs (created_at DESC)'),
 	-- counting the active jobs of one user
 	('idx_studio_jobs_user_active', 'studio_jobs (user_id) WHERE (status <> ALL (ARRAY[''COMPLETE''::text, ''FAILED''::text]))'),
+	-- one job for a key
+	('idx_studio_jobs_idempotency_key', 'UNIQUE studio_jobs (user_id, idempotency_key) WHERE (idempotency_key IS NOT NULL)'),
+	('idx_jobs_idempotency_key', 'UNIQUE jobs (user_id, idempotency_key) WHERE (idempotency_key IS NOT NULL)'),
+	('idx_mm_rendering_queue_idempotency_key', 'UNIQUE mm_rendering_queue (company_id, idempotency_key) NULLS NOT DISTINCT WHERE (idempotency_key IS NOT NULL)'),
 	-- the dashboard query and the ledger's rules
 	('idx_jobs_project_user_created', 'jobs (project_id, user_id, created_at DESC)'),
 	('idx_credit_entry_no', 'UNIQUE credit_ledger (user_id, entry_no)'),

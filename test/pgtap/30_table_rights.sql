@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(1536);
+SELECT plan(1552);
 
 --------------------------------------------------------------------------------
 -- People and rows: one row of Alice's in every table, and Bob who has none of them
@@ -515,12 +515,12 @@ authenticated SELECT credit_ledger(id, user_id, type, amount, balance_after, not
 authenticated SELECT draft_prompts(id, user_id, prompt_text, template_id, options, created_at, updated_at, expires_at)
 authenticated SELECT employees(id, company_id, user_id, name, email, created_at)
 authenticated SELECT job_steps(id, job_id, step_name, step_order, state, progress_pct, status_message, error_message, logs_url, artifacts_json, started_at, finished_at)
-authenticated SELECT jobs(id, project_id, user_id, status, progress, status_message, cost_credits_reserved, cost_credits_final, failed_step, error_code, error_message, output_url, manifest_json, created_at, started_at, finished_at, priority)
+authenticated SELECT jobs(id, project_id, user_id, status, progress, status_message, cost_credits_reserved, cost_credits_final, failed_step, error_code, error_message, output_url, manifest_json, created_at, started_at, finished_at, priority, run_at, idempotency_key, max_attempts, cancel_requested_at)
 authenticated SELECT logs(id, job_id, level, step_name, message, metadata_json, created_at)
 authenticated SELECT mm_audio_narrations(narration_id, session_id, content_id, narration_name, narration_type, section_name, total_duration_seconds, audio_segments, voice_config, script_content, master_audio_id, segments_audio_ids, synthesis_completed, status, company_id, created_at, updated_at)
 authenticated SELECT mm_multimedia_assets(asset_id, session_id, content_id, company_id, asset_type, asset_name, file_path, file_size_bytes, mime_type, section_name, duration_seconds, generation_config, status, storage_bucket, storage_path, public_url, created_at, updated_at)
 authenticated SELECT mm_multimedia_sessions(session_id, content_id, company_id, session_type, module_name, employee_name, generation_config, content_sections, status, current_stage, progress_percentage, total_assets_generated, slides_generated, audio_files_generated, video_files_generated, processing_duration_seconds, started_at, completed_at, error_message, updated_at)
-authenticated SELECT mm_rendering_queue(render_id, session_id, content_id, company_id, user_id, asset_id, render_config, status, priority, progress, retry_count, error_code, error_message, created_at, updated_at, started_at, finished_at, cost_credits_reserved)
+authenticated SELECT mm_rendering_queue(render_id, session_id, content_id, company_id, user_id, asset_id, render_config, status, priority, progress, retry_count, error_code, error_message, created_at, updated_at, started_at, finished_at, cost_credits_reserved, run_at, idempotency_key, max_attempts, cancel_requested_at)
 authenticated SELECT mm_script_generations(script_id, session_id, content_id, company_id, section_name, script_type, script_content, word_count, generation_config, status, error_message, created_at, updated_at, completed_at)
 authenticated SELECT mm_slide_presentations(presentation_id, session_id, content_id, presentation_name, presentation_type, total_slides, slide_order, template_used, theme_config, pdf_generated, pptx_generated, html_generated, pdf_asset_id, pptx_asset_id, html_asset_id, status, company_id, created_at, updated_at)
 authenticated SELECT mm_video_analytics(analytics_id, asset_id, content_id, company_id, view_date, view_count, completed_count, watch_seconds, last_viewed_at)
@@ -530,7 +530,7 @@ authenticated SELECT pipeline.jobs(run_id, project_spec, owner_id, status, start
 authenticated SELECT pipeline.prompts(id, category, context, prompt_text, created_at, updated_at)
 authenticated SELECT profiles(id, display_name, avatar_url, notification_prefs, stripe_customer_id, created_at, updated_at)
 authenticated SELECT projects(id, user_id, title, prompt_text, niche_preset, target_minutes, voice_profile_id, transcript_mode, transcript_text, settings, created_at, updated_at)
-authenticated SELECT studio_jobs(job_id, created_at, status, user_id, raw_audio_url, raw_transcript, refined_text, system_prompt_used, processing_time_ms, error_details, enrichment_entities, model_version, retry_count, priority, cost_credits_reserved)
+authenticated SELECT studio_jobs(job_id, created_at, status, user_id, raw_audio_url, raw_transcript, refined_text, system_prompt_used, processing_time_ms, error_details, enrichment_entities, model_version, retry_count, priority, cost_credits_reserved, run_at, idempotency_key, max_attempts, cancel_requested_at)
 authenticated UPDATE profiles(display_name, avatar_url, notification_prefs)
 authenticated UPDATE projects(title, prompt_text, niche_preset, target_minutes, voice_profile_id, transcript_mode, transcript_text, settings)
 authenticated UPDATE studio_jobs(status, raw_audio_url, raw_transcript, refined_text, system_prompt_used, error_details, enrichment_entities, model_version, priority)',
@@ -609,7 +609,11 @@ INSERT INTO studio_column VALUES
 	('model_version', '''X''', '1', '1'),
 	('retry_count', '0', '42501', '42501'),
 	('priority', '100', '1', '1'),
-	('cost_credits_reserved', '0', '42501', '42501');
+	('cost_credits_reserved', '0', '42501', '42501'),
+	('run_at', 'now()', '42501', '42501'),
+	('idempotency_key', '''X''', '42501', '42501'),
+	('max_attempts', '1', '42501', '42501'),
+	('cancel_requested_at', 'now()', '42501', '42501');
 SELECT is((SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute
 		   WHERE attrelid = 'studio_jobs'::regclass AND attnum > 0 AND NOT attisdropped),
 		  (SELECT array_agg(col) FROM studio_column), 'every column of studio_jobs is tried');

@@ -54,7 +54,11 @@ CREATE TABLE twin.studio_jobs (
 	model_version text,
 	retry_count integer NOT NULL DEFAULT 0,
 	priority integer NOT NULL DEFAULT 0,
-	cost_credits_reserved integer NOT NULL DEFAULT 0
+	cost_credits_reserved integer NOT NULL DEFAULT 0,
+	run_at timestamptz,
+	idempotency_key text,
+	max_attempts integer,
+	cancel_requested_at timestamptz
 );
 CREATE INDEX studio_jobs_user_id ON twin.studio_jobs (user_id);
 CREATE INDEX studio_jobs_status ON twin.studio_jobs (status);
