@@ -74,23 +74,30 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
--- Both tables of jobs and both queues.
+-- Both tables of jobs, both queues, both sides' leases that go on.
 CREATE VIEW t.both_jobs AS
   SELECT 'public' AS whose, job_id, t.timeless(to_jsonb(o)) AS job FROM public.studio_jobs o
   UNION ALL SELECT 'twin', job_id, t.timeless(to_jsonb(o)) FROM twin.studio_jobs o;
 CREATE VIEW t.both_queues AS
   SELECT whose, job_id,
-         to_jsonb(q) - '{whose,due_at,lease_token,claimed_at,expires_at,since,cancel_requested_at,shown_at}'::text[]
-           || jsonb_build_object('times', ARRAY[lease_token IS NULL, claimed_at IS NULL, expires_at IS NULL, since IS NULL,
-                                                cancel_requested_at IS NULL, shown_at IS NULL],
+         jsonb_build_object('system', system, 'state', state, 'rank', rank, 'turn', turn, 'user', user_id, 'attempt', attempt, 'first', first_attempt,
                 'place', CASE WHEN state = 'waiting' THEN
                   rank() OVER (PARTITION BY whose, state ORDER BY rank, turn, due_at, job_id) END) AS entry
-    FROM (SELECT 'public' AS whose, * FROM studio_engine.queue
-          UNION ALL SELECT 'twin', * FROM twin.queue) q;
+    FROM (SELECT 'public' AS whose, system, state, rank, turn, due_at, job_id, user_id, attempt, first_attempt FROM studio_engine.queue
+          UNION ALL SELECT 'twin', system, state, rank, turn, due_at, job_id, user_id, attempt, first_attempt FROM twin.queue) q;
+CREATE VIEW t.both_leases AS
+  SELECT whose, job_id,
+         jsonb_build_object('system', system, 'turn', turn, 'attempt', attempt, 'first', first_attempt, 'worker', worker, 'reason', cancel_reason,
+                'cancel', cancel_requested_at IS NOT NULL, 'error', error) AS entry
+    FROM (SELECT 'public' AS whose, system, turn, job_id, attempt, first_attempt, worker, cancel_reason, cancel_requested_at, error
+            FROM studio_engine.attempts WHERE ended_at IS NULL
+          UNION ALL SELECT 'twin', system, turn, job_id, attempt, first_attempt, worker, cancel_reason, cancel_requested_at, error
+            FROM twin.attempts WHERE ended_at IS NULL) a;
 CREATE FUNCTION t.differences() RETURNS bigint
 LANGUAGE sql STABLE AS $$
   SELECT (SELECT count(*) FROM (SELECT FROM t.both_jobs GROUP BY job_id, job HAVING count(*) <> 2) d)
        + (SELECT count(*) FROM (SELECT FROM t.both_queues GROUP BY job_id, entry HAVING count(*) <> 2) d)
+       + (SELECT count(*) FROM (SELECT FROM t.both_leases GROUP BY job_id, entry HAVING count(*) <> 2) d)
 $$;
 
 -- What waits for a retry was delayed at random: note how long, then for both
@@ -122,10 +129,10 @@ DECLARE
 BEGIN
   -- mostly a lease that goes on; else one of before; sometimes none
   SELECT k.job_id, k.nr INTO v_job, v_nr
-    FROM t.tokens k LEFT JOIN twin.queue q ON q.job_id = k.job_id AND q.lease_token = k.token
-    LEFT JOIN twin.studio_jobs j ON j.job_id = q.job_id
+    FROM t.tokens k LEFT JOIN twin.attempts a ON a.job_id = k.job_id AND a.lease_token = k.token AND a.ended_at IS NULL
+    LEFT JOIN twin.studio_jobs j ON j.job_id = a.job_id
    WHERE k.whose = 'twin' AND k.nr > p_nr - 200
-   ORDER BY v_some > 0 AND q.job_id IS NULL,
+   ORDER BY v_some > 0 AND a.job_id IS NULL,
             v_some > 0 AND NOT CASE p_operation WHEN 'transcript' THEN j.status = 'TRANSCRIBING'
                                     WHEN 'complete' THEN j.status IN ('ENRICHING', 'REFINING') ELSE true END,
             md5(k.job_id::text || k.nr || p_nr), k.nr, k.job_id LIMIT 1;
@@ -184,8 +191,8 @@ BEGIN
     format('DELETE FROM %%1$I.studio_jobs WHERE job_id = %L RETURNING 1', v_job)
   WHEN 'expire' THEN
     -- a lease is over, or was prolonged after it should have been looked at
-    format('UPDATE %%2$s.queue SET due_at = now() - INTERVAL ''1 minute'', expires_at = %s
-             WHERE state = ''leased'' AND job_id = %L RETURNING 1',
+    format('UPDATE %%2$s.attempts SET due_at = now() - INTERVAL ''1 minute'', expires_at = %s
+             WHERE ended_at IS NULL AND job_id = %L RETURNING 1',
            CASE WHEN v_some = 0 THEN 'expires_at' ELSE 'now() - INTERVAL ''1 second''' END, v_job)
   WHEN 'due' THEN
     format('WITH due AS (UPDATE %%2$s.queue SET due_at = %L
@@ -277,8 +284,8 @@ SELECT nr, operation, t.masked(call) AS call, t.masked(answer) AS answer, t.mask
 -- the attempts, one by one
 CREATE TABLE t.both_attempts AS
   SELECT a.whose, a.job_id, a.attempt, a.outcome, a.error, a.worker, k.nr, a.started_at <= a.ended_at AS in_order
-    FROM (SELECT 'public' AS whose, * FROM studio_engine.attempts
-          UNION ALL SELECT 'twin', * FROM twin.attempts) a
+    FROM (SELECT 'public' AS whose, job_id, lease_token, attempt, outcome, error, worker, started_at, ended_at FROM studio_engine.attempts
+          UNION ALL SELECT 'twin', job_id, lease_token, attempt, outcome, error, worker, started_at, ended_at FROM twin.attempts) a
     JOIN t.tokens k ON k.whose = a.whose AND k.job_id = a.job_id AND k.token = a.lease_token;
 SELECT outcome, count(*) AS attempts, count(error) AS with_error, max(attempt) > 3 AS more_than_three
   FROM t.both_attempts WHERE whose = 'public' GROUP BY outcome ORDER BY outcome;

@@ -10,6 +10,9 @@
  * of the caller, the limits of users, NOTIFY and dumps being loaded; so the
  * twin has a little less to do.
  *
+ * The queue has the jobs that wait; a claim takes the row out and makes the
+ * attempt, which is open until an outcome is written into it.
+ *
  * It is written to be fast: what a single claim, a completion and a heartbeat
  * run are static statements whose plans do not depend on their arguments, the
  * waiting list is a partial index, triggers have WHEN clauses, the settings are
@@ -19,7 +22,7 @@
  * the planner takes it for a tenth of the table.  So a claim of one job has a
  * branch of its own, with LIMIT 1 in words.
  *
- * Lock order: job, then its row in the queue.
+ * Lock order: job, then its row in the queue, then its open attempt.
  */
 CREATE SCHEMA IF NOT EXISTS twin;
 
@@ -62,6 +65,7 @@ CREATE INDEX studio_jobs_status ON twin.studio_jobs (status);
 CREATE INDEX studio_jobs_created_at ON twin.studio_jobs (created_at DESC);
 CREATE INDEX studio_jobs_user_active ON twin.studio_jobs (user_id) WHERE status NOT IN ('COMPLETE', 'FAILED');
 
+-- Jobs that wait, or will.
 CREATE TABLE twin.queue (
 	system studio_engine.job_system NOT NULL,
 	state studio_engine.queue_state NOT NULL DEFAULT 'waiting',
@@ -72,38 +76,36 @@ CREATE TABLE twin.queue (
 	user_id uuid NOT NULL,
 	attempt integer NOT NULL DEFAULT 0,
 	first_attempt integer NOT NULL DEFAULT 1,
-	lease_token uuid,
-	claimed_at timestamptz,
-	expires_at timestamptz,
-	cancel_requested_at timestamptz,
-	since timestamptz,
-	shown_at timestamptz,
-	worker text,
-	cancel_reason text,
-	PRIMARY KEY (job_id, system),
-	CHECK (CASE WHEN state = 'leased' THEN num_nulls(lease_token, worker, claimed_at, expires_at, since) = 0
-	            ELSE num_nonnulls(lease_token, worker, claimed_at, expires_at, since, cancel_requested_at) = 0 END)
-) WITH (fillfactor = 70);
+	PRIMARY KEY (job_id, system)
+);
 CREATE INDEX queue_waiting ON twin.queue (system, rank, turn, due_at, job_id) WHERE state = 'waiting';
 CREATE INDEX queue_turn ON twin.queue (user_id, system, rank, turn) WHERE state = 'waiting' AND turn > 0;
 CREATE INDEX queue_delayed ON twin.queue (system, due_at) WHERE state = 'delayed';
-CREATE INDEX queue_leased ON twin.queue (due_at, job_id) WHERE state = 'leased';
-CREATE INDEX queue_worker ON twin.queue (worker) WHERE state = 'leased';
 
+-- Leases, from the claim on; open without an outcome.
 CREATE TABLE twin.attempts (
 	system studio_engine.job_system NOT NULL,
 	job_id uuid NOT NULL,
 	attempt integer NOT NULL,
+	first_attempt integer NOT NULL,
 	lease_token uuid NOT NULL,
-	worker text NOT NULL,
+	turn bigint NOT NULL,
+	since timestamptz NOT NULL,
 	started_at timestamptz NOT NULL,
-	ended_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-	outcome text NOT NULL CHECK (outcome IN (
+	expires_at timestamptz NOT NULL,
+	due_at timestamptz NOT NULL,
+	cancel_requested_at timestamptz,
+	ended_at timestamptz,
+	worker text NOT NULL,
+	cancel_reason text,
+	outcome text CHECK (outcome IN (
 		'completed', 'failed', 'retried', 'expired', 'cancelled', 'snoozed', 'released'
 	)),
 	error jsonb,
-	PRIMARY KEY (job_id, lease_token)
+	PRIMARY KEY (job_id, lease_token),
+	CHECK ((ended_at IS NULL) = (outcome IS NULL))
 );
+CREATE INDEX attempts_open ON twin.attempts (due_at, job_id) WHERE ended_at IS NULL;
 
 --------------------------------------------------------------------------------
 -- Refusals and checks of arguments
@@ -231,16 +233,16 @@ BEGIN
 			 WHERE job_id = NEW.job_id AND system = 'studio_jobs';
 		END IF;
 	ELSIF v_was_open THEN
-		WITH gone AS (
-			DELETE FROM twin.queue q WHERE q.job_id = NEW.job_id AND q.system = 'studio_jobs' RETURNING q.*
-		)
-		INSERT INTO twin.attempts (system, job_id, attempt, lease_token, worker, started_at, outcome, error)
-		SELECT g.system, g.job_id, g.attempt, g.lease_token, g.worker, g.claimed_at,
-		       CASE WHEN NEW.status = 'COMPLETE' THEN 'completed'
-		            WHEN NEW.error_details ->> 'code' = 'CANCELLED' THEN 'cancelled'
-		            ELSE 'failed' END,
-		       CASE WHEN NEW.status = 'FAILED' THEN NEW.error_details END
-		  FROM gone g WHERE g.state = 'leased';
+		UPDATE twin.attempts a
+		   SET ended_at = clock_timestamp(),
+		       outcome = CASE WHEN NEW.status = 'COMPLETE' THEN 'completed'
+		                      WHEN NEW.error_details ->> 'code' = 'CANCELLED' THEN 'cancelled'
+		                      ELSE 'failed' END,
+		       error = CASE WHEN NEW.status = 'FAILED' THEN NEW.error_details END
+		 WHERE a.job_id = NEW.job_id AND a.ended_at IS NULL;
+		IF NOT FOUND THEN
+			DELETE FROM twin.queue WHERE job_id = NEW.job_id AND system = 'studio_jobs';
+		END IF;
 	ELSIF v_is_open THEN
 		PERFORM twin.enter_queue(NEW, true);
 	END IF;
@@ -278,35 +280,27 @@ CREATE FUNCTION twin.check_lease(p_job_id uuid, p_token uuid) RETURNS twin.lease
 LANGUAGE plpgsql SET search_path = '' AS $$
 DECLARE
 	v_row record;
-	v_found boolean;
-	v_alive boolean;
 	v_lease twin.lease;
 BEGIN
-	SELECT q.lease_token, q.expires_at, q.attempt - q.first_attempt + 1 AS tries,
-	       q.cancel_requested_at IS NOT NULL AS cancelled, q.cancel_reason
-	  INTO v_row
-	  FROM twin.queue q WHERE q.job_id = p_job_id AND q.system = 'studio_jobs' FOR UPDATE;
-	v_found := FOUND;
-	v_alive := v_found AND coalesce(v_row.expires_at > clock_timestamp(), false);
 	v_lease.state := 'none';
 	IF p_token IS NULL THEN
-		IF v_alive THEN
+		IF EXISTS (SELECT FROM twin.attempts a
+		            WHERE a.job_id = p_job_id AND a.ended_at IS NULL AND a.expires_at > clock_timestamp()) THEN
 			PERFORM twin.refuse_queue('PT409', 'a worker has this job');
 		END IF;
 		RETURN v_lease;
 	END IF;
-	IF v_found AND v_row.lease_token = p_token THEN
-		IF NOT v_alive THEN
-			PERFORM twin.refuse_lease(p_job_id);
-		END IF;
+	SELECT a.outcome, a.expires_at > clock_timestamp() AS alive, a.attempt - a.first_attempt + 1 AS tries,
+	       a.cancel_requested_at IS NOT NULL AS cancelled, a.cancel_reason
+	  INTO v_row
+	  FROM twin.attempts a WHERE a.job_id = p_job_id AND a.lease_token = p_token FOR UPDATE;
+	IF NOT FOUND OR v_row.outcome = 'expired' OR v_row.outcome IS NULL AND NOT v_row.alive THEN
+		PERFORM twin.refuse_lease(p_job_id);
+	ELSIF v_row.outcome IS NULL THEN
 		RETURN ROW('held', NULL, v_row.tries, v_row.cancelled, v_row.cancel_reason)::twin.lease;
 	END IF;
-	SELECT a.outcome INTO v_lease.outcome
-	  FROM twin.attempts a WHERE a.job_id = p_job_id AND a.lease_token = p_token;
-	IF NOT FOUND OR v_lease.outcome = 'expired' THEN
-		PERFORM twin.refuse_lease(p_job_id);
-	END IF;
 	v_lease.state := 'ended';
+	v_lease.outcome := v_row.outcome;
 	RETURN v_lease;
 END
 $$;
@@ -340,19 +334,17 @@ $$;
 
 -- A lease ends while the job goes on.  p_due_at NULL: back to where it was.
 CREATE FUNCTION twin.end_lease(p_job_id uuid, p_outcome text, p_due_at timestamptz, p_error jsonb DEFAULT NULL) RETURNS void
-LANGUAGE plpgsql SET search_path = '' AS $$
-BEGIN
-	INSERT INTO twin.attempts (system, job_id, attempt, lease_token, worker, started_at, outcome, error)
-	SELECT q.system, q.job_id, q.attempt, q.lease_token, q.worker, q.claimed_at, p_outcome, p_error
-	  FROM twin.queue q WHERE q.job_id = p_job_id AND q.system = 'studio_jobs' AND q.state = 'leased';
-	UPDATE twin.queue q
-	   SET state = CASE WHEN p_due_at IS NULL THEN 'waiting' ELSE 'delayed' END::studio_engine.queue_state,
-	       due_at = coalesce(p_due_at, q.since),
-	       attempt = q.attempt - CASE WHEN p_outcome IN ('retried', 'expired') THEN 0 ELSE 1 END,
-	       lease_token = NULL, worker = NULL, claimed_at = NULL, expires_at = NULL, since = NULL,
-	       cancel_requested_at = NULL, cancel_reason = NULL, shown_at = NULL
-	 WHERE q.job_id = p_job_id AND q.system = 'studio_jobs';
-END
+LANGUAGE sql SET search_path = '' AS $$
+	WITH ended AS (
+		UPDATE twin.attempts a SET ended_at = clock_timestamp(), outcome = p_outcome, error = p_error
+		 WHERE a.job_id = p_job_id AND a.ended_at IS NULL
+		RETURNING a.turn, a.since, a.attempt, a.first_attempt
+	)
+	INSERT INTO twin.queue (system, state, rank, turn, due_at, job_id, user_id, attempt, first_attempt)
+	SELECT 'studio_jobs', CASE WHEN p_due_at IS NULL THEN 'waiting' ELSE 'delayed' END::studio_engine.queue_state,
+	       ~j.priority, e.turn, coalesce(p_due_at, e.since), j.job_id, j.user_id,
+	       e.attempt - CASE WHEN p_outcome IN ('retried', 'expired') THEN 0 ELSE 1 END, e.first_attempt
+	  FROM ended e, twin.studio_jobs j WHERE j.job_id = p_job_id;
 $$;
 
 CREATE FUNCTION twin.write_failure(p_job_id uuid, p_error jsonb) RETURNS void
@@ -432,16 +424,19 @@ BEGIN
 			SELECT q.job_id, q.rank, q.turn, q.due_at
 			  FROM twin.queue q WHERE q.system = 'studio_jobs' AND q.state = 'waiting'
 			 ORDER BY q.rank, q.turn, q.due_at, q.job_id LIMIT p_limit FOR UPDATE SKIP LOCKED
+		), taken AS (
+			DELETE FROM twin.queue q USING picked p WHERE q.job_id = p.job_id AND q.system = 'studio_jobs'
+			RETURNING q.job_id, q.attempt, q.first_attempt, p.rank, p.turn, p.due_at
 		), leased AS (
-			UPDATE twin.queue q
-			   SET state = 'leased', attempt = q.attempt + 1, lease_token = gen_random_uuid(),
-			       worker = p_worker, claimed_at = v_now, expires_at = lease_expires_at, due_at = lease_expires_at, since = q.due_at
-			  FROM picked p WHERE q.job_id = p.job_id AND q.system = 'studio_jobs'
-			RETURNING q.job_id, q.lease_token, q.attempt, p.rank, p.turn, p.due_at
+			INSERT INTO twin.attempts (system, job_id, attempt, first_attempt, lease_token, turn, since, started_at, expires_at, due_at, worker)
+			SELECT 'studio_jobs', t.job_id, t.attempt + 1, t.first_attempt, gen_random_uuid(), t.turn, t.due_at, v_now,
+			       lease_expires_at, lease_expires_at, p_worker
+			  FROM taken t
+			RETURNING attempts.job_id, attempts.lease_token, attempts.attempt
 		)
 		SELECT l.job_id, l.lease_token, l.attempt, lease_expires_at, to_jsonb(j)
-		  FROM leased l JOIN twin.studio_jobs j ON j.job_id = l.job_id
-		 ORDER BY l.rank, l.turn, l.due_at, l.job_id;
+		  FROM leased l JOIN taken t ON t.job_id = l.job_id JOIN twin.studio_jobs j ON j.job_id = l.job_id
+		 ORDER BY t.rank, t.turn, t.due_at, t.job_id;
 		RETURN;
 	END IF;
 
@@ -451,11 +446,15 @@ BEGIN
 	IF NOT FOUND THEN
 		RETURN;
 	END IF;
-	UPDATE twin.queue q
-	   SET state = 'leased', attempt = q.attempt + 1, lease_token = gen_random_uuid(),
-	       worker = p_worker, claimed_at = v_now, expires_at = lease_expires_at, due_at = lease_expires_at, since = q.due_at
-	 WHERE q.job_id = claim_jobs.job_id AND q.system = 'studio_jobs'
-	RETURNING q.lease_token, q.attempt INTO lease_token, attempt;
+	WITH taken AS (
+		DELETE FROM twin.queue q WHERE q.job_id = claim_jobs.job_id AND q.system = 'studio_jobs'
+		RETURNING q.attempt, q.first_attempt, q.turn, q.due_at
+	)
+	INSERT INTO twin.attempts (system, job_id, attempt, first_attempt, lease_token, turn, since, started_at, expires_at, due_at, worker)
+	SELECT 'studio_jobs', claim_jobs.job_id, t.attempt + 1, t.first_attempt, gen_random_uuid(), t.turn, t.due_at, v_now,
+	       lease_expires_at, lease_expires_at, p_worker
+	  FROM taken t
+	RETURNING attempts.lease_token, attempts.attempt INTO lease_token, attempt;
 	SELECT to_jsonb(j) INTO job FROM twin.studio_jobs j WHERE j.job_id = claim_jobs.job_id;
 	RETURN NEXT;
 END
@@ -476,9 +475,9 @@ BEGIN
 		PERFORM twin.refuse_queue('22023', 'argument is out of bounds');
 	END IF;
 	v_expires_at := twin.lease_end(p_lease, clock_timestamp());
-	UPDATE twin.queue q SET expires_at = v_expires_at, due_at = least(q.due_at, v_expires_at)
-	 WHERE q.job_id = p_job_id AND q.lease_token = p_lease_token AND q.expires_at > clock_timestamp()
-	RETURNING q.cancel_requested_at IS NOT NULL INTO v_cancel;
+	UPDATE twin.attempts a SET expires_at = v_expires_at, due_at = least(a.due_at, v_expires_at)
+	 WHERE a.job_id = p_job_id AND a.lease_token = p_lease_token AND a.ended_at IS NULL AND a.expires_at > clock_timestamp()
+	RETURNING a.cancel_requested_at IS NOT NULL INTO v_cancel;
 	IF NOT FOUND THEN
 		PERFORM twin.refuse_lease(p_job_id);
 	END IF;
@@ -523,9 +522,9 @@ BEGIN
 		PERFORM twin.refuse_queue('22004', 'argument must not be null');
 	END IF;
 	FOR v_row IN
-		SELECT q.job_id, q.cancel_requested_at IS NOT NULL AS cancelled, q.cancel_reason AS reason
-		  FROM twin.studio_jobs j JOIN twin.queue q ON q.job_id = j.job_id AND q.system = 'studio_jobs'
-		 WHERE q.worker = p_worker AND q.state = 'leased' AND q.expires_at > clock_timestamp() ORDER BY q.job_id FOR UPDATE SKIP LOCKED
+		SELECT a.job_id, a.cancel_requested_at IS NOT NULL AS cancelled, a.cancel_reason AS reason
+		  FROM twin.studio_jobs j JOIN twin.attempts a ON a.job_id = j.job_id
+		 WHERE a.worker = p_worker AND a.ended_at IS NULL AND a.expires_at > clock_timestamp() ORDER BY a.job_id FOR UPDATE SKIP LOCKED
 	LOOP
 		PERFORM twin.give_back(v_row.job_id, ROW('held', NULL, NULL, v_row.cancelled, v_row.reason)::twin.lease,
 		                       'released', NULL);
@@ -550,14 +549,14 @@ BEGIN
 		PERFORM twin.refuse_queue('22023', 'argument is out of bounds');
 	END IF;
 	FOR v_row IN
-		SELECT q.job_id, q.expires_at, q.attempt - q.first_attempt + 1 AS tries,
-		       q.cancel_requested_at IS NOT NULL AS cancelled, q.cancel_reason AS reason
-		  FROM twin.studio_jobs j JOIN twin.queue q ON q.job_id = j.job_id AND q.system = 'studio_jobs'
-		 WHERE q.state = 'leased' AND q.due_at <= v_now ORDER BY q.due_at FOR UPDATE SKIP LOCKED
+		SELECT a.job_id, a.expires_at, a.attempt - a.first_attempt + 1 AS tries,
+		       a.cancel_requested_at IS NOT NULL AS cancelled, a.cancel_reason AS reason
+		  FROM twin.studio_jobs j JOIN twin.attempts a ON a.job_id = j.job_id
+		 WHERE a.ended_at IS NULL AND a.due_at <= v_now ORDER BY a.due_at FOR UPDATE SKIP LOCKED
 	LOOP
 		EXIT WHEN v_count = p_limit;
 		IF v_row.expires_at > clock_timestamp() THEN
-			UPDATE twin.queue SET due_at = expires_at WHERE job_id = v_row.job_id AND system = 'studio_jobs';
+			UPDATE twin.attempts SET due_at = expires_at WHERE job_id = v_row.job_id AND ended_at IS NULL;
 			CONTINUE;
 		END IF;
 		IF v_row.cancelled THEN
@@ -678,6 +677,39 @@ BEGIN
 END
 $$;
 
+-- Ends a job and claims the next.  What completes a job is here once more, without the answer of store_refined_text().
+CREATE FUNCTION twin.finish_and_claim(
+	p_system text, p_worker text, p_job_id uuid, p_lease_token uuid, p_result jsonb DEFAULT NULL, p_error jsonb DEFAULT NULL,
+	p_retryable boolean DEFAULT false, p_limit integer DEFAULT 1, p_lease interval DEFAULT NULL,
+	OUT job_id uuid, OUT lease_token uuid, OUT attempt integer, OUT lease_expires_at timestamptz, OUT job jsonb)
+RETURNS SETOF record
+LANGUAGE plpgsql ROWS 1 SET search_path = '' AS $$
+#variable_conflict use_column
+DECLARE
+	v_status text;
+	v_lease twin.lease;
+BEGIN
+	IF num_nulls(p_system, p_worker, p_job_id, p_lease_token) > 0 THEN
+		PERFORM twin.refuse_queue('22004', 'argument must not be null');
+	END IF;
+	IF p_error IS NOT NULL THEN
+		PERFORM twin.fail_studio_job(p_job_id, p_error, p_retryable, p_lease_token);
+	ELSE
+		v_status := twin.lock_job_of_worker(p_job_id);
+		v_lease := twin.check_lease(p_job_id, p_lease_token);
+		IF v_lease.state = 'held' AND v_status <> 'COMPLETE' AND p_result ? 'refined_text' THEN
+			UPDATE twin.studio_jobs j
+			   SET status = 'COMPLETE', refined_text = p_result ->> 'refined_text',
+			       model_version = coalesce(p_result ->> 'model_version', j.model_version)
+			 WHERE j.job_id = p_job_id;
+		ELSE
+			PERFORM twin.store_refined_text(p_job_id, p_result ->> 'refined_text', p_result ->> 'model_version', p_lease_token);
+		END IF;
+	END IF;
+	RETURN QUERY SELECT * FROM twin.claim_jobs(p_system, p_worker, p_limit, p_lease);
+END
+$$;
+
 CREATE FUNCTION twin.cancel_studio_job(p_job_id uuid, p_reason text DEFAULT NULL) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = '' AS $$
 DECLARE
@@ -690,10 +722,10 @@ BEGIN
 	IF v_status = 'COMPLETE' THEN
 		PERFORM twin.refuse_queue('23514', 'illegal status transition');
 	END IF;
-	UPDATE twin.queue q
-	   SET cancel_requested_at = coalesce(q.cancel_requested_at, clock_timestamp()),
-	       cancel_reason = CASE WHEN q.cancel_requested_at IS NULL THEN p_reason ELSE q.cancel_reason END
-	 WHERE q.job_id = p_job_id AND q.system = 'studio_jobs' AND q.state = 'leased' AND q.expires_at > clock_timestamp();
+	UPDATE twin.attempts a
+	   SET cancel_requested_at = coalesce(a.cancel_requested_at, clock_timestamp()),
+	       cancel_reason = CASE WHEN a.cancel_requested_at IS NULL THEN p_reason ELSE a.cancel_reason END
+	 WHERE a.job_id = p_job_id AND a.ended_at IS NULL AND a.expires_at > clock_timestamp();
 	IF FOUND THEN
 		RETURN (SELECT to_jsonb(j) || '{"cancel_requested": true}' FROM twin.studio_jobs j WHERE j.job_id = p_job_id);
 	END IF;
