@@ -56,7 +56,10 @@ PG_FUNCTION_INFO_V1(claim_jobs);
 /* expired leases that a claim ends at most */
 #define MAX_HEALED 100
 
-/* a scan that reads fewer pages than this for each row found is cheap */
+/* a scan that reads no more pages than this, and these for each row found, is cheap */
+#define CHEAP_START_PAGES 8
+#define CHEAP_ROW_PAGES 4
+/* the same for a statement, whose other pages count too */
 #define CHEAP_SCAN_PAGES 50
 /* an empty scan that reads fewer pages may be repeated at once */
 #define CHEAP_EMPTY_SCAN_PAGES 1000
@@ -249,6 +252,17 @@ pages_read(void)
 	return pgBufferUsage.shared_blks_hit + pgBufferUsage.shared_blks_read;
 }
 
+/* Record whether a scan that has ended was cheap, and if not the time that it took. */
+static void
+record_cost(ScanCost *scan_cost, const ScanStart *start, bool cheap)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		prepared = statement_preparations() != start->preparations;
+
+	scan_cost->scanned_at = now;
+	scan_cost->cost = cheap || prepared ? 0 : Min(now - start->started_at, MAX_SCAN_COST_US);
+}
+
 /*
  * Record the cost of a scan that has ended.  The pages read decide whether it
  * was cheap, since time passes for other reasons too; the time that it took
@@ -258,13 +272,22 @@ pages_read(void)
 static void
 record_scan(ScanCost *scan_cost, const ScanStart *start, int64 cheap_pages)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	int64		pages = pages_read() - start->pages;
-	bool		prepared = statement_preparations() != start->preparations;
-	bool		cheap = prepared || pages < cheap_pages;
+	record_cost(scan_cost, start, pages_read() - start->pages < cheap_pages);
+}
 
-	scan_cost->scanned_at = now;
-	scan_cost->cost = cheap ? 0 : Min(now - start->started_at, MAX_SCAN_COST_US);
+/*
+ * Record the cost of a claim from the start.  Dead entries of jobs that were claimed
+ * since the last VACUUM are what it may have to pass by.
+ */
+static void
+record_claim_scan(ScanCost *scan_cost, const ScanStart *start, uint64 found)
+{
+	int64		scanned = claim_take_scanned_pages();
+
+	if (scanned < 0)
+		record_scan(scan_cost, start, CHEAP_SCAN_PAGES * (int64) (found + 1));
+	else
+		record_cost(scan_cost, start, scanned <= CHEAP_START_PAGES + CHEAP_ROW_PAGES * (int64) found);
 }
 
 /* Read the counters that record_scan() compares to. */
@@ -347,7 +370,7 @@ claim_from_start(const ClaimRequest *request, QueueScanState *state)
 	ScanStart	start = start_scan();
 	uint64		found = claim_from_position(request, &first_position);
 
-	record_scan(&state->from_start, &start, CHEAP_SCAN_PAGES * (int64) (found + 1));
+	record_claim_scan(&state->from_start, &start, found);
 	record_empty_scan(&state->empty, &start, found);
 	return found;
 }
@@ -545,7 +568,7 @@ claim_jobs(PG_FUNCTION_ARGS)
 	Caller		caller;
 	ClaimRequest request;
 
-	InitMaterializedSRF(fcinfo, 0);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	caller_enter_service(&caller);
 	request = claim_read_request(fcinfo, 2, 1);
 	claim_run((ReturnSetInfo *) fcinfo->resultinfo, &request);
