@@ -102,12 +102,19 @@ static Statement fail_or_cancel = {
 };
 static Statement requeue_rendering = {
 	.force_index_plan = true,
-	.text = "UPDATE @extschema@.mm_rendering_queue SET status = 'queued' WHERE render_id = $1",
+	.text = "UPDATE @extschema@.mm_rendering_queue SET status = 'queued', run_at = NULL, cancel_requested_at = NULL"
+	" WHERE render_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement count_rendering_retry = {
 	.force_index_plan = true,
 	.text = "UPDATE @extschema@.mm_rendering_queue SET retry_count = retry_count + 1 WHERE render_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement note_rendering_cancel = {
+	.force_index_plan = true,
+	.text = "UPDATE @extschema@.mm_rendering_queue SET cancel_requested_at = pg_catalog.clock_timestamp()"
+	" WHERE render_id = $1 AND cancel_requested_at IS NULL",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
@@ -460,6 +467,7 @@ static const QueueSystem rendering_queue = {
 	.select_job = &select_rendering,
 	.fail_job = &fail_or_cancel,
 	.count_retry = &count_rendering_retry,
+	.note_cancel = &note_rendering_cancel,
 	.show_progress = show_progress,
 	.read_error = read_error,
 	.finish = finish,

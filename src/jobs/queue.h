@@ -49,6 +49,7 @@ typedef struct QueueSystem
 	Statement  *select_job;		/* for result_shown() */
 	Statement  *fail_job;
 	Statement  *count_retry;	/* NULL for nothing */
+	Statement  *note_cancel;	/* when the cancellation was first requested */
 
 	/*
 	 * Lock the account that fail_job will lock, without waiting; return false

@@ -30,6 +30,7 @@
 #include "ledger.h"
 #include "value_limits.h"
 #include "monitor.h"
+#include "new_jobs.h"
 #include "queue.h"
 #include "refinement.h"
 #include "restore.h"
@@ -76,9 +77,20 @@ static Statement select_studio_job = {
 };
 static Statement insert_studio_job = {
 	.force_index_plan = true,
-	.text = "INSERT INTO @extschema@.studio_jobs AS j (user_id, raw_audio_url, system_prompt_used, priority)"
-	" VALUES ($1, $2, $3, $4) RETURNING j.*",
-	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, TEXTOID, INT4OID}
+	.text = "INSERT INTO @extschema@.studio_jobs"
+	" (user_id, raw_audio_url, system_prompt_used, priority, run_at, idempotency_key, max_attempts)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7)"
+	" ON CONFLICT (user_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING"
+	" RETURNING job_id",
+	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID, TEXTOID, INT4OID}
+};
+
+/* with the arguments of insert_studio_job; the prompt of the setting is not compared */
+static Statement find_studio_job = {
+	.force_index_plan = true,
+	.text = "SELECT j.job_id, j.raw_audio_url = $2 AND COALESCE(j.system_prompt_used = $3, true)"
+	"  FROM @extschema@.studio_jobs j WHERE j.user_id = $1 AND j.idempotency_key = $6",
+	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID, TEXTOID, INT4OID}
 };
 static Statement count_active_studio_jobs = {
 	.force_index_plan = true,
@@ -158,12 +170,20 @@ static Statement write_studio_failure = {
 };
 static Statement requeue_studio_job = {
 	.force_index_plan = true,
-	.text = "UPDATE @extschema@.studio_jobs SET status = 'NEW', retry_count = retry_count + 1 WHERE job_id = $1",
+	.text = "UPDATE @extschema@.studio_jobs"
+	"   SET status = 'NEW', retry_count = retry_count + 1, run_at = NULL, cancel_requested_at = NULL"
+	" WHERE job_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement count_studio_retry = {
 	.force_index_plan = true,
 	.text = "UPDATE @extschema@.studio_jobs SET retry_count = retry_count + 1 WHERE job_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement note_studio_cancel = {
+	.force_index_plan = true,
+	.text = "UPDATE @extschema@.studio_jobs SET cancel_requested_at = pg_catalog.clock_timestamp()"
+	" WHERE job_id = $1 AND cancel_requested_at IS NULL",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
@@ -258,7 +278,10 @@ default_studio_job(PG_FUNCTION_ARGS)
 		if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
 			set_default_prompt(&edit);
 		if (!service)
+		{
 			check_row_priority(data);
+			new_job_check_row_of_user(data);
+		}
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(row_edit_apply(&edit));
@@ -303,15 +326,19 @@ limit_studio_jobs(PG_FUNCTION_ARGS)
 
 /*
  * create_studio_job(p_user_id uuid, p_raw_audio_url text, p_system_prompt text,
- * p_priority integer) returns jsonb
+ * p_priority integer, p_run_at timestamptz, p_idempotency_key text,
+ * p_max_attempts integer) returns jsonb
  */
 Datum
 create_studio_job(PG_FUNCTION_ARGS)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
-	pg_uuid_t	user_id;
+	pg_uuid_t	user_id,
+				job_id;
 	int32		priority;
+	NewJob		new;
+	NewJobResult made;
 	Datum		result;
 
 	caller_enter_user(&caller);
@@ -325,11 +352,16 @@ create_studio_job(PG_FUNCTION_ARGS)
 	argument_text(&args, check_text(fcinfo, 1, "p_raw_audio_url", 1, MAX_URL_LENGTH));
 	argument_text(&args, check_optional_text(fcinfo, 2, "p_system_prompt", MAX_PROMPT_LENGTH));
 	argument_int32(&args, priority);
+	new = new_job_check(fcinfo, 4, &caller);
+	new_job_arguments(&new, &args);
 	if (!user_lock_key_share(&user_id))
 		refuse_unknown(&caller, "user", &user_id);
-	statement_execute(&insert_studio_job, &args);
-	result = result_row();
-	check_active_studio_jobs(&user_id);
+	made = new_job_insert(&new, &find_studio_job, &insert_studio_job, &args, &job_id);
+	if (made == JOB_NOT_STORED)
+		refuse_lost_row();
+	if (made == JOB_INSERTED)
+		check_active_studio_jobs(&user_id);
+	result = system_job_as_jsonb(&refinement_queue, &job_id);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -763,6 +795,7 @@ static const QueueSystem refinement_queue = {
 	.select_job = &select_studio_job,
 	.fail_job = &write_studio_failure,
 	.count_retry = &count_studio_retry,
+	.note_cancel = &note_studio_cancel,
 	.read_error = read_error,
 	.finish = finish,
 	.finish_in_set = finish_in_set,

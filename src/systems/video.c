@@ -36,6 +36,7 @@
 #include "ledger.h"
 #include "value_limits.h"
 #include "monitor.h"
+#include "new_jobs.h"
 #include "queue.h"
 #include "restore.h"
 #include "statements.h"
@@ -90,8 +91,24 @@ static Statement lock_project_key_share = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement insert_job = {
-	.text = "INSERT INTO @extschema@.jobs (project_id, user_id, priority) VALUES ($1, $2, $3) RETURNING id",
-	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, INT4OID}
+	.text = "INSERT INTO @extschema@.jobs (project_id, user_id, priority, run_at, idempotency_key, max_attempts)"
+	" VALUES ($1, $2, $3, $5, $6, $7)"
+	" ON CONFLICT (user_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING"
+	" RETURNING id",
+	.nargs = 7,.argtypes = {UUIDOID, UUIDOID, INT4OID, INT4OID, TIMESTAMPTZOID, TEXTOID, INT4OID}
+};
+
+/*
+ * with the arguments of insert_job, of which $4 is the price; the first hold is
+ * that of create_job()
+ */
+static Statement find_job = {
+	.force_index_plan = true,
+	.text = "SELECT j.id, j.project_id = $1 AND COALESCE($4 = ("
+	"   SELECT -l.amount FROM @extschema@.credit_ledger l WHERE l.job_id = j.id AND l.type = 'reserve'"
+	"    ORDER BY l.entry_no LIMIT 1), false)"
+	"  FROM @extschema@.jobs j WHERE j.user_id = $2 AND j.idempotency_key = $6",
+	.nargs = 7,.argtypes = {UUIDOID, UUIDOID, INT4OID, INT4OID, TIMESTAMPTZOID, TEXTOID, INT4OID}
 };
 static Statement queue_job = {
 	.force_index_plan = true,
@@ -184,9 +201,15 @@ static Statement requeue_job = {
 	.force_index_plan = true,
 	.text = "UPDATE @extschema@.jobs"
 	"   SET status = 'QUEUED', status_message = NULL, failed_step = NULL, error_code = NULL,"
-	"       error_message = NULL, cost_credits_final = NULL"
+	"       error_message = NULL, cost_credits_final = NULL, run_at = NULL, cancel_requested_at = NULL"
 	" WHERE id = $1"
 	" RETURNING COALESCE(cost_credits_reserved, 0)",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement note_job_cancel = {
+	.force_index_plan = true,
+	.text = "UPDATE @extschema@.jobs SET cancel_requested_at = pg_catalog.clock_timestamp()"
+	" WHERE id = $1 AND cancel_requested_at IS NULL",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement update_asset = {
@@ -350,45 +373,61 @@ lock_user_and_project(const Caller *caller, const pg_uuid_t *project_id)
 	return user_id;
 }
 
-/* Insert a job, which is PENDING, and set its id. */
-static void
-insert_pending_job(Job *job, int32 priority)
+/* Insert a job, which is PENDING, and set its id; false if there is one under its key. */
+static bool
+insert_pending_job(Job *job, int32 priority, int32 cost, const NewJob *new)
 {
 	Arguments	args = NO_ARGUMENTS;
+	NewJobResult made;
 
 	argument_uuid(&args, &job->project_id);
 	argument_uuid(&args, &job->user_id);
 	argument_int32(&args, priority);
-	statement_execute(&insert_job, &args);
-	job->id = result_uuid(1);
+	argument_int32(&args, cost);
+	new_job_arguments(new, &args);
+	made = new_job_insert(new, &find_job, &insert_job, &args, &job->id);
+	if (made == JOB_NOT_STORED)
+		refuse_lost_row();
+	return made == JOB_INSERTED;
+}
+
+/* Add the steps of a new job, pay for it, and queue it. */
+static void
+start_job(const Job *job, int32 cost)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	add_default_steps(&job->id);
+	pay_for_job(job, cost);
+	argument_uuid(&args, &job->id);
+	statement_execute(&queue_job, &args);
 }
 
 /*
- * create_job(p_project_id uuid, p_cost_credits integer, p_priority integer)
- * returns uuid
+ * create_job(p_project_id uuid, p_cost_credits integer, p_priority integer,
+ * p_run_at timestamptz, p_idempotency_key text, p_max_attempts integer) returns
+ * uuid
  */
 Datum
 create_job(PG_FUNCTION_ARGS)
 {
-	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	Job			job = {.status = JOB_PENDING};
 	pg_uuid_t  *job_id = palloc(sizeof(pg_uuid_t));
 	int32		cost,
 				priority;
+	NewJob		new;
 
 	caller_enter_service(&caller);
 	job.project_id = check_uuid(fcinfo, 0, "p_project_id");
 	cost = check_positive(fcinfo, 1, "p_cost_credits");
 	priority = check_int32(fcinfo, 2, "p_priority", PG_INT32_MIN, PG_INT32_MAX);
+	new = new_job_check(fcinfo, 3, &caller);
 
 	job.user_id = lock_user_and_project(&caller, &job.project_id);
-	insert_pending_job(&job, priority);
-	add_default_steps(&job.id);
-	pay_for_job(&job, cost);
+	if (insert_pending_job(&job, priority, cost, &new))
+		start_job(&job, cost);
 	*job_id = job.id;
-	argument_uuid(&args, job_id);
-	statement_execute(&queue_job, &args);
 	caller_leave(&caller);
 
 	PG_RETURN_UUID_P(job_id);
@@ -891,6 +930,7 @@ static const QueueSystem video_queue = {
 	.try_lock_job = &job_try_lock_statement,
 	.select_job = &select_job,
 	.fail_job = &write_job_failure,
+	.note_cancel = &note_job_cancel,
 	.try_lock_payer = try_lock_payer,
 	.show_progress = show_progress,
 	.read_error = read_error,

@@ -33,7 +33,8 @@ LANGUAGE sql VOLATILE AS $$ SELECT p_values[1 + t.below(cardinality(p_values))] 
 CREATE FUNCTION t.timeless(p_job jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE AS $$
   SELECT p_job - 'lease_expires_at' || CASE WHEN p_job ? 'processing_time_ms'
-         THEN jsonb_build_object('processing_time_ms', p_job ->> 'processing_time_ms' IS NOT NULL) ELSE '{}' END
+         THEN jsonb_build_object('processing_time_ms', p_job ->> 'processing_time_ms' IS NOT NULL,
+                                 'cancel_requested_at', p_job ->> 'cancel_requested_at' IS NOT NULL) ELSE '{}' END
 $$;
 
 -- Claims, keeps the tokens, and tells the rest.

@@ -727,6 +727,7 @@ BEGIN
 	       cancel_reason = CASE WHEN a.cancel_requested_at IS NULL THEN p_reason ELSE a.cancel_reason END
 	 WHERE a.job_id = p_job_id AND a.ended_at IS NULL AND a.expires_at > clock_timestamp();
 	IF FOUND THEN
+		UPDATE twin.studio_jobs SET cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()) WHERE job_id = p_job_id;
 		RETURN (SELECT to_jsonb(j) || '{"cancel_requested": true}' FROM twin.studio_jobs j WHERE j.job_id = p_job_id);
 	END IF;
 	IF v_status <> 'FAILED' THEN
@@ -743,7 +744,8 @@ DECLARE
 BEGIN
 	IF v_status = 'FAILED' THEN
 		PERFORM set_config('twin.retrying', p_job_id::text, true);
-		UPDATE twin.studio_jobs SET status = 'NEW', retry_count = retry_count + 1 WHERE job_id = p_job_id;
+		UPDATE twin.studio_jobs SET status = 'NEW', retry_count = retry_count + 1, run_at = NULL, cancel_requested_at = NULL
+		 WHERE job_id = p_job_id;
 		PERFORM set_config('twin.retrying', '', true);
 	ELSIF v_status <> 'NEW' THEN
 		PERFORM twin.refuse_queue('23514', 'illegal status transition');

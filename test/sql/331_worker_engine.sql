@@ -1,4 +1,4 @@
--- 335_worker_engine.sql
+-- 331_worker_engine.sql
 --
 -- What workers share: claims by stage, hand-overs, finish_and_claim(), sets of jobs,
 -- processes of one name, attempts and delays of a job's own, the end of a lease that
