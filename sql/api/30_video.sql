@@ -69,11 +69,11 @@ step; PT409 the lease is lost or missing, or the job is to be cancelled; 23514 i
 
 CREATE FUNCTION @extschema@.advance_job(
     p_job_id uuid, p_status text, p_progress integer DEFAULT NULL, p_status_message text DEFAULT NULL,
-    p_lease_token uuid DEFAULT NULL)
+    p_lease_token uuid DEFAULT NULL, p_hand_over boolean DEFAULT false)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'advance_job'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION @extschema@.advance_job(uuid, text, integer, text, uuid) IS
+COMMENT ON FUNCTION @extschema@.advance_job(uuid, text, integer, text, uuid, boolean) IS
 'Move a video job to another status, or record its progress.
 
 READY settles the hold of the job, FAILED releases it.
@@ -83,10 +83,12 @@ READY settles the hold of the job, FAILED releases it.
 - p_progress: 0 to 100; it never decreases within an attempt. NULL leaves it to the status.
 - p_status_message: what the worker is doing, at most 8 KiB; NULL leaves it unchanged.
 - p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the job.
+- p_hand_over: true ends the lease with the call, so that another worker claims the job at its next stage, with
+  attempts counted anew. A late retry returns the same job.
 
 Returns the job.
 Callers: services only.
-Errors: 22004 p_job_id or p_status is NULL; 22023 unknown status, or a value is out of bounds; PT404 no such
+Errors: 22004 p_job_id, p_status or p_hand_over is NULL; 22023 unknown status, or a value is out of bounds; PT404 no such
 job; PT409 the lease is lost or missing, or the job is to be cancelled; 23514 illegal transition.';
 
 CREATE FUNCTION @extschema@.complete_job(
@@ -114,20 +116,22 @@ illegal transition.';
 
 CREATE FUNCTION @extschema@.fail_job(
     p_job_id uuid, p_error_code text DEFAULT NULL, p_error_message text DEFAULT NULL, p_failed_step text DEFAULT NULL,
-    p_retryable boolean DEFAULT false, p_lease_token uuid DEFAULT NULL)
+    p_retryable boolean DEFAULT false, p_lease_token uuid DEFAULT NULL, p_retry_in interval DEFAULT NULL)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'fail_job'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION @extschema@.fail_job(uuid, text, text, text, boolean, uuid) IS
+COMMENT ON FUNCTION @extschema@.fail_job(uuid, text, text, text, boolean, uuid, interval) IS
 'Move a video job to FAILED and release its hold, or queue a retry.
 
 - p_job_id: the job.
 - p_error_code: why, for programs; at most 2048 characters.
 - p_error_message: why, for people; cut to 64 KiB.
 - p_failed_step: the step, at most 2048 characters.
-- p_retryable: true queues the job for a retry as long as attempts are left (setting max_attempts). This takes
-  a lease.
+- p_retryable: true queues the job for a retry as long as attempts are left (max_attempts of the job, or the
+  setting). This takes a lease.
 - p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the job.
+- p_retry_in: when a retry is due, 0 seconds to 366 days from now, for an outage whose end is foreseen; NULL: after
+  a delay.
 
 The delay of a retry is a random time up to retry_base_seconds, doubled with every attempt, at most
 retry_cap_seconds (settings): exponential backoff with full jitter.

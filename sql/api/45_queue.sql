@@ -33,12 +33,13 @@ COMMENT ON FUNCTION studio_engine.clear_queue() IS
 Trigger, AFTER TRUNCATE on a table of jobs. Its argument names the table.';
 
 CREATE FUNCTION @extschema@.claim_jobs(
-    p_system text, p_worker text, p_limit integer DEFAULT 1, p_lease interval DEFAULT NULL)
+    p_system text, p_worker text, p_limit integer DEFAULT 1, p_lease interval DEFAULT NULL,
+    p_stages text[] DEFAULT NULL, p_process_id text DEFAULT NULL)
   RETURNS TABLE (job_id uuid, lease_token uuid, attempt integer, lease_expires_at timestamptz,
     job jsonb)
   LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'claim_jobs'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION @extschema@.claim_jobs(text, text, integer, interval) IS
+COMMENT ON FUNCTION @extschema@.claim_jobs(text, text, integer, interval, text[], text) IS
 'Lease jobs to a worker, by priority, then age.
 
 No job is leased to two workers. The status of a job does not change.
@@ -46,16 +47,129 @@ No job is leased to two workers. The status of a job does not change.
 - p_system: studio_jobs, jobs or mm_rendering_queue.
 - p_worker: any name, 1 to 200 characters.
 - p_limit: at most how many jobs, 1 to 1000.
-- p_lease: length of the lease, 1 second to 1 day; NULL: setting lease_seconds.
+- p_lease: length of the lease, 1 second to 1 day; NULL: setting lease_seconds. At most setting max_run_seconds.
+- p_stages: statuses with work to do; only jobs in one of them are leased. NULL: all.
+- p_process_id: identifies this process among those that use the same name, at most 200 characters;
+  release_leases() and recover_leases() tell them apart by it.
 
 Returns for each job its lease_token, which every write of the worker must carry, the number of the attempt,
 the end of the lease, and the row of the job (NULL where it does not exist). Once their texts come to 32 MiB
 no more jobs are returned, but at least one is. A job whose row cannot be shown is not returned: it becomes
 FAILED with error code UNREADABLE_JOB, the attempt counts, and its hold is released.
+If there are fewer jobs than p_limit, up to 100 expired leases are ended as by reap_expired_leases().
 Call it at READ COMMITTED and in a transaction of its own: at other isolation levels, concurrent claims end
 with 40001.
 Callers: services only.
 Errors: 22004 a required argument is NULL; 22023 unknown system, or a value is out of bounds.';
+
+CREATE FUNCTION @extschema@.finish_and_claim(
+    p_system text, p_worker text, p_job_id uuid, p_lease_token uuid,
+    p_result jsonb DEFAULT NULL, p_error jsonb DEFAULT NULL, p_retryable boolean DEFAULT false,
+    p_retry_in interval DEFAULT NULL, p_limit integer DEFAULT 1, p_lease interval DEFAULT NULL,
+    p_stages text[] DEFAULT NULL, p_process_id text DEFAULT NULL)
+  RETURNS TABLE (job_id uuid, lease_token uuid, attempt integer, lease_expires_at timestamptz,
+    job jsonb)
+  LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'finish_and_claim'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.finish_and_claim(
+  text, text, uuid, uuid, jsonb, jsonb, boolean, interval, integer, interval, text[], text) IS
+'End the work on a job, and lease the next ones: one round trip and one commit for a job.
+
+With p_error, or with p_retryable, the job fails as by fail_job(); otherwise it is completed, or handed over to its
+next stage.
+
+- p_system: studio_jobs, jobs or mm_rendering_queue.
+- p_worker: any name, 1 to 200 characters.
+- p_job_id: the job that ends; NULL only leases.
+- p_lease_token: the token that the claim of it returned.
+- p_result: what was made. studio_jobs: refined_text, with model_version or without, completes the job;
+  raw_transcript (of a job at NEW, too) or enrichment_entities ends its stage and hands it over. jobs: status hands it over to this
+  status, with status_message or without; output_url, manifest_json and cost_credits_final complete it.
+  mm_rendering_queue: asset_id completes it. NULL is an empty object.
+- p_error: why it failed. studio_jobs: any object of at most 256 KiB; jobs and mm_rendering_queue: code, message
+  and step (jobs).
+- p_retryable: true queues the job for a retry as long as attempts are left.
+- p_retry_in: when a retry is due, 0 seconds to 366 days from now; NULL: after a delay as by fail_job().
+- p_limit: at most how many jobs to lease, 0 to 1000.
+- p_lease, p_stages, p_process_id: of the leases, as for claim_jobs().
+
+Returns the leased jobs as claim_jobs() does. An error changes nothing: the job does not end and none is leased.
+Callers: services only.
+Errors: 22004 a required argument is NULL; 22023 unknown system, or a value is out of bounds; PT404 no such job;
+PT409 the lease is lost or has expired, the job is to be cancelled, or it was completed differently; 23514
+illegal transition.';
+
+CREATE FUNCTION @extschema@.complete_jobs(p_system text, p_jobs jsonb)
+  RETURNS TABLE (job_id uuid, done boolean, error_code text, error_message text)
+  LANGUAGE c VOLATILE ROWS 100 AS 'MODULE_PATHNAME', 'complete_jobs'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.complete_jobs(text, jsonb) IS
+'End the work on many jobs: complete each, or hand it over to its next stage.
+
+What refuses one job does not stop the others.
+
+- p_system: studio_jobs, jobs or mm_rendering_queue.
+- p_jobs: an array of at most 1000 objects with job_id, lease_token and result, which is as p_result of
+  finish_and_claim().
+
+Returns a row for each job: done, or the SQLSTATE and the message of the error that refused it. A late retry of
+the call returns done for what was completed with the same result.
+Callers: services only.
+Errors: 22004 an argument is NULL; 22023 unknown system, p_jobs is no such array or has a job twice.';
+
+CREATE FUNCTION @extschema@.fail_jobs(p_system text, p_jobs jsonb)
+  RETURNS TABLE (job_id uuid, done boolean, error_code text, error_message text)
+  LANGUAGE c VOLATILE ROWS 100 AS 'MODULE_PATHNAME', 'fail_jobs'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.fail_jobs(text, jsonb) IS
+'Fail many jobs, or queue retries of them.
+
+What refuses one job does not stop the others.
+
+- p_system: studio_jobs, jobs or mm_rendering_queue.
+- p_jobs: an array of at most 1000 objects with job_id, lease_token, error (as p_error of finish_and_claim()),
+  retryable (true or false) and retry_in (an interval as text).
+
+Returns a row for each job: done, or the SQLSTATE and the message of the error that refused it.
+Callers: services only.
+Errors: 22004 an argument is NULL; 22023 unknown system, p_jobs is no such array or has a job twice.';
+
+CREATE FUNCTION @extschema@.cancel_jobs(p_system text, p_job_ids uuid[], p_reason text DEFAULT NULL)
+  RETURNS TABLE (job_id uuid, done boolean, error_code text, error_message text)
+  LANGUAGE c VOLATILE ROWS 100 AS 'MODULE_PATHNAME', 'cancel_jobs'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.cancel_jobs(text, uuid[], text) IS
+'Cancel many jobs, or request it from the workers that have them.
+
+What refuses one job does not stop the others.
+
+- p_system: studio_jobs, jobs or mm_rendering_queue.
+- p_job_ids: at most 1000 jobs.
+- p_reason: at most 1000 characters.
+
+Returns a row for each job: done, or the SQLSTATE and the message of the error that refused it.
+Callers: services only.
+Errors: 22004 p_system, p_job_ids or one of them is NULL; 22023 unknown system, too many jobs, or one twice.';
+
+CREATE FUNCTION @extschema@.retry_failed_jobs(
+    p_system text, p_error_code text DEFAULT NULL, p_since timestamptz DEFAULT NULL, p_limit integer DEFAULT 100)
+  RETURNS TABLE (job_id uuid, done boolean, error_code text, error_message text)
+  LANGUAGE c VOLATILE ROWS 100 AS 'MODULE_PATHNAME', 'retry_failed_jobs'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.retry_failed_jobs(text, text, timestamptz, integer) IS
+'Queue failed jobs again, as after an outage.
+
+Each is retried as by the function of its system: video jobs are paid again. What refuses one job, like the limit
+of its user or too few credits, does not stop the others.
+
+- p_system: studio_jobs, jobs or mm_rendering_queue.
+- p_error_code: only jobs that failed with this code; NULL: all that were not cancelled.
+- p_since: only jobs that failed since; NULL: ever.
+- p_limit: at most how many, the oldest first, 1 to 1000.
+
+Returns a row for each job: done, or the SQLSTATE and the message of the error that refused it. Reads all failed jobs.
+Callers: services only.
+Errors: 22004 p_system or p_limit is NULL; 22023 unknown system, or a value is out of bounds.';
 
 CREATE FUNCTION @extschema@.heartbeat_job(p_job_id uuid, p_lease_token uuid, p_progress integer DEFAULT NULL,
     p_status_message text DEFAULT NULL, p_lease interval DEFAULT NULL)
@@ -69,7 +183,9 @@ COMMENT ON FUNCTION @extschema@.heartbeat_job(uuid, uuid, integer, text, interva
 - p_lease_token: the token that claim_jobs() returned.
 - p_progress: 0 to 100; it never decreases within an attempt.
 - p_status_message: what the worker is doing, at most 1000 characters.
-- p_lease: length of the lease from now on, 1 second to 1 day; NULL: setting lease_seconds.
+- p_lease: length of the lease from now on, 1 second to 1 day; NULL: as long as at the claim. A lease is never
+  shortened. It ends at the latest setting max_run_seconds after the claim, and setting cancel_grace_seconds after
+  the job was to be cancelled.
 
 Returns lease_expires_at, and cancel: true if the job is to be cancelled and the worker should fail it.
 Progress and message go into the row of a video job, progress alone into that of a rendering, at most once in
@@ -96,20 +212,40 @@ Returns when the job is due; NULL where it is not delayed, having been cancelled
 Callers: services only.
 Errors: 22004 an argument is NULL; 22023 p_for is out of bounds; PT409 the lease is lost or has expired.';
 
-CREATE FUNCTION @extschema@.release_leases(p_worker text)
+CREATE FUNCTION @extschema@.release_leases(
+    p_worker text, p_process_id text DEFAULT NULL, p_lease_tokens uuid[] DEFAULT NULL)
   RETURNS integer
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'release_leases'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION @extschema@.release_leases(text) IS
-'Release all jobs that a worker holds, as when it shuts down.
+COMMENT ON FUNCTION @extschema@.release_leases(text, text, uuid[]) IS
+'Release jobs that a worker holds, as when it shuts down.
 
 The jobs keep their places in the queue, and the attempts do not count. Jobs that are to be cancelled are
 cancelled.
 
 - p_worker: the name that the worker gave to claim_jobs().
+- p_process_id: the process that it gave; NULL: leases claimed without one.
+- p_lease_tokens: only these leases, of any process if p_process_id is NULL; NULL: all.
 
 Skips jobs that another session has locked, and expired leases, which reap_expired_leases() ends. Returns the
 number of jobs released.
+Callers: services only.
+Errors: 22004 p_worker is NULL.';
+
+CREATE FUNCTION @extschema@.recover_leases(p_worker text, p_process_id text DEFAULT NULL)
+  RETURNS integer
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'recover_leases'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.recover_leases(text, text) IS
+'End the leases of the processes of a worker that are gone, as when it starts up again.
+
+The attempts count, so that a job that brings its worker down is not tried for ever: it is retried at once, and
+after the last attempt it becomes FAILED with error code WORKER_RESTARTED. Jobs that are to be cancelled are cancelled.
+
+- p_worker: the name that the worker gave to claim_jobs().
+- p_process_id: the process that is starting up, which keeps its leases; NULL: the worker has no leases any more.
+
+Skips jobs that another session has locked. Returns the number of leases ended.
 Callers: services only.
 Errors: 22004 p_worker is NULL.';
 
@@ -133,17 +269,18 @@ Errors: 22004 p_limit is NULL; 22023 p_limit is out of bounds.';
 
 CREATE FUNCTION @extschema@.get_job_attempts(p_job_id uuid)
   RETURNS TABLE (system text, attempt integer, worker text, started_at timestamptz,
-    ended_at timestamptz, outcome text, error jsonb)
+    ended_at timestamptz, outcome text, error jsonb, stage text)
   LANGUAGE c STABLE ROWS 5 AS 'MODULE_PATHNAME', 'get_job_attempts'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.get_job_attempts(uuid) IS
-'Returns the outcomes of the last 200 leases of a job, oldest first.
+'Returns the last 200 leases of a job and their outcomes, oldest first.
 
 - p_job_id: a job of studio_jobs, jobs or mm_rendering_queue.
 
-outcome is completed, failed, retried (failed, with a retry queued), expired (the worker stopped responding),
-cancelled, snoozed or released. An error of more than 4000 bytes is cut, with truncated true. The current
-lease is not listed. The owner does not see worker.
+outcome is completed, handed_over (to the next stage), failed, retried (failed, with a retry queued), expired (the
+worker stopped responding), cancelled, snoozed or released; of the current lease, which has no ended_at, it is
+running. stage is the status of the job when it was claimed. An error of more than 4000 bytes is cut, with
+truncated true. The owner does not see worker.
 Callers: the owner of the job, or a service.
 Errors: 22004 p_job_id is NULL; 42501 not a job of the caller; PT404 no such job.';
 
@@ -161,14 +298,15 @@ COMMENT ON FUNCTION @extschema@.get_job_statistics(text, uuid, interval) IS
 
 The result is a JSON object: count_by_status; completed and failed; average_ms, p50_ms and p95_ms from
 created_at to the end of completed jobs, in milliseconds; throughput_per_hour, completed jobs an hour;
-waiting, delayed, leased and oldest_waiting_seconds of the queue; recent_failures, the 10 newest, where an
+waiting, delayed, parked, leased and oldest_waiting_seconds of the queue; recent_failures, the 10 newest, where an
 error of more than 1000 bytes is cut to its code, message and step, with truncated true. p_window does not
 limit count_by_status and the queue. Reads all jobs in question.
 Callers: the user, or a service.
 Errors: 22004 p_system is NULL; 22023 unknown system, or p_window is out of bounds; 42501 not the caller.';
 
 CREATE FUNCTION studio_engine.open_jobs(
-    OUT system text, OUT job_id uuid, OUT user_id uuid, OUT priority integer, OUT created_at timestamptz)
+    OUT system text, OUT job_id uuid, OUT user_id uuid, OUT priority integer, OUT created_at timestamptz,
+    OUT stage text, OUT run_at timestamptz)
   RETURNS SETOF record
   LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -178,13 +316,13 @@ BEGIN
       HINT = 'SET ROLE to the owner of schema studio_engine.';
   END IF;
   RETURN QUERY
-    SELECT 'jobs', j.id, j.user_id, j.priority, j.created_at
+    SELECT 'jobs', j.id, j.user_id, j.priority, j.created_at, j.status::text, j.run_at
       FROM @extschema@.jobs j WHERE j.status NOT IN ('PENDING', 'READY', 'FAILED')
     UNION ALL
-    SELECT 'studio_jobs', j.job_id, j.user_id, j.priority, j.created_at
+    SELECT 'studio_jobs', j.job_id, j.user_id, j.priority, j.created_at, j.status, j.run_at
       FROM @extschema@.studio_jobs j WHERE j.status NOT IN ('COMPLETE', 'FAILED')
     UNION ALL
-    SELECT 'mm_rendering_queue', r.render_id, r.user_id, r.priority, r.created_at
+    SELECT 'mm_rendering_queue', r.render_id, r.user_id, r.priority, r.created_at, r.status, r.run_at
       FROM @extschema@.mm_rendering_queue r WHERE r.status IN ('queued', 'rendering');
 END
 $$;
@@ -208,7 +346,9 @@ BEGIN
 
   DELETE FROM studio_engine.queue q
    WHERE NOT EXISTS (SELECT 1 FROM studio_engine.open_jobs() o
-                      WHERE o.system = q.system::text AND o.job_id = q.job_id);
+                      WHERE o.system = q.system::text AND o.job_id = q.job_id)
+      OR EXISTS (SELECT 1 FROM studio_engine.attempts a
+                  WHERE a.job_id = q.job_id AND a.system = q.system AND a.ended_at IS NULL);
 
   DELETE FROM studio_engine.attempts t
    WHERE NOT EXISTS (SELECT 1 FROM @extschema@.jobs j WHERE t.system = 'jobs' AND j.id = t.job_id)
@@ -216,18 +356,31 @@ BEGIN
      AND NOT EXISTS (SELECT 1 FROM @extschema@.mm_rendering_queue r
                       WHERE t.system = 'mm_rendering_queue' AND r.render_id = t.job_id);
 
-  UPDATE studio_engine.queue q SET rank = ~o.priority, user_id = o.user_id
+  UPDATE studio_engine.attempts a SET ended_at = clock_timestamp(), outcome = 'released'
+   WHERE a.ended_at IS NULL
+     AND NOT EXISTS (SELECT 1 FROM studio_engine.open_jobs() o
+                      WHERE o.system = a.system::text AND o.job_id = a.job_id);
+
+  UPDATE studio_engine.queue q SET rank = ~o.priority, user_id = o.user_id, stage = o.stage
     FROM studio_engine.open_jobs() o
    WHERE o.system = q.system::text AND o.job_id = q.job_id
-     AND (q.rank, q.user_id) IS DISTINCT FROM (~o.priority, o.user_id);
+     AND (q.rank, q.user_id, q.stage) IS DISTINCT FROM (~o.priority, o.user_id, o.stage);
 
-  INSERT INTO studio_engine.queue (system, rank, due_at, job_id, user_id, attempt, first_attempt)
-  SELECT o.system::studio_engine.job_system, ~o.priority, least(o.created_at, clock_timestamp()), o.job_id, o.user_id,
-         a.last, a.last + 1
+  UPDATE studio_engine.attempts a SET user_id = o.user_id
+    FROM studio_engine.open_jobs() o
+   WHERE o.system = a.system::text AND o.job_id = a.job_id AND a.user_id IS DISTINCT FROM o.user_id;
+
+  INSERT INTO studio_engine.queue (system, state, rank, due_at, job_id, user_id, stage, attempt, first_attempt)
+  SELECT o.system::studio_engine.job_system,
+         CASE WHEN o.run_at > clock_timestamp() THEN 'delayed' ELSE 'waiting' END::studio_engine.queue_state, ~o.priority,
+         CASE WHEN o.run_at > clock_timestamp() THEN o.run_at ELSE least(o.created_at, clock_timestamp()) END,
+         o.job_id, o.user_id, o.stage, a.last, a.last + 1
     FROM studio_engine.open_jobs() o,
          LATERAL (SELECT coalesce(max(t.attempt), 0) AS last FROM studio_engine.attempts t
                    WHERE t.job_id = o.job_id AND t.system::text = o.system
                      AND t.outcome NOT IN ('snoozed', 'released')) a
+   WHERE NOT EXISTS (SELECT 1 FROM studio_engine.attempts t
+                      WHERE t.job_id = o.job_id AND t.system::text = o.system AND t.ended_at IS NULL)
   ON CONFLICT (job_id, system) DO NOTHING;
   GET DIAGNOSTICS v_added = ROW_COUNT;
   RETURN v_added;
@@ -244,8 +397,8 @@ CREATE FUNCTION studio_engine.rebuild_queue() RETURNS integer
 COMMENT ON FUNCTION studio_engine.rebuild_queue() IS
 'Repair studio_engine.queue after changes with the triggers off.
 
-Deletes the rows of jobs that have ended, with their leases, and the attempts of jobs that do not exist;
-corrects priorities and owners; adds what is missing, in the order of age and without a turn. Writers wait
+Deletes the rows of jobs that have ended, ends their leases, and deletes the attempts of jobs that do not exist;
+corrects priorities, owners and stages; adds what is missing, in the order of age and without a turn. Writers wait
 meanwhile.
 Returns the number of rows added.
 Callers: the owner of the data.

@@ -37,52 +37,61 @@ Callers: the user, or a service.
 Errors: 22004 a required argument is NULL; 22023 a value is out of bounds; 42501 not the caller; PT404 no such
 user; PT429 too many active jobs (setting max_active_jobs).';
 
-CREATE FUNCTION @extschema@.update_studio_job_status(p_job_id uuid, p_status text, p_lease_token uuid DEFAULT NULL)
+CREATE FUNCTION @extschema@.update_studio_job_status(
+    p_job_id uuid, p_status text, p_lease_token uuid DEFAULT NULL, p_hand_over boolean DEFAULT false)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'update_studio_job_status'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION @extschema@.update_studio_job_status(uuid, text, uuid) IS
+COMMENT ON FUNCTION @extschema@.update_studio_job_status(uuid, text, uuid, boolean) IS
 'Move a studio job to another status.
 
 - p_job_id: the job.
 - p_status: a status that workflow_transitions() allows next.
 - p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the job.
+- p_hand_over: true ends the lease with the call, so that another worker claims the job at its next stage, with
+  attempts counted anew. A late retry returns the same job.
 
 Returns the job.
 Callers: services only.
-Errors: 22004 p_job_id or p_status is NULL; 22023 unknown status; PT404 no such job; PT409 the lease is lost
+Errors: 22004 p_job_id, p_status or p_hand_over is NULL; 22023 unknown status; PT404 no such job; PT409 the lease is lost
 or missing, or the job is to be cancelled; 23514 illegal transition.';
 
-CREATE FUNCTION @extschema@.store_transcript(p_job_id uuid, p_transcript text, p_lease_token uuid DEFAULT NULL)
+CREATE FUNCTION @extschema@.store_transcript(
+    p_job_id uuid, p_transcript text, p_lease_token uuid DEFAULT NULL, p_hand_over boolean DEFAULT false)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'store_transcript'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION @extschema@.store_transcript(uuid, text, uuid) IS
+COMMENT ON FUNCTION @extschema@.store_transcript(uuid, text, uuid, boolean) IS
 'Store the transcript of a studio job and move it to ENRICHING.
 
 - p_job_id: the job.
 - p_transcript: the text, at most 1 MiB.
 - p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the job.
+- p_hand_over: true ends the lease with the call, so that another worker claims the job at its next stage, with
+  attempts counted anew. A late retry returns the same job.
 
 Returns the job.
 Callers: services only.
-Errors: 22004 p_job_id or p_transcript is NULL; 22023 the text is too large; PT404 no such job; PT409 the
+Errors: 22004 p_job_id, p_transcript or p_hand_over is NULL; 22023 the text is too large; PT404 no such job; PT409 the
 lease is lost or missing, or the job is to be cancelled; 23514 illegal transition.';
 
-CREATE FUNCTION @extschema@.store_enrichment(p_job_id uuid, p_entities jsonb, p_lease_token uuid DEFAULT NULL)
+CREATE FUNCTION @extschema@.store_enrichment(
+    p_job_id uuid, p_entities jsonb, p_lease_token uuid DEFAULT NULL, p_hand_over boolean DEFAULT false)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'store_enrichment'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION @extschema@.store_enrichment(uuid, jsonb, uuid) IS
+COMMENT ON FUNCTION @extschema@.store_enrichment(uuid, jsonb, uuid, boolean) IS
 'Store the entities of a studio job and move it to REFINING.
 
 - p_job_id: the job.
 - p_entities: what the enrichment found, JSON of at most 1 MiB.
 - p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the job.
+- p_hand_over: true ends the lease with the call, so that another worker claims the job at its next stage, with
+  attempts counted anew. A late retry returns the same job.
 
 Returns the job.
 Callers: services only.
-Errors: 22004 p_job_id or p_entities is NULL; 22023 the value is too large; PT404 no such job; PT409 the lease
+Errors: 22004 p_job_id, p_entities or p_hand_over is NULL; 22023 the value is too large; PT404 no such job; PT409 the lease
 is lost or missing, or the job is to be cancelled; 23514 illegal transition.';
 
 CREATE FUNCTION @extschema@.store_refined_text(p_job_id uuid, p_text text, p_model_version text DEFAULT NULL, p_lease_token uuid DEFAULT NULL)
@@ -104,11 +113,13 @@ Callers: services only.
 Errors: 22004 p_job_id or p_text is NULL; 22023 a value is out of bounds; PT404 no such job; PT409 the lease
 is lost or missing, or the job was completed differently; 23514 illegal transition.';
 
-CREATE FUNCTION @extschema@.fail_studio_job(p_job_id uuid, p_error jsonb, p_retryable boolean DEFAULT false, p_lease_token uuid DEFAULT NULL)
+CREATE FUNCTION @extschema@.fail_studio_job(
+    p_job_id uuid, p_error jsonb, p_retryable boolean DEFAULT false, p_lease_token uuid DEFAULT NULL,
+    p_retry_in interval DEFAULT NULL)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'fail_studio_job'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION @extschema@.fail_studio_job(uuid, jsonb, boolean, uuid) IS
+COMMENT ON FUNCTION @extschema@.fail_studio_job(uuid, jsonb, boolean, uuid, interval) IS
 'Move a studio job to FAILED, or queue a retry.
 
 - p_job_id: the job.
@@ -116,10 +127,12 @@ COMMENT ON FUNCTION @extschema@.fail_studio_job(uuid, jsonb, boolean, uuid) IS
 - p_retryable: true queues the job for a retry after a delay, as by fail_job(), as long as attempts are left.
   This takes a lease.
 - p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the job.
+- p_retry_in: when a retry is due, 0 seconds to 366 days from now; NULL: after a delay as by fail_job().
 
 A job that has failed keeps its first error. Returns the job.
 Callers: services only.
-Errors: 22004 p_job_id is NULL; 22023 p_retryable without a lease, or p_error is too large; PT404 no such job;
+Errors: 22004 p_job_id is NULL; 22023 p_retryable without a lease, p_retry_in without
+p_retryable, or a value is out of bounds; PT404 no such job;
 PT409 the lease is lost or missing; 23514 the job is COMPLETE.';
 
 CREATE FUNCTION @extschema@.cancel_studio_job(p_job_id uuid, p_reason text DEFAULT NULL)

@@ -311,21 +311,25 @@ Callers: services only.
 Errors: 22004 p_session_id or p_priority is NULL; 22023 p_render_config is too large; PT404 no such session or
 user.';
 
-CREATE FUNCTION @extschema@.update_rendering(p_render_id uuid, p_status text, p_progress integer DEFAULT NULL, p_lease_token uuid DEFAULT NULL)
+CREATE FUNCTION @extschema@.update_rendering(
+    p_render_id uuid, p_status text, p_progress integer DEFAULT NULL, p_lease_token uuid DEFAULT NULL,
+    p_hand_over boolean DEFAULT false)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'update_rendering'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION @extschema@.update_rendering(uuid, text, integer, uuid) IS
+COMMENT ON FUNCTION @extschema@.update_rendering(uuid, text, integer, uuid, boolean) IS
 'Move a rendering to another status, or record its progress.
 
 - p_render_id: the rendering.
 - p_status: a status that workflow_transitions() allows next, or the one that it has.
 - p_progress: 0 to 100; it never goes back within an attempt.
 - p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the rendering.
+- p_hand_over: true ends the lease with the call, so that another worker claims the rendering at its next stage, with
+  attempts counted anew. A late retry returns the same rendering.
 
 Returns the rendering.
 Callers: services only.
-Errors: 22004 p_render_id or p_status is NULL; 22023 unknown status, or p_progress is out of bounds; PT404 no
+Errors: 22004 p_render_id, p_status or p_hand_over is NULL; 22023 unknown status, or p_progress is out of bounds; PT404 no
 such rendering; PT409 the lease is lost or missing, or the rendering is to be cancelled; 23514 illegal
 transition.';
 
@@ -348,11 +352,11 @@ Errors: 22004 p_render_id is NULL; 22023 the file is not one of the session; PT4
 the lease is lost or missing, or another file was recorded; 23514 illegal transition.';
 
 CREATE FUNCTION @extschema@.fail_rendering(p_render_id uuid, p_error_code text DEFAULT NULL, p_error_message text DEFAULT NULL,
-    p_retryable boolean DEFAULT false, p_lease_token uuid DEFAULT NULL)
+    p_retryable boolean DEFAULT false, p_lease_token uuid DEFAULT NULL, p_retry_in interval DEFAULT NULL)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'fail_rendering'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION @extschema@.fail_rendering(uuid, text, text, boolean, uuid) IS
+COMMENT ON FUNCTION @extschema@.fail_rendering(uuid, text, text, boolean, uuid, interval) IS
 'Move a rendering to failed, or queue a retry.
 
 - p_render_id: the rendering.
@@ -361,6 +365,7 @@ COMMENT ON FUNCTION @extschema@.fail_rendering(uuid, text, text, boolean, uuid) 
 - p_retryable: true queues the rendering for a retry after a delay, as by fail_job(), as long as attempts are
   left. This takes a lease.
 - p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the rendering.
+- p_retry_in: when a retry is due, 0 seconds to 366 days from now; NULL: after a delay as by fail_job().
 
 A rendering that has failed keeps its first error. Returns the rendering.
 Callers: services only.

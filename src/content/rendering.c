@@ -39,7 +39,7 @@ PG_FUNCTION_INFO_V1(cancel_rendering);
 PG_FUNCTION_INFO_V1(retry_rendering);
 
 #define LOCK_RENDERING \
-	"SELECT r.user_id, r.status FROM @extschema@.mm_rendering_queue r" \
+	"SELECT r.user_id, r.status, r.priority, r.max_attempts FROM @extschema@.mm_rendering_queue r" \
 	" WHERE r.render_id = $1 AND ($2 IS NULL OR r.user_id = $2) FOR NO KEY UPDATE"
 
 static const QueueSystem rendering_queue;
@@ -147,6 +147,19 @@ static Statement lock_session_renderings = {
 	.text = LOCK_RENDERINGS("r.session_id"),
 	.nargs = 1,.argtypes = {UUIDOID}
 };
+static Statement select_failed = {
+	.force_index_plan = true,
+	.text = "SELECT r.render_id FROM @extschema@.mm_rendering_queue r"
+	" WHERE r.status = 'failed' AND ($1 IS NULL OR r.error_code = $1)"
+	"   AND ($2 IS NULL OR COALESCE(r.finished_at, r.created_at) >= $2)"
+	" ORDER BY r.created_at, r.render_id LIMIT $3",
+	.nargs = 3,.argtypes = {TEXTOID, TIMESTAMPTZOID, INT4OID}
+};
+static Statement select_owners = {
+	.force_index_plan = true,
+	.text = "SELECT r.render_id, r.user_id FROM @extschema@.mm_rendering_queue r WHERE r.render_id = ANY ($1)",
+	.nargs = 1,.argtypes = {UUIDARRAYOID}
+};
 static Statement select_statistics = {
 	.text = JOB_STATISTICS("mm_rendering_queue", "render_id", "completed", "failed",
 						   "j.render_id AS id, j.status, j.created_at, j.finished_at AS ended_at,"
@@ -158,7 +171,7 @@ static Statement select_statistics = {
 
 /*
  * update_rendering(p_render_id uuid, p_status text, p_progress integer,
- * p_lease_token uuid) returns jsonb
+ * p_lease_token uuid, p_hand_over boolean) returns jsonb
  */
 Datum
 update_rendering(PG_FUNCTION_ARGS)
@@ -167,7 +180,9 @@ update_rendering(PG_FUNCTION_ARGS)
 	Caller		caller;
 	pg_uuid_t	render_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 3);
+	bool		hand_over;
 	Job			job;
+	Lease		lease;
 	RenderStatus asked;
 	Datum		result;
 
@@ -175,14 +190,40 @@ update_rendering(PG_FUNCTION_ARGS)
 	render_id = check_uuid(fcinfo, 0, "p_render_id");
 	asked = flow_state(&render_flow, check_word(fcinfo, 1, "p_status", render_status_names, RENDER_STATUSES));
 	check_optional_int32(fcinfo, 2, "p_progress", 0, 100);
+	hand_over = check_bool(fcinfo, 4, "p_hand_over");
 
 	system_job_lock_or_refuse(&rendering_queue, &caller, &render_id, &job);
-	if (!job_has_moved(&rendering_queue, &job, token, asked))
+	if (!job_has_moved(&rendering_queue, &job, token, asked, hand_over, &lease))
+	{
 		statement_execute(&update_status, &args);
+		job_hand_over(&lease, asked, hand_over);
+	}
 	result = system_job_as_jsonb(&rendering_queue, &render_id);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
+}
+
+/* Complete a rendering, with its file if that is not NULL. */
+static void
+complete(const Caller *caller, const pg_uuid_t *render_id, const pg_uuid_t *token, const pg_uuid_t *asset_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Job			job;
+
+	argument_uuid(&args, render_id);
+	argument_uuid(&args, asset_id);
+	system_job_lock_or_refuse(&rendering_queue, caller, render_id, &job);
+	if (job_was_completed(&rendering_queue, &job, token))
+	{
+		statement_execute(&select_completion_differs, &args);
+		if (result_bool(1))
+			refuse_completed_differently(render_id);
+		return;
+	}
+	if (asset_id != NULL && statement_execute(&select_asset_of_other_session, &args) > 0)
+		refuse_value("p_asset_id", "a file of the session");
+	statement_execute(&update_completed, &args);
 }
 
 /*
@@ -195,32 +236,14 @@ update_rendering(PG_FUNCTION_ARGS)
 Datum
 complete_rendering(PG_FUNCTION_ARGS)
 {
-	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	render_id;
-	const pg_uuid_t *asset_id = optional_uuid(fcinfo, 1);
-	const pg_uuid_t *token = optional_uuid(fcinfo, 2);
-	Job			job;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	render_id = check_uuid(fcinfo, 0, "p_render_id");
-	argument_uuid(&args, &render_id);
-	argument_uuid(&args, asset_id);
 
-	system_job_lock_or_refuse(&rendering_queue, &caller, &render_id, &job);
-	if (job_was_completed(&rendering_queue, &job, token))
-	{
-		statement_execute(&select_completion_differs, &args);
-		if (result_bool(1))
-			refuse_completed_differently(&render_id);
-	}
-	else
-	{
-		if (asset_id != NULL && statement_execute(&select_asset_of_other_session, &args) > 0)
-			refuse_value("p_asset_id", "a file of the session");
-		statement_execute(&update_completed, &args);
-	}
+	complete(&caller, &render_id, optional_uuid(fcinfo, 2), optional_uuid(fcinfo, 1));
 	result = system_job_as_jsonb(&rendering_queue, &render_id);
 	caller_leave(&caller);
 
@@ -229,7 +252,7 @@ complete_rendering(PG_FUNCTION_ARGS)
 
 /*
  * fail_rendering(p_render_id uuid, p_error_code text, p_error_message text,
- * p_retryable boolean, p_lease_token uuid) returns jsonb
+ * p_retryable boolean, p_lease_token uuid, p_retry_in interval) returns jsonb
  */
 Datum
 fail_rendering(PG_FUNCTION_ARGS)
@@ -246,7 +269,7 @@ fail_rendering(PG_FUNCTION_ARGS)
 	error.code = check_text(fcinfo, 1, "p_error_code", 0, MAX_SHORT_LENGTH);
 	error.message = clip_text(check_text(fcinfo, 2, "p_error_message", 0, PG_INT32_MAX), MAX_REPORT_BYTES);
 
-	result = job_fail(&rendering_queue, &caller, &render_id, token, retryable, &error);
+	result = job_fail(&rendering_queue, &caller, &render_id, token, retryable, job_retry_at(fcinfo, 5, retryable), &error);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -347,6 +370,17 @@ forbid_delete_of_leased_renderings(PG_FUNCTION_ARGS)
  * Retries
  * ------------------------------------------------------------------------ */
 
+/* Queue a failed rendering again. */
+static void
+retry(const Caller *caller, const pg_uuid_t *render_id)
+{
+	Job			job;
+
+	system_job_lock_or_refuse(&rendering_queue, caller, render_id, &job);
+	if (job_needs_retry(&rendering_queue, &job))
+		job_requeue(&job, &requeue_rendering);
+}
+
 /*
  * retry_rendering(p_render_id uuid) returns jsonb
  */
@@ -355,15 +389,12 @@ retry_rendering(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	pg_uuid_t	render_id;
-	Job			job;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	render_id = check_uuid(fcinfo, 0, "p_render_id");
 
-	system_job_lock_or_refuse(&rendering_queue, &caller, &render_id, &job);
-	if (job_needs_retry(&rendering_queue, &job))
-		job_requeue(&job, &requeue_rendering);
+	retry(&caller, &render_id);
 	result = system_job_as_jsonb(&rendering_queue, &render_id);
 	caller_leave(&caller);
 
@@ -399,6 +430,23 @@ read_error(TupleDesc desc, HeapTuple row, JobError *error)
 	error->message = row_get_start(desc, row, "error_message", MAX_REPORT_BYTES);
 }
 
+/* Store what a renderer delivers: the file, if there is one. */
+static void
+finish(const Caller *caller, const pg_uuid_t *render_id, const pg_uuid_t *token, const JsonFields *result)
+{
+	pg_uuid_t	asset_id;
+
+	complete(caller, render_id, token, field_uuid(result, "asset_id", &asset_id) ? &asset_id : NULL);
+}
+
+/* Read the error that a renderer reports. */
+static void
+take_error(const JsonFields *reported, JobError *error)
+{
+	error->code = field_text(reported, "code", MAX_SHORT_LENGTH);
+	error->message = clip_text(field_text(reported, "message", PG_INT32_MAX), MAX_REPORT_BYTES);
+}
+
 static const QueueSystem rendering_queue = {
 	.name = "mm_rendering_queue",
 	.flow = &render_flow,
@@ -414,6 +462,11 @@ static const QueueSystem rendering_queue = {
 	.count_retry = &count_rendering_retry,
 	.show_progress = show_progress,
 	.read_error = read_error,
+	.finish = finish,
+	.take_error = take_error,
+	.retry = retry,
+	.select_failed = &select_failed,
+	.select_owners = &select_owners,
 	.statistics = &select_statistics
 };
 

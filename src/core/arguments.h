@@ -13,7 +13,7 @@
 #include "showing.h"
 
 #define STATEMENT_MAX_ARGS 16
-#define RESULT_MAX_COLUMNS 8
+#define RESULT_MAX_COLUMNS 12
 
 /* arguments of a statement or of a function: values with their null flags */
 typedef struct Arguments

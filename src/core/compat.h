@@ -52,13 +52,13 @@
 #if PG_VERSION_NUM >= 190000
 #define compat_table_tuple_update(table, tid, slot, cid, snapshot, failure, mode, indexes) \
 	table_tuple_update(table, tid, slot, cid, 0, snapshot, InvalidSnapshot, true, failure, mode, indexes)
-#define compat_table_tuple_delete(table, tid, cid, snapshot, failure) \
-	table_tuple_delete(table, tid, cid, 0, snapshot, InvalidSnapshot, true, failure)
+#define compat_table_tuple_delete(table, tid, cid, snapshot, wait, failure) \
+	table_tuple_delete(table, tid, cid, 0, snapshot, InvalidSnapshot, wait, failure)
 #else
 #define compat_table_tuple_update(table, tid, slot, cid, snapshot, failure, mode, indexes) \
 	table_tuple_update(table, tid, slot, cid, snapshot, InvalidSnapshot, true, failure, mode, indexes)
-#define compat_table_tuple_delete(table, tid, cid, snapshot, failure) \
-	table_tuple_delete(table, tid, cid, snapshot, InvalidSnapshot, true, failure, false)
+#define compat_table_tuple_delete(table, tid, cid, snapshot, wait, failure) \
+	table_tuple_delete(table, tid, cid, snapshot, InvalidSnapshot, wait, failure, false)
 #endif
 
 /* from 16 on one function for all kinds of objects */

@@ -20,8 +20,8 @@
 /* the lookup by the primary key comes first: rows_find() */
 #define BY_KEY 0
 
-#define ROWS_MAX_KEYS 5
-#define ROWS_MAX_LOOKUPS 3
+#define ROWS_MAX_KEYS 6
+#define ROWS_MAX_LOOKUPS 4
 
 /* a column; ANYENUMOID stands for any enum type */
 typedef struct RowColumn

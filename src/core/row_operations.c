@@ -270,20 +270,32 @@ passes_filter(Row *row, const RowOperation *operation, const Arguments *args)
 	return !isnull && datumIsEqual(value, args->values[n], att->attbyval, att->attlen);
 }
 
-/* Find the row, and lock it unless it is only read. */
-static bool
-find_row(Row *row, const RowOperation *operation, const Arguments *args)
+/* Compute the key of the row from the arguments. */
+static void
+compute_keys(Row *row, const RowOperation *operation, const Arguments *args, Datum *keys)
 {
 	const RowLookup *key = key_of(operation);
-	LockTupleMode mode = operation->verb == ROW_LOCK ? operation->lock : LockTupleNoKeyExclusive;
-	Datum		keys[ROWS_MAX_KEYS];
 
 	for (int i = 0; i < key->nkeys; i++)
 		keys[i] = argument_value(row, operation, key->columns[i], args->values[i]);
-	if (!rows_find(row, keys) || !passes_filter(row, operation, args))
-		return false;
-	return operation->verb == ROW_SELECT ||
-		(rows_lock_key(row, keys, mode, operation->policy) && passes_filter(row, operation, args));
+}
+
+/* Lock the current tuple, and check again that it is the row. */
+static bool
+lock_found_row(Row *row, const RowOperation *operation, const Arguments *args, const Datum *keys)
+{
+	LockTupleMode mode = operation->verb == ROW_LOCK ? operation->lock : LockTupleNoKeyExclusive;
+
+	return rows_lock_key(row, keys, mode, operation->policy) && passes_filter(row, operation, args);
+}
+
+/* Find the row; it is locked for ROW_LOCK only, as updates do without. */
+static bool
+find_row(Row *row, const RowOperation *operation, const Arguments *args, Datum *keys)
+{
+	compute_keys(row, operation, args, keys);
+	return rows_find(row, keys) && passes_filter(row, operation, args) &&
+		(operation->verb != ROW_LOCK || lock_found_row(row, operation, args, keys));
 }
 
 /* Add a column of the current tuple to the result. */
@@ -355,13 +367,18 @@ changes_something(const RowEdit *edit)
 	return false;
 }
 
-/* Update the current tuple, which is locked; false if that takes a statement. */
+/*
+ * Update the current tuple; false if that takes a statement.  *written becomes
+ * ROW_CHANGED or ROW_GONE, with nothing written, if another transaction has
+ * changed the row.
+ */
 static bool
-update_row(Row *row, const RowOperation *operation, const Arguments *args, StatementResult *result)
+update_row(Row *row, const RowOperation *operation, const Arguments *args, StatementResult *result, RowLock *written)
 {
 	RowEdit		edit = {.desc = RelationGetDescr(row->rel),.row = rows_tuple(row)};
 	int			argument = count_conditions(operation);
 
+	*written = ROW_LOCKED;
 	if (rows_have_pending_fk_checks(row))
 		return false;
 	for (int i = 0; i < count_sets(operation); i++)
@@ -372,8 +389,26 @@ update_row(Row *row, const RowOperation *operation, const Arguments *args, State
 	}
 	if (operation->verb == ROW_UPDATE_CHANGED && !changes_something(&edit))
 		return true;
-	result->found = 1;
-	return rows_update(row, &edit);
+	if (!rows_try_update(row, &edit, written))
+		return false;
+	result->found = *written == ROW_LOCKED ? 1 : 0;
+	return true;
+}
+
+/*
+ * Update the current tuple, its newest version if it was changed since it was
+ * found; false if that takes a statement.
+ */
+static bool
+update_newest_row(Row *row, const RowOperation *operation, const Arguments *args, const Datum *keys, StatementResult *result)
+{
+	RowLock		written;
+
+	if (!update_row(row, operation, args, result, &written))
+		return false;
+	if (written != ROW_CHANGED || operation->unlocked || !lock_found_row(row, operation, args, keys))
+		return true;
+	return update_row(row, operation, args, result, &written);
 }
 
 /* Open the table with the lock of the statement; false if it is not eligible. */
@@ -402,13 +437,14 @@ row_operation_run(const RowOperation *operation, const Arguments *args, Statemen
 {
 	bool		done = true;
 	Row			row;
+	Datum		keys[ROWS_MAX_KEYS];
 
 	if (!open_table(operation, &row))
 		return false;
-	if (!find_row(&row, operation, args))
+	if (!find_row(&row, operation, args, keys))
 		result->found = 0;
 	else if (updates(operation))
-		done = update_row(&row, operation, args, result);
+		done = update_newest_row(&row, operation, args, keys, result);
 	else
 		add_row(&row, operation, result);
 	rows_close(&row);

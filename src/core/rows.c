@@ -83,6 +83,8 @@ rows_open(RowTable *table, LOCKMODE mode, Row *row)
 	row->layout = table->layout;
 	row->slot = MakeSingleTupleTableSlot(RelationGetDescr(row->rel), table_slot_callbacks(row->rel));
 	row->concurrently_updated = false;
+	row->owner = CurrentResourceOwner;
+	row->nkept = 0;
 	return true;
 }
 
@@ -109,25 +111,81 @@ void
 rows_close(Row *row)
 {
 	ExecDropSingleTupleTableSlot(row->slot);
+	for (int i = 0; i < row->nkept; i++)
+		index_close(row->kept[i].rel, row->kept[i].mode);
 	if (row->snapshot_pushed)
 		PopActiveSnapshot();
 	relation_close(row->rel, NoLock);
+}
+
+/*
+ * Open an index, which stays open until rows_close(), so that what finds or writes
+ * many rows opens it once.  It may not outlive the subtransaction that opens it:
+ * in another one than that of rows_open() it does not stay open.
+ */
+static Relation
+open_index(Row *row, Oid oid, LOCKMODE mode)
+{
+	Relation	rel;
+	KeptIndex  *kept;
+
+	for (int i = 0; i < row->nkept; i++)
+	{
+		if (row->kept[i].oid == oid && row->kept[i].mode == mode)
+			return row->kept[i].rel;
+	}
+	rel = index_open(oid, mode);
+	if (CurrentResourceOwner != row->owner || row->nkept == ROWS_KEPT_INDEXES)
+		return rel;
+	kept = &row->kept[row->nkept++];
+	kept->oid = oid;
+	kept->mode = mode;
+	kept->rel = rel;
+	return rel;
+}
+
+/* Close an index, unless it stays open. */
+static void
+close_index(const Row *row, Relation rel, LOCKMODE mode)
+{
+	for (int i = 0; i < row->nkept; i++)
+	{
+		if (row->kept[i].rel == rel && row->kept[i].mode == mode)
+			return;
+	}
+	index_close(rel, mode);
 }
 
 /* ------------------------------------------------------------------------
  * Finding rows
  * ------------------------------------------------------------------------ */
 
+/* Open the index of a scan. */
+static void
+open_scan_index(Row *row, int lookup, RowScan *scan)
+{
+	scan->row = row;
+	scan->index = open_index(row, row->layout->indexes[row->layout->lookups[lookup]].oid, AccessShareLock);
+}
+
 /* Begin an index scan, as rows_scan() does, with scan keys. */
 static void
-begin_scan(Row *row, int lookup, int nkeys, ScanKey keys, RowScan *scan)
+begin_scan(RowScan *scan, int nkeys, ScanKey keys)
 {
-	RowIndex   *index = &row->layout->indexes[row->layout->lookups[lookup]];
+	Row		   *row = scan->row;
 
-	scan->row = row;
-	scan->index = index_open(index->oid, AccessShareLock);
 	scan->scan = compat_index_beginscan(row->rel, scan->index, GetActiveSnapshot(), nkeys);
 	index_rescan(scan->scan, keys, nkeys, NULL, 0);
+}
+
+/* Set scan keys for the first nkeys columns of the index, which equal the keys. */
+static void
+set_equal_keys(const RowScan *scan, int lookup, int nkeys, const Datum *keys, ScanKey skeys)
+{
+	for (int i = 0; i < nkeys; i++)
+		ScanKeyEntryInitializeWithInfo(&skeys[i], 0, i + 1, BTEqualStrategyNumber, InvalidOid,
+									   scan->index->rd_indcollation[i],
+									   &scan->row->layout->equals[lookup][i], keys[i]);
 }
 
 /*
@@ -139,35 +197,36 @@ rows_scan(Row *row, int lookup, int nkeys, const Datum *keys, RowScan *scan)
 {
 	ScanKeyData skeys[ROWS_MAX_KEYS];
 
-	for (int i = 0; i < nkeys; i++)
-		ScanKeyEntryInitializeWithInfo(&skeys[i], 0, i + 1, BTEqualStrategyNumber, InvalidOid, InvalidOid,
-									   &row->layout->equals[lookup][i], keys[i]);
-	begin_scan(row, lookup, nkeys, skeys, scan);
+	open_scan_index(row, lookup, scan);
+	set_equal_keys(scan, lookup, nkeys, keys, skeys);
+	begin_scan(scan, nkeys, skeys);
 }
 
 /*
- * Begin a scan of the rows whose first index column equals the first key, and
- * whose other index columns, compared as a row, are not less than the other
+ * Begin a scan of the rows whose first nequal index columns equal the first keys,
+ * and whose other index columns, compared as a row, are not less than the other
  * keys: "a = $1 AND (b, c) >= ($2, $3)".
  */
 void
-rows_scan_from(Row *row, int lookup, const Datum *from, RowScan *scan)
+rows_scan_from(Row *row, int lookup, int nequal, const Datum *from, RowScan *scan)
 {
 	const RowLookup *by = &row->table->lookups[lookup];
-	ScanKeyData skeys[2];
+	ScanKeyData skeys[ROWS_MAX_KEYS];
+	ScanKey		header = &skeys[nequal];
 
-	ScanKeyInit(&skeys[0], 1, BTEqualStrategyNumber, by->equals[0], from[0]);
-	for (int i = 1; i < by->nkeys; i++)
+	open_scan_index(row, lookup, scan);
+	set_equal_keys(scan, lookup, nequal, from, skeys);
+	for (int i = nequal; i < by->nkeys; i++)
 	{
 		ScanKeyInit(&scan->members[i], i + 1, BTGreaterEqualStrategyNumber, by->compares[i], from[i]);
 		scan->members[i].sk_flags = SK_ROW_MEMBER | (i == by->nkeys - 1 ? SK_ROW_END : 0);
 	}
-	memset(&skeys[1], 0, sizeof(ScanKeyData));
-	skeys[1].sk_flags = SK_ROW_HEADER;
-	skeys[1].sk_attno = 2;
-	skeys[1].sk_strategy = BTGreaterEqualStrategyNumber;
-	skeys[1].sk_argument = PointerGetDatum(&scan->members[1]);
-	begin_scan(row, lookup, 2, skeys, scan);
+	memset(header, 0, sizeof(ScanKeyData));
+	header->sk_flags = SK_ROW_HEADER;
+	header->sk_attno = nequal + 1;
+	header->sk_strategy = BTGreaterEqualStrategyNumber;
+	header->sk_argument = PointerGetDatum(&scan->members[nequal]);
+	begin_scan(scan, nequal + 1, skeys);
 }
 
 /*
@@ -188,7 +247,7 @@ void
 rows_scan_end(RowScan *scan)
 {
 	index_endscan(scan->scan);
-	index_close(scan->index, AccessShareLock);
+	close_index(scan->row, scan->index, AccessShareLock);
 }
 
 /*
@@ -231,12 +290,22 @@ set_hint(Row *row, ItemPointer tid)
 static bool
 fetch_hinted_row(Row *row, const Datum *keys)
 {
+	return rows_find_hinted(row) && rows_match(row, keys);
+}
+
+/*
+ * Make the row that this session found or wrote last the current tuple; false if
+ * there is none, or the active snapshot does not see it.  The caller checks which
+ * row it is.
+ */
+bool
+rows_find_hinted(Row *row)
+{
 	RowHint    *hint = &row->table->hint;
 
-	if (hint->transaction != compat_local_transaction() || hint->subxact != GetCurrentSubTransactionId())
-		return false;
-	return table_tuple_fetch_row_version(row->rel, &hint->tid, GetActiveSnapshot(), row->slot) &&
-		rows_match(row, keys);
+	row->concurrently_updated = false;
+	return hint->transaction == compat_local_transaction() && hint->subxact == GetCurrentSubTransactionId() &&
+		table_tuple_fetch_row_version(row->rel, &hint->tid, GetActiveSnapshot(), row->slot);
 }
 
 /*
@@ -486,8 +555,7 @@ indexed_columns_are_unchanged(Row *row, const IndexInfo *info, TupleTableSlot *n
 
 /*
  * Insert the entry of a stored row into one index.  The IndexInfo is a copy,
- * since what an access method caches in it is valid only while the index is
- * open.
+ * since what an access method caches in it is dropped after each row.
  */
 static void
 insert_index_entry(Row *row, const RowIndex *place, TupleTableSlot *slot, bool update)
@@ -495,7 +563,7 @@ insert_index_entry(Row *row, const RowIndex *place, TupleTableSlot *slot, bool u
 	Datum		values[INDEX_MAX_KEYS];
 	bool		nulls[INDEX_MAX_KEYS];
 	IndexInfo	info = *place->info;
-	Relation	index = index_open(place->oid, RowExclusiveLock);
+	Relation	index = open_index(row, place->oid, RowExclusiveLock);
 
 	info.ii_Context = CurrentMemoryContext;
 	FormIndexDatum(&info, slot, NULL, values, nulls);
@@ -503,7 +571,7 @@ insert_index_entry(Row *row, const RowIndex *place, TupleTableSlot *slot, bool u
 				 info.ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
 				 update && indexed_columns_are_unchanged(row, &info, slot), &info);
 	compat_index_insert_cleanup(index, &info);
-	index_close(index, RowExclusiveLock);
+	close_index(row, index, RowExclusiveLock);
 }
 
 /* the indexes that get an entry */
@@ -657,36 +725,60 @@ rows_insert(Row *row, Datum *values, bool *nulls)
 	return true;
 }
 
-/* The row is locked, so that no other transaction can have changed it. */
-static void
-require_success(TM_Result result)
+/*
+ * Return what became of a write to a row that is not locked.  Raises 40001 where
+ * the transaction's snapshot is too old.
+ */
+static RowLock
+result_of_unlocked_write(TM_Result result)
 {
-	if (result != TM_Ok)
-		elog(ERROR, "unexpected result %d of writing a locked row", result);
+	switch (result)
+	{
+		case TM_Ok:
+			return ROW_LOCKED;
+		case TM_BeingModified:
+			return ROW_BUSY;
+		case TM_SelfModified:
+			return ROW_GONE;
+		case TM_Updated:
+		case TM_Deleted:
+			if (IsolationUsesXactSnapshot())
+				fail_to_serialize();
+			return result == TM_Updated ? ROW_CHANGED : ROW_GONE;
+		case TM_Invisible:
+		case TM_WouldBlock:
+			break;
+	}
+	elog(ERROR, "unexpected result %d of writing a row", result);
 }
 
 /* Store the new version of the current tuple, and its index entries. */
-static void
+static TM_Result
 write_new_version(Row *row, TupleTableSlot *slot)
 {
 	TM_FailureData failure;
 	LockTupleMode mode;
 	UpdatedIndexes indexes;
+	TM_Result	result = compat_table_tuple_update(row->rel, &row->slot->tts_tid, slot, GetCurrentCommandId(true),
+												   GetActiveSnapshot(), &failure, &mode, &indexes);
 
-	require_success(compat_table_tuple_update(row->rel, &row->slot->tts_tid, slot, GetCurrentCommandId(true),
-											  GetActiveSnapshot(), &failure, &mode, &indexes));
+	if (result != TM_Ok)
+		return result;
 	if (UPDATED_INDEXES(indexes))
 		insert_index_entries(row, slot, true, SUMMARIZING_ONLY(indexes) ? SUMMARIZING_INDEXES : ALL_INDEXES);
 	set_hint(row, &slot->tts_tid);
+	return TM_Ok;
 }
 
 /*
- * Update the current tuple, which is locked, and run the callbacks.  Returns
- * false, with nothing written, if that takes a statement.  The old version stays
- * the current tuple.
+ * Update the current tuple, which need not be locked, and run the callbacks.
+ * Returns false, with nothing written, if that takes a statement.  Otherwise
+ * *result says whether the row was written (ROW_LOCKED) or, with nothing written,
+ * ROW_CHANGED or ROW_GONE since it was found.  It waits for another transaction
+ * that is writing the row.  The old version stays the current tuple.
  */
 bool
-rows_update(Row *row, RowEdit *edit)
+rows_try_update(Row *row, RowEdit *edit, RowLock *result)
 {
 	RowChange	change = {.table = row->table,.rel = row->rel,.old = edit->row,.edit = edit};
 	TupleTableSlot *slot;
@@ -696,11 +788,36 @@ rows_update(Row *row, RowEdit *edit)
 		return false;
 	run_before_callbacks(row->layout, &change);
 	slot = make_checked_slot(row, change.new, change.new != change.old);
-	write_new_version(row, slot);
+	*result = result_of_unlocked_write(write_new_version(row, slot));
 	reset_expressions(row);
-	run_after_callbacks(row->layout, &change);
+	if (*result == ROW_LOCKED)
+		run_after_callbacks(row->layout, &change);
 	ExecDropSingleTupleTableSlot(slot);
 	return true;
+}
+
+/*
+ * Update the current tuple, which is locked, as rows_try_update() does.
+ */
+bool
+rows_update(Row *row, RowEdit *edit)
+{
+	RowLock		result = ROW_LOCKED;
+
+	if (!rows_try_update(row, edit, &result))
+		return false;
+	if (result != ROW_LOCKED)
+		elog(ERROR, "a locked row was changed");
+	return true;
+}
+
+static TM_Result
+delete_current(Row *row, bool wait)
+{
+	TM_FailureData failure;
+
+	return compat_table_tuple_delete(row->rel, &row->slot->tts_tid, GetCurrentCommandId(true),
+									 GetActiveSnapshot(), wait, &failure);
 }
 
 /*
@@ -710,8 +827,16 @@ rows_update(Row *row, RowEdit *edit)
 void
 rows_delete(Row *row)
 {
-	TM_FailureData failure;
+	if (delete_current(row, true) != TM_Ok)
+		elog(ERROR, "a locked row was changed");
+}
 
-	require_success(compat_table_tuple_delete(row->rel, &row->slot->tts_tid, GetCurrentCommandId(true),
-											  GetActiveSnapshot(), &failure));
+/*
+ * Delete the current tuple, which is not locked, without waiting: ROW_LOCKED if
+ * it was deleted; otherwise ROW_BUSY, ROW_CHANGED or ROW_GONE, with nothing written.
+ */
+RowLock
+rows_try_delete(Row *row)
+{
+	return result_of_unlocked_write(delete_current(row, false));
 }

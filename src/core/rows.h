@@ -26,10 +26,21 @@
 #include "nodes/lockoptions.h"
 #include "nodes/nodes.h"
 #include "storage/lockdefs.h"
+#include "utils/resowner.h"
 #include "utils/uuid.h"
 
 #include "layouts.h"
 #include "triggers.h"
+
+/* an index that stays open until rows_close() */
+typedef struct KeptIndex
+{
+	Oid			oid;
+	LOCKMODE	mode;
+	Relation	rel;
+} KeptIndex;
+
+#define ROWS_KEPT_INDEXES 16
 
 /* an open table, and its current tuple in a slot */
 typedef struct Row
@@ -41,13 +52,17 @@ typedef struct Row
 	bool		concurrently_updated;	/* since the snapshot; the slot has
 										 * the newest version */
 	bool		snapshot_pushed;	/* by rows_open() */
+	ResourceOwner owner;		/* of what is open */
+	int			nkept;
+	KeptIndex	kept[ROWS_KEPT_INDEXES];
 } Row;
 
 typedef enum RowLock
 {
 	ROW_LOCKED,
 	ROW_GONE,
-	ROW_BUSY					/* with LockWaitSkip */
+	ROW_BUSY,					/* with LockWaitSkip */
+	ROW_CHANGED					/* since it was found, of an unlocked write */
 } RowLock;
 
 typedef struct RowScan
@@ -68,11 +83,12 @@ extern bool rows_open_for_write(RowTable *table, CmdType command, Row *row);
 extern void rows_close(Row *row);
 
 extern void rows_scan(Row *row, int lookup, int nkeys, const Datum *keys, RowScan *scan);
-extern void rows_scan_from(Row *row, int lookup, const Datum *from, RowScan *scan);
+extern void rows_scan_from(Row *row, int lookup, int nequal, const Datum *from, RowScan *scan);
 extern bool rows_next(RowScan *scan);
 extern void rows_scan_end(RowScan *scan);
 
 extern bool rows_find(Row *row, const Datum *keys);
+extern bool rows_find_hinted(Row *row);
 extern bool rows_match(Row *row, const Datum *keys);
 extern bool rows_have_pending_fk_checks(const Row *row);
 extern RowLock rows_lock(Row *row, LockTupleMode mode, LockWaitPolicy policy);
@@ -89,6 +105,8 @@ extern HeapTuple rows_tuple(Row *row);
 
 extern bool rows_insert(Row *row, Datum *values, bool *nulls);
 extern bool rows_update(Row *row, RowEdit *edit);
+extern bool rows_try_update(Row *row, RowEdit *edit, RowLock *result);
 extern void rows_delete(Row *row);
+extern RowLock rows_try_delete(Row *row);
 
 #endif							/* STUDIO_ROWS_H */

@@ -59,11 +59,17 @@ static CachedSetting settings[] = {
 	[SETTING_PROGRESS_INTERVAL_MS] = {.name = "progress_interval_ms",.default_value = "1000"},
 	[SETTING_FAIR_QUEUE] = {.name = "fair_queue",.default_value = "0"},
 	[SETTING_NOTIFY_INTERVAL_MS] = {.name = "notify_interval_ms",.default_value = "0"},
+	[SETTING_NOTIFY_WORKERS] = {.name = "notify_workers",.default_value = "0"},
 	[SETTING_MAX_USER_PRIORITY] = {.name = "max_user_priority",.default_value = "100"},
 	[SETTING_DEFAULT_SYSTEM_PROMPT] = {
 		.name = "default_system_prompt",
 		.default_value = "Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are."
 	},
+	[SETTING_PRIORITY_AGEING_SECONDS] = {.name = "priority_ageing_seconds",.default_value = "0"},
+	[SETTING_MAX_RUNNING_JOBS] = {.name = "max_running_jobs",.default_value = "0"},
+	[SETTING_MAX_RUN_SECONDS] = {.name = "max_run_seconds",.default_value = "0"},
+	[SETTING_CANCEL_GRACE_SECONDS] = {.name = "cancel_grace_seconds",.default_value = "60"},
+	[SETTING_ASYNCHRONOUS_CLAIMS] = {.name = "asynchronous_claims",.default_value = "0"},
 	[SETTING_MAX_ACTIVE_RUNS] = {.name = "max_active_runs",.default_value = "5"},
 	[SETTING_QUALITY_PASS_SCORE] = {.name = "quality_pass_score",.default_value = "7"},
 	[SETTING_SEARCH_CONFIGURATION] = {.name = "search_configuration",.default_value = "english"},

@@ -2,7 +2,7 @@
  * claims.c
  *	  claim_jobs(): workers lease jobs from the queue.
  *
- * A claim turns waiting rows of the queue into leases and writes nothing else.
+ * A claim replaces waiting rows of the queue by attempts and writes nothing else.
  *
  * Pitfall: while a transaction holds an old snapshot, VACUUM cannot remove the
  * index entries of rows that were claimed since, and each scan of the queue
@@ -18,18 +18,25 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/instrument.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
+#include "announcements.h"
 #include "caller.h"
 #include "checks.h"
+#include "claims.h"
+#include "errors.h"
 #include "leases.h"
 #include "queue.h"
 #include "queue_rows.h"
@@ -39,10 +46,15 @@ PG_FUNCTION_INFO_V1(claim_jobs);
 
 #define MAX_CLAIM 1000
 #define MAX_WORKER_LENGTH 200
+#define MAX_PROCESS_LENGTH 200
+/* sets of stages that a session claims from */
+#define MAX_SCAN_STATES 32
 /* of jobs in one result; the first job is returned whatever its size is */
 #define MAX_CLAIM_BYTES (32 * 1024 * 1024)
 /* due jobs that a claim promotes at least, where there are as many */
 #define MIN_PROMOTED 100
+/* expired leases that a claim ends at most */
+#define MAX_HEALED 100
 
 /* a scan that reads fewer pages than this for each row found is cheap */
 #define CHEAP_SCAN_PAGES 50
@@ -89,49 +101,117 @@ typedef struct QueueScanState
 	bool		has_position;	/* last_position is set */
 	QueuePosition last_position;	/* of the first job of the last claim */
 	const QueueSystem *system;
+	char	   *stages;			/* text of the array that claims named; NULL
+								 * for all */
 } QueueScanState;
 
 static const QueuePosition first_position = {PG_INT32_MIN, PG_INT64_MIN, DT_NOBEGIN, {{0}}};
 
-/* QueueScanState: one for each system that this session has claimed from */
+/* QueueScanState: one for each system and set of stages that this session claims from */
 static List *scan_states = NIL;
 
+/*
+ * The due jobs of the highest ranks, and those that are due for longest: neither holds
+ * up the other.  More than 32 ranks are not looked at, so that a claim costs the same
+ * whatever priorities users give.
+ */
 static Statement promote_delayed = {
 	.force_index_plan = true,
 	.fast_path = promote_fast_path,
-	.text = "WITH due AS MATERIALIZED ("
+	.text = "WITH RECURSIVE ranks (n, rank) AS ("
+	"   SELECT 1, (SELECT q.rank FROM studio_engine.queue q"
+	"               WHERE q.system = $1::studio_engine.job_system AND q.state = 'delayed' ORDER BY q.rank LIMIT 1)"
+	"   UNION ALL"
+	"   SELECT r.n + 1, (SELECT q.rank FROM studio_engine.queue q"
+	"                     WHERE q.system = $1::studio_engine.job_system AND q.state = 'delayed' AND q.rank > r.rank"
+	"                     ORDER BY q.rank LIMIT 1)"
+	"     FROM ranks r WHERE r.rank IS NOT NULL AND r.n < 32),"
+	" highest AS MATERIALIZED ("
+	"   SELECT d.job_id FROM ranks r, LATERAL (SELECT q.job_id FROM studio_engine.queue q"
+	"     WHERE q.system = $1::studio_engine.job_system AND q.state = 'delayed' AND q.rank = r.rank AND q.due_at <= $2"
+	"     ORDER BY q.due_at LIMIT $3) d LIMIT $3),"
+	" oldest AS MATERIALIZED ("
 	"   SELECT q.job_id FROM studio_engine.queue q"
 	"    WHERE q.system = $1::studio_engine.job_system AND q.state = 'delayed' AND q.due_at <= $2"
-	"    ORDER BY q.due_at LIMIT $3 FOR UPDATE SKIP LOCKED)"
+	"    ORDER BY q.due_at LIMIT $3),"
+	" due AS MATERIALIZED ("
+	"   SELECT q.job_id FROM studio_engine.queue q"
+	"     JOIN (SELECT h.job_id FROM highest h UNION SELECT o.job_id FROM oldest o) c ON c.job_id = q.job_id"
+	"    WHERE q.system = $1::studio_engine.job_system AND q.state = 'delayed' FOR UPDATE OF q SKIP LOCKED)"
 	" UPDATE studio_engine.queue q SET state = 'waiting' FROM due d"
 	"  WHERE q.job_id = d.job_id AND q.system = $1::studio_engine.job_system",
 	.nargs = 3,.argtypes = {TEXTOID, TIMESTAMPTZOID, INT4OID}
 };
+
+/*
+ * Without stages ($9) the jobs come in the order of idx_queue_waiting; with them the
+ * candidates of each stage are merged, some more than the limit since others may
+ * have them.
+ */
 static Statement claim_waiting = {
 	.force_index_plan = true,
 	.fast_path = claim_fast_path,
-	.text = "WITH picked AS MATERIALIZED ("
-	"   SELECT q.job_id, q.rank, q.turn, q.due_at FROM studio_engine.queue q"
-	"    WHERE q.system = $1::studio_engine.job_system AND q.state = 'waiting'"
+	.text = "WITH candidates AS MATERIALIZED ("
+	"   SELECT c.job_id FROM pg_catalog.unnest($9) s (stage),"
+	"     LATERAL (SELECT q.job_id, q.rank, q.turn, q.due_at FROM studio_engine.queue q"
+	"               WHERE q.system = $1::studio_engine.job_system AND q.stage = s.stage AND q.state = 'waiting'"
+	"                 AND (q.rank, q.turn, q.due_at, q.job_id) >= ($2, $3, $4, $5)"
+	"               ORDER BY q.rank, q.turn, q.due_at, q.job_id LIMIT $6 + 100) c"
+	"    WHERE $9 IS NOT NULL),"
+	" picked_by_stage AS MATERIALIZED ("
+	"   SELECT q.job_id FROM candidates c JOIN studio_engine.queue q"
+	"       ON q.job_id = c.job_id AND q.system = $1::studio_engine.job_system AND q.state = 'waiting' AND q.stage = ANY ($9)"
+	"    ORDER BY q.rank, q.turn, q.due_at, q.job_id LIMIT $6 FOR UPDATE OF q SKIP LOCKED),"
+	" picked_of_all AS MATERIALIZED ("
+	"   SELECT q.job_id FROM studio_engine.queue q"
+	"    WHERE $9 IS NULL AND q.system = $1::studio_engine.job_system AND q.state = 'waiting'"
 	"      AND (q.rank, q.turn, q.due_at, q.job_id) >= ($2, $3, $4, $5)"
 	"    ORDER BY q.rank, q.turn, q.due_at, q.job_id LIMIT $6 FOR UPDATE SKIP LOCKED),"
+	" taken AS ("
+	"   DELETE FROM studio_engine.queue q"
+	"    USING (SELECT p.job_id FROM picked_of_all p UNION ALL SELECT p.job_id FROM picked_by_stage p) p"
+	"    WHERE q.job_id = p.job_id AND q.system = $1::studio_engine.job_system RETURNING q.*),"
 	" leased AS ("
-	"   UPDATE studio_engine.queue q"
-	"      SET state = 'leased', attempt = q.attempt + 1, lease_token = pg_catalog.gen_random_uuid(),"
-	"          worker = $7, claimed_at = pg_catalog.clock_timestamp(), since = q.due_at,"
-	"          due_at = pg_catalog.clock_timestamp() + $8 * interval '1 microsecond',"
-	"          expires_at = pg_catalog.clock_timestamp() + $8 * interval '1 microsecond'"
-	"     FROM picked p WHERE q.job_id = p.job_id AND q.system = $1::studio_engine.job_system"
-	"   RETURNING q.job_id, q.lease_token, q.attempt, p.rank, p.turn, p.due_at, q.expires_at)"
-	" SELECT l.job_id, l.lease_token, l.attempt, l.rank, l.turn, l.due_at, l.expires_at"
-	"   FROM leased l ORDER BY l.rank, l.turn, l.due_at, l.job_id",
-	.nargs = 8,.argtypes = {TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, UUIDOID, INT4OID,
-	TEXTOID, INT8OID}
+	"   INSERT INTO studio_engine.attempts (started_at, due_at, expires_at, since, system, attempt, first_attempt,"
+	"          lease_ms, job_id, lease_token, user_id, stage, worker, turn, process_id)"
+	"   SELECT n.now, n.now + $8 * interval '1 microsecond', n.now + $8 * interval '1 microsecond', t.due_at, t.system,"
+	"          t.attempt + 1, t.first_attempt, $8 / 1000, t.job_id, pg_catalog.gen_random_uuid(), t.user_id, t.stage,"
+	"          $7, NULLIF(t.turn, 0), $10"
+	"     FROM taken t, LATERAL (SELECT pg_catalog.clock_timestamp() OFFSET 0) n (now)"
+	"   RETURNING job_id, lease_token, attempt, expires_at)"
+	" SELECT l.job_id, l.lease_token, l.attempt, t.rank, t.turn, t.due_at, l.expires_at"
+	"   FROM leased l JOIN taken t ON t.job_id = l.job_id ORDER BY t.rank, t.turn, t.due_at, t.job_id",
+	.nargs = 10,.argtypes = {TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, UUIDOID, INT4OID,
+	TEXTOID, INT8OID, TEXTARRAYOID, TEXTOID}
 };
 
-/* Return the scan state of a system, which is created by the first claim. */
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* Forget all scan states: a session does not claim from so many sets of stages. */
+static void
+forget_scan_states(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, scan_states)
+	{
+		QueueScanState *state = lfirst(cell);
+
+		if (state->stages)
+			pfree(state->stages);
+		pfree(state);
+	}
+	list_free(scan_states);
+	scan_states = NIL;
+}
+
+/* Return the scan state of what is claimed, which is created by the first claim. */
 static QueueScanState *
-get_scan_state(const QueueSystem *system)
+get_scan_state(const ClaimRequest *request)
 {
 	MemoryContext old;
 	QueueScanState *state;
@@ -139,12 +219,16 @@ get_scan_state(const QueueSystem *system)
 
 	foreach(cell, scan_states)
 	{
-		if (((QueueScanState *) lfirst(cell))->system == system)
-			return lfirst(cell);
+		state = lfirst(cell);
+		if (state->system == request->system && same_text(state->stages, request->stage_names))
+			return state;
 	}
+	if (list_length(scan_states) >= MAX_SCAN_STATES)
+		forget_scan_states();
 	old = MemoryContextSwitchTo(TopMemoryContext);
 	state = palloc0(sizeof(QueueScanState));
-	state->system = system;
+	state->system = request->system;
+	state->stages = request->stage_names ? pstrdup(request->stage_names) : NULL;
 	scan_states = lappend(scan_states, state);
 	MemoryContextSwitchTo(old);
 	return state;
@@ -210,17 +294,11 @@ promote_due_jobs(const QueueSystem *system, QueueScanState *state, int32 limit)
 	argument_time(&args, &start.started_at);
 	argument_int32(&args, Max(limit, MIN_PROMOTED));
 	found = statement_execute(&promote_delayed, &args);
+	/* others can work on what is left */
+	if (found > (uint64) limit)
+		announce_jobs(system->name);
 	record_scan(&state->delayed, &start, CHEAP_SCAN_PAGES * (int64) (found + 1));
 }
-
-/* the arguments of claim_jobs() */
-typedef struct ClaimRequest
-{
-	const QueueSystem *system;
-	const char *worker;
-	int32		limit;
-	int64		lease;			/* microseconds */
-} ClaimRequest;
 
 /* Lease jobs from a position on; the rows are the last result. */
 static uint64
@@ -236,6 +314,8 @@ claim_from_position(const ClaimRequest *request, const QueuePosition *position)
 	argument_int32(&args, request->limit);
 	argument_text(&args, request->worker);
 	argument_add(&args, Int64GetDatum(request->lease), false);
+	argument_add(&args, request->stages, request->stages == (Datum) 0);
+	argument_text(&args, request->process_id);
 	return statement_execute(&claim_waiting, &args);
 }
 
@@ -290,7 +370,7 @@ claim_from_last_position(const ClaimRequest *request, QueueScanState *state)
 static uint64
 claim_next(const ClaimRequest *request)
 {
-	QueueScanState *state = get_scan_state(request->system);
+	QueueScanState *state = get_scan_state(request);
 	uint64		found = 0;
 
 	promote_due_jobs(request->system, state, request->limit);
@@ -322,6 +402,7 @@ claimed_jobs(uint64 found)
 		claimed[i].job_id = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
 		claimed[i].token = *DatumGetUUIDP(SPI_getbinval(row, desc, 2, &isnull));
 		claimed[i].attempt = DatumGetInt32(SPI_getbinval(row, desc, 3, &isnull));
+		claimed[i].rank = DatumGetInt32(SPI_getbinval(row, desc, 4, &isnull));
 		claimed[i].expires_at = DatumGetTimestampTz(SPI_getbinval(row, desc, 7, &isnull));
 	}
 	return claimed;
@@ -373,12 +454,12 @@ claim_batch(ReturnSetInfo *rsinfo, ClaimRequest *request, int64 *bytes)
 	for (uint64 i = 0; i < found; i++)
 	{
 		if (*bytes >= MAX_CLAIM_BYTES)
-			lease_undo(request->system, &claimed[i].job_id);
+			lease_undo(request->system, &claimed[i]);
 		else if (put_claimed(rsinfo, request, &claimed[i], bytes))
 			request->limit--;
 		else
 		{
-			lease_fail_unreadable(request->system, &claimed[i].job_id);
+			lease_fail_unreadable(request->system, &claimed[i]);
 			failed = true;
 		}
 	}
@@ -386,28 +467,88 @@ claim_batch(ReturnSetInfo *rsinfo, ClaimRequest *request, int64 *bytes)
 }
 
 /*
- * claim_jobs(p_system text, p_worker text, p_limit integer, p_lease interval)
+ * Claim jobs, at most request->limit, and add them to the result.  If that are too few, expired leases may
+ * be the cause: end some, and try again if there were any.
+ */
+void
+claim_run(ReturnSetInfo *rsinfo, ClaimRequest *request)
+{
+	int64		bytes = 0;
+	bool		healed = false;
+
+	if (request->limit == 0)
+		return;
+	do
+	{
+		while (claim_batch(rsinfo, request, &bytes) && request->limit > 0 && bytes < MAX_CLAIM_BYTES)
+			CHECK_FOR_INTERRUPTS();
+		/* with an old snapshot a lease may look as if it had expired */
+		if (healed || request->limit == 0 || bytes >= MAX_CLAIM_BYTES || IsolationUsesXactSnapshot())
+			return;
+		healed = true;
+	} while (lease_reap(MAX_HEALED) > 0);
+}
+
+/* Raise an error unless the stages that a claim names are states with work to do. */
+static void
+check_stages(FunctionCallInfo fcinfo, int argno, ClaimRequest *request)
+{
+	const QueueSystem *system = request->system;
+	Datum	   *stages;
+	bool	   *nulls;
+	int			n;
+
+	if (PG_ARGISNULL(argno))
+		return;
+	request->stages = PG_GETARG_DATUM(argno);
+	deconstruct_array(DatumGetArrayTypeP(request->stages), TEXTOID, -1, false, TYPALIGN_INT, &stages, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i] || !queue_is_open(system, flow_state(system->flow, TextDatumGetCString(stages[i]))))
+			refuse_value("p_stages", "names of stages in which there is work to do");
+		for (int j = 0; j < i; j++)
+		{
+			if (datum_image_eq(stages[i], stages[j], false, -1))
+				refuse_value("p_stages", "without a name twice");
+		}
+	}
+	if (n == 0)
+		refuse_value("p_stages", "at least one stage, or NULL for all");
+	request->stage_names = OidOutputFunctionCall(F_ARRAY_OUT, request->stages);
+}
+
+/*
+ * Read the arguments of a claim: p_system and p_worker are the first two of the
+ * function; p_limit, p_lease, p_stages and p_process_id follow from argno on.
+ */
+ClaimRequest
+claim_read_request(FunctionCallInfo fcinfo, int argno, int least)
+{
+	ClaimRequest request = {.system = queue_check_name(fcinfo, 0, "p_system")};
+
+	request.worker = check_text(fcinfo, 1, "p_worker", 1, MAX_WORKER_LENGTH);
+	request.limit = check_int32(fcinfo, argno, "p_limit", least, MAX_CLAIM);
+	request.lease = lease_length(fcinfo, argno + 1);
+	check_stages(fcinfo, argno + 2, &request);
+	request.process_id = check_optional_text(fcinfo, argno + 3, "p_process_id", MAX_PROCESS_LENGTH);
+	return request;
+}
+
+/*
+ * claim_jobs(p_system text, p_worker text, p_limit integer, p_lease interval,
+ * p_stages text[], p_process_id text)
  * returns setof (job_id, lease_token, attempt, lease_expires_at, job)
  */
 Datum
 claim_jobs(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	Caller		caller;
-	TimestampTz now;
 	ClaimRequest request;
-	int64		bytes = 0;
 
 	InitMaterializedSRF(fcinfo, 0);
 	caller_enter_service(&caller);
-	request.system = queue_check_name(fcinfo, 0, "p_system");
-	request.worker = check_text(fcinfo, 1, "p_worker", 1, MAX_WORKER_LENGTH);
-	request.limit = check_int32(fcinfo, 2, "p_limit", 1, MAX_CLAIM);
-	now = GetCurrentTimestamp();
-	request.lease = lease_end(PG_ARGISNULL(3) ? NULL : PG_GETARG_INTERVAL_P(3), now) - now;
-
-	while (claim_batch(rsinfo, &request, &bytes) && request.limit > 0 && bytes < MAX_CLAIM_BYTES)
-		CHECK_FOR_INTERRUPTS();
+	request = claim_read_request(fcinfo, 2, 1);
+	claim_run((ReturnSetInfo *) fcinfo->resultinfo, &request);
 	caller_leave(&caller);
 
 	return (Datum) 0;

@@ -11,6 +11,9 @@
  */
 #include "postgres.h"
 
+#include "utils/timestamp.h"
+
+#include "checks.h"
 #include "errors.h"
 #include "job_actions.h"
 #include "leases.h"
@@ -24,25 +27,57 @@ void
 job_require_work(const QueueSystem *system, const Job *job, const pg_uuid_t *token)
 {
 	Lease		lease;
-	LeaseState	state = lease_check(system, &job->id, token, &lease);
+	LeaseState	state = lease_check(system, job, token, &lease);
 
 	lease_require_work(state, &lease);
 }
 
 /*
  * Return true if an earlier call with this lease has ended a locked job with this
- * status; otherwise raise an error unless the caller may move the job.
+ * status, or has handed it over if the caller wants that; otherwise raise an error
+ * unless the caller may move the job.  *lease is filled in.
  */
 bool
-job_has_moved(const QueueSystem *system, const Job *job, const pg_uuid_t *token, int status)
+job_has_moved(const QueueSystem *system, const Job *job, const pg_uuid_t *token, int status, bool hand_over, Lease *lease)
 {
-	Lease		lease;
-	LeaseState	state = lease_check(system, &job->id, token, &lease);
+	LeaseState	state = lease_check(system, job, token, lease);
 
-	if (lease_replays_end(state, &lease) && flow_is_terminal(system->flow, job->status) && job->status == status)
+	if (hand_over && lease_has_handed_over(lease))
 		return true;
-	lease_require_work(state, &lease);
+	if (lease_replays_end(state, lease) && flow_is_terminal(system->flow, job->status) && job->status == status)
+		return true;
+	lease_require_work(state, lease);
 	return false;
+}
+
+/*
+ * After a job was moved to this status: end the lease, if the caller wants that, so
+ * that another worker claims the job at its next stage.  A job that has ended has
+ * taken the lease with it, and a caller without a lease has none to end.
+ */
+void
+job_hand_over(Lease *lease, int status, bool hand_over)
+{
+	if (hand_over && lease->state == LEASE_HELD && queue_is_open(lease->system, status))
+		lease_hand_over(lease, status);
+}
+
+/*
+ * Return when a failed job is tried again, by an argument p_retry_in that may be
+ * NULL; raise an error if it is out of bounds.
+ */
+const TimestampTz *
+job_retry_at(FunctionCallInfo fcinfo, int argno, const bool *retryable)
+{
+	TimestampTz *at;
+
+	if (PG_ARGISNULL(argno))
+		return NULL;
+	if (retryable != NULL && !*retryable)
+		refuse_value("p_retry_in", "NULL for a failure that is not retryable");
+	at = palloc(sizeof(TimestampTz));
+	*at = check_until(fcinfo, argno, "p_retry_in", GetCurrentTimestamp(), 0, MAX_DELAY_SECONDS);
+	return at;
 }
 
 /*
@@ -54,7 +89,7 @@ bool
 job_was_completed(const QueueSystem *system, const Job *job, const pg_uuid_t *token)
 {
 	Lease		lease;
-	LeaseState	state = lease_check(system, &job->id, token, &lease);
+	LeaseState	state = lease_check(system, job, token, &lease);
 
 	return lease_replays_completion(state, &lease) || job->status == system->succeeded;
 }
@@ -78,17 +113,17 @@ fail_once(const QueueSystem *system, const Job *job, const JobError *error)
 
 /*
  * Record a failure that a worker, or an orchestrator without a lease, reports,
- * and return the job, which is failed or will be retried.  retryable is NULL for
- * an SQL NULL, which is refused.
+ * and return the job, which is failed or will be retried, at retry_at if that is not
+ * NULL.  retryable is NULL for an SQL NULL, which is refused.
  */
 Datum
 job_fail(const QueueSystem *system, const Caller *caller, const pg_uuid_t *job_id,
-		 const pg_uuid_t *token, const bool *retryable, JobError *error)
+		 const pg_uuid_t *token, const bool *retryable, const TimestampTz *retry_at, JobError *error)
 {
 	Job			job;
 
 	system_job_lock_or_refuse(system, caller, job_id, &job);
-	if (lease_fails(system, job_id, token, retryable, error))
+	if (lease_fails(system, &job, token, retryable, retry_at, error))
 		fail_once(system, &job, error);
 	return system_job_as_jsonb(system, job_id);
 }

@@ -6,16 +6,21 @@
 #ifndef STUDIO_JOB_ACTIONS_H
 #define STUDIO_JOB_ACTIONS_H
 
+#include "leases.h"
 #include "system_jobs.h"
 
 #define MAX_REASON_LENGTH 1000
+/* of a delay: a snooze or a retry */
+#define MAX_DELAY_SECONDS (366 * INT64CONST(86400))
 
 extern void job_require_work(const QueueSystem *system, const Job *job, const pg_uuid_t *token);
-extern bool job_has_moved(const QueueSystem *system, const Job *job, const pg_uuid_t *token, int status);
+extern bool job_has_moved(const QueueSystem *system, const Job *job, const pg_uuid_t *token, int status, bool hand_over, Lease *lease);
+extern void job_hand_over(Lease *lease, int status, bool hand_over);
+extern const TimestampTz *job_retry_at(FunctionCallInfo fcinfo, int argno, const bool *retryable);
 extern bool job_was_completed(const QueueSystem *system, const Job *job, const pg_uuid_t *token);
 pg_noreturn extern void refuse_completed_differently(const pg_uuid_t *job_id);
 extern Datum job_fail(const QueueSystem *system, const Caller *caller, const pg_uuid_t *job_id,
-					  const pg_uuid_t *token, const bool *retryable, JobError *error);
+					  const pg_uuid_t *token, const bool *retryable, const TimestampTz *retry_at, JobError *error);
 extern Datum job_cancel(const QueueSystem *system, const Caller *caller, const pg_uuid_t *job_id, char *reason);
 extern bool job_needs_retry(const QueueSystem *system, const Job *job);
 extern void job_requeue(const Job *job, Statement *statement);

@@ -22,7 +22,7 @@
 	&(const RowOperation) { \
 		.table = &jobs_table,.verb = ROW_LOCK, \
 		.lock = LockTupleNoKeyExclusive,.policy = (wait_policy), \
-		.filter = JOB_USER,.returns = {JOB_USER, JOB_STATUS, JOB_PROJECT} \
+		.filter = JOB_USER,.returns = {JOB_USER, JOB_STATUS, JOB_PRIORITY, JOB_MAX_ATTEMPTS, JOB_PROJECT} \
 	}
 
 Statement	job_lock_statement = {.operation = LOCK_JOB(LockWaitBlock)};
@@ -61,8 +61,12 @@ job_lock_by(Statement *statement, const Workflow *flow, const pg_uuid_t *job_id,
 	if (!result_isnull(1))
 		job->user_id = result_uuid(1);
 	job->status = flow_state(flow, result_text(2));
+	if (!result_isnull(3))
+		job->priority = result_int32(3);
+	if (!result_isnull(4))
+		job->max_attempts = result_int32(4);
 	if (flow == &job_flow)
-		job->project_id = result_uuid(3);
+		job->project_id = result_uuid(5);
 	return true;
 }
 

@@ -14,6 +14,8 @@ typedef struct Job
 	pg_uuid_t	id;
 	pg_uuid_t	user_id;		/* zeros if the job has none */
 	int			status;			/* a state of the flow of its table */
+	int32		priority;
+	int32		max_attempts;	/* 0: setting max_attempts */
 	pg_uuid_t	project_id;		/* of table jobs only */
 } Job;
 

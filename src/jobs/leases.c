@@ -11,8 +11,8 @@
  * index.  Leases are found by due_at, which is never later than expires_at; a
  * lease that was renewed since gets its due_at when the reaper finds it.
  *
- * Lock order: job, then its row in the queue, then the account.  Functions that
- * process many jobs skip locked ones.
+ * Lock order: job, then its row in the queue or its attempt, then the account.
+ * Functions that process many jobs skip locked ones.
  */
 #include "postgres.h"
 
@@ -22,12 +22,16 @@
 #include "common/pg_prng.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/json.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+#include "announcements.h"
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
+#include "job_actions.h"
 #include "leases.h"
 #include "queue.h"
 #include "queue_rows.h"
@@ -39,32 +43,41 @@
 PG_FUNCTION_INFO_V1(heartbeat_job);
 PG_FUNCTION_INFO_V1(snooze_job);
 PG_FUNCTION_INFO_V1(release_leases);
+PG_FUNCTION_INFO_V1(recover_leases);
 PG_FUNCTION_INFO_V1(reap_expired_leases);
 
 #define MAX_LEASE_SECONDS 86400
 #define MAX_REAP 10000
-#define MAX_SNOOZE_SECONDS (366 * INT64CONST(86400))
 #define MAX_MESSAGE_LENGTH 1000
 
-#define LOCK_LEASE(wait_policy) \
+#define READ_ATTEMPT(what, wait_policy) \
 	&(const RowOperation) { \
-		.table = &queue_table,.verb = ROW_LOCK, \
-		.lock = LockTupleExclusive,.policy = (wait_policy), \
-		.returns = {QUEUE_STATE, QUEUE_TOKEN, QUEUE_EXPIRES, QUEUE_ATTEMPT, QUEUE_FIRST_ATTEMPT, \
-			QUEUE_CANCEL_REQUESTED, QUEUE_CANCEL_REASON} \
+		.table = &attempts_table,.verb = (what), \
+		.lock = LockTupleNoKeyExclusive,.policy = (wait_policy), \
+		.returns = {ATTEMPT_SYSTEM, ATTEMPT_NUMBER, ATTEMPT_FIRST, ATTEMPT_SINCE, ATTEMPT_TURN, ATTEMPT_STARTED, \
+			ATTEMPT_EXPIRES, ATTEMPT_OUTCOME, ATTEMPT_CANCEL_REQUESTED, ATTEMPT_CANCEL_REASON} \
 	}
 
-static Statement lock_lease = {.operation = LOCK_LEASE(LockWaitBlock)};
-static Statement try_lock_lease = {.operation = LOCK_LEASE(LockWaitSkip)};
-static Statement select_ended_lease = {
-	.force_index_plan = true,
-	.text = "SELECT a.system, a.outcome FROM studio_engine.attempts a WHERE a.job_id = $1 AND a.lease_token = $2",
-	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
+static Statement read_attempt = {.operation = READ_ATTEMPT(ROW_SELECT, LockWaitBlock)};
+static Statement lock_attempt = {.operation = READ_ATTEMPT(ROW_LOCK, LockWaitBlock)};
+static Statement try_lock_attempt = {.operation = READ_ATTEMPT(ROW_LOCK, LockWaitSkip)};
+static Statement lock_entry = {
+	.operation = &(const RowOperation)
+	{
+		.table = &queue_table,.verb = ROW_LOCK,
+		.lock = LockTupleExclusive,.policy = LockWaitBlock,
+		.returns = {QUEUE_STATE}
+	}
 };
-static Statement select_held_lease = {
+static Statement select_open_attempt = {
 	.force_index_plan = true,
-	.text = "SELECT q.system, q.shown_at FROM studio_engine.queue q"
-	" WHERE q.job_id = $1 AND q.lease_token = $2",
+	.text = "SELECT a.lease_token FROM studio_engine.attempts a"
+	" WHERE a.job_id = $1 AND a.system = $2::studio_engine.job_system AND a.ended_at IS NULL",
+	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
+};
+static Statement select_lease = {
+	.force_index_plan = true,
+	.text = "SELECT a.system, a.shown_at FROM studio_engine.attempts a WHERE a.job_id = $1 AND a.lease_token = $2",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 
@@ -74,74 +87,87 @@ static Statement select_held_lease = {
  */
 static Statement extend_lease = {
 	.force_index_plan = true,
-	.text = "UPDATE studio_engine.queue q"
-	"   SET expires_at = $3, due_at = LEAST(q.due_at, $3), shown_at = COALESCE($4, q.shown_at)"
-	"  FROM (SELECT o.job_id, o.system, o.expires_at FROM studio_engine.queue o"
-	"         WHERE o.job_id = $1 AND o.lease_token = $2 AND o.expires_at > pg_catalog.clock_timestamp()"
+	.fast_path = extend_lease_fast_path,
+	.text = "UPDATE studio_engine.attempts a"
+	"   SET expires_at = GREATEST(l.expires_at, LEAST("
+	"         pg_catalog.clock_timestamp() + COALESCE($3, l.lease_ms * 1000::pg_catalog.int8) * interval '1 microsecond',"
+	"         l.started_at + NULLIF($5, 0) * interval '1 second',"
+	"         l.cancel_requested_at + NULLIF($6, 0) * interval '1 second')),"
+	"       shown_at = COALESCE($4, l.shown_at)"
+	"  FROM (SELECT o.* FROM studio_engine.attempts o"
+	"         WHERE o.job_id = $1 AND o.lease_token = $2 AND o.ended_at IS NULL"
+	"           AND o.expires_at > pg_catalog.clock_timestamp()"
 	"         OFFSET 0 FOR UPDATE) l"
-	" WHERE q.job_id = l.job_id AND q.system = l.system AND l.expires_at > pg_catalog.clock_timestamp()"
-	" RETURNING pg_catalog.jsonb_build_object('cancel', q.cancel_requested_at IS NOT NULL,"
-	"                                         'lease_expires_at', q.expires_at)",
-	.nargs = 4,.argtypes = {UUIDOID, UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
-};
-static Statement request_cancel = {
-	.force_index_plan = true,
-	.text = "UPDATE studio_engine.queue q"
-	"   SET cancel_requested_at = pg_catalog.clock_timestamp(), cancel_reason = $3"
-	" WHERE q.job_id = $1 AND q.system = $2::studio_engine.job_system AND q.cancel_requested_at IS NULL",
-	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, TEXTOID}
+	" WHERE a.job_id = l.job_id AND a.lease_token = l.lease_token AND l.expires_at > pg_catalog.clock_timestamp()"
+	" RETURNING a.cancel_requested_at IS NOT NULL, a.expires_at",
+	.nargs = 6,.argtypes = {UUIDOID, UUIDOID, INT8OID, TIMESTAMPTZOID, INT4OID, INT4OID}
 };
 
-/* due_at NULL: back to its position in the queue */
-static Statement end_lease = {
+/* $4: until when the worker may go on; NULL for no limit */
+static Statement request_cancel = {
 	.force_index_plan = true,
-	.text = "WITH ended AS ("
-	"   INSERT INTO studio_engine.attempts (system, job_id, attempt, lease_token, worker, started_at, outcome, error)"
-	"   SELECT q.system, q.job_id, q.attempt, q.lease_token, q.worker, q.claimed_at, $3,"
-	"          COALESCE($7, NULLIF(pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object("
-	"              'code', $8, 'message', $9, 'step', $10)), '{}'))"
-	"     FROM studio_engine.queue q"
-	"    WHERE q.job_id = $1 AND q.system = $2::studio_engine.job_system)"
-	" UPDATE studio_engine.queue q"
-	"    SET state = $4::studio_engine.queue_state, due_at = COALESCE($5, q.since), attempt = q.attempt - $6,"
-	"        lease_token = NULL, worker = NULL, claimed_at = NULL, expires_at = NULL, since = NULL,"
-	"        cancel_requested_at = NULL, cancel_reason = NULL, shown_at = NULL"
-	"  WHERE q.job_id = $1 AND q.system = $2::studio_engine.job_system",
-	.nargs = 10,.argtypes = {UUIDOID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, INT4OID,
-	JSONBOID, TEXTOID, TEXTOID, TEXTOID}
+	.text = "UPDATE studio_engine.attempts a"
+	"   SET cancel_requested_at = pg_catalog.clock_timestamp(), cancel_reason = $3,"
+	"       due_at = LEAST(a.due_at, $4), expires_at = LEAST(a.expires_at, $4)"
+	" WHERE a.job_id = $1 AND a.lease_token = $2 AND a.cancel_requested_at IS NULL",
+	.nargs = 4,.argtypes = {UUIDOID, UUIDOID, TEXTOID, TIMESTAMPTZOID}
 };
+
+/* the columns of the queue, in their order */
+static Statement requeue = {
+	.fast_path = requeue_fast_path,
+	.text = "INSERT INTO studio_engine.queue"
+	"   (due_at, turn, system, state, rank, attempt, first_attempt, job_id, user_id, stage)"
+	" VALUES ($1, $2, $3::studio_engine.job_system, $4::studio_engine.queue_state, $5, $6, $7, $8, $9, $10)",
+	.nargs = 10,.argtypes = {TIMESTAMPTZOID, INT8OID, TEXTOID, TEXTOID, INT4OID, INT4OID, INT4OID, UUIDOID, UUIDOID, TEXTOID}
+};
+
+/* leases of worker $1: by tokens $3, or of process $2 or of no process */
 static Statement select_worker_leases = {
 	.force_index_plan = true,
-	.text = "SELECT q.system, q.job_id, q.lease_token, q.user_id, q.due_at FROM studio_engine.queue q"
-	" WHERE q.worker = $1 AND q.state = 'leased' ORDER BY q.job_id",
-	.nargs = 1,.argtypes = {TEXTOID}
+	.text = "SELECT a.system, a.job_id, a.lease_token, a.user_id, a.due_at FROM studio_engine.attempts a"
+	" WHERE a.ended_at IS NULL AND a.worker = $1"
+	"   AND CASE WHEN $3 IS NULL THEN a.process_id IS NOT DISTINCT FROM $2"
+	"            ELSE a.lease_token = ANY ($3) AND ($2 IS NULL OR a.process_id = $2) END"
+	" ORDER BY a.job_id",
+	.nargs = 3,.argtypes = {TEXTOID, TEXTOID, UUIDARRAYOID}
+};
+
+/* leases of worker $1 that process $2 does not have */
+static Statement select_lost_leases = {
+	.force_index_plan = true,
+	.text = "SELECT a.system, a.job_id, a.lease_token, a.user_id, a.due_at FROM studio_engine.attempts a"
+	" WHERE a.ended_at IS NULL AND a.worker = $1 AND ($2 IS NULL OR a.process_id IS DISTINCT FROM $2)"
+	" ORDER BY a.job_id",
+	.nargs = 2,.argtypes = {TEXTOID, TEXTOID}
 };
 static Statement select_due_leases = {
 	.force_index_plan = true,
-	.text = "SELECT q.system, q.job_id, q.lease_token, q.user_id, q.due_at FROM studio_engine.queue q"
-	" WHERE q.state = 'leased' AND q.due_at <= $1 AND (q.due_at, q.job_id) > ($2, $3)"
-	" ORDER BY q.due_at, q.job_id LIMIT $4",
+	.text = "SELECT a.system, a.job_id, a.lease_token, a.user_id, a.due_at FROM studio_engine.attempts a"
+	" WHERE a.ended_at IS NULL AND a.due_at <= $1 AND (a.due_at, a.job_id) > ($2, $3)"
+	" ORDER BY a.due_at, a.job_id LIMIT $4",
 	.nargs = 4,.argtypes = {TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID, INT4OID}
 };
 static Statement postpone_lease = {
 	.force_index_plan = true,
-	.text = "UPDATE studio_engine.queue q SET due_at = COALESCE($3, q.expires_at)"
-	" WHERE q.job_id = $1 AND q.system = $2::studio_engine.job_system",
-	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, TIMESTAMPTZOID}
+	.text = "UPDATE studio_engine.attempts a SET due_at = COALESCE($3, a.expires_at)"
+	" WHERE a.job_id = $1 AND a.lease_token = $2",
+	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, TIMESTAMPTZOID}
 };
-static Statement undo_lease = {
+
+/* $3 is the rank that the job had in the queue */
+static Statement undo_claim = {
 	.force_index_plan = true,
-	.text = "UPDATE studio_engine.queue q"
-	"    SET state = 'waiting', due_at = q.since, attempt = q.attempt - 1,"
-	"        lease_token = NULL, worker = NULL, claimed_at = NULL, expires_at = NULL, since = NULL"
-	"  WHERE q.job_id = $1 AND q.system = $2::studio_engine.job_system",
-	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
+	.text = "WITH gone AS (DELETE FROM studio_engine.attempts a WHERE a.job_id = $1 AND a.lease_token = $2 RETURNING a.*)"
+	" INSERT INTO studio_engine.queue (due_at, turn, system, rank, attempt, first_attempt, job_id, user_id, stage)"
+	" SELECT g.since, COALESCE(g.turn, 0), g.system, $3, g.attempt - 1, g.first_attempt, g.job_id, g.user_id, g.stage"
+	"   FROM gone g",
+	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, INT4OID}
 };
-static Statement select_payer = {
+static Statement select_claimed = {
 	.force_index_plan = true,
-	.text = "SELECT q.user_id FROM studio_engine.queue q"
-	" WHERE q.job_id = $1 AND q.system = $2::studio_engine.job_system",
-	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
+	.text = "SELECT a.user_id, a.stage FROM studio_engine.attempts a WHERE a.job_id = $1 AND a.lease_token = $2",
+	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement select_due_at = {
 	.force_index_plan = true,
@@ -155,18 +181,18 @@ static Statement select_due_at = {
  * ------------------------------------------------------------------------ */
 
 /*
- * Return the end of a lease that begins now.  Its length is p_lease, or setting
- * lease_seconds if that is NULL; raise an error if p_lease is out of bounds.
+ * Return the length of a lease in microseconds.  It is p_lease, or setting
+ * lease_seconds if that is NULL, and at most setting max_run_seconds; raise an
+ * error if p_lease is out of bounds.
  */
-TimestampTz
-lease_end(const Interval *duration, TimestampTz now)
+int64
+lease_length(FunctionCallInfo fcinfo, int argno)
 {
-	int32		seconds;
+	const int64 *given = check_duration(fcinfo, argno, "p_lease", 1, MAX_LEASE_SECONDS);
+	int64		length = given ? *given : Max(setting_int32(SETTING_LEASE_SECONDS), 1) * USECS_PER_SEC;
+	int64		longest = setting_int32(SETTING_MAX_RUN_SECONDS) * USECS_PER_SEC;
 
-	if (duration != NULL)
-		return check_span(duration, "p_lease", now, 1, MAX_LEASE_SECONDS);
-	seconds = setting_int32(SETTING_LEASE_SECONDS);
-	return now + Max(seconds, 1) * USECS_PER_SEC;
+	return longest == 0 ? length : Min(length, longest);
 }
 
 /*
@@ -193,59 +219,100 @@ refuse_without_lease(const pg_uuid_t *job_id)
 			 errhint("Pass the p_lease_token that claim_jobs() gave.")));
 }
 
-/* the lease in a row of the queue */
-typedef struct LeaseRow
+/* Add the arguments of statements on an attempt: job $1 and token $2. */
+static void
+argument_lease(Arguments *args, const pg_uuid_t *job_id, const pg_uuid_t *token)
 {
-	bool		leased;
-	pg_uuid_t	token;
-	TimestampTz expires_at;
-} LeaseRow;
+	argument_uuid(args, job_id);
+	argument_uuid(args, token);
+}
 
-/* Lock the row of a job in the queue; false if there is none, or SKIP LOCKED skips it. */
+/*
+ * Read the attempt of a token by a statement that may lock it; false if there is
+ * none, it is of another system, or SKIP LOCKED skips it.
+ */
 static bool
-lock_row(Statement *statement, Lease *lease, LeaseRow *row)
+read_lease(Statement *statement, const QueueSystem *system, const Job *job, const pg_uuid_t *token, Lease *lease)
 {
 	Arguments	args = NO_ARGUMENTS;
 
-	argument_uuid(&args, &lease->job_id);
-	argument_text(&args, lease->system->name);
-	if (statement_execute(statement, &args) == 0)
-		return false;
-
-	row->leased = strcmp(result_text(1), "leased") == 0;
-	if (row->leased)
+	*lease = (Lease)
 	{
-		row->token = result_uuid(2);
-		row->expires_at = result_int64(3);
-	}
-	lease->attempts = result_int32(4) - result_int32(5) + 1;
-	lease->cancelled = !result_isnull(6);
-	lease->reason = result_text(7);
+		.system = system,.job = *job,.token = *token
+	};
+	argument_lease(&args, &job->id, token);
+	if (statement_execute(statement, &args) == 0 || strcmp(result_text(1), system->name) != 0)
+		return false;
+	lease->attempt = result_int32(2);
+	lease->first_attempt = result_int32(3);
+	lease->since = result_int64(4);
+	lease->turn = result_isnull(5) ? 0 : result_int64(5);
+	lease->started_at = result_int64(6);
+	lease->expires_at = result_int64(7);
+	lease->outcome = result_text(8);
+	lease->cancelled = !result_isnull(9);
+	lease->reason = result_text(10);
 	return true;
 }
 
-/* Return true if a worker has a lease that has not expired. */
+/* Return true if a lease has neither ended nor expired. */
 static bool
-is_unexpired(const LeaseRow *row)
+is_held(const Lease *lease)
 {
-	return row->leased && row->expires_at > GetCurrentTimestamp();
+	return lease->outcome == NULL && lease->expires_at > GetCurrentTimestamp();
 }
 
-/* Return the outcome of an ended lease; raise an error if it was reaped. */
-static char *
-get_outcome(const pg_uuid_t *job_id, const pg_uuid_t *token)
+/* Return how often the job was tried, this attempt included. */
+static int32
+count_attempts(const Lease *lease)
+{
+	return lease->attempt - lease->first_attempt + 1;
+}
+
+/*
+ * Lock the row of a job in the queue, so that no worker can claim it; false if
+ * there is none.
+ */
+static bool
+lock_in_queue(const QueueSystem *system, const pg_uuid_t *job_id)
 {
 	Arguments	args = NO_ARGUMENTS;
-	char	   *outcome;
 
 	argument_uuid(&args, job_id);
-	argument_uuid(&args, token);
-	if (statement_execute(&select_ended_lease, &args) == 0)
-		refuse_lease(job_id);
-	outcome = result_text(2);
-	if (strcmp(outcome, "expired") == 0)
-		refuse_lease(job_id);
-	return outcome;
+	argument_text(&args, system->name);
+	return statement_execute(&lock_entry, &args) > 0;
+}
+
+/*
+ * Lock the open attempt at a job, and read it; false if there is none.  The row in
+ * the queue is locked first, which waits for a claim that has not committed; it
+ * means that there is no attempt.
+ */
+static bool
+lock_open_attempt(const QueueSystem *system, const Job *job, Lease *lease)
+{
+	Arguments	args = NO_ARGUMENTS;
+	pg_uuid_t	token;
+
+	if (lock_in_queue(system, &job->id))
+		return false;
+	argument_uuid(&args, &job->id);
+	argument_text(&args, system->name);
+	if (statement_execute(&select_open_attempt, &args) == 0)
+		return false;
+	token = result_uuid(1);
+	return read_lease(&lock_attempt, system, job, &token, lease) && lease->outcome == NULL;
+}
+
+/* Return the state of a lease that was read; raise an error if it was lost or has expired. */
+static LeaseState
+state_of_lease(const Lease *lease)
+{
+	if (lease->outcome != NULL && strcmp(lease->outcome, "expired") != 0)
+		return LEASE_ENDED;
+	if (!is_held(lease))
+		refuse_lease(&lease->job.id);
+	return LEASE_HELD;
 }
 
 /*
@@ -255,30 +322,40 @@ get_outcome(const pg_uuid_t *job_id, const pg_uuid_t *token)
  * while no worker has one.  Call it with the job locked.
  */
 LeaseState
-lease_check(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t *token, Lease *lease)
+lease_check(const QueueSystem *system, const Job *job, const pg_uuid_t *token, Lease *lease)
 {
-	LeaseRow	row = {.leased = false};
-	bool		found;
+	if (token != NULL)
+	{
+		if (!read_lease(&lock_attempt, system, job, token, lease))
+			refuse_lease(&job->id);
+		lease->state = state_of_lease(lease);
+		return lease->state;
+	}
+	if (lock_open_attempt(system, job, lease) && is_held(lease))
+		refuse_without_lease(&job->id);
+	lease->state = LEASE_NONE;
+	return LEASE_NONE;
+}
 
-	*lease = (Lease)
-	{
-		.system = system,.job_id = *job_id
-	};
-	found = lock_row(&lock_lease, lease, &row);
-	if (token == NULL)
-	{
-		if (found && is_unexpired(&row))
-			refuse_without_lease(&lease->job_id);
-		return LEASE_NONE;
-	}
-	if (!found || !row.leased || !uuid_equal(&row.token, token))
-	{
-		lease->outcome = get_outcome(&lease->job_id, token);
-		return LEASE_ENDED;
-	}
-	if (!is_unexpired(&row))
-		refuse_lease(&lease->job_id);
-	return LEASE_HELD;
+/*
+ * Read the lease of a token as lease_check() does, without any lock; false if it is
+ * not held, which the caller has to find the reason of with locks.
+ */
+bool
+lease_read_held(const QueueSystem *system, const Job *job, const pg_uuid_t *token, Lease *lease)
+{
+	return read_lease(&read_attempt, system, job, token, lease) && is_held(lease);
+}
+
+/*
+ * Raise an error unless the attempt that ended with the job since the lease was read
+ * without a lock is that of the lease, and the lease had not expired by then.
+ */
+void
+lease_require_ended(const Lease *lease, const EndedAttempt *ended)
+{
+	if (!ended->ended || !uuid_equal(&ended->token, &lease->token) || ended->expires_at <= GetCurrentTimestamp())
+		refuse_lease(&lease->job.id);
 }
 
 /*
@@ -288,12 +365,12 @@ void
 lease_require_work(LeaseState state, const Lease *lease)
 {
 	if (state == LEASE_ENDED)
-		refuse_lease(&lease->job_id);
+		refuse_lease(&lease->job.id);
 	if (state == LEASE_HELD && lease->cancelled)
 		ereport(ERROR,
 				(errcode(ERRCODE_STUDIO_CONFLICT),
 				 errmsg("job is to be cancelled"),
-				 errdetail("Job %s.", uuid_text(&lease->job_id)),
+				 errdetail("Job %s.", uuid_text(&lease->job.id)),
 				 errhint("Fail the job to confirm it.")));
 }
 
@@ -311,7 +388,7 @@ replays_outcome(LeaseState state, const Lease *lease, const char *const *outcome
 		if (strcmp(lease->outcome, outcomes[i]) == 0)
 			return true;
 	}
-	refuse_lease(&lease->job_id);
+	refuse_lease(&lease->job.id);
 }
 
 /*
@@ -338,6 +415,15 @@ lease_replays_end(LeaseState state, const Lease *lease)
 	return replays_outcome(state, lease, outcomes, lengthof(outcomes));
 }
 
+/*
+ * Return true if the lease ended by handing the job over.
+ */
+bool
+lease_has_handed_over(const Lease *lease)
+{
+	return lease->state == LEASE_ENDED && strcmp(lease->outcome, "handed_over") == 0;
+}
+
 /* ------------------------------------------------------------------------
  * Ending a lease while the job stays open
  * ------------------------------------------------------------------------ */
@@ -357,44 +443,94 @@ backoff_us(int32 attempts)
 	return (int64) (pg_prng_double(&pg_global_prng_state) * Min(delay, cap) * USECS_PER_SEC);
 }
 
+/* what a lease leaves in the queue */
+typedef struct Requeueing
+{
+	TimestampTz due_at;
+	bool		delayed;
+	int32		attempt;
+	int32		first_attempt;
+	int64		turn;
+	int32		rank;
+	int			stage;			/* a state of the flow */
+} Requeueing;
+
+/* Insert the row of a job into the queue, and tell workers if it waits. */
+static void
+insert_into_queue(const QueueSystem *system, const Job *job, const Requeueing *into)
+{
+	static const pg_uuid_t nobody = {{0}};
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_time(&args, &into->due_at);
+	argument_add(&args, Int64GetDatum(into->turn), false);
+	argument_text(&args, system->name);
+	argument_text(&args, into->delayed ? "delayed" : "waiting");
+	argument_int32(&args, into->rank);
+	argument_int32(&args, into->attempt);
+	argument_int32(&args, into->first_attempt);
+	argument_uuid(&args, &job->id);
+	argument_uuid(&args, uuid_equal(&job->user_id, &nobody) ? NULL : &job->user_id);
+	argument_text(&args, system->flow->states[into->stage]);
+	statement_execute(&requeue, &args);
+	if (!into->delayed || into->due_at <= GetCurrentTimestamp())
+		announce_jobs(system->name);
+}
+
 /*
- * Record the outcome of a lease and release its row in the queue.  The job is
- * delayed until due_at; if that is NULL, it returns to its position in the
- * queue.  Only retried and expired attempts count towards max_attempts.
+ * Record the outcome of a lease and return the job to the queue.  It is delayed
+ * until due_at; if that is NULL, it returns to its position.  Only retried and
+ * expired attempts count.
  */
 static void
 finish_lease(const Lease *lease, const char *outcome, const TimestampTz *due_at, const JobError *error)
 {
-	Arguments	args = NO_ARGUMENTS;
 	bool		counts = strcmp(outcome, "retried") == 0 || strcmp(outcome, "expired") == 0;
+	Requeueing	into = {
+		.due_at = due_at ? *due_at : lease->since,.delayed = due_at != NULL,
+		.attempt = lease->attempt - (counts ? 0 : 1),.first_attempt = lease->first_attempt,
+		.turn = lease->turn,.rank = queue_rank(lease->job.priority),.stage = lease->job.status
+	};
 
-	argument_uuid(&args, &lease->job_id);
-	argument_text(&args, lease->system->name);
-	argument_text(&args, outcome);
-	argument_text(&args, due_at ? "delayed" : "waiting");
-	argument_time(&args, due_at);
-	argument_int32(&args, counts ? 0 : 1);
-	job_error_arguments(&args, error);
-	statement_execute(&end_lease, &args);
+	queue_end_attempt(lease->system, &lease->job.id, outcome, error);
+	insert_into_queue(lease->system, &lease->job, &into);
 }
 
-/* Return true if the job may be attempted again, by setting max_attempts. */
+/*
+ * End a lease whose worker has finished this stage of the job: another one claims
+ * it at the next.  Attempts are counted anew.
+ */
+void
+lease_hand_over(Lease *lease, int stage)
+{
+	const pg_uuid_t *user_id = &lease->job.user_id;
+	QueuePlace	place = queue_place(lease->system, lease->job.priority, user_id, lease->since);
+	Requeueing	into = {
+		.due_at = lease->since,.attempt = 0,.first_attempt = 1,
+		.turn = place.turn,.rank = place.rank,.stage = stage
+	};
+
+	queue_end_attempt(lease->system, &lease->job.id, "handed_over", NULL);
+	insert_into_queue(lease->system, &lease->job, &into);
+}
+
+/* Return true if the job may be attempted again: by its own limit, or setting max_attempts. */
 static bool
 has_attempts_left(const Lease *lease)
 {
-	int32		limit = setting_int32(SETTING_MAX_ATTEMPTS);
+	int32		limit = lease->job.max_attempts ? lease->job.max_attempts : setting_int32(SETTING_MAX_ATTEMPTS);
 
-	return limit == 0 || lease->attempts < limit;
+	return limit == 0 || count_attempts(lease) < limit;
 }
 
-/* End a lease and delay the job until its next attempt. */
+/* End a lease and delay the job until its next attempt: until a time, or by the back-off. */
 static void
-delay_retry(const Lease *lease, const char *outcome, const JobError *error)
+delay_retry(const Lease *lease, const char *outcome, const TimestampTz *retry_at, const JobError *error)
 {
-	TimestampTz due_at = GetCurrentTimestamp() + backoff_us(lease->attempts);
+	TimestampTz due_at = retry_at ? *retry_at : GetCurrentTimestamp() + backoff_us(count_attempts(lease));
 
 	finish_lease(lease, outcome, &due_at, error);
-	system_job_count_retry(lease->system, &lease->job_id);
+	system_job_count_retry(lease->system, &lease->job.id);
 }
 
 /* Set the error to that of a job that was cancelled while it was leased. */
@@ -410,16 +546,16 @@ set_cancelled(const Lease *lease, JobError *error)
  * Process a failure that a worker, or an orchestrator without a lease, reports.
  * Return true if the job is to be failed with *error, which may be changed to a
  * cancellation; false if the job will be retried, or if this failure was
- * reported before.  token and retryable are NULL for SQL NULLs.  Call it with
- * the job locked.
+ * reported before.  token, retryable and retry_at are NULL for SQL NULLs; the next
+ * attempt is at retry_at, if that is given.  Call it with the job locked.
  */
 bool
-lease_fails(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t *token,
-			const bool *retryable, JobError *error)
+lease_fails(const QueueSystem *system, const Job *job, const pg_uuid_t *token,
+			const bool *retryable, const TimestampTz *retry_at, JobError *error)
 {
 	static const char *const outcomes[] = {"failed", "retried", "cancelled"};
 	Lease		lease;
-	LeaseState	state = lease_check(system, job_id, token, &lease);
+	LeaseState	state = lease_check(system, job, token, &lease);
 
 	if (retryable == NULL)
 		refuse_null("p_retryable");
@@ -432,7 +568,7 @@ lease_fails(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t 
 		set_cancelled(&lease, error);
 	else if (*retryable && has_attempts_left(&lease))
 	{
-		delay_retry(&lease, "retried", error);
+		delay_retry(&lease, "retried", retry_at, error);
 		return false;
 	}
 	return true;
@@ -447,7 +583,7 @@ release_lease(const Lease *lease, const char *outcome, const TimestampTz *due_at
 	if (lease->cancelled)
 	{
 		set_cancelled(lease, &error);
-		system_job_fail(lease->system, &lease->job_id, &error);
+		system_job_fail(lease->system, &lease->job.id, &error);
 	}
 	else
 		finish_lease(lease, outcome, due_at, NULL);
@@ -455,34 +591,37 @@ release_lease(const Lease *lease, const char *outcome, const TimestampTz *due_at
 
 /*
  * Return true if a worker has a lease of the job, even an expired one that was
- * not reaped.  The row stays locked, so that the result is valid until the end
- * of the transaction.  Call it with the job locked.
+ * not reaped.  It stays locked, or the row in the queue does, so that the result is
+ * valid until the end of the transaction.  Call it with the job locked.
  */
 bool
 lease_exists(const QueueSystem *system, const pg_uuid_t *job_id)
 {
-	Lease		lease = {.system = system,.job_id = *job_id};
-	LeaseRow	row = {.leased = false};
+	Job			job = {.id = *job_id};
+	Lease		lease;
 
-	return lock_row(&lock_lease, &lease, &row) && row.leased;
+	return lock_open_attempt(system, &job, &lease);
 }
 
 /*
  * Request the worker that has a lease of the job to stop; return false if none
- * has one.  Call it with the job locked.
+ * has one.  It may go on for setting cancel_grace_seconds.  Call it with the job
+ * locked.
  */
 bool
 lease_request_cancel(const QueueSystem *system, const pg_uuid_t *job_id, const char *reason)
 {
 	Arguments	args = NO_ARGUMENTS;
-	Lease		lease = {.system = system,.job_id = *job_id};
-	LeaseRow	row = {.leased = false};
+	Job			job = {.id = *job_id};
+	Lease		lease;
+	int32		grace = setting_int32(SETTING_CANCEL_GRACE_SECONDS);
+	TimestampTz until = GetCurrentTimestamp() + grace * USECS_PER_SEC;
 
-	if (!lock_row(&lock_lease, &lease, &row) || !is_unexpired(&row))
+	if (!lock_open_attempt(system, &job, &lease) || !is_held(&lease))
 		return false;
-	argument_uuid(&args, job_id);
-	argument_text(&args, system->name);
+	argument_lease(&args, job_id, &lease.token);
 	argument_text(&args, reason);
+	argument_time(&args, grace > 0 ? &until : NULL);
 	statement_execute(&request_cancel, &args);
 	return true;
 }
@@ -505,87 +644,85 @@ lease_mark_cancelling(Datum job)
  * ------------------------------------------------------------------------ */
 
 /*
- * Undo a lease of this transaction: nothing is recorded, and the job returns to
+ * Undo a claim of this transaction: nothing is recorded, and the job returns to
  * its position in the queue.
  */
 void
-lease_undo(const QueueSystem *system, const pg_uuid_t *job_id)
+lease_undo(const QueueSystem *system, const Claimed *claimed)
 {
 	Arguments	args = NO_ARGUMENTS;
 
-	argument_uuid(&args, job_id);
-	argument_text(&args, system->name);
-	statement_execute(&undo_lease, &args);
+	argument_lease(&args, &claimed->job_id, &claimed->token);
+	argument_int32(&args, claimed->rank);
+	statement_execute(&undo_claim, &args);
 }
 
 /* the argument of fail_unreadable() */
 typedef struct Unreadable
 {
 	const QueueSystem *system;
-	pg_uuid_t	job_id;
+	const Claimed *claimed;
+	Job			job;			/* as far as the claim knows it */
 	bool		failed;
 } Unreadable;
-
-/*
- * Lock the job and the account that failing it may change, without waiting;
- * false if either is locked.  The row in the queue is locked by the claim.
- */
-static bool
-try_lock_unreadable(const Unreadable *job)
-{
-	Arguments	args = NO_ARGUMENTS;
-	pg_uuid_t	user_id;
-
-	if (!system_job_try_lock(job->system, &job->job_id))
-		return false;
-	if (job->system->try_lock_payer == NULL)
-		return true;
-	argument_uuid(&args, &job->job_id);
-	argument_text(&args, job->system->name);
-	statement_execute(&select_payer, &args);
-	user_id = result_uuid(1);
-	return job->system->try_lock_payer(&user_id);
-}
 
 /* Fail an unreadable job, unless something is locked; runs in a subtransaction. */
 static void
 fail_unreadable(void *arg)
 {
-	Unreadable *job = arg;
+	Unreadable *unreadable = arg;
+	const QueueSystem *system = unreadable->system;
+	Job			job;
 	JobError	error = {
 		.code = ERROR_UNREADABLE,
 		.message = "The job holds values that cannot be shown. Mend or remove them, then retry the job."
 	};
 	StatementResult *outer = statements_begin();
 
-	if (try_lock_unreadable(job))
+	if (system_job_try_lock(system, &unreadable->claimed->job_id, &job) &&
+		(system->try_lock_payer == NULL || system->try_lock_payer(&unreadable->job.user_id)))
 	{
-		system_job_fail(job->system, &job->job_id, &error);
-		job->failed = true;
+		system_job_fail(system, &job.id, &error);
+		unreadable->failed = true;
 	}
 	statements_end(outer);
 }
 
+/* Read the job of a claim from its attempt. */
+static Job
+claimed_job(const QueueSystem *system, const Claimed *claimed)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Job			job = {.id = claimed->job_id,.priority = ~claimed->rank};
+
+	argument_lease(&args, &claimed->job_id, &claimed->token);
+	statement_execute(&select_claimed, &args);
+	if (!result_isnull(1))
+		job.user_id = result_uuid(1);
+	job.status = flow_state(system->flow, result_text(2));
+	return job;
+}
+
 /*
  * Fail a job that this transaction has claimed but cannot show.  If that is not
- * possible now, its row in the queue is delayed for a minute, so that the job
- * does not block claims.
+ * possible now, it is delayed for a minute, so that it does not block claims.
  */
 void
-lease_fail_unreadable(const QueueSystem *system, const pg_uuid_t *job_id)
+lease_fail_unreadable(const QueueSystem *system, const Claimed *claimed)
 {
-	Unreadable	job = {.system = system,.job_id = *job_id};
-	Lease		lease = {.system = system,.job_id = *job_id};
-	ErrorData  *error = in_subtransaction(fail_unreadable, &job);
+	Unreadable	unreadable = {.system = system,.claimed = claimed,.job = claimed_job(system, claimed)};
+	Lease		lease;
+	ErrorData  *error = in_subtransaction(fail_unreadable, &unreadable);
 	TimestampTz later = GetCurrentTimestamp() + USECS_PER_MINUTE;
 
 	if (error != NULL)
 		ereport(WARNING,
 				(errcode(error->sqlerrcode),
 				 errmsg("a job that cannot be shown could not be failed"),
-				 errdetail("Job %s of %s: %s", uuid_text(job_id), system->name, error->message),
+				 errdetail("Job %s of %s: %s", uuid_text(&claimed->job_id), system->name, error->message),
 				 errhint("Mend the job; until then it is looked at once a minute.")));
-	if (error != NULL || !job.failed)
+	if ((error != NULL || !unreadable.failed) &&
+		read_lease(&read_attempt, system, &unreadable.job, &claimed->token, &lease))
 		finish_lease(&lease, "released", &later, NULL);
 }
 
@@ -598,13 +735,12 @@ lease_fail_unreadable(const QueueSystem *system, const pg_uuid_t *job_id)
  * The other columns are read from the last result.
  */
 static const QueueSystem *
-system_of_lease(Statement *statement, const pg_uuid_t *job_id, const pg_uuid_t *token)
+system_of_lease(const pg_uuid_t *job_id, const pg_uuid_t *token)
 {
 	Arguments	args = NO_ARGUMENTS;
 
-	argument_uuid(&args, job_id);
-	argument_uuid(&args, token);
-	if (statement_execute(statement, &args) == 0)
+	argument_lease(&args, job_id, token);
+	if (statement_execute(&select_lease, &args) == 0)
 		return NULL;
 	return queue_by_name(result_text(1));
 }
@@ -617,8 +753,9 @@ system_of_lease(Statement *statement, const pg_uuid_t *job_id, const pg_uuid_t *
 static const QueueSystem *
 try_lock_to_show_progress(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz now)
 {
+	Job			job;
 	int32		interval = setting_int32(SETTING_PROGRESS_INTERVAL_MS);
-	const QueueSystem *system = system_of_lease(&select_held_lease, job_id, token);
+	const QueueSystem *system = system_of_lease(job_id, token);
 
 	if (system == NULL)
 		refuse_lease(job_id);
@@ -627,22 +764,51 @@ try_lock_to_show_progress(const pg_uuid_t *job_id, const pg_uuid_t *token, Times
 	if (!result_isnull(2) && now >= result_int64(2) &&
 		!TimestampDifferenceExceeds(result_int64(2), now, interval))
 		return NULL;
-	return system_job_try_lock(system, job_id) ? system : NULL;
+	return system_job_try_lock(system, job_id, &job) ? system : NULL;
 }
 
-/* Extend a lease and return the result of heartbeat_job(); error if it has ended. */
+/* Return the result of heartbeat_job(), with its keys in the order of jsonb. */
 static Datum
-renew_lease(const pg_uuid_t *job_id, const pg_uuid_t *token, TimestampTz expires_at, const TimestampTz *shown_at)
+heartbeat_result(bool cancel, TimestampTz expires_at)
+{
+	JsonbBuilder builder = {0};
+	JsonbValue	key = {.type = jbvString};
+	JsonbValue	value = {.type = jbvBool,.val.boolean = cancel};
+	char		buf[MAXDATELEN + 1];
+
+	compat_push_jsonb(&builder, WJB_BEGIN_OBJECT, NULL);
+	key.val.string.val = "cancel";
+	key.val.string.len = strlen(key.val.string.val);
+	compat_push_jsonb(&builder, WJB_KEY, &key);
+	compat_push_jsonb(&builder, WJB_VALUE, &value);
+	key.val.string.val = "lease_expires_at";
+	key.val.string.len = strlen(key.val.string.val);
+	compat_push_jsonb(&builder, WJB_KEY, &key);
+	value.type = jbvString;
+	value.val.string.val = JsonEncodeDateTime(buf, TimestampTzGetDatum(expires_at), TIMESTAMPTZOID, NULL);
+	value.val.string.len = strlen(value.val.string.val);
+	compat_push_jsonb(&builder, WJB_VALUE, &value);
+	compat_push_jsonb(&builder, WJB_END_OBJECT, NULL);
+	return SPI_datumTransfer(JsonbPGetDatum(JsonbValueToJsonb(builder.result)), false, -1);
+}
+
+/*
+ * Extend a lease, as long as before if length is NULL, and return the result of
+ * heartbeat_job(); error if it has ended.
+ */
+static Datum
+renew_lease(const pg_uuid_t *job_id, const pg_uuid_t *token, const int64 *length, const TimestampTz *shown_at)
 {
 	Arguments	args = NO_ARGUMENTS;
 
-	argument_uuid(&args, job_id);
-	argument_uuid(&args, token);
-	argument_time(&args, &expires_at);
+	argument_lease(&args, job_id, token);
+	argument_add(&args, Int64GetDatum(length ? *length : 0), length == NULL);
 	argument_time(&args, shown_at);
+	argument_int32(&args, setting_int32(SETTING_MAX_RUN_SECONDS));
+	argument_int32(&args, setting_int32(SETTING_CANCEL_GRACE_SECONDS));
 	if (statement_execute(&extend_lease, &args) == 0)
 		refuse_lease(job_id);
-	return result_jsonb(1);
+	return heartbeat_result(result_bool(1), result_int64(2));
 }
 
 /*
@@ -656,7 +822,7 @@ heartbeat_job(PG_FUNCTION_ARGS)
 	pg_uuid_t	job_id,
 				token;
 	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz expires_at;
+	int64		length = 0;
 	const QueueSystem *show = NULL;
 	const int32 *progress;
 	char	   *message;
@@ -667,11 +833,12 @@ heartbeat_job(PG_FUNCTION_ARGS)
 	token = check_uuid(fcinfo, 1, "p_lease_token");
 	progress = check_optional_int32(fcinfo, 2, "p_progress", 0, 100);
 	message = check_text(fcinfo, 3, "p_status_message", 0, MAX_MESSAGE_LENGTH);
-	expires_at = lease_end(PG_ARGISNULL(4) ? NULL : PG_GETARG_INTERVAL_P(4), now);
+	if (!PG_ARGISNULL(4))
+		length = lease_length(fcinfo, 4);
 
 	if (progress != NULL || message != NULL)
 		show = try_lock_to_show_progress(&job_id, &token, now);
-	result = renew_lease(&job_id, &token, expires_at, show ? &now : NULL);
+	result = renew_lease(&job_id, &token, PG_ARGISNULL(4) ? NULL : &length, show ? &now : NULL);
 	if (show)
 		show->show_progress(&job_id, progress, message);
 	caller_leave(&caller);
@@ -714,14 +881,12 @@ snooze_job(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	token = check_uuid(fcinfo, 1, "p_lease_token");
-	due_at = check_until(fcinfo, 2, "p_for", GetCurrentTimestamp(), 0, MAX_SNOOZE_SECONDS);
+	due_at = check_until(fcinfo, 2, "p_for", GetCurrentTimestamp(), 0, MAX_DELAY_SECONDS);
 
-	system = system_of_lease(&select_held_lease, &job_id, &token);
-	if (system == NULL)
-		system = system_of_lease(&select_ended_lease, &job_id, &token);
+	system = system_of_lease(&job_id, &token);
 	if (system == NULL || !system_job_lock(system, &job_id, &job))
 		refuse_lease(&job_id);
-	state = lease_check(system, &job_id, &token, &lease);
+	state = lease_check(system, &job, &token, &lease);
 	if (!replays_outcome(state, &lease, outcomes, lengthof(outcomes)))
 		release_lease(&lease, "snoozed", &due_at);
 	delayed = read_due_at(system, &job_id, &due_at);
@@ -739,7 +904,8 @@ snooze_job(PG_FUNCTION_ARGS)
 /* a lease that was read, but is not locked yet */
 typedef struct FoundLease
 {
-	Lease		lease;
+	const QueueSystem *system;
+	pg_uuid_t	job_id;
 	pg_uuid_t	token;
 	pg_uuid_t	user_id;		/* zeros if the job has none; jobs that cost
 								 * credits have one */
@@ -755,8 +921,8 @@ collect_lease(HeapTuple row, TupleDesc desc, void *arg)
 	Datum		user_id;
 	bool		isnull;
 
-	found->lease.system = queue_by_name(SPI_getvalue(row, desc, 1));
-	found->lease.job_id = *DatumGetUUIDP(SPI_getbinval(row, desc, 2, &isnull));
+	found->system = queue_by_name(SPI_getvalue(row, desc, 1));
+	found->job_id = *DatumGetUUIDP(SPI_getbinval(row, desc, 2, &isnull));
 	found->token = *DatumGetUUIDP(SPI_getbinval(row, desc, 3, &isnull));
 	user_id = SPI_getbinval(row, desc, 4, &isnull);
 	if (!isnull)
@@ -766,63 +932,129 @@ collect_lease(HeapTuple row, TupleDesc desc, void *arg)
 }
 
 /*
- * Lock a job and its lease; false if either is locked already, or if the lease
- * has ended since it was found.
+ * Lock a job and its lease, and read the lease; false if either is locked already,
+ * or if the lease has ended since it was found.
  */
 static bool
-try_lock(FoundLease *found, LeaseRow *row)
+try_lock(const FoundLease *found, Lease *lease)
 {
-	return system_job_try_lock(found->lease.system, &found->lease.job_id) &&
-		lock_row(&try_lock_lease, &found->lease, row) &&
-		row->leased && uuid_equal(&row->token, &found->token);
+	Job			job;
+
+	return system_job_try_lock(found->system, &found->job_id, &job) &&
+		read_lease(&try_lock_attempt, found->system, &job, &found->token, lease) &&
+		lease->outcome == NULL;
 }
 
 /* Lock the account that ending the job may change; false if it is locked. */
 static bool
 try_lock_payer(const FoundLease *found)
 {
-	const QueueSystem *system = found->lease.system;
-
-	return system->try_lock_payer == NULL || system->try_lock_payer(&found->user_id);
+	return found->system->try_lock_payer == NULL || found->system->try_lock_payer(&found->user_id);
 }
 
 /* Release a lease unless something is locked or it has expired; true if done. */
 static bool
-try_release(FoundLease *found)
+try_release(const FoundLease *found)
 {
-	LeaseRow	row;
+	Lease		lease;
 
-	if (!try_lock(found, &row) || !is_unexpired(&row))
+	if (!try_lock(found, &lease) || !is_held(&lease))
 		return false;
-	if (found->lease.cancelled && !try_lock_payer(found))
+	if (lease.cancelled && !try_lock_payer(found))
 		return false;
-	release_lease(&found->lease, "released", NULL);
+	release_lease(&lease, "released", NULL);
 	return true;
 }
 
 /*
- * release_leases(p_worker text) returns integer
+ * End a lease whose worker is lost: cancel the job, retry it, or fail it after the
+ * last attempt.  retry_at is NULL for the back-off.
+ */
+static void
+lose_lease(const Lease *lease, const TimestampTz *retry_at, JobError *error)
+{
+	if (!lease->cancelled && has_attempts_left(lease))
+	{
+		delay_retry(lease, "expired", retry_at, error);
+		return;
+	}
+	if (lease->cancelled)
+		set_cancelled(lease, error);
+	else
+		queue_end_attempt(lease->system, &lease->job.id, "expired", error);
+	system_job_fail(lease->system, &lease->job.id, error);
+}
+
+/* The process of a worker is lost: retry its job at once, or fail it after the last attempt. */
+static bool
+try_recover(const FoundLease *found)
+{
+	JobError	error = {.code = "WORKER_RESTARTED",.message = "The worker was restarted."};
+	TimestampTz now = GetCurrentTimestamp();
+	Lease		lease;
+
+	if (!try_lock(found, &lease) || !try_lock_payer(found))
+		return false;
+	lose_lease(&lease, &now, &error);
+	return true;
+}
+
+/* Call a function for all leases that a statement finds; return for how many it returned true. */
+static int32
+count_leases(Statement *statement, const Arguments *args, bool (*function) (const FoundLease *found))
+{
+	StatementResult *outer;
+	List	   *leases = NIL;
+	ListCell   *cell;
+	int32		count = 0;
+
+	statement_execute_each(statement, args, collect_lease, &leases);
+	foreach(cell, leases)
+	{
+		outer = statements_begin();
+		count += function(lfirst(cell)) ? 1 : 0;
+		statements_end(outer);
+	}
+	return count;
+}
+
+/*
+ * release_leases(p_worker text, p_process_id text, p_lease_tokens uuid[]) returns
+ * integer
  */
 Datum
 release_leases(PG_FUNCTION_ARGS)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
-	StatementResult *outer;
-	List	   *leases = NIL;
-	ListCell   *cell;
-	int32		count = 0;
+	int32		count;
 
 	caller_enter_service(&caller);
 	check_not_null(fcinfo, 0, "p_worker");
-	argument_add(&args, PG_GETARG_DATUM(0), false);
-	statement_execute_each(&select_worker_leases, &args, collect_lease, &leases);
-	foreach(cell, leases)
-	{
-		outer = statements_begin();
-		count += try_release(lfirst(cell)) ? 1 : 0;
-		statements_end(outer);
-	}
+	argument_pass(&args, fcinfo, 0);
+	argument_pass(&args, fcinfo, 1);
+	argument_pass(&args, fcinfo, 2);
+	count = count_leases(&select_worker_leases, &args, try_release);
+	caller_leave(&caller);
+
+	PG_RETURN_INT32(count);
+}
+
+/*
+ * recover_leases(p_worker text, p_process_id text) returns integer
+ */
+Datum
+recover_leases(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	int32		count;
+
+	caller_enter_service(&caller);
+	check_not_null(fcinfo, 0, "p_worker");
+	argument_pass(&args, fcinfo, 0);
+	argument_pass(&args, fcinfo, 1);
+	count = count_leases(&select_lost_leases, &args, try_recover);
 	caller_leave(&caller);
 
 	PG_RETURN_INT32(count);
@@ -830,33 +1062,30 @@ release_leases(PG_FUNCTION_ARGS)
 
 /* Set when the reaper checks a lease next: when it expires, or at until. */
 static void
-postpone_reaping(const Lease *lease, const TimestampTz *until)
+postpone_reaping(const FoundLease *found, const TimestampTz *until)
 {
 	Arguments	args = NO_ARGUMENTS;
 
-	argument_uuid(&args, &lease->job_id);
-	argument_text(&args, lease->system->name);
+	argument_lease(&args, &found->job_id, &found->token);
 	argument_time(&args, until);
 	statement_execute(&postpone_lease, &args);
 }
 
-/* The worker is lost: retry the job, or fail it after the last attempt. */
-static void
-expire_lease(const Lease *lease)
+/* Return why the lease of a worker has expired. */
+static JobError
+expiry_error(const Lease *lease)
 {
-	JobError	error = {.code = "LEASE_EXPIRED",.message = "The worker stopped responding."};
-	TimestampTz now = GetCurrentTimestamp();
+	int32		longest = setting_int32(SETTING_MAX_RUN_SECONDS);
 
-	if (!lease->cancelled && has_attempts_left(lease))
+	if (longest > 0 && lease->expires_at >= lease->started_at + longest * USECS_PER_SEC)
+		return (JobError)
 	{
-		delay_retry(lease, "expired", &error);
-		return;
-	}
-	if (lease->cancelled)
-		set_cancelled(lease, &error);
-	else
-		finish_lease(lease, "expired", &now, &error);
-	system_job_fail(lease->system, &lease->job_id, &error);
+		.code = "RUN_TIME_EXCEEDED",.message = "The job ran longer than setting max_run_seconds allows."
+	};
+	return (JobError)
+	{
+		.code = "LEASE_EXPIRED",.message = "The worker stopped responding."
+	};
 }
 
 /* the argument of reap_lease() */
@@ -872,17 +1101,19 @@ reap_lease(void *arg)
 {
 	Reaping    *reaping = arg;
 	FoundLease *found = reaping->found;
-	LeaseRow	row;
+	Lease		lease;
+	JobError	error;
 	StatementResult *outer;
 
 	outer = statements_begin();
-	if (try_lock(found, &row))
+	if (try_lock(found, &lease))
 	{
-		if (is_unexpired(&row))
-			postpone_reaping(&found->lease, NULL);
+		if (is_held(&lease))
+			postpone_reaping(found, NULL);
 		else if (try_lock_payer(found))
 		{
-			expire_lease(&found->lease);
+			error = expiry_error(&lease);
+			lose_lease(&lease, NULL, &error);
 			reaping->reaped = true;
 		}
 	}
@@ -906,11 +1137,11 @@ reap_or_warn(FoundLease *found)
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
 			 errmsg("an expired lease could not be reaped"),
-			 errdetail("Job %s of %s: %s", uuid_text(&found->lease.job_id),
-					   found->lease.system->name, error->message),
+			 errdetail("Job %s of %s: %s", uuid_text(&found->job_id),
+					   found->system->name, error->message),
 			 errhint("Mend the job; studio_engine.rebuild_queue() removes jobs that have ended from the queue.")));
 	FreeErrorData(error);
-	postpone_reaping(&found->lease, &later);
+	postpone_reaping(found, &later);
 	return false;
 }
 
@@ -933,9 +1164,26 @@ reap_batch(TimestampTz now, TimestampTz *after, pg_uuid_t *after_job, int32 limi
 
 		*count += reap_or_warn(found) ? 1 : 0;
 		*after = found->due_at;
-		*after_job = found->lease.job_id;
+		*after_job = found->job_id;
 	}
 	return list_length(leases);
+}
+
+/* Reap at most so many expired leases; return how many. */
+int32
+lease_reap(int32 limit)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz after = DT_NOBEGIN;
+	pg_uuid_t	after_job = {{0}};
+	int32		left,
+				count = 0;
+
+	/* extended and locked leases do not count towards the limit */
+	do
+		left = limit - count;
+	while (reap_batch(now, &after, &after_job, left, &count) == left && count < limit);
+	return count;
 }
 
 /*
@@ -945,19 +1193,10 @@ Datum
 reap_expired_leases(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz after = DT_NOBEGIN;
-	pg_uuid_t	after_job = {{0}};
-	int32		limit,
-				left,
-				count = 0;
+	int32		count;
 
 	caller_enter_service(&caller);
-	limit = check_int32(fcinfo, 0, "p_limit", 1, MAX_REAP);
-	/* extended and locked leases do not count towards the limit */
-	do
-		left = limit - count;
-	while (reap_batch(now, &after, &after_job, left, &count) == left && count < limit);
+	count = lease_reap(check_int32(fcinfo, 0, "p_limit", 1, MAX_REAP));
 	caller_leave(&caller);
 
 	PG_RETURN_INT32(count);

@@ -7,18 +7,8 @@
 #define STUDIO_LEASES_H
 
 #include "compat.h"
+#include "jobs.h"
 #include "queue.h"
-
-/* the lease that a worker passes the token of */
-typedef struct Lease
-{
-	const QueueSystem *system;
-	pg_uuid_t	job_id;
-	int32		attempts;		/* since the job was queued, this one included */
-	bool		cancelled;		/* the job is to be cancelled */
-	char	   *reason;			/* for the cancellation, or NULL */
-	char	   *outcome;		/* of a lease that has ended */
-} Lease;
 
 typedef enum LeaseState
 {
@@ -28,19 +18,41 @@ typedef enum LeaseState
 								 * the caller */
 } LeaseState;
 
-extern TimestampTz lease_end(const Interval *duration, TimestampTz now);
-extern LeaseState lease_check(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t *token,
-							  Lease *lease);
+/* the lease that a worker passes the token of */
+typedef struct Lease
+{
+	const QueueSystem *system;
+	Job			job;			/* what its locked row says */
+	LeaseState	state;
+	pg_uuid_t	token;
+	int32		attempt;
+	int32		first_attempt;	/* the limit of attempts counts from it */
+	TimestampTz since;			/* its position in the queue, before the claim */
+	int64		turn;
+	TimestampTz started_at;
+	TimestampTz expires_at;
+	bool		cancelled;		/* the job is to be cancelled */
+	char	   *reason;			/* for the cancellation, or NULL */
+	char	   *outcome;		/* of a lease that has ended */
+} Lease;
+
+extern int64 lease_length(FunctionCallInfo fcinfo, int argno);
+extern LeaseState lease_check(const QueueSystem *system, const Job *job, const pg_uuid_t *token, Lease *lease);
+extern bool lease_read_held(const QueueSystem *system, const Job *job, const pg_uuid_t *token, Lease *lease);
+extern void lease_require_ended(const Lease *lease, const EndedAttempt *ended);
 extern void lease_require_work(LeaseState state, const Lease *lease);
 extern bool lease_replays_completion(LeaseState state, const Lease *lease);
 extern bool lease_replays_end(LeaseState state, const Lease *lease);
-extern bool lease_fails(const QueueSystem *system, const pg_uuid_t *job_id, const pg_uuid_t *token,
-						const bool *retryable, JobError *error);
+extern bool lease_has_handed_over(const Lease *lease);
+extern void lease_hand_over(Lease *lease, int stage);
+extern bool lease_fails(const QueueSystem *system, const Job *job, const pg_uuid_t *token,
+						const bool *retryable, const TimestampTz *retry_at, JobError *error);
 extern Datum lease_mark_cancelling(Datum job);
 extern bool lease_exists(const QueueSystem *system, const pg_uuid_t *job_id);
 extern bool lease_request_cancel(const QueueSystem *system, const pg_uuid_t *job_id, const char *reason);
-extern void lease_undo(const QueueSystem *system, const pg_uuid_t *job_id);
-extern void lease_fail_unreadable(const QueueSystem *system, const pg_uuid_t *job_id);
+extern void lease_undo(const QueueSystem *system, const Claimed *claimed);
+extern void lease_fail_unreadable(const QueueSystem *system, const Claimed *claimed);
+extern int32 lease_reap(int32 limit);
 pg_noreturn extern void refuse_lease(const pg_uuid_t *job_id);
 
 #endif							/* STUDIO_LEASES_H */

@@ -28,7 +28,9 @@ static Statement select_queue_figures = {
 	.text = "SELECT pg_catalog.jsonb_build_object("
 	"   'waiting', pg_catalog.count(*) FILTER (WHERE q.state = 'waiting'),"
 	"   'delayed', pg_catalog.count(*) FILTER (WHERE q.state = 'delayed'),"
-	"   'leased', pg_catalog.count(*) FILTER (WHERE q.state = 'leased'),"
+	"   'parked', pg_catalog.count(*) FILTER (WHERE q.state = 'parked'),"
+	"   'leased', (SELECT pg_catalog.count(*) FROM studio_engine.attempts a"
+	"      WHERE a.ended_at IS NULL AND a.system = $1::studio_engine.job_system AND ($2 IS NULL OR a.user_id = $2)),"
 	"   'oldest_waiting_seconds', CASE WHEN pg_catalog.bool_or(q.state = 'waiting') THEN"
 	"      pg_catalog.floor(GREATEST(0, EXTRACT(epoch FROM pg_catalog.clock_timestamp()"
 	"        - pg_catalog.min(q.due_at) FILTER (WHERE q.state = 'waiting' AND pg_catalog.isfinite(q.due_at)))))::pg_catalog.int8 END)"
@@ -54,7 +56,7 @@ static Statement find_job = {
 static Statement select_attempts = {
 	.force_index_plan = true,
 	.text = "SELECT n.system::pg_catalog.text, n.attempt, CASE WHEN $2 IS NULL THEN n.worker END,"
-	"       n.started_at, n.ended_at, n.outcome, studio_engine.brief_error(n.error, 4000)"
+	"       n.started_at, n.ended_at, COALESCE(n.outcome, 'running'), studio_engine.brief_error(n.error, 4000), n.stage"
 	"  FROM (SELECT a.* FROM studio_engine.attempts a"
 	" WHERE a.job_id = $1"
 	"   AND (a.system = 'studio_jobs' AND EXISTS (SELECT 1 FROM @extschema@.studio_jobs j"
@@ -63,7 +65,7 @@ static Statement select_attempts = {
 	"          WHERE j.id = $1 AND ($2 IS NULL OR j.user_id = $2))"
 	"     OR a.system = 'mm_rendering_queue' AND EXISTS (SELECT 1 FROM @extschema@.mm_rendering_queue j"
 	"          WHERE j.render_id = $1 AND ($2 IS NULL OR j.user_id = $2)))"
-	" ORDER BY a.started_at DESC, a.ended_at DESC LIMIT 200) n"
+	" ORDER BY a.started_at DESC, a.ended_at DESC NULLS FIRST LIMIT 200) n"
 	" ORDER BY n.started_at, n.ended_at",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
@@ -143,8 +145,8 @@ static void
 put_attempt(HeapTuple row, TupleDesc desc, void *arg)
 {
 	ReturnSetInfo *rsinfo = arg;
-	Datum		values[7];
-	bool		nulls[7];
+	Datum		values[8];
+	bool		nulls[8];
 
 	for (int i = 0; i < (int) lengthof(values); i++)
 		values[i] = SPI_getbinval(row, desc, i + 1, &nulls[i]);
@@ -153,7 +155,7 @@ put_attempt(HeapTuple row, TupleDesc desc, void *arg)
 
 /*
  * get_job_attempts(p_job_id uuid) returns setof (system, attempt, worker,
- * started_at, ended_at, outcome, error)
+ * started_at, ended_at, outcome, error, stage)
  */
 Datum
 get_job_attempts(PG_FUNCTION_ARGS)

@@ -3,28 +3,35 @@
  *	  The queue: jobs are enqueued and dequeued as their status changes.
  *
  * Triggers on the tables of jobs maintain one row of studio_engine.queue for
- * every job that has work to do, so that plain SQL on the tables does the same
- * as the functions.  claims.c leases these rows to workers.
+ * every job that has work to do and that no worker has, so that plain SQL on the
+ * tables does the same as the functions.  A claim replaces the row by an attempt
+ * (claims.c), whose end is recorded here if the job ends, and in leases.c if not.
  *
  * Pitfall: systems are registered in backend memory when the library is loaded.
  * One that _PG_init() does not register is unknown to queue_by_name().
  *
- * Lock order: job, then its row in the queue, then the account.
+ * Pitfall: a claim that has not committed has deleted the row in the queue and
+ * inserted an attempt that is not visible yet.  So the row is written first, which
+ * waits for the claim, and the attempt by a statement with a later snapshot.
+ *
+ * Lock order: job, then its row in the queue or its attempt, then the account.
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "commands/async.h"
+#include "common/int.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
+#include "announcements.h"
 #include "caller.h"
 #include "checks.h"
+#include "compat.h"
 #include "errors.h"
 #include "queue.h"
 #include "queue_rows.h"
@@ -41,20 +48,24 @@ static List *systems = NIL;
 
 static Statement insert_queue_entry = {
 	.force_index_plan = true,
-	.text = "INSERT INTO studio_engine.queue AS q (system, rank, turn, due_at, job_id, user_id, attempt, first_attempt)"
-	" SELECT $1::studio_engine.job_system, ~$2, $3,"
+	.text = "INSERT INTO studio_engine.queue AS q"
+	"   (system, state, rank, turn, due_at, job_id, user_id, stage, attempt, first_attempt)"
+	" SELECT $1::studio_engine.job_system,"
+	"        CASE WHEN $8 > pg_catalog.clock_timestamp() THEN 'delayed' ELSE 'waiting' END::studio_engine.queue_state,"
+	"        $2, $3,"
 
 	/*
 	 * rows inserted by one transaction share created_at; this preserves their
 	 * order
 	 */
-	"        LEAST(pg_catalog.clock_timestamp(), $4 + (pg_catalog.clock_timestamp() - pg_catalog.now())),"
-	"        $5, $6, a.last, a.last + 1"
+	"        CASE WHEN $8 > pg_catalog.clock_timestamp() THEN $8"
+	"             ELSE LEAST(pg_catalog.clock_timestamp(), $4 + (pg_catalog.clock_timestamp() - pg_catalog.now())) END,"
+	"        $5, $6, $7, a.last, a.last + 1"
 	"   FROM (SELECT COALESCE(pg_catalog.max(o.attempt), 0) FROM studio_engine.attempts o"
 	"          WHERE o.job_id = $5 AND o.system = $1::studio_engine.job_system"
 	"            AND o.outcome NOT IN ('snoozed', 'released')) a (last)"
 	" ON CONFLICT (job_id, system) DO NOTHING",
-	.nargs = 6,.argtypes = {TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, UUIDOID, UUIDOID}
+	.nargs = 8,.argtypes = {TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, UUIDOID, UUIDOID, TEXTOID, TIMESTAMPTZOID}
 };
 static Statement select_turn = {
 	.force_index_plan = true,
@@ -68,38 +79,60 @@ static Statement select_turn = {
 	"     ORDER BY q.turn DESC LIMIT 1), 0)",
 	.nargs = 3,.argtypes = {TEXTOID, INT4OID, UUIDOID}
 };
-static Statement update_priority_and_owner = {
+static Statement update_entry = {
 	.force_index_plan = true,
-	.text = "UPDATE studio_engine.queue SET rank = ~$3, user_id = $4"
-	" WHERE job_id = $1 AND system = $2::studio_engine.job_system",
-	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, INT4OID, UUIDOID}
+	.text = "UPDATE studio_engine.queue q"
+	"   SET rank = CASE WHEN $7 = 0 THEN ~$3 ELSE q.rank END,"
+	"       turn = CASE WHEN $7 = 0 THEN q.turn ELSE q.turn + ($4::pg_catalog.int8 - $3) * $7 * 1000000 END,"
+	"       user_id = $5, stage = $6"
+	" WHERE q.job_id = $1 AND q.system = $2::studio_engine.job_system",
+	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, INT4OID, INT4OID, UUIDOID, TEXTOID, INT8OID}
 };
-static Statement dequeue_job = {
+static Statement update_owner_of_attempts = {
 	.force_index_plan = true,
-	.fast_path = dequeue_job_fast_path,
-	.text = "WITH gone AS (DELETE FROM studio_engine.queue q"
-	"               WHERE q.job_id = $1 AND q.system = $2::studio_engine.job_system RETURNING q.*),"
-	"     failure AS (SELECT COALESCE($4, NULLIF(pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object("
-	"                        'code', $5, 'message', $6, 'step', $7)), '{}')) AS error)"
-	" INSERT INTO studio_engine.attempts (system, job_id, attempt, lease_token, worker, started_at, outcome, error)"
-	" SELECT g.system, g.job_id, g.attempt, g.lease_token, g.worker, g.claimed_at,"
-	"        CASE WHEN $3 THEN 'completed' WHEN f.error ->> 'code' = 'CANCELLED' THEN 'cancelled' ELSE 'failed' END,"
-	"        CASE WHEN NOT $3 THEN f.error END"
-	"   FROM gone g, failure f WHERE g.state = 'leased'",
-	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, BOOLOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID}
+	.text = "UPDATE studio_engine.attempts SET user_id = $3 WHERE job_id = $1 AND system = $2::studio_engine.job_system",
+	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, UUIDOID}
 };
-static Statement delete_queue_entry = {
+
+/* of job $1 in system $2, with outcome $3 and error $4 */
+#define END_OPEN_ATTEMPT \
+	"UPDATE studio_engine.attempts a SET ended_at = pg_catalog.clock_timestamp(), outcome = $3, error = $4" \
+	" WHERE a.job_id = $1 AND a.system = $2::studio_engine.job_system AND a.ended_at IS NULL" \
+	" RETURNING a.lease_token, a.expires_at"
+
+static Statement end_known_attempt = {
 	.force_index_plan = true,
-	.text = "WITH gone AS (DELETE FROM studio_engine.queue"
-	"               WHERE job_id = $1 AND system = $2::studio_engine.job_system)"
-	" DELETE FROM studio_engine.attempts WHERE job_id = $1 AND system = $2::studio_engine.job_system",
+	.fast_path = end_known_attempt_fast_path,
+	.text = END_OPEN_ATTEMPT,
+	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, TEXTOID, JSONBOID}
+};
+static Statement end_open_attempt = {
+	.force_index_plan = true,
+	.fast_path = end_open_attempt_fast_path,
+	.text = END_OPEN_ATTEMPT,
+	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, TEXTOID, JSONBOID}
+};
+static Statement delete_entry = {
+	.force_index_plan = true,
+	.text = "DELETE FROM studio_engine.queue q WHERE q.job_id = $1 AND q.system = $2::studio_engine.job_system",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
-static Statement delete_queue_entries_of_system = {
-	.text = "WITH gone AS (DELETE FROM studio_engine.queue WHERE system = $1::studio_engine.job_system)"
-	" DELETE FROM studio_engine.attempts WHERE system = $1::studio_engine.job_system",
+static Statement delete_attempts = {
+	.force_index_plan = true,
+	.text = "DELETE FROM studio_engine.attempts a WHERE a.job_id = $1 AND a.system = $2::studio_engine.job_system",
+	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
+};
+static Statement delete_entries_of_system = {
+	.text = "DELETE FROM studio_engine.queue WHERE system = $1::studio_engine.job_system",
 	.nargs = 1,.argtypes = {TEXTOID}
 };
+static Statement delete_attempts_of_system = {
+	.text = "DELETE FROM studio_engine.attempts WHERE system = $1::studio_engine.job_system",
+	.nargs = 1,.argtypes = {TEXTOID}
+};
+
+/* the attempt that the last end of a job ended */
+static EndedAttempt last_ended;
 
 /*
  * Register a table of jobs when the library is loaded.
@@ -149,59 +182,6 @@ queue_check_name(FunctionCallInfo fcinfo, int argno, const char *name)
  * Maintaining the queue
  * ------------------------------------------------------------------------ */
 
-/* when this session last sent a notification, and when the current transaction did */
-static TimestampTz notified_at = 0;
-static TimestampTz notifying_at = 0;
-
-/* Notifications are sent at commit; those of a rolled back transaction do not count. */
-static void
-notify_xact_callback(XactEvent event, void *arg)
-{
-	if (event == XACT_EVENT_COMMIT && notifying_at != 0)
-		notified_at = notifying_at;
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
-		notifying_at = 0;
-}
-
-/* Notify listening workers, at most once in setting notify_interval_ms. */
-static void
-notify_workers(const QueueSystem *system)
-{
-	static bool callback_registered = false;
-	int32		interval = setting_int32(SETTING_NOTIFY_INTERVAL_MS);
-	TimestampTz now,
-				last;
-
-	if (interval == 0)
-		return;
-	if (!callback_registered)
-	{
-		RegisterXactCallback(notify_xact_callback, NULL);
-		callback_registered = true;
-	}
-	now = GetCurrentTimestamp();
-	last = Max(notified_at, notifying_at);
-	if (now >= last && !TimestampDifferenceExceeds(last, now, interval))
-		return;
-	notifying_at = now;
-	Async_Notify("studio_engine", system->name);
-}
-
-/* Return the turn of a new job of this user in the round robin; 0 without fair_queue. */
-static int64
-get_next_turn(const QueueSystem *system, int32 priority, const pg_uuid_t *user_id)
-{
-	Arguments	args = NO_ARGUMENTS;
-
-	if (setting_int32(SETTING_FAIR_QUEUE) == 0)
-		return 0;
-	argument_text(&args, system->name);
-	argument_int32(&args, priority);
-	argument_uuid(&args, user_id);
-	statement_execute(&select_turn, &args);
-	return result_int64(1);
-}
-
 /* the columns of a job that are copied into its queue entry */
 typedef struct QueueEntry
 {
@@ -210,7 +190,10 @@ typedef struct QueueEntry
 								 * one */
 	pg_uuid_t	user_id;
 	int32		priority;
+	const char *stage;
 	TimestampTz created_at;
+	bool		has_run_at;
+	TimestampTz run_at;
 } QueueEntry;
 
 /* Read a row of the table of a system. */
@@ -232,6 +215,9 @@ read_queue_entry(const QueueSystem *system, TupleDesc desc, HeapTuple row)
 	entry.created_at = DatumGetTimestampTz(row_get(desc, row, "created_at", TIMESTAMPTZOID, &isnull));
 	if (isnull)
 		entry.created_at = DT_NOEND;
+	entry.stage = row_get_label(desc, row, system->flow->column);
+	entry.run_at = DatumGetTimestampTz(row_get(desc, row, "run_at", TIMESTAMPTZOID, &isnull));
+	entry.has_run_at = !isnull;
 	return entry;
 }
 
@@ -248,21 +234,75 @@ same_owner(const QueueEntry *was, const QueueEntry *is)
 	return was->owned == is->owned && (!was->owned || uuid_equal(&was->user_id, &is->user_id));
 }
 
+/* Return how many seconds of age a priority counts as; 0 if priorities come first. */
+static int32
+queue_ageing(void)
+{
+	return setting_int32(SETTING_FAIR_QUEUE) != 0 ? 0 : setting_int32(SETTING_PRIORITY_AGEING_SECONDS);
+}
+
+/*
+ * Return the rank of a job in the queue.
+ */
+int32
+queue_rank(int32 priority)
+{
+	return queue_ageing() != 0 ? ~0 : ~priority;
+}
+
+/*
+ * Return the position of a job in the queue: by priority, or with setting
+ * priority_ageing_seconds by age, where a priority counts as that many seconds.
+ * With setting fair_queue the turn is the next one of this user in the round robin.
+ */
+QueuePlace
+queue_place(const QueueSystem *system, int32 priority, const pg_uuid_t *user_id, TimestampTz since)
+{
+	Arguments	args = NO_ARGUMENTS;
+	QueuePlace	place = {.rank = queue_rank(priority)};
+	int32		ageing = queue_ageing();
+
+	if (setting_int32(SETTING_FAIR_QUEUE) != 0)
+	{
+		argument_text(&args, system->name);
+		argument_int32(&args, priority);
+		argument_uuid(&args, user_id);
+		statement_execute(&select_turn, &args);
+		place.turn = result_int64(1);
+	}
+	else if (ageing != 0)
+	{
+		/*
+		 * an infinite age, or one that does not fit, is the oldest or the
+		 * youngest
+		 */
+		if (pg_mul_s64_overflow(priority, ageing * USECS_PER_SEC, &place.turn) ||
+			pg_sub_s64_overflow(since, place.turn, &place.turn))
+			place.turn = priority > 0 ? PG_INT64_MIN : PG_INT64_MAX;
+	}
+	return place;
+}
+
 /* Insert the entry of a job that has work to do; a retried job is queued at the end. */
 static void
 enqueue(const QueueSystem *system, const QueueEntry *entry, bool again)
 {
 	Arguments	args = NO_ARGUMENTS;
 	TimestampTz since = again ? DT_NOEND : entry->created_at;
+	TimestampTz now = GetCurrentTimestamp();
+	QueuePlace	place = queue_place(system, entry->priority, owner_of(entry),
+									entry->has_run_at && entry->run_at > now ? entry->run_at : Min(since, now));
 
 	argument_text(&args, system->name);
-	argument_int32(&args, entry->priority);
-	argument_add(&args, Int64GetDatum(get_next_turn(system, entry->priority, owner_of(entry))), false);
+	argument_int32(&args, place.rank);
+	argument_add(&args, Int64GetDatum(place.turn), false);
 	argument_time(&args, &since);
 	argument_uuid(&args, &entry->job_id);
 	argument_uuid(&args, owner_of(entry));
+	argument_text(&args, entry->stage);
+	argument_time(&args, entry->has_run_at ? &entry->run_at : NULL);
 	statement_execute(&insert_queue_entry, &args);
-	notify_workers(system);
+	announce_jobs(system->name);
 }
 
 /*
@@ -282,7 +322,111 @@ job_error_arguments(Arguments *args, const JobError *error)
 	argument_text(args, error->step);
 }
 
-/* Delete the entry of a job that has ended, and record the outcome of its lease, if any. */
+/* Add a member to an object, unless the text is NULL. */
+static void
+push_text(JsonbBuilder *builder, const char *name, const char *text)
+{
+	JsonbValue	key = {.type = jbvString};
+	JsonbValue	value = {.type = jbvString};
+
+	if (text == NULL)
+		return;
+	key.val.string.val = unconstify(char *, name);
+	key.val.string.len = strlen(name);
+	value.val.string.val = unconstify(char *, text);
+	value.val.string.len = strlen(text);
+	compat_push_jsonb(builder, WJB_KEY, &key);
+	compat_push_jsonb(builder, WJB_VALUE, &value);
+}
+
+/*
+ * Add an error as one argument, jsonb: its details, or an object of its code, message
+ * and step.  NULL if there is none.
+ */
+void
+job_error_argument(Arguments *args, const JobError *error)
+{
+	JsonbBuilder builder = {0};
+
+	if (error == NULL || (error->details == (Datum) 0 && !error->code && !error->message && !error->step))
+	{
+		argument_add(args, (Datum) 0, true);
+		return;
+	}
+	if (error->details != (Datum) 0)
+	{
+		argument_add(args, error->details, false);
+		return;
+	}
+	compat_push_jsonb(&builder, WJB_BEGIN_OBJECT, NULL);
+	push_text(&builder, "code", error->code);
+	push_text(&builder, "message", error->message);
+	push_text(&builder, "step", error->step);
+	compat_push_jsonb(&builder, WJB_END_OBJECT, NULL);
+	argument_add(args, JsonbPGetDatum(JsonbValueToJsonb(builder.result)), false);
+}
+
+/* Return true if an error says that the job was cancelled. */
+static bool
+is_cancellation(const JobError *error)
+{
+	JsonbValue	found,
+			   *code = NULL;
+	Jsonb	   *details;
+
+	if (error->details == (Datum) 0)
+		return error->code != NULL && strcmp(error->code, ERROR_CANCELLED) == 0;
+	details = DatumGetJsonbP(error->details);
+	if (JB_ROOT_IS_OBJECT(details))
+		code = getKeyJsonValueFromContainer(&details->root, "code", strlen("code"), &found);
+	return code != NULL && code->type == jbvString && code->val.string.len == strlen(ERROR_CANCELLED) &&
+		memcmp(code->val.string.val, ERROR_CANCELLED, code->val.string.len) == 0;
+}
+
+/* Record the end of an attempt by a statement; false if there is no open attempt. */
+static bool
+end_attempt_by(Statement *statement, const Arguments *args)
+{
+	if (statement_execute(statement, args) == 0)
+		return false;
+	last_ended.ended = true;
+	last_ended.job_id = *DatumGetUUIDP(args->values[0]);
+	last_ended.token = result_uuid(1);
+	last_ended.expires_at = result_int64(2);
+	return true;
+}
+
+/* Delete the entry of a job; returns false if there is none. */
+static bool
+delete_queue_entry(const QueueSystem *system, const pg_uuid_t *job_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, job_id);
+	argument_text(&args, system->name);
+	return statement_execute(&delete_entry, &args) > 0;
+}
+
+/*
+ * Record the outcome of the attempt at a job that is locked and stays open.
+ */
+void
+queue_end_attempt(const QueueSystem *system, const pg_uuid_t *job_id, const char *outcome, const JobError *error)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, job_id);
+	argument_text(&args, system->name);
+	argument_text(&args, outcome);
+	job_error_argument(&args, error);
+	if (!end_attempt_by(&end_known_attempt, &args))
+		(void) end_attempt_by(&end_open_attempt, &args);
+}
+
+/*
+ * Record the outcome of the lease of a job that has ended, or delete its entry.  A
+ * worker's own call has read the attempt before.
+ */
 static void
 dequeue(const QueueSystem *system, TupleDesc desc, HeapTuple row, bool succeeded)
 {
@@ -294,9 +438,22 @@ dequeue(const QueueSystem *system, TupleDesc desc, HeapTuple row, bool succeeded
 		system->read_error(desc, row, &error);
 	argument_uuid(&args, &job_id);
 	argument_text(&args, system->name);
-	argument_add(&args, BoolGetDatum(succeeded), false);
-	job_error_arguments(&args, &error);
-	statement_execute(&dequeue_job, &args);
+	argument_text(&args, succeeded ? "completed" : is_cancellation(&error) ? "cancelled" : "failed");
+	job_error_argument(&args, &error);
+	if (!end_attempt_by(&end_known_attempt, &args) && !delete_queue_entry(system, &job_id))
+		(void) end_attempt_by(&end_open_attempt, &args);
+}
+
+/*
+ * Forget, and return, the attempt that was ended with its job since the last call.
+ */
+EndedAttempt
+queue_take_ended(void)
+{
+	EndedAttempt ended = last_ended;
+
+	last_ended.ended = false;
+	return ended;
 }
 
 /* Delete the entry and the attempts of a deleted job. */
@@ -307,22 +464,45 @@ delete_job_entries(const QueueSystem *system, const pg_uuid_t *job_id)
 
 	argument_uuid(&args, job_id);
 	argument_text(&args, system->name);
-	statement_execute(&delete_queue_entry, &args);
+	statement_execute(&delete_entry, &args);
+	statement_execute(&delete_attempts, &args);
 }
 
-/* Update the entry of a job whose priority or owner has changed. */
+/* Return true if this transaction knows that a worker has the job, so that it has no entry. */
+static bool
+is_known_to_run(const QueueSystem *system, const pg_uuid_t *job_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, job_id);
+	argument_text(&args, system->name);
+	return knows_open_attempt(&args);
+}
+
+/* Update the entry of a job whose priority, owner or stage has changed. */
 static void
 update_queue_entry(const QueueSystem *system, const QueueEntry *was, const QueueEntry *is)
 {
 	Arguments	args = NO_ARGUMENTS;
+	Arguments	owner = NO_ARGUMENTS;
 
-	if (was->priority == is->priority && same_owner(was, is))
+	if (was->priority == is->priority && same_owner(was, is) &&
+		(strcmp(was->stage, is->stage) == 0 || is_known_to_run(system, &is->job_id)))
 		return;
 	argument_uuid(&args, &is->job_id);
 	argument_text(&args, system->name);
 	argument_int32(&args, is->priority);
+	argument_int32(&args, was->priority);
 	argument_uuid(&args, owner_of(is));
-	statement_execute(&update_priority_and_owner, &args);
+	argument_text(&args, is->stage);
+	argument_add(&args, Int64GetDatum(queue_ageing()), false);
+	statement_execute(&update_entry, &args);
+	if (same_owner(was, is))
+		return;
+	argument_uuid(&owner, &is->job_id);
+	argument_text(&owner, system->name);
+	argument_uuid(&owner, owner_of(is));
+	statement_execute(&update_owner_of_attempts, &owner);
 }
 
 /*
@@ -439,7 +619,8 @@ clear_queue(PG_FUNCTION_ARGS)
 	{
 		argument_text(&args, system->name);
 		caller_enter_trigger(&caller);
-		statement_execute(&delete_queue_entries_of_system, &args);
+		statement_execute(&delete_entries_of_system, &args);
+		statement_execute(&delete_attempts_of_system, &args);
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(NULL);

@@ -11,35 +11,71 @@
 #include "arguments.h"
 #include "layouts.h"
 
-/* a claimed job, as it is returned to the worker */
+/* a claimed job, as it is returned to the worker; rank is its place in the queue */
 typedef struct Claimed
 {
 	pg_uuid_t	job_id;
 	pg_uuid_t	token;
 	int32		attempt;
+	int32		rank;
 	TimestampTz expires_at;
 } Claimed;
 
 /* columns of studio_engine.queue, in their order */
 enum QueueColumn
 {
-	QUEUE_SYSTEM = 1,
+	QUEUE_DUE = 1,
+	QUEUE_TURN,
+	QUEUE_SYSTEM,
 	QUEUE_STATE,
 	QUEUE_RANK,
-	QUEUE_TURN,
-	QUEUE_DUE,
-	QUEUE_JOB,
-	QUEUE_USER,
 	QUEUE_ATTEMPT,
 	QUEUE_FIRST_ATTEMPT,
-	QUEUE_TOKEN,
-	QUEUE_CLAIMED,
-	QUEUE_EXPIRES,
-	QUEUE_CANCEL_REQUESTED,
-	QUEUE_SINCE,
-	QUEUE_SHOWN,
-	QUEUE_WORKER,
-	QUEUE_CANCEL_REASON
+	QUEUE_JOB,
+	QUEUE_USER,
+	QUEUE_STAGE
+};
+
+/* columns of studio_engine.attempts, in their order */
+enum AttemptColumn
+{
+	ATTEMPT_STARTED = 1,
+	ATTEMPT_DUE,
+	ATTEMPT_EXPIRES,
+	ATTEMPT_SINCE,
+	ATTEMPT_SYSTEM,
+	ATTEMPT_NUMBER,
+	ATTEMPT_FIRST,
+	ATTEMPT_LEASE,
+	ATTEMPT_JOB,
+	ATTEMPT_TOKEN,
+	ATTEMPT_USER,
+	ATTEMPT_STAGE,
+	ATTEMPT_WORKER,
+	ATTEMPT_ENDED,
+	ATTEMPT_OUTCOME,
+	ATTEMPT_ERROR,
+	ATTEMPT_TURN,
+	ATTEMPT_COUNTED,
+	ATTEMPT_SHOWN,
+	ATTEMPT_CANCEL_REQUESTED,
+	ATTEMPT_CANCEL_REASON,
+	ATTEMPT_PROCESS
+};
+
+/* arguments of the statement that claims jobs, in their order */
+enum ClaimArgument
+{
+	CLAIM_SYSTEM,
+	CLAIM_RANK,					/* the position to start from */
+	CLAIM_TURN,
+	CLAIM_DUE,
+	CLAIM_JOB,
+	CLAIM_LIMIT,
+	CLAIM_WORKER,
+	CLAIM_LEASE,				/* microseconds */
+	CLAIM_STAGES,				/* text[]; NULL: all */
+	CLAIM_PROCESS
 };
 
 extern RowTable queue_table;
@@ -47,6 +83,10 @@ extern RowTable attempts_table;
 
 extern bool promote_fast_path(const Arguments *args, StatementResult *result);
 extern bool claim_fast_path(const Arguments *args, StatementResult *result);
-extern bool dequeue_job_fast_path(const Arguments *args, StatementResult *result);
+extern bool extend_lease_fast_path(const Arguments *args, StatementResult *result);
+extern bool end_known_attempt_fast_path(const Arguments *args, StatementResult *result);
+extern bool end_open_attempt_fast_path(const Arguments *args, StatementResult *result);
+extern bool requeue_fast_path(const Arguments *args, StatementResult *result);
+extern bool knows_open_attempt(const Arguments *args);
 
 #endif							/* STUDIO_QUEUE_ROWS_H */

@@ -25,11 +25,9 @@ system_job_lock(const QueueSystem *system, const pg_uuid_t *job_id, Job *job)
  * Lock a job without waiting; return false if there is none or if it is locked.
  */
 bool
-system_job_try_lock(const QueueSystem *system, const pg_uuid_t *job_id)
+system_job_try_lock(const QueueSystem *system, const pg_uuid_t *job_id, Job *job)
 {
-	Job			job;
-
-	return job_lock_by(system->try_lock_job, system->flow, job_id, NULL, &job);
+	return job_lock_by(system->try_lock_job, system->flow, job_id, NULL, job);
 }
 
 /*

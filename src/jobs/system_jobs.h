@@ -10,7 +10,7 @@
 #include "queue.h"
 
 extern bool system_job_lock(const QueueSystem *system, const pg_uuid_t *job_id, Job *job);
-extern bool system_job_try_lock(const QueueSystem *system, const pg_uuid_t *job_id);
+extern bool system_job_try_lock(const QueueSystem *system, const pg_uuid_t *job_id, Job *job);
 extern void system_job_lock_or_refuse(const QueueSystem *system, const Caller *caller,
 									  const pg_uuid_t *job_id, Job *job);
 extern Datum system_job_as_jsonb(const QueueSystem *system, const pg_uuid_t *job_id);

@@ -33,6 +33,7 @@
 #include "queue.h"
 #include "refinement.h"
 #include "restore.h"
+#include "rows.h"
 #include "settings.h"
 #include "triggers.h"
 
@@ -57,7 +58,7 @@ static const QueueSystem refinement_queue;
 	&(const RowOperation) { \
 		.table = &studio_jobs_table,.verb = ROW_LOCK, \
 		.lock = LockTupleNoKeyExclusive,.policy = (wait_policy), \
-		.filter = STUDIO_USER,.returns = {STUDIO_USER, STUDIO_STATUS} \
+		.filter = STUDIO_USER,.returns = {STUDIO_USER, STUDIO_STATUS, STUDIO_PRIORITY, STUDIO_MAX_ATTEMPTS} \
 	}
 
 static Statement lock_studio_job = {.operation = LOCK_STUDIO_JOB(LockWaitBlock)};
@@ -113,12 +114,39 @@ static Statement write_refined_text = {
 		.set = {SET_LABEL(STUDIO_STATUS, "COMPLETE"), SET_ARGUMENT(STUDIO_TEXT), SET_GIVEN(STUDIO_MODEL)}
 	}
 };
+
+/* what complete_unlocked() reads and writes without a lock */
+static Statement read_studio_job = {
+	.operation = &(const RowOperation)
+	{
+		.table = &studio_jobs_table,.verb = ROW_SELECT,
+		.filter = STUDIO_USER,
+		.returns = {STUDIO_USER, STUDIO_STATUS, STUDIO_PRIORITY, STUDIO_MAX_ATTEMPTS, STUDIO_RESERVED}
+	}
+};
+static Statement write_refined_text_unlocked = {
+	.operation = &(const RowOperation)
+	{
+		.table = &studio_jobs_table,.verb = ROW_UPDATE,.unlocked = true,
+		.set = {SET_LABEL(STUDIO_STATUS, "COMPLETE"), SET_ARGUMENT(STUDIO_TEXT), SET_GIVEN(STUDIO_MODEL)}
+	}
+};
 static Statement is_same_text = {
 	.force_index_plan = true,
 	.text = "SELECT j.refined_text IS NOT DISTINCT FROM $2"
 	"   AND COALESCE($3 = j.model_version, $3 IS NULL)"
 	"  FROM @extschema@.studio_jobs j WHERE j.job_id = $1",
 	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, TEXTOID}
+};
+static Statement is_same_transcript = {
+	.force_index_plan = true,
+	.text = "SELECT j.raw_transcript IS NOT DISTINCT FROM $2 FROM @extschema@.studio_jobs j WHERE j.job_id = $1",
+	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
+};
+static Statement are_same_entities = {
+	.force_index_plan = true,
+	.text = "SELECT j.enrichment_entities IS NOT DISTINCT FROM $2 FROM @extschema@.studio_jobs j WHERE j.job_id = $1",
+	.nargs = 2,.argtypes = {UUIDOID, JSONBOID}
 };
 static Statement write_studio_failure = {
 	.force_index_plan = true,
@@ -139,6 +167,22 @@ static Statement count_studio_retry = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
+static Statement select_failed = {
+	.force_index_plan = true,
+	.text = "SELECT j.job_id FROM @extschema@.studio_jobs j"
+	" WHERE j.status = 'FAILED'"
+	"   AND CASE WHEN $1 IS NULL THEN COALESCE(j.error_details ->> 'code', '') <> '" ERROR_CANCELLED "'"
+	"            ELSE j.error_details ->> 'code' = $1 END"
+	"   AND ($2 IS NULL OR COALESCE((SELECT pg_catalog.max(a.ended_at) FROM studio_engine.attempts a"
+	"          WHERE a.job_id = j.job_id AND a.system = 'studio_jobs'), j.created_at) >= $2)"
+	" ORDER BY j.created_at, j.job_id LIMIT $3",
+	.nargs = 3,.argtypes = {TEXTOID, TIMESTAMPTZOID, INT4OID}
+};
+static Statement select_owners = {
+	.force_index_plan = true,
+	.text = "SELECT j.job_id, j.user_id FROM @extschema@.studio_jobs j WHERE j.job_id = ANY ($1)",
+	.nargs = 1,.argtypes = {UUIDARRAYOID}
+};
 static Statement select_statistics = {
 	.text = JOB_STATISTICS("studio_jobs", "job_id", "COMPLETE", "FAILED",
 						   "j.job_id AS id, j.status, j.created_at, j.processing_time_ms AS ms,"
@@ -291,24 +335,64 @@ create_studio_job(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
-/* Write the result of a stage, which moves the job to the next one; return the job. */
+/* the result of a stage, and how it is written */
+typedef struct StageResult
+{
+	Statement  *write;
+	Statement  *is_same;		/* whether it was written before */
+	StudioStatus next;
+	bool		starts;			/* a new job passes through the stage */
+	Datum		value;
+} StageResult;
+
+/* Raise an error if the worker that handed the job over wrote another result. */
+static void
+check_same_result(const pg_uuid_t *job_id, const StageResult *made, const Arguments *args)
+{
+	if (statement_execute(made->is_same, args) == 0 || !result_bool(1))
+		refuse_completed_differently(job_id);
+}
+
+/* Move a new job to the stage whose result is there already. */
+static void
+start_transcribing(const pg_uuid_t *job_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, job_id);
+	argument_text(&args, "TRANSCRIBING");
+	statement_execute(&set_studio_status, &args);
+}
+
+/*
+ * Write the result of a stage, which moves the job to the next one, and hand it over
+ * if the caller wants that; return the job.
+ */
 static Datum
-write_stage_result(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token, Statement *statement, Datum made)
+write_stage_result(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token, bool hand_over, const StageResult *made)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Job			job;
+	Lease		lease;
 
 	system_job_lock_or_refuse(&refinement_queue, caller, job_id, &job);
-	job_require_work(&refinement_queue, &job, token);
 	argument_uuid(&args, job_id);
-	argument_add(&args, made, false);
-	statement_execute(statement, &args);
+	argument_add(&args, made->value, false);
+	if (job_has_moved(&refinement_queue, &job, token, UNKNOWN_STATE, hand_over, &lease))
+		check_same_result(job_id, made, &args);
+	else
+	{
+		if (made->starts && job.status == STUDIO_NEW)
+			start_transcribing(job_id);
+		statement_execute(made->write, &args);
+		job_hand_over(&lease, made->next, hand_over);
+	}
 	return system_job_as_jsonb(&refinement_queue, job_id);
 }
 
 /*
- * update_studio_job_status(p_job_id uuid, p_status text, p_lease_token uuid)
- * returns jsonb
+ * update_studio_job_status(p_job_id uuid, p_status text, p_lease_token uuid,
+ * p_hand_over boolean) returns jsonb
  */
 Datum
 update_studio_job_status(PG_FUNCTION_ARGS)
@@ -317,19 +401,25 @@ update_studio_job_status(PG_FUNCTION_ARGS)
 	Caller		caller;
 	pg_uuid_t	job_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 2);
+	bool		hand_over;
 	Job			job;
+	Lease		lease;
 	StudioStatus asked;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	asked = flow_state(&studio_flow, check_word(fcinfo, 1, "p_status", studio_status_names, STUDIO_STATUSES));
+	hand_over = check_bool(fcinfo, 3, "p_hand_over");
 	argument_pass(&args, fcinfo, 0);
 	argument_pass(&args, fcinfo, 1);
 
 	system_job_lock_or_refuse(&refinement_queue, &caller, &job_id, &job);
-	if (!job_has_moved(&refinement_queue, &job, token, asked))
+	if (!job_has_moved(&refinement_queue, &job, token, asked, hand_over, &lease))
+	{
 		statement_execute(&set_studio_status, &args);
+		job_hand_over(&lease, asked, hand_over);
+	}
 	result = system_job_as_jsonb(&refinement_queue, &job_id);
 	caller_leave(&caller);
 
@@ -337,8 +427,8 @@ update_studio_job_status(PG_FUNCTION_ARGS)
 }
 
 /*
- * store_transcript(p_job_id uuid, p_transcript text, p_lease_token uuid)
- * returns jsonb
+ * store_transcript(p_job_id uuid, p_transcript text, p_lease_token uuid,
+ * p_hand_over boolean) returns jsonb
  */
 Datum
 store_transcript(PG_FUNCTION_ARGS)
@@ -346,20 +436,24 @@ store_transcript(PG_FUNCTION_ARGS)
 	Caller		caller;
 	pg_uuid_t	job_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 2);
+	StageResult made = {.write = &write_transcript,.is_same = &is_same_transcript,.next = STUDIO_ENRICHING};
+	bool		hand_over;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	check_not_null(fcinfo, 1, "p_transcript");
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
-	result = write_stage_result(&caller, &job_id, token, &write_transcript, PG_GETARG_DATUM(1));
+	hand_over = check_bool(fcinfo, 3, "p_hand_over");
+	made.value = PG_GETARG_DATUM(1);
+	result = write_stage_result(&caller, &job_id, token, hand_over, &made);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
 }
 
 /*
- * store_enrichment(p_job_id uuid, p_entities jsonb, p_lease_token uuid)
- * returns jsonb
+ * store_enrichment(p_job_id uuid, p_entities jsonb, p_lease_token uuid,
+ * p_hand_over boolean) returns jsonb
  */
 Datum
 store_enrichment(PG_FUNCTION_ARGS)
@@ -367,15 +461,77 @@ store_enrichment(PG_FUNCTION_ARGS)
 	Caller		caller;
 	pg_uuid_t	job_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 2);
+	StageResult made = {.write = &write_entities,.is_same = &are_same_entities,.next = STUDIO_REFINING};
+	bool		hand_over;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	check_not_null(fcinfo, 1, "p_entities");
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
-	result = write_stage_result(&caller, &job_id, token, &write_entities, PG_GETARG_DATUM(1));
+	hand_over = check_bool(fcinfo, 3, "p_hand_over");
+	made.value = PG_GETARG_DATUM(1);
+	result = write_stage_result(&caller, &job_id, token, hand_over, &made);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
+}
+
+/* Add the text and the model as arguments after the job. */
+static Arguments
+text_arguments(const pg_uuid_t *job_id, Datum text, const char *model)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, job_id);
+	argument_add(&args, text, false);
+	argument_text(&args, model);
+	return args;
+}
+
+/*
+ * Complete a job whose lease is held without locking the job first, which saves a
+ * good part of the cost.  Return false, with nothing written, if something is
+ * otherwise than usual; then the locks show what.  What the locks protect is checked
+ * afterwards: that the attempt which ended with the job is that of the lease.
+ */
+static bool
+complete_unlocked(const pg_uuid_t *job_id, const pg_uuid_t *token, Datum text, const char *model)
+{
+	Arguments	values = text_arguments(job_id, text, model);
+	Job			job;
+	Lease		lease;
+	EndedAttempt ended;
+
+	if (!rows_fast_path_allowed(false) || !layout_is_eligible(&studio_jobs_table))
+		return false;
+	if (!job_lock_by(&read_studio_job, &studio_flow, job_id, NULL, &job) ||
+		(job.status != STUDIO_ENRICHING && job.status != STUDIO_REFINING) ||
+		result_int32(5) != 0 ||
+		!lease_read_held(&refinement_queue, &job, token, &lease))
+		return false;
+	(void) queue_take_ended();
+	if (statement_execute(&write_refined_text_unlocked, &values) == 0)
+		return false;
+	ended = queue_take_ended();
+	lease_require_ended(&lease, &ended);
+	return true;
+}
+
+/* Complete a job under its lock, with or without a lease. */
+static void
+complete_locked(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token, Datum text, const char *model)
+{
+	Arguments	args = text_arguments(job_id, text, model);
+	Job			job;
+	Lease		lease;
+	LeaseState	state;
+
+	system_job_lock_or_refuse(&refinement_queue, caller, job_id, &job);
+	state = lease_check(&refinement_queue, &job, token, &lease);
+	if (!lease_replays_completion(state, &lease) && job.status != STUDIO_COMPLETE)
+		statement_execute(&write_refined_text, &args);
+	else if (statement_execute(&is_same_text, &args) == 0 || !result_bool(1))
+		refuse_completed_differently(job_id);
 }
 
 /*
@@ -385,31 +541,18 @@ store_enrichment(PG_FUNCTION_ARGS)
 Datum
 store_refined_text(PG_FUNCTION_ARGS)
 {
-	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	job_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 3);
-	Job			job;
-	Lease		lease;
-	LeaseState	state;
+	char	   *model;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	check_not_null(fcinfo, 1, "p_text");
-	argument_pass(&args, fcinfo, 0);
-	argument_pass(&args, fcinfo, 1);
-
-	system_job_lock_or_refuse(&refinement_queue, &caller, &job_id, &job);
-	state = lease_check(&refinement_queue, &job_id, token, &lease);
-	argument_text(&args, check_optional_text(fcinfo, 2, "p_model_version", MAX_SHORT_LENGTH));
-	if (lease_replays_completion(state, &lease) || job.status == STUDIO_COMPLETE)
-	{
-		if (statement_execute(&is_same_text, &args) == 0 || !result_bool(1))
-			refuse_completed_differently(&job_id);
-	}
-	else
-		statement_execute(&write_refined_text, &args);
+	model = check_optional_text(fcinfo, 2, "p_model_version", MAX_SHORT_LENGTH);
+	if (token == NULL || !complete_unlocked(&job_id, token, PG_GETARG_DATUM(1), model))
+		complete_locked(&caller, &job_id, token, PG_GETARG_DATUM(1), model);
 	result = system_job_as_jsonb(&refinement_queue, &job_id);
 	caller_leave(&caller);
 
@@ -432,7 +575,7 @@ check_error(Datum error)
 
 /*
  * fail_studio_job(p_job_id uuid, p_error jsonb, p_retryable boolean,
- * p_lease_token uuid) returns jsonb
+ * p_lease_token uuid, p_retry_in interval) returns jsonb
  */
 Datum
 fail_studio_job(PG_FUNCTION_ARGS)
@@ -449,7 +592,7 @@ fail_studio_job(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(1))
 		error.details = check_error(PG_GETARG_DATUM(1));
 
-	result = job_fail(&refinement_queue, &caller, &job_id, token, retryable, &error);
+	result = job_fail(&refinement_queue, &caller, &job_id, token, retryable, job_retry_at(fcinfo, 4, retryable), &error);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -490,6 +633,19 @@ lock_owner_key_share(const pg_uuid_t *job_id)
 	(void) user_lock_key_share(&user_id);
 }
 
+/* Queue a failed job again; the owner is locked already. */
+static void
+requeue(const Caller *caller, const pg_uuid_t *job_id)
+{
+	Job			job;
+
+	system_job_lock_or_refuse(&refinement_queue, caller, job_id, &job);
+	if (!job_needs_retry(&refinement_queue, &job))
+		return;
+	job_requeue(&job, &requeue_studio_job);
+	check_active_studio_jobs(&job.user_id);
+}
+
 /*
  * retry_studio_job(p_job_id uuid) returns jsonb
  */
@@ -498,7 +654,6 @@ retry_studio_job(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	pg_uuid_t	job_id;
-	Job			job;
 	Datum		result;
 
 	caller_enter_user(&caller);
@@ -508,12 +663,7 @@ retry_studio_job(PG_FUNCTION_ARGS)
 		lock_owner_key_share(&job_id);
 	else
 		(void) user_lock_key_share(&caller.uid);
-	system_job_lock_or_refuse(&refinement_queue, &caller, &job_id, &job);
-	if (job_needs_retry(&refinement_queue, &job))
-	{
-		job_requeue(&job, &requeue_studio_job);
-		check_active_studio_jobs(&job.user_id);
-	}
+	requeue(&caller, &job_id);
 	result = system_job_as_jsonb(&refinement_queue, &job_id);
 	caller_leave(&caller);
 
@@ -523,6 +673,71 @@ retry_studio_job(PG_FUNCTION_ARGS)
 /* ------------------------------------------------------------------------
  * Callbacks of the queue
  * ------------------------------------------------------------------------ */
+
+/* Get the text and the model of a result; false if it has no text. */
+static bool
+take_text(const JsonFields *result, Datum *made, char **model)
+{
+	text	   *found = field_any_text(result, "refined_text");
+
+	*made = PointerGetDatum(found);
+	*model = field_text(result, "model_version", MAX_SHORT_LENGTH);
+	return found != NULL;
+}
+
+/* Complete a job that a worker delivers in a set; false if that takes a call of its own. */
+static bool
+finish_in_set(const pg_uuid_t *job_id, const pg_uuid_t *token, const JsonFields *result)
+{
+	Datum		made;
+	char	   *model;
+
+	return field_is_text(result, "refined_text") && take_text(result, &made, &model) &&
+		complete_unlocked(job_id, token, made, model);
+}
+
+/* Store what a worker delivers: the text completes the job, the result of another stage hands it over. */
+static void
+finish(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token, const JsonFields *result)
+{
+	StageResult transcript = {
+		.write = &write_transcript,.is_same = &is_same_transcript,.next = STUDIO_ENRICHING,.starts = true
+	};
+	StageResult entities = {.write = &write_entities,.is_same = &are_same_entities,.next = STUDIO_REFINING};
+	Datum		made;
+	char	   *model;
+
+	if (take_text(result, &made, &model))
+		complete_locked(caller, job_id, token, made, model);
+	else if (field_has(result, "raw_transcript"))
+	{
+		transcript.value = PointerGetDatum(field_any_text(result, "raw_transcript"));
+		(void) write_stage_result(caller, job_id, token, true, &transcript);
+	}
+	else if (field_has(result, "enrichment_entities"))
+	{
+		entities.value = field_jsonb(result, "enrichment_entities");
+		(void) write_stage_result(caller, job_id, token, true, &entities);
+	}
+	else
+		refuse_value(result->path, "an object with refined_text, raw_transcript or enrichment_entities");
+}
+
+/* Read the error that a worker reports. */
+static void
+take_error(const JsonFields *reported, JobError *error)
+{
+	if (reported->container != NULL)
+		error->details = check_error(json_fields_jsonb(reported));
+}
+
+/* Lock the owner of a failed job, and queue it again. */
+static void
+retry(const Caller *caller, const pg_uuid_t *job_id)
+{
+	lock_owner_key_share(job_id);
+	requeue(caller, job_id);
+}
 
 /* Read why a job failed from its row, cut to MAX_ERROR_SIZE. */
 static void
@@ -549,6 +764,12 @@ static const QueueSystem refinement_queue = {
 	.fail_job = &write_studio_failure,
 	.count_retry = &count_studio_retry,
 	.read_error = read_error,
+	.finish = finish,
+	.finish_in_set = finish_in_set,
+	.take_error = take_error,
+	.retry = retry,
+	.select_failed = &select_failed,
+	.select_owners = &select_owners,
 	.statistics = &select_statistics
 };
 

@@ -236,6 +236,20 @@ static Statement build_dashboard = {
 	.nargs = 1,.argtypes = {JSONBARRAYOID}
 };
 
+static Statement select_failed = {
+	.force_index_plan = true,
+	.text = "SELECT j.id FROM @extschema@.jobs j"
+	" WHERE j.status = 'FAILED'"
+	"   AND CASE WHEN $1 IS NULL THEN COALESCE(j.error_code, '') <> '" ERROR_CANCELLED "' ELSE j.error_code = $1 END"
+	"   AND ($2 IS NULL OR COALESCE(j.finished_at, j.created_at) >= $2)"
+	" ORDER BY j.created_at, j.id LIMIT $3",
+	.nargs = 3,.argtypes = {TEXTOID, TIMESTAMPTZOID, INT4OID}
+};
+static Statement select_owners = {
+	.force_index_plan = true,
+	.text = "SELECT j.id, j.user_id FROM @extschema@.jobs j WHERE j.id = ANY ($1)",
+	.nargs = 1,.argtypes = {UUIDARRAYOID}
+};
 static Statement select_statistics = {
 	.text = JOB_STATISTICS("jobs", "id", "READY", "FAILED",
 						   "j.id, j.status::pg_catalog.text AS status, j.created_at, j.finished_at AS ended_at,"
@@ -473,9 +487,24 @@ update_job_step(PG_FUNCTION_ARGS)
  * Moving jobs
  * ------------------------------------------------------------------------ */
 
+/* Move a job, with the arguments of update_job. */
+static void
+advance(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token, JobStatus asked, bool hand_over,
+		const Arguments *args)
+{
+	Job			job;
+	Lease		lease;
+
+	job_lock_or_refuse(caller, job_id, &job);
+	if (job_has_moved(&video_queue, &job, token, asked, hand_over, &lease))
+		return;
+	statement_execute(&update_job, args);
+	job_hand_over(&lease, asked, hand_over);
+}
+
 /*
  * advance_job(p_job_id uuid, p_status text, p_progress integer,
- * p_status_message text, p_lease_token uuid) returns jsonb
+ * p_status_message text, p_lease_token uuid, p_hand_over boolean) returns jsonb
  */
 Datum
 advance_job(PG_FUNCTION_ARGS)
@@ -484,7 +513,7 @@ advance_job(PG_FUNCTION_ARGS)
 	Caller		caller;
 	pg_uuid_t	job_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 4);
-	Job			job;
+	bool		hand_over;
 	JobStatus	asked;
 	Datum		result;
 
@@ -492,14 +521,26 @@ advance_job(PG_FUNCTION_ARGS)
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	asked = flow_state(&job_flow, check_word(fcinfo, 1, "p_status", job_status_names, JOB_STATUSES));
 	check_optional_int32(fcinfo, 2, "p_progress", 0, 100);
+	hand_over = check_bool(fcinfo, 5, "p_hand_over");
 
-	job_lock_or_refuse(&caller, &job_id, &job);
-	if (!job_has_moved(&video_queue, &job, token, asked))
-		statement_execute(&update_job, &args);
+	advance(&caller, &job_id, token, asked, hand_over, &args);
 	result = system_job_as_jsonb(&video_queue, &job_id);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
+}
+
+/* Complete a job, with the arguments of finish_job. */
+static void
+complete(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token, const Arguments *args)
+{
+	Job			job;
+
+	job_lock_or_refuse(caller, job_id, &job);
+	if (!job_was_completed(&video_queue, &job, token))
+		statement_execute(&finish_job, args);
+	else if (statement_execute(&differs_from_finished, args) > 0 && result_bool(1))
+		refuse_completed_differently(job_id);
 }
 
 /*
@@ -512,22 +553,13 @@ complete_job(PG_FUNCTION_ARGS)
 	Arguments	args = arguments_first(fcinfo, 4);
 	Caller		caller;
 	pg_uuid_t	job_id;
-	const pg_uuid_t *token = optional_uuid(fcinfo, 4);
-	Job			job;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	check_optional_int32(fcinfo, 3, "p_final_cost", 0, PG_INT32_MAX);
 
-	job_lock_or_refuse(&caller, &job_id, &job);
-	if (job_was_completed(&video_queue, &job, token))
-	{
-		if (statement_execute(&differs_from_finished, &args) > 0 && result_bool(1))
-			refuse_completed_differently(&job_id);
-	}
-	else
-		statement_execute(&finish_job, &args);
+	complete(&caller, &job_id, optional_uuid(fcinfo, 4), &args);
 	result = system_job_as_jsonb(&video_queue, &job_id);
 	caller_leave(&caller);
 
@@ -536,7 +568,8 @@ complete_job(PG_FUNCTION_ARGS)
 
 /*
  * fail_job(p_job_id uuid, p_error_code text, p_error_message text,
- * p_failed_step text, p_retryable boolean, p_lease_token uuid) returns jsonb
+ * p_failed_step text, p_retryable boolean, p_lease_token uuid,
+ * p_retry_in interval) returns jsonb
  */
 Datum
 fail_job(PG_FUNCTION_ARGS)
@@ -554,7 +587,7 @@ fail_job(PG_FUNCTION_ARGS)
 	error.message = clip_text(check_text(fcinfo, 2, "p_error_message", 0, PG_INT32_MAX), MAX_REPORT_BYTES);
 	error.step = check_text(fcinfo, 3, "p_failed_step", 0, MAX_SHORT_LENGTH);
 
-	result = job_fail(&video_queue, &caller, &job_id, token, retryable, &error);
+	result = job_fail(&video_queue, &caller, &job_id, token, retryable, job_retry_at(fcinfo, 6, retryable), &error);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -594,6 +627,17 @@ requeue(const Job *job)
 	return Max(price, hold_last_taken(&job->id, &job->user_id));
 }
 
+/* Queue a failed job again and pay for it. */
+static void
+retry(const Caller *caller, const pg_uuid_t *job_id)
+{
+	Job			job;
+
+	job_lock_or_refuse(caller, job_id, &job);
+	if (job_needs_retry(&video_queue, &job))
+		pay_for_job(&job, requeue(&job));
+}
+
 /*
  * retry_job(p_job_id uuid) returns jsonb
  */
@@ -602,15 +646,12 @@ retry_job(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	pg_uuid_t	job_id;
-	Job			job;
 	Datum		result;
 
 	caller_enter_user(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 
-	job_lock_or_refuse(&caller, &job_id, &job);
-	if (job_needs_retry(&video_queue, &job))
-		pay_for_job(&job, requeue(&job));
+	retry(&caller, &job_id);
 	result = system_job_as_jsonb(&video_queue, &job_id);
 	caller_leave(&caller);
 
@@ -680,7 +721,7 @@ log_job(PG_FUNCTION_ARGS)
 	if (token != NULL)
 	{
 		job_lock_or_refuse(&caller, &job_id, &job);
-		if (lease_check(&video_queue, &job_id, token, &lease) == LEASE_ENDED)
+		if (lease_check(&video_queue, &job, token, &lease) == LEASE_ENDED)
 			refuse_lease(&job_id);
 	}
 	if (statement_execute(&insert_log, &args) == 0)
@@ -801,6 +842,43 @@ read_error(TupleDesc desc, HeapTuple row, JobError *error)
 	error->step = row_get_start(desc, row, "failed_step", 4 * MAX_SHORT_LENGTH);
 }
 
+/* Store what a worker delivers: a status hands the job over, the result completes it. */
+static void
+finish(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token, const JsonFields *result)
+{
+	Arguments	args = NO_ARGUMENTS;
+	char	   *status = field_text(result, "status", MAX_SHORT_LENGTH);
+	int			asked = status ? flow_state(&job_flow, status) : UNKNOWN_STATE;
+	int64		cost;
+	bool		has_cost = field_integer(result, "cost_credits_final", 0, PG_INT32_MAX, &cost);
+	Datum		manifest = field_jsonb(result, "manifest_json");
+
+	argument_uuid(&args, job_id);
+	if (status != NULL && asked == UNKNOWN_STATE)
+		refuse_field(result, "status", "a status of jobs");
+	if (status != NULL && asked != JOB_READY)
+	{
+		argument_text(&args, status);
+		argument_add(&args, (Datum) 0, true);
+		argument_text(&args, field_text(result, "status_message", MAX_REPORT_BYTES));
+		advance(caller, job_id, token, asked, true, &args);
+		return;
+	}
+	argument_text(&args, field_text(result, "output_url", MAX_REPORT_BYTES));
+	argument_add(&args, manifest, manifest == (Datum) 0);
+	argument_add(&args, Int32GetDatum(has_cost ? (int32) cost : 0), !has_cost);
+	complete(caller, job_id, token, &args);
+}
+
+/* Read the error that a worker reports. */
+static void
+take_error(const JsonFields *reported, JobError *error)
+{
+	error->code = field_text(reported, "code", MAX_SHORT_LENGTH);
+	error->message = clip_text(field_text(reported, "message", PG_INT32_MAX), MAX_REPORT_BYTES);
+	error->step = field_text(reported, "step", MAX_SHORT_LENGTH);
+}
+
 static const QueueSystem video_queue = {
 	.name = "jobs",
 	.flow = &job_flow,
@@ -816,6 +894,11 @@ static const QueueSystem video_queue = {
 	.try_lock_payer = try_lock_payer,
 	.show_progress = show_progress,
 	.read_error = read_error,
+	.finish = finish,
+	.take_error = take_error,
+	.retry = retry,
+	.select_failed = &select_failed,
+	.select_owners = &select_owners,
 	.statistics = &select_statistics
 };
 

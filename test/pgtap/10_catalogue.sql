@@ -991,7 +991,7 @@ SELECT pg_temp.same_rows(
 	$$ VALUES ('draft_lifetime_days', '7'), ('ledger_hash_chain', '0'), ('max_active_jobs', '5'), ('max_active_runs', '5'), ('welcome_credits', '10'),
 			  ('welcome_once_per_email', '1'), ('welcome_anonymous', '0'),
 			  ('lease_seconds', '60'), ('max_attempts', '3'), ('retry_base_seconds', '5'), ('retry_cap_seconds', '3600'),
-			  ('progress_interval_ms', '1000'), ('fair_queue', '0'), ('notify_interval_ms', '0'), ('max_user_priority', '100'),
+			  ('progress_interval_ms', '1000'), ('fair_queue', '0'), ('notify_workers', '0'), ('max_user_priority', '100'),
 			  ('default_system_prompt', 'Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are.'),
 			  ('quality_pass_score', '7'), ('search_configuration', 'english'), ('stripe_prices', '{}'), ('stripe_subscription_expiry', '0'),
 			  ('price_studio_job', '0'), ('price_rendering', '0') $$,

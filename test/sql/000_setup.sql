@@ -175,22 +175,33 @@ LANGUAGE sql STABLE SECURITY DEFINER AS $$
 $$;
 
 -- What the queue of the workers gets wrong; empty when it says what the jobs say.
+-- The jobs that have not ended, one row each: those in the queue, and those that a worker has.
+CREATE VIEW t.entries AS
+SELECT system, state::text, rank, turn, due_at, job_id, user_id, stage, attempt, first_attempt, NULL::uuid AS lease_token,
+       NULL::timestamptz AS claimed_at, NULL::timestamptz AS expires_at, NULL::timestamptz AS cancel_requested_at,
+       NULL::timestamptz AS since, NULL::timestamptz AS shown_at, NULL::text AS worker, NULL::text AS cancel_reason, NULL::text AS process_id
+  FROM studio_engine.queue
+ UNION ALL
+SELECT system, 'leased', NULL, coalesce(turn, 0), due_at, job_id, user_id, stage, attempt, first_attempt, lease_token,
+       started_at, expires_at, cancel_requested_at, since, shown_at, worker, cancel_reason, process_id
+  FROM studio_engine.attempts WHERE ended_at IS NULL;
+GRANT SELECT ON t.entries TO PUBLIC;
 CREATE FUNCTION t.queue() RETURNS SETOF text
 LANGUAGE sql STABLE SECURITY DEFINER AS $$
   WITH jobs AS (
-    SELECT 'studio_jobs' AS system, job_id, user_id, priority, status NOT IN ('COMPLETE', 'FAILED') AS open
+    SELECT 'studio_jobs' AS system, job_id, user_id, priority, status, status NOT IN ('COMPLETE', 'FAILED') AS open
       FROM public.studio_jobs
     UNION ALL
-    SELECT 'jobs', id, user_id, priority, status NOT IN ('PENDING', 'READY', 'FAILED')
+    SELECT 'jobs', id, user_id, priority, status::text, status NOT IN ('PENDING', 'READY', 'FAILED')
       FROM public.jobs
     UNION ALL
-    SELECT 'mm_rendering_queue', render_id, user_id, priority, status NOT IN ('completed', 'failed', 'cancelled')
+    SELECT 'mm_rendering_queue', render_id, user_id, priority, status, status NOT IN ('completed', 'failed', 'cancelled')
       FROM public.mm_rendering_queue
   ), entries AS (
     SELECT q.*, q.system::text AS of, q.state = 'leased' AS leased,
            (SELECT count(*) FROM studio_engine.attempts a
              WHERE a.job_id = q.job_id AND a.system = q.system AND a.outcome NOT IN ('snoozed', 'released')) AS ended
-      FROM studio_engine.queue q
+      FROM t.entries q
   )
   SELECT format('not in the queue: %s %s', j.system, t.n(j.job_id))
     FROM jobs j
@@ -202,12 +213,16 @@ LANGUAGE sql STABLE SECURITY DEFINER AS $$
   UNION ALL
   SELECT format('another user or priority: %s %s', e.of, t.n(e.job_id))
     FROM entries e JOIN jobs j ON (e.of, e.job_id) = (j.system, j.job_id)
-   WHERE (e.user_id, e.rank) IS DISTINCT FROM (j.user_id, -1 - j.priority::bigint)
+   WHERE e.user_id IS DISTINCT FROM j.user_id OR e.rank <> -1 - j.priority::bigint
   UNION ALL
-  SELECT format('a lease by half: %s %s', e.of, t.n(e.job_id))
-    FROM entries e
-   WHERE num_nonnulls(e.lease_token, e.worker, e.claimed_at, e.expires_at) <> CASE WHEN e.leased THEN 4 ELSE 0 END
-      OR (NOT e.leased AND num_nonnulls(e.cancel_requested_at, e.cancel_reason, e.shown_at) > 0)
+  SELECT format('another stage: %s %s', e.of, t.n(e.job_id))
+    FROM entries e JOIN jobs j ON (e.of, e.job_id) = (j.system, j.job_id)
+   WHERE NOT e.leased AND e.stage <> j.status
+  UNION ALL
+  SELECT format('twice: %s %s', e.of, t.n(e.job_id)) FROM entries e GROUP BY e.of, e.job_id HAVING count(*) > 1
+  UNION ALL
+  SELECT format('the reaper comes too late: %s %s', e.of, t.n(e.job_id))
+    FROM entries e WHERE e.leased AND e.due_at > e.expires_at
   UNION ALL
   SELECT format('the number of the attempt is %s after %s ended ones: %s %s', e.attempt, e.ended, e.of, t.n(e.job_id))
     FROM entries e WHERE e.attempt <> e.ended + e.leased::integer OR e.first_attempt NOT BETWEEN 1 AND e.ended + 1
@@ -215,9 +230,6 @@ LANGUAGE sql STABLE SECURITY DEFINER AS $$
   SELECT format('an attempt at no job: %s %s', a.system, t.n(a.job_id))
     FROM studio_engine.attempts a
    WHERE NOT EXISTS (SELECT FROM jobs j WHERE (j.system, j.job_id) = (a.system::text, a.job_id))
-  UNION ALL
-  SELECT format('a lease that goes on has ended: %s %s', e.of, t.n(e.job_id))
-    FROM entries e JOIN studio_engine.attempts a USING (job_id, lease_token)
 $$;
 
 CREATE VIEW t.ledger AS
@@ -356,16 +368,16 @@ INSERT INTO credit_ledger (user_id, type, amount, balance_after, job_id, entry_n
 VALUES (t.id(2), 'reserve', 1, 9, t.id(21), 5);
 UPDATE jobs SET status = 'READY';
 SELECT * FROM t.books() AS problem ORDER BY problem COLLATE "C";
-INSERT INTO studio_engine.attempts (system, job_id, attempt, lease_token, worker, started_at, outcome)
-SELECT system, job_id, attempt, lease_token, worker, claimed_at, 'failed' FROM studio_engine.queue WHERE job_id = t.id(31);
-INSERT INTO studio_engine.attempts (system, job_id, attempt, lease_token, worker, started_at, outcome)
-VALUES ('jobs', t.id(41), 1, t.id(42), 'w', now(), 'failed');
-ALTER TABLE studio_engine.queue DROP CONSTRAINT queue_lease_check;
-UPDATE studio_engine.queue SET worker = NULL WHERE job_id = t.id(32);
+INSERT INTO studio_engine.attempts (system, job_id, attempt, first_attempt, lease_token, worker, stage, started_at, due_at, expires_at, since, lease_ms)
+VALUES ('jobs', t.id(41), 1, 1, t.id(42), 'w', 'QUEUED', now(), now(), now(), now(), 1);
+INSERT INTO studio_engine.queue (system, job_id, user_id, stage)
+SELECT system, job_id, user_id, stage FROM studio_engine.attempts WHERE job_id = t.id(31);
+UPDATE studio_engine.attempts SET due_at = 'infinity' WHERE job_id = t.id(32);
+UPDATE studio_engine.queue SET stage = 'REFINING' WHERE job_id = t.id(33);
 UPDATE studio_engine.queue SET rank = 7 WHERE job_id = t.id(33);
 UPDATE studio_engine.queue SET user_id = t.id(1) WHERE job_id IN (t.id(34), t.id(52));
 DELETE FROM studio_engine.queue WHERE job_id = t.id(51);
-INSERT INTO studio_engine.queue (system, job_id, user_id) VALUES ('studio_jobs', t.id(35), t.id(2)), ('studio_jobs', t.id(43), t.id(2));
+INSERT INTO studio_engine.queue (system, job_id, user_id, stage) VALUES ('studio_jobs', t.id(35), t.id(2), 'NEW'), ('studio_jobs', t.id(43), t.id(2), 'NEW');
 SET LOCAL session_replication_role = replica;
 UPDATE jobs SET status = 'QUEUED' WHERE id = t.id(21);
 SET LOCAL session_replication_role = origin;

@@ -8,15 +8,16 @@ LANGUAGE sql AS $$ SELECT token FROM t.leases WHERE job = p_job ORDER BY nr DESC
 -- the time comes: for a delayed job to be due, for a lease to expire
 CREATE FUNCTION t.time_comes(VARIADIC p_jobs integer[]) RETURNS void
 LANGUAGE sql SECURITY DEFINER AS $$
-  UPDATE studio_engine.queue
-     SET due_at = statement_timestamp() - INTERVAL '1 second',
-         expires_at = CASE WHEN state = 'leased' THEN clock_timestamp() - INTERVAL '1 second' END
-   WHERE state <> 'waiting' AND job_id IN (SELECT t.id(j) FROM unnest(p_jobs) j);
+  UPDATE studio_engine.queue SET due_at = statement_timestamp() - INTERVAL '1 second'
+   WHERE state = 'delayed' AND job_id IN (SELECT t.id(j) FROM unnest(p_jobs) j);
+  UPDATE studio_engine.attempts
+     SET due_at = statement_timestamp() - INTERVAL '1 second', expires_at = clock_timestamp() - INTERVAL '1 second'
+   WHERE ended_at IS NULL AND job_id IN (SELECT t.id(j) FROM unnest(p_jobs) j);
 $$;
 -- a lease lasts for another hour
 CREATE FUNCTION t.renew(p_job integer) RETURNS void
 LANGUAGE sql SECURITY DEFINER AS $$
-  UPDATE studio_engine.queue SET expires_at = clock_timestamp() + INTERVAL '1 hour' WHERE job_id = t.id(p_job) AND state = 'leased';
+  UPDATE studio_engine.attempts SET expires_at = clock_timestamp() + INTERVAL '1 hour' WHERE job_id = t.id(p_job) AND ended_at IS NULL;
 $$;
 -- An example of each kind of refusal, for a call with %s for the token: job 30
 -- belongs to its second worker, job 31 to another one.
