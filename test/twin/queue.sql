@@ -745,8 +745,10 @@ BEGIN
 END
 $$;
 
+-- p_starts: a new job passes through the stage, as where finish_and_claim() delivers.
 CREATE FUNCTION twin.store_transcript(
-	p_job_id uuid, p_transcript text, p_lease_token uuid DEFAULT NULL, p_hand_over boolean DEFAULT false) RETURNS jsonb
+	p_job_id uuid, p_transcript text, p_lease_token uuid DEFAULT NULL, p_hand_over boolean DEFAULT false,
+	p_starts boolean DEFAULT false) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = '' AS $$
 DECLARE
 	v_lease twin.lease;
@@ -756,6 +758,7 @@ BEGIN
 	END IF;
 	v_lease := twin.may_end_stage(p_job_id, p_lease_token, p_hand_over, p_transcript, NULL);
 	IF v_lease.state <> 'ended' THEN
+		UPDATE twin.studio_jobs j SET status = 'TRANSCRIBING' WHERE j.job_id = p_job_id AND j.status = 'NEW' AND p_starts;
 		UPDATE twin.studio_jobs j SET status = 'ENRICHING', raw_transcript = p_transcript WHERE j.job_id = p_job_id;
 	END IF;
 	IF p_hand_over AND v_lease.state = 'held' THEN
@@ -886,7 +889,7 @@ BEGIN
 			PERFORM twin.store_refined_text(p_job_id, p_result ->> 'refined_text', p_result ->> 'model_version', p_lease_token);
 		END IF;
 	ELSIF p_result ? 'raw_transcript' THEN
-		PERFORM twin.store_transcript(p_job_id, p_result ->> 'raw_transcript', p_lease_token, true);
+		PERFORM twin.store_transcript(p_job_id, p_result ->> 'raw_transcript', p_lease_token, true, true);
 	ELSIF p_result ? 'enrichment_entities' THEN
 		PERFORM twin.store_enrichment(p_job_id, p_result -> 'enrichment_entities', p_lease_token, true);
 	ELSE
@@ -902,7 +905,7 @@ CREATE FUNCTION twin.cancel_studio_job(p_job_id uuid, p_reason text DEFAULT NULL
 LANGUAGE plpgsql SET search_path = '' AS $$
 DECLARE
 	v_status text;
-	v_grace interval;
+	v_until timestamptz;
 BEGIN
 	IF length(p_reason) > 1000 THEN
 		PERFORM twin.refuse_queue('22023', 'argument is out of bounds');
@@ -911,12 +914,12 @@ BEGIN
 	IF v_status = 'COMPLETE' THEN
 		PERFORM twin.refuse_queue('23514', 'illegal status transition');
 	END IF;
-	SELECT nullif(s.cancel_grace_seconds, 0) * INTERVAL '1 second' INTO v_grace FROM twin.queue_settings s;
+	SELECT clock_timestamp() + nullif(s.cancel_grace_seconds, 0) * INTERVAL '1 second' INTO v_until FROM twin.queue_settings s;
 	UPDATE twin.attempts a
 	   SET cancel_requested_at = coalesce(a.cancel_requested_at, clock_timestamp()),
 	       cancel_reason = CASE WHEN a.cancel_requested_at IS NULL THEN p_reason ELSE a.cancel_reason END,
-	       due_at = CASE WHEN a.cancel_requested_at IS NULL THEN least(a.due_at, clock_timestamp() + v_grace) ELSE a.due_at END,
-	       expires_at = CASE WHEN a.cancel_requested_at IS NULL THEN least(a.expires_at, clock_timestamp() + v_grace) ELSE a.expires_at END
+	       due_at = CASE WHEN a.cancel_requested_at IS NULL THEN least(a.due_at, v_until) ELSE a.due_at END,
+	       expires_at = CASE WHEN a.cancel_requested_at IS NULL THEN least(a.expires_at, v_until) ELSE a.expires_at END
 	 WHERE a.job_id = p_job_id AND a.ended_at IS NULL AND a.expires_at > clock_timestamp();
 	IF FOUND THEN
 		RETURN (SELECT to_jsonb(j) || '{"cancel_requested": true}' FROM twin.studio_jobs j WHERE j.job_id = p_job_id);
