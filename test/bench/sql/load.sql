@@ -31,8 +31,7 @@ SELECT count(*) = :jobs AS loaded FROM studio_engine.queue WHERE state = 'waitin
 \if :twin
   SET session_replication_role = replica;
   INSERT INTO twin.studio_jobs SELECT * FROM public.studio_jobs;
-  INSERT INTO twin.queue (system, state, rank, turn, due_at, job_id, user_id, attempt, first_attempt)
-  SELECT system, state, rank, turn, due_at, job_id, user_id, attempt, first_attempt FROM studio_engine.queue ORDER BY due_at;
+  INSERT INTO twin.queue SELECT * FROM studio_engine.queue ORDER BY due_at;
   RESET session_replication_role;
 \endif
 
