@@ -242,35 +242,37 @@ INSERT INTO function_case VALUES
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('update_job_step', ARRAY['''{queued}''', '''scripting''', '''started''', '10', '''Writing''', '''None''', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('advance_job', ARRAY['''{queued}''', '''SCRIPTING''', '7', '''Writing''', 'NULL'],
+('advance_job', ARRAY['''{queued}''', '''SCRIPTING''', '7', '''Writing''', 'NULL', 'false'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('complete_job', ARRAY['''{packing}''', '''https://example.test/film''', '''{}''', '1', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('fail_job', ARRAY['''{queued}''', '''CODE''', '''Message''', '''scripting''', 'false', 'NULL'],
+('fail_job', ARRAY['''{queued}''', '''CODE''', '''Message''', '''scripting''', 'false', 'NULL', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('record_asset', ARRAY['''{queued}''', '''video''', '''https://example.test/film''', '''films/1''', '99', '''video/mp4''', '''{}''', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('log_job', ARRAY['''{queued}''', '''info''', '''A line''', '''scripting''', '''{}''', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('claim_jobs', ARRAY['''studio_jobs''', '''rights''', '1', '''1 minute'''],
+('claim_jobs', ARRAY['''studio_jobs''', '''rights''', '1', '''1 minute''', '''{NEW}''', '''1'''],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('heartbeat_job', ARRAY['''{leased}''', '''{token}''', '10', '''Going on''', '''1 minute'''],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT409'),
 ('snooze_job', ARRAY['''{leased}''', '''{token}''', '''1 minute'''],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT409'),
-('release_leases', ARRAY['''rights'''],
+('release_leases', ARRAY['''rights''', 'NULL', 'NULL'],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
+('recover_leases', ARRAY['''rights''', '''1'''],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('reap_expired_leases', ARRAY['10'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
-('update_studio_job_status', ARRAY['''{studio}''', '''TRANSCRIBING''', 'NULL'],
+('update_studio_job_status', ARRAY['''{studio}''', '''TRANSCRIBING''', 'NULL', 'false'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('store_transcript', ARRAY['''{transcribing}''', '''What was said''', 'NULL'],
+('store_transcript', ARRAY['''{transcribing}''', '''What was said''', 'NULL', 'false'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('store_enrichment', ARRAY['''{enriching}''', '''{"names": []}''', 'NULL'],
+('store_enrichment', ARRAY['''{enriching}''', '''{"names": []}''', 'NULL', 'false'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('store_refined_text', ARRAY['''{enriching}''', '''What is meant''', '''model 1''', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('fail_studio_job', ARRAY['''{studio}''', '''{"code": "X"}''', 'false', 'NULL'],
+('fail_studio_job', ARRAY['''{studio}''', '''{"code": "X"}''', 'false', 'NULL', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 -- the pipeline
 ('pipeline.create_job', ARRAY['''{run}''', '''{"title": "T"}''', '''{user}'''],
@@ -348,7 +350,7 @@ INSERT INTO function_case VALUES
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('enqueue_rendering', ARRAY['''{session}''', '''{}''', '5', '''{user}'''],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('update_rendering', ARRAY['''{rendering}''', '''rendering''', '10', 'NULL'],
+('update_rendering', ARRAY['''{rendering}''', '''rendering''', '10', 'NULL', 'false'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('complete_rendering', ARRAY['''{rendered}''', '''{asset}''', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
@@ -509,7 +511,7 @@ FROM lease_case c,
 					 (4, 'the token of another job', CASE c.token WHEN :'token' THEN :'film_token' ELSE :'token' END, 'PT409'),
 					 (5, 'a token that is over, of another job', :'failing', 'PT409')) AS k (n, label, token, expected)
 ORDER BY c.n, k.n;
-UPDATE studio_engine.queue SET expires_at = clock_timestamp() WHERE state = 'leased';
+UPDATE studio_engine.attempts SET expires_at = clock_timestamp() WHERE ended_at IS NULL;
 SELECT is(pg_temp.with_token(c, token), 'PT409', format('%s: its token, but it is late: PT409', statement))
 FROM lease_case c ORDER BY n;
 -- Nobody has the job any more, and an orchestrator without a lease may go on.
@@ -1067,10 +1069,13 @@ SELECT is(get_credit_balance(:'alice'), 8, '... and so has the account');
 SELECT is_empty('SELECT * FROM verify_credit_ledger()', '... and the books are sound');
 SELECT is((SELECT string_agg(status, ' ' ORDER BY job_id) FROM studio_jobs WHERE user_id = :'alice'), 'NEW TRANSCRIBING ENRICHING FAILED NEW',
 		  'the studio jobs are what they were');
-SELECT is((SELECT string_agg(state::text, ' ' ORDER BY job_id) FROM studio_engine.queue WHERE user_id = :'alice' AND system = 'studio_jobs'),
+CREATE TEMPORARY VIEW open_job AS
+SELECT system, job_id, user_id, state::text FROM studio_engine.queue
+UNION ALL SELECT system, job_id, user_id, 'leased' FROM studio_engine.attempts WHERE ended_at IS NULL;
+SELECT is((SELECT string_agg(state, ' ' ORDER BY job_id) FROM open_job WHERE user_id = :'alice' AND system = 'studio_jobs'),
 		  'waiting waiting waiting leased', '... as is the queue');
-SELECT is((SELECT string_agg(r.status || COALESCE(' ' || q.state, ''), ', ' ORDER BY r.status, q.state)
-			 FROM mm_rendering_queue r LEFT JOIN studio_engine.queue q ON q.system = 'mm_rendering_queue' AND q.job_id = r.render_id),
+SELECT is((SELECT string_agg(r.status || COALESCE(' ' || q.state, ''), ', ' ORDER BY r.status, q.state DESC)
+			 FROM mm_rendering_queue r LEFT JOIN open_job q ON q.system = 'mm_rendering_queue' AND q.job_id = r.render_id),
 		  'failed, queued waiting, queued leased, rendering waiting', '... and the renderings');
 
 SELECT * FROM finish();

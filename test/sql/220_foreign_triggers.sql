@@ -244,17 +244,17 @@ SELECT t.quiet($$SELECT create_studio_job(t.id(1), 'a')$$);
 SELECT (SELECT count(*) FROM studio_jobs) AS jobs, (SELECT count(*) FROM studio_engine.queue) AS queued;
 DROP TRIGGER zz_drop ON studio_jobs;
 INSERT INTO studio_jobs (job_id, user_id, raw_audio_url) VALUES (t.id(61), t.id(1), 'a'), (t.id(62), t.id(1), 'a');
-CREATE TRIGGER zz_drop BEFORE UPDATE ON studio_engine.queue FOR EACH ROW EXECUTE FUNCTION t.drop_row();
+CREATE TRIGGER zz_drop BEFORE DELETE ON studio_engine.queue FOR EACH ROW EXECUTE FUNCTION t.drop_row();
 SELECT count(*) AS claimed FROM claim_jobs('studio_jobs', 'w', 10);
 DROP TRIGGER zz_drop ON studio_engine.queue;
 SELECT lease_token AS token FROM claim_jobs('studio_jobs', 'w') \gset
-CREATE TRIGGER zz_drop BEFORE UPDATE ON studio_engine.queue FOR EACH ROW EXECUTE FUNCTION t.drop_row();
+CREATE TRIGGER zz_drop BEFORE UPDATE ON studio_engine.attempts FOR EACH ROW EXECUTE FUNCTION t.drop_row();
 SELECT t.ask(format('SELECT heartbeat_job(t.id(61), %L)', :'token')) AS not_prolonged;
-DROP TRIGGER zz_drop ON studio_engine.queue;
+DROP TRIGGER zz_drop ON studio_engine.attempts;
 CREATE TRIGGER zz_drop BEFORE UPDATE ON studio_jobs FOR EACH ROW EXECUTE FUNCTION t.drop_row();
 SELECT t.ask(format('SELECT update_studio_job_status(t.id(61), ''TRANSCRIBING'', %L) ->> ''status''', :'token')) AS stays;
 SELECT t.ask('SELECT cancel_studio_job(t.id(62)) ->> ''status''') AS stays;
-SELECT t.n(job_id) AS job, state FROM studio_engine.queue ORDER BY job_id;
+SELECT t.n(job_id) AS job, state FROM t.open_jobs ORDER BY job_id;
 ROLLBACK;
 
 --
