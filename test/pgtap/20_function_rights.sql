@@ -354,7 +354,7 @@ INSERT INTO function_case VALUES
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('complete_rendering', ARRAY['''{rendered}''', '''{asset}''', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('fail_rendering', ARRAY['''{rendered}''', '''X''', '''Out of memory''', 'false', 'NULL'],
+('fail_rendering', ARRAY['''{rendered}''', '''X''', '''Out of memory''', 'false', 'NULL', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('cancel_rendering', ARRAY['''{rendering}''', '''No more'''],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
@@ -603,7 +603,7 @@ FROM (VALUES
 					 'fail_rendering fail_studio_job get_content_sections get_content_statistics get_credit_balance get_credit_lots get_credit_summary '
 					 'get_dashboard get_draft_prompt get_job_attempts get_job_statistics get_latest_quality_assessment '
 					 'get_module_content get_session_statistics grant_credits heartbeat_job hold_credits log_job merge_accounts purchase_credits '
-					 'reap_expired_leases record_asset record_video_view refresh_content_search refund_credits '
+					 'reap_expired_leases record_asset record_video_view recover_leases refresh_content_search refund_credits '
 					 'register_multimedia_asset register_multimedia_assets reinstate_purchase release_credits release_hold release_leases '
 					 'reserve_credits retry_job retry_rendering retry_studio_job reverse_purchase save_draft_prompt search_module_content '
 					 'settle_credits snooze_job start_enhancement_session store_enrichment store_quality_assessment '
@@ -688,7 +688,9 @@ INSERT INTO optional VALUES
 	('log_job', 'p_step_name'), ('log_job', 'p_metadata'),
 	('create_job_steps', 'p_lease_token'), ('advance_job', 'p_lease_token'), ('update_job_step', 'p_lease_token'), ('complete_job', 'p_lease_token'),
 	('fail_job', 'p_lease_token'), ('record_asset', 'p_lease_token'), ('log_job', 'p_lease_token'),
-	('claim_jobs', 'p_lease'), ('heartbeat_job', 'p_progress'), ('heartbeat_job', 'p_status_message'), ('heartbeat_job', 'p_lease'),
+	('claim_jobs', 'p_lease'), ('claim_jobs', 'p_stages'), ('claim_jobs', 'p_process_id'), ('release_leases', 'p_process_id'), ('release_leases', 'p_lease_tokens'),
+	('recover_leases', 'p_process_id'), ('fail_job', 'p_retry_in'), ('fail_studio_job', 'p_retry_in'), ('fail_rendering', 'p_retry_in'),
+	('heartbeat_job', 'p_progress'), ('heartbeat_job', 'p_status_message'), ('heartbeat_job', 'p_lease'),
 	('get_job_statistics', 'p_user_id'), ('get_job_statistics', 'p_window'),
 	('create_studio_job', 'p_system_prompt'), ('cancel_studio_job', 'p_reason'),
 	('update_studio_job_status', 'p_lease_token'), ('store_transcript', 'p_lease_token'), ('store_enrichment', 'p_lease_token'),
@@ -1008,6 +1010,19 @@ INSERT INTO bad_value (name, arg, value, expected, label) VALUES
 	('snooze_job', 'p_for', '''366 days''', 'ok', '366 days'),
 	('snooze_job', 'p_for', '''367 days''', '22023', '367 days'),
 	('snooze_job', 'p_for', '''300000 years''', '22023', 'beyond time'),
+	('claim_jobs', 'p_stages', '''{}''', '22023', 'none'),
+	('claim_jobs', 'p_stages', '''{NEW,COMPLETE}''', '22023', 'one without work to do'),
+	('claim_jobs', 'p_stages', '''{NEW,new}''', '22023', 'one that is unknown'),
+	('claim_jobs', 'p_stages', '''{NEW,REFINING,NEW}''', '22023', 'one twice'),
+	('claim_jobs', 'p_stages', '''{NEW,NULL}''', '22023', 'NULL'),
+	('claim_jobs', 'p_stages', '''{NEW,TRANSCRIBING,ENRICHING,REFINING}''', 'ok', 'all'),
+	('claim_jobs', 'p_process_id', 'repeat(''ä'', 200)', 'ok', '200 characters of two bytes'),
+	('claim_jobs', 'p_process_id', 'repeat(''x'', 201)', '22023', '201 characters'),
+	('fail_job', 'p_retry_in', '''1 minute''', '22023', 'without p_retryable'),
+	('fail_studio_job', 'p_retry_in', '''1 minute''', '22023', 'without p_retryable'),
+	('fail_rendering', 'p_retry_in', '''1 minute''', '22023', 'without p_retryable'),
+	('recover_leases', 'p_worker', '''nobody''', 'ok', 'unknown'),
+	('release_leases', 'p_lease_tokens', '''{}''', 'ok', 'none'),
 	('release_leases', 'p_worker', '''nobody''', 'ok', 'unknown'),
 	('reap_expired_leases', 'p_limit', '0', '22023', '0'),
 	('reap_expired_leases', 'p_limit', '-1', '22023', '-1'),

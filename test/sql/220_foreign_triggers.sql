@@ -146,18 +146,20 @@ SELECT t.attached_table($$other integer, status public.job_status DEFAULT 'PENDI
 SELECT t.attached($$studio_engine.enforce_workflow('jobs')$$, 'BEFORE INSERT', 'ROW') AS wrong_progress;
 SELECT t.attached($$studio_engine.enforce_workflow('job_steps')$$, 'BEFORE UPDATE', 'ROW') AS wrong_progress;
 
--- the queue: all is there but the priority, the time or a status that is known
+-- the queue: all is there but the priority, a time or a status that is known
 SELECT t.attached_table($$other integer, id uuid DEFAULT t.id(1), job_id uuid DEFAULT t.id(1), user_id uuid DEFAULT t.id(1), priority text, created_at timestamptz, status text$$);
 SELECT t.attached($$studio_engine.maintain_queue('jobs')$$, 'AFTER INSERT', 'ROW') AS wrong_priority;
 SELECT t.attached_table($$other integer, id uuid DEFAULT t.id(1), job_id uuid DEFAULT t.id(1), user_id uuid DEFAULT t.id(1), priority integer, created_at date, status text$$);
 SELECT t.attached($$studio_engine.maintain_queue('studio_jobs')$$, 'AFTER DELETE', 'ROW') AS wrong_time;
-SELECT t.attached_table($$other integer, id uuid DEFAULT t.id(1), job_id uuid DEFAULT t.id(1), user_id uuid DEFAULT t.id(1), priority integer, created_at timestamptz, status attached.e DEFAULT 'OPEN'$$);
+SELECT t.attached_table($$other integer, id uuid DEFAULT t.id(1), job_id uuid DEFAULT t.id(1), user_id uuid DEFAULT t.id(1), priority integer, created_at timestamptz, run_at date, status text$$);
+SELECT t.attached($$studio_engine.maintain_queue('studio_jobs')$$, 'AFTER DELETE', 'ROW') AS wrong_start;
+SELECT t.attached_table($$other integer, id uuid DEFAULT t.id(1), job_id uuid DEFAULT t.id(1), user_id uuid DEFAULT t.id(1), priority integer, created_at timestamptz, run_at timestamptz, status attached.e DEFAULT 'OPEN'$$);
 SELECT t.attached($$studio_engine.maintain_queue('jobs')$$, 'AFTER INSERT', 'ROW') AS unknown_status,
        t.attached($$studio_engine.maintain_queue('studio_jobs')$$, 'AFTER UPDATE', 'ROW') AS unknown_status;
 SELECT count(*) AS queued FROM studio_engine.queue;
 -- a status that is known, of a job that is not: the queue has it, a worker finds
 -- no job behind it, nobody can write to it, and rebuild_queue() takes it out
-SELECT t.attached_table($$other integer, job_id uuid DEFAULT t.id(1), user_id uuid DEFAULT t.id(1), priority integer, created_at timestamptz, status text DEFAULT 'NEW'$$);
+SELECT t.attached_table($$other integer, job_id uuid DEFAULT t.id(1), user_id uuid DEFAULT t.id(1), priority integer, created_at timestamptz, run_at timestamptz, status text DEFAULT 'NEW'$$);
 SELECT t.attached($$studio_engine.maintain_queue('studio_jobs')$$, 'AFTER INSERT', 'ROW') AS queued;
 SELECT system, state, rank, turn, t.n(job_id) AS job, t.n(user_id) AS "user" FROM studio_engine.queue;
 SELECT t.n(job_id) AS job, attempt, job IS NULL AS no_row, lease_token AS token FROM claim_jobs('studio_jobs', 'w') \gset lost_
