@@ -144,6 +144,10 @@ $$;
 CREATE TABLE fastpath.told AS SELECT * FROM unnest(fastpath.story()) WITH ORDINALITY AS s (step, nr);
 ALTER TABLE fastpath.told ADD COLUMN answer text;
 
+-- for the hazards after which claims look from the start only now and then
+CREATE PROCEDURE fastpath.rest()
+LANGUAGE sql AS $$ SELECT pg_sleep(CASE WHEN current_setting('fastpath.rest', true) = 'on' THEN 2.1 ELSE 0 END) $$;
+
 -- What is different, between the fast path and the statement or from the undisturbed story.
 CREATE FUNCTION fastpath.compared(p_steps text[]) RETURNS SETOF text
 LANGUAGE plpgsql AS $$
@@ -151,9 +155,7 @@ DECLARE
   v_direct record := fastpath.played(true, p_steps);
   v_statement record;
 BEGIN
-  IF current_setting('fastpath.rest', true) = 'on' THEN
-    PERFORM pg_sleep(2.1);
-  END IF;
+  CALL fastpath.rest();
   v_statement := fastpath.played(false, p_steps);
   RETURN QUERY
     SELECT format('DIFFERENT: %s -- fast path: %s -- statement: %s', p, d, s)
@@ -221,6 +223,8 @@ DECLARE
   v_story text[] := fastpath.story() || p_more;
 BEGIN
   RAISE INFO '%', p_what;
+  -- a claim that took long is looked from again after a rest of at most two seconds
+  PERFORM set_config('fastpath.rest', CASE WHEN p_what LIKE '%calls us, on studio_engine.%' THEN 'on' ELSE 'off' END, false);
   -- without what former plays left, claims look from the start
   CLUSTER studio_engine.queue USING queue_pkey;
   COMMIT;
@@ -237,12 +241,8 @@ BEGIN
   IF fastpath.not_eligible() <> 'nothing' THEN
     RAISE INFO '  still not eligible: %', fastpath.not_eligible();
   END IF;
-  -- a claim that took long is looked from again after a rest of at most two seconds
-  IF p_what LIKE '%calls us, on studio_engine.%' THEN
-    PERFORM pg_sleep(2.1), set_config('fastpath.rest', 'on', false);
-  END IF;
+  CALL fastpath.rest();
   CALL fastpath.tell_differences('meanwhile', v_story[:13] || p_change || v_story[14:]);
-  PERFORM set_config('fastpath.rest', 'off', false);
 END
 $$;
 

@@ -167,8 +167,8 @@ SELECT :'lost_job' AS job, :lost_attempt AS attempt, :'lost_no_row' AS no_row;
 SELECT t.ask(format('SELECT store_transcript(t.id(1), ''x'', %L)', :'lost_token')) AS store,
        t.ask(format('SELECT fail_studio_job(t.id(1), ''{}'', true, %L)', :'lost_token')) AS fail,
        t.ask(format('SELECT snooze_job(t.id(1), %L, ''0'')', :'lost_token')) AS snooze \gx
-SELECT release_leases('w') AS released, studio_engine.rebuild_queue() AS added, (SELECT count(*) FROM studio_engine.attempts) AS attempts;
-SELECT count(*) AS queued FROM studio_engine.queue;
+SELECT release_leases('w') AS released, studio_engine.rebuild_queue() AS added;
+SELECT (SELECT count(*) FROM studio_engine.attempts) AS attempts, (SELECT count(*) FROM studio_engine.queue) AS queued;
 
 -- arguments: missing, unknown, too many
 SET ROLE regress_attacher;

@@ -269,7 +269,7 @@ SELECT t.n(user_id) AS "user", problem, count(*) FROM verify_credit_ledger() GRO
 UPDATE studio_engine.settings SET value = '0' WHERE name = 'ledger_hash_chain';
 
 DROP TABLE t.poisons, t.told, t.long;
-DROP PROCEDURE t.poisoned, t.tell;
+DROP PROCEDURE t.poisoned, t.tell, t.leased;
 DROP FUNCTION t.state_of, t.invariants, t.calls, t.tried, t.given_back;
 DROP TYPE t.bad CASCADE;
 SELECT * FROM t.clean();
