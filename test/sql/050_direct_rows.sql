@@ -144,18 +144,30 @@ $$;
 CREATE TABLE fastpath.told AS SELECT * FROM unnest(fastpath.story()) WITH ORDINALITY AS s (step, nr);
 ALTER TABLE fastpath.told ADD COLUMN answer text;
 
--- for the hazards after which claims look from the start only now and then
-CREATE PROCEDURE fastpath.rest()
-LANGUAGE sql AS $$ SELECT pg_sleep(CASE WHEN current_setting('fastpath.rest', true) = 'on' THEN 2.1 ELSE 0 END) $$;
+-- After a claim that took long a session looks from the start only now and then.  It forgets that when it has claimed
+-- from many sets of stages.
+CREATE PROCEDURE fastpath.forget()
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_stages CONSTANT text[] := '{NEW,TRANSCRIBING,ENRICHING,REFINING}';
+BEGIN
+  IF current_setting('fastpath.forgets', true) = 'on' THEN
+    PERFORM public.claim_jobs('studio_jobs', 'w', 1, NULL, array_remove(ARRAY[a, b, c], NULL))
+       FROM unnest(v_stages) a, unnest(v_stages) b, unnest(array_append(v_stages, NULL)) c WHERE a <> b AND c IS DISTINCT FROM a AND c IS DISTINCT FROM b;
+  END IF;
+END
+$$;
 
 -- What is different, between the fast path and the statement or from the undisturbed story.
 CREATE FUNCTION fastpath.compared(p_steps text[]) RETURNS SETOF text
 LANGUAGE plpgsql AS $$
 DECLARE
-  v_direct record := fastpath.played(true, p_steps);
+  v_direct record;
   v_statement record;
 BEGIN
-  CALL fastpath.rest();
+  CALL fastpath.forget();
+  v_direct := fastpath.played(true, p_steps);
+  CALL fastpath.forget();
   v_statement := fastpath.played(false, p_steps);
   RETURN QUERY
     SELECT format('DIFFERENT: %s -- fast path: %s -- statement: %s', p, d, s)
@@ -223,8 +235,7 @@ DECLARE
   v_story text[] := fastpath.story() || p_more;
 BEGIN
   RAISE INFO '%', p_what;
-  -- a claim that took long is looked from again after a rest of at most two seconds
-  PERFORM set_config('fastpath.rest', CASE WHEN p_what LIKE '%calls us, on studio_engine.%' THEN 'on' ELSE 'off' END, false);
+  PERFORM set_config('fastpath.forgets', CASE WHEN p_what LIKE '%calls us, on studio_engine.%' THEN 'on' ELSE 'off' END, false);
   -- without what former plays left, claims look from the start
   CLUSTER studio_engine.queue USING queue_pkey;
   COMMIT;
@@ -241,7 +252,6 @@ BEGIN
   IF fastpath.not_eligible() <> 'nothing' THEN
     RAISE INFO '  still not eligible: %', fastpath.not_eligible();
   END IF;
-  CALL fastpath.rest();
   CALL fastpath.tell_differences('meanwhile', v_story[:13] || p_change || v_story[14:]);
 END
 $$;
