@@ -294,14 +294,18 @@ lock_open_attempt(const QueueSystem *system, const Job *job, Lease *lease)
 	Arguments	args = NO_ARGUMENTS;
 	pg_uuid_t	token;
 
-	if (lock_in_queue(system, &job->id))
-		return false;
 	argument_uuid(&args, &job->id);
 	argument_text(&args, system->name);
-	if (statement_execute(&select_open_attempt, &args) == 0)
-		return false;
-	token = result_uuid(1);
-	return read_lease(&lock_attempt, system, job, &token, lease) && lease->outcome == NULL;
+	for (int look = 0; look < QUEUE_LOOKS; look++)
+	{
+		if (lock_in_queue(system, &job->id))
+			return false;
+		if (statement_execute(&select_open_attempt, &args) == 0)
+			continue;
+		token = result_uuid(1);
+		return read_lease(&lock_attempt, system, job, &token, lease) && lease->outcome == NULL;
+	}
+	return false;
 }
 
 /* Return the state of a lease that was read; raise an error if it was lost or has expired. */

@@ -14,6 +14,10 @@
  * inserted an attempt that is not visible yet.  So the row is written first, which
  * waits for the claim, and the attempt by a statement with a later snapshot.
  *
+ * Pitfall: a claim that cannot show a job returns it to the queue in the same
+ * transaction.  A statement that waited for the claim does not see the row that was
+ * inserted meanwhile, so who finds neither row nor attempt looks again.
+ *
  * Lock order: job, then its row in the queue or its attempt, then the account.
  */
 #include "postgres.h"
@@ -440,8 +444,12 @@ dequeue(const QueueSystem *system, TupleDesc desc, HeapTuple row, bool succeeded
 	argument_text(&args, system->name);
 	argument_text(&args, succeeded ? "completed" : is_cancellation(&error) ? "cancelled" : "failed");
 	job_error_argument(&args, &error);
-	if (!end_attempt_by(&end_known_attempt, &args) && !delete_queue_entry(system, &job_id))
-		(void) end_attempt_by(&end_open_attempt, &args);
+	for (int look = 0; look < QUEUE_LOOKS; look++)
+	{
+		if (end_attempt_by(&end_known_attempt, &args) || delete_queue_entry(system, &job_id) ||
+			end_attempt_by(&end_open_attempt, &args))
+			return;
+	}
 }
 
 /*
@@ -456,16 +464,20 @@ queue_take_ended(void)
 	return ended;
 }
 
-/* Delete the entry and the attempts of a deleted job. */
+/* Delete the entry and the attempts of a deleted job, which may have been open. */
 static void
-delete_job_entries(const QueueSystem *system, const pg_uuid_t *job_id)
+delete_job_entries(const QueueSystem *system, const pg_uuid_t *job_id, bool open)
 {
 	Arguments	args = NO_ARGUMENTS;
+	bool		deleted = !open;
 
 	argument_uuid(&args, job_id);
 	argument_text(&args, system->name);
-	statement_execute(&delete_entry, &args);
-	statement_execute(&delete_attempts, &args);
+	for (int look = 0; look == 0 || (look < QUEUE_LOOKS && !deleted); look++)
+	{
+		deleted |= delete_queue_entry(system, job_id);
+		statement_execute(&delete_attempts, &args);
+	}
 }
 
 /* Return true if this transaction knows that a worker has the job, so that it has no entry. */
@@ -496,7 +508,8 @@ update_queue_entry(const QueueSystem *system, const QueueEntry *was, const Queue
 	argument_uuid(&args, owner_of(is));
 	argument_text(&args, is->stage);
 	argument_add(&args, Int64GetDatum(queue_ageing()), false);
-	statement_execute(&update_entry, &args);
+	for (int look = 0; look < QUEUE_LOOKS && statement_execute(&update_entry, &args) == 0; look++)
+		;
 	if (same_owner(was, is))
 		return;
 	argument_uuid(&owner, &is->job_id);
@@ -535,7 +548,7 @@ handle_update(const QueueSystem *system, TupleDesc desc, HeapTuple old, HeapTupl
 
 	if (!uuid_equal(&was.job_id, &is.job_id))
 	{
-		delete_job_entries(system, &was.job_id);
+		delete_job_entries(system, &was.job_id, queue_is_open(system, from));
 		from = UNKNOWN_STATE;
 	}
 	if (queue_is_open(system, from) && queue_is_open(system, to))
@@ -564,7 +577,7 @@ handle_change(const QueueSystem *system, TriggerData *data)
 	QueueEntry	entry = read_queue_entry(system, desc, row);
 
 	if (TRIGGER_FIRED_BY_DELETE(data->tg_event))
-		delete_job_entries(system, &entry.job_id);
+		delete_job_entries(system, &entry.job_id, queue_is_open(system, queue_state(system, desc, row)));
 	else if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		handle_update(system, desc, row, data->tg_newtuple);
 	else if (queue_is_open(system, queue_state(system, desc, row)))

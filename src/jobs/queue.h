@@ -120,6 +120,9 @@ typedef struct EndedAttempt
 	TimestampTz expires_at;
 } EndedAttempt;
 
+/* how often to look for a row that a concurrent claim may have returned to the queue */
+#define QUEUE_LOOKS 2
+
 extern void queue_register(const QueueSystem *system);
 extern const QueueSystem *queue_by_name(const char *name);
 extern const QueueSystem *queue_check_name(FunctionCallInfo fcinfo, int argno, const char *name);

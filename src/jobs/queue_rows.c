@@ -489,7 +489,8 @@ typedef struct AttemptWrite
 	const Arguments *args;
 	bool		(*may_write) (Row *row);
 	void		(*make_edit) (Row *row, RowEdit *edit, struct AttemptWrite *write);
-	TimestampTz until;			/* of an extension: the new end */
+	TimestampTz held_until;		/* of an extension: the end before it */
+	TimestampTz until;			/* and after it */
 } AttemptWrite;
 
 /* Return the edit of the current attempt. */
@@ -651,6 +652,7 @@ extended_end(Row *row, const Arguments *args)
 static void
 edit_extension(Row *row, RowEdit *edit, AttemptWrite *write)
 {
+	write->held_until = rows_int64(row, ATTEMPT_EXPIRES);
 	write->until = extended_end(row, write->args);
 	row_set_column(edit, ATTEMPT_EXPIRES, TimestampTzGetDatum(write->until));
 	if (write->args->nulls[EXTEND_SHOWN] != 'n')
@@ -665,7 +667,8 @@ is_held(Row *row)
 }
 
 /*
- * Fast path of extend_lease.
+ * Fast path of extend_lease.  The write may wait for another transaction, and the
+ * lease expire meanwhile: it is not found then, and the caller's error undoes the write.
  */
 bool
 extend_lease_fast_path(const Arguments *args, StatementResult *result)
@@ -676,7 +679,8 @@ extend_lease_fast_path(const Arguments *args, StatementResult *result)
 
 	if (!rows_open_for_write(&attempts_table, CMD_UPDATE, &row))
 		return false;
-	if (rows_find(&row, args->values) && is_held(&row) && write_attempt(&row, &write))
+	if (rows_find(&row, args->values) && is_held(&row) && write_attempt(&row, &write) &&
+		write.held_until > GetCurrentTimestamp())
 	{
 		result->found = 1;
 		(void) rows_get(&row, ATTEMPT_CANCEL_REQUESTED, &isnull);

@@ -247,11 +247,11 @@ SELECT is_empty(
 
 CREATE TEMPORARY TABLE expected_function (signature text, result text, volatility text);
 INSERT INTO expected_function VALUES
-	('public.advance_job(p_job_id uuid, p_status text, p_progress integer DEFAULT NULL::integer, p_status_message text DEFAULT NULL::text, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
+	('public.advance_job(p_job_id uuid, p_status text, p_progress integer DEFAULT NULL::integer, p_status_message text DEFAULT NULL::text, p_lease_token uuid DEFAULT NULL::uuid, p_hand_over boolean DEFAULT false)', 'jsonb', 'v'),
 	('public.cancel_job(p_job_id uuid, p_reason text DEFAULT NULL::text)', 'jsonb', 'v'),
 	('public.cancel_studio_job(p_job_id uuid, p_reason text DEFAULT NULL::text)', 'jsonb', 'v'),
 	('public.claim_draft_prompt(p_session_token text, p_user_id uuid)', 'uuid', 'v'),
-	('public.claim_jobs(p_system text, p_worker text, p_limit integer DEFAULT 1, p_lease interval DEFAULT NULL::interval)', 'TABLE(job_id uuid, lease_token uuid, attempt integer, lease_expires_at timestamp with time zone, job jsonb)', 'v'),
+	('public.claim_jobs(p_system text, p_worker text, p_limit integer DEFAULT 1, p_lease interval DEFAULT NULL::interval, p_stages text[] DEFAULT NULL::text[], p_process_id text DEFAULT NULL::text)', 'TABLE(job_id uuid, lease_token uuid, attempt integer, lease_expires_at timestamp with time zone, job jsonb)', 'v'),
 	('public.cleanup_expired_drafts(p_limit integer DEFAULT 1000)', 'integer', 'v'),
 	('public.complete_job(p_job_id uuid, p_output_url text DEFAULT NULL::text, p_manifest jsonb DEFAULT NULL::jsonb, p_final_cost integer DEFAULT NULL::integer, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
 	('public.create_job(p_project_id uuid, p_cost_credits integer, p_priority integer DEFAULT 0, p_run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_idempotency_key text DEFAULT NULL::text, p_max_attempts integer DEFAULT NULL::integer)', 'uuid', 'v'),
@@ -259,8 +259,8 @@ INSERT INTO expected_function VALUES
 	('public.create_studio_job(p_user_id uuid, p_raw_audio_url text, p_system_prompt text DEFAULT NULL::text, p_priority integer DEFAULT 0, p_run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_idempotency_key text DEFAULT NULL::text, p_max_attempts integer DEFAULT NULL::integer)', 'jsonb', 'v'),
 	('public.ensure_profile(p_user_id uuid)', 'jsonb', 'v'),
 	('public.expire_credits(p_limit integer DEFAULT 1000)', 'integer', 'v'),
-	('public.fail_job(p_job_id uuid, p_error_code text DEFAULT NULL::text, p_error_message text DEFAULT NULL::text, p_failed_step text DEFAULT NULL::text, p_retryable boolean DEFAULT false, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
-	('public.fail_studio_job(p_job_id uuid, p_error jsonb, p_retryable boolean DEFAULT false, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
+	('public.fail_job(p_job_id uuid, p_error_code text DEFAULT NULL::text, p_error_message text DEFAULT NULL::text, p_failed_step text DEFAULT NULL::text, p_retryable boolean DEFAULT false, p_lease_token uuid DEFAULT NULL::uuid, p_retry_in interval DEFAULT NULL::interval)', 'jsonb', 'v'),
+	('public.fail_studio_job(p_job_id uuid, p_error jsonb, p_retryable boolean DEFAULT false, p_lease_token uuid DEFAULT NULL::uuid, p_retry_in interval DEFAULT NULL::interval)', 'jsonb', 'v'),
 	('public.get_credit_balance(p_user_id uuid)', 'integer', 's'),
 	('public.get_credit_summary(p_user_id uuid)', 'jsonb', 's'),
 	('public.get_credit_lots(p_user_id uuid)', 'TABLE(entry_id uuid, type text, amount integer, remaining integer, held integer, priority integer, expires_at timestamp with time zone, note text, created_at timestamp with time zone)', 's'),
@@ -269,7 +269,7 @@ INSERT INTO expected_function VALUES
 	('public.merge_accounts(p_from_user_id uuid, p_to_user_id uuid, p_idempotency_key text DEFAULT NULL::text)', 'integer', 'v'),
 	('public.get_dashboard(p_user_id uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 20)', 'jsonb', 's'),
 	('public.get_draft_prompt(p_session_token text)', 'jsonb', 's'),
-	('public.get_job_attempts(p_job_id uuid)', 'TABLE(system text, attempt integer, worker text, started_at timestamp with time zone, ended_at timestamp with time zone, outcome text, error jsonb)', 's'),
+	('public.get_job_attempts(p_job_id uuid)', 'TABLE(system text, attempt integer, worker text, started_at timestamp with time zone, ended_at timestamp with time zone, outcome text, error jsonb, stage text)', 's'),
 	('public.get_job_statistics(p_system text, p_user_id uuid DEFAULT NULL::uuid, p_window interval DEFAULT NULL::interval)', 'jsonb', 's'),
 	('public.grant_credits(p_user_id uuid, p_amount integer, p_note text DEFAULT NULL::text, p_idempotency_key text DEFAULT NULL::text, p_expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_priority integer DEFAULT 0)', 'uuid', 'v'),
 	('public.hold_credits(p_user_id uuid, p_amount integer, p_reference text, p_note text DEFAULT NULL::text, p_expires interval DEFAULT ''1 day''::interval, p_idempotency_key text DEFAULT NULL::text)', 'uuid', 'v'),
@@ -287,7 +287,8 @@ INSERT INTO expected_function VALUES
 	('public.apply_stripe_event(p_event jsonb)', 'jsonb', 'v'),
 	('public.reinstate_purchase(p_stripe_payment_id text, p_note text DEFAULT NULL::text, p_idempotency_key text DEFAULT NULL::text)', 'integer', 'v'),
 	('public.release_credits(p_job_id uuid, p_note text DEFAULT NULL::text)', 'integer', 'v'),
-	('public.release_leases(p_worker text)', 'integer', 'v'),
+	('public.release_leases(p_worker text, p_process_id text DEFAULT NULL::text, p_lease_tokens uuid[] DEFAULT NULL::uuid[])', 'integer', 'v'),
+	('public.recover_leases(p_worker text, p_process_id text DEFAULT NULL::text)', 'integer', 'v'),
 	('public.reserve_credits(p_user_id uuid, p_job_id uuid, p_amount integer)', 'boolean', 'v'),
 	('public.retry_job(p_job_id uuid)', 'jsonb', 'v'),
 	('public.retry_studio_job(p_job_id uuid)', 'jsonb', 'v'),
@@ -295,13 +296,13 @@ INSERT INTO expected_function VALUES
 	('public.save_draft_prompt(p_session_token text, p_prompt_text text, p_template_id text DEFAULT NULL::text, p_options jsonb DEFAULT ''{}''::jsonb)', 'uuid', 'v'),
 	('public.settle_credits(p_job_id uuid, p_final_cost integer DEFAULT NULL::integer, p_overrun text DEFAULT ''error''::text)', 'integer', 'v'),
 	('public.snooze_job(p_job_id uuid, p_lease_token uuid, p_for interval)', 'timestamp with time zone', 'v'),
-	('public.store_enrichment(p_job_id uuid, p_entities jsonb, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
+	('public.store_enrichment(p_job_id uuid, p_entities jsonb, p_lease_token uuid DEFAULT NULL::uuid, p_hand_over boolean DEFAULT false)', 'jsonb', 'v'),
 	('public.store_refined_text(p_job_id uuid, p_text text, p_model_version text DEFAULT NULL::text, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
-	('public.store_transcript(p_job_id uuid, p_transcript text, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
+	('public.store_transcript(p_job_id uuid, p_transcript text, p_lease_token uuid DEFAULT NULL::uuid, p_hand_over boolean DEFAULT false)', 'jsonb', 'v'),
 	('public.subscription_credits(p_user_id uuid, p_amount integer, p_stripe_payment_id text, p_note text DEFAULT NULL::text, p_expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)', 'uuid', 'v'),
 	('public.sweep_stale_holds(p_limit integer DEFAULT 500)', 'integer', 'v'),
 	('public.update_job_step(p_job_id uuid, p_step_name text, p_state text, p_progress_pct integer DEFAULT NULL::integer, p_status_message text DEFAULT NULL::text, p_error_message text DEFAULT NULL::text, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
-	('public.update_studio_job_status(p_job_id uuid, p_status text, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
+	('public.update_studio_job_status(p_job_id uuid, p_status text, p_lease_token uuid DEFAULT NULL::uuid, p_hand_over boolean DEFAULT false)', 'jsonb', 'v'),
 	('public.update_updated_at()', 'trigger', 'v'),
 	('public.verify_credit_ledger(p_user_id uuid DEFAULT NULL::uuid)', 'TABLE(user_id uuid, problem text, expected text, actual text, entry_id uuid)', 's'),
 	('public.enable_realtime()', 'TABLE(table_name text, added boolean)', 'v'),
@@ -328,9 +329,9 @@ INSERT INTO expected_function VALUES
 	('public.create_slide_presentation(p_session_id uuid, p_presentation_name text DEFAULT NULL::text, p_presentation_type text DEFAULT ''full_module''::text, p_total_slides integer DEFAULT 0, p_slide_order jsonb DEFAULT ''[]''::jsonb, p_template_used text DEFAULT NULL::text, p_theme_config jsonb DEFAULT ''{}''::jsonb)', 'uuid', 'v'),
 	('public.cancel_rendering(p_render_id uuid, p_reason text DEFAULT NULL::text)', 'jsonb', 'v'),
 	('public.complete_rendering(p_render_id uuid, p_asset_id uuid DEFAULT NULL::uuid, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
-	('public.fail_rendering(p_render_id uuid, p_error_code text DEFAULT NULL::text, p_error_message text DEFAULT NULL::text, p_retryable boolean DEFAULT false, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
+	('public.fail_rendering(p_render_id uuid, p_error_code text DEFAULT NULL::text, p_error_message text DEFAULT NULL::text, p_retryable boolean DEFAULT false, p_lease_token uuid DEFAULT NULL::uuid, p_retry_in interval DEFAULT NULL::interval)', 'jsonb', 'v'),
 	('public.retry_rendering(p_render_id uuid)', 'jsonb', 'v'),
-	('public.update_rendering(p_render_id uuid, p_status text, p_progress integer DEFAULT NULL::integer, p_lease_token uuid DEFAULT NULL::uuid)', 'jsonb', 'v'),
+	('public.update_rendering(p_render_id uuid, p_status text, p_progress integer DEFAULT NULL::integer, p_lease_token uuid DEFAULT NULL::uuid, p_hand_over boolean DEFAULT false)', 'jsonb', 'v'),
 	('public.enqueue_rendering(p_session_id uuid, p_render_config jsonb DEFAULT ''{}''::jsonb, p_priority integer DEFAULT 0, p_user_id uuid DEFAULT NULL::uuid, p_run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_idempotency_key text DEFAULT NULL::text, p_max_attempts integer DEFAULT NULL::integer)', 'uuid', 'v'),
 	('public.get_content_sections(p_content_id uuid)', 'jsonb', 's'),
 	('public.get_content_statistics(p_company_id uuid DEFAULT NULL::uuid)', 'jsonb', 's'),
@@ -615,15 +616,15 @@ FROM (VALUES
 		('currency', 'text', false), ('phase', 'smallint', true), ('stands', 'boolean', true), ('at', 'bigint', true), ('made_at', 'bigint', true) $$),
 	('stripe_events', $$ VALUES ('event_id', 'text', true), ('type', 'text', true), ('object_id', 'text', true), ('tied_to', 'text', true),
 		('answer', 'jsonb', true), ('created_at', 'timestamp with time zone', true) $$),
-	('queue', $$ VALUES ('system', 'studio_engine.job_system', true), ('state', 'studio_engine.queue_state', true),
-		('rank', 'integer', true), ('turn', 'bigint', true), ('due_at', 'timestamp with time zone', true),
-		('job_id', 'uuid', true), ('user_id', 'uuid', false), ('attempt', 'integer', true), ('first_attempt', 'integer', true),
-		('lease_token', 'uuid', false), ('claimed_at', 'timestamp with time zone', false),
-		('expires_at', 'timestamp with time zone', false), ('since', 'timestamp with time zone', false), ('cancel_requested_at', 'timestamp with time zone', false),
-		('shown_at', 'timestamp with time zone', false), ('worker', 'text', false), ('cancel_reason', 'text', false) $$),
-	('attempts', $$ VALUES ('system', 'studio_engine.job_system', true), ('job_id', 'uuid', true), ('attempt', 'integer', true),
-		('lease_token', 'uuid', true), ('worker', 'text', true), ('started_at', 'timestamp with time zone', true),
-		('ended_at', 'timestamp with time zone', true), ('outcome', 'text', true), ('error', 'jsonb', false) $$)) AS t (name, columns);
+	('queue', $$ VALUES ('due_at', 'timestamp with time zone', true), ('turn', 'bigint', true), ('system', 'studio_engine.job_system', true),
+		('state', 'studio_engine.queue_state', true), ('rank', 'integer', true), ('attempt', 'integer', true), ('first_attempt', 'integer', true),
+		('job_id', 'uuid', true), ('user_id', 'uuid', false), ('stage', 'text', true) $$),
+	('attempts', $$ VALUES ('started_at', 'timestamp with time zone', true), ('due_at', 'timestamp with time zone', true), ('expires_at', 'timestamp with time zone', true),
+		('since', 'timestamp with time zone', true), ('system', 'studio_engine.job_system', true), ('attempt', 'integer', true), ('first_attempt', 'integer', true),
+		('lease_ms', 'integer', true), ('job_id', 'uuid', true), ('lease_token', 'uuid', true), ('user_id', 'uuid', false), ('stage', 'text', true),
+		('worker', 'text', true), ('ended_at', 'timestamp with time zone', false), ('outcome', 'text', false), ('error', 'jsonb', false), ('turn', 'bigint', false),
+		('counted', 'boolean', true), ('shown_at', 'timestamp with time zone', false), ('cancel_requested_at', 'timestamp with time zone', false),
+		('cancel_reason', 'text', false), ('process_id', 'text', false) $$)) AS t (name, columns);
 SELECT has_table('public', 'logs', 'there is a table logs');
 
 --------------------------------------------------------------------------------
@@ -713,7 +714,7 @@ SELECT enum_has_labels('public', 'job_status',
 SELECT enum_has_labels('public', 'step_status', '{pending,started,succeeded,failed}'::name[],
 	'step_status: the labels of the seed in their order');
 SELECT enum_has_labels('studio_engine', 'job_system', '{studio_jobs,jobs,mm_rendering_queue}'::name[], 'job_system: the tables that have a queue');
-SELECT enum_has_labels('studio_engine', 'queue_state', '{waiting,delayed,leased}'::name[], 'queue_state: its labels');
+SELECT enum_has_labels('studio_engine', 'queue_state', '{waiting,delayed,parked}'::name[], 'queue_state: its labels');
 
 SELECT pg_temp.same_rows(
 	$$ SELECT c.conrelid::regclass::text || ' ' || c.conname, pg_get_constraintdef(c.oid)
@@ -850,12 +851,15 @@ FROM (VALUES
 	('idx_queue_waiting', 'studio_engine.queue (system, rank, turn, due_at, job_id) WHERE (state = ''waiting''::studio_engine.queue_state)'),
 	('idx_queue_turn', 'studio_engine.queue (user_id, system, rank, turn) WHERE ((state = ''waiting''::studio_engine.queue_state) AND (turn > 0))'),
 	('idx_queue_delayed', 'studio_engine.queue (system, due_at) WHERE (state = ''delayed''::studio_engine.queue_state)'),
-	('idx_queue_leased', 'studio_engine.queue (due_at, job_id) WHERE (state = ''leased''::studio_engine.queue_state)'),
-	('idx_queue_worker', 'studio_engine.queue (worker) WHERE (state = ''leased''::studio_engine.queue_state)')) AS e (name, def);
+	('idx_queue_stage', 'studio_engine.queue (system, stage, rank, turn, due_at, job_id) WHERE (state = ''waiting''::studio_engine.queue_state)'),
+	('idx_queue_delayed_rank', 'studio_engine.queue (system, rank, due_at) WHERE (state = ''delayed''::studio_engine.queue_state)'),
+	('idx_queue_parked', 'studio_engine.queue (user_id, system, rank, turn, due_at) WHERE (state = ''parked''::studio_engine.queue_state)'),
+	('idx_attempts_due', 'studio_engine.attempts (due_at, job_id) WHERE (ended_at IS NULL)'),
+	('idx_attempts_counted', 'studio_engine.attempts (system, stage, user_id) WHERE ((ended_at IS NULL) AND counted)')) AS e (name, def);
 SELECT is_empty(
 	$$ SELECT i.indexrelid::regclass, a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indexrelid
-	   WHERE i.indrelid = 'studio_engine.queue'::regclass AND a.attname IN ('expires_at', 'shown_at', 'cancel_requested_at') $$,
-	'what a heartbeat writes is in no index of the queue');
+	   WHERE i.indrelid = 'studio_engine.attempts'::regclass AND a.attname IN ('expires_at', 'shown_at', 'cancel_requested_at') $$,
+	'what a heartbeat writes is in no index of attempts');
 SELECT isnt_empty(
 	format($$ SELECT FROM pg_index i WHERE i.indrelid = 'public.credit_ledger'::regclass AND i.indisunique
 			  AND pg_get_indexdef(i.indexrelid) LIKE '%%(%s)%%' $$, c.columns),
@@ -991,10 +995,11 @@ SELECT pg_temp.same_rows(
 	$$ VALUES ('draft_lifetime_days', '7'), ('ledger_hash_chain', '0'), ('max_active_jobs', '5'), ('max_active_runs', '5'), ('welcome_credits', '10'),
 			  ('welcome_once_per_email', '1'), ('welcome_anonymous', '0'),
 			  ('lease_seconds', '60'), ('max_attempts', '3'), ('retry_base_seconds', '5'), ('retry_cap_seconds', '3600'),
-			  ('progress_interval_ms', '1000'), ('fair_queue', '0'), ('notify_workers', '0'), ('max_user_priority', '100'),
+			  ('progress_interval_ms', '1000'), ('fair_queue', '0'), ('notify_workers', '0'), ('notify_interval_ms', '0'), ('max_user_priority', '100'),
 			  ('default_system_prompt', 'Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are.'),
 			  ('quality_pass_score', '7'), ('search_configuration', 'english'), ('stripe_prices', '{}'), ('stripe_subscription_expiry', '0'),
-			  ('price_studio_job', '0'), ('price_rendering', '0') $$,
+			  ('price_studio_job', '0'), ('price_rendering', '0'),
+			  ('priority_ageing_seconds', '0'), ('max_running_jobs', '0'), ('max_run_seconds', '0'), ('cancel_grace_seconds', '60'), ('asynchronous_claims', '0') $$,
 	'settings have the defaults of the specification');
 SELECT is_empty('SELECT name FROM studio_engine.settings WHERE description IS NULL', 'every setting has a description');
 

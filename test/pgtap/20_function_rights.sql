@@ -243,35 +243,37 @@ INSERT INTO function_case VALUES
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('update_job_step', ARRAY['''{queued}''', '''scripting''', '''started''', '10', '''Writing''', '''None''', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('advance_job', ARRAY['''{queued}''', '''SCRIPTING''', '7', '''Writing''', 'NULL'],
+('advance_job', ARRAY['''{queued}''', '''SCRIPTING''', '7', '''Writing''', 'NULL', 'false'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('complete_job', ARRAY['''{packing}''', '''https://example.test/film''', '''{}''', '1', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('fail_job', ARRAY['''{queued}''', '''CODE''', '''Message''', '''scripting''', 'false', 'NULL'],
+('fail_job', ARRAY['''{queued}''', '''CODE''', '''Message''', '''scripting''', 'false', 'NULL', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('record_asset', ARRAY['''{queued}''', '''video''', '''https://example.test/film''', '''films/1''', '99', '''video/mp4''', '''{}''', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('log_job', ARRAY['''{queued}''', '''info''', '''A line''', '''scripting''', '''{}''', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('claim_jobs', ARRAY['''studio_jobs''', '''rights''', '1', '''1 minute'''],
+('claim_jobs', ARRAY['''studio_jobs''', '''rights''', '1', '''1 minute''', '''{NEW}''', '''1'''],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('heartbeat_job', ARRAY['''{leased}''', '''{token}''', '10', '''Going on''', '''1 minute'''],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT409'),
 ('snooze_job', ARRAY['''{leased}''', '''{token}''', '''1 minute'''],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT409'),
-('release_leases', ARRAY['''rights'''],
+('release_leases', ARRAY['''rights''', 'NULL', 'NULL'],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
+('recover_leases', ARRAY['''rights''', '''1'''],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('reap_expired_leases', ARRAY['10'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
-('update_studio_job_status', ARRAY['''{studio}''', '''TRANSCRIBING''', 'NULL'],
+('update_studio_job_status', ARRAY['''{studio}''', '''TRANSCRIBING''', 'NULL', 'false'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('store_transcript', ARRAY['''{transcribing}''', '''What was said''', 'NULL'],
+('store_transcript', ARRAY['''{transcribing}''', '''What was said''', 'NULL', 'false'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('store_enrichment', ARRAY['''{enriching}''', '''{"names": []}''', 'NULL'],
+('store_enrichment', ARRAY['''{enriching}''', '''{"names": []}''', 'NULL', 'false'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('store_refined_text', ARRAY['''{enriching}''', '''What is meant''', '''model 1''', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('fail_studio_job', ARRAY['''{studio}''', '''{"code": "X"}''', 'false', 'NULL'],
+('fail_studio_job', ARRAY['''{studio}''', '''{"code": "X"}''', 'false', 'NULL', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 -- the pipeline
 ('pipeline.create_job', ARRAY['''{run}''', '''{"title": "T"}''', '''{user}'''],
@@ -349,11 +351,11 @@ INSERT INTO function_case VALUES
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('enqueue_rendering', ARRAY['''{session}''', '''{}''', '5', '''{user}''', '''2001-01-01''', '''rights-render''', '2'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('update_rendering', ARRAY['''{rendering}''', '''rendering''', '10', 'NULL'],
+('update_rendering', ARRAY['''{rendering}''', '''rendering''', '10', 'NULL', 'false'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('complete_rendering', ARRAY['''{rendered}''', '''{asset}''', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('fail_rendering', ARRAY['''{rendered}''', '''X''', '''Out of memory''', 'false', 'NULL'],
+('fail_rendering', ARRAY['''{rendered}''', '''X''', '''Out of memory''', 'false', 'NULL', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('cancel_rendering', ARRAY['''{rendering}''', '''No more'''],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
@@ -510,7 +512,7 @@ FROM lease_case c,
 					 (4, 'the token of another job', CASE c.token WHEN :'token' THEN :'film_token' ELSE :'token' END, 'PT409'),
 					 (5, 'a token that is over, of another job', :'failing', 'PT409')) AS k (n, label, token, expected)
 ORDER BY c.n, k.n;
-UPDATE studio_engine.queue SET expires_at = clock_timestamp() WHERE state = 'leased';
+UPDATE studio_engine.attempts SET expires_at = clock_timestamp() WHERE ended_at IS NULL;
 SELECT is(pg_temp.with_token(c, token), 'PT409', format('%s: its token, but it is late: PT409', statement))
 FROM lease_case c ORDER BY n;
 -- Nobody has the job any more, and an orchestrator without a lease may go on.
@@ -602,7 +604,7 @@ FROM (VALUES
 					 'fail_rendering fail_studio_job get_content_sections get_content_statistics get_credit_balance get_credit_lots get_credit_summary '
 					 'get_dashboard get_draft_prompt get_job_attempts get_job_statistics get_latest_quality_assessment '
 					 'get_module_content get_session_statistics grant_credits heartbeat_job hold_credits log_job merge_accounts purchase_credits '
-					 'reap_expired_leases record_asset record_video_view refresh_content_search refund_credits '
+					 'reap_expired_leases record_asset record_video_view recover_leases refresh_content_search refund_credits '
 					 'register_multimedia_asset register_multimedia_assets reinstate_purchase release_credits release_hold release_leases '
 					 'reserve_credits retry_job retry_rendering retry_studio_job reverse_purchase save_draft_prompt search_module_content '
 					 'settle_credits snooze_job start_enhancement_session store_enrichment store_quality_assessment '
@@ -690,7 +692,9 @@ INSERT INTO optional VALUES
 	('log_job', 'p_step_name'), ('log_job', 'p_metadata'),
 	('create_job_steps', 'p_lease_token'), ('advance_job', 'p_lease_token'), ('update_job_step', 'p_lease_token'), ('complete_job', 'p_lease_token'),
 	('fail_job', 'p_lease_token'), ('record_asset', 'p_lease_token'), ('log_job', 'p_lease_token'),
-	('claim_jobs', 'p_lease'), ('heartbeat_job', 'p_progress'), ('heartbeat_job', 'p_status_message'), ('heartbeat_job', 'p_lease'),
+	('claim_jobs', 'p_lease'), ('claim_jobs', 'p_stages'), ('claim_jobs', 'p_process_id'), ('release_leases', 'p_process_id'), ('release_leases', 'p_lease_tokens'),
+	('recover_leases', 'p_process_id'), ('fail_job', 'p_retry_in'), ('fail_studio_job', 'p_retry_in'), ('fail_rendering', 'p_retry_in'),
+	('heartbeat_job', 'p_progress'), ('heartbeat_job', 'p_status_message'), ('heartbeat_job', 'p_lease'),
 	('get_job_statistics', 'p_user_id'), ('get_job_statistics', 'p_window'),
 	('create_studio_job', 'p_system_prompt'), ('cancel_studio_job', 'p_reason'),
 	('update_studio_job_status', 'p_lease_token'), ('store_transcript', 'p_lease_token'), ('store_enrichment', 'p_lease_token'),
@@ -1013,6 +1017,19 @@ INSERT INTO bad_value (name, arg, value, expected, label) VALUES
 	('snooze_job', 'p_for', '''366 days''', 'ok', '366 days'),
 	('snooze_job', 'p_for', '''367 days''', '22023', '367 days'),
 	('snooze_job', 'p_for', '''300000 years''', '22023', 'beyond time'),
+	('claim_jobs', 'p_stages', '''{}''', '22023', 'none'),
+	('claim_jobs', 'p_stages', '''{NEW,COMPLETE}''', '22023', 'one without work to do'),
+	('claim_jobs', 'p_stages', '''{NEW,new}''', '22023', 'one that is unknown'),
+	('claim_jobs', 'p_stages', '''{NEW,REFINING,NEW}''', '22023', 'one twice'),
+	('claim_jobs', 'p_stages', '''{NEW,NULL}''', '22023', 'NULL'),
+	('claim_jobs', 'p_stages', '''{NEW,TRANSCRIBING,ENRICHING,REFINING}''', 'ok', 'all'),
+	('claim_jobs', 'p_process_id', 'repeat(''ä'', 200)', 'ok', '200 characters of two bytes'),
+	('claim_jobs', 'p_process_id', 'repeat(''x'', 201)', '22023', '201 characters'),
+	('fail_job', 'p_retry_in', '''1 minute''', '22023', 'without p_retryable'),
+	('fail_studio_job', 'p_retry_in', '''1 minute''', '22023', 'without p_retryable'),
+	('fail_rendering', 'p_retry_in', '''1 minute''', '22023', 'without p_retryable'),
+	('recover_leases', 'p_worker', '''nobody''', 'ok', 'unknown'),
+	('release_leases', 'p_lease_tokens', '''{}''', 'ok', 'none'),
 	('release_leases', 'p_worker', '''nobody''', 'ok', 'unknown'),
 	('reap_expired_leases', 'p_limit', '0', '22023', '0'),
 	('reap_expired_leases', 'p_limit', '-1', '22023', '-1'),
@@ -1104,10 +1121,13 @@ SELECT is(get_credit_balance(:'alice'), 8, '... and so has the account');
 SELECT is_empty('SELECT * FROM verify_credit_ledger()', '... and the books are sound');
 SELECT is((SELECT string_agg(status, ' ' ORDER BY job_id) FROM studio_jobs WHERE user_id = :'alice'), 'NEW TRANSCRIBING ENRICHING FAILED NEW',
 		  'the studio jobs are what they were');
-SELECT is((SELECT string_agg(state::text, ' ' ORDER BY job_id) FROM studio_engine.queue WHERE user_id = :'alice' AND system = 'studio_jobs'),
+CREATE TEMPORARY VIEW open_job AS
+SELECT system, job_id, user_id, state::text FROM studio_engine.queue
+UNION ALL SELECT system, job_id, user_id, 'leased' FROM studio_engine.attempts WHERE ended_at IS NULL;
+SELECT is((SELECT string_agg(state, ' ' ORDER BY job_id) FROM open_job WHERE user_id = :'alice' AND system = 'studio_jobs'),
 		  'waiting waiting waiting leased', '... as is the queue');
-SELECT is((SELECT string_agg(r.status || COALESCE(' ' || q.state, ''), ', ' ORDER BY r.status, q.state)
-			 FROM mm_rendering_queue r LEFT JOIN studio_engine.queue q ON q.system = 'mm_rendering_queue' AND q.job_id = r.render_id),
+SELECT is((SELECT string_agg(r.status || COALESCE(' ' || q.state, ''), ', ' ORDER BY r.status, q.state DESC)
+			 FROM mm_rendering_queue r LEFT JOIN open_job q ON q.system = 'mm_rendering_queue' AND q.job_id = r.render_id),
 		  'failed, queued waiting, queued leased, rendering waiting', '... and the renderings');
 
 SELECT * FROM finish();

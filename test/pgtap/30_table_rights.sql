@@ -60,8 +60,8 @@ INSERT INTO studio_jobs (job_id, user_id, raw_audio_url)
 VALUES ('30000000-0000-4000-8000-000000000009', :'alice', 'https://example.test/a'),
 	   ('30000000-0000-4000-8000-0000000000b9', :'bob', 'https://example.test/b');
 -- the private tables have a row of Bob's; his studio job is in the queue
-INSERT INTO studio_engine.attempts (system, job_id, attempt, lease_token, worker, started_at, outcome)
-VALUES ('studio_jobs', '30000000-0000-4000-8000-0000000000b9', 1, '30000000-0000-4000-8000-0000000000ba', 'a worker', now(), 'snoozed');
+INSERT INTO studio_engine.attempts (system, job_id, attempt, first_attempt, lease_token, worker, stage, started_at, due_at, expires_at, since, lease_ms, ended_at, outcome)
+VALUES ('studio_jobs', '30000000-0000-4000-8000-0000000000b9', 1, 1, '30000000-0000-4000-8000-0000000000ba', 'a worker', 'NEW', now(), now(), now(), now(), 1, now(), 'snoozed');
 UPDATE studio_engine.settings SET value = '1' WHERE name = 'ledger_hash_chain';
 SELECT grant_credits(:'bob', 1, 'For a while', 'tables-key', '2999-01-01') \g /dev/null
 UPDATE studio_engine.settings SET value = '0' WHERE name = 'ledger_hash_chain';
@@ -425,7 +425,7 @@ INSERT INTO table_case VALUES
 	'42501', '42501', '42501', '42501', '42501', '0'),
 ('queue', 'SELECT', $$SELECT * FROM studio_engine.queue WHERE user_id = '{bob}'$$,
 	'42501', '42501', '42501', '42501', '42501', '1'),
-('queue', 'INSERT', $$INSERT INTO studio_engine.queue (system, job_id, user_id) VALUES ('jobs', '{job}', '{alice}')$$,
+('queue', 'INSERT', $$INSERT INTO studio_engine.queue (system, job_id, user_id, stage) VALUES ('jobs', '{job}', '{alice}', 'QUEUED')$$,
 	'42501', '42501', '42501', '42501', '42501', '1'),
 ('queue', 'UPDATE', $$UPDATE studio_engine.queue SET rank = -100 WHERE user_id = '{bob}'$$,
 	'42501', '42501', '42501', '42501', '42501', '1'),
@@ -436,7 +436,7 @@ INSERT INTO table_case VALUES
 
 ('attempts', 'SELECT', $$SELECT * FROM studio_engine.attempts WHERE job_id = '30000000-0000-4000-8000-0000000000b9'$$,
 	'42501', '42501', '42501', '42501', '42501', '1'),
-('attempts', 'INSERT', $$INSERT INTO studio_engine.attempts (system, job_id, attempt, lease_token, worker, started_at, outcome) VALUES ('jobs', '{job}', 1, '{free}', 'X', now(), 'completed')$$,
+('attempts', 'INSERT', $$INSERT INTO studio_engine.attempts (system, job_id, attempt, first_attempt, lease_token, worker, stage, started_at, due_at, expires_at, since, lease_ms) VALUES ('jobs', '{job}', 1, 1, '{free}', 'X', 'QUEUED', now(), now(), now(), now(), 1)$$,
 	'42501', '42501', '42501', '42501', '42501', '1'),
 ('attempts', 'UPDATE', $$UPDATE studio_engine.attempts SET outcome = 'completed' WHERE job_id = '30000000-0000-4000-8000-0000000000b9'$$,
 	'42501', '42501', '42501', '42501', '42501', '1'),

@@ -56,7 +56,7 @@ SELECT format($$INSERT INTO %1$s.settings VALUES ('welcome_credits', '999', ''),
 					('lease_seconds', '0', ''), ('max_attempts', '1', ''), ('retry_base_seconds', '9999', ''), ('retry_cap_seconds', '9999', ''),
 					('max_user_priority', '-100', ''), ('default_system_prompt', 'Evil', ''), ('fair_queue', '1', ''), ('progress_interval_ms', '99999', '');
 				INSERT INTO %1$s.credit_accounts (user_id, balance) VALUES (%2$L, 1000000), (%3$L, 1000000);
-				INSERT INTO %1$s.queue (system, rank, job_id, user_id) VALUES ('studio_jobs', -2147483648, %2$L, %2$L), ('jobs', -2147483648, %3$L, %3$L);
+				INSERT INTO %1$s.queue (system, rank, job_id, user_id, stage) VALUES ('studio_jobs', -2147483648, %2$L, %2$L, 'NEW'), ('jobs', -2147483648, %3$L, %3$L, 'QUEUED');
 				INSERT INTO %1$s.users VALUES (%2$L, '{"name": "Evil"}'), (%3$L, '{"name": "Evil"}')$$, s.schema, :'user_one', :'user_two')
 FROM unnest('{evil,pg_temp}'::text[]) AS s (schema) \gexec
 
@@ -400,14 +400,16 @@ INSERT INTO story (role, statement, expected) VALUES
 	('plain_writer', $$UPDATE public.studio_jobs SET priority = 101 WHERE job_id OPERATOR(pg_catalog.=) '{s2}' RETURNING status$$, '22023: argument is out of bounds'),
 	('service_role', $$SELECT attempt FROM public.claim_jobs('studio_jobs', 'w', 1, '1 hour')$$, '1'),
 	('service_role', $$SELECT public.reap_expired_leases(10)$$, '0'),
-	('postgres', $$UPDATE studio_engine.queue SET expires_at = pg_catalog.clock_timestamp(), due_at = pg_catalog.clock_timestamp() WHERE job_id OPERATOR(pg_catalog.=) '{s2}' RETURNING state$$, 'leased'),
+	('postgres', $$UPDATE studio_engine.attempts SET expires_at = pg_catalog.clock_timestamp(), due_at = pg_catalog.clock_timestamp() WHERE job_id OPERATOR(pg_catalog.=) '{s2}' RETURNING stage$$, 'TRANSCRIBING'),
 	('service_role', $$SELECT public.heartbeat_job('{s2}', '{t}')$$, 'PT409: lease was lost or has expired'),
 	('service_role', $$SELECT public.reap_expired_leases()$$, '1'),
 	('service_role', $$SELECT attempt FROM public.claim_jobs('studio_jobs', 'w')$$, '2'),
+	('service_role', $$SELECT public.recover_leases('w', 'p')$$, '1'),
+	('service_role', $$SELECT attempt FROM public.claim_jobs('studio_jobs', 'w', 1, NULL, '{NEW,TRANSCRIBING}', 'p')$$, '3'),
 	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.cancel_studio_job('{s2}', 'R'), 'status')$$, 'TRANSCRIBING'),
 	('service_role', $$SELECT public.store_transcript('{s2}', 'T', '{t}')$$, 'PT409: job is to be cancelled'),
 	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.fail_studio_job('{s2}', NULL, true, '{t}'), 'error_details', 'code')$$, 'CANCELLED'),
-	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.retry_studio_job('{s2}'), 'retry_count')$$, '2'),
+	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.retry_studio_job('{s2}'), 'retry_count')$$, '3'),
 	('authenticated', $$SELECT pg_catalog.jsonb_extract_path_text(public.cancel_studio_job('{s2}'), 'status')$$, 'FAILED'),
 	('service_role', $$SELECT pg_catalog.jsonb_extract_path_text(public.get_job_statistics('studio_jobs', '{u}'), 'recent_failures', '0', 'error', 'code')$$, 'CANCELLED'),
 	-- a video job through the hands of a worker, with turns
@@ -528,8 +530,8 @@ BEGIN
 				 WHERE s.user_id = p_sub::uuid LOOP
 		p_statement := replace(p_statement, '{s' || v_job.n || '}', v_job.id::text);
 	END LOOP;
-	p_statement := replace(p_statement, '{t}', COALESCE((SELECT lease_token::text FROM studio_engine.queue
-		WHERE user_id = p_sub::uuid AND state = 'leased'), 'none'));
+	p_statement := replace(p_statement, '{t}', COALESCE((SELECT lease_token::text FROM studio_engine.attempts
+		WHERE user_id = p_sub::uuid AND ended_at IS NULL), 'none'));
 	RETURN p_statement;
 END $$;
 

@@ -394,7 +394,7 @@ test('409 PT409: the lease of a worker', async () => {
 test('409 PT409: a lease that has expired', async () => {
   const ada = await userWith(100)
   const { job, lease } = await claimedJob(ada, 5)
-  await sql(`UPDATE studio_engine.queue SET expires_at = clock_timestamp() - interval '1 second',
+  await sql(`UPDATE studio_engine.attempts SET expires_at = clock_timestamp() - interval '1 second',
                     due_at = clock_timestamp() - interval '1 second' WHERE job_id = $1`, [job])
   for (const [name, args] of leasedCalls) {
     await conflict(() => rpc(name, { p_job_id: job, p_lease_token: lease, ...args }), {

@@ -394,9 +394,12 @@ const AUDITS = {
     SELECT j.id, j.cost_credits_reserved, sum(l.amount) FROM jobs j JOIN credit_ledger l ON l.job_id = j.id AND l.type = 'reserve'
      GROUP BY j.id HAVING sum(l.amount) NOT IN (0, -j.cost_credits_reserved)`,
   'what has work to do is in the queue, and nothing else': `
-    SELECT o, q FROM studio_engine.open_jobs() o FULL JOIN studio_engine.queue q ON q.job_id = o.job_id AND q.system::text = o.system
-     WHERE (o.user_id, ~o.priority) IS DISTINCT FROM (q.user_id, q.rank) OR o.job_id IS NULL OR q.job_id IS NULL`,
-  'no worker has a job any more': `SELECT * FROM studio_engine.queue WHERE worker LIKE 'load %'`,
+    SELECT o, q FROM studio_engine.open_jobs() o
+      FULL JOIN (SELECT system, job_id, user_id, rank, stage FROM studio_engine.queue
+                 UNION ALL SELECT system, job_id, user_id, NULL, NULL FROM studio_engine.attempts WHERE ended_at IS NULL) q
+        ON q.job_id = o.job_id AND q.system::text = o.system
+     WHERE o.user_id IS DISTINCT FROM q.user_id OR q.rank <> ~o.priority OR q.stage <> o.stage OR o.job_id IS NULL OR q.job_id IS NULL`,
+  'no worker has a job any more': `SELECT * FROM studio_engine.attempts WHERE worker LIKE 'load %' AND ended_at IS NULL`,
   'a job is completed once': `
     SELECT job_id, count(*) FROM studio_engine.attempts WHERE outcome = 'completed' GROUP BY job_id HAVING count(*) > 1`,
   'credits were booked and charged as clients were told': `
@@ -435,13 +438,14 @@ const RUINS = {
     UPDATE credit_ledger SET amount = -1000
      WHERE id = (SELECT id FROM credit_ledger WHERE type = 'reserve' AND amount < 0 LIMIT 1)`,
   'what has work to do is in the queue, and nothing else': `
-    INSERT INTO studio_engine.queue (system, job_id, user_id) VALUES ('jobs', gen_random_uuid(), gen_random_uuid())`,
+    INSERT INTO studio_engine.queue (system, job_id, user_id, stage) VALUES ('jobs', gen_random_uuid(), gen_random_uuid(), 'QUEUED')`,
   'no worker has a job any more': `
-    INSERT INTO studio_engine.queue (system, job_id, state, lease_token, worker, claimed_at, expires_at, since)
-    VALUES ('jobs', gen_random_uuid(), 'leased', gen_random_uuid(), 'load 0', now(), now(), now())`,
+    INSERT INTO studio_engine.attempts (system, job_id, attempt, first_attempt, lease_token, worker, stage, started_at, due_at, expires_at, since, lease_ms)
+    VALUES ('jobs', gen_random_uuid(), 1, 1, gen_random_uuid(), 'load 0', 'QUEUED', now(), now(), now(), now(), 1)`,
   'a job is completed once': `
-    INSERT INTO studio_engine.attempts (system, job_id, attempt, lease_token, worker, started_at, outcome)
-    SELECT system, job_id, attempt + 1, gen_random_uuid(), worker, now(), outcome
+    INSERT INTO studio_engine.attempts (system, job_id, attempt, first_attempt, lease_token, worker, stage, started_at, due_at, expires_at,
+                                        since, lease_ms, ended_at, outcome)
+    SELECT system, job_id, attempt + 1, 1, gen_random_uuid(), worker, stage, now(), now(), now(), now(), 1, now(), outcome
       FROM studio_engine.attempts WHERE outcome = 'completed' LIMIT 1`,
   'credits were booked and charged as clients were told': `
     UPDATE credit_ledger SET amount = amount + 1

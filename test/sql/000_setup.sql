@@ -174,18 +174,24 @@ LANGUAGE sql STABLE SECURITY DEFINER AS $$
     FROM public.verify_credit_ledger() v
 $$;
 
--- What the queue of the workers gets wrong; empty when it says what the jobs say.
 -- The jobs that have not ended, one row each: those in the queue, and those that a worker has.
-CREATE VIEW t.entries AS
-SELECT system, state::text, rank, turn, due_at, job_id, user_id, stage, attempt, first_attempt, NULL::uuid AS lease_token,
-       NULL::timestamptz AS claimed_at, NULL::timestamptz AS expires_at, NULL::timestamptz AS cancel_requested_at,
-       NULL::timestamptz AS since, NULL::timestamptz AS shown_at, NULL::text AS worker, NULL::text AS cancel_reason, NULL::text AS process_id
-  FROM studio_engine.queue
- UNION ALL
-SELECT system, 'leased', NULL, coalesce(turn, 0), due_at, job_id, user_id, stage, attempt, first_attempt, lease_token,
-       started_at, expires_at, cancel_requested_at, since, shown_at, worker, cancel_reason, process_id
-  FROM studio_engine.attempts WHERE ended_at IS NULL;
-GRANT SELECT ON t.entries TO PUBLIC;
+-- By a function, so that nothing depends on the tables.
+CREATE FUNCTION t.select_open_jobs()
+RETURNS TABLE (system studio_engine.job_system, state text, rank integer, turn bigint, due_at timestamptz, job_id uuid, user_id uuid, stage text,
+               attempt integer, first_attempt integer, lease_token uuid, claimed_at timestamptz, expires_at timestamptz,
+               cancel_requested_at timestamptz, since timestamptz, shown_at timestamptz, worker text, cancel_reason text, process_id text)
+LANGUAGE sql STABLE SECURITY DEFINER AS $$
+  SELECT system, state::text, rank, turn, due_at, job_id, user_id, stage, attempt, first_attempt, NULL::uuid, NULL::timestamptz,
+         NULL::timestamptz, NULL::timestamptz, NULL::timestamptz, NULL::timestamptz, NULL, NULL, NULL
+    FROM studio_engine.queue
+  UNION ALL
+  SELECT system, 'leased', NULL, coalesce(turn, 0), due_at, job_id, user_id, stage, attempt, first_attempt, lease_token, started_at,
+         expires_at, cancel_requested_at, since, shown_at, worker, cancel_reason, process_id
+    FROM studio_engine.attempts WHERE ended_at IS NULL
+$$;
+CREATE VIEW t.open_jobs AS SELECT * FROM t.select_open_jobs();
+GRANT SELECT ON t.open_jobs TO PUBLIC;
+-- What the queue of the workers gets wrong; empty when it says what the jobs say.
 CREATE FUNCTION t.queue() RETURNS SETOF text
 LANGUAGE sql STABLE SECURITY DEFINER AS $$
   WITH jobs AS (
@@ -201,7 +207,7 @@ LANGUAGE sql STABLE SECURITY DEFINER AS $$
     SELECT q.*, q.system::text AS of, q.state = 'leased' AS leased,
            (SELECT count(*) FROM studio_engine.attempts a
              WHERE a.job_id = q.job_id AND a.system = q.system AND a.outcome NOT IN ('snoozed', 'released')) AS ended
-      FROM t.entries q
+      FROM t.open_jobs q
   )
   SELECT format('not in the queue: %s %s', j.system, t.n(j.job_id))
     FROM jobs j

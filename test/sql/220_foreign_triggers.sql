@@ -146,18 +146,20 @@ SELECT t.attached_table($$other integer, status public.job_status DEFAULT 'PENDI
 SELECT t.attached($$studio_engine.enforce_workflow('jobs')$$, 'BEFORE INSERT', 'ROW') AS wrong_progress;
 SELECT t.attached($$studio_engine.enforce_workflow('job_steps')$$, 'BEFORE UPDATE', 'ROW') AS wrong_progress;
 
--- the queue: all is there but the priority, the time or a status that is known
+-- the queue: all is there but the priority, a time or a status that is known
 SELECT t.attached_table($$other integer, id uuid DEFAULT t.id(1), job_id uuid DEFAULT t.id(1), user_id uuid DEFAULT t.id(1), priority text, created_at timestamptz, status text$$);
 SELECT t.attached($$studio_engine.maintain_queue('jobs')$$, 'AFTER INSERT', 'ROW') AS wrong_priority;
 SELECT t.attached_table($$other integer, id uuid DEFAULT t.id(1), job_id uuid DEFAULT t.id(1), user_id uuid DEFAULT t.id(1), priority integer, created_at date, status text$$);
 SELECT t.attached($$studio_engine.maintain_queue('studio_jobs')$$, 'AFTER DELETE', 'ROW') AS wrong_time;
-SELECT t.attached_table($$other integer, id uuid DEFAULT t.id(1), job_id uuid DEFAULT t.id(1), user_id uuid DEFAULT t.id(1), priority integer, created_at timestamptz, status attached.e DEFAULT 'OPEN'$$);
+SELECT t.attached_table($$other integer, id uuid DEFAULT t.id(1), job_id uuid DEFAULT t.id(1), user_id uuid DEFAULT t.id(1), priority integer, created_at timestamptz, run_at date, status text$$);
+SELECT t.attached($$studio_engine.maintain_queue('studio_jobs')$$, 'AFTER DELETE', 'ROW') AS wrong_start;
+SELECT t.attached_table($$other integer, id uuid DEFAULT t.id(1), job_id uuid DEFAULT t.id(1), user_id uuid DEFAULT t.id(1), priority integer, created_at timestamptz, run_at timestamptz, status attached.e DEFAULT 'OPEN'$$);
 SELECT t.attached($$studio_engine.maintain_queue('jobs')$$, 'AFTER INSERT', 'ROW') AS unknown_status,
        t.attached($$studio_engine.maintain_queue('studio_jobs')$$, 'AFTER UPDATE', 'ROW') AS unknown_status;
 SELECT count(*) AS queued FROM studio_engine.queue;
 -- a status that is known, of a job that is not: the queue has it, a worker finds
 -- no job behind it, nobody can write to it, and rebuild_queue() takes it out
-SELECT t.attached_table($$other integer, job_id uuid DEFAULT t.id(1), user_id uuid DEFAULT t.id(1), priority integer, created_at timestamptz, status text DEFAULT 'NEW'$$);
+SELECT t.attached_table($$other integer, job_id uuid DEFAULT t.id(1), user_id uuid DEFAULT t.id(1), priority integer, created_at timestamptz, run_at timestamptz, status text DEFAULT 'NEW'$$);
 SELECT t.attached($$studio_engine.maintain_queue('studio_jobs')$$, 'AFTER INSERT', 'ROW') AS queued;
 SELECT system, state, rank, turn, t.n(job_id) AS job, t.n(user_id) AS "user" FROM studio_engine.queue;
 SELECT t.n(job_id) AS job, attempt, job IS NULL AS no_row, lease_token AS token FROM claim_jobs('studio_jobs', 'w') \gset lost_
@@ -165,8 +167,8 @@ SELECT :'lost_job' AS job, :lost_attempt AS attempt, :'lost_no_row' AS no_row;
 SELECT t.ask(format('SELECT store_transcript(t.id(1), ''x'', %L)', :'lost_token')) AS store,
        t.ask(format('SELECT fail_studio_job(t.id(1), ''{}'', true, %L)', :'lost_token')) AS fail,
        t.ask(format('SELECT snooze_job(t.id(1), %L, ''0'')', :'lost_token')) AS snooze \gx
-SELECT release_leases('w') AS released, studio_engine.rebuild_queue() AS added, (SELECT count(*) FROM studio_engine.attempts) AS attempts;
-SELECT count(*) AS queued FROM studio_engine.queue;
+SELECT release_leases('w') AS released, studio_engine.rebuild_queue() AS added;
+SELECT (SELECT count(*) FROM studio_engine.attempts) AS attempts, (SELECT count(*) FROM studio_engine.queue) AS queued;
 
 -- arguments: missing, unknown, too many
 SET ROLE regress_attacher;
@@ -244,17 +246,17 @@ SELECT t.quiet($$SELECT create_studio_job(t.id(1), 'a')$$);
 SELECT (SELECT count(*) FROM studio_jobs) AS jobs, (SELECT count(*) FROM studio_engine.queue) AS queued;
 DROP TRIGGER zz_drop ON studio_jobs;
 INSERT INTO studio_jobs (job_id, user_id, raw_audio_url) VALUES (t.id(61), t.id(1), 'a'), (t.id(62), t.id(1), 'a');
-CREATE TRIGGER zz_drop BEFORE UPDATE ON studio_engine.queue FOR EACH ROW EXECUTE FUNCTION t.drop_row();
+CREATE TRIGGER zz_drop BEFORE DELETE ON studio_engine.queue FOR EACH ROW EXECUTE FUNCTION t.drop_row();
 SELECT count(*) AS claimed FROM claim_jobs('studio_jobs', 'w', 10);
 DROP TRIGGER zz_drop ON studio_engine.queue;
 SELECT lease_token AS token FROM claim_jobs('studio_jobs', 'w') \gset
-CREATE TRIGGER zz_drop BEFORE UPDATE ON studio_engine.queue FOR EACH ROW EXECUTE FUNCTION t.drop_row();
+CREATE TRIGGER zz_drop BEFORE UPDATE ON studio_engine.attempts FOR EACH ROW EXECUTE FUNCTION t.drop_row();
 SELECT t.ask(format('SELECT heartbeat_job(t.id(61), %L)', :'token')) AS not_prolonged;
-DROP TRIGGER zz_drop ON studio_engine.queue;
+DROP TRIGGER zz_drop ON studio_engine.attempts;
 CREATE TRIGGER zz_drop BEFORE UPDATE ON studio_jobs FOR EACH ROW EXECUTE FUNCTION t.drop_row();
 SELECT t.ask(format('SELECT update_studio_job_status(t.id(61), ''TRANSCRIBING'', %L) ->> ''status''', :'token')) AS stays;
 SELECT t.ask('SELECT cancel_studio_job(t.id(62)) ->> ''status''') AS stays;
-SELECT t.n(job_id) AS job, state FROM studio_engine.queue ORDER BY job_id;
+SELECT t.n(job_id) AS job, state FROM t.open_jobs ORDER BY job_id;
 ROLLBACK;
 
 --

@@ -188,7 +188,7 @@ BEGIN
     -- cancels and failures end the job that others are tried on
     BEGIN
       call := v_call;
-      v_call := replace(v_call, '@lease', '(SELECT q.lease_token FROM studio_engine.queue q WHERE q.job_id = ' || coalesce(substring(v_call FROM 't\.id\([0-9]+\)'), 'NULL') || ')');
+      v_call := replace(v_call, '@lease', '(SELECT a.lease_token FROM studio_engine.attempts a WHERE a.ended_at IS NULL AND a.job_id = ' || coalesce(substring(v_call FROM 't\.id\([0-9]+\)'), 'NULL') || ')');
       answer := left(t.try('SELECT ' || replace(v_call, '@text', 'repeat(''x'', 8000000)')), 5);
       IF answer = 'ok' THEN
         answer := coalesce((SELECT 'cut to ' || max(octet_length(a.error ->> 'message')) FROM studio_engine.attempts a), answer);

@@ -67,8 +67,8 @@ BEGIN
     WHEN 'studio_jobs' THEN $s$SELECT status || ' ' || coalesce(error_details ->> 'code', '') FROM studio_jobs WHERE job_id = t.id(31)$s$
     WHEN 'jobs' THEN $s$SELECT status || ' ' || coalesce(error_code, '') || ', holds ' || (SELECT reserved FROM credit_accounts WHERE user_id = t.id(1)) FROM jobs WHERE id = t.id(31)$s$
     ELSE $s$SELECT status || ' ' || coalesce(error_code, '') FROM mm_rendering_queue WHERE render_id = t.id(31)$s$ END INTO v_state;
-  RETURN concat(v_state, '; attempts: ' || (SELECT string_agg(a.attempt || ' ' || a.outcome || coalesce(' ' || (a.error ->> 'code'), ''), ', ' ORDER BY a.started_at, a.ended_at) FROM studio_engine.attempts a WHERE a.job_id = t.id(31)),
-                '; in the queue: ' || (SELECT q.state FROM studio_engine.queue q WHERE q.job_id = t.id(31)));
+  RETURN concat(v_state, '; attempts: ' || (SELECT string_agg(a.attempt || ' ' || a.outcome || coalesce(' ' || (a.error ->> 'code'), ''), ', ' ORDER BY a.started_at, a.ended_at) FROM studio_engine.attempts a WHERE a.job_id = t.id(31) AND a.ended_at IS NOT NULL),
+                '; in the queue: ' || (SELECT o.state FROM t.open_jobs o WHERE o.job_id = t.id(31)));
 END
 $$;
 CREATE FUNCTION t.invariants() RETURNS text
@@ -139,18 +139,25 @@ SELECT a.system, a.kind, a.call, a.answer, b.answer, a.state, b.state FROM t.tol
 SELECT system, regexp_replace(call, '00000000-0000-4000-8000-0*', '#') AS call, regexp_replace(answer, '\["[a-z_]+"\]', '[...]') AS answer, state, count(*)
   FROM t.told GROUP BY system, nr, call, 3, state ORDER BY system, nr, count(*) DESC;
 
+-- a worker has the jobs of the queue, or one of them
+CREATE PROCEDURE t.leased(p_attempt integer, p_until timestamptz, p_job uuid DEFAULT NULL)
+LANGUAGE sql AS $$
+  WITH taken AS (DELETE FROM studio_engine.queue WHERE p_job IS NULL OR job_id = p_job RETURNING *)
+  INSERT INTO studio_engine.attempts (started_at, due_at, expires_at, since, system, attempt, first_attempt, lease_ms, job_id, lease_token, user_id, stage, worker)
+  SELECT now(), p_until, p_until, due_at, system, p_attempt, first_attempt, 60000, job_id, gen_random_uuid(), user_id, stage, 'w' FROM taken
+$$;
+
 -- leases of poisoned jobs run out, and of the others beside them
 CALL t.poisoned('studio_jobs', $$(SELECT text FROM t.long)$$);
 SELECT t.n(job_id) AS job FROM claim_jobs('studio_jobs', 'w', 2, '1 hour');
 CALL t.poisoned('jobs', $$(repeat('[', 5000) || repeat(']', 5000))::jsonb$$);
-UPDATE studio_engine.queue SET state = 'leased', lease_token = gen_random_uuid(), worker = 'w', claimed_at = now(), since = now(), attempt = 3,
-  due_at = now() - interval '1 minute', expires_at = now() - interval '1 minute';
+CALL t.leased(3, now() - interval '1 minute');
 SELECT reap_expired_leases(10), t.state_of('jobs') AS state;
 SELECT t.invariants();
 -- a worker shuts down
 CALL t.poisoned('mm_rendering_queue', $$'{"n": 1e131071}'::jsonb$$);
-UPDATE studio_engine.queue SET state = 'leased', lease_token = gen_random_uuid(), worker = 'w', claimed_at = now(), since = now(),
-  due_at = now() + interval '1 minute', expires_at = now() + interval '1 minute', cancel_requested_at = now() WHERE job_id = t.id(31);
+CALL t.leased(1, now() + interval '1 minute', t.id(31));
+UPDATE studio_engine.attempts SET cancel_requested_at = now() WHERE job_id = t.id(31);
 SELECT release_leases('w'), t.state_of('mm_rendering_queue') AS state;
 
 -- a job that cannot be failed either waits, and the others go on
@@ -194,9 +201,9 @@ SELECT t.n((f ->> 'job_id')::uuid) AS job, octet_length(f -> 'error' ->> 'messag
 CALL t.as_user(t.id(2));
 SELECT jsonb_array_length(get_job_statistics('jobs') -> 'recent_failures') AS of_the_other;
 CALL t.as_admin();
-INSERT INTO studio_engine.attempts (system, job_id, attempt, lease_token, worker, started_at, outcome, error)
-VALUES ('jobs', t.id(31), 1, t.id(1), 'w', now(), 'failed', jsonb_build_object('code', 'c', 'message', repeat('x', 900000))),
-       ('jobs', t.id(31), 2, t.id(2), 'w', now(), 'failed', '{"n": 1e131071}');
+INSERT INTO studio_engine.attempts (system, job_id, attempt, first_attempt, lease_token, worker, stage, started_at, due_at, expires_at, since, lease_ms, ended_at, outcome, error)
+SELECT 'jobs', t.id(31), n, 1, t.id(n), 'w', 'QUEUED', now(), now(), now(), now(), 1, now(), 'failed', error
+  FROM (VALUES (1, jsonb_build_object('code', 'c', 'message', repeat('x', 900000))), (2, '{"n": 1e131071}')) v (n, error);
 SELECT attempt, octet_length(error ->> 'message') AS bytes, error -> 'truncated' AS truncated FROM get_job_attempts(t.id(31));
 
 -- What everybody may write at most: the largest rows of every table at once,
@@ -221,7 +228,7 @@ SELECT count(*) AS jobs, sum(octet_length(job::text)) / 1048576 AS mebibytes, mi
 SELECT count(*) AS left_to_claim FROM claim_jobs('studio_jobs', 'w', 100);
 CALL t.as_admin();
 SELECT t.invariants();
-SELECT outcome, count(*) FROM studio_engine.attempts GROUP BY 1;
+SELECT outcome, count(*) FROM studio_engine.attempts WHERE ended_at IS NOT NULL GROUP BY 1;
 SELECT count(cancel_studio_job(job_id) ->> 'status') AS cancelled FROM studio_jobs;
 DROP TABLE claimed, claimed_next;
 UPDATE studio_engine.settings SET value = '5' WHERE name = 'max_active_jobs';
@@ -262,7 +269,7 @@ SELECT t.n(user_id) AS "user", problem, count(*) FROM verify_credit_ledger() GRO
 UPDATE studio_engine.settings SET value = '0' WHERE name = 'ledger_hash_chain';
 
 DROP TABLE t.poisons, t.told, t.long;
-DROP PROCEDURE t.poisoned, t.tell;
+DROP PROCEDURE t.poisoned, t.tell, t.leased;
 DROP FUNCTION t.state_of, t.invariants, t.calls, t.tried, t.given_back;
 DROP TYPE t.bad CASCADE;
 SELECT * FROM t.clean();

@@ -16,7 +16,7 @@
 CREATE VIEW t.queued AS
 SELECT system, t.n(job_id) AS job, t.n(user_id) AS "user", state, attempt, first_attempt AS first, worker,
        cancel_requested_at IS NOT NULL AS cancel
-  FROM t.entries ORDER BY system DESC, job_id;
+  FROM t.open_jobs ORDER BY system DESC, job_id;
 CREATE VIEW t.tried AS
 SELECT t.n(job_id) AS job, attempt, worker, outcome, error FROM studio_engine.attempts
  WHERE ended_at IS NOT NULL ORDER BY job_id, started_at, ended_at;
@@ -130,7 +130,7 @@ SELECT t.claim('studio_jobs', 'w1', 5) AS the_first_five, t.claim('studio_jobs',
 SELECT t.claim('studio_jobs') AS nothing_left, t.claim('jobs', 'w1', 9) AS other_system;
 CALL t.as_admin();
 SELECT worker, count(*), array_agg(DISTINCT state) AS states, array_agg(DISTINCT attempt) AS attempts, count(DISTINCT lease_token) AS tokens
-  FROM t.entries GROUP BY worker ORDER BY worker;
+  FROM t.open_jobs GROUP BY worker ORDER BY worker;
 SELECT status, count(*) FROM studio_jobs GROUP BY status;
 SELECT * FROM t.queue();
 DELETE FROM studio_jobs;
@@ -145,7 +145,7 @@ SELECT j.job = (SELECT to_jsonb(s) FROM studio_jobs s WHERE s.job_id = j.job_id)
        j.lease_token AS token, j.lease_expires_at AS until
   FROM claim_jobs('studio_jobs', 'w') j \gset
 SELECT :'the_row' AS the_row, :'attempt' AS attempt, :'status' AS status, (worker, expires_at) = ('w', :'until') AS leased
-  FROM t.entries WHERE lease_token = :'token';
+  FROM t.open_jobs WHERE lease_token = :'token';
 SELECT t.claim('studio_jobs', 'w', 9) AS then;
 SELECT * FROM t.queue();
 DELETE FROM studio_jobs;
@@ -270,7 +270,7 @@ SELECT t.claim('jobs', 'w', 1, '20 seconds'), t.claim('studio_jobs', 'w', 1, '20
 SELECT heartbeat_job(t.id(30), t.token(30)) AS answer \gset
 SELECT :'answer'::jsonb - 'lease_expires_at' AS answer, expires_at = (:'answer'::jsonb ->> 'lease_expires_at')::timestamptz AS kept,
        expires_at - clock_timestamp() BETWEEN INTERVAL '10 seconds' AND INTERVAL '20 seconds' AS as_long_as_before, due_at < expires_at AS due_at_lags
-  FROM t.entries WHERE job_id = t.id(30);
+  FROM t.open_jobs WHERE job_id = t.id(30);
 SELECT (heartbeat_job(t.id(30), t.token(30), NULL, NULL, '2 hours') ->> 'lease_expires_at')::timestamptz - clock_timestamp() BETWEEN INTERVAL '1 hour 59 minutes' AND INTERVAL '2 hours' AS two_hours;
 SELECT t.beat(30) AS without_progress, t.beat(31) AS without_progress, t.beat(31, 50, 'm') AS studio_job_with_progress;
 SELECT t.beat(30, 10, 'ten') AS first_progress, t.beat(30, 20, 'twenty') AS too_soon;

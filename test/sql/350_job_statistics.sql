@@ -56,9 +56,9 @@ BEGIN
   END LOOP;
   SELECT array_agg(v ORDER BY v) INTO v_times FROM unnest(v_times) v;
   SELECT jsonb_build_object('waiting', count(*) FILTER (WHERE state = 'waiting'), 'delayed', count(*) FILTER (WHERE state = 'delayed'),
-                            'leased', count(*) FILTER (WHERE state = 'leased'),
+                            'parked', count(*) FILTER (WHERE state = 'parked'), 'leased', count(*) FILTER (WHERE state = 'leased'),
                             'oldest_waiting_seconds', date_part('epoch', clock_timestamp() - min(due_at) FILTER (WHERE state = 'waiting')))
-    INTO v_result FROM studio_engine.queue WHERE system::text = p_system AND (p_user IS NULL OR user_id = p_user);
+    INTO v_result FROM t.open_jobs WHERE system::text = p_system AND (p_user IS NULL OR user_id = p_user);
   RETURN v_result || jsonb_build_object('system', p_system, 'count_by_status', v_counts, 'completed', v_completed, 'failed', v_failed,
     'average_ms', (SELECT avg(v) FROM unnest(v_times) v), 'p50_ms', t.percentile(v_times, 0.5), 'p95_ms', t.percentile(v_times, 0.95),
     'throughput_per_hour', v_lately / v_hours, 'recent_failures', v_failures);
@@ -106,8 +106,8 @@ SELECT t.id(2000 - n), t.id(1), 'a', now() - INTERVAL '17 minutes', 'FAILED' FRO
 -- workers have some, some are delayed
 SELECT count(*) AS claimed FROM claim_jobs('studio_jobs', 'w', 20);
 SELECT count(*) AS claimed FROM claim_jobs('jobs', 'w', 20);
-SELECT count(fail_studio_job(job_id, '{"code": "E"}', true, lease_token)) AS retried FROM (SELECT * FROM studio_engine.queue WHERE system = 'studio_jobs' AND state = 'leased' ORDER BY job_id LIMIT 6) q;
-SELECT count(snooze_job(job_id, lease_token, '1 hour')) AS snoozed FROM (SELECT * FROM studio_engine.queue WHERE system = 'jobs' AND state = 'leased' ORDER BY job_id LIMIT 7) q;
+SELECT count(fail_studio_job(job_id, '{"code": "E"}', true, lease_token)) AS retried FROM (SELECT * FROM t.open_jobs WHERE system = 'studio_jobs' AND state = 'leased' ORDER BY job_id LIMIT 6) q;
+SELECT count(snooze_job(job_id, lease_token, '1 hour')) AS snoozed FROM (SELECT * FROM t.open_jobs WHERE system = 'jobs' AND state = 'leased' ORDER BY job_id LIMIT 7) q;
 
 -- a service, for all and for one, ever and in windows
 CALL t.as_role('service_role');

@@ -70,7 +70,7 @@ BEGIN
   IF p_situation = 'cancelling' THEN
     PERFORM cancel_job(t.id(31)), cancel_studio_job(t.id(32)), cancel_rendering(t.id(33));
   ELSIF p_situation = 'expired' THEN
-    UPDATE studio_engine.queue SET expires_at = '2000-01-01', due_at = '2000-01-01';
+    UPDATE studio_engine.attempts SET expires_at = '2000-01-01', due_at = '2000-01-01';
   END IF;
 END
 $$;

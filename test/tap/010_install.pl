@@ -323,9 +323,12 @@ my $queue_differs = q{
 		 WHERE status NOT IN ('PENDING', 'READY', 'FAILED')
 		UNION ALL
 		SELECT 'studio_jobs', job_id, user_id, -1 - priority FROM public.studio_jobs WHERE status NOT IN ('COMPLETE', 'FAILED')),
-	queued AS (SELECT system::text, job_id, user_id, rank FROM studio_engine.queue)
+	-- the rank of a job that a worker has is in no row
+	queued AS (SELECT system::text, job_id, user_id, rank FROM studio_engine.queue
+		UNION ALL SELECT o.system, a.job_id, a.user_id, o.rank FROM studio_engine.attempts a JOIN open o ON (o.system, o.job_id) = (a.system::text, a.job_id)
+		 WHERE a.ended_at IS NULL)
 	(TABLE open EXCEPT ALL TABLE queued) UNION ALL (TABLE queued EXCEPT ALL TABLE open);};
-my $leases = q{SELECT system, job_id, attempt, lease_token, expires_at FROM studio_engine.queue WHERE state = 'leased' ORDER BY 1, 2;};
+my $leases = q{SELECT system, job_id, attempt, lease_token, expires_at FROM studio_engine.attempts WHERE ended_at IS NULL ORDER BY 1, 2;};
 
 foreach my $case ([ 'bare', 'postgres' ], [ 'owned', 'installer' ])
 {
@@ -333,8 +336,9 @@ foreach my $case ([ 'bare', 'postgres' ], [ 'owned', 'installer' ])
 
 	is(query($node, $db, $queue_differs), '', "$owner: the queue has the open jobs");
 	is(query($node, $db, q{SELECT string_agg(system || ' ' || state || ' ' || n, ', ' ORDER BY system, state)
-		FROM (SELECT system, state, count(*) AS n FROM studio_engine.queue GROUP BY 1, 2) q}),
-		'studio_jobs waiting 4, studio_jobs delayed 1, studio_jobs leased 1, jobs waiting 1, jobs leased 1',
+		FROM (SELECT system, state::text, count(*) AS n FROM studio_engine.queue GROUP BY 1, 2
+			UNION ALL SELECT system, 'leased', count(*) FROM studio_engine.attempts WHERE ended_at IS NULL GROUP BY 1) q}),
+		'studio_jobs delayed 1, studio_jobs leased 1, studio_jobs waiting 4, jobs leased 1, jobs waiting 1',
 		"$owner: ... waiting, delayed and leased");
 	my $had = query($node, $db, $leases);
 
@@ -355,11 +359,11 @@ foreach my $case ([ 'bare', 'postgres' ], [ 'owned', 'installer' ])
 	sql_ok($node, $db, 'CREATE EXTENSION studio_engine', "$owner: CREATE EXTENSION adopts once more", user => $owner);
 	is(query($node, $db, $queue_differs), '', "$owner: ... and the queue has what was made, and not what ended, in between");
 	is(query($node, $db, q{SELECT count(*), count(s.job_id) + count(j.id) FROM studio_engine.attempts a
-		LEFT JOIN public.studio_jobs s ON s.job_id = a.job_id LEFT JOIN public.jobs j ON j.id = a.job_id}), '0|0',
+		LEFT JOIN public.studio_jobs s ON s.job_id = a.job_id LEFT JOIN public.jobs j ON j.id = a.job_id}), '2|2',
 		"$owner: ... nor is there an attempt at a job that is gone");
 	is(query($node, $db, $leases), $had, "$owner: ... while leases stay with their workers");
 	is(query($node, $db, q{SELECT count(*), bool_and(public.heartbeat_job(job_id, lease_token) ->> 'cancel' = 'false')
-		FROM studio_engine.queue WHERE state = 'leased'}), '2|t', "$owner: ... whose heartbeats are heard");
+		FROM studio_engine.attempts WHERE ended_at IS NULL}), '2|t', "$owner: ... whose heartbeats are heard");
 	is(query($node, $db, q{SELECT string_agg(job ->> 'raw_audio_url', ', ' ORDER BY job ->> 'raw_audio_url') FROM public.claim_jobs('studio_jobs', 'w', 4)}),
 		'away NEW, away NEW, away REFINING, away REFINING', "$owner: ... and new jobs are claimed");
 	is(query($node, $db, 'SELECT studio_engine.rebuild_queue()', user => $owner), '0', "$owner: rebuild_queue() has nothing to add");

@@ -127,6 +127,7 @@ my $history = q{
 # looked at later are in the same situation.
 $history .= q{
 	UPDATE studio_engine.settings SET value = '86400' WHERE name IN ('retry_base_seconds', 'retry_cap_seconds');
+	UPDATE studio_engine.settings SET value = '0' WHERE name = 'cancel_grace_seconds';
 	INSERT INTO public.studio_jobs (user_id, status, raw_audio_url, raw_transcript, refined_text, priority, error_details, enrichment_entities,
 									model_version, retry_count, processing_time_ms)
 		SELECT u.id, s, E'audio\t"' || u.email, E'line one\nline two \\N', E'\u00fc', n, '{"code": "E", "k": [1, null]}', '{"names": ["\u00e9"]}',
@@ -143,12 +144,12 @@ $history .= q{
 	SELECT public.release_leases('quick');
 	UPDATE studio_engine.queue SET due_at = '2999-01-01' WHERE state = 'delayed';
 	SELECT count(*) FROM public.claim_jobs('studio_jobs', E'worker \u00e9\t"1"', 4, '1 day');
-	SELECT public.cancel_studio_job(job_id, 'while it runs') FROM studio_engine.queue WHERE state = 'leased' ORDER BY job_id LIMIT 1;
+	SELECT public.cancel_studio_job(job_id, 'while it runs') FROM studio_engine.attempts WHERE ended_at IS NULL ORDER BY job_id LIMIT 1;
 	SELECT count(*) FROM public.claim_jobs('jobs', 'camera', 6, '1 day');
-	SELECT count(public.heartbeat_job(job_id, lease_token, 4, 'at work', '1 day')) FROM studio_engine.queue WHERE worker = 'camera' AND state = 'leased';
-	SELECT public.cancel_job(job_id) FROM studio_engine.queue WHERE worker = 'camera' ORDER BY job_id LIMIT 1;
-	SELECT public.fail_job(job_id, 'E1', 'It broke.', 'scripting', true, lease_token) FROM studio_engine.queue
-	 WHERE worker = 'camera' AND cancel_requested_at IS NULL ORDER BY job_id LIMIT 1;
+	SELECT count(public.heartbeat_job(job_id, lease_token, 4, 'at work', '1 day')) FROM studio_engine.attempts WHERE worker = 'camera' AND ended_at IS NULL;
+	SELECT public.cancel_job(job_id) FROM studio_engine.attempts WHERE worker = 'camera' AND ended_at IS NULL ORDER BY job_id LIMIT 1;
+	SELECT public.fail_job(job_id, 'E1', 'It broke.', 'scripting', true, lease_token) FROM studio_engine.attempts
+	 WHERE worker = 'camera' AND ended_at IS NULL AND cancel_requested_at IS NULL ORDER BY job_id LIMIT 1;
 	UPDATE studio_engine.queue SET due_at = '2999-01-01' WHERE state = 'delayed' AND system = 'jobs';
 	UPDATE studio_engine.settings SET value = '1' WHERE name = 'fair_queue';
 	SELECT public.create_studio_job(id, 'in turn', NULL, 500) FROM auth.users, generate_series(1, 2);
@@ -323,7 +324,7 @@ sub work_in
 	return query($node, $db, q{
 		BEGIN;
 		CREATE TEMP TABLE lease ON COMMIT DROP AS SELECT system, job_id, lease_token, worker, expires_at > clock_timestamp() AS live,
-			cancel_requested_at IS NOT NULL AS cancelled FROM studio_engine.queue WHERE state = 'leased';
+			cancel_requested_at IS NOT NULL AS cancelled FROM studio_engine.attempts WHERE ended_at IS NULL;
 		CREATE FUNCTION pg_temp.answer(p_call text) RETURNS text LANGUAGE plpgsql AS $$
 		DECLARE
 			v_answer text;
@@ -477,7 +478,8 @@ is(query($node, 'source', q{
 	SELECT string_agg(DISTINCT concat_ws(' ', system, state, CASE WHEN state = 'leased' THEN CASE WHEN expires_at > now() THEN 'live' ELSE 'expired' END
 		WHEN state = 'delayed' THEN CASE WHEN due_at > now() THEN 'later' ELSE 'due' END END,
 		CASE WHEN cancel_requested_at IS NOT NULL THEN 'to be cancelled' END, CASE WHEN turn > 0 THEN 'in turn' END), ', ')
-	  FROM studio_engine.queue}),
+	  FROM (SELECT system, state::text, due_at, turn, NULL::timestamptz AS expires_at, NULL::timestamptz AS cancel_requested_at FROM studio_engine.queue
+	        UNION ALL SELECT system, 'leased', due_at, turn, expires_at, cancel_requested_at FROM studio_engine.attempts WHERE ended_at IS NULL) q}),
 	'jobs delayed later, jobs leased expired, jobs leased live, jobs leased live to be cancelled, jobs waiting, mm_rendering_queue waiting, '
 	. 'studio_jobs delayed due, studio_jobs delayed later, studio_jobs delayed later in turn, studio_jobs leased expired in turn, '
 	. 'studio_jobs leased live, studio_jobs leased live to be cancelled, studio_jobs waiting, studio_jobs waiting in turn',

@@ -96,7 +96,7 @@ prepare_database($node, $db);
 query($node, $db, q{
 	CREATE INDEX their_notes ON public.credit_ledger (note, amount) WHERE amount < 0;
 	CREATE INDEX their_costs ON public.jobs (cost_credits_reserved, status);
-	CREATE INDEX their_leases ON studio_engine.queue (attempt) WHERE state = 'leased';
+	CREATE INDEX their_leases ON studio_engine.attempts (attempt) WHERE ended_at IS NULL;
 });
 query($node, $db, q{
 	INSERT INTO auth.users (id) SELECT ('00000000-0000-4000-8000-' || lpad(i::text, 12, '0'))::uuid FROM generate_series(1, 20) i;

@@ -69,8 +69,8 @@ query($node, $db, q{
 			costs.wide(1048576), costs.long(1048576), costs.text(8192) FROM generate_series(1, 12) i;
 	INSERT INTO public.studio_jobs (user_id, status, raw_audio_url, system_prompt_used, processing_time_ms)
 		SELECT costs.id(1), CASE WHEN i % 2 = 0 THEN 'COMPLETE' ELSE 'FAILED' END, 'a', 'p', i FROM generate_series(1, 100000) i;
-	INSERT INTO studio_engine.attempts (system, job_id, attempt, lease_token, worker, started_at, outcome, error)
-		SELECT 'studio_jobs', costs.id(2), i, costs.id(i), costs.text(200), now(), 'failed', jsonb_build_object('message', costs.text(200000)) FROM generate_series(1, 300) i;
+	INSERT INTO studio_engine.attempts (system, job_id, attempt, first_attempt, lease_token, worker, stage, started_at, due_at, expires_at, since, lease_ms, ended_at, outcome, error)
+		SELECT 'studio_jobs', costs.id(2), i, 1, costs.id(i), costs.text(200), 'REFINING', now(), now(), now(), now(), 1, now(), 'failed', jsonb_build_object('message', costs.text(200000)) FROM generate_series(1, 300) i;
 });
 
 # Credits: a hundred thousand entries, most of them lots that expire; hundreds of drafts of one token.

@@ -170,6 +170,13 @@ export const sections = domain({
   open: [['nested', '[["introduction"]]']],
 })
 
+export const stages = domain({
+  accepted: [['two', '["QUEUED", "RENDERING"]']],
+  refused: [['none', '[]', '22023'], ['no stage', `[${SENTENCE}]`, '22023'], ['a NULL', '[null]', '22023'],
+    ['without work to do', '["READY"]', '22023'], ['twice', '["QUEUED", "QUEUED"]', '22023']],
+  open: [['nested', '[["QUEUED"]]']],
+})
+
 export const ids = domain({
   accepted: [['none', '[]']],
   refused: [['unknown', `[${UNKNOWN}]`, ['22023', 'PT404']], ['a NULL', '[null]', ['22023', '22004']]],

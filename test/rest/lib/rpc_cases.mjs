@@ -14,7 +14,7 @@ import assert from 'node:assert/strict'
 import * as make from './rpc_fixtures.mjs'
 import {
   MARK, amount, attempts, bytes, finite, free, future, id, ids, integer, interval, json, lease, nullable, number, object, report,
-  sections, shaped, start, text, textId, texts, word,
+  sections, shaped, stages, text, textId, texts, word,
 } from './rpc_arguments.mjs'
 import { sql } from './api.mjs'
 
@@ -447,6 +447,8 @@ const work = async (user, more = {}) => {
 }
 const ready = async (user, more = {}) => ({ p_job_id: await make.videoJob(user, 'READY'), ...more })
 const MESSAGES = text()
+// without p_retryable
+const NO_RETRY = interval([], ['0', '1 hour', '-1 second', '367 days'])
 
 // What may be said of any new job.
 const newJob = () => ({ p_run_at: '2001-01-01T00:00:00Z', p_idempotency_key: make.unique(), p_max_attempts: 2 })
@@ -519,7 +521,8 @@ const video = {
     given: (user) => work(user, { p_error_code: 'BROKEN', p_error_message: MARK, p_failed_step: 'scripting',
       p_retryable: false }),
     gives: has({ status: 'FAILED', error_code: 'BROKEN', error_message: MARK, failed_step: 'scripting' }),
-    takes: { p_error_code: text(0, 2048), p_error_message: report, p_failed_step: text(0, 2048) },
+    takes: { p_error_code: text(0, 2048), p_error_message: report, p_failed_step: text(0, 2048),
+      p_retry_in: NO_RETRY },
     errors: {
       22023: async (user) => ({ p_job_id: await make.queuedJob(user), p_retryable: true }),
       23514: (user) => ready(user),
@@ -591,13 +594,15 @@ const workers = {
     who: 'service',
     async given(user) {
       await make.queuedJob(user)
-      return { p_system: 'jobs', p_worker: make.unique(), p_limit: 1, p_lease: '5 minutes' }
+      return { p_system: 'jobs', p_worker: make.unique(), p_limit: 1, p_lease: '5 minutes', p_stages: ['QUEUED'],
+        p_process_id: make.unique() }
     },
     gives: (body) => {
       rows('job_id', 'lease_token', 'attempt', 'lease_expires_at', 'job')(body)
       assert.equal(body[0].attempt, 1)
     },
-    takes: { p_system: word(), p_worker: text(1, 200), p_limit: integer(1, 1000), p_lease: INTERVALS },
+    takes: { p_system: word(), p_worker: text(1, 200), p_limit: integer(1, 1000), p_lease: INTERVALS, p_stages: stages,
+      p_process_id: text(1, 200) },
   },
   'public.heartbeat_job': {
     who: 'service',
@@ -622,7 +627,17 @@ const workers = {
       return { p_worker: worker }
     },
     gives: is(1),
-    takes: { p_worker: free },
+    takes: { p_worker: free, p_process_id: free, p_lease_tokens: free },
+  },
+  'public.recover_leases': {
+    who: 'service',
+    async given(user) {
+      const worker = make.unique()
+      await make.leased('jobs', await make.queuedJob(user), worker)
+      return { p_worker: worker, p_process_id: make.unique() }
+    },
+    gives: is(1),
+    takes: { p_worker: free, p_process_id: free },
   },
   'public.reap_expired_leases': {
     who: 'service',
@@ -642,7 +657,7 @@ const workers = {
       return { p_job_id: job }
     },
     gives: (body) => {
-      rows('system', 'attempt', 'worker', 'started_at', 'ended_at', 'outcome', 'error')(body)
+      rows('system', 'attempt', 'worker', 'started_at', 'ended_at', 'outcome', 'error', 'stage')(body)
       has({ system: 'jobs', attempt: 1, outcome: 'failed' })(body[0])
     },
   },
@@ -724,7 +739,7 @@ const refinement = {
     who: 'service',
     given: studioWork('TRANSCRIBING', { p_error: { code: 'BROKEN' }, p_retryable: false }),
     gives: has({ status: 'FAILED', error_details: { code: 'BROKEN' } }),
-    takes: { p_error: nullable(json()) },
+    takes: { p_error: nullable(json()), p_retry_in: NO_RETRY },
     errors: {
       22023: async (user) => ({ p_job_id: await make.studioJob(user), p_error: {}, p_retryable: true }),
       23514: async (user) => ({ ...await COMPLETE(user), p_error: {} }),
@@ -1251,7 +1266,7 @@ const rendering = {
     who: 'service',
     given: (user) => renderWork(user, 'queued', { p_error_code: 'BROKEN', p_error_message: MARK, p_retryable: false }),
     gives: has({ status: 'failed', error_code: 'BROKEN' }),
-    takes: { p_error_code: text(0, 2048), p_error_message: report },
+    takes: { p_error_code: text(0, 2048), p_error_message: report, p_retry_in: NO_RETRY },
     errors: {
       22023: async (user) => ({ p_render_id: await make.rendering(await make.session(user)), p_retryable: true }),
       23514: (user) => rendered(user),

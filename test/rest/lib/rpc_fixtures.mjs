@@ -198,8 +198,8 @@ export async function expiredCredit({ id }) {
 // The worker has been silent for an hour.
 export async function silent(job) {
   await sql(
-    `UPDATE studio_engine.queue SET claimed_at = claimed_at - INTERVAL '2 days', expires_at = now() - INTERVAL '1 hour',
-                    due_at = now() - INTERVAL '1 hour' WHERE job_id = $1`,
+    `UPDATE studio_engine.attempts SET started_at = started_at - INTERVAL '2 days', expires_at = now() - INTERVAL '1 hour',
+                    due_at = now() - INTERVAL '1 hour' WHERE job_id = $1 AND ended_at IS NULL`,
     [job],
   )
 }

@@ -18,7 +18,8 @@ const json = answers<Json>()
 
 export const publicFunctions = {
   advance_job: json(supabase.rpc('advance_job', {
-    p_job_id: id, p_status: 'RENDERING', p_progress: 1, p_status_message: 'x', p_lease_token: id
+    p_job_id: id, p_status: 'RENDERING', p_progress: 1, p_status_message: 'x', p_lease_token: id,
+    p_hand_over: true
   })),
   archive_module_content: number(supabase.rpc('archive_module_content', { p_older_than: '30 days', p_limit: 100 })),
   cancel_job: json(supabase.rpc('cancel_job', { p_job_id: id, p_reason: 'Enough' })),
@@ -31,7 +32,9 @@ export const publicFunctions = {
   claim_draft_prompt: text(supabase.rpc('claim_draft_prompt', { p_session_token: 'token', p_user_id: id })),
   claim_jobs: answers<{
     attempt: number; job: Json; job_id: string; lease_expires_at: string; lease_token: string
-  }[]>()(supabase.rpc('claim_jobs', { p_system: 'jobs', p_worker: 'worker-1', p_limit: 100, p_lease: '1 minute' })),
+  }[]>()(supabase.rpc('claim_jobs', {
+    p_system: 'jobs', p_worker: 'worker-1', p_limit: 100, p_lease: '1 minute', p_stages: ['QUEUED'], p_process_id: '1'
+  })),
   cleanup_expired_drafts: number(supabase.rpc('cleanup_expired_drafts', { p_limit: 100 })),
   complete_enhancement_session: json(supabase.rpc('complete_enhancement_session', {
     p_session_id: id, p_research_conducted: true, p_content_regenerated: true, p_status: 'completed'
@@ -85,12 +88,15 @@ export const publicFunctions = {
   expire_credits: number(supabase.rpc('expire_credits', { p_limit: 100 })),
   fail_job: json(supabase.rpc('fail_job', {
     p_job_id: id, p_error_code: 'TIMEOUT', p_error_message: 'x', p_failed_step: 'x', p_retryable: true,
-    p_lease_token: id
+    p_lease_token: id, p_retry_in: '1 hour'
   })),
   fail_rendering: json(supabase.rpc('fail_rendering', {
-    p_render_id: id, p_error_code: 'TIMEOUT', p_error_message: 'x', p_retryable: true, p_lease_token: id
+    p_render_id: id, p_error_code: 'TIMEOUT', p_error_message: 'x', p_retryable: true, p_lease_token: id,
+    p_retry_in: '1 hour'
   })),
-  fail_studio_job: json(supabase.rpc('fail_studio_job', { p_job_id: id, p_error: {}, p_retryable: true, p_lease_token: id })),
+  fail_studio_job: json(supabase.rpc('fail_studio_job', {
+    p_job_id: id, p_error: {}, p_retryable: true, p_lease_token: id, p_retry_in: '1 hour'
+  })),
   get_content_sections: json(supabase.rpc('get_content_sections', { p_content_id: id })),
   get_content_statistics: json(supabase.rpc('get_content_statistics', { p_company_id: id })),
   get_credit_balance: number(supabase.rpc('get_credit_balance', { p_user_id: id })),
@@ -102,7 +108,8 @@ export const publicFunctions = {
   get_dashboard: json(supabase.rpc('get_dashboard', { p_user_id: id, p_limit: 100 })),
   get_draft_prompt: json(supabase.rpc('get_draft_prompt', { p_session_token: 'token' })),
   get_job_attempts: answers<{
-    attempt: number; ended_at: string; error: Json; outcome: string; started_at: string; system: string; worker: string
+    attempt: number; ended_at: string; error: Json; outcome: string; stage: string; started_at: string; system: string
+    worker: string
   }[]>()(supabase.rpc('get_job_attempts', { p_job_id: id })),
   get_job_statistics: json(supabase.rpc('get_job_statistics', { p_system: 'jobs', p_user_id: id, p_window: '1 day' })),
   get_latest_quality_assessment: json(supabase.rpc('get_latest_quality_assessment', { p_content_id: id })),
@@ -148,9 +155,12 @@ export const publicFunctions = {
   reinstate_purchase: number(supabase.rpc('reinstate_purchase', {
     p_stripe_payment_id: 'pi_1', p_note: 'Note', p_idempotency_key: 'key'
   })),
+  recover_leases: number(supabase.rpc('recover_leases', { p_worker: 'worker-1', p_process_id: '1' })),
   release_credits: number(supabase.rpc('release_credits', { p_job_id: id, p_note: 'Note' })),
   release_hold: number(supabase.rpc('release_hold', { p_hold_id: id })),
-  release_leases: number(supabase.rpc('release_leases', { p_worker: 'worker-1' })),
+  release_leases: number(supabase.rpc('release_leases', {
+    p_worker: 'worker-1', p_process_id: '1', p_lease_tokens: [id]
+  })),
   reserve_credits: truth(supabase.rpc('reserve_credits', { p_user_id: id, p_job_id: id, p_amount: 10 })),
   retry_job: json(supabase.rpc('retry_job', { p_job_id: id })),
   retry_rendering: json(supabase.rpc('retry_rendering', { p_render_id: id })),
@@ -172,7 +182,9 @@ export const publicFunctions = {
     p_content_id: id, p_quality_assessment_id: id, p_enhancement_type: 'x', p_sections_to_enhance: ['introduction'],
     p_sections_preserved: ['introduction']
   })),
-  store_enrichment: json(supabase.rpc('store_enrichment', { p_job_id: id, p_entities: {}, p_lease_token: id })),
+  store_enrichment: json(supabase.rpc('store_enrichment', {
+    p_job_id: id, p_entities: {}, p_lease_token: id, p_hand_over: true
+  })),
   store_quality_assessment: text(supabase.rpc('store_quality_assessment', {
     p_content_id: id, p_overall_score: 8.5, p_section_scores: {}, p_passed: true, p_accuracy_score: 8.5,
     p_clarity_score: 8.5, p_completeness_score: 8.5, p_engagement_score: 8.5, p_personalization_score: 8.5,
@@ -187,7 +199,9 @@ export const publicFunctions = {
     p_search_queries: ['rome'], p_sources_analyzed: ['livy'], p_total_topics: 1, p_total_sources: 1,
     p_status: 'RENDERING'
   })),
-  store_transcript: json(supabase.rpc('store_transcript', { p_job_id: id, p_transcript: 'Spoken', p_lease_token: id })),
+  store_transcript: json(supabase.rpc('store_transcript', {
+    p_job_id: id, p_transcript: 'Spoken', p_lease_token: id, p_hand_over: true
+  })),
   subscription_credits: text(supabase.rpc('subscription_credits', {
     p_user_id: id, p_amount: 10, p_stripe_payment_id: 'pi_1', p_note: 'Note', p_expires_at: time
   })),
@@ -213,7 +227,7 @@ export const publicFunctions = {
     p_content_id: id, p_sections: { introduction: 'Text' }
   })),
   update_rendering: json(supabase.rpc('update_rendering', {
-    p_render_id: id, p_status: 'RENDERING', p_progress: 1, p_lease_token: id
+    p_render_id: id, p_status: 'RENDERING', p_progress: 1, p_lease_token: id, p_hand_over: true
   })),
   update_script_generation: json(supabase.rpc('update_script_generation', {
     p_script_id: id, p_status: 'RENDERING', p_script_content: 'x', p_error_message: 'x'
@@ -226,7 +240,7 @@ export const publicFunctions = {
     p_pptx_asset_id: id, p_html_asset_id: id
   })),
   update_studio_job_status: json(supabase.rpc('update_studio_job_status', {
-    p_job_id: id, p_status: 'RENDERING', p_lease_token: id
+    p_job_id: id, p_status: 'RENDERING', p_lease_token: id, p_hand_over: true
   })),
   verify_credit_ledger: answers<{
     actual: string; entry_id: string; expected: string; problem: string; user_id: string

@@ -80,7 +80,7 @@ sub fixture
 		SELECT count(*) FROM public.claim_jobs('jobs', 'early', 1);
 		SELECT public.release_leases('early');
 		SELECT count(*) FROM unnest('{jobs,studio_jobs,mm_rendering_queue}'::text[]) s, LATERAL public.claim_jobs(s, 'worker', 1, '1 day');
-		UPDATE studio_engine.queue SET lease_token = {01} WHERE state = 'leased';
+		UPDATE studio_engine.attempts SET lease_token = {01} WHERE ended_at IS NULL;
 	
 		-- the next entry of the user is one after which his lots are kept
 		INSERT INTO public.credit_ledger (user_id, type, amount)
@@ -106,9 +106,9 @@ my %calls = (
 	'create_job(uuid,integer,integer,timestamp with time zone,text,integer)' => [q{{b1}, 3, 1, '2001-01-01', 'k', 2}],
 	'create_job_steps(uuid,jsonb,uuid)' => [q{{c6}, '["a", "b"]', {01}}],
 	'update_job_step(uuid,text,text,integer,text,text,uuid)' => [q{{c6}, 'scripting', 'started', 3, 'm', 'e', {01}}],
-	'advance_job(uuid,text,integer,text,uuid)' => [q{{c6}, 'SCRIPTING', 6, 'm', {01}}],
+	'advance_job(uuid,text,integer,text,uuid,boolean)' => [q{{c6}, 'SCRIPTING', 6, 'm', {01}, true}],
 	'complete_job(uuid,text,jsonb,integer,uuid)' => [q{{c3}, 'u', '{}', 4, NULL}],
-	'fail_job(uuid,text,text,text,boolean,uuid)' => [q{{c6}, 'E', 'm', 'scripting', true, {01}}],
+	'fail_job(uuid,text,text,text,boolean,uuid,interval)' => [q{{c6}, 'E', 'm', 'scripting', true, {01}, '1 hour'}],
 	'cancel_job(uuid,text)' => [q{{c2}, 'm'}],
 	'retry_job(uuid)' => ['{c4}'],
 	'record_asset(uuid,text,text,text,bigint,text,jsonb,uuid)' => [q{{c6}, 'video', 'u', 'v', 5, 'video/mp4', '{}', {01}}],
@@ -138,11 +138,12 @@ my %calls = (
 	'sweep_stale_holds(integer)' => [ '100', q{SET LOCAL session_replication_role = replica; UPDATE public.jobs SET status = 'FAILED' WHERE id = {c2}; SET LOCAL session_replication_role = origin;} ],
 	'get_credit_summary(uuid)' => ['{a1}'],
 	'verify_credit_ledger(uuid)' => ['{a1}'],
-	'claim_jobs(text,text,integer,interval)' => [q{'jobs', 'w', 2}],
+	'claim_jobs(text,text,integer,interval,text[],text)' => [ q{'jobs', 'w', 9, NULL, '{QUEUED,SCRIPTING}', 'p'}, q{UPDATE studio_engine.attempts SET due_at = '2001-01-01', expires_at = '2001-01-01' WHERE ended_at IS NULL;} ],
 	'heartbeat_job(uuid,uuid,integer,text,interval)' => [q{{c6}, {01}, 50, 'm', '1 hour'}],
 	'snooze_job(uuid,uuid,interval)' => [q{{c6}, {01}, '1 hour'}],
-	'release_leases(text)' => [q{'worker'}],
-	'reap_expired_leases(integer)' => [ '100', q{UPDATE studio_engine.queue SET expires_at = '2001-01-01' WHERE state = 'leased';} ],
+	'release_leases(text,text,uuid[])' => [q{'worker'}],
+	'recover_leases(text,text)' => [q{'worker', 'p'}],
+	'reap_expired_leases(integer)' => [ '100', q{UPDATE studio_engine.attempts SET due_at = '2001-01-01', expires_at = '2001-01-01' WHERE ended_at IS NULL;} ],
 	'get_job_attempts(uuid)' => ['{c6}'],
 	'get_job_statistics(text,uuid,interval)' => [q{'jobs', {a1}, '1 day'}],
 	'studio_engine.open_jobs()' => [ '', '', 'owner' ],
@@ -150,11 +151,11 @@ my %calls = (
 	'studio_engine.rebuild_queue_as_owner()' => [ '', q{DELETE FROM studio_engine.queue WHERE state = 'waiting';}, 'owner' ],
 	'studio_engine.rebuild_queue()' => [ '', q{DELETE FROM studio_engine.queue WHERE state = 'waiting';} ],
 	'create_studio_job(uuid,text,text,integer,timestamp with time zone,text,integer)' => [q{{a1}, 'u', 'p', 1, '2001-01-01', 'k', 2}],
-	'update_studio_job_status(uuid,text,uuid)' => [q{{d5}, 'TRANSCRIBING', {01}}],
-	'store_transcript(uuid,text,uuid)' => [q{{d2}, 't', NULL}],
-	'store_enrichment(uuid,jsonb,uuid)' => [q{{d3}, '{}', NULL}],
+	'update_studio_job_status(uuid,text,uuid,boolean)' => [q{{d5}, 'TRANSCRIBING', {01}, true}],
+	'store_transcript(uuid,text,uuid,boolean)' => [q{{d2}, 't', NULL}],
+	'store_enrichment(uuid,jsonb,uuid,boolean)' => [q{{d3}, '{}', NULL}],
 	'store_refined_text(uuid,text,text,uuid)' => [q{{d6}, 't', 'm', NULL}],
-	'fail_studio_job(uuid,jsonb,boolean,uuid)' => [q{{d5}, '{}', true, {01}}],
+	'fail_studio_job(uuid,jsonb,boolean,uuid,interval)' => [q{{d5}, '{}', true, {01}, '1 hour'}],
 	'cancel_studio_job(uuid,text)' => [q{{d1}, 'm'}],
 	'retry_studio_job(uuid)' => ['{d4}'],
 	'studio_engine.count_words(text)' => [q{'two words'}],
@@ -210,9 +211,9 @@ my %calls = (
 	'update_script_generation(uuid,text,text,text)' => [q{{fa}, NULL, 't', NULL}],
 	'record_video_view(uuid,numeric,boolean)' => ['{f7}, 3, true'],
 	'enqueue_rendering(uuid,jsonb,integer,uuid,timestamp with time zone,text,integer)' => [q{{f6}, '{}', 1, {a1}, '2001-01-01', 'k', 2}],
-	'update_rendering(uuid,text,integer,uuid)' => [q{{fb}, 'rendering', 5, {01}}],
+	'update_rendering(uuid,text,integer,uuid,boolean)' => [q{{fb}, 'rendering', 5, {01}, true}],
 	'complete_rendering(uuid,uuid,uuid)' => [ q{{fb}, {f7}, {01}}, q{SELECT public.update_rendering({fb}, 'rendering', 5, {01});} ],
-	'fail_rendering(uuid,text,text,boolean,uuid)' => [q{{fb}, 'E', 'm', true, {01}}],
+	'fail_rendering(uuid,text,text,boolean,uuid,interval)' => [q{{fb}, 'E', 'm', true, {01}, '1 hour'}],
 	'cancel_rendering(uuid,text)' => [q{{fd}, 'm'}],
 	'retry_rendering(uuid)' => ['{fc}'],
 	'studio_engine.realtime_tables()' => [],

@@ -86,10 +86,15 @@ DECLARE
 	v_fine boolean;
 BEGIN
 	IF TG_TABLE_NAME = 'jobs' THEN v_id := NEW.id; ELSE v_id := NEW.job_id; END IF;
-	SELECT CASE WHEN v_by LIKE 'token %' THEN q.lease_token::text = substr(v_by, 7)
-	            WHEN v_by LIKE 'worker %' THEN q.worker = substr(v_by, 8)
-	            ELSE q.state <> 'leased' OR q.expires_at <= clock_timestamp() END
-	  INTO v_fine FROM studio_engine.queue q WHERE q.job_id = v_id AND q.system::text = TG_TABLE_NAME;
+	SELECT CASE WHEN v_by LIKE 'token %' THEN a.lease_token::text = substr(v_by, 7)
+	            WHEN v_by LIKE 'worker %' THEN a.worker = substr(v_by, 8)
+	            ELSE a.expires_at <= clock_timestamp() END
+	  INTO v_fine FROM studio_engine.attempts a WHERE a.job_id = v_id AND a.system::text = TG_TABLE_NAME AND a.ended_at IS NULL;
+	-- nobody has it: it waits, or its last lease has expired
+	IF NOT FOUND AND coalesce(v_by, '') NOT LIKE 'token %' AND coalesce(v_by, '') NOT LIKE 'worker %' THEN
+		v_fine := EXISTS (SELECT FROM studio_engine.queue q WHERE q.job_id = v_id AND q.system::text = TG_TABLE_NAME)
+			OR (SELECT a.outcome FROM studio_engine.attempts a WHERE a.job_id = v_id ORDER BY a.started_at DESC LIMIT 1) = 'expired';
+	END IF;
 	IF v_fine IS NOT TRUE THEN
 		INSERT INTO farm.wrong VALUES (OLD.status || ' > ' || NEW.status, v_id, v_by);
 	END IF;
@@ -105,7 +110,7 @@ CREATE TRIGGER "00_a_watch" AFTER UPDATE ON public.studio_jobs
 	FOR EACH ROW WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION farm.watch();
 
 CREATE FUNCTION farm.is_done() RETURNS boolean LANGUAGE sql SECURITY DEFINER AS
-	$$ SELECT NOT EXISTS (SELECT FROM studio_engine.queue) $$;
+	$$ SELECT NOT EXISTS (SELECT FROM studio_engine.queue) AND NOT EXISTS (SELECT FROM studio_engine.attempts WHERE ended_at IS NULL) $$;
 CREATE FUNCTION farm.outcome(p_claim farm.claims) RETURNS text LANGUAGE sql SECURITY DEFINER AS
 	$$ SELECT a.outcome FROM studio_engine.attempts a WHERE a.job_id = p_claim.job_id AND a.lease_token = p_claim.lease_token $$;
 -- all that a worker could change, with the job locked
@@ -119,7 +124,7 @@ BEGIN
 		SELECT to_jsonb(j) INTO v_job FROM public.studio_jobs j WHERE j.job_id = p_claim.job_id FOR NO KEY UPDATE;
 	END IF;
 	RETURN jsonb_build_array(v_job,
-		(SELECT count(*) FROM studio_engine.attempts WHERE job_id = p_claim.job_id),
+		(SELECT jsonb_object_agg(lease_token, outcome) FROM studio_engine.attempts WHERE job_id = p_claim.job_id AND ended_at IS NOT NULL),
 		(SELECT count(*) FROM public.credit_ledger WHERE job_id = p_claim.job_id),
 		(SELECT count(*) FROM public.assets WHERE job_id = p_claim.job_id),
 		(SELECT count(*) FROM public.logs WHERE job_id = p_claim.job_id));
@@ -337,7 +342,7 @@ END $$;
 -- A job that somebody works on, or any.
 CREATE FUNCTION farm.some_job(p_leased boolean) RETURNS farm.jobs LANGUAGE sql SECURITY DEFINER AS $$
 	SELECT j FROM farm.jobs j
-	 WHERE j.job_id = CASE WHEN p_leased THEN (SELECT q.job_id FROM studio_engine.queue q WHERE q.state = 'leased' LIMIT 1)
+	 WHERE j.job_id = CASE WHEN p_leased THEN (SELECT a.job_id FROM studio_engine.attempts a WHERE a.ended_at IS NULL LIMIT 1)
 	                       ELSE farm.id(3, 1 + (random() * ((SELECT max(number) FROM farm.jobs) - 1))::integer) END
 $$;
 
@@ -377,7 +382,8 @@ my @audits = (
 		             UNION ALL SELECT 'studio_jobs', job_id, status FROM public.studio_jobs) s USING (system, job_id)
 		 GROUP BY j.job_id HAVING count(e.status) <> 1 OR max(e.status) IS DISTINCT FROM max(s.status)} ],
 	[ 'nobody but who had the lease, or nobody while there was one, changed a status', 'SELECT * FROM farm.wrong' ],
-	[ 'the queue is empty', 'SELECT * FROM studio_engine.queue' ],
+	[ 'the queue is empty, and no lease goes on', q{
+		SELECT job_id FROM studio_engine.queue UNION ALL SELECT job_id FROM studio_engine.attempts WHERE ended_at IS NULL} ],
 	[ 'leases of one job do not overlap', q{
 		SELECT * FROM (
 			SELECT job_id, worker, started_at, ended_at, outcome, lag(ended_at) OVER w AS previous_end, lag(outcome) OVER w AS previous_outcome,
@@ -454,7 +460,7 @@ my @ruins = (
 		INSERT INTO public.studio_jobs (job_id, user_id, raw_audio_url) VALUES (farm.id(9, 1), farm.id(1, 1), 'a');
 		SELECT FROM public.claim_jobs('studio_jobs', 'w');
 		UPDATE public.studio_jobs SET status = 'TRANSCRIBING' WHERE job_id = farm.id(9, 1)} ],
-	[ 2, q{INSERT INTO studio_engine.queue (system, job_id, user_id) VALUES ('jobs', farm.id(9, 9), farm.id(1, 1))} ],
+	[ 2, q{INSERT INTO studio_engine.queue (system, job_id, user_id, stage) VALUES ('jobs', farm.id(9, 9), farm.id(1, 1), 'QUEUED')} ],
 	[ 3, q{UPDATE studio_engine.attempts SET ended_at = started_at + INTERVAL '1 hour' WHERE outcome = 'retried'} ],
 	[ 4, q{DELETE FROM studio_engine.attempts WHERE ctid = (SELECT ctid FROM studio_engine.attempts WHERE outcome = 'snoozed' LIMIT 1)} ],
 	[ 4, q{DELETE FROM farm.claims WHERE ctid = (SELECT ctid FROM farm.claims LIMIT 1)} ],
