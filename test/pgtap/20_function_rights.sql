@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(2389);
+SELECT plan(2428);
 
 --------------------------------------------------------------------------------
 -- People, and something of Alice's for every function to work on
