@@ -95,7 +95,8 @@ suite_rest() {
 
 # The longest of them, with as many operations as SOAK_OPERATIONS says; on request only.
 suite_soak() {
-	prove_tap test/tap/050_model.pl test/tap/070_workers.pl test/tap/090_memory.pl
+	FARM_JOBS=${FARM_JOBS:-20000}
+	prove_tap test/tap/050_model.pl test/tap/070_workers.pl test/tap/072_farm.pl test/tap/090_memory.pl
 }
 
 # The regress suite on a server in memcheck, or of it those scripts that VALGRIND_SCRIPTS names; on request only.
@@ -159,7 +160,7 @@ sanitized_step() {
 # These make clusters of their own, below TMPDIR and TESTDATADIR.
 prove_tap() {
 	as_server env SOAK_SEED="${SOAK_SEED:-}" SOAK_OPERATIONS="${SOAK_OPERATIONS:-}" CHANGES_SECONDS="${CHANGES_SECONDS:-}" \
-		TESTDIR="$source" TESTDATADIR="$source/tmp_check" TESTLOGDIR="$source/tmp_check/log" \
+		FARM_JOBS="${FARM_JOBS:-}" FARM_SEED="${FARM_SEED:-}" TESTDIR="$source" TESTDATADIR="$source/tmp_check" TESTLOGDIR="$source/tmp_check/log" \
 		PGPORT=65432 PG_REGRESS="$pgxs/src/test/regress/pg_regress" \
 		prove -I "$pgxs/src/test/perl" -I "$source" "$@" ||
 		{ keep_output tap tmp_check/log; return 1; }

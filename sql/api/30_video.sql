@@ -10,10 +10,14 @@ Trigger, BEFORE DELETE on projects. The jobs are locked before the cascade reach
 lock order stays job, account. A user is refused (PT409) while a worker holds one of the jobs or one is in a
 stage between QUEUED and its end; cancel_job() ends it. Services, cascades and superusers pass.';
 
-CREATE FUNCTION @extschema@.create_job(p_project_id uuid, p_cost_credits integer, p_priority integer DEFAULT 0) RETURNS uuid
+CREATE FUNCTION @extschema@.create_job(
+    p_project_id uuid, p_cost_credits integer, p_priority integer DEFAULT 0,
+    p_run_at timestamptz DEFAULT NULL, p_idempotency_key text DEFAULT NULL,
+    p_max_attempts integer DEFAULT NULL)
+  RETURNS uuid
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_job'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION @extschema@.create_job(uuid, integer, integer) IS
+COMMENT ON FUNCTION @extschema@.create_job(uuid, integer, integer, timestamptz, text, integer) IS
 'Create a video job with its steps and a hold of credits, and queue it.
 
 All of it happens, or nothing.
@@ -21,11 +25,16 @@ All of it happens, or nothing.
 - p_project_id: the project.
 - p_cost_credits: credits to hold, 1 or more.
 - p_priority: any integer; of two jobs workers get the one with the higher priority first.
+- p_run_at: the job waits until then, at most 366 days; NULL or a time that has passed: it waits for a worker at once.
+- p_idempotency_key: 1 to 200 characters. Another call with the same key for the same user returns the first job,
+  whatever its status, and makes nothing. It has to be the same call: p_project_id and p_cost_credits.
+- p_max_attempts: how often the job is tried, 1 to 1000; NULL: setting max_attempts.
 
 Returns the id of the job.
 Callers: services only, since the caller sets the price.
-Errors: 22004 an argument is NULL; 22023 p_cost_credits is out of bounds; PT404 no such project; PT402 not
-enough credits; PT429 too many active jobs of the user (setting max_active_jobs).';
+Errors: 22004 a required argument is NULL; 22023 a value is out of bounds; PT404 no such project; PT402 not
+enough credits; PT409 the key was used for something else; PT429 too many active jobs of the user (setting
+max_active_jobs).';
 
 CREATE FUNCTION @extschema@.create_job_steps(p_job_id uuid, p_steps jsonb DEFAULT NULL, p_lease_token uuid DEFAULT NULL) RETURNS integer
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_job_steps'

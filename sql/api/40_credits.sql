@@ -245,7 +245,7 @@ reserve_credits().
 - p_amount: credits, 1 or more.
 - p_reference: what the credits are for, 1 to 255 characters.
 - p_note: for people, at most 1000 characters.
-- p_expires: how long the hold can be captured, positive and at most one year.
+- p_expires: how long the hold can be captured, positive and at most 366 days; a day is 24 hours, a month 30 days.
 - p_idempotency_key: 1 to 255 characters, unique per user. A late retry with the same key and amount returns
   the first hold and moves nothing, also when it is closed.
 

@@ -62,6 +62,115 @@ with 40001.
 Callers: services only.
 Errors: 22004 a required argument is NULL; 22023 unknown system, or a value is out of bounds.';
 
+CREATE FUNCTION @extschema@.finish_and_claim(
+    p_system text, p_worker text, p_job_id uuid, p_lease_token uuid,
+    p_result jsonb DEFAULT NULL, p_error jsonb DEFAULT NULL, p_retryable boolean DEFAULT false,
+    p_retry_in interval DEFAULT NULL, p_limit integer DEFAULT 1, p_lease interval DEFAULT NULL,
+    p_stages text[] DEFAULT NULL, p_process_id text DEFAULT NULL)
+  RETURNS TABLE (job_id uuid, lease_token uuid, attempt integer, lease_expires_at timestamptz,
+    job jsonb)
+  LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'finish_and_claim'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.finish_and_claim(
+  text, text, uuid, uuid, jsonb, jsonb, boolean, interval, integer, interval, text[], text) IS
+'End the work on a job, and lease the next ones: one round trip and one commit for a job.
+
+With p_error, or with p_retryable, the job fails as by fail_job(); otherwise it is completed, or handed over to its
+next stage.
+
+- p_system: studio_jobs, jobs or mm_rendering_queue.
+- p_worker: any name, 1 to 200 characters.
+- p_job_id: the job that ends; NULL only leases.
+- p_lease_token: the token that the claim of it returned.
+- p_result: what was made. studio_jobs: refined_text, with model_version or without, completes the job;
+  raw_transcript (of a job at NEW, too) or enrichment_entities ends its stage and hands it over. jobs: status hands it over to this
+  status, with status_message or without; output_url, manifest_json and cost_credits_final complete it.
+  mm_rendering_queue: asset_id completes it. NULL is an empty object.
+- p_error: why it failed. studio_jobs: any object of at most 256 KiB; jobs and mm_rendering_queue: code, message
+  and step (jobs).
+- p_retryable: true queues the job for a retry as long as attempts are left.
+- p_retry_in: when a retry is due, 0 seconds to 366 days from now; NULL: after a delay as by fail_job().
+- p_limit: at most how many jobs to lease, 0 to 1000.
+- p_lease, p_stages, p_process_id: of the leases, as for claim_jobs().
+
+Returns the leased jobs as claim_jobs() does. An error changes nothing: the job does not end and none is leased.
+Callers: services only.
+Errors: 22004 a required argument is NULL; 22023 unknown system, or a value is out of bounds; PT404 no such job;
+PT409 the lease is lost or has expired, the job is to be cancelled, or it was completed differently; 23514
+illegal transition.';
+
+CREATE FUNCTION @extschema@.complete_jobs(p_system text, p_jobs jsonb)
+  RETURNS TABLE (job_id uuid, done boolean, error_code text, error_message text)
+  LANGUAGE c VOLATILE ROWS 100 AS 'MODULE_PATHNAME', 'complete_jobs'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.complete_jobs(text, jsonb) IS
+'End the work on many jobs: complete each, or hand it over to its next stage.
+
+What refuses one job does not stop the others.
+
+- p_system: studio_jobs, jobs or mm_rendering_queue.
+- p_jobs: an array of at most 1000 objects with job_id, lease_token and result, which is as p_result of
+  finish_and_claim().
+
+Returns a row for each job: done, or the SQLSTATE and the message of the error that refused it. A late retry of
+the call returns done for what was completed with the same result.
+Callers: services only.
+Errors: 22004 an argument is NULL; 22023 unknown system, p_jobs is no such array or has a job twice.';
+
+CREATE FUNCTION @extschema@.fail_jobs(p_system text, p_jobs jsonb)
+  RETURNS TABLE (job_id uuid, done boolean, error_code text, error_message text)
+  LANGUAGE c VOLATILE ROWS 100 AS 'MODULE_PATHNAME', 'fail_jobs'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.fail_jobs(text, jsonb) IS
+'Fail many jobs, or queue retries of them.
+
+What refuses one job does not stop the others.
+
+- p_system: studio_jobs, jobs or mm_rendering_queue.
+- p_jobs: an array of at most 1000 objects with job_id, lease_token, error (as p_error of finish_and_claim()),
+  retryable (true or false) and retry_in (an interval as text).
+
+Returns a row for each job: done, or the SQLSTATE and the message of the error that refused it.
+Callers: services only.
+Errors: 22004 an argument is NULL; 22023 unknown system, p_jobs is no such array or has a job twice.';
+
+CREATE FUNCTION @extschema@.cancel_jobs(p_system text, p_job_ids uuid[], p_reason text DEFAULT NULL)
+  RETURNS TABLE (job_id uuid, done boolean, error_code text, error_message text)
+  LANGUAGE c VOLATILE ROWS 100 AS 'MODULE_PATHNAME', 'cancel_jobs'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.cancel_jobs(text, uuid[], text) IS
+'Cancel many jobs, or request it from the workers that have them.
+
+What refuses one job does not stop the others.
+
+- p_system: studio_jobs, jobs or mm_rendering_queue.
+- p_job_ids: at most 1000 jobs.
+- p_reason: at most 1000 characters.
+
+Returns a row for each job: done, or the SQLSTATE and the message of the error that refused it.
+Callers: services only.
+Errors: 22004 p_system, p_job_ids or one of them is NULL; 22023 unknown system, too many jobs, or one twice.';
+
+CREATE FUNCTION @extschema@.retry_failed_jobs(
+    p_system text, p_error_code text DEFAULT NULL, p_since timestamptz DEFAULT NULL, p_limit integer DEFAULT 100)
+  RETURNS TABLE (job_id uuid, done boolean, error_code text, error_message text)
+  LANGUAGE c VOLATILE ROWS 100 AS 'MODULE_PATHNAME', 'retry_failed_jobs'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.retry_failed_jobs(text, text, timestamptz, integer) IS
+'Queue failed jobs again, as after an outage.
+
+Each is retried as by the function of its system: video jobs are paid again. What refuses one job, like the limit
+of its user or too few credits, does not stop the others.
+
+- p_system: studio_jobs, jobs or mm_rendering_queue.
+- p_error_code: only jobs that failed with this code; NULL: all that were not cancelled.
+- p_since: only jobs that failed since; NULL: ever.
+- p_limit: at most how many, the oldest first, 1 to 1000.
+
+Returns a row for each job: done, or the SQLSTATE and the message of the error that refused it. Reads all failed jobs.
+Callers: services only.
+Errors: 22004 p_system or p_limit is NULL; 22023 unknown system, or a value is out of bounds.';
+
 CREATE FUNCTION @extschema@.heartbeat_job(p_job_id uuid, p_lease_token uuid, p_progress integer DEFAULT NULL,
     p_status_message text DEFAULT NULL, p_lease interval DEFAULT NULL)
   RETURNS jsonb

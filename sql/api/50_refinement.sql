@@ -5,10 +5,12 @@ CREATE FUNCTION studio_engine.default_studio_job()
   LANGUAGE c AS 'MODULE_PATHNAME', 'default_studio_job'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.default_studio_job() IS
-'Fill in the prompt of a studio job, and limit its priority.
+'Fill in the prompt of a studio job, and limit what a user writes into it.
 
 Trigger, BEFORE INSERT OR UPDATE on studio_jobs. The prompt is that of setting default_system_prompt. The
-priority that a user gives is at most setting max_user_priority (22023).';
+priority that a user gives is at most setting max_user_priority, max_attempts at most the setting of that name,
+and run_at at most 366 days ahead (22023). A user does not change run_at and idempotency_key of a job, and never
+sets cancel_requested_at (42501).';
 
 CREATE FUNCTION studio_engine.limit_studio_jobs()
   RETURNS trigger
@@ -20,22 +22,29 @@ COMMENT ON FUNCTION studio_engine.limit_studio_jobs() IS
 Trigger, AFTER INSERT on studio_jobs. The limit is setting max_active_jobs (PT429). Services are not limited
 here.';
 
-CREATE FUNCTION @extschema@.create_studio_job(p_user_id uuid, p_raw_audio_url text, p_system_prompt text DEFAULT NULL, p_priority integer DEFAULT 0)
+CREATE FUNCTION @extschema@.create_studio_job(
+    p_user_id uuid, p_raw_audio_url text, p_system_prompt text DEFAULT NULL, p_priority integer DEFAULT 0,
+    p_run_at timestamptz DEFAULT NULL, p_idempotency_key text DEFAULT NULL,
+    p_max_attempts integer DEFAULT NULL)
   RETURNS jsonb
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_studio_job'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION @extschema@.create_studio_job(uuid, text, text, integer) IS
+COMMENT ON FUNCTION @extschema@.create_studio_job(uuid, text, text, integer, timestamptz, text, integer) IS
 'Create a studio job for a recording.
 
 - p_user_id: the user.
 - p_raw_audio_url: where the recording is, 1 to 8192 characters.
 - p_system_prompt: prompt of the language model, 1 to 500000 characters; NULL: setting default_system_prompt.
 - p_priority: the higher, the sooner; of users at most setting max_user_priority.
+- p_run_at: the job waits until then, at most 366 days; NULL or a time that has passed: it waits for a worker at once.
+- p_idempotency_key: 1 to 200 characters. Another call with the same key and user returns the first job,
+  whatever its status, and makes nothing. It has to be the same call: p_raw_audio_url, and p_system_prompt where it is given.
+- p_max_attempts: how often the job is tried, 1 to 1000, of users at most setting max_attempts; NULL: setting max_attempts.
 
 Returns the job, in status NEW.
 Callers: the user, or a service.
 Errors: 22004 a required argument is NULL; 22023 a value is out of bounds; 42501 not the caller; PT404 no such
-user; PT429 too many active jobs (setting max_active_jobs).';
+user; PT409 the key was used for something else; PT429 too many active jobs (setting max_active_jobs).';
 
 CREATE FUNCTION @extschema@.update_studio_job_status(
     p_job_id uuid, p_status text, p_lease_token uuid DEFAULT NULL, p_hand_over boolean DEFAULT false)
@@ -160,7 +169,8 @@ CREATE FUNCTION @extschema@.retry_studio_job(p_job_id uuid)
 COMMENT ON FUNCTION @extschema@.retry_studio_job(uuid) IS
 'Move a FAILED studio job back to NEW and queue it again.
 
-The job goes to the end of the queue and is counted in retry_count. A job that is NEW stays as it is.
+The job goes to the end of the queue, whatever run_at was, and is counted in retry_count. A job that is NEW stays
+as it is.
 
 - p_job_id: the job.
 

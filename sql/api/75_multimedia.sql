@@ -294,22 +294,27 @@ Errors: 22004 an argument is NULL; 22023 p_watch_seconds is out of bounds; PT404
 
 CREATE FUNCTION @extschema@.enqueue_rendering(
     p_session_id uuid, p_render_config jsonb DEFAULT '{}', p_priority integer DEFAULT 0,
-    p_user_id uuid DEFAULT NULL)
+    p_user_id uuid DEFAULT NULL, p_run_at timestamptz DEFAULT NULL, p_idempotency_key text DEFAULT NULL,
+    p_max_attempts integer DEFAULT NULL)
   RETURNS uuid
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'enqueue_rendering'
   SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION @extschema@.enqueue_rendering(uuid, jsonb, integer, uuid) IS
+COMMENT ON FUNCTION @extschema@.enqueue_rendering(uuid, jsonb, integer, uuid, timestamptz, text, integer) IS
 'Queue the rendering of a video of a multimedia session.
 
 - p_session_id: the session.
 - p_render_config: JSON of at most 256 KiB; NULL is {}.
 - p_priority: any integer, the higher the sooner.
 - p_user_id: the user who asked for it, or NULL.
+- p_run_at: the rendering waits until then, at most 366 days; NULL or a time that has passed: it waits for a worker at once.
+- p_idempotency_key: 1 to 200 characters. Another call with the same key for the same company returns the first rendering,
+  whatever its status, and makes nothing. It has to be the same call: p_session_id, p_render_config and p_user_id.
+- p_max_attempts: how often the rendering is tried, 1 to 1000; NULL: setting max_attempts.
 
 Returns the id of the rendering, which is in status queued.
 Callers: services only.
-Errors: 22004 p_session_id or p_priority is NULL; 22023 p_render_config is too large; PT404 no such session or
-user.';
+Errors: 22004 p_session_id or p_priority is NULL; 22023 a value is out of bounds; PT404 no such session or
+user; PT409 the key was used for something else.';
 
 CREATE FUNCTION @extschema@.update_rendering(
     p_render_id uuid, p_status text, p_progress integer DEFAULT NULL, p_lease_token uuid DEFAULT NULL,

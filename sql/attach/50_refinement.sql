@@ -13,7 +13,7 @@ CREATE OR REPLACE TRIGGER tr_studio_jobs_workflow
   FOR EACH ROW EXECUTE FUNCTION studio_engine.enforce_workflow('studio_jobs');
 
 CREATE OR REPLACE TRIGGER tr_studio_jobs_defaults
-  BEFORE INSERT OR UPDATE OF priority ON @extschema@.studio_jobs
+  BEFORE INSERT OR UPDATE OF priority, run_at, idempotency_key, max_attempts, cancel_requested_at ON @extschema@.studio_jobs
   FOR EACH ROW EXECUTE FUNCTION studio_engine.default_studio_job();
 
 CREATE OR REPLACE TRIGGER tr_studio_jobs_limit
@@ -72,8 +72,8 @@ CREATE POLICY studio_jobs_update ON @extschema@.studio_jobs
 
 GRANT SELECT ON @extschema@.studio_jobs TO authenticated;
 GRANT INSERT (user_id, status, raw_audio_url, raw_transcript, refined_text, system_prompt_used, error_details,
-              enrichment_entities, model_version, priority),
+              enrichment_entities, model_version, priority, run_at, idempotency_key, max_attempts, cancel_requested_at),
       UPDATE (status, raw_audio_url, raw_transcript, refined_text, system_prompt_used, error_details,
-              enrichment_entities, model_version, priority)
+              enrichment_entities, model_version, priority, run_at, idempotency_key, max_attempts, cancel_requested_at)
   ON @extschema@.studio_jobs TO authenticated;
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON @extschema@.studio_jobs TO service_role;

@@ -23,6 +23,7 @@
 #include "checks.h"
 #include "errors.h"
 #include "multimedia.h"
+#include "new_jobs.h"
 #include "statements.h"
 #include "statuses.h"
 
@@ -130,10 +131,24 @@ static Statement upsert_view = {
 };
 static Statement insert_rendering = {
 	.force_index_plan = true,
-	.text = "INSERT INTO @extschema@.mm_rendering_queue (session_id, render_config, priority, user_id)"
-	" SELECT s.session_id, COALESCE($2, '{}'), $3, $4" FROM_SESSION
+	.text = "INSERT INTO @extschema@.mm_rendering_queue"
+	" (session_id, render_config, priority, user_id, run_at, idempotency_key, max_attempts)"
+	" SELECT s.session_id, COALESCE($2, '{}'), $3, $4, $5, $6, $7" FROM_SESSION
+	" ON CONFLICT (company_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING"
 	" RETURNING render_id",
-	.nargs = 4,.argtypes = {UUIDOID, JSONBOID, INT4OID, UUIDOID}
+	.nargs = 7,.argtypes = {UUIDOID, JSONBOID, INT4OID, UUIDOID, TIMESTAMPTZOID, TEXTOID, INT4OID}
+};
+
+/* with the arguments of insert_rendering; content without a company has keys of its own */
+#define FIND_RENDERING \
+	"SELECT r.render_id, COALESCE(r.session_id = $1, false) AND r.render_config IS NOT DISTINCT FROM COALESCE($2, '{}')" \
+	"       AND r.user_id IS NOT DISTINCT FROM $4" \
+	"  FROM @extschema@.mm_rendering_queue r WHERE r.idempotency_key = $6 AND "
+static Statement find_rendering = {
+	.force_index_plan = true,
+	.text = FIND_RENDERING "r.company_id = (SELECT s.company_id" FROM_SESSION ")"
+	" UNION ALL " FIND_RENDERING "r.company_id IS NULL AND (SELECT s.company_id IS NULL" FROM_SESSION ")",
+	.nargs = 7,.argtypes = {UUIDOID, JSONBOID, INT4OID, UUIDOID, TIMESTAMPTZOID, TEXTOID, INT4OID}
 };
 
 /* Insert a row for a session and return its id.  Raises an error if there is no such session. */
@@ -349,7 +364,8 @@ record_video_view(PG_FUNCTION_ARGS)
 
 /*
  * enqueue_rendering(p_session_id uuid, p_render_config jsonb,
- * p_priority integer, p_user_id uuid) returns uuid
+ * p_priority integer, p_user_id uuid, p_run_at timestamptz,
+ * p_idempotency_key text, p_max_attempts integer) returns uuid
  */
 Datum
 enqueue_rendering(PG_FUNCTION_ARGS)
@@ -358,16 +374,19 @@ enqueue_rendering(PG_FUNCTION_ARGS)
 	Caller		caller;
 	pg_uuid_t	session_id;
 	const pg_uuid_t *user_id;
+	NewJob		new;
 	pg_uuid_t  *render_id = palloc(sizeof(pg_uuid_t));
 
 	caller_enter_service(&caller);
 	session_id = check_uuid(fcinfo, 0, "p_session_id");
 	check_not_null(fcinfo, 2, "p_priority");
 	user_id = optional_uuid(fcinfo, 3);
+	new = new_job_check(fcinfo, 4, &caller);
 
 	if (user_id != NULL && !user_lock_key_share(user_id))
 		refuse_unknown(&caller, "user", user_id);
-	*render_id = insert_in_session(&caller, &session_id, &insert_rendering, &args);
+	if (new_job_insert(&new, &find_rendering, &insert_rendering, &args, render_id) == JOB_NOT_STORED)
+		refuse_unknown(&caller, "session", &session_id);
 	caller_leave(&caller);
 
 	PG_RETURN_UUID_P(render_id);

@@ -102,12 +102,19 @@ static Statement fail_or_cancel = {
 };
 static Statement requeue_rendering = {
 	.force_index_plan = true,
-	.text = "UPDATE @extschema@.mm_rendering_queue SET status = 'queued' WHERE render_id = $1",
+	.text = "UPDATE @extschema@.mm_rendering_queue SET status = 'queued', run_at = NULL, cancel_requested_at = NULL"
+	" WHERE render_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement count_rendering_retry = {
 	.force_index_plan = true,
 	.text = "UPDATE @extschema@.mm_rendering_queue SET retry_count = retry_count + 1 WHERE render_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement note_rendering_cancel = {
+	.force_index_plan = true,
+	.text = "UPDATE @extschema@.mm_rendering_queue SET cancel_requested_at = pg_catalog.clock_timestamp()"
+	" WHERE render_id = $1 AND cancel_requested_at IS NULL",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
@@ -146,6 +153,19 @@ static Statement lock_session_renderings = {
 	.force_index_plan = true,
 	.text = LOCK_RENDERINGS("r.session_id"),
 	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement select_failed = {
+	.force_index_plan = true,
+	.text = "SELECT r.render_id FROM @extschema@.mm_rendering_queue r"
+	" WHERE r.status = 'failed' AND ($1 IS NULL OR r.error_code = $1)"
+	"   AND ($2 IS NULL OR COALESCE(r.finished_at, r.created_at) >= $2)"
+	" ORDER BY r.created_at, r.render_id LIMIT $3",
+	.nargs = 3,.argtypes = {TEXTOID, TIMESTAMPTZOID, INT4OID}
+};
+static Statement select_owners = {
+	.force_index_plan = true,
+	.text = "SELECT r.render_id, r.user_id FROM @extschema@.mm_rendering_queue r WHERE r.render_id = ANY ($1)",
+	.nargs = 1,.argtypes = {UUIDARRAYOID}
 };
 static Statement select_statistics = {
 	.text = JOB_STATISTICS("mm_rendering_queue", "render_id", "completed", "failed",
@@ -191,6 +211,28 @@ update_rendering(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
+/* Complete a rendering, with its file if that is not NULL. */
+static void
+complete(const Caller *caller, const pg_uuid_t *render_id, const pg_uuid_t *token, const pg_uuid_t *asset_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Job			job;
+
+	argument_uuid(&args, render_id);
+	argument_uuid(&args, asset_id);
+	system_job_lock_or_refuse(&rendering_queue, caller, render_id, &job);
+	if (job_was_completed(&rendering_queue, &job, token))
+	{
+		statement_execute(&select_completion_differs, &args);
+		if (result_bool(1))
+			refuse_completed_differently(render_id);
+		return;
+	}
+	if (asset_id != NULL && statement_execute(&select_asset_of_other_session, &args) > 0)
+		refuse_value("p_asset_id", "a file of the session");
+	statement_execute(&update_completed, &args);
+}
+
 /*
  * complete_rendering(p_render_id uuid, p_asset_id uuid, p_lease_token uuid)
  * returns jsonb
@@ -201,32 +243,14 @@ update_rendering(PG_FUNCTION_ARGS)
 Datum
 complete_rendering(PG_FUNCTION_ARGS)
 {
-	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	render_id;
-	const pg_uuid_t *asset_id = optional_uuid(fcinfo, 1);
-	const pg_uuid_t *token = optional_uuid(fcinfo, 2);
-	Job			job;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	render_id = check_uuid(fcinfo, 0, "p_render_id");
-	argument_uuid(&args, &render_id);
-	argument_uuid(&args, asset_id);
 
-	system_job_lock_or_refuse(&rendering_queue, &caller, &render_id, &job);
-	if (job_was_completed(&rendering_queue, &job, token))
-	{
-		statement_execute(&select_completion_differs, &args);
-		if (result_bool(1))
-			refuse_completed_differently(&render_id);
-	}
-	else
-	{
-		if (asset_id != NULL && statement_execute(&select_asset_of_other_session, &args) > 0)
-			refuse_value("p_asset_id", "a file of the session");
-		statement_execute(&update_completed, &args);
-	}
+	complete(&caller, &render_id, optional_uuid(fcinfo, 2), optional_uuid(fcinfo, 1));
 	result = system_job_as_jsonb(&rendering_queue, &render_id);
 	caller_leave(&caller);
 
@@ -353,6 +377,17 @@ forbid_delete_of_leased_renderings(PG_FUNCTION_ARGS)
  * Retries
  * ------------------------------------------------------------------------ */
 
+/* Queue a failed rendering again. */
+static void
+retry(const Caller *caller, const pg_uuid_t *render_id)
+{
+	Job			job;
+
+	system_job_lock_or_refuse(&rendering_queue, caller, render_id, &job);
+	if (job_needs_retry(&rendering_queue, &job))
+		job_requeue(&job, &requeue_rendering);
+}
+
 /*
  * retry_rendering(p_render_id uuid) returns jsonb
  */
@@ -361,15 +396,12 @@ retry_rendering(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	pg_uuid_t	render_id;
-	Job			job;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	render_id = check_uuid(fcinfo, 0, "p_render_id");
 
-	system_job_lock_or_refuse(&rendering_queue, &caller, &render_id, &job);
-	if (job_needs_retry(&rendering_queue, &job))
-		job_requeue(&job, &requeue_rendering);
+	retry(&caller, &render_id);
 	result = system_job_as_jsonb(&rendering_queue, &render_id);
 	caller_leave(&caller);
 
@@ -405,6 +437,23 @@ read_error(TupleDesc desc, HeapTuple row, JobError *error)
 	error->message = row_get_start(desc, row, "error_message", MAX_REPORT_BYTES);
 }
 
+/* Store what a renderer delivers: the file, if there is one. */
+static void
+finish(const Caller *caller, const pg_uuid_t *render_id, const pg_uuid_t *token, const JsonFields *result)
+{
+	pg_uuid_t	asset_id;
+
+	complete(caller, render_id, token, field_uuid(result, "asset_id", &asset_id) ? &asset_id : NULL);
+}
+
+/* Read the error that a renderer reports. */
+static void
+take_error(const JsonFields *reported, JobError *error)
+{
+	error->code = field_text(reported, "code", MAX_SHORT_LENGTH);
+	error->message = clip_text(field_text(reported, "message", PG_INT32_MAX), MAX_REPORT_BYTES);
+}
+
 static const QueueSystem rendering_queue = {
 	.name = "mm_rendering_queue",
 	.flow = &render_flow,
@@ -418,8 +467,14 @@ static const QueueSystem rendering_queue = {
 	.select_job = &select_rendering,
 	.fail_job = &fail_or_cancel,
 	.count_retry = &count_rendering_retry,
+	.note_cancel = &note_rendering_cancel,
 	.show_progress = show_progress,
 	.read_error = read_error,
+	.finish = finish,
+	.take_error = take_error,
+	.retry = retry,
+	.select_failed = &select_failed,
+	.select_owners = &select_owners,
 	.statistics = &select_statistics
 };
 

@@ -12,14 +12,13 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
-#include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
 #include "brief.h"
 #include "jsonb_measure.h"
+#include "row_jsonb.h"
 #include "value_limits.h"
-#include "showing.h"
 
 /* characters of a text, and bytes of any other value */
 #define MAX_SHOWN 1000
@@ -64,7 +63,6 @@ brief_jsonb(HeapTuple row, TupleDesc desc, const char *prefix, const char *unwan
 {
 	Datum	   *values = palloc(desc->natts * sizeof(Datum));
 	bool	   *nulls = palloc(desc->natts * sizeof(bool));
-	TupleDesc	blessed = BlessTupleDesc(CreateTupleDescCopy(desc));
 
 	heap_deform_tuple(row, desc, values, nulls);
 	for (int i = 0; i < desc->natts; i++)
@@ -76,5 +74,5 @@ brief_jsonb(HeapTuple row, TupleDesc desc, const char *prefix, const char *unwan
 		else if (!nulls[i] && is_long(column, values[i]) && cut_value(column, &values[i], &nulls[i]))
 			*cut = lappend(*cut, psprintf("%s%s", prefix, NameStr(column->attname)));
 	}
-	return row_to_jsonb(heap_form_tuple(blessed, values, nulls), blessed);
+	return row_values_jsonb(desc, values, nulls);
 }

@@ -185,40 +185,53 @@ check_optional_word(FunctionCallInfo fcinfo, int argno, const char *name, const 
 	return PG_ARGISNULL(argno) ? NULL : check_word(fcinfo, argno, name, words, nwords);
 }
 
-/* Return true if now() plus a span cannot overflow. */
-static bool
-is_moderate(const Interval *span)
+/*
+ * Return the length of a span, where a day is 24 hours and a month 30 days.  A
+ * calendar has days of 25 hours, in which the span "1 day" would be more than the
+ * 24 hours that are allowed.  What is far out of bounds has the greatest length,
+ * so that it cannot overflow.
+ */
+static int64
+span_length(const Interval *span)
 {
 	const int64 millennium = 366 * 1000 * USECS_PER_DAY;
 
-	return span->month >= -12 * 1000 && span->month <= 12 * 1000 &&
-		span->day >= -366 * 1000 && span->day <= 366 * 1000 &&
-		span->time >= -millennium && span->time <= millennium;
+	if (span->month < -12 * 1000 || span->month > 12 * 1000 ||
+		span->day < -366 * 1000 || span->day > 366 * 1000 ||
+		span->time < -millennium || span->time > millennium)
+		return PG_INT64_MAX;
+	return (span->month * INT64CONST(30) + span->day) * USECS_PER_DAY + span->time;
 }
 
-/* now plus a span; DT_NOEND if that overflows or is not finite. */
-static TimestampTz
-span_end(const Interval *span, TimestampTz now)
+/* Return the length of a span that takes min to max seconds. */
+static int64
+check_length(const Interval *span, const char *name, int64 min, int64 max)
 {
-	if (!is_moderate(span))
-		return DT_NOEND;
-	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-												   TimestampTzGetDatum(now), IntervalPGetDatum(span)));
+	int64		length = span_length(span);
+
+	if (length < min * USECS_PER_SEC || length > max * USECS_PER_SEC)
+		refuse_value(name, psprintf("between " INT64_FORMAT " and " INT64_FORMAT " seconds", min, max));
+	return length;
 }
 
-/*
- * Return the end of a span that begins now and takes min to max seconds.  The end
- * is compared, since the length of a month depends on where it begins.
- */
+/* The microseconds of an interval of min to max seconds; a NULL pointer for NULL. */
+const int64 *
+check_duration(FunctionCallInfo fcinfo, int argno, const char *name, int64 min, int64 max)
+{
+	int64	   *length;
+
+	if (PG_ARGISNULL(argno))
+		return NULL;
+	length = palloc(sizeof(int64));
+	*length = check_length(PG_GETARG_INTERVAL_P(argno), name, min, max);
+	return length;
+}
+
+/* Return the end of a span that begins now and takes min to max seconds. */
 TimestampTz
 check_span(const Interval *span, const char *name, TimestampTz now, int64 min, int64 max)
 {
-	TimestampTz until = span_end(span, now);
-
-	if (TIMESTAMP_NOT_FINITE(until) ||
-		until < now + min * USECS_PER_SEC || until > now + max * USECS_PER_SEC)
-		refuse_value(name, psprintf("between " INT64_FORMAT " and " INT64_FORMAT " seconds", min, max));
-	return until;
+	return now + check_length(span, name, min, max);
 }
 
 /* The end of an interval that begins now and takes min to max seconds. */
@@ -229,19 +242,17 @@ check_until(FunctionCallInfo fcinfo, int argno, const char *name, TimestampTz no
 	return check_span(PG_GETARG_INTERVAL_P(argno), name, now, min, max);
 }
 
-/* The end of a positive interval of at most one year that begins now. */
+/* The end of a positive interval of at most 366 days that begins now. */
 TimestampTz
 check_within_year(FunctionCallInfo fcinfo, int argno, const char *name)
 {
-	const Interval year = {.month = 12};
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz until;
+	int64		length;
 
 	check_not_null(fcinfo, argno, name);
-	until = span_end(PG_GETARG_INTERVAL_P(argno), now);
-	if (TIMESTAMP_NOT_FINITE(until) || until <= now || until > span_end(&year, now))
-		refuse_value(name, "positive, and at most one year");
-	return until;
+	length = span_length(PG_GETARG_INTERVAL_P(argno));
+	if (length <= 0 || length > 366 * USECS_PER_DAY)
+		refuse_value(name, "positive, and at most 366 days");
+	return GetCurrentTimestamp() + length;
 }
 
 /* Return true if a number is from min to max, which NaN is not. */

@@ -32,6 +32,7 @@ extern char *check_text(FunctionCallInfo fcinfo, int argno, const char *name, in
 extern char *check_optional_text(FunctionCallInfo fcinfo, int argno, const char *name, int max);
 extern char *check_word(FunctionCallInfo fcinfo, int argno, const char *name, const char *const *words, int nwords);
 extern char *check_optional_word(FunctionCallInfo fcinfo, int argno, const char *name, const char *const *words, int nwords);
+extern const int64 *check_duration(FunctionCallInfo fcinfo, int argno, const char *name, int64 min, int64 max);
 extern TimestampTz check_until(FunctionCallInfo fcinfo, int argno, const char *name, TimestampTz now, int64 min, int64 max);
 extern TimestampTz check_span(const Interval *span, const char *name, TimestampTz now, int64 min, int64 max);
 extern TimestampTz check_within_year(FunctionCallInfo fcinfo, int argno, const char *name);

@@ -25,6 +25,20 @@ refuse(void)
 }
 
 /*
+ * Raise the error for a user who writes another value into a column that he may
+ * only repeat.
+ */
+void
+refuse_column(const char *column)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("not allowed"),
+			 errdetail("Users may not change column %s.", column),
+			 errhint("Send the value that the row has, or leave the column out.")));
+}
+
+/*
  * Raise the error for an unknown id.
  */
 void

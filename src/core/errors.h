@@ -24,6 +24,7 @@
 #define ERRCODE_STUDIO_TOO_MANY			MAKE_SQLSTATE('P', 'T', '4', '2', '9')
 
 pg_noreturn extern void refuse(void);
+pg_noreturn extern void refuse_column(const char *column);
 pg_noreturn extern void refuse_null(const char *name);
 pg_noreturn extern void refuse_missing(const char *what, const pg_uuid_t *id);
 pg_noreturn extern void refuse_null(const char *name);

@@ -44,8 +44,23 @@ json_fields(Jsonb *value, const char *name)
 		refuse_value(name, "a JSON object");
 	return (JsonFields)
 	{
-		.path = name,.container = &value->root
+		.path = name,.container = &value->root,.length = VARSIZE(value) - VARHDRSZ
 	};
+}
+
+/*
+ * Return an object as jsonb; 0 if it is absent.
+ */
+Datum
+json_fields_jsonb(const JsonFields *object)
+{
+	JsonbValue	value = {.type = jbvBinary};
+
+	if (object->container == NULL)
+		return (Datum) 0;
+	value.val.binary.data = object->container;
+	value.val.binary.len = object->length;
+	return JsonbPGetDatum(JsonbValueToJsonb(&value));
 }
 
 /* Find a member; returns false if it is absent. */
@@ -93,7 +108,86 @@ field_object(const JsonFields *object, const char *name)
 	if (value.type != jbvBinary || !JsonContainerIsObject(value.val.binary.data))
 		refuse_field(object, name, "a JSON object");
 	member.container = value.val.binary.data;
+	member.length = value.val.binary.len;
 	return member;
+}
+
+/* Return the elements of an array, as JsonFields; NIL if one is not an object. */
+static List *
+objects_of(JsonbContainer *array, const char *path)
+{
+	List	   *elements = NIL;
+
+	for (uint32 i = 0; i < JsonContainerSize(array); i++)
+	{
+		JsonFields *element = palloc(sizeof(JsonFields));
+		JsonbValue *found = getIthJsonbValueFromContainer(array, i);
+
+		if (found->type != jbvBinary || !JsonContainerIsObject(found->val.binary.data))
+			return NIL;
+		element->path = psprintf("%s[%u]", path, i);
+		element->container = found->val.binary.data;
+		element->length = found->val.binary.len;
+		elements = lappend(elements, element);
+	}
+	return elements;
+}
+
+/*
+ * Return the elements of an argument, which must be an array of JSON objects, as
+ * JsonFields.
+ */
+List *
+json_objects(Jsonb *value, const char *name)
+{
+	List	   *elements = NIL;
+
+	if (JB_ROOT_IS_ARRAY(value) && !JB_ROOT_IS_SCALAR(value))
+		elements = objects_of(&value->root, name);
+	if (elements == NIL && !(JB_ROOT_IS_ARRAY(value) && !JB_ROOT_IS_SCALAR(value) && JB_ROOT_COUNT(value) == 0))
+		refuse_value(name, "an array of JSON objects");
+	return elements;
+}
+
+/*
+ * Return a member of any type as jsonb; 0 if it is absent.
+ */
+Datum
+field_jsonb(const JsonFields *object, const char *name)
+{
+	JsonbValue	value;
+
+	return find_member(object, name, &value) ? JsonbPGetDatum(JsonbValueToJsonb(&value)) : (Datum) 0;
+}
+
+/*
+ * Get an id; returns false if it is absent.
+ */
+bool
+field_uuid(const JsonFields *object, const char *name, pg_uuid_t *id)
+{
+	char	   *string = field_text(object, name, UUID_TEXT_LENGTH);
+
+	if (string == NULL)
+		return false;
+	if (!text_uuid(string, id))
+		refuse_field(object, name, "an id");
+	return true;
+}
+
+/*
+ * Return a string of any length, as a text; NULL if it is absent.
+ */
+text *
+field_any_text(const JsonFields *object, const char *name)
+{
+	JsonbValue	value;
+
+	if (!find_member(object, name, &value))
+		return NULL;
+	if (value.type != jbvString)
+		refuse_field(object, name, "a string");
+	return cstring_to_text_with_len(value.val.string.val, value.val.string.len);
 }
 
 /*
@@ -111,17 +205,9 @@ field_objects(const JsonFields *object, const char *name)
 	if (value.type != jbvBinary || !JsonContainerIsArray(value.val.binary.data))
 		refuse_field(object, name, "an array");
 	array = value.val.binary.data;
-	for (uint32 i = 0; i < JsonContainerSize(array); i++)
-	{
-		JsonFields *element = palloc(sizeof(JsonFields));
-		JsonbValue *found = getIthJsonbValueFromContainer(array, i);
-
-		if (found->type != jbvBinary || !JsonContainerIsObject(found->val.binary.data))
-			refuse_field(object, name, "an array of JSON objects");
-		element->path = psprintf("%s.%s[%u]", object->path, name, i);
-		element->container = found->val.binary.data;
-		elements = lappend(elements, element);
-	}
+	elements = objects_of(array, psprintf("%s.%s", object->path, name));
+	if (elements == NIL && JsonContainerSize(array) > 0)
+		refuse_field(object, name, "an array of JSON objects");
 	return elements;
 }
 

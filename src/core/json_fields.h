@@ -14,12 +14,18 @@ typedef struct JsonFields
 {
 	const char *path;			/* of the argument, for errors */
 	JsonbContainer *container;
+	int			length;			/* of the container, in bytes */
 } JsonFields;
 
 extern JsonFields json_fields(Jsonb *value, const char *name);
+extern Datum json_fields_jsonb(const JsonFields *object);
 extern bool field_has(const JsonFields *object, const char *name);
 extern bool field_is_text(const JsonFields *object, const char *name);
 extern JsonFields field_object(const JsonFields *object, const char *name);
+extern List *json_objects(Jsonb *value, const char *name);
+extern Datum field_jsonb(const JsonFields *object, const char *name);
+extern bool field_uuid(const JsonFields *object, const char *name, pg_uuid_t *id);
+extern text *field_any_text(const JsonFields *object, const char *name);
 extern List *field_objects(const JsonFields *object, const char *name);
 extern char *field_text(const JsonFields *object, const char *name, int max);
 extern char *field_short_text(const JsonFields *object, const char *name, int max);

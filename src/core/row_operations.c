@@ -406,7 +406,7 @@ update_newest_row(Row *row, const RowOperation *operation, const Arguments *args
 
 	if (!update_row(row, operation, args, result, &written))
 		return false;
-	if (written != ROW_CHANGED || !lock_found_row(row, operation, args, keys))
+	if (written != ROW_CHANGED || operation->unlocked || !lock_found_row(row, operation, args, keys))
 		return true;
 	return update_row(row, operation, args, result, &written);
 }

@@ -58,6 +58,9 @@ typedef struct RowOperation
 	RowVerb		verb;
 	LockTupleMode lock;			/* for ROW_LOCK */
 	LockWaitPolicy policy;
+	bool		unlocked;		/* for ROW_UPDATE: nothing is found if the row
+								 * was changed since the snapshot, and the
+								 * statement is never executed */
 	AttrNumber	filter;			/* must equal an argument, unless that is
 								 * NULL; 0: none */
 	bool		whole;			/* returns the row, for result_shown() */

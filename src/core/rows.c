@@ -83,6 +83,8 @@ rows_open(RowTable *table, LOCKMODE mode, Row *row)
 	row->layout = table->layout;
 	row->slot = MakeSingleTupleTableSlot(RelationGetDescr(row->rel), table_slot_callbacks(row->rel));
 	row->concurrently_updated = false;
+	row->owner = CurrentResourceOwner;
+	row->nkept = 0;
 	return true;
 }
 
@@ -109,9 +111,49 @@ void
 rows_close(Row *row)
 {
 	ExecDropSingleTupleTableSlot(row->slot);
+	for (int i = 0; i < row->nkept; i++)
+		index_close(row->kept[i].rel, row->kept[i].mode);
 	if (row->snapshot_pushed)
 		PopActiveSnapshot();
 	relation_close(row->rel, NoLock);
+}
+
+/*
+ * Open an index, which stays open until rows_close(), so that what finds or writes
+ * many rows opens it once.  It may not outlive the subtransaction that opens it:
+ * in another one than that of rows_open() it does not stay open.
+ */
+static Relation
+open_index(Row *row, Oid oid, LOCKMODE mode)
+{
+	Relation	rel;
+	KeptIndex  *kept;
+
+	for (int i = 0; i < row->nkept; i++)
+	{
+		if (row->kept[i].oid == oid && row->kept[i].mode == mode)
+			return row->kept[i].rel;
+	}
+	rel = index_open(oid, mode);
+	if (CurrentResourceOwner != row->owner || row->nkept == ROWS_KEPT_INDEXES)
+		return rel;
+	kept = &row->kept[row->nkept++];
+	kept->oid = oid;
+	kept->mode = mode;
+	kept->rel = rel;
+	return rel;
+}
+
+/* Close an index, unless it stays open. */
+static void
+close_index(const Row *row, Relation rel, LOCKMODE mode)
+{
+	for (int i = 0; i < row->nkept; i++)
+	{
+		if (row->kept[i].rel == rel && row->kept[i].mode == mode)
+			return;
+	}
+	index_close(rel, mode);
 }
 
 /* ------------------------------------------------------------------------
@@ -120,10 +162,10 @@ rows_close(Row *row)
 
 /* Open the index of a scan. */
 static void
-open_index(Row *row, int lookup, RowScan *scan)
+open_scan_index(Row *row, int lookup, RowScan *scan)
 {
 	scan->row = row;
-	scan->index = index_open(row->layout->indexes[row->layout->lookups[lookup]].oid, AccessShareLock);
+	scan->index = open_index(row, row->layout->indexes[row->layout->lookups[lookup]].oid, AccessShareLock);
 }
 
 /* Begin an index scan, as rows_scan() does, with scan keys. */
@@ -155,7 +197,7 @@ rows_scan(Row *row, int lookup, int nkeys, const Datum *keys, RowScan *scan)
 {
 	ScanKeyData skeys[ROWS_MAX_KEYS];
 
-	open_index(row, lookup, scan);
+	open_scan_index(row, lookup, scan);
 	set_equal_keys(scan, lookup, nkeys, keys, skeys);
 	begin_scan(scan, nkeys, skeys);
 }
@@ -172,7 +214,7 @@ rows_scan_from(Row *row, int lookup, int nequal, const Datum *from, RowScan *sca
 	ScanKeyData skeys[ROWS_MAX_KEYS];
 	ScanKey		header = &skeys[nequal];
 
-	open_index(row, lookup, scan);
+	open_scan_index(row, lookup, scan);
 	set_equal_keys(scan, lookup, nequal, from, skeys);
 	for (int i = nequal; i < by->nkeys; i++)
 	{
@@ -205,7 +247,7 @@ void
 rows_scan_end(RowScan *scan)
 {
 	index_endscan(scan->scan);
-	index_close(scan->index, AccessShareLock);
+	close_index(scan->row, scan->index, AccessShareLock);
 }
 
 /*
@@ -513,8 +555,7 @@ indexed_columns_are_unchanged(Row *row, const IndexInfo *info, TupleTableSlot *n
 
 /*
  * Insert the entry of a stored row into one index.  The IndexInfo is a copy,
- * since what an access method caches in it is valid only while the index is
- * open.
+ * since what an access method caches in it is dropped after each row.
  */
 static void
 insert_index_entry(Row *row, const RowIndex *place, TupleTableSlot *slot, bool update)
@@ -522,7 +563,7 @@ insert_index_entry(Row *row, const RowIndex *place, TupleTableSlot *slot, bool u
 	Datum		values[INDEX_MAX_KEYS];
 	bool		nulls[INDEX_MAX_KEYS];
 	IndexInfo	info = *place->info;
-	Relation	index = index_open(place->oid, RowExclusiveLock);
+	Relation	index = open_index(row, place->oid, RowExclusiveLock);
 
 	info.ii_Context = CurrentMemoryContext;
 	FormIndexDatum(&info, slot, NULL, values, nulls);
@@ -530,7 +571,7 @@ insert_index_entry(Row *row, const RowIndex *place, TupleTableSlot *slot, bool u
 				 info.ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
 				 update && indexed_columns_are_unchanged(row, &info, slot), &info);
 	compat_index_insert_cleanup(index, &info);
-	index_close(index, RowExclusiveLock);
+	close_index(row, index, RowExclusiveLock);
 }
 
 /* the indexes that get an entry */

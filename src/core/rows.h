@@ -26,10 +26,21 @@
 #include "nodes/lockoptions.h"
 #include "nodes/nodes.h"
 #include "storage/lockdefs.h"
+#include "utils/resowner.h"
 #include "utils/uuid.h"
 
 #include "layouts.h"
 #include "triggers.h"
+
+/* an index that stays open until rows_close() */
+typedef struct KeptIndex
+{
+	Oid			oid;
+	LOCKMODE	mode;
+	Relation	rel;
+} KeptIndex;
+
+#define ROWS_KEPT_INDEXES 16
 
 /* an open table, and its current tuple in a slot */
 typedef struct Row
@@ -41,6 +52,9 @@ typedef struct Row
 	bool		concurrently_updated;	/* since the snapshot; the slot has
 										 * the newest version */
 	bool		snapshot_pushed;	/* by rows_open() */
+	ResourceOwner owner;		/* of what is open */
+	int			nkept;
+	KeptIndex	kept[ROWS_KEPT_INDEXES];
 } Row;
 
 typedef enum RowLock

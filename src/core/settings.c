@@ -59,6 +59,7 @@ static CachedSetting settings[] = {
 	[SETTING_PROGRESS_INTERVAL_MS] = {.name = "progress_interval_ms",.default_value = "1000"},
 	[SETTING_FAIR_QUEUE] = {.name = "fair_queue",.default_value = "0"},
 	[SETTING_NOTIFY_INTERVAL_MS] = {.name = "notify_interval_ms",.default_value = "0"},
+	[SETTING_NOTIFY_WORKERS] = {.name = "notify_workers",.default_value = "0"},
 	[SETTING_MAX_USER_PRIORITY] = {.name = "max_user_priority",.default_value = "100"},
 	[SETTING_DEFAULT_SYSTEM_PROMPT] = {
 		.name = "default_system_prompt",

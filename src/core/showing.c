@@ -17,21 +17,17 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
-#include "nodes/makefuncs.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
-#include "utils/lsyscache.h"
 #include "utils/numeric.h"
-#include "utils/syscache.h"
 
 #include "compat.h"
 #include "jsonb_measure.h"
+#include "row_jsonb.h"
 #include "showing.h"
 #include "subtransactions.h"
 
@@ -67,32 +63,11 @@ measure_shown(Datum json)
  * Rows that need no subtransaction
  * ------------------------------------------------------------------------ */
 
-/*
- * Return to_jsonb() of a row.  The function takes the type of its argument from
- * the expression that calls it, so one is made.
- */
-Datum
-row_to_jsonb(HeapTuple row, TupleDesc desc)
-{
-	Const	   *type;
-	FmgrInfo	flinfo;
-
-	if (desc->tdtypeid == RECORDOID)
-		BlessTupleDesc(desc);
-	type = makeConst(desc->tdtypeid, -1, InvalidOid, -1, (Datum) 0, true, false);
-	fmgr_info(F_TO_JSONB, &flinfo);
-	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(type),
-											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL), &flinfo);
-	return FunctionCall1(&flinfo, heap_copy_tuple_as_datum(row, desc));
-}
-
 /* Return true if only built-in code converts values of a type, so that it cannot run user code. */
 static bool
 is_safe_type(Oid type)
 {
-	return type < FirstNormalObjectId ||
-		(type_is_enum(type) &&
-		 !SearchSysCacheExists2(CASTSOURCETARGET, ObjectIdGetDatum(type), ObjectIdGetDatum(JSONOID)));
+	return type < FirstNormalObjectId || is_plain_enum(type);
 }
 
 /* Return true if a small value of a built-in type can be shown and parsed. */
@@ -112,18 +87,15 @@ is_safe_value(Oid type, Datum value)
 }
 
 /*
- * Return true if to_jsonb() of a row cannot fail, so that it needs no
- * subtransaction.  *bytes becomes the size of its values of variable length.
+ * Return true if the values of a row can be shown for certain, so that it takes no
+ * subtransaction.  *bytes becomes the size of those of variable length.
  */
 static bool
-is_safe_row(HeapTuple row, TupleDesc desc, int64 *bytes)
+are_safe_values(TupleDesc desc, const Datum *values, const bool *nulls, int64 *bytes)
 {
-	Datum	   *values = palloc(desc->natts * sizeof(Datum));
-	bool	   *nulls = palloc(desc->natts * sizeof(bool));
 	bool		safe = true;
 
 	*bytes = 0;
-	heap_deform_tuple(row, desc, values, nulls);
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
@@ -135,8 +107,6 @@ is_safe_row(HeapTuple row, TupleDesc desc, int64 *bytes)
 		safe = safe && *bytes <= SAFE_ROW_BYTES &&
 			is_safe_type(att->atttypid) && is_safe_value(att->atttypid, values[i]);
 	}
-	pfree(values);
-	pfree(nulls);
 	return safe;
 }
 
@@ -147,8 +117,9 @@ is_safe_row(HeapTuple row, TupleDesc desc, int64 *bytes)
 /* the argument of attempt_to_show() */
 typedef struct Attempt
 {
-	HeapTuple	row;
 	TupleDesc	desc;
+	Datum	   *values;
+	bool	   *nulls;
 	Datum		result;
 	JsonbMeasure measure;
 } Attempt;
@@ -159,7 +130,7 @@ attempt_to_show(void *arg)
 {
 	Attempt    *attempt = arg;
 
-	attempt->result = row_to_jsonb(attempt->row, attempt->desc);
+	attempt->result = row_values_jsonb(attempt->desc, attempt->values, attempt->nulls);
 	attempt->measure = measure_shown(attempt->result);
 }
 
@@ -190,7 +161,7 @@ can_show(Attempt *attempt)
 static bool
 can_show_value(TupleDesc desc, Datum *values, int number)
 {
-	Attempt		attempt = {.desc = desc};
+	Attempt		attempt = {.desc = desc,.values = values};
 	bool	   *nulls;
 
 	if (TupleDescAttr(desc, number)->attlen == -1 && value_size(values[number]) > REST_VALUE_BYTES)
@@ -198,20 +169,17 @@ can_show_value(TupleDesc desc, Datum *values, int number)
 	nulls = palloc(desc->natts * sizeof(bool));
 	memset(nulls, true, desc->natts * sizeof(bool));
 	nulls[number] = false;
-	attempt.row = heap_form_tuple(desc, values, nulls);
+	attempt.nulls = nulls;
 	return can_show(&attempt);
 }
 
-/* Return a row as jsonb without the values that cannot be shown, and with their names. */
+/* Return a row as jsonb without the values that cannot be shown, which become null, and with their names. */
 static Datum
-show_rest(HeapTuple row, TupleDesc desc)
+show_rest(TupleDesc desc, Datum *values, bool *nulls)
 {
-	Datum	   *values = palloc(desc->natts * sizeof(Datum));
-	bool	   *nulls = palloc(desc->natts * sizeof(bool));
 	StringInfoData names;
 
 	initStringInfo(&names);
-	heap_deform_tuple(row, desc, values, nulls);
 	for (int i = 0; i < desc->natts; i++)
 	{
 		if (nulls[i] || can_show_value(desc, values, i))
@@ -220,7 +188,7 @@ show_rest(HeapTuple row, TupleDesc desc)
 		appendStringInfoString(&names, names.len > 0 ? ", " : "");
 		escape_json(&names, NameStr(TupleDescAttr(desc, i)->attname));
 	}
-	return DirectFunctionCall2(jsonb_concat, row_to_jsonb(heap_form_tuple(desc, values, nulls), desc),
+	return DirectFunctionCall2(jsonb_concat, row_values_jsonb(desc, values, nulls),
 							   DirectFunctionCall1(jsonb_in, CStringGetDatum(psprintf("{\"truncated\": [%s]}", names.data))));
 }
 
@@ -230,13 +198,16 @@ show_rest(HeapTuple row, TupleDesc desc)
 Shown
 show_row(HeapTuple row, TupleDesc desc)
 {
-	Attempt		attempt = {.row = row,.desc = desc};
+	Datum	   *values = palloc(desc->natts * sizeof(Datum));
+	bool	   *nulls = palloc(desc->natts * sizeof(bool));
+	Attempt		attempt = {.desc = desc,.values = values,.nulls = nulls};
 	Shown		shown = {.whole = true};
 
+	heap_deform_tuple(row, desc, values, nulls);
 	/* parallel mode has no subtransactions; it only reads, and may fail */
-	if (is_safe_row(row, desc, &shown.bytes) || IsInParallelMode())
+	if (are_safe_values(desc, values, nulls, &shown.bytes) || IsInParallelMode())
 	{
-		shown.row = row_to_jsonb(row, desc);
+		shown.row = row_values_jsonb(desc, values, nulls);
 		return shown;
 	}
 	shown.whole = shown.bytes <= MAX_SHOWN_BYTES && can_show(&attempt);
@@ -247,7 +218,7 @@ show_row(HeapTuple row, TupleDesc desc)
 	}
 	else
 	{
-		shown.row = show_rest(row, desc);
+		shown.row = show_rest(desc, values, nulls);
 		shown.bytes = measure_shown(shown.row).bytes;
 	}
 	return shown;

@@ -18,7 +18,6 @@ typedef struct Shown
 
 extern Shown show_row(HeapTuple row, TupleDesc desc);
 extern Datum show_error(Datum error, int32 bytes);
-extern Datum row_to_jsonb(HeapTuple row, TupleDesc desc);
 extern char *clip_text(char *string, int32 bytes);
 
 #endif							/* STUDIO_SHOWING_H */

@@ -32,8 +32,10 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
+#include "announcements.h"
 #include "caller.h"
 #include "checks.h"
+#include "claims.h"
 #include "errors.h"
 #include "leases.h"
 #include "queue.h"
@@ -54,7 +56,10 @@ PG_FUNCTION_INFO_V1(claim_jobs);
 /* expired leases that a claim ends at most */
 #define MAX_HEALED 100
 
-/* a scan that reads fewer pages than this for each row found is cheap */
+/* a scan that reads no more pages than this, and these for each row found, is cheap */
+#define CHEAP_START_PAGES 8
+#define CHEAP_ROW_PAGES 4
+/* the same for a statement, whose other pages count too */
 #define CHEAP_SCAN_PAGES 50
 /* an empty scan that reads fewer pages may be repeated at once */
 #define CHEAP_EMPTY_SCAN_PAGES 1000
@@ -108,13 +113,34 @@ static const QueuePosition first_position = {PG_INT32_MIN, PG_INT64_MIN, DT_NOBE
 /* QueueScanState: one for each system and set of stages that this session claims from */
 static List *scan_states = NIL;
 
+/*
+ * The due jobs of the highest ranks, and those that are due for longest: neither holds
+ * up the other.  More than 32 ranks are not looked at, so that a claim costs the same
+ * whatever priorities users give.
+ */
 static Statement promote_delayed = {
 	.force_index_plan = true,
 	.fast_path = promote_fast_path,
-	.text = "WITH due AS MATERIALIZED ("
+	.text = "WITH RECURSIVE ranks (n, rank) AS ("
+	"   SELECT 1, (SELECT q.rank FROM studio_engine.queue q"
+	"               WHERE q.system = $1::studio_engine.job_system AND q.state = 'delayed' ORDER BY q.rank LIMIT 1)"
+	"   UNION ALL"
+	"   SELECT r.n + 1, (SELECT q.rank FROM studio_engine.queue q"
+	"                     WHERE q.system = $1::studio_engine.job_system AND q.state = 'delayed' AND q.rank > r.rank"
+	"                     ORDER BY q.rank LIMIT 1)"
+	"     FROM ranks r WHERE r.rank IS NOT NULL AND r.n < 32),"
+	" highest AS MATERIALIZED ("
+	"   SELECT d.job_id FROM ranks r, LATERAL (SELECT q.job_id FROM studio_engine.queue q"
+	"     WHERE q.system = $1::studio_engine.job_system AND q.state = 'delayed' AND q.rank = r.rank AND q.due_at <= $2"
+	"     ORDER BY q.due_at LIMIT $3) d LIMIT $3),"
+	" oldest AS MATERIALIZED ("
 	"   SELECT q.job_id FROM studio_engine.queue q"
 	"    WHERE q.system = $1::studio_engine.job_system AND q.state = 'delayed' AND q.due_at <= $2"
-	"    ORDER BY q.due_at LIMIT $3 FOR UPDATE SKIP LOCKED)"
+	"    ORDER BY q.due_at LIMIT $3),"
+	" due AS MATERIALIZED ("
+	"   SELECT q.job_id FROM studio_engine.queue q"
+	"     JOIN (SELECT h.job_id FROM highest h UNION SELECT o.job_id FROM oldest o) c ON c.job_id = q.job_id"
+	"    WHERE q.system = $1::studio_engine.job_system AND q.state = 'delayed' FOR UPDATE OF q SKIP LOCKED)"
 	" UPDATE studio_engine.queue q SET state = 'waiting' FROM due d"
 	"  WHERE q.job_id = d.job_id AND q.system = $1::studio_engine.job_system",
 	.nargs = 3,.argtypes = {TEXTOID, TIMESTAMPTZOID, INT4OID}
@@ -162,18 +188,6 @@ static Statement claim_waiting = {
 	.nargs = 10,.argtypes = {TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, UUIDOID, INT4OID,
 	TEXTOID, INT8OID, TEXTARRAYOID, TEXTOID}
 };
-
-/* the arguments of claim_jobs() */
-typedef struct ClaimRequest
-{
-	const QueueSystem *system;
-	const char *worker;
-	int32		limit;
-	int64		lease;			/* microseconds */
-	Datum		stages;			/* text[]; 0 for all */
-	char	   *stage_names;	/* its text; NULL for all */
-	const char *process_id;		/* or NULL */
-} ClaimRequest;
 
 static bool
 same_text(const char *a, const char *b)
@@ -239,6 +253,17 @@ pages_read(void)
 	return pgBufferUsage.shared_blks_hit + pgBufferUsage.shared_blks_read;
 }
 
+/* Record whether a scan that has ended was cheap, and if not the time that it took. */
+static void
+record_cost(ScanCost *scan_cost, const ScanStart *start, bool cheap)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		prepared = statement_preparations() != start->preparations;
+
+	scan_cost->scanned_at = now;
+	scan_cost->cost = cheap || prepared ? 0 : Min(now - start->started_at, MAX_SCAN_COST_US);
+}
+
 /*
  * Record the cost of a scan that has ended.  The pages read decide whether it
  * was cheap, since time passes for other reasons too; the time that it took
@@ -248,13 +273,22 @@ pages_read(void)
 static void
 record_scan(ScanCost *scan_cost, const ScanStart *start, int64 cheap_pages)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	int64		pages = pages_read() - start->pages;
-	bool		prepared = statement_preparations() != start->preparations;
-	bool		cheap = prepared || pages < cheap_pages;
+	record_cost(scan_cost, start, pages_read() - start->pages < cheap_pages);
+}
 
-	scan_cost->scanned_at = now;
-	scan_cost->cost = cheap ? 0 : Min(now - start->started_at, MAX_SCAN_COST_US);
+/*
+ * Record the cost of a claim from the start.  Dead entries of jobs that were claimed
+ * since the last VACUUM are what it may have to pass by.
+ */
+static void
+record_claim_scan(ScanCost *scan_cost, const ScanStart *start, uint64 found)
+{
+	int64		scanned = claim_take_scanned_pages();
+
+	if (scanned < 0)
+		record_scan(scan_cost, start, CHEAP_SCAN_PAGES * (int64) (found + 1));
+	else
+		record_cost(scan_cost, start, scanned <= CHEAP_START_PAGES + CHEAP_ROW_PAGES * (int64) found);
 }
 
 /* Read the counters that record_scan() compares to. */
@@ -284,6 +318,9 @@ promote_due_jobs(const QueueSystem *system, QueueScanState *state, int32 limit)
 	argument_time(&args, &start.started_at);
 	argument_int32(&args, Max(limit, MIN_PROMOTED));
 	found = statement_execute(&promote_delayed, &args);
+	/* others can work on what is left */
+	if (found > (uint64) limit)
+		announce_jobs(system->name);
 	record_scan(&state->delayed, &start, CHEAP_SCAN_PAGES * (int64) (found + 1));
 }
 
@@ -334,7 +371,7 @@ claim_from_start(const ClaimRequest *request, QueueScanState *state)
 	ScanStart	start = start_scan();
 	uint64		found = claim_from_position(request, &first_position);
 
-	record_scan(&state->from_start, &start, CHEAP_SCAN_PAGES * (int64) (found + 1));
+	record_claim_scan(&state->from_start, &start, found);
 	record_empty_scan(&state->empty, &start, found);
 	return found;
 }
@@ -454,15 +491,17 @@ claim_batch(ReturnSetInfo *rsinfo, ClaimRequest *request, int64 *bytes)
 }
 
 /*
- * Claim jobs and add them to the result.  If that are too few, expired leases may
+ * Claim jobs, at most request->limit, and add them to the result.  If that are too few, expired leases may
  * be the cause: end some, and try again if there were any.
  */
-static void
-claim_or_heal(ReturnSetInfo *rsinfo, ClaimRequest *request)
+void
+claim_run(ReturnSetInfo *rsinfo, ClaimRequest *request)
 {
 	int64		bytes = 0;
 	bool		healed = false;
 
+	if (request->limit == 0)
+		return;
 	do
 	{
 		while (claim_batch(rsinfo, request, &bytes) && request->limit > 0 && bytes < MAX_CLAIM_BYTES)
@@ -502,17 +541,20 @@ check_stages(FunctionCallInfo fcinfo, int argno, ClaimRequest *request)
 	request->stage_names = OidOutputFunctionCall(F_ARRAY_OUT, request->stages);
 }
 
-/* Read the arguments of a claim, whose number is that of p_system. */
-static ClaimRequest
-read_request(FunctionCallInfo fcinfo)
+/*
+ * Read the arguments of a claim: p_system and p_worker are the first two of the
+ * function; p_limit, p_lease, p_stages and p_process_id follow from argno on.
+ */
+ClaimRequest
+claim_read_request(FunctionCallInfo fcinfo, int argno, int least)
 {
 	ClaimRequest request = {.system = queue_check_name(fcinfo, 0, "p_system")};
 
 	request.worker = check_text(fcinfo, 1, "p_worker", 1, MAX_WORKER_LENGTH);
-	request.limit = check_int32(fcinfo, 2, "p_limit", 1, MAX_CLAIM);
-	request.lease = lease_length(fcinfo, 3);
-	check_stages(fcinfo, 4, &request);
-	request.process_id = check_optional_text(fcinfo, 5, "p_process_id", MAX_PROCESS_LENGTH);
+	request.limit = check_int32(fcinfo, argno, "p_limit", least, MAX_CLAIM);
+	request.lease = lease_length(fcinfo, argno + 1);
+	check_stages(fcinfo, argno + 2, &request);
+	request.process_id = check_optional_text(fcinfo, argno + 3, "p_process_id", MAX_PROCESS_LENGTH);
 	return request;
 }
 
@@ -527,10 +569,10 @@ claim_jobs(PG_FUNCTION_ARGS)
 	Caller		caller;
 	ClaimRequest request;
 
-	InitMaterializedSRF(fcinfo, 0);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	caller_enter_service(&caller);
-	request = read_request(fcinfo);
-	claim_or_heal((ReturnSetInfo *) fcinfo->resultinfo, &request);
+	request = claim_read_request(fcinfo, 2, 1);
+	claim_run((ReturnSetInfo *) fcinfo->resultinfo, &request);
 	caller_leave(&caller);
 
 	return (Datum) 0;

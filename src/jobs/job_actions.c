@@ -129,8 +129,8 @@ job_fail(const QueueSystem *system, const Caller *caller, const pg_uuid_t *job_i
 }
 
 /*
- * Cancel a job, or request it from the worker that has a lease; return the job.
- * Raise an error if the job has succeeded.
+ * Cancel a job, or request it from the worker that has a lease, which the row of
+ * the job then says; return the job.  Raise an error if the job has succeeded.
  */
 Datum
 job_cancel(const QueueSystem *system, const Caller *caller, const pg_uuid_t *job_id, char *reason)
@@ -142,7 +142,10 @@ job_cancel(const QueueSystem *system, const Caller *caller, const pg_uuid_t *job
 	if (job.status == system->succeeded)
 		workflow_refuse(system->flow, job.status, system->cancelled);
 	if (lease_request_cancel(system, job_id, reason))
+	{
+		system_job_note_cancel(system, job_id);
 		return lease_mark_cancelling(system_job_as_jsonb(system, job_id));
+	}
 	fail_once(system, &job, &error);
 	return system_job_as_jsonb(system, job_id);
 }

@@ -119,9 +119,10 @@ static const RowTrigger studio_triggers[] = {
 		.definition = "BEFORE INSERT OR UPDATE ON %.studio_jobs FOR EACH ROW "
 		"EXECUTE FUNCTION studio_engine.enforce_workflow('studio_jobs')",
 	.before = workflow_enforce_change,.arg = &studio_flow},
-	/* no row operation writes the priority */
+	/* no row operation writes these columns */
 	{.name = "tr_studio_jobs_defaults",
-		.definition = "BEFORE INSERT OR UPDATE OF priority ON %.studio_jobs FOR EACH ROW "
+		.definition = "BEFORE INSERT OR UPDATE OF priority, run_at, idempotency_key, max_attempts, cancel_requested_at"
+		" ON %.studio_jobs FOR EACH ROW "
 		"EXECUTE FUNCTION studio_engine.default_studio_job()",
 	.idle = true}
 };

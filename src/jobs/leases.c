@@ -27,6 +27,7 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+#include "announcements.h"
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
@@ -187,12 +188,10 @@ static Statement select_due_at = {
 int64
 lease_length(FunctionCallInfo fcinfo, int argno)
 {
-	int64		length = Max(setting_int32(SETTING_LEASE_SECONDS), 1) * USECS_PER_SEC;
+	const int64 *given = check_duration(fcinfo, argno, "p_lease", 1, MAX_LEASE_SECONDS);
+	int64		length = given ? *given : Max(setting_int32(SETTING_LEASE_SECONDS), 1) * USECS_PER_SEC;
 	int64		longest = setting_int32(SETTING_MAX_RUN_SECONDS) * USECS_PER_SEC;
-	TimestampTz now = GetCurrentTimestamp();
 
-	if (!PG_ARGISNULL(argno))
-		length = check_span(PG_GETARG_INTERVAL_P(argno), "p_lease", now, 1, MAX_LEASE_SECONDS) - now;
 	return longest == 0 ? length : Min(length, longest);
 }
 
@@ -479,7 +478,7 @@ insert_into_queue(const QueueSystem *system, const Job *job, const Requeueing *i
 	argument_text(&args, system->flow->states[into->stage]);
 	statement_execute(&requeue, &args);
 	if (!into->delayed || into->due_at <= GetCurrentTimestamp())
-		queue_announce(system);
+		announce_jobs(system->name);
 }
 
 /*

@@ -22,9 +22,7 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "commands/async.h"
 #include "common/int.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
@@ -34,6 +32,7 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
+#include "announcements.h"
 #include "caller.h"
 #include "checks.h"
 #include "compat.h"
@@ -187,46 +186,6 @@ queue_check_name(FunctionCallInfo fcinfo, int argno, const char *name)
  * Maintaining the queue
  * ------------------------------------------------------------------------ */
 
-/* when this session last sent a notification, and when the current transaction did */
-static TimestampTz notified_at = 0;
-static TimestampTz notifying_at = 0;
-
-/* Notifications are sent at commit; those of a rolled back transaction do not count. */
-static void
-notify_xact_callback(XactEvent event, void *arg)
-{
-	if (event == XACT_EVENT_COMMIT && notifying_at != 0)
-		notified_at = notifying_at;
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
-		notifying_at = 0;
-}
-
-/*
- * Notify listening workers, at most once in setting notify_interval_ms.
- */
-void
-queue_announce(const QueueSystem *system)
-{
-	static bool callback_registered = false;
-	int32		interval = setting_int32(SETTING_NOTIFY_INTERVAL_MS);
-	TimestampTz now,
-				last;
-
-	if (interval == 0)
-		return;
-	if (!callback_registered)
-	{
-		RegisterXactCallback(notify_xact_callback, NULL);
-		callback_registered = true;
-	}
-	now = GetCurrentTimestamp();
-	last = Max(notified_at, notifying_at);
-	if (now >= last && !TimestampDifferenceExceeds(last, now, interval))
-		return;
-	notifying_at = now;
-	Async_Notify("studio_engine", system->name);
-}
-
 /* the columns of a job that are copied into its queue entry */
 typedef struct QueueEntry
 {
@@ -347,7 +306,7 @@ enqueue(const QueueSystem *system, const QueueEntry *entry, bool again)
 	argument_text(&args, entry->stage);
 	argument_time(&args, entry->has_run_at ? &entry->run_at : NULL);
 	statement_execute(&insert_queue_entry, &args);
-	queue_announce(system);
+	announce_jobs(system->name);
 }
 
 /*

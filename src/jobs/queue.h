@@ -11,7 +11,9 @@
 
 #include "fmgr.h"
 
+#include "caller.h"
 #include "flows.h"
+#include "json_fields.h"
 #include "queue_rows.h"
 #include "statements.h"
 
@@ -47,6 +49,7 @@ typedef struct QueueSystem
 	Statement  *select_job;		/* for result_shown() */
 	Statement  *fail_job;
 	Statement  *count_retry;	/* NULL for nothing */
+	Statement  *note_cancel;	/* when the cancellation was first requested */
 
 	/*
 	 * Lock the account that fail_job will lock, without waiting; return false
@@ -59,6 +62,31 @@ typedef struct QueueSystem
 
 	/* Read why a job failed from its row. */
 	void		(*read_error) (TupleDesc desc, HeapTuple row, JobError *error);
+
+	/*
+	 * What a worker delivers, as a JSON object; absent if it delivered none.
+	 * finish ends a stage or the job with it, as the functions of the system
+	 * do.  finish_in_set does so for a job whose lease is held, without locks
+	 * and without an error that concerns only this job; returns false, with
+	 * nothing written, if that is not possible.
+	 */
+	void		(*finish) (const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token, const JsonFields *result);
+	bool		(*finish_in_set) (const pg_uuid_t *job_id, const pg_uuid_t *token, const JsonFields *result);
+
+	/* Read the error that a worker reports; check its limits. */
+	void		(*take_error) (const JsonFields *reported, JobError *error);
+
+	/* Queue a failed job again, as the retry function of the system does. */
+	void		(*retry) (const Caller *caller, const pg_uuid_t *job_id);
+
+	/*
+	 * Failed jobs with error code $1, or any but that of cancellations if it
+	 * is NULL, that failed since $2, or ever: at most $3 ids, oldest first.
+	 */
+	Statement  *select_failed;
+
+	/* Owners of the jobs $1, an array: id and user_id. */
+	Statement  *select_owners;
 
 	Statement  *statistics;		/* of a user or of all, since a time or ever */
 } QueueSystem;
@@ -106,7 +134,6 @@ extern bool queue_is_open(const QueueSystem *system, int state);
 extern QueuePlace queue_place(const QueueSystem *system, int32 priority, const pg_uuid_t *user_id, TimestampTz since);
 extern int32 queue_rank(int32 priority);
 extern void queue_end_attempt(const QueueSystem *system, const pg_uuid_t *job_id, const char *outcome, const JobError *error);
-extern void queue_announce(const QueueSystem *system);
 extern EndedAttempt queue_take_ended(void);
 extern void job_error_arguments(Arguments *args, const JobError *error);
 extern void job_error_argument(Arguments *args, const JobError *error);

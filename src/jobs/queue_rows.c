@@ -20,6 +20,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "executor/instrument.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -160,8 +161,12 @@ typedef struct WaitingJobs
 	WaitingScan *scans;
 	int			nscans;
 	Datum		system;
-	Datum		position[ROWS_MAX_KEYS];	/* rank, turn, due_at, job_id */
+	bool		from_start;		/* of the queue, which saves comparisons */
+	Datum		position[ROWS_MAX_KEYS];	/* or rank, turn, due_at, job_id */
 } WaitingJobs;
+
+/* pages that the scans of the last claim have read, from memory or disk; -1: none was run */
+static int64 scanned_pages = -1;
 
 static const AttrNumber position_columns[] = {QUEUE_RANK, QUEUE_TURN, QUEUE_DUE, QUEUE_JOB};
 static const PGFunction position_compares[] = {btint4cmp, btint8cmp, timestamp_cmp, uuid_cmp};
@@ -194,19 +199,55 @@ comes_before(Row *row, Row *other)
 	return compare_to_position(row, position) < 0;
 }
 
+/* Return the number of pages that this session has read, from memory or disk. */
+static int64
+pages_read(void)
+{
+	return pgBufferUsage.shared_blks_hit + pgBufferUsage.shared_blks_read;
+}
+
+/* Go on to the next job of a scan, and count the pages that takes. */
+static void
+advance_scan(WaitingScan *scan)
+{
+	int64		before = pages_read();
+
+	scan->at_end = !rows_next(&scan->scan);
+	scanned_pages += pages_read() - before;
+}
+
+/*
+ * Forget, and return, how many pages the scans of the last claim have read; -1 if
+ * the statement was executed.
+ */
+int64
+claim_take_scanned_pages(void)
+{
+	int64		pages = scanned_pages;
+
+	scanned_pages = -1;
+	return pages;
+}
+
 /* Begin a scan. */
 static void
 begin_waiting_scan(WaitingJobs *jobs, WaitingScan *scan)
 {
 	Datum		keys[ROWS_MAX_KEYS];
+	int			lookup = scan->stage ? BY_STAGE : BY_POSITION;
 	int			n = 0;
 
 	keys[n++] = jobs->system;
 	if (scan->stage)
 		keys[n++] = *scan->stage;
-	memcpy(&keys[n], jobs->position, lengthof(position_columns) * sizeof(Datum));
-	rows_scan_from(&scan->row, scan->stage ? BY_STAGE : BY_POSITION, n, keys, &scan->scan);
-	scan->at_end = !rows_next(&scan->scan);
+	if (jobs->from_start)
+		rows_scan(&scan->row, lookup, n, keys, &scan->scan);
+	else
+	{
+		memcpy(&keys[n], jobs->position, lengthof(position_columns) * sizeof(Datum));
+		rows_scan_from(&scan->row, lookup, n, keys, &scan->scan);
+	}
+	advance_scan(scan);
 }
 
 /* Return the stages that a claim names; NULL if it names none, for all. */
@@ -229,6 +270,7 @@ begin_waiting_jobs(const Arguments *args, WaitingJobs *jobs)
 	Datum	   *stages = claimed_stages(args, &jobs->nscans);
 
 	jobs->scans = palloc0(Max(jobs->nscans, 1) * sizeof(WaitingScan));
+	jobs->from_start = DatumGetTimestampTz(args->values[CLAIM_DUE]) == DT_NOBEGIN;
 	memcpy(jobs->position, &args->values[CLAIM_RANK], lengthof(position_columns) * sizeof(Datum));
 	for (int i = 0; i < jobs->nscans; i++)
 	{
@@ -283,7 +325,7 @@ is_still_claimable(const WaitingJobs *jobs, WaitingScan *scan)
 	return rows_get(row, QUEUE_STATE, &isnull) == rows_enum(row, QUEUE_STATE, "waiting") &&
 		rows_get(row, QUEUE_SYSTEM, &isnull) == jobs->system &&
 		(scan->stage == NULL || datum_image_eq(rows_get(row, QUEUE_STAGE, &isnull), *scan->stage, false, -1)) &&
-		compare_to_position(row, jobs->position) >= 0;
+		(jobs->from_start || compare_to_position(row, jobs->position) >= 0);
 }
 
 /*
@@ -380,16 +422,17 @@ claim_rows(WaitingJobs *jobs, Row *attempts, const Arguments *args, StatementRes
 	WaitingScan *scan;
 
 	result->rows = claimed;
-	while (result->found < limit && (scan = first_waiting(jobs)) != NULL)
+	while ((scan = first_waiting(jobs)) != NULL)
 	{
 		if (take(jobs, scan))
 		{
 			insert_attempt(attempts, &scan->row, args, &claimed[result->found]);
 			if (result->found == 0)
 				result_add_claim(&scan->row, &claimed[0], result);
-			result->found++;
+			if (++result->found == limit)
+				break;
 		}
-		scan->at_end = !rows_next(&scan->scan);
+		advance_scan(scan);
 	}
 }
 
@@ -404,8 +447,10 @@ claim_fast_path(const Arguments *args, StatementResult *result)
 
 	if (!rows_open_for_write(&attempts_table, CMD_INSERT, &attempts))
 		return false;
+	scanned_pages = 0;
 	if (!begin_waiting_jobs(args, &jobs))
 	{
+		scanned_pages = -1;
 		rows_close(&attempts);
 		return false;
 	}

@@ -87,6 +87,7 @@ extern bool extend_lease_fast_path(const Arguments *args, StatementResult *resul
 extern bool end_known_attempt_fast_path(const Arguments *args, StatementResult *result);
 extern bool end_open_attempt_fast_path(const Arguments *args, StatementResult *result);
 extern bool requeue_fast_path(const Arguments *args, StatementResult *result);
+extern int64 claim_take_scanned_pages(void);
 extern bool knows_open_attempt(const Arguments *args);
 
 #endif							/* STUDIO_QUEUE_ROWS_H */

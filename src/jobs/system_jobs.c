@@ -81,3 +81,16 @@ system_job_count_retry(const QueueSystem *system, const pg_uuid_t *job_id)
 	argument_uuid(&args, job_id);
 	statement_execute(system->count_retry, &args);
 }
+
+/*
+ * Write into the row of a locked job that its cancellation was requested; the time
+ * of the first request stays.
+ */
+void
+system_job_note_cancel(const QueueSystem *system, const pg_uuid_t *job_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, job_id);
+	statement_execute(system->note_cancel, &args);
+}

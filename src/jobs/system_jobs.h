@@ -16,5 +16,6 @@ extern void system_job_lock_or_refuse(const QueueSystem *system, const Caller *c
 extern Datum system_job_as_jsonb(const QueueSystem *system, const pg_uuid_t *job_id);
 extern void system_job_fail(const QueueSystem *system, const pg_uuid_t *job_id, const JobError *error);
 extern void system_job_count_retry(const QueueSystem *system, const pg_uuid_t *job_id);
+extern void system_job_note_cancel(const QueueSystem *system, const pg_uuid_t *job_id);
 
 #endif							/* STUDIO_SYSTEM_JOBS_H */

@@ -30,9 +30,11 @@
 #include "ledger.h"
 #include "value_limits.h"
 #include "monitor.h"
+#include "new_jobs.h"
 #include "queue.h"
 #include "refinement.h"
 #include "restore.h"
+#include "rows.h"
 #include "settings.h"
 #include "triggers.h"
 
@@ -75,9 +77,20 @@ static Statement select_studio_job = {
 };
 static Statement insert_studio_job = {
 	.force_index_plan = true,
-	.text = "INSERT INTO @extschema@.studio_jobs AS j (user_id, raw_audio_url, system_prompt_used, priority)"
-	" VALUES ($1, $2, $3, $4) RETURNING j.*",
-	.nargs = 4,.argtypes = {UUIDOID, TEXTOID, TEXTOID, INT4OID}
+	.text = "INSERT INTO @extschema@.studio_jobs"
+	" (user_id, raw_audio_url, system_prompt_used, priority, run_at, idempotency_key, max_attempts)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7)"
+	" ON CONFLICT (user_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING"
+	" RETURNING job_id",
+	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID, TEXTOID, INT4OID}
+};
+
+/* with the arguments of insert_studio_job; the prompt of the setting is not compared */
+static Statement find_studio_job = {
+	.force_index_plan = true,
+	.text = "SELECT j.job_id, j.raw_audio_url = $2 AND COALESCE(j.system_prompt_used = $3, true)"
+	"  FROM @extschema@.studio_jobs j WHERE j.user_id = $1 AND j.idempotency_key = $6",
+	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID, TEXTOID, INT4OID}
 };
 static Statement count_active_studio_jobs = {
 	.force_index_plan = true,
@@ -113,6 +126,23 @@ static Statement write_refined_text = {
 		.set = {SET_LABEL(STUDIO_STATUS, "COMPLETE"), SET_ARGUMENT(STUDIO_TEXT), SET_GIVEN(STUDIO_MODEL)}
 	}
 };
+
+/* what complete_unlocked() reads and writes without a lock */
+static Statement read_studio_job = {
+	.operation = &(const RowOperation)
+	{
+		.table = &studio_jobs_table,.verb = ROW_SELECT,
+		.filter = STUDIO_USER,
+		.returns = {STUDIO_USER, STUDIO_STATUS, STUDIO_PRIORITY, STUDIO_MAX_ATTEMPTS, STUDIO_RESERVED}
+	}
+};
+static Statement write_refined_text_unlocked = {
+	.operation = &(const RowOperation)
+	{
+		.table = &studio_jobs_table,.verb = ROW_UPDATE,.unlocked = true,
+		.set = {SET_LABEL(STUDIO_STATUS, "COMPLETE"), SET_ARGUMENT(STUDIO_TEXT), SET_GIVEN(STUDIO_MODEL)}
+	}
+};
 static Statement is_same_text = {
 	.force_index_plan = true,
 	.text = "SELECT j.refined_text IS NOT DISTINCT FROM $2"
@@ -140,7 +170,9 @@ static Statement write_studio_failure = {
 };
 static Statement requeue_studio_job = {
 	.force_index_plan = true,
-	.text = "UPDATE @extschema@.studio_jobs SET status = 'NEW', retry_count = retry_count + 1 WHERE job_id = $1",
+	.text = "UPDATE @extschema@.studio_jobs"
+	"   SET status = 'NEW', retry_count = retry_count + 1, run_at = NULL, cancel_requested_at = NULL"
+	" WHERE job_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement count_studio_retry = {
@@ -148,7 +180,29 @@ static Statement count_studio_retry = {
 	.text = "UPDATE @extschema@.studio_jobs SET retry_count = retry_count + 1 WHERE job_id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
+static Statement note_studio_cancel = {
+	.force_index_plan = true,
+	.text = "UPDATE @extschema@.studio_jobs SET cancel_requested_at = pg_catalog.clock_timestamp()"
+	" WHERE job_id = $1 AND cancel_requested_at IS NULL",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
 
+static Statement select_failed = {
+	.force_index_plan = true,
+	.text = "SELECT j.job_id FROM @extschema@.studio_jobs j"
+	" WHERE j.status = 'FAILED'"
+	"   AND CASE WHEN $1 IS NULL THEN COALESCE(j.error_details ->> 'code', '') <> '" ERROR_CANCELLED "'"
+	"            ELSE j.error_details ->> 'code' = $1 END"
+	"   AND ($2 IS NULL OR COALESCE((SELECT pg_catalog.max(a.ended_at) FROM studio_engine.attempts a"
+	"          WHERE a.job_id = j.job_id AND a.system = 'studio_jobs'), j.created_at) >= $2)"
+	" ORDER BY j.created_at, j.job_id LIMIT $3",
+	.nargs = 3,.argtypes = {TEXTOID, TIMESTAMPTZOID, INT4OID}
+};
+static Statement select_owners = {
+	.force_index_plan = true,
+	.text = "SELECT j.job_id, j.user_id FROM @extschema@.studio_jobs j WHERE j.job_id = ANY ($1)",
+	.nargs = 1,.argtypes = {UUIDARRAYOID}
+};
 static Statement select_statistics = {
 	.text = JOB_STATISTICS("studio_jobs", "job_id", "COMPLETE", "FAILED",
 						   "j.job_id AS id, j.status, j.created_at, j.processing_time_ms AS ms,"
@@ -224,7 +278,10 @@ default_studio_job(PG_FUNCTION_ARGS)
 		if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
 			set_default_prompt(&edit);
 		if (!service)
+		{
 			check_row_priority(data);
+			new_job_check_row_of_user(data);
+		}
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(row_edit_apply(&edit));
@@ -269,15 +326,19 @@ limit_studio_jobs(PG_FUNCTION_ARGS)
 
 /*
  * create_studio_job(p_user_id uuid, p_raw_audio_url text, p_system_prompt text,
- * p_priority integer) returns jsonb
+ * p_priority integer, p_run_at timestamptz, p_idempotency_key text,
+ * p_max_attempts integer) returns jsonb
  */
 Datum
 create_studio_job(PG_FUNCTION_ARGS)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
-	pg_uuid_t	user_id;
+	pg_uuid_t	user_id,
+				job_id;
 	int32		priority;
+	NewJob		new;
+	NewJobResult made;
 	Datum		result;
 
 	caller_enter_user(&caller);
@@ -291,11 +352,16 @@ create_studio_job(PG_FUNCTION_ARGS)
 	argument_text(&args, check_text(fcinfo, 1, "p_raw_audio_url", 1, MAX_URL_LENGTH));
 	argument_text(&args, check_optional_text(fcinfo, 2, "p_system_prompt", MAX_PROMPT_LENGTH));
 	argument_int32(&args, priority);
+	new = new_job_check(fcinfo, 4, &caller);
+	new_job_arguments(&new, &args);
 	if (!user_lock_key_share(&user_id))
 		refuse_unknown(&caller, "user", &user_id);
-	statement_execute(&insert_studio_job, &args);
-	result = result_row();
-	check_active_studio_jobs(&user_id);
+	made = new_job_insert(&new, &find_studio_job, &insert_studio_job, &args, &job_id);
+	if (made == JOB_NOT_STORED)
+		refuse_lost_row();
+	if (made == JOB_INSERTED)
+		check_active_studio_jobs(&user_id);
+	result = system_job_as_jsonb(&refinement_queue, &job_id);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -307,6 +373,7 @@ typedef struct StageResult
 	Statement  *write;
 	Statement  *is_same;		/* whether it was written before */
 	StudioStatus next;
+	bool		starts;			/* a new job passes through the stage */
 	Datum		value;
 } StageResult;
 
@@ -316,6 +383,17 @@ check_same_result(const pg_uuid_t *job_id, const StageResult *made, const Argume
 {
 	if (statement_execute(made->is_same, args) == 0 || !result_bool(1))
 		refuse_completed_differently(job_id);
+}
+
+/* Move a new job to the stage whose result is there already. */
+static void
+start_transcribing(const pg_uuid_t *job_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, job_id);
+	argument_text(&args, "TRANSCRIBING");
+	statement_execute(&set_studio_status, &args);
 }
 
 /*
@@ -336,6 +414,8 @@ write_stage_result(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_
 		check_same_result(job_id, made, &args);
 	else
 	{
+		if (made->starts && job.status == STUDIO_NEW)
+			start_transcribing(job_id);
 		statement_execute(made->write, &args);
 		job_hand_over(&lease, made->next, hand_over);
 	}
@@ -428,6 +508,64 @@ store_enrichment(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
+/* Add the text and the model as arguments after the job. */
+static Arguments
+text_arguments(const pg_uuid_t *job_id, Datum text, const char *model)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, job_id);
+	argument_add(&args, text, false);
+	argument_text(&args, model);
+	return args;
+}
+
+/*
+ * Complete a job whose lease is held without locking the job first, which saves a
+ * good part of the cost.  Return false, with nothing written, if something is
+ * otherwise than usual; then the locks show what.  What the locks protect is checked
+ * afterwards: that the attempt which ended with the job is that of the lease.
+ */
+static bool
+complete_unlocked(const pg_uuid_t *job_id, const pg_uuid_t *token, Datum text, const char *model)
+{
+	Arguments	values = text_arguments(job_id, text, model);
+	Job			job;
+	Lease		lease;
+	EndedAttempt ended;
+
+	if (!rows_fast_path_allowed(false) || !layout_is_eligible(&studio_jobs_table))
+		return false;
+	if (!job_lock_by(&read_studio_job, &studio_flow, job_id, NULL, &job) ||
+		(job.status != STUDIO_ENRICHING && job.status != STUDIO_REFINING) ||
+		result_int32(5) != 0 ||
+		!lease_read_held(&refinement_queue, &job, token, &lease))
+		return false;
+	(void) queue_take_ended();
+	if (statement_execute(&write_refined_text_unlocked, &values) == 0)
+		return false;
+	ended = queue_take_ended();
+	lease_require_ended(&lease, &ended);
+	return true;
+}
+
+/* Complete a job under its lock, with or without a lease. */
+static void
+complete_locked(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token, Datum text, const char *model)
+{
+	Arguments	args = text_arguments(job_id, text, model);
+	Job			job;
+	Lease		lease;
+	LeaseState	state;
+
+	system_job_lock_or_refuse(&refinement_queue, caller, job_id, &job);
+	state = lease_check(&refinement_queue, &job, token, &lease);
+	if (!lease_replays_completion(state, &lease) && job.status != STUDIO_COMPLETE)
+		statement_execute(&write_refined_text, &args);
+	else if (statement_execute(&is_same_text, &args) == 0 || !result_bool(1))
+		refuse_completed_differently(job_id);
+}
+
 /*
  * store_refined_text(p_job_id uuid, p_text text, p_model_version text,
  * p_lease_token uuid) returns jsonb
@@ -435,31 +573,18 @@ store_enrichment(PG_FUNCTION_ARGS)
 Datum
 store_refined_text(PG_FUNCTION_ARGS)
 {
-	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	job_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 3);
-	Job			job;
-	Lease		lease;
-	LeaseState	state;
+	char	   *model;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	check_not_null(fcinfo, 1, "p_text");
-	argument_pass(&args, fcinfo, 0);
-	argument_pass(&args, fcinfo, 1);
-
-	system_job_lock_or_refuse(&refinement_queue, &caller, &job_id, &job);
-	state = lease_check(&refinement_queue, &job, token, &lease);
-	argument_text(&args, check_optional_text(fcinfo, 2, "p_model_version", MAX_SHORT_LENGTH));
-	if (lease_replays_completion(state, &lease) || job.status == STUDIO_COMPLETE)
-	{
-		if (statement_execute(&is_same_text, &args) == 0 || !result_bool(1))
-			refuse_completed_differently(&job_id);
-	}
-	else
-		statement_execute(&write_refined_text, &args);
+	model = check_optional_text(fcinfo, 2, "p_model_version", MAX_SHORT_LENGTH);
+	if (token == NULL || !complete_unlocked(&job_id, token, PG_GETARG_DATUM(1), model))
+		complete_locked(&caller, &job_id, token, PG_GETARG_DATUM(1), model);
 	result = system_job_as_jsonb(&refinement_queue, &job_id);
 	caller_leave(&caller);
 
@@ -540,6 +665,19 @@ lock_owner_key_share(const pg_uuid_t *job_id)
 	(void) user_lock_key_share(&user_id);
 }
 
+/* Queue a failed job again; the owner is locked already. */
+static void
+requeue(const Caller *caller, const pg_uuid_t *job_id)
+{
+	Job			job;
+
+	system_job_lock_or_refuse(&refinement_queue, caller, job_id, &job);
+	if (!job_needs_retry(&refinement_queue, &job))
+		return;
+	job_requeue(&job, &requeue_studio_job);
+	check_active_studio_jobs(&job.user_id);
+}
+
 /*
  * retry_studio_job(p_job_id uuid) returns jsonb
  */
@@ -548,7 +686,6 @@ retry_studio_job(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	pg_uuid_t	job_id;
-	Job			job;
 	Datum		result;
 
 	caller_enter_user(&caller);
@@ -558,12 +695,7 @@ retry_studio_job(PG_FUNCTION_ARGS)
 		lock_owner_key_share(&job_id);
 	else
 		(void) user_lock_key_share(&caller.uid);
-	system_job_lock_or_refuse(&refinement_queue, &caller, &job_id, &job);
-	if (job_needs_retry(&refinement_queue, &job))
-	{
-		job_requeue(&job, &requeue_studio_job);
-		check_active_studio_jobs(&job.user_id);
-	}
+	requeue(&caller, &job_id);
 	result = system_job_as_jsonb(&refinement_queue, &job_id);
 	caller_leave(&caller);
 
@@ -573,6 +705,71 @@ retry_studio_job(PG_FUNCTION_ARGS)
 /* ------------------------------------------------------------------------
  * Callbacks of the queue
  * ------------------------------------------------------------------------ */
+
+/* Get the text and the model of a result; false if it has no text. */
+static bool
+take_text(const JsonFields *result, Datum *made, char **model)
+{
+	text	   *found = field_any_text(result, "refined_text");
+
+	*made = PointerGetDatum(found);
+	*model = field_text(result, "model_version", MAX_SHORT_LENGTH);
+	return found != NULL;
+}
+
+/* Complete a job that a worker delivers in a set; false if that takes a call of its own. */
+static bool
+finish_in_set(const pg_uuid_t *job_id, const pg_uuid_t *token, const JsonFields *result)
+{
+	Datum		made;
+	char	   *model;
+
+	return field_is_text(result, "refined_text") && take_text(result, &made, &model) &&
+		complete_unlocked(job_id, token, made, model);
+}
+
+/* Store what a worker delivers: the text completes the job, the result of another stage hands it over. */
+static void
+finish(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token, const JsonFields *result)
+{
+	StageResult transcript = {
+		.write = &write_transcript,.is_same = &is_same_transcript,.next = STUDIO_ENRICHING,.starts = true
+	};
+	StageResult entities = {.write = &write_entities,.is_same = &are_same_entities,.next = STUDIO_REFINING};
+	Datum		made;
+	char	   *model;
+
+	if (take_text(result, &made, &model))
+		complete_locked(caller, job_id, token, made, model);
+	else if (field_has(result, "raw_transcript"))
+	{
+		transcript.value = PointerGetDatum(field_any_text(result, "raw_transcript"));
+		(void) write_stage_result(caller, job_id, token, true, &transcript);
+	}
+	else if (field_has(result, "enrichment_entities"))
+	{
+		entities.value = field_jsonb(result, "enrichment_entities");
+		(void) write_stage_result(caller, job_id, token, true, &entities);
+	}
+	else
+		refuse_value(result->path, "an object with refined_text, raw_transcript or enrichment_entities");
+}
+
+/* Read the error that a worker reports. */
+static void
+take_error(const JsonFields *reported, JobError *error)
+{
+	if (reported->container != NULL)
+		error->details = check_error(json_fields_jsonb(reported));
+}
+
+/* Lock the owner of a failed job, and queue it again. */
+static void
+retry(const Caller *caller, const pg_uuid_t *job_id)
+{
+	lock_owner_key_share(job_id);
+	requeue(caller, job_id);
+}
 
 /* Read why a job failed from its row, cut to MAX_ERROR_SIZE. */
 static void
@@ -598,7 +795,14 @@ static const QueueSystem refinement_queue = {
 	.select_job = &select_studio_job,
 	.fail_job = &write_studio_failure,
 	.count_retry = &count_studio_retry,
+	.note_cancel = &note_studio_cancel,
 	.read_error = read_error,
+	.finish = finish,
+	.finish_in_set = finish_in_set,
+	.take_error = take_error,
+	.retry = retry,
+	.select_failed = &select_failed,
+	.select_owners = &select_owners,
 	.statistics = &select_statistics
 };
 

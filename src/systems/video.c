@@ -36,6 +36,7 @@
 #include "ledger.h"
 #include "value_limits.h"
 #include "monitor.h"
+#include "new_jobs.h"
 #include "queue.h"
 #include "restore.h"
 #include "statements.h"
@@ -90,8 +91,24 @@ static Statement lock_project_key_share = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement insert_job = {
-	.text = "INSERT INTO @extschema@.jobs (project_id, user_id, priority) VALUES ($1, $2, $3) RETURNING id",
-	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, INT4OID}
+	.text = "INSERT INTO @extschema@.jobs (project_id, user_id, priority, run_at, idempotency_key, max_attempts)"
+	" VALUES ($1, $2, $3, $5, $6, $7)"
+	" ON CONFLICT (user_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING"
+	" RETURNING id",
+	.nargs = 7,.argtypes = {UUIDOID, UUIDOID, INT4OID, INT4OID, TIMESTAMPTZOID, TEXTOID, INT4OID}
+};
+
+/*
+ * with the arguments of insert_job, of which $4 is the price; the first hold is
+ * that of create_job()
+ */
+static Statement find_job = {
+	.force_index_plan = true,
+	.text = "SELECT j.id, j.project_id = $1 AND COALESCE($4 = ("
+	"   SELECT -l.amount FROM @extschema@.credit_ledger l WHERE l.job_id = j.id AND l.type = 'reserve'"
+	"    ORDER BY l.entry_no LIMIT 1), false)"
+	"  FROM @extschema@.jobs j WHERE j.user_id = $2 AND j.idempotency_key = $6",
+	.nargs = 7,.argtypes = {UUIDOID, UUIDOID, INT4OID, INT4OID, TIMESTAMPTZOID, TEXTOID, INT4OID}
 };
 static Statement queue_job = {
 	.force_index_plan = true,
@@ -184,9 +201,15 @@ static Statement requeue_job = {
 	.force_index_plan = true,
 	.text = "UPDATE @extschema@.jobs"
 	"   SET status = 'QUEUED', status_message = NULL, failed_step = NULL, error_code = NULL,"
-	"       error_message = NULL, cost_credits_final = NULL"
+	"       error_message = NULL, cost_credits_final = NULL, run_at = NULL, cancel_requested_at = NULL"
 	" WHERE id = $1"
 	" RETURNING COALESCE(cost_credits_reserved, 0)",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement note_job_cancel = {
+	.force_index_plan = true,
+	.text = "UPDATE @extschema@.jobs SET cancel_requested_at = pg_catalog.clock_timestamp()"
+	" WHERE id = $1 AND cancel_requested_at IS NULL",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement update_asset = {
@@ -236,6 +259,20 @@ static Statement build_dashboard = {
 	.nargs = 1,.argtypes = {JSONBARRAYOID}
 };
 
+static Statement select_failed = {
+	.force_index_plan = true,
+	.text = "SELECT j.id FROM @extschema@.jobs j"
+	" WHERE j.status = 'FAILED'"
+	"   AND CASE WHEN $1 IS NULL THEN COALESCE(j.error_code, '') <> '" ERROR_CANCELLED "' ELSE j.error_code = $1 END"
+	"   AND ($2 IS NULL OR COALESCE(j.finished_at, j.created_at) >= $2)"
+	" ORDER BY j.created_at, j.id LIMIT $3",
+	.nargs = 3,.argtypes = {TEXTOID, TIMESTAMPTZOID, INT4OID}
+};
+static Statement select_owners = {
+	.force_index_plan = true,
+	.text = "SELECT j.id, j.user_id FROM @extschema@.jobs j WHERE j.id = ANY ($1)",
+	.nargs = 1,.argtypes = {UUIDARRAYOID}
+};
 static Statement select_statistics = {
 	.text = JOB_STATISTICS("jobs", "id", "READY", "FAILED",
 						   "j.id, j.status::pg_catalog.text AS status, j.created_at, j.finished_at AS ended_at,"
@@ -336,45 +373,61 @@ lock_user_and_project(const Caller *caller, const pg_uuid_t *project_id)
 	return user_id;
 }
 
-/* Insert a job, which is PENDING, and set its id. */
-static void
-insert_pending_job(Job *job, int32 priority)
+/* Insert a job, which is PENDING, and set its id; false if there is one under its key. */
+static bool
+insert_pending_job(Job *job, int32 priority, int32 cost, const NewJob *new)
 {
 	Arguments	args = NO_ARGUMENTS;
+	NewJobResult made;
 
 	argument_uuid(&args, &job->project_id);
 	argument_uuid(&args, &job->user_id);
 	argument_int32(&args, priority);
-	statement_execute(&insert_job, &args);
-	job->id = result_uuid(1);
+	argument_int32(&args, cost);
+	new_job_arguments(new, &args);
+	made = new_job_insert(new, &find_job, &insert_job, &args, &job->id);
+	if (made == JOB_NOT_STORED)
+		refuse_lost_row();
+	return made == JOB_INSERTED;
+}
+
+/* Add the steps of a new job, pay for it, and queue it. */
+static void
+start_job(const Job *job, int32 cost)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	add_default_steps(&job->id);
+	pay_for_job(job, cost);
+	argument_uuid(&args, &job->id);
+	statement_execute(&queue_job, &args);
 }
 
 /*
- * create_job(p_project_id uuid, p_cost_credits integer, p_priority integer)
- * returns uuid
+ * create_job(p_project_id uuid, p_cost_credits integer, p_priority integer,
+ * p_run_at timestamptz, p_idempotency_key text, p_max_attempts integer) returns
+ * uuid
  */
 Datum
 create_job(PG_FUNCTION_ARGS)
 {
-	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	Job			job = {.status = JOB_PENDING};
 	pg_uuid_t  *job_id = palloc(sizeof(pg_uuid_t));
 	int32		cost,
 				priority;
+	NewJob		new;
 
 	caller_enter_service(&caller);
 	job.project_id = check_uuid(fcinfo, 0, "p_project_id");
 	cost = check_positive(fcinfo, 1, "p_cost_credits");
 	priority = check_int32(fcinfo, 2, "p_priority", PG_INT32_MIN, PG_INT32_MAX);
+	new = new_job_check(fcinfo, 3, &caller);
 
 	job.user_id = lock_user_and_project(&caller, &job.project_id);
-	insert_pending_job(&job, priority);
-	add_default_steps(&job.id);
-	pay_for_job(&job, cost);
+	if (insert_pending_job(&job, priority, cost, &new))
+		start_job(&job, cost);
 	*job_id = job.id;
-	argument_uuid(&args, job_id);
-	statement_execute(&queue_job, &args);
 	caller_leave(&caller);
 
 	PG_RETURN_UUID_P(job_id);
@@ -473,6 +526,21 @@ update_job_step(PG_FUNCTION_ARGS)
  * Moving jobs
  * ------------------------------------------------------------------------ */
 
+/* Move a job, with the arguments of update_job. */
+static void
+advance(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token, JobStatus asked, bool hand_over,
+		const Arguments *args)
+{
+	Job			job;
+	Lease		lease;
+
+	job_lock_or_refuse(caller, job_id, &job);
+	if (job_has_moved(&video_queue, &job, token, asked, hand_over, &lease))
+		return;
+	statement_execute(&update_job, args);
+	job_hand_over(&lease, asked, hand_over);
+}
+
 /*
  * advance_job(p_job_id uuid, p_status text, p_progress integer,
  * p_status_message text, p_lease_token uuid, p_hand_over boolean) returns jsonb
@@ -485,8 +553,6 @@ advance_job(PG_FUNCTION_ARGS)
 	pg_uuid_t	job_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 4);
 	bool		hand_over;
-	Job			job;
-	Lease		lease;
 	JobStatus	asked;
 	Datum		result;
 
@@ -496,16 +562,24 @@ advance_job(PG_FUNCTION_ARGS)
 	check_optional_int32(fcinfo, 2, "p_progress", 0, 100);
 	hand_over = check_bool(fcinfo, 5, "p_hand_over");
 
-	job_lock_or_refuse(&caller, &job_id, &job);
-	if (!job_has_moved(&video_queue, &job, token, asked, hand_over, &lease))
-	{
-		statement_execute(&update_job, &args);
-		job_hand_over(&lease, asked, hand_over);
-	}
+	advance(&caller, &job_id, token, asked, hand_over, &args);
 	result = system_job_as_jsonb(&video_queue, &job_id);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
+}
+
+/* Complete a job, with the arguments of finish_job. */
+static void
+complete(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token, const Arguments *args)
+{
+	Job			job;
+
+	job_lock_or_refuse(caller, job_id, &job);
+	if (!job_was_completed(&video_queue, &job, token))
+		statement_execute(&finish_job, args);
+	else if (statement_execute(&differs_from_finished, args) > 0 && result_bool(1))
+		refuse_completed_differently(job_id);
 }
 
 /*
@@ -518,22 +592,13 @@ complete_job(PG_FUNCTION_ARGS)
 	Arguments	args = arguments_first(fcinfo, 4);
 	Caller		caller;
 	pg_uuid_t	job_id;
-	const pg_uuid_t *token = optional_uuid(fcinfo, 4);
-	Job			job;
 	Datum		result;
 
 	caller_enter_service(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	check_optional_int32(fcinfo, 3, "p_final_cost", 0, PG_INT32_MAX);
 
-	job_lock_or_refuse(&caller, &job_id, &job);
-	if (job_was_completed(&video_queue, &job, token))
-	{
-		if (statement_execute(&differs_from_finished, &args) > 0 && result_bool(1))
-			refuse_completed_differently(&job_id);
-	}
-	else
-		statement_execute(&finish_job, &args);
+	complete(&caller, &job_id, optional_uuid(fcinfo, 4), &args);
 	result = system_job_as_jsonb(&video_queue, &job_id);
 	caller_leave(&caller);
 
@@ -601,6 +666,17 @@ requeue(const Job *job)
 	return Max(price, hold_last_taken(&job->id, &job->user_id));
 }
 
+/* Queue a failed job again and pay for it. */
+static void
+retry(const Caller *caller, const pg_uuid_t *job_id)
+{
+	Job			job;
+
+	job_lock_or_refuse(caller, job_id, &job);
+	if (job_needs_retry(&video_queue, &job))
+		pay_for_job(&job, requeue(&job));
+}
+
 /*
  * retry_job(p_job_id uuid) returns jsonb
  */
@@ -609,15 +685,12 @@ retry_job(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	pg_uuid_t	job_id;
-	Job			job;
 	Datum		result;
 
 	caller_enter_user(&caller);
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 
-	job_lock_or_refuse(&caller, &job_id, &job);
-	if (job_needs_retry(&video_queue, &job))
-		pay_for_job(&job, requeue(&job));
+	retry(&caller, &job_id);
 	result = system_job_as_jsonb(&video_queue, &job_id);
 	caller_leave(&caller);
 
@@ -808,6 +881,43 @@ read_error(TupleDesc desc, HeapTuple row, JobError *error)
 	error->step = row_get_start(desc, row, "failed_step", 4 * MAX_SHORT_LENGTH);
 }
 
+/* Store what a worker delivers: a status hands the job over, the result completes it. */
+static void
+finish(const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token, const JsonFields *result)
+{
+	Arguments	args = NO_ARGUMENTS;
+	char	   *status = field_text(result, "status", MAX_SHORT_LENGTH);
+	int			asked = status ? flow_state(&job_flow, status) : UNKNOWN_STATE;
+	int64		cost;
+	bool		has_cost = field_integer(result, "cost_credits_final", 0, PG_INT32_MAX, &cost);
+	Datum		manifest = field_jsonb(result, "manifest_json");
+
+	argument_uuid(&args, job_id);
+	if (status != NULL && asked == UNKNOWN_STATE)
+		refuse_field(result, "status", "a status of jobs");
+	if (status != NULL && asked != JOB_READY)
+	{
+		argument_text(&args, status);
+		argument_add(&args, (Datum) 0, true);
+		argument_text(&args, field_text(result, "status_message", MAX_REPORT_BYTES));
+		advance(caller, job_id, token, asked, true, &args);
+		return;
+	}
+	argument_text(&args, field_text(result, "output_url", MAX_REPORT_BYTES));
+	argument_add(&args, manifest, manifest == (Datum) 0);
+	argument_add(&args, Int32GetDatum(has_cost ? (int32) cost : 0), !has_cost);
+	complete(caller, job_id, token, &args);
+}
+
+/* Read the error that a worker reports. */
+static void
+take_error(const JsonFields *reported, JobError *error)
+{
+	error->code = field_text(reported, "code", MAX_SHORT_LENGTH);
+	error->message = clip_text(field_text(reported, "message", PG_INT32_MAX), MAX_REPORT_BYTES);
+	error->step = field_text(reported, "step", MAX_SHORT_LENGTH);
+}
+
 static const QueueSystem video_queue = {
 	.name = "jobs",
 	.flow = &job_flow,
@@ -820,9 +930,15 @@ static const QueueSystem video_queue = {
 	.try_lock_job = &job_try_lock_statement,
 	.select_job = &select_job,
 	.fail_job = &write_job_failure,
+	.note_cancel = &note_job_cancel,
 	.try_lock_payer = try_lock_payer,
 	.show_progress = show_progress,
 	.read_error = read_error,
+	.finish = finish,
+	.take_error = take_error,
+	.retry = retry,
+	.select_failed = &select_failed,
+	.select_owners = &select_owners,
 	.statistics = &select_statistics
 };
 

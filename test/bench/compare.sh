@@ -76,8 +76,6 @@ make_side() {
 	sql jobs -v jobs="$(((rounds + 1) * 2 * (calls + 200) + 10000))" -v twin=0 -f "$source/test/bench/sql/load.sql"
 	sql credits -f "$source/test/bench/sql/compare.sql"
 	sql jobs -f "$source/test/bench/sql/compare.sql"
-	sql credits -c 'CREATE EXTENSION pg_prewarm'
-	sql jobs -c 'CREATE EXTENSION pg_prewarm'
 }
 
 # on NAME: what is run from now on is run there
@@ -138,7 +136,7 @@ begin_anew() {
 }
 
 warm_up() {
-	sql "$1" -c "SELECT sum(pg_prewarm(oid::regclass)) FROM pg_class
+	sql "$1" -c "SELECT sum(bench.pg_prewarm(oid::regclass)) FROM pg_class
 	              WHERE relkind IN ('r', 'i') AND relnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace)" >"$scratch/tmp/warm"
 }
 

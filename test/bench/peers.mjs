@@ -1,8 +1,9 @@
 // One run of a queue from JavaScript: node peers.mjs QUEUE MODE DATABASE JOBS prints jobs a second.
-//   QUEUE  ours, graphile-worker, pg-boss
+//   QUEUE  ours, graphile-worker, graphile-worker-stored, pg-boss, pgmq
 //   MODE   load    makes the jobs
 //          each    4 workers, each claims a job, completes it, and so on
-//          batch   as the documentation of the queue wants it for throughput
+//          batchN  as the documentation of the queue wants it for throughput, batches of N
+// -stored: the task writes its result into bench.results, a table like studio_jobs.
 // Pitfall: what is measured is the queue, so the work is nothing, all have the same driver, 4 connections or
 // what their documentation says, and time begins when the connections are there.
 import { performance } from 'node:perf_hooks';
@@ -10,9 +11,10 @@ import pg from 'pg';
 
 const [queue, mode, database, count] = process.argv.slice(2);
 const jobs = Number(count);
+const stored = queue.endsWith('-stored');
 const payload = (n) => ({ audio: `audio/${n}.mp3` });
 const numbers = Array.from({ length: jobs }, (_, n) => n);
-const BATCH = 100;
+const BATCH = Number(/^batch(\d+)$/.exec(mode)?.[1] ?? 1);
 const WORKERS = 4;
 
 // Every connection is open before the time begins.
@@ -26,57 +28,85 @@ async function openPool(max) {
   return pool;
 }
 
-// Calls work() in so many loops until each returns how many jobs it did: 0 is the end.
-async function drain(loops, work) {
-  let done = 0;
+// Runs the workers side by side; each says how many jobs it did, until none was left.
+async function timed(work) {
   const start = performance.now();
-  await Promise.all(Array.from({ length: loops }, async (_, loop) => {
-    for (let n = await work(loop); n > 0; n = await work(loop)) done += n;
-  }));
-  return { done, seconds: (performance.now() - start) / 1000 };
+  const done = await Promise.all(Array.from({ length: WORKERS }, (_, worker) => work(worker)));
+  return { done: done.reduce((sum, n) => sum + n, 0), seconds: (performance.now() - start) / 1000 };
 }
 
-// --- ours: loaded by SQL; prepared statements, as graphile-worker has them ---
-
-const claim = { name: 'claim', text: "SELECT job_id, lease_token, job FROM claim_jobs('studio_jobs', $1, $2)" };
-const complete = { name: 'complete', text: "SELECT store_refined_text($1, $2, 'm', $3)" };
-const completeAll = {
-  name: 'completeAll',
-  text: `SELECT count(store_refined_text(c.job_id, c.result, 'm', c.lease_token))
-           FROM unnest($1::uuid[], $2::text[], $3::uuid[]) AS c (job_id, result, lease_token)`,
-};
-
-async function runOurs() {
+// The same with a connection for each.
+async function timedClients(work) {
   const pool = await openPool(WORKERS);
-  const limit = mode === 'batch' ? BATCH : 1;
-  const result = await drain(WORKERS, async (worker) => {
-    const { rows } = await pool.query({ ...claim, values: [`worker ${worker}`, limit] });
-    if (rows.length === 0) return 0;
-    if (mode === 'each') {
-      await pool.query({ ...complete, values: [rows[0].job_id, 'A text.', rows[0].lease_token] });
-    } else {
-      await pool.query({
-        ...completeAll,
-        values: [rows.map((r) => r.job_id), rows.map(() => 'A text.'), rows.map((r) => r.lease_token)],
-      });
+  const result = await timed(async (worker) => {
+    const client = await pool.connect();
+    try {
+      return await work(client, `worker ${worker}`);
+    } finally {
+      client.release();
     }
-    return rows.length;
   });
   await pool.end();
   return result;
 }
 
+// --- ours: loaded by SQL; prepared statements, as graphile-worker has them ---
+
+const text = { refined_text: 'A text.', model_version: 'm' };
+const claim = { name: 'claim', text: "SELECT job_id, lease_token, job FROM claim_jobs('studio_jobs', $1, $2)" };
+const finish = {
+  name: 'finish',
+  text: "SELECT job_id, lease_token, job FROM finish_and_claim('studio_jobs', $1, $2, $3, $4)",
+};
+const completeAll = { name: 'completeAll', text: "SELECT count(*)::integer AS done FROM complete_jobs('studio_jobs', $1) WHERE done" };
+
+// One job after the other: one call completes it and claims the next.
+async function workEach(client, worker) {
+  let done = 0;
+  let { rows } = await client.query({ ...claim, values: [worker, 1] });
+  for (; rows.length > 0; done += 1) {
+    const [job] = rows;
+    ({ rows } = await client.query({ ...finish, values: [worker, job.job_id, job.lease_token, text] }));
+  }
+  return done;
+}
+
+// Batches: two calls in a transaction complete one and claim the next.
+async function workBatches(client, worker) {
+  let done = 0;
+  let { rows } = await client.query({ ...claim, values: [worker, BATCH] });
+  while (rows.length > 0) {
+    const results = rows.map((row) => ({ job_id: row.job_id, lease_token: row.lease_token, result: text }));
+    await client.query('BEGIN');
+    const completed = await client.query({ ...completeAll, values: [JSON.stringify(results)] });
+    ({ rows } = await client.query({ ...claim, values: [worker, BATCH] }));
+    await client.query('COMMIT');
+    done += completed.rows[0].done;
+  }
+  return done;
+}
+
+const runOurs = () => timedClients(BATCH > 1 ? workBatches : workEach);
+
 // --- graphile-worker ---
 
 const silent = () => () => {};
+const store = {
+  name: 'store',
+  text: `UPDATE bench.results
+            SET status = 'COMPLETE', refined_text = $2, model_version = 'm',
+                processing_time_ms = extract(epoch FROM clock_timestamp() - created_at) * 1000
+          WHERE job_id = $1`,
+};
 
 async function loadGraphile() {
   const { makeWorkerUtils, Logger } = await import('graphile-worker');
   const pgPool = await openPool(1);
   const utils = await makeWorkerUtils({ pgPool, logger: new Logger(silent) });
   await utils.migrate();
+  const ids = stored ? (await pgPool.query('SELECT job_id FROM bench.results ORDER BY created_at')).rows : numbers.map(() => ({}));
   for (let n = 0; n < jobs; n += 1000) {
-    await utils.addJobs(numbers.slice(n, n + 1000).map((i) => ({ identifier: 'refine', payload: payload(i) })));
+    await utils.addJobs(numbers.slice(n, n + 1000).map((i) => ({ identifier: 'refine', payload: { ...payload(i), ...ids[i] } })));
   }
   await utils.release();
   await pgPool.end();
@@ -85,13 +115,18 @@ async function loadGraphile() {
 // runOnce() ends when no job is left.  Batches: what docs/performance recommends.
 async function runGraphile() {
   const { runOnce, Logger } = await import('graphile-worker');
-  const concurrency = mode === 'batch' ? 24 : WORKERS;
+  const concurrency = BATCH > 1 ? 24 : WORKERS;
   const pgPool = await openPool(concurrency + 1);
-  const batching = mode === 'batch'
-    ? { preset: { worker: { localQueue: { size: 500 }, completeJobBatchDelay: 0, failJobBatchDelay: 0 } } }
+  const batching = BATCH > 1
+    ? { preset: { worker: { localQueue: { size: BATCH }, completeJobBatchDelay: 0, failJobBatchDelay: 0 } } }
     : {};
   let done = 0;
-  const refine = () => { done += 1; };
+  const refine = stored
+    ? async ({ job_id: id }, helpers) => {
+      await helpers.withPgClient((client) => client.query({ ...store, values: [id, 'A text.'] }));
+      done += 1;
+    }
+    : () => { done += 1; };
   const start = performance.now();
   await runOnce({
     pgPool, concurrency, noHandleSignals: true, logger: new Logger(silent), taskList: { refine }, ...batching,
@@ -122,19 +157,49 @@ async function loadBoss() {
 async function runBoss() {
   const boss = await startBoss(WORKERS);
   await Promise.all(Array.from({ length: WORKERS }, () => boss.getQueueSize('refine')));
-  const batchSize = mode === 'batch' ? BATCH : 1;
-  const result = await drain(WORKERS, async () => {
-    const fetched = await boss.fetch('refine', { batchSize });
-    if (fetched.length === 0) return 0;
-    await boss.complete('refine', mode === 'batch' ? fetched.map((job) => job.id) : fetched[0].id, { text: 'A text.' });
-    return fetched.length;
+  const result = await timed(async () => {
+    let done = 0;
+    for (let fetched = await boss.fetch('refine', { batchSize: BATCH }); fetched.length > 0; fetched = await boss.fetch('refine', { batchSize: BATCH })) {
+      await boss.complete('refine', BATCH > 1 ? fetched.map((job) => job.id) : fetched[0].id, { text: 'A text.' });
+      done += fetched.length;
+    }
+    return done;
   });
   await boss.stop({ graceful: false, wait: true });
   return result;
 }
 
-const load = { 'graphile-worker': loadGraphile, 'pg-boss': loadBoss };
-const run = { ours: runOurs, 'graphile-worker': runGraphile, 'pg-boss': runBoss };
+// --- pgmq: its SQL is there; read() and delete(), of one message or of many ---
+
+const read = { name: 'read', text: "SELECT msg_id, message FROM pgmq.read('refine', 60, $1)" };
+const remove = {
+  name: 'remove',
+  text: BATCH > 1 ? "SELECT count(*) FROM pgmq.delete('refine', $1::bigint[])" : "SELECT pgmq.delete('refine', ($1::bigint[])[1])",
+};
+
+async function loadPgmq() {
+  const pool = await openPool(1);
+  await pool.query("SELECT pgmq.create('refine')");
+  await pool.query("SELECT count(*) FROM generate_series(1, $1::integer) n, pgmq.send('refine', jsonb_build_object('audio', 'audio/' || n || '.mp3'))", [jobs]);
+  await pool.end();
+}
+
+const runPgmq = () => timedClients(async (client) => {
+  let done = 0;
+  for (;;) {
+    const { rows } = await client.query({ ...read, values: [BATCH] });
+    if (rows.length === 0) return done;
+    await client.query({ ...remove, values: [rows.map((row) => row.msg_id)] });
+    done += rows.length;
+  }
+});
+
+const load = {
+  'graphile-worker': loadGraphile, 'graphile-worker-stored': loadGraphile, 'pg-boss': loadBoss, pgmq: loadPgmq,
+};
+const run = {
+  ours: runOurs, 'graphile-worker': runGraphile, 'graphile-worker-stored': runGraphile, 'pg-boss': runBoss, pgmq: runPgmq,
+};
 
 if (mode === 'load') {
   await load[queue]();

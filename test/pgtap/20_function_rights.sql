@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(2428);
+SELECT plan(2431);
 
 --------------------------------------------------------------------------------
 -- People, and something of Alice's for every function to work on
@@ -187,7 +187,7 @@ INSERT INTO function_case VALUES
 ('cancel_job', ARRAY['''{queued}''', '''No more'''],
                                                   '42501', 'ok', '42501', '42501', 'ok', '42501', 'PT404'),
 ('retry_job', ARRAY['''{failed}'''],              '42501', 'ok', '42501', '42501', 'ok', '42501', 'PT404'),
-('create_studio_job', ARRAY['''{user}''', '''https://example.test/a''', '''A prompt''', '5'],
+('create_studio_job', ARRAY['''{user}''', '''https://example.test/a''', '''A prompt''', '5', '''2001-01-01''', '''rights-studio''', '2'],
                                                   '42501', 'ok', '42501', '42501', 'ok', '42501', 'PT404'),
 ('cancel_studio_job', ARRAY['''{studio}''', '''No more'''],
                                                   '42501', 'ok', '42501', '42501', 'ok', '42501', 'PT404'),
@@ -237,7 +237,8 @@ INSERT INTO function_case VALUES
 ('sweep_stale_holds', ARRAY['10'],                '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('verify_credit_ledger', ARRAY['''{user}'''],     '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('cleanup_expired_drafts', ARRAY['10'],           '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
-('create_job', ARRAY['''{project}''', '2', '7'],  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('create_job', ARRAY['''{project}''', '2', '7', '''2001-01-01''', '''rights-job''', '2'],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('create_job_steps', ARRAY['''{pending}''', '''["one", "two"]''', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('update_job_step', ARRAY['''{queued}''', '''scripting''', '''started''', '10', '''Writing''', '''None''', 'NULL'],
@@ -348,7 +349,7 @@ INSERT INTO function_case VALUES
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('record_video_view', ARRAY['''{asset}''', '10', 'true'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
-('enqueue_rendering', ARRAY['''{session}''', '''{}''', '5', '''{user}'''],
+('enqueue_rendering', ARRAY['''{session}''', '''{}''', '5', '''{user}''', '''2001-01-01''', '''rights-render''', '2'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 ('update_rendering', ARRAY['''{rendering}''', '''rendering''', '10', 'NULL', 'false'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
@@ -681,6 +682,9 @@ INSERT INTO optional VALUES
 	('create_script_generation', 'p_section_name'), ('create_script_generation', 'p_generation_config'),
 	('update_script_generation', 'p_status'), ('update_script_generation', 'p_script_content'), ('update_script_generation', 'p_error_message'),
 	('enqueue_rendering', 'p_render_config'), ('enqueue_rendering', 'p_user_id'),
+	('create_studio_job', 'p_run_at'), ('create_studio_job', 'p_idempotency_key'), ('create_studio_job', 'p_max_attempts'),
+	('create_job', 'p_run_at'), ('create_job', 'p_idempotency_key'), ('create_job', 'p_max_attempts'),
+	('enqueue_rendering', 'p_run_at'), ('enqueue_rendering', 'p_idempotency_key'), ('enqueue_rendering', 'p_max_attempts'),
 	('update_rendering', 'p_progress'), ('update_rendering', 'p_lease_token'),
 	('complete_rendering', 'p_asset_id'), ('complete_rendering', 'p_lease_token'),
 	('fail_rendering', 'p_error_code'), ('fail_rendering', 'p_error_message'), ('fail_rendering', 'p_lease_token'),
@@ -721,6 +725,9 @@ SELECT is(pg_temp.outcome('authenticated', sub, format('SELECT create_studio_job
 		  format('create_studio_job: %s with priority %s: %s', label, priority, expected))
 FROM (VALUES (:'alice', 'the user', '100', 'ok'), (:'alice', 'the user', '101', '22023'), (:'alice', 'the user', '2147483647', '22023'),
 			 (:'alice', 'the user', '-2147483648', 'ok'), (:'bob', 'another user', '2147483647', '42501')) AS t (sub, label, priority, expected);
+SELECT is(pg_temp.outcome('authenticated', sub, format('SELECT create_studio_job(%L, ''a'', p_max_attempts => %s)', :'alice', attempts)), expected,
+		  format('create_studio_job: %s with %s attempts: %s', label, attempts, expected))
+FROM (VALUES (:'alice', 'the user', '3', 'ok'), (:'alice', 'the user', '4', '22023'), (:'bob', 'another user', '4', '42501')) AS t (sub, label, attempts, expected);
 
 --------------------------------------------------------------------------------
 -- Out of bounds
@@ -1035,6 +1042,36 @@ INSERT INTO bad_value (name, arg, value, expected, label) VALUES
 	('get_job_statistics', 'p_window', '''36527 days''', '22023', '36527 days'),
 	('get_job_statistics', 'p_window', '''300000 years''', '22023', 'beyond time'),
 	('create_job', 'p_priority', '2147483647', 'ok', 'the largest integer'),
+	('create_studio_job', 'p_run_at', '''infinity''', '22023', 'never'),
+	('create_studio_job', 'p_run_at', '''-infinity''', '22023', 'before all times'),
+	('create_studio_job', 'p_run_at', 'now() + ''366 days''', 'ok', '366 days ahead'),
+	('create_studio_job', 'p_run_at', 'now() + ''367 days''', '22023', '367 days ahead'),
+	('create_studio_job', 'p_idempotency_key', '''''', '22023', 'empty'),
+	('create_studio_job', 'p_idempotency_key', 'repeat(''ü'', 200)', 'ok', '200 characters of two bytes'),
+	('create_studio_job', 'p_idempotency_key', 'repeat(''x'', 201)', '22023', '201 characters'),
+	('create_studio_job', 'p_max_attempts', '0', '22023', '0'),
+	('create_studio_job', 'p_max_attempts', '1000', 'ok', '1000'),
+	('create_studio_job', 'p_max_attempts', '1001', '22023', '1001'),
+	('create_job', 'p_run_at', '''infinity''', '22023', 'never'),
+	('create_job', 'p_run_at', '''-infinity''', '22023', 'before all times'),
+	('create_job', 'p_run_at', 'now() + ''366 days''', 'ok', '366 days ahead'),
+	('create_job', 'p_run_at', 'now() + ''367 days''', '22023', '367 days ahead'),
+	('create_job', 'p_idempotency_key', '''''', '22023', 'empty'),
+	('create_job', 'p_idempotency_key', 'repeat(''ü'', 200)', 'ok', '200 characters of two bytes'),
+	('create_job', 'p_idempotency_key', 'repeat(''x'', 201)', '22023', '201 characters'),
+	('create_job', 'p_max_attempts', '0', '22023', '0'),
+	('create_job', 'p_max_attempts', '1000', 'ok', '1000'),
+	('create_job', 'p_max_attempts', '1001', '22023', '1001'),
+	('enqueue_rendering', 'p_run_at', '''infinity''', '22023', 'never'),
+	('enqueue_rendering', 'p_run_at', '''-infinity''', '22023', 'before all times'),
+	('enqueue_rendering', 'p_run_at', 'now() + ''366 days''', 'ok', '366 days ahead'),
+	('enqueue_rendering', 'p_run_at', 'now() + ''367 days''', '22023', '367 days ahead'),
+	('enqueue_rendering', 'p_idempotency_key', '''''', '22023', 'empty'),
+	('enqueue_rendering', 'p_idempotency_key', 'repeat(''ü'', 200)', 'ok', '200 characters of two bytes'),
+	('enqueue_rendering', 'p_idempotency_key', 'repeat(''x'', 201)', '22023', '201 characters'),
+	('enqueue_rendering', 'p_max_attempts', '0', '22023', '0'),
+	('enqueue_rendering', 'p_max_attempts', '1000', 'ok', '1000'),
+	('enqueue_rendering', 'p_max_attempts', '1001', '22023', '1001'),
 	('create_job', 'p_priority', '-2147483648', 'ok', 'the smallest integer'),
 	('create_studio_job', 'p_priority', '2147483647', 'ok', 'the largest integer'),
 	('create_studio_job', 'p_priority', '-2147483648', 'ok', 'the smallest integer'),

@@ -133,7 +133,7 @@ BEGIN
 		('round(numeric, integer)', 'numeric'), ('min_time_step(timestamptz, timestamptz)', 'timestamptz'),
 		('avg_step(bigint, integer)', 'bigint'), ('object_step(jsonb, text, bigint)', 'jsonb'), ('count_id_step(bigint, uuid)', 'bigint'),
 		('percentile_step(double precision, double precision)', 'double precision'), ('percentile_end(double precision, double precision)', 'double precision'),
-		('claim_jobs(text, text, integer, interval, text[], text)', 'text'), ('create_studio_job(uuid, text, text, integer)', 'jsonb'),
+		('claim_jobs(text, text, integer, interval, text[], text)', 'text'), ('create_studio_job(uuid, text, text, integer, timestamptz, text, integer)', 'jsonb'),
 		('enforce_workflow()', 'text'), ('maintain_queue()', 'text'), ('default_studio_job()', 'text'), ('num_nulls(VARIADIC text[])', 'integer'),
 		('sum_step(bigint, integer)', 'bigint'), ('max_step(bigint, bigint)', 'bigint'), ('max4_step(integer, integer)', 'integer'),
 		('count_step(bigint)', 'bigint'), ('bool_step(boolean, boolean)', 'boolean'), ('array_step(integer[], integer)', 'integer[]'),

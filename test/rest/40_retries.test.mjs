@@ -219,6 +219,23 @@ test('claim_jobs() by five workers: no job goes to two', async () => {
   assert.equal(await call('release_leases', { p_worker: worker }), ids.length)
 })
 
+test('create_job(), create_studio_job(), enqueue_rendering() five times under one key, and under five keys', async () => {
+  const ada = await userWith(50)
+  const { session } = await course(ada)
+  const before = await entries(ada)
+  const video = { p_project_id: await project(ada), p_cost_credits: 3 }
+  const recording = { p_user_id: ada.id, p_raw_audio_url: 'a.mp3' }
+  const under = (args) => ({ ...args, p_idempotency_key: randomUUID() })
+  const job = await sameAnswer('create_job', under(video))
+  assert.deepEqual(changes(await entries(ada), before), [['reserve', -3]])
+  const studio = await sameAnswer('create_studio_job', under(recording), { token: ada.token })
+  const render = await sameAnswer('enqueue_rendering', under({ p_session_id: session }))
+  assert.equal(new Set([job, studio.job_id, render]).size, 3)
+  await call('cancel_job', { p_job_id: job })
+  const jobs = await times(() => rpc('create_job', under(video)))
+  assert.equal(new Set(jobs.map((answer) => answer.body)).size, TIMES)
+})
+
 test('a studio job five times from step to step', async () => {
   const ada = await userWith(10)
   const job = { p_job_id: await studioJob(ada) }

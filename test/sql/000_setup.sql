@@ -231,7 +231,10 @@ LANGUAGE sql STABLE SECURITY DEFINER AS $$
     FROM entries e WHERE e.leased AND e.due_at > e.expires_at
   UNION ALL
   SELECT format('the number of the attempt is %s after %s ended ones: %s %s', e.attempt, e.ended, e.of, t.n(e.job_id))
-    FROM entries e WHERE e.attempt <> e.ended + e.leased::integer OR e.first_attempt NOT BETWEEN 1 AND e.ended + 1
+    FROM entries e
+   WHERE (e.attempt <> e.ended + e.leased::integer OR e.first_attempt NOT BETWEEN 1 AND e.ended + 1)
+     -- each stage that is handed over to counts anew
+     AND NOT EXISTS (SELECT FROM studio_engine.attempts a WHERE a.job_id = e.job_id AND a.outcome = 'handed_over')
   UNION ALL
   SELECT format('an attempt at no job: %s %s', a.system, t.n(a.job_id))
     FROM studio_engine.attempts a

@@ -72,7 +72,7 @@ SELECT t.quiet('SELECT hold_credits(t.id(1), 1, repeat(''x'', 256))');
 SELECT t.quiet('SELECT hold_credits(t.id(1), 1, ''chats:5'', repeat(''x'', 1001))');
 SELECT t.quiet('SELECT hold_credits(t.id(1), 1, ''chats:5'', p_idempotency_key => '''')');
 SELECT e.span, t.quiet(format('SELECT hold_credits(t.id(1), 1, ''chats:5'', p_expires => %L)', e.span))
-  FROM unnest('{NULL,0,-1 second,1 year 1 second,13 months,-1 year 1 day,100000000 years}'::text[]) e (span);
+  FROM unnest('{NULL,0,-1 second,366 days 1 second,12 months 6 days 1 second,13 months,-1 year 1 day,100000000 years}'::text[]) e (span);
 SELECT t.quiet('SELECT capture_hold(NULL)');
 SELECT t.quiet('SELECT capture_hold(t.id(98))') AS unknown, t.quiet('SELECT release_hold(t.id(98))') AS unknown;
 SELECT t.quiet(format('SELECT capture_hold(%L, -1)', :'hold'));
@@ -88,14 +88,6 @@ SELECT id AS job_hold FROM credit_ledger WHERE job_id = t.id(21) \gset
 SELECT t.quiet(format('SELECT capture_hold(%L)', :'job_hold')), t.quiet(format('SELECT release_hold(%L)', :'job_hold'));
 DELETE FROM jobs WHERE id = t.id(21);
 SELECT t.quiet(format('SELECT release_hold(%L)', :'job_hold')) AS job_deleted;
--- a day in which clocks go back has 25 hours, and is one day
-SET timezone = 'Europe/Berlin';
-BEGIN;
-SELECT hold_credits(t.id(1), 1, 'chats:6', p_expires => '1 month') AS hold \gset
-SELECT expires_at - (clock_timestamp() + interval '1 month') BETWEEN '-1 minute' AND '0' AS in_a_month FROM credit_ledger WHERE id = :'hold';
-ROLLBACK;
-RESET timezone;
-
 -- a key: the same hold, also when it is closed; other content is refused
 SELECT hold_credits(t.id(1), 1, 'chats:7', p_idempotency_key => 'hold 1') AS hold \gset
 SELECT hold_credits(t.id(1), 1, 'chats:7', 'Another note', '1 hour', 'hold 1') = :'hold' AS same_id;

@@ -843,14 +843,13 @@ DROP TABLE t.claims;
 DELETE FROM studio_jobs;
 
 -- ------------------------------------------------------------------------
--- Waking up, by setting: one NOTIFY per session and interval, for new work.
+-- Waking up, by setting: one NOTIFY for each transaction and table with new work.
 -- psql prints what it hears, with a process id that is left out here.
 \c -
 LISTEN studio_engine;
 CALL t.studio_job(1, 30);
 SELECT 1 AS heard_nothing;
-UPDATE studio_engine.settings SET value = '3600000' WHERE name = 'notify_interval_ms';
--- one that is rolled back is not heard, and does not use up the interval
+UPDATE studio_engine.settings SET value = '1' WHERE name = 'notify_workers';
 \o | sed 's/PID [0-9]*/PID <n>/'
 BEGIN;
 CALL t.studio_job(1, 29);
@@ -859,15 +858,41 @@ SELECT 1 AS heard_nothing;
 INSERT INTO studio_jobs (user_id, raw_audio_url) SELECT t.id(1), 'a' FROM generate_series(1, 5);
 SELECT 1 AS heard_it_once;
 CALL t.studio_job(1, 31);
-SELECT 1 AS heard_nothing_more;
-\o
-UPDATE studio_engine.settings SET value = '1' WHERE name = 'notify_interval_ms';
-SELECT pg_sleep(0.01) \g /dev/null
-\o | sed 's/PID [0-9]*/PID <n>/'
+SELECT 1 AS heard_it_again;
+CALL t.studio_job(1, 32);
+SELECT 1 AS heard_it_again;
+-- both tables, in a savepoint or not
+BEGIN;
+CALL t.studio_job(1, 33);
+SAVEPOINT a;
 CALL t.job(11, 40, 'QUEUED');
-SELECT 1 AS heard_of_the_other_table;
+RELEASE a;
+CALL t.job(11, 41, 'QUEUED');
+SELECT 1 AS heard_nothing_yet;
+COMMIT;
+SELECT 1 AS heard_of_both_tables;
+-- nothing is left over of one that was rolled back
+BEGIN;
+CALL t.studio_job(1, 34);
+ROLLBACK;
+CALL t.job(11, 42, 'QUEUED');
+SELECT 1 AS heard_of_one_table;
 \o
-UPDATE studio_engine.settings SET value = '0' WHERE name = 'notify_interval_ms';
+-- a prepared transaction may make jobs, and announces none
+BEGIN;
+CALL t.studio_job(1, 35);
+PREPARE TRANSACTION 'with a job';
+COMMIT PREPARED 'with a job';
+SELECT 1 AS heard_nothing;
+BEGIN;
+CALL t.studio_job(1, 36);
+PREPARE TRANSACTION 'with a job';
+ROLLBACK PREPARED 'with a job';
+SELECT 1 AS heard_nothing;
+SELECT count(*) FILTER (WHERE job_id = t.id(35)) AS committed, count(*) FILTER (WHERE job_id = t.id(36)) AS rolled_back FROM studio_engine.queue;
+UPDATE studio_engine.settings SET value = '0' WHERE name = 'notify_workers';
+CALL t.studio_job(1, 37);
+SELECT 1 AS heard_nothing;
 UNLISTEN studio_engine;
 SELECT * FROM t.queue();
 

@@ -1,6 +1,6 @@
 -- 520_queue_twin.sql
 --
--- 1,500 random operations of users and of 4 workers on studio jobs, done by the
+-- 2,000 random operations of users and of 4 workers on studio jobs, done by the
 -- PL/pgSQL twin and by ours: after each of them both gave the same answer, the
 -- jobs and the queue are equal, and the jobs wait in the same order; at the end
 -- the attempts are equal.  Tokens, and times aside.
@@ -33,19 +33,18 @@ LANGUAGE sql VOLATILE AS $$ SELECT p_values[1 + t.below(cardinality(p_values))] 
 CREATE FUNCTION t.timeless(p_job jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE AS $$
   SELECT p_job - 'lease_expires_at' || CASE WHEN p_job ? 'processing_time_ms'
-         THEN jsonb_build_object('processing_time_ms', p_job ->> 'processing_time_ms' IS NOT NULL) ELSE '{}' END
+         THEN jsonb_build_object('processing_time_ms', p_job ->> 'processing_time_ms' IS NOT NULL,
+                                 'cancel_requested_at', p_job ->> 'cancel_requested_at' IS NOT NULL) ELSE '{}' END
 $$;
 
--- Claims, keeps the tokens, and tells the rest.
-CREATE FUNCTION t.claim(p_schema text, p_nr integer, p_worker text, p_limit integer, p_lease interval) RETURNS text
+-- Claims, keeps the tokens, and tells the rest.  p_call has a %I for the schema.
+CREATE FUNCTION t.claim(p_schema text, p_nr integer, p_call text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
   v_given record;
   v_answer text := 'no job';
 BEGIN
-  FOR v_given IN EXECUTE format('SELECT * FROM %I.claim_jobs(''studio_jobs'', $1, $2, $3)', p_schema)
-    USING p_worker, p_limit, p_lease
-  LOOP
+  FOR v_given IN EXECUTE format('SELECT * FROM %I.' || p_call, p_schema) LOOP
     INSERT INTO t.tokens VALUES (p_nr, p_schema, v_given.job_id, v_given.lease_token);
     v_answer := concat(nullif(v_answer, 'no job'), 'job ', t.n(v_given.job_id), ' attempt ', v_given.attempt, ' ',
       v_given.lease_expires_at - clock_timestamp() BETWEEN INTERVAL '55 minutes' AND INTERVAL '1 hour', ' ',
@@ -74,23 +73,28 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
--- Both tables of jobs and both queues.
+-- Both tables of jobs, both queues, both sides' leases that go on.
 CREATE VIEW t.both_jobs AS
   SELECT 'public' AS whose, job_id, t.timeless(to_jsonb(o)) AS job FROM public.studio_jobs o
   UNION ALL SELECT 'twin', job_id, t.timeless(to_jsonb(o)) FROM twin.studio_jobs o;
 CREATE VIEW t.both_queues AS
   SELECT whose, job_id,
-         to_jsonb(q) - '{whose,due_at,lease_token,claimed_at,expires_at,since,cancel_requested_at,shown_at}'::text[]
-           || jsonb_build_object('times', ARRAY[lease_token IS NULL, claimed_at IS NULL, expires_at IS NULL, since IS NULL,
-                                                cancel_requested_at IS NULL, shown_at IS NULL],
-                'place', CASE WHEN state = 'waiting' THEN
+         to_jsonb(q) - '{whose,due_at}'::text[] || jsonb_build_object('place', CASE WHEN state = 'waiting' THEN
                   rank() OVER (PARTITION BY whose, state ORDER BY rank, turn, due_at, job_id) END) AS entry
     FROM (SELECT 'public' AS whose, * FROM studio_engine.queue
           UNION ALL SELECT 'twin', * FROM twin.queue) q;
+CREATE VIEW t.both_leases AS
+  SELECT whose, job_id,
+         to_jsonb(a) - '{whose,started_at,due_at,expires_at,since,lease_token,shown_at,cancel_requested_at}'::text[]
+           || jsonb_build_object('cancel', cancel_requested_at IS NOT NULL, 'shown', shown_at IS NOT NULL, 'due', due_at < expires_at,
+                'length', round(extract(epoch FROM expires_at - clock_timestamp()) / 600)) AS entry
+    FROM (SELECT 'public' AS whose, * FROM studio_engine.attempts WHERE ended_at IS NULL
+          UNION ALL SELECT 'twin', * FROM twin.attempts WHERE ended_at IS NULL) a;
 CREATE FUNCTION t.differences() RETURNS bigint
 LANGUAGE sql STABLE AS $$
   SELECT (SELECT count(*) FROM (SELECT FROM t.both_jobs GROUP BY job_id, job HAVING count(*) <> 2) d)
        + (SELECT count(*) FROM (SELECT FROM t.both_queues GROUP BY job_id, entry HAVING count(*) <> 2) d)
+       + (SELECT count(*) FROM (SELECT FROM t.both_leases GROUP BY job_id, entry HAVING count(*) <> 2) d)
 $$;
 
 -- What waits for a retry was delayed at random: note how long, then for both
@@ -122,11 +126,12 @@ DECLARE
 BEGIN
   -- mostly a lease that goes on; else one of before; sometimes none
   SELECT k.job_id, k.nr INTO v_job, v_nr
-    FROM t.tokens k LEFT JOIN twin.queue q ON q.job_id = k.job_id AND q.lease_token = k.token
-    LEFT JOIN twin.studio_jobs j ON j.job_id = q.job_id
+    FROM t.tokens k LEFT JOIN twin.attempts a ON a.job_id = k.job_id AND a.lease_token = k.token AND a.ended_at IS NULL
+    LEFT JOIN twin.studio_jobs j ON j.job_id = a.job_id
    WHERE k.whose = 'twin' AND k.nr > p_nr - 200
-   ORDER BY v_some > 0 AND q.job_id IS NULL,
+   ORDER BY v_some > 0 AND a.job_id IS NULL,
             v_some > 0 AND NOT CASE p_operation WHEN 'transcript' THEN j.status = 'TRANSCRIBING'
+                                    WHEN 'enrich' THEN j.status = 'ENRICHING'
                                     WHEN 'complete' THEN j.status IN ('ENRICHING', 'REFINING') ELSE true END,
             md5(k.job_id::text || k.nr || p_nr), k.nr, k.job_id LIMIT 1;
   IF v_job IS NOT NULL AND t.below(12) > 0 THEN
@@ -150,23 +155,38 @@ BEGIN
            1000 + 10 * p_nr, 1 + t.below(6), t.one_of('0', '0', '0', '5', '-3'),
            t.one_of('NEW', 'NEW', 'NEW', 'NEW', 'ENRICHING', 'FAILED'), t.one_of('0', '0', p_nr || ' minutes'), 1 + v_some / 2)
   WHEN 'claim' THEN
-    format('SELECT t.claim(%%1$L, %s, %L, %s, %L)', p_nr, v_worker, t.one_of('1', '1', '1', '4'), t.one_of('1 hour', NULL))
+    format('SELECT t.claim(%%1$L, %s, %L)', p_nr, format('claim_jobs(''studio_jobs'', %L, %s, %L, %L, %L)',
+           v_worker, t.one_of('1', '1', '1', '4'), t.one_of('1 hour', NULL),
+           t.one_of('{NEW}', '{NEW,TRANSCRIBING}', '{REFINING,ENRICHING}', NULL, NULL, NULL, NULL), t.one_of('p1', 'p2', NULL)))
+  WHEN 'finish' THEN
+    format('SELECT t.claim(%%1$L, %s, replace(%L, ''TOKEN'', coalesce(''%%3$s'', '''')))', p_nr,
+           format('finish_and_claim(''studio_jobs'', %L, %L, nullif(''TOKEN'', '''')::uuid, %s, p_limit => %s, p_lease => ''1 hour'', p_stages => %L)',
+                  v_worker, v_job, t.one_of('''{"refined_text": "text", "model_version": "m1"}''', '''{"refined_text": "text"}''',
+                  '''{"refined_text": "other"}''', '''{"raw_transcript": "Wörter"}''', '''{"raw_transcript": "Wörter"}''', '''{"enrichment_entities": {"a": 1}}''',
+                  '''{"enrichment_entities": {"a": 1}}''', '''{}''', 'NULL, ' || quote_literal('{"code": "TIMEOUT"}'),
+                  'NULL, ' || quote_literal('{"code": "TIMEOUT"}') || ', true', 'NULL, NULL, true, ''50 minutes'''),
+                  t.one_of('0', '1', '1', '2'), t.one_of('{NEW,ENRICHING}', NULL, NULL)))
   WHEN 'heartbeat' THEN
     format('SELECT %%1$I.heartbeat_job(%L, %%3$L, p_lease => %L)', v_job, t.one_of('1 hour', NULL))
   WHEN 'advance' THEN
-    format('SELECT %%1$I.update_studio_job_status(%L, %L, %%3$L)', v_job,
+    format('SELECT %%1$I.update_studio_job_status(%L, %L, %%3$L, p_hand_over => %s)', v_job,
            CASE WHEN v_some > 0 THEN CASE v_status WHEN 'NEW' THEN 'TRANSCRIBING' WHEN 'TRANSCRIBING' THEN 'ENRICHING' ELSE 'REFINING' END
-                ELSE t.one_of('NEW', 'TRANSCRIBING', 'ENRICHING', 'REFINING', 'COMPLETE', 'FAILED') END)
+                ELSE t.one_of('NEW', 'TRANSCRIBING', 'ENRICHING', 'REFINING', 'COMPLETE', 'FAILED') END,
+           t.one_of('false', 'false', 'false', 'true', 'NULL'))
   WHEN 'transcript' THEN
-    format('SELECT %%1$I.store_transcript(%L, ''Wörter'', %%3$L)', v_job)
+    format('SELECT %%1$I.store_transcript(%L, %L, %%3$L, %s)', v_job, t.one_of('Wörter', 'Wörter', 'Words'), t.one_of('false', 'true'))
+  WHEN 'enrich' THEN
+    format('SELECT %%1$I.store_enrichment(%L, %L, %%3$L, %s)', v_job, t.one_of('{"a": 1}', '{"a": 1}', '{"a": 2}'), t.one_of('false', 'true'))
   WHEN 'complete' THEN
     format('SELECT %%1$I.store_refined_text(%L, %L, %L, %%3$L)', v_job, t.one_of('text', 'text', 'text', 'other'), t.one_of('m1', 'm1', NULL))
   WHEN 'fail' THEN
-    format('SELECT %%1$I.fail_studio_job(%L, %L, %L, %%3$L)', v_job, v_error, v_some > 1)
+    format('SELECT %%1$I.fail_studio_job(%L, %L, %L, %%3$L, %L)', v_job, v_error, v_some > 1, t.one_of('50 minutes', NULL, NULL, NULL))
   WHEN 'snooze' THEN
     format('SELECT %%1$I.snooze_job(%L, %%3$L, ''45 minutes'')', v_job)
   WHEN 'release' THEN
-    format('SELECT %%1$I.release_leases(%L)', v_worker)
+    format('SELECT %%1$I.release_leases(%L, %L, %s)', v_worker, t.one_of('p1', NULL), t.one_of('NULL', 'NULL', 'ARRAY[%3$L]::uuid[]'))
+  WHEN 'recover' THEN
+    format('SELECT %%1$I.recover_leases(%L, %L)', v_worker, t.one_of('p1', 'p2', NULL))
   WHEN 'reap' THEN
     format('SELECT %%1$I.reap_expired_leases(%s)', t.one_of('1', '3', '1000'))
   WHEN 'cancel' THEN
@@ -184,8 +204,8 @@ BEGIN
     format('DELETE FROM %%1$I.studio_jobs WHERE job_id = %L RETURNING 1', v_job)
   WHEN 'expire' THEN
     -- a lease is over, or was prolonged after it should have been looked at
-    format('UPDATE %%2$s.queue SET due_at = now() - INTERVAL ''1 minute'', expires_at = %s
-             WHERE state = ''leased'' AND job_id = %L RETURNING 1',
+    format('UPDATE %%2$s.attempts SET due_at = now() - INTERVAL ''1 minute'', expires_at = %s
+             WHERE ended_at IS NULL AND job_id = %L RETURNING 1',
            CASE WHEN v_some = 0 THEN 'expires_at' ELSE 'now() - INTERVAL ''1 second''' END, v_job)
   WHEN 'due' THEN
     format('WITH due AS (UPDATE %%2$s.queue SET due_at = %L
@@ -210,7 +230,7 @@ BEGIN
   IF p_operation = 'again' THEN
     -- what was called before, most of it lately
     SELECT o.call, o.twin_call INTO call, twin_call FROM t.operations o
-     WHERE o.operation NOT IN ('insert', 'claim') ORDER BY o.nr DESC OFFSET t.below(15) LIMIT 1;
+     WHERE o.operation NOT IN ('insert', 'claim', 'finish') ORDER BY o.nr DESC OFFSET t.below(15) LIMIT 1;
     RETURN;
   END IF;
   twin_call := format(call, 'twin', 'twin', v_tokens[2]);
@@ -223,6 +243,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
   v_operations CONSTANT text[] := ARRAY[
     'insert', 'insert', 'claim', 'claim', 'claim', 'claim', 'claim', 'claim', 'claim', 'heartbeat', 'heartbeat',
+    'finish', 'finish', 'finish', 'finish', 'finish', 'finish', 'recover', 'enrich', 'enrich',
     'advance', 'advance', 'advance', 'advance', 'transcript', 'transcript', 'complete', 'complete', 'complete', 'complete', 'complete',
     'fail', 'fail', 'fail', 'fail', 'fail', 'snooze', 'snooze', 'release', 'reap', 'reap', 'cancel', 'cancel', 'cancel', 'retry', 'retry', 'retry',
     'priority', 'give', 'plain', 'plain', 'delete', 'delete', 'expire', 'expire', 'expire', 'due', 'due', 'due', 'wrong', 'again', 'again', 'again'];
@@ -252,12 +273,13 @@ $$;
 -- settings that both have; a user may have any number of jobs
 CREATE TABLE t.settings_before AS SELECT * FROM studio_engine.settings;
 UPDATE studio_engine.settings s SET value = n.value
-  FROM (VALUES ('lease_seconds', '3600'), ('retry_base_seconds', '100'), ('retry_cap_seconds', '300'), ('max_active_jobs', '0')) n (name, value)
+  FROM (VALUES ('lease_seconds', '3600'), ('retry_base_seconds', '100'), ('retry_cap_seconds', '300'), ('max_active_jobs', '0'),
+               ('cancel_grace_seconds', '2400')) n (name, value)
  WHERE s.name = n.name;
-UPDATE twin.queue_settings SET lease_seconds = 3600, retry_base_seconds = 100, retry_cap_seconds = 300;
+UPDATE twin.queue_settings SET lease_seconds = 3600, retry_base_seconds = 100, retry_cap_seconds = 300, cancel_grace_seconds = 2400;
 CALL t.sign_up(1, 2, 3, 4, 5, 6);
 SELECT setseed(0.52);
-CALL t.play(1500);
+CALL t.play(2000);
 
 -- what was done, with which answers: each kind many times
 SELECT operation, outcome, count(*) AS times
@@ -277,8 +299,8 @@ SELECT nr, operation, t.masked(call) AS call, t.masked(answer) AS answer, t.mask
 -- the attempts, one by one
 CREATE TABLE t.both_attempts AS
   SELECT a.whose, a.job_id, a.attempt, a.outcome, a.error, a.worker, k.nr, a.started_at <= a.ended_at AS in_order
-    FROM (SELECT 'public' AS whose, * FROM studio_engine.attempts
-          UNION ALL SELECT 'twin', * FROM twin.attempts) a
+    FROM (SELECT 'public' AS whose, job_id, lease_token, attempt, outcome, error, worker, started_at, ended_at FROM studio_engine.attempts
+          UNION ALL SELECT 'twin', job_id, lease_token, attempt, outcome, error, worker, started_at, ended_at FROM twin.attempts) a
     JOIN t.tokens k ON k.whose = a.whose AND k.job_id = a.job_id AND k.token = a.lease_token;
 SELECT outcome, count(*) AS attempts, count(error) AS with_error, max(attempt) > 3 AS more_than_three
   FROM t.both_attempts WHERE whose = 'public' GROUP BY outcome ORDER BY outcome;

@@ -389,14 +389,14 @@ SELECT count(*) AS attempts FROM studio_engine.attempts;
 SELECT * FROM t.queue();
 
 -- what was said to the sleeping: the payload is the table
-UPDATE studio_engine.settings SET value = '1' WHERE name = 'notify_interval_ms';
+UPDATE studio_engine.settings SET value = '1' WHERE name = 'notify_workers';
 LISTEN studio_engine;
 \o | sed 's/PID [0-9]*/PID <n>/'
 CALL t.rendering(NULL, 37);
 SELECT 1 AS heard_of_the_renderings;
 \o
 UNLISTEN studio_engine;
-UPDATE studio_engine.settings SET value = '0' WHERE name = 'notify_interval_ms';
+UPDATE studio_engine.settings SET value = '0' WHERE name = 'notify_workers';
 
 DROP FUNCTION t.claim, t.token, t.time_comes, t.interval_passes, t.renew, t.refusals;
 DROP VIEW t.queued, t.tried, t.renderings;

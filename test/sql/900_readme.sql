@@ -102,6 +102,13 @@ SELECT f.key, f.value
  WHERE f.key IN ('completed', 'count_by_status', 'delayed', 'waiting');
 RESET ROLE;
 
+SET ROLE authenticated;
+SELECT create_studio_job(auth.uid(), 'recordings/third.mp3', p_run_at => now() + interval '1 day',
+                         p_idempotency_key => 'upload-3', p_max_attempts => 2) ->> 'job_id' AS later_id \gset
+SELECT create_studio_job(auth.uid(), 'recordings/third.mp3',
+                         p_idempotency_key => 'upload-3') ->> 'job_id' = :'later_id' AS same;
+RESET ROLE;
+
 -- README: Content
 SET ROLE service_role;
 INSERT INTO companies (id, name) VALUES ('c0ffee00-0000-4000-8000-000000000001', 'Vasa Museum');

@@ -162,6 +162,7 @@ $history .= q{
 	SELECT count(*) FROM public.claim_jobs('studio_jobs', 'silent', 3, '1 second') s, public.claim_jobs('jobs', 'silent', 2, '1 second') j;
 	SELECT pg_sleep(1.1);
 	UPDATE studio_engine.queue SET due_at = '2001-01-01' WHERE job_id = (SELECT job_id FROM quick WHERE no = 4);
+	SELECT public.create_studio_job(id, 'later', p_run_at => now() + '300 days', p_idempotency_key => E'k\t\u00e9', p_max_attempts => 2) FROM auth.users;
 };
 
 # Content and multimedia: rows in every table, in several states, one of them older than its words.
@@ -193,7 +194,7 @@ $history .= q{
 	SELECT public.update_slide_presentation(public.create_slide_presentation(id, 'Deck'), 'generating') FROM runs;
 	SELECT public.update_script_generation(public.create_script_generation(id), 'completed', 'Some words') FROM runs;
 	SELECT public.record_video_view(asset_id, 2.5, true) FROM public.mm_multimedia_assets WHERE asset_type = 'video';
-	SELECT public.enqueue_rendering(id, p_user_id => md5('user 1')::uuid) FROM runs;
+	SELECT public.enqueue_rendering(id, p_user_id => md5('user 1')::uuid, p_run_at => now() + '300 days', p_idempotency_key => 'k' || i, p_max_attempts => 9) FROM runs;
 	UPDATE public.mm_rendering_queue SET status = 'rendering', progress = 40 WHERE session_id = (SELECT id FROM runs WHERE i = 1);
 };
 

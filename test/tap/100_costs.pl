@@ -149,7 +149,7 @@ my %cases = (
 	'cancel_job(uuid,text)' => [[q{costs.id(1), repeat(chr(1), 1000)}], [qq{costs.id(3), $huge}, $refused]],
 	'retry_job(uuid)' => [[q{costs.id(2)}]],
 	'get_dashboard(uuid,integer)' => [[q{costs.id(1), 100}]],
-	'create_studio_job(uuid,text,text,integer)' => [
+	'create_studio_job(uuid,text,text,integer,timestamp with time zone,text,integer)' => [
 		[q{costs.id(1), repeat(chr(1), 8192), repeat(chr(1), 65536), 100}], [qq{costs.id(1), $huge}, $refused], [qq{costs.id(1), 'a', $huge}, $refused]],
 	'cancel_studio_job(uuid,text)' => [[q{costs.id(1), repeat(chr(1), 1000)}], [qq{costs.id(1), $huge}, $refused]],
 	'retry_studio_job(uuid)' => [[q{costs.id(2)}]],

@@ -7,8 +7,11 @@
  *
  * Names, arguments, answers, SQLSTATEs, rows written, constraints and indexes
  * are those of the extension, for p_system studio_jobs.  Left out are the checks
- * of the caller, the limits of users, NOTIFY and dumps being loaded; so the
- * twin has a little less to do.
+ * of the caller, the limits of users and stages, pauses, NOTIFY and dumps being
+ * loaded; so the twin has a little less to do.
+ *
+ * The queue has the jobs that wait; a claim takes the row out and makes the
+ * attempt, which is open until an outcome is written into it.
  *
  * It is written to be fast: what a single claim, a completion and a heartbeat
  * run are static statements whose plans do not depend on their arguments, the
@@ -19,7 +22,7 @@
  * the planner takes it for a tenth of the table.  So a claim of one job has a
  * branch of its own, with LIMIT 1 in words.
  *
- * Lock order: job, then its row in the queue.
+ * Lock order: job, then its row in the queue, then its open attempt.
  */
 CREATE SCHEMA IF NOT EXISTS twin;
 
@@ -29,6 +32,7 @@ CREATE TABLE twin.queue_settings (
 	retry_base_seconds integer NOT NULL DEFAULT 5,
 	retry_cap_seconds integer NOT NULL DEFAULT 3600,
 	fair_queue boolean NOT NULL DEFAULT false,
+	cancel_grace_seconds integer NOT NULL DEFAULT 60,
 	default_system_prompt text NOT NULL
 );
 INSERT INTO twin.queue_settings (default_system_prompt)
@@ -62,48 +66,57 @@ CREATE INDEX studio_jobs_status ON twin.studio_jobs (status);
 CREATE INDEX studio_jobs_created_at ON twin.studio_jobs (created_at DESC);
 CREATE INDEX studio_jobs_user_active ON twin.studio_jobs (user_id) WHERE status NOT IN ('COMPLETE', 'FAILED');
 
+-- Jobs that wait, or will.
 CREATE TABLE twin.queue (
+	due_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	turn bigint NOT NULL DEFAULT 0,
 	system studio_engine.job_system NOT NULL,
 	state studio_engine.queue_state NOT NULL DEFAULT 'waiting',
 	rank integer NOT NULL DEFAULT -1,
-	turn bigint NOT NULL DEFAULT 0,
-	due_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-	job_id uuid NOT NULL,
-	user_id uuid NOT NULL,
 	attempt integer NOT NULL DEFAULT 0,
 	first_attempt integer NOT NULL DEFAULT 1,
-	lease_token uuid,
-	claimed_at timestamptz,
-	expires_at timestamptz,
-	cancel_requested_at timestamptz,
-	since timestamptz,
-	shown_at timestamptz,
-	worker text,
-	cancel_reason text,
-	PRIMARY KEY (job_id, system),
-	CHECK (CASE WHEN state = 'leased' THEN num_nulls(lease_token, worker, claimed_at, expires_at, since) = 0
-	            ELSE num_nonnulls(lease_token, worker, claimed_at, expires_at, since, cancel_requested_at) = 0 END)
-) WITH (fillfactor = 70);
+	job_id uuid NOT NULL,
+	user_id uuid,
+	stage text NOT NULL,
+	PRIMARY KEY (job_id, system)
+) WITH (fillfactor = 90, vacuum_index_cleanup = on);
 CREATE INDEX queue_waiting ON twin.queue (system, rank, turn, due_at, job_id) WHERE state = 'waiting';
+CREATE INDEX queue_stage ON twin.queue (system, stage, rank, turn, due_at, job_id) WHERE state = 'waiting';
 CREATE INDEX queue_turn ON twin.queue (user_id, system, rank, turn) WHERE state = 'waiting' AND turn > 0;
 CREATE INDEX queue_delayed ON twin.queue (system, due_at) WHERE state = 'delayed';
-CREATE INDEX queue_leased ON twin.queue (due_at, job_id) WHERE state = 'leased';
-CREATE INDEX queue_worker ON twin.queue (worker) WHERE state = 'leased';
+CREATE INDEX queue_delayed_rank ON twin.queue (system, rank, due_at) WHERE state = 'delayed';
+CREATE INDEX queue_parked ON twin.queue (user_id, system, rank, turn, due_at) WHERE state = 'parked';
 
+-- Leases, from the claim on; open without an outcome.
 CREATE TABLE twin.attempts (
-	system studio_engine.job_system NOT NULL,
-	job_id uuid NOT NULL,
-	attempt integer NOT NULL,
-	lease_token uuid NOT NULL,
-	worker text NOT NULL,
 	started_at timestamptz NOT NULL,
-	ended_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-	outcome text NOT NULL CHECK (outcome IN (
-		'completed', 'failed', 'retried', 'expired', 'cancelled', 'snoozed', 'released'
-	)),
+	due_at timestamptz NOT NULL,
+	expires_at timestamptz NOT NULL,
+	since timestamptz NOT NULL,
+	system studio_engine.job_system NOT NULL,
+	attempt integer NOT NULL,
+	first_attempt integer NOT NULL,
+	lease_ms integer NOT NULL,
+	job_id uuid NOT NULL,
+	lease_token uuid NOT NULL,
+	user_id uuid,
+	stage text NOT NULL,
+	worker text NOT NULL,
+	ended_at timestamptz,
+	outcome text,
 	error jsonb,
-	PRIMARY KEY (job_id, lease_token)
-);
+	turn bigint,
+	counted boolean NOT NULL DEFAULT false,
+	shown_at timestamptz,
+	cancel_requested_at timestamptz,
+	cancel_reason text,
+	process_id text,
+	PRIMARY KEY (job_id, lease_token),
+	CHECK (CASE WHEN ended_at IS NULL THEN outcome IS NULL
+	            ELSE outcome IN ('completed', 'handed_over', 'failed', 'retried', 'expired', 'cancelled', 'snoozed', 'released') END)
+) WITH (fillfactor = 70);
+CREATE INDEX attempts_due ON twin.attempts (due_at, job_id) WHERE ended_at IS NULL;
+CREATE INDEX attempts_counted ON twin.attempts (system, stage, user_id) WHERE ended_at IS NULL AND counted;
 
 --------------------------------------------------------------------------------
 -- Refusals and checks of arguments
@@ -175,28 +188,39 @@ BEGIN
 END
 $$;
 
+-- The round in which a job is claimed, where users take turns.
+CREATE FUNCTION twin.next_turn(p_priority integer, p_user_id uuid) RETURNS bigint
+LANGUAGE plpgsql SET search_path = '' AS $$
+BEGIN
+	IF NOT (SELECT s.fair_queue FROM twin.queue_settings s) THEN
+		RETURN 0;
+	END IF;
+	RETURN 1 + greatest(0,
+		(SELECT min(q.turn) FROM twin.queue q
+		  WHERE q.system = 'studio_jobs' AND q.state = 'waiting' AND q.rank = ~p_priority),
+		(SELECT max(q.turn) FROM twin.queue q
+		  WHERE q.user_id = p_user_id AND q.system = 'studio_jobs' AND q.state = 'waiting'
+		    AND q.rank = ~p_priority AND q.turn > 0));
+END
+$$;
+
 -- A job has work to do.  One that is tried again queues up at the end.
 CREATE FUNCTION twin.enter_queue(p_job twin.studio_jobs, p_again boolean) RETURNS void
 LANGUAGE plpgsql SET search_path = '' AS $$
 DECLARE
-	v_turn bigint := 0;
+	v_now timestamptz := clock_timestamp();
+	v_later boolean := coalesce(p_job.run_at > v_now, false);
 	v_last integer;
 BEGIN
-	IF (SELECT s.fair_queue FROM twin.queue_settings s) THEN
-		v_turn := 1 + greatest(0,
-			(SELECT min(q.turn) FROM twin.queue q
-			  WHERE q.system = 'studio_jobs' AND q.state = 'waiting' AND q.rank = ~p_job.priority),
-			(SELECT max(q.turn) FROM twin.queue q
-			  WHERE q.user_id = p_job.user_id AND q.system = 'studio_jobs' AND q.state = 'waiting'
-			    AND q.rank = ~p_job.priority AND q.turn > 0));
-	END IF;
 	v_last := (SELECT coalesce(max(a.attempt), 0) FROM twin.attempts a
 	            WHERE a.job_id = p_job.job_id AND a.outcome NOT IN ('snoozed', 'released'));
-	INSERT INTO twin.queue (system, rank, turn, due_at, job_id, user_id, attempt, first_attempt)
-	VALUES ('studio_jobs', ~p_job.priority, v_turn,
-	        CASE WHEN p_again THEN clock_timestamp()
-	             ELSE least(clock_timestamp(), p_job.created_at + (clock_timestamp() - now())) END,
-	        p_job.job_id, p_job.user_id, v_last, v_last + 1)
+	INSERT INTO twin.queue (system, state, rank, turn, due_at, job_id, user_id, stage, attempt, first_attempt)
+	VALUES ('studio_jobs', CASE WHEN v_later THEN 'delayed' ELSE 'waiting' END::studio_engine.queue_state,
+	        ~p_job.priority, twin.next_turn(p_job.priority, p_job.user_id),
+	        CASE WHEN v_later THEN p_job.run_at
+	             WHEN p_again THEN v_now
+	             ELSE least(v_now, p_job.created_at + (v_now - now())) END,
+	        p_job.job_id, p_job.user_id, p_job.status, v_last, v_last + 1)
 	ON CONFLICT (job_id, system) DO NOTHING;
 END
 $$;
@@ -226,21 +250,22 @@ BEGIN
 	v_was_open := OLD.status NOT IN ('COMPLETE', 'FAILED');
 	v_is_open := NEW.status NOT IN ('COMPLETE', 'FAILED');
 	IF v_was_open AND v_is_open THEN
-		IF (OLD.priority, OLD.user_id) IS DISTINCT FROM (NEW.priority, NEW.user_id) THEN
-			UPDATE twin.queue SET rank = ~NEW.priority, user_id = NEW.user_id
-			 WHERE job_id = NEW.job_id AND system = 'studio_jobs';
+		UPDATE twin.queue SET rank = ~NEW.priority, user_id = NEW.user_id, stage = NEW.status
+		 WHERE job_id = NEW.job_id AND system = 'studio_jobs';
+		IF OLD.user_id IS DISTINCT FROM NEW.user_id THEN
+			UPDATE twin.attempts SET user_id = NEW.user_id WHERE job_id = NEW.job_id;
 		END IF;
 	ELSIF v_was_open THEN
-		WITH gone AS (
-			DELETE FROM twin.queue q WHERE q.job_id = NEW.job_id AND q.system = 'studio_jobs' RETURNING q.*
-		)
-		INSERT INTO twin.attempts (system, job_id, attempt, lease_token, worker, started_at, outcome, error)
-		SELECT g.system, g.job_id, g.attempt, g.lease_token, g.worker, g.claimed_at,
-		       CASE WHEN NEW.status = 'COMPLETE' THEN 'completed'
-		            WHEN NEW.error_details ->> 'code' = 'CANCELLED' THEN 'cancelled'
-		            ELSE 'failed' END,
-		       CASE WHEN NEW.status = 'FAILED' THEN NEW.error_details END
-		  FROM gone g WHERE g.state = 'leased';
+		UPDATE twin.attempts a
+		   SET ended_at = clock_timestamp(),
+		       outcome = CASE WHEN NEW.status = 'COMPLETE' THEN 'completed'
+		                      WHEN NEW.error_details ->> 'code' = 'CANCELLED' THEN 'cancelled'
+		                      ELSE 'failed' END,
+		       error = CASE WHEN NEW.status = 'FAILED' THEN NEW.error_details END
+		 WHERE a.job_id = NEW.job_id AND a.ended_at IS NULL;
+		IF NOT FOUND THEN
+			DELETE FROM twin.queue WHERE job_id = NEW.job_id AND system = 'studio_jobs';
+		END IF;
 	ELSIF v_is_open THEN
 		PERFORM twin.enter_queue(NEW, true);
 	END IF;
@@ -278,35 +303,28 @@ CREATE FUNCTION twin.check_lease(p_job_id uuid, p_token uuid) RETURNS twin.lease
 LANGUAGE plpgsql SET search_path = '' AS $$
 DECLARE
 	v_row record;
-	v_found boolean;
-	v_alive boolean;
 	v_lease twin.lease;
 BEGIN
-	SELECT q.lease_token, q.expires_at, q.attempt - q.first_attempt + 1 AS tries,
-	       q.cancel_requested_at IS NOT NULL AS cancelled, q.cancel_reason
-	  INTO v_row
-	  FROM twin.queue q WHERE q.job_id = p_job_id AND q.system = 'studio_jobs' FOR UPDATE;
-	v_found := FOUND;
-	v_alive := v_found AND coalesce(v_row.expires_at > clock_timestamp(), false);
 	v_lease.state := 'none';
 	IF p_token IS NULL THEN
-		IF v_alive THEN
+		PERFORM FROM twin.queue q WHERE q.job_id = p_job_id AND q.system = 'studio_jobs' FOR UPDATE;
+		IF NOT FOUND AND EXISTS (SELECT FROM twin.attempts a
+		                          WHERE a.job_id = p_job_id AND a.ended_at IS NULL AND a.expires_at > clock_timestamp()) THEN
 			PERFORM twin.refuse_queue('PT409', 'a worker has this job');
 		END IF;
 		RETURN v_lease;
 	END IF;
-	IF v_found AND v_row.lease_token = p_token THEN
-		IF NOT v_alive THEN
-			PERFORM twin.refuse_lease(p_job_id);
-		END IF;
+	SELECT a.outcome, a.expires_at > clock_timestamp() AS alive, a.attempt - a.first_attempt + 1 AS tries,
+	       a.cancel_requested_at IS NOT NULL AS cancelled, a.cancel_reason
+	  INTO v_row
+	  FROM twin.attempts a WHERE a.job_id = p_job_id AND a.lease_token = p_token FOR UPDATE;
+	IF NOT FOUND OR v_row.outcome = 'expired' OR v_row.outcome IS NULL AND NOT v_row.alive THEN
+		PERFORM twin.refuse_lease(p_job_id);
+	ELSIF v_row.outcome IS NULL THEN
 		RETURN ROW('held', NULL, v_row.tries, v_row.cancelled, v_row.cancel_reason)::twin.lease;
 	END IF;
-	SELECT a.outcome INTO v_lease.outcome
-	  FROM twin.attempts a WHERE a.job_id = p_job_id AND a.lease_token = p_token;
-	IF NOT FOUND OR v_lease.outcome = 'expired' THEN
-		PERFORM twin.refuse_lease(p_job_id);
-	END IF;
 	v_lease.state := 'ended';
+	v_lease.outcome := v_row.outcome;
 	RETURN v_lease;
 END
 $$;
@@ -340,19 +358,30 @@ $$;
 
 -- A lease ends while the job goes on.  p_due_at NULL: back to where it was.
 CREATE FUNCTION twin.end_lease(p_job_id uuid, p_outcome text, p_due_at timestamptz, p_error jsonb DEFAULT NULL) RETURNS void
-LANGUAGE plpgsql SET search_path = '' AS $$
-BEGIN
-	INSERT INTO twin.attempts (system, job_id, attempt, lease_token, worker, started_at, outcome, error)
-	SELECT q.system, q.job_id, q.attempt, q.lease_token, q.worker, q.claimed_at, p_outcome, p_error
-	  FROM twin.queue q WHERE q.job_id = p_job_id AND q.system = 'studio_jobs' AND q.state = 'leased';
-	UPDATE twin.queue q
-	   SET state = CASE WHEN p_due_at IS NULL THEN 'waiting' ELSE 'delayed' END::studio_engine.queue_state,
-	       due_at = coalesce(p_due_at, q.since),
-	       attempt = q.attempt - CASE WHEN p_outcome IN ('retried', 'expired') THEN 0 ELSE 1 END,
-	       lease_token = NULL, worker = NULL, claimed_at = NULL, expires_at = NULL, since = NULL,
-	       cancel_requested_at = NULL, cancel_reason = NULL, shown_at = NULL
-	 WHERE q.job_id = p_job_id AND q.system = 'studio_jobs';
-END
+LANGUAGE sql SET search_path = '' AS $$
+	WITH ended AS (
+		UPDATE twin.attempts a SET ended_at = clock_timestamp(), outcome = p_outcome, error = p_error
+		 WHERE a.job_id = p_job_id AND a.ended_at IS NULL
+		RETURNING a.turn, a.since, a.attempt, a.first_attempt
+	)
+	INSERT INTO twin.queue (system, state, rank, turn, due_at, job_id, user_id, stage, attempt, first_attempt)
+	SELECT 'studio_jobs', CASE WHEN p_due_at IS NULL THEN 'waiting' ELSE 'delayed' END::studio_engine.queue_state,
+	       ~j.priority, coalesce(e.turn, 0), coalesce(p_due_at, e.since), j.job_id, j.user_id, j.status,
+	       e.attempt - CASE WHEN p_outcome IN ('retried', 'expired') THEN 0 ELSE 1 END, e.first_attempt
+	  FROM ended e, twin.studio_jobs j WHERE j.job_id = p_job_id;
+$$;
+
+-- A stage is done: the job waits for another worker, with a new count of attempts.
+CREATE FUNCTION twin.hand_over(p_job_id uuid) RETURNS void
+LANGUAGE sql SET search_path = '' AS $$
+	WITH ended AS (
+		UPDATE twin.attempts a SET ended_at = clock_timestamp(), outcome = 'handed_over'
+		 WHERE a.job_id = p_job_id AND a.ended_at IS NULL
+		RETURNING a.since
+	)
+	INSERT INTO twin.queue (system, rank, turn, due_at, job_id, user_id, stage)
+	SELECT 'studio_jobs', ~j.priority, twin.next_turn(j.priority, j.user_id), e.since, j.job_id, j.user_id, j.status
+	  FROM ended e, twin.studio_jobs j WHERE j.job_id = p_job_id;
 $$;
 
 CREATE FUNCTION twin.write_failure(p_job_id uuid, p_error jsonb) RETURNS void
@@ -365,22 +394,41 @@ LANGUAGE sql SET search_path = '' AS $$
 	SELECT jsonb_strip_nulls(jsonb_build_object('code', 'CANCELLED', 'message', p_reason));
 $$;
 
--- Try again later, if there are tries left.
-CREATE FUNCTION twin.try_again(p_job_id uuid, p_tries integer, p_outcome text, p_error jsonb) RETURNS boolean
+-- Try again later, if there are tries left; p_retry_at NULL: after a delay.
+CREATE FUNCTION twin.try_again(p_job_id uuid, p_tries integer, p_outcome text, p_error jsonb, p_retry_at timestamptz DEFAULT NULL)
+RETURNS boolean
 LANGUAGE plpgsql SET search_path = '' AS $$
 DECLARE
 	v_settings twin.queue_settings;
+	v_limit integer;
 BEGIN
 	SELECT * INTO v_settings FROM twin.queue_settings s;
-	IF v_settings.max_attempts <> 0 AND p_tries >= v_settings.max_attempts THEN
+	v_limit := coalesce((SELECT nullif(j.max_attempts, 0) FROM twin.studio_jobs j WHERE j.job_id = p_job_id), v_settings.max_attempts);
+	IF v_limit <> 0 AND p_tries >= v_limit THEN
 		RETURN false;
 	END IF;
 	PERFORM twin.end_lease(p_job_id, p_outcome,
-		clock_timestamp() + random() * least(v_settings.retry_base_seconds * 2.0::float8 ^ least(p_tries - 1, 62),
-		                                     v_settings.retry_cap_seconds) * INTERVAL '1 second',
+		coalesce(p_retry_at,
+			clock_timestamp() + random() * least(v_settings.retry_base_seconds * 2.0::float8 ^ least(p_tries - 1, 62),
+			                                     v_settings.retry_cap_seconds) * INTERVAL '1 second'),
 		p_error);
 	UPDATE twin.studio_jobs SET retry_count = retry_count + 1 WHERE job_id = p_job_id;
 	RETURN true;
+END
+$$;
+
+-- A lease is over whose worker does not answer.
+CREATE FUNCTION twin.lose_lease(
+	p_job_id uuid, p_tries integer, p_cancelled boolean, p_reason text, p_error jsonb, p_retry_at timestamptz DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql SET search_path = '' AS $$
+BEGIN
+	IF p_cancelled THEN
+		PERFORM twin.write_failure(p_job_id, twin.cancelled(p_reason));
+	ELSIF NOT twin.try_again(p_job_id, p_tries, 'expired', p_error, p_retry_at) THEN
+		UPDATE twin.attempts SET ended_at = clock_timestamp(), outcome = 'expired', error = p_error
+		 WHERE job_id = p_job_id AND ended_at IS NULL;
+		PERFORM twin.write_failure(p_job_id, p_error);
+	END IF;
 END
 $$;
 
@@ -399,15 +447,79 @@ $$;
 -- Functions of workers
 --------------------------------------------------------------------------------
 
+-- Looks for leases that are over; also part of a claim that finds too little.
+CREATE FUNCTION twin.reap_leases(p_limit integer) RETURNS integer
+LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+	v_now timestamptz := clock_timestamp();
+	v_error CONSTANT jsonb := '{"code": "LEASE_EXPIRED", "message": "The worker stopped responding."}';
+	v_row record;
+	v_count integer := 0;
+BEGIN
+	FOR v_row IN
+		SELECT a.job_id, a.expires_at, a.attempt - a.first_attempt + 1 AS tries,
+		       a.cancel_requested_at IS NOT NULL AS cancelled, a.cancel_reason AS reason
+		  FROM twin.studio_jobs j JOIN twin.attempts a ON a.job_id = j.job_id
+		 WHERE a.ended_at IS NULL AND a.due_at <= v_now ORDER BY a.due_at, a.job_id FOR UPDATE SKIP LOCKED
+	LOOP
+		EXIT WHEN v_count = p_limit;
+		IF v_row.expires_at > clock_timestamp() THEN
+			UPDATE twin.attempts SET due_at = expires_at WHERE job_id = v_row.job_id AND ended_at IS NULL;
+			CONTINUE;
+		END IF;
+		PERFORM twin.lose_lease(v_row.job_id, v_row.tries, v_row.cancelled, v_row.reason, v_error);
+		v_count := v_count + 1;
+	END LOOP;
+	RETURN v_count;
+END
+$$;
+
+CREATE FUNCTION twin.check_stages(p_stages text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = '' AS $$
+BEGIN
+	IF p_stages = '{}' OR NOT p_stages <@ '{NEW,TRANSCRIBING,ENRICHING,REFINING}' OR array_position(p_stages, NULL) IS NOT NULL
+	   OR cardinality(p_stages) <> (SELECT count(DISTINCT s.stage) FROM unnest(p_stages) s (stage)) THEN
+		PERFORM twin.refuse_queue('22023', 'argument is out of bounds');
+	END IF;
+END
+$$;
+
+-- Several at once, or those of some stages.
+CREATE FUNCTION twin.claim_many(
+	p_worker text, p_limit integer, p_expires_at timestamptz, p_now timestamptz, p_stages text[], p_process_id text)
+RETURNS TABLE (job_id uuid, lease_token uuid, attempt integer, lease_expires_at timestamptz, job jsonb)
+LANGUAGE sql SET search_path = '' AS $$
+	WITH picked AS MATERIALIZED (
+		SELECT q.job_id FROM twin.queue q
+		 WHERE q.system = 'studio_jobs' AND q.state = 'waiting' AND (p_stages IS NULL OR q.stage = ANY (p_stages))
+		 ORDER BY q.rank, q.turn, q.due_at, q.job_id LIMIT p_limit FOR UPDATE SKIP LOCKED
+	), taken AS (
+		DELETE FROM twin.queue q USING picked p WHERE q.job_id = p.job_id AND q.system = 'studio_jobs' RETURNING q.*
+	), leased AS (
+		INSERT INTO twin.attempts (started_at, due_at, expires_at, since, system, attempt, first_attempt, lease_ms, job_id,
+		       lease_token, user_id, stage, worker, turn, process_id)
+		SELECT p_now, p_expires_at, p_expires_at, t.due_at, t.system, t.attempt + 1, t.first_attempt,
+		       extract(epoch FROM p_expires_at - p_now) * 1000, t.job_id, gen_random_uuid(), t.user_id, t.stage, p_worker,
+		       nullif(t.turn, 0), p_process_id
+		  FROM taken t
+		RETURNING attempts.job_id, attempts.lease_token, attempts.attempt
+	)
+	SELECT l.job_id, l.lease_token, l.attempt, p_expires_at, to_jsonb(j)
+	  FROM leased l JOIN taken t ON t.job_id = l.job_id JOIN twin.studio_jobs j ON j.job_id = l.job_id
+	 ORDER BY t.rank, t.turn, t.due_at, t.job_id;
+$$;
+
 CREATE FUNCTION twin.claim_jobs(
-	p_system text, p_worker text, p_limit integer DEFAULT 1, p_lease interval DEFAULT NULL,
+	p_system text, p_worker text, p_limit integer DEFAULT 1, p_lease interval DEFAULT NULL, p_stages text[] DEFAULT NULL,
+	p_process_id text DEFAULT NULL,
 	OUT job_id uuid, OUT lease_token uuid, OUT attempt integer, OUT lease_expires_at timestamptz, OUT job jsonb)
 RETURNS SETOF record
 LANGUAGE plpgsql ROWS 1 SET search_path = '' AS $$
 #variable_conflict use_column
 DECLARE
 	v_now timestamptz := clock_timestamp();
-	v_token uuid;
+	v_left integer := p_limit;
+	v_found integer;
 BEGIN
 	IF num_nulls(p_system, p_worker, p_limit) > 0 THEN
 		PERFORM twin.refuse_queue('22004', 'argument must not be null');
@@ -415,49 +527,47 @@ BEGIN
 	IF p_system <> 'studio_jobs' OR length(p_worker) NOT BETWEEN 1 AND 200 OR p_limit NOT BETWEEN 1 AND 1000 THEN
 		PERFORM twin.refuse_queue('22023', 'argument is out of bounds');
 	END IF;
+	IF p_stages IS NOT NULL THEN
+		PERFORM twin.check_stages(p_stages);
+	END IF;
 	lease_expires_at := twin.lease_end(p_lease, v_now);
 
-	IF EXISTS (SELECT FROM twin.queue q
-	            WHERE q.system = 'studio_jobs' AND q.state = 'delayed' AND q.due_at <= v_now) THEN
-		UPDATE twin.queue q SET state = 'waiting'
-		  FROM (SELECT d.job_id FROM twin.queue d
-		         WHERE d.system = 'studio_jobs' AND d.state = 'delayed' AND d.due_at <= v_now
-		         ORDER BY d.due_at LIMIT greatest(p_limit, 100) FOR UPDATE SKIP LOCKED) d
-		 WHERE q.job_id = d.job_id AND q.system = 'studio_jobs';
-	END IF;
+	FOR v_try IN 1..2 LOOP
+		IF EXISTS (SELECT FROM twin.queue q
+		            WHERE q.system = 'studio_jobs' AND q.state = 'delayed' AND q.due_at <= v_now) THEN
+			UPDATE twin.queue q SET state = 'waiting'
+			  FROM (SELECT d.job_id FROM twin.queue d
+			         WHERE d.system = 'studio_jobs' AND d.state = 'delayed' AND d.due_at <= v_now
+			         ORDER BY d.due_at LIMIT greatest(v_left, 100) FOR UPDATE SKIP LOCKED) d
+			 WHERE q.job_id = d.job_id AND q.system = 'studio_jobs';
+		END IF;
 
-	IF p_limit > 1 THEN
-		RETURN QUERY
-		WITH picked AS MATERIALIZED (
-			SELECT q.job_id, q.rank, q.turn, q.due_at
+		IF v_left > 1 OR p_stages IS NOT NULL THEN
+			RETURN QUERY SELECT * FROM twin.claim_many(p_worker, v_left, lease_expires_at, v_now, p_stages, p_process_id);
+			GET DIAGNOSTICS v_found = ROW_COUNT;
+			v_left := v_left - v_found;
+		ELSE
+			SELECT q.job_id INTO job_id
 			  FROM twin.queue q WHERE q.system = 'studio_jobs' AND q.state = 'waiting'
-			 ORDER BY q.rank, q.turn, q.due_at, q.job_id LIMIT p_limit FOR UPDATE SKIP LOCKED
-		), leased AS (
-			UPDATE twin.queue q
-			   SET state = 'leased', attempt = q.attempt + 1, lease_token = gen_random_uuid(),
-			       worker = p_worker, claimed_at = v_now, expires_at = lease_expires_at, due_at = lease_expires_at, since = q.due_at
-			  FROM picked p WHERE q.job_id = p.job_id AND q.system = 'studio_jobs'
-			RETURNING q.job_id, q.lease_token, q.attempt, p.rank, p.turn, p.due_at
-		)
-		SELECT l.job_id, l.lease_token, l.attempt, lease_expires_at, to_jsonb(j)
-		  FROM leased l JOIN twin.studio_jobs j ON j.job_id = l.job_id
-		 ORDER BY l.rank, l.turn, l.due_at, l.job_id;
-		RETURN;
-	END IF;
-
-	SELECT q.job_id INTO job_id
-	  FROM twin.queue q WHERE q.system = 'studio_jobs' AND q.state = 'waiting'
-	 ORDER BY q.rank, q.turn, q.due_at, q.job_id LIMIT 1 FOR UPDATE SKIP LOCKED;
-	IF NOT FOUND THEN
-		RETURN;
-	END IF;
-	UPDATE twin.queue q
-	   SET state = 'leased', attempt = q.attempt + 1, lease_token = gen_random_uuid(),
-	       worker = p_worker, claimed_at = v_now, expires_at = lease_expires_at, due_at = lease_expires_at, since = q.due_at
-	 WHERE q.job_id = claim_jobs.job_id AND q.system = 'studio_jobs'
-	RETURNING q.lease_token, q.attempt INTO lease_token, attempt;
-	SELECT to_jsonb(j) INTO job FROM twin.studio_jobs j WHERE j.job_id = claim_jobs.job_id;
-	RETURN NEXT;
+			 ORDER BY q.rank, q.turn, q.due_at, q.job_id LIMIT 1 FOR UPDATE SKIP LOCKED;
+			IF FOUND THEN
+				WITH taken AS (
+					DELETE FROM twin.queue q WHERE q.job_id = claim_jobs.job_id AND q.system = 'studio_jobs' RETURNING q.*
+				)
+				INSERT INTO twin.attempts (started_at, due_at, expires_at, since, system, attempt, first_attempt, lease_ms, job_id,
+				       lease_token, user_id, stage, worker, turn, process_id)
+				SELECT v_now, lease_expires_at, lease_expires_at, t.due_at, t.system, t.attempt + 1, t.first_attempt,
+				       extract(epoch FROM lease_expires_at - v_now) * 1000, t.job_id, gen_random_uuid(), t.user_id, t.stage, p_worker,
+				       nullif(t.turn, 0), p_process_id
+				  FROM taken t
+				RETURNING attempts.lease_token, attempts.attempt INTO lease_token, attempt;
+				SELECT to_jsonb(j) INTO job FROM twin.studio_jobs j WHERE j.job_id = claim_jobs.job_id;
+				RETURN NEXT;
+				v_left := 0;
+			END IF;
+		END IF;
+		EXIT WHEN v_left = 0 OR v_try = 2 OR twin.reap_leases(100) = 0;
+	END LOOP;
 END
 $$;
 
@@ -468,6 +578,7 @@ LANGUAGE plpgsql SET search_path = '' AS $$
 DECLARE
 	v_expires_at timestamptz;
 	v_cancel boolean;
+	v_grace interval := (SELECT nullif(s.cancel_grace_seconds, 0) * INTERVAL '1 second' FROM twin.queue_settings s);
 BEGIN
 	IF num_nulls(p_job_id, p_lease_token) > 0 THEN
 		PERFORM twin.refuse_queue('22004', 'argument must not be null');
@@ -475,10 +586,14 @@ BEGIN
 	IF p_progress NOT BETWEEN 0 AND 100 OR length(p_status_message) > 1000 THEN
 		PERFORM twin.refuse_queue('22023', 'argument is out of bounds');
 	END IF;
-	v_expires_at := twin.lease_end(p_lease, clock_timestamp());
-	UPDATE twin.queue q SET expires_at = v_expires_at, due_at = least(q.due_at, v_expires_at)
-	 WHERE q.job_id = p_job_id AND q.lease_token = p_lease_token AND q.expires_at > clock_timestamp()
-	RETURNING q.cancel_requested_at IS NOT NULL INTO v_cancel;
+	IF p_lease IS NOT NULL THEN
+		v_expires_at := twin.lease_end(p_lease, clock_timestamp());
+	END IF;
+	UPDATE twin.attempts a
+	   SET expires_at = greatest(a.expires_at, least(coalesce(v_expires_at, clock_timestamp() + a.lease_ms * INTERVAL '1 ms'),
+	                                                 a.cancel_requested_at + v_grace))
+	 WHERE a.job_id = p_job_id AND a.lease_token = p_lease_token AND a.ended_at IS NULL AND a.expires_at > clock_timestamp()
+	RETURNING a.cancel_requested_at IS NOT NULL, a.expires_at INTO v_cancel, v_expires_at;
 	IF NOT FOUND THEN
 		PERFORM twin.refuse_lease(p_job_id);
 	END IF;
@@ -513,7 +628,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION twin.release_leases(p_worker text) RETURNS integer
+CREATE FUNCTION twin.release_leases(p_worker text, p_process_id text DEFAULT NULL, p_lease_tokens uuid[] DEFAULT NULL) RETURNS integer
 LANGUAGE plpgsql SET search_path = '' AS $$
 DECLARE
 	v_row record;
@@ -523,9 +638,12 @@ BEGIN
 		PERFORM twin.refuse_queue('22004', 'argument must not be null');
 	END IF;
 	FOR v_row IN
-		SELECT q.job_id, q.cancel_requested_at IS NOT NULL AS cancelled, q.cancel_reason AS reason
-		  FROM twin.studio_jobs j JOIN twin.queue q ON q.job_id = j.job_id AND q.system = 'studio_jobs'
-		 WHERE q.worker = p_worker AND q.state = 'leased' AND q.expires_at > clock_timestamp() ORDER BY q.job_id FOR UPDATE SKIP LOCKED
+		SELECT a.job_id, a.cancel_requested_at IS NOT NULL AS cancelled, a.cancel_reason AS reason
+		  FROM twin.studio_jobs j JOIN twin.attempts a ON a.job_id = j.job_id
+		 WHERE a.worker = p_worker AND a.ended_at IS NULL AND a.expires_at > clock_timestamp()
+		   AND CASE WHEN p_lease_tokens IS NULL THEN a.process_id IS NOT DISTINCT FROM p_process_id
+		            ELSE a.lease_token = ANY (p_lease_tokens) AND (p_process_id IS NULL OR a.process_id = p_process_id) END
+		 ORDER BY a.job_id FOR UPDATE SKIP LOCKED
 	LOOP
 		PERFORM twin.give_back(v_row.job_id, ROW('held', NULL, NULL, v_row.cancelled, v_row.reason)::twin.lease,
 		                       'released', NULL);
@@ -535,13 +653,31 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION twin.reap_expired_leases(p_limit integer DEFAULT 1000) RETURNS integer
+CREATE FUNCTION twin.recover_leases(p_worker text, p_process_id text DEFAULT NULL) RETURNS integer
 LANGUAGE plpgsql SET search_path = '' AS $$
 DECLARE
-	v_now timestamptz := clock_timestamp();
-	v_error CONSTANT jsonb := '{"code": "LEASE_EXPIRED", "message": "The worker stopped responding."}';
+	v_error CONSTANT jsonb := '{"code": "WORKER_RESTARTED", "message": "The worker was restarted."}';
 	v_row record;
 	v_count integer := 0;
+BEGIN
+	IF p_worker IS NULL THEN
+		PERFORM twin.refuse_queue('22004', 'argument must not be null');
+	END IF;
+	FOR v_row IN
+		SELECT a.job_id, a.attempt - a.first_attempt + 1 AS tries, a.cancel_requested_at IS NOT NULL AS cancelled, a.cancel_reason AS reason
+		  FROM twin.studio_jobs j JOIN twin.attempts a ON a.job_id = j.job_id
+		 WHERE a.worker = p_worker AND a.ended_at IS NULL AND (p_process_id IS NULL OR a.process_id IS DISTINCT FROM p_process_id)
+		 ORDER BY a.job_id FOR UPDATE SKIP LOCKED
+	LOOP
+		PERFORM twin.lose_lease(v_row.job_id, v_row.tries, v_row.cancelled, v_row.reason, v_error, clock_timestamp());
+		v_count := v_count + 1;
+	END LOOP;
+	RETURN v_count;
+END
+$$;
+
+CREATE FUNCTION twin.reap_expired_leases(p_limit integer DEFAULT 1000) RETURNS integer
+LANGUAGE plpgsql SET search_path = '' AS $$
 BEGIN
 	IF p_limit IS NULL THEN
 		PERFORM twin.refuse_queue('22004', 'argument must not be null');
@@ -549,26 +685,7 @@ BEGIN
 	IF p_limit NOT BETWEEN 1 AND 10000 THEN
 		PERFORM twin.refuse_queue('22023', 'argument is out of bounds');
 	END IF;
-	FOR v_row IN
-		SELECT q.job_id, q.expires_at, q.attempt - q.first_attempt + 1 AS tries,
-		       q.cancel_requested_at IS NOT NULL AS cancelled, q.cancel_reason AS reason
-		  FROM twin.studio_jobs j JOIN twin.queue q ON q.job_id = j.job_id AND q.system = 'studio_jobs'
-		 WHERE q.state = 'leased' AND q.due_at <= v_now ORDER BY q.due_at FOR UPDATE SKIP LOCKED
-	LOOP
-		EXIT WHEN v_count = p_limit;
-		IF v_row.expires_at > clock_timestamp() THEN
-			UPDATE twin.queue SET due_at = expires_at WHERE job_id = v_row.job_id AND system = 'studio_jobs';
-			CONTINUE;
-		END IF;
-		IF v_row.cancelled THEN
-			PERFORM twin.write_failure(v_row.job_id, twin.cancelled(v_row.reason));
-		ELSIF NOT twin.try_again(v_row.job_id, v_row.tries, 'expired', v_error) THEN
-			PERFORM twin.end_lease(v_row.job_id, 'expired', clock_timestamp(), v_error);
-			PERFORM twin.write_failure(v_row.job_id, v_error);
-		END IF;
-		v_count := v_count + 1;
-	END LOOP;
-	RETURN v_count;
+	RETURN twin.reap_leases(p_limit);
 END
 $$;
 
@@ -576,14 +693,15 @@ $$;
 -- Functions of studio jobs
 --------------------------------------------------------------------------------
 
-CREATE FUNCTION twin.update_studio_job_status(p_job_id uuid, p_status text, p_lease_token uuid DEFAULT NULL) RETURNS jsonb
+CREATE FUNCTION twin.update_studio_job_status(
+	p_job_id uuid, p_status text, p_lease_token uuid DEFAULT NULL, p_hand_over boolean DEFAULT false) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = '' AS $$
 DECLARE
 	v_status text;
 	v_lease twin.lease;
 	v_job jsonb;
 BEGIN
-	IF p_status IS NULL THEN
+	IF num_nulls(p_status, p_hand_over) > 0 THEN
 		PERFORM twin.refuse_queue('22004', 'argument must not be null');
 	END IF;
 	IF p_status NOT IN ('NEW', 'TRANSCRIBING', 'ENRICHING', 'REFINING', 'COMPLETE', 'FAILED') THEN
@@ -592,29 +710,81 @@ BEGIN
 	v_status := twin.lock_job_of_worker(p_job_id);
 	v_lease := twin.check_lease(p_job_id, p_lease_token);
 	-- asked again for what ended the lease
-	IF v_lease.state = 'ended' AND v_lease.outcome IN ('completed', 'failed')
-	   AND v_status IN ('COMPLETE', 'FAILED') AND v_status = p_status THEN
+	IF v_lease.state = 'ended' AND (p_hand_over AND v_lease.outcome = 'handed_over'
+	   OR v_lease.outcome IN ('completed', 'failed') AND v_status IN ('COMPLETE', 'FAILED') AND v_status = p_status) THEN
 		RETURN (SELECT to_jsonb(j) FROM twin.studio_jobs j WHERE j.job_id = p_job_id);
 	END IF;
 	PERFORM twin.require_work(p_job_id, v_lease);
 	UPDATE twin.studio_jobs j SET status = p_status WHERE j.job_id = p_job_id RETURNING to_jsonb(j) INTO v_job;
+	IF p_hand_over AND v_lease.state = 'held' AND p_status NOT IN ('COMPLETE', 'FAILED') THEN
+		PERFORM twin.hand_over(p_job_id);
+	END IF;
 	RETURN v_job;
 END
 $$;
 
-CREATE FUNCTION twin.store_transcript(p_job_id uuid, p_transcript text, p_lease_token uuid DEFAULT NULL) RETURNS jsonb
+-- Whether the stage may be ended; not where it was, with the same result.
+CREATE FUNCTION twin.may_end_stage(p_job_id uuid, p_lease_token uuid, p_hand_over boolean, p_transcript text, p_entities jsonb)
+RETURNS twin.lease
 LANGUAGE plpgsql SET search_path = '' AS $$
 DECLARE
-	v_job jsonb;
+	v_lease twin.lease;
 BEGIN
-	IF p_transcript IS NULL THEN
+	PERFORM twin.lock_job_of_worker(p_job_id);
+	v_lease := twin.check_lease(p_job_id, p_lease_token);
+	IF p_hand_over AND v_lease.state = 'ended' AND v_lease.outcome = 'handed_over' THEN
+		IF NOT EXISTS (SELECT FROM twin.studio_jobs j
+		                WHERE j.job_id = p_job_id AND CASE WHEN p_entities IS NULL THEN j.raw_transcript IS NOT DISTINCT FROM p_transcript
+		                                                   ELSE j.enrichment_entities IS NOT DISTINCT FROM p_entities END) THEN
+			PERFORM twin.refuse_queue('PT409', 'job was completed differently');
+		END IF;
+		RETURN v_lease;
+	END IF;
+	PERFORM twin.require_work(p_job_id, v_lease);
+	RETURN v_lease;
+END
+$$;
+
+-- p_starts: a new job passes through the stage, as where finish_and_claim() delivers.
+CREATE FUNCTION twin.store_transcript(
+	p_job_id uuid, p_transcript text, p_lease_token uuid DEFAULT NULL, p_hand_over boolean DEFAULT false,
+	p_starts boolean DEFAULT false) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+	v_lease twin.lease;
+BEGIN
+	IF num_nulls(p_transcript, p_hand_over) > 0 THEN
 		PERFORM twin.refuse_queue('22004', 'argument must not be null');
 	END IF;
-	PERFORM twin.lock_job_of_worker(p_job_id);
-	PERFORM twin.require_work(p_job_id, twin.check_lease(p_job_id, p_lease_token));
-	UPDATE twin.studio_jobs j SET status = 'ENRICHING', raw_transcript = p_transcript
-	 WHERE j.job_id = p_job_id RETURNING to_jsonb(j) INTO v_job;
-	RETURN v_job;
+	v_lease := twin.may_end_stage(p_job_id, p_lease_token, p_hand_over, p_transcript, NULL);
+	IF v_lease.state <> 'ended' THEN
+		UPDATE twin.studio_jobs j SET status = 'TRANSCRIBING' WHERE j.job_id = p_job_id AND j.status = 'NEW' AND p_starts;
+		UPDATE twin.studio_jobs j SET status = 'ENRICHING', raw_transcript = p_transcript WHERE j.job_id = p_job_id;
+	END IF;
+	IF p_hand_over AND v_lease.state = 'held' THEN
+		PERFORM twin.hand_over(p_job_id);
+	END IF;
+	RETURN (SELECT to_jsonb(j) FROM twin.studio_jobs j WHERE j.job_id = p_job_id);
+END
+$$;
+
+CREATE FUNCTION twin.store_enrichment(
+	p_job_id uuid, p_entities jsonb, p_lease_token uuid DEFAULT NULL, p_hand_over boolean DEFAULT false) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+	v_lease twin.lease;
+BEGIN
+	IF num_nulls(p_entities, p_hand_over) > 0 THEN
+		PERFORM twin.refuse_queue('22004', 'argument must not be null');
+	END IF;
+	v_lease := twin.may_end_stage(p_job_id, p_lease_token, p_hand_over, NULL, p_entities);
+	IF v_lease.state <> 'ended' THEN
+		UPDATE twin.studio_jobs j SET status = 'REFINING', enrichment_entities = p_entities WHERE j.job_id = p_job_id;
+	END IF;
+	IF p_hand_over AND v_lease.state = 'held' THEN
+		PERFORM twin.hand_over(p_job_id);
+	END IF;
+	RETURN (SELECT to_jsonb(j) FROM twin.studio_jobs j WHERE j.job_id = p_job_id);
 END
 $$;
 
@@ -651,12 +821,17 @@ END
 $$;
 
 CREATE FUNCTION twin.fail_studio_job(
-	p_job_id uuid, p_error jsonb, p_retryable boolean DEFAULT false, p_lease_token uuid DEFAULT NULL) RETURNS jsonb
+	p_job_id uuid, p_error jsonb, p_retryable boolean DEFAULT false, p_lease_token uuid DEFAULT NULL, p_retry_in interval DEFAULT NULL)
+RETURNS jsonb
 LANGUAGE plpgsql SET search_path = '' AS $$
 DECLARE
+	v_now timestamptz := clock_timestamp();
 	v_status text;
 	v_lease twin.lease;
 BEGIN
+	IF NOT p_retryable AND p_retry_in IS NOT NULL OR v_now + p_retry_in NOT BETWEEN v_now AND v_now + 366 * INTERVAL '86400 seconds' THEN
+		PERFORM twin.refuse_queue('22023', 'argument is out of bounds');
+	END IF;
 	v_status := twin.lock_job_of_worker(p_job_id);
 	v_lease := twin.check_lease(p_job_id, p_lease_token);
 	IF p_retryable IS NULL THEN
@@ -670,7 +845,7 @@ BEGIN
 	ELSIF v_lease.state = 'held' AND v_lease.cancelled THEN
 		PERFORM twin.write_failure(p_job_id, twin.cancelled(v_lease.reason));
 	ELSIF v_lease.state <> 'ended' AND v_status <> 'FAILED' THEN
-		IF NOT p_retryable OR NOT twin.try_again(p_job_id, v_lease.tries, 'retried', p_error) THEN
+		IF NOT p_retryable OR NOT twin.try_again(p_job_id, v_lease.tries, 'retried', p_error, v_now + p_retry_in) THEN
 			PERFORM twin.write_failure(p_job_id, p_error);
 		END IF;
 	END IF;
@@ -678,10 +853,59 @@ BEGIN
 END
 $$;
 
+-- Ends a job and claims the next.  What completes a job is here once more, without the answer of store_refined_text().
+CREATE FUNCTION twin.finish_and_claim(
+	p_system text, p_worker text, p_job_id uuid, p_lease_token uuid, p_result jsonb DEFAULT NULL, p_error jsonb DEFAULT NULL,
+	p_retryable boolean DEFAULT false, p_retry_in interval DEFAULT NULL, p_limit integer DEFAULT 1, p_lease interval DEFAULT NULL,
+	p_stages text[] DEFAULT NULL, p_process_id text DEFAULT NULL,
+	OUT job_id uuid, OUT lease_token uuid, OUT attempt integer, OUT lease_expires_at timestamptz, OUT job jsonb)
+RETURNS SETOF record
+LANGUAGE plpgsql ROWS 1 SET search_path = '' AS $$
+#variable_conflict use_column
+DECLARE
+	v_status text;
+	v_lease twin.lease;
+BEGIN
+	IF num_nulls(p_system, p_worker, p_limit) > 0 THEN
+		PERFORM twin.refuse_queue('22004', 'argument must not be null');
+	END IF;
+	IF p_job_id IS NULL THEN
+		NULL;
+	ELSIF num_nulls(p_lease_token, p_retryable) > 0 THEN
+		PERFORM twin.refuse_queue('22004', 'argument must not be null');
+	ELSIF p_result IS NOT NULL AND p_error IS NOT NULL THEN
+		PERFORM twin.refuse_queue('22023', 'argument is out of bounds');
+	ELSIF p_error IS NOT NULL OR p_retryable THEN
+		PERFORM twin.fail_studio_job(p_job_id, p_error, p_retryable, p_lease_token, p_retry_in);
+	ELSIF p_result ? 'refined_text' THEN
+		v_status := twin.lock_job_of_worker(p_job_id);
+		v_lease := twin.check_lease(p_job_id, p_lease_token);
+		IF v_lease.state = 'held' AND v_status <> 'COMPLETE' THEN
+			UPDATE twin.studio_jobs j
+			   SET status = 'COMPLETE', refined_text = p_result ->> 'refined_text',
+			       model_version = coalesce(p_result ->> 'model_version', j.model_version)
+			 WHERE j.job_id = p_job_id;
+		ELSE
+			PERFORM twin.store_refined_text(p_job_id, p_result ->> 'refined_text', p_result ->> 'model_version', p_lease_token);
+		END IF;
+	ELSIF p_result ? 'raw_transcript' THEN
+		PERFORM twin.store_transcript(p_job_id, p_result ->> 'raw_transcript', p_lease_token, true, true);
+	ELSIF p_result ? 'enrichment_entities' THEN
+		PERFORM twin.store_enrichment(p_job_id, p_result -> 'enrichment_entities', p_lease_token, true);
+	ELSE
+		PERFORM twin.refuse_queue('22023', 'argument is out of bounds');
+	END IF;
+	IF p_limit > 0 THEN
+		RETURN QUERY SELECT * FROM twin.claim_jobs(p_system, p_worker, p_limit, p_lease, p_stages, p_process_id);
+	END IF;
+END
+$$;
+
 CREATE FUNCTION twin.cancel_studio_job(p_job_id uuid, p_reason text DEFAULT NULL) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = '' AS $$
 DECLARE
 	v_status text;
+	v_until timestamptz;
 BEGIN
 	IF length(p_reason) > 1000 THEN
 		PERFORM twin.refuse_queue('22023', 'argument is out of bounds');
@@ -690,11 +914,15 @@ BEGIN
 	IF v_status = 'COMPLETE' THEN
 		PERFORM twin.refuse_queue('23514', 'illegal status transition');
 	END IF;
-	UPDATE twin.queue q
-	   SET cancel_requested_at = coalesce(q.cancel_requested_at, clock_timestamp()),
-	       cancel_reason = CASE WHEN q.cancel_requested_at IS NULL THEN p_reason ELSE q.cancel_reason END
-	 WHERE q.job_id = p_job_id AND q.system = 'studio_jobs' AND q.state = 'leased' AND q.expires_at > clock_timestamp();
+	SELECT clock_timestamp() + nullif(s.cancel_grace_seconds, 0) * INTERVAL '1 second' INTO v_until FROM twin.queue_settings s;
+	UPDATE twin.attempts a
+	   SET cancel_requested_at = coalesce(a.cancel_requested_at, clock_timestamp()),
+	       cancel_reason = CASE WHEN a.cancel_requested_at IS NULL THEN p_reason ELSE a.cancel_reason END,
+	       due_at = CASE WHEN a.cancel_requested_at IS NULL THEN least(a.due_at, v_until) ELSE a.due_at END,
+	       expires_at = CASE WHEN a.cancel_requested_at IS NULL THEN least(a.expires_at, v_until) ELSE a.expires_at END
+	 WHERE a.job_id = p_job_id AND a.ended_at IS NULL AND a.expires_at > clock_timestamp();
 	IF FOUND THEN
+		UPDATE twin.studio_jobs SET cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()) WHERE job_id = p_job_id;
 		RETURN (SELECT to_jsonb(j) || '{"cancel_requested": true}' FROM twin.studio_jobs j WHERE j.job_id = p_job_id);
 	END IF;
 	IF v_status <> 'FAILED' THEN
@@ -711,7 +939,8 @@ DECLARE
 BEGIN
 	IF v_status = 'FAILED' THEN
 		PERFORM set_config('twin.retrying', p_job_id::text, true);
-		UPDATE twin.studio_jobs SET status = 'NEW', retry_count = retry_count + 1 WHERE job_id = p_job_id;
+		UPDATE twin.studio_jobs SET status = 'NEW', retry_count = retry_count + 1, run_at = NULL, cancel_requested_at = NULL
+		 WHERE job_id = p_job_id;
 		PERFORM set_config('twin.retrying', '', true);
 	ELSIF v_status <> 'NEW' THEN
 		PERFORM twin.refuse_queue('23514', 'illegal status transition');

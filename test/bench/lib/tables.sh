@@ -4,6 +4,7 @@
 #   figure SERIES 'label' unit                    median and spread
 #   ratio 'label' SERIES SERIES ['<= 1.2' [plot]] of the medians, with the spread of the rounds' ratios, and a
 #                                                 target.  plot: the name in the list of targets and in the plot
+#   bound SERIES 'label' unit '<= 1350' 'name'    median and spread, with a target of their own, which the plot has not
 #   remark 'text'                                 a line of its own
 #
 # Pitfall: in the list of targets nothing may be missing silently.  So what was not measured is in it, with
@@ -76,6 +77,14 @@ ratio() {
 	fi
 }
 
+bound() {
+	local median min max count verdict
+	read -r median min max count < <(statistics "$samples" "$1")
+	verdict=$(judge "$median" "$4")
+	line "$2" "$(pretty "$median")" "$(pretty "$min")" "$(pretty "$max")" "$3" "$4" "$verdict"
+	printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$5" "$median" "$min" "$max" "$4" "$verdict" "$count" "$3" >>"$targets"
+}
+
 judge() {
 	awk -v v="$1" -v t="$2" 'BEGIN { split(t, p, " "); print ((p[1] == "<=" ? v <= p[2] : v >= p[2]) ? "met" : "NOT MET") }'
 }
@@ -111,7 +120,7 @@ markdown_targets() {
 
 # How many times better than the other side, for gnuplot: name, factor, smallest, largest, target, met
 plot_data() {
-	awk -F '\t' '$2 + 0 > 0 {
+	awk -F '\t' '$2 + 0 > 0 && $8 == "" {
 		split($5, p, " ")
 		if (p[1] == "<=") print $1 "\t" 1 / $2 "\t" 1 / $4 "\t" 1 / $3 "\t" 1 / p[2] "\t" ($6 == "met")
 		else print $1 "\t" $2 "\t" $3 "\t" $4 "\t" p[2] "\t" ($6 == "met") }' "$targets"

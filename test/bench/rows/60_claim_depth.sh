@@ -1,8 +1,9 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 title='Claim of one job, by the number of jobs that wait'
 compared="claim_jobs() with itself, at 1,000 and at $(choose '100,000' '100,000 and 1,000,000') waiting jobs."
-fair='the same session does the same calls in databases that differ in the number of jobs only; the databases take
-turns; time is that of the calls, without commits; pages are all that the calls touched, counted by EXPLAIN (BUFFERS).'
+fair='a session does the same calls in databases that differ in the number of jobs only, whose identifiers are random; it has
+touched every page of the queue, the attempts and the jobs before, as a worker that has served for a while has; the databases
+take turns; time is that of the calls, without commits; pages are all that the calls touched, counted by EXPLAIN (BUFFERS).'
 read -ra depths <<<"$(choose '1000 100000' '1000 100000 1000000')"
 deepest=${depths[-1]}
 scale="up to $deepest jobs"
@@ -18,7 +19,7 @@ prepare() {
 round() {
 	local depth
 	for depth in $(in_turn "$1" "${depths[@]}"); do
-		async "depth_$depth" -c "CALL bench.claims('ours', $(choose 400 600), NULL, NULL)" | samples_of "us_$depth" "pages_$depth"
+		async "depth_$depth" -c "CALL bench.claims('studio_jobs', NULL, $(choose 400 600), NULL, NULL)" | samples_of "us_$depth" "pages_$depth"
 		async "depth_$depth" -c "SELECT 1 / (release_leases('bench') > 0)::integer" -c 'VACUUM studio_engine.queue, studio_engine.attempts' >/dev/null
 	done
 }

@@ -32,7 +32,7 @@ hold() {
 
 finish() {
 	async "$1" -c "SELECT 1 / (sum((SELECT count(*) FROM claim_jobs('studio_jobs', 'bulk ' || n, 1000))) = $behind)::integer FROM generate_series(1, $behind / 1000) n" \
-		-c "UPDATE studio_jobs j SET status = 'COMPLETE' FROM studio_engine.queue q WHERE q.job_id = j.job_id AND q.state = 'leased'" >/dev/null
+		-c "UPDATE studio_jobs j SET status = 'COMPLETE' FROM studio_engine.attempts a WHERE a.job_id = j.job_id AND a.ended_at IS NULL" >/dev/null
 }
 
 round() {

@@ -18,7 +18,8 @@ ALTER TABLE twin.jobs
 	ADD COLUMN created_at timestamptz DEFAULT now(),
 	ADD COLUMN started_at timestamptz,
 	ADD COLUMN finished_at timestamptz,
-	ADD COLUMN priority integer NOT NULL DEFAULT 0;
+	ADD COLUMN priority integer NOT NULL DEFAULT 0,
+	SET (fillfactor = 70);
 CREATE INDEX jobs_user ON twin.jobs (user_id);
 CREATE INDEX jobs_project ON twin.jobs (project_id);
 CREATE INDEX jobs_status ON twin.jobs (status);

@@ -32,29 +32,44 @@ BEGIN
 END
 $$;
 
--- Claims of one job each: microseconds and pages of one.
-CREATE PROCEDURE bench.claims(p_side text, p_claims integer, INOUT us double precision, INOUT pages double precision)
+-- What claims of a session touch has been touched by it before: a session that
+-- has served for a while, whatever the number of jobs.
+CREATE EXTENSION pg_prewarm SCHEMA bench;
+CREATE EXTENSION pgstattuple SCHEMA bench;
+CREATE PROCEDURE bench.warm(p_system text)
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_relation regclass;
+BEGIN
+  FOREACH v_relation IN ARRAY ARRAY['studio_engine.queue', 'studio_engine.attempts', 'public.' || p_system]::regclass[] LOOP
+    PERFORM bench.pg_prewarm(v_relation);
+    EXECUTE format('SELECT count(*) FROM %s', v_relation);
+    PERFORM bench.pg_prewarm(i.indexrelid), bench.pgstatindex(i.indexrelid) FROM pg_index i WHERE i.indrelid = v_relation;
+  END LOOP;
+  COMMIT;
+END
+$$;
+
+-- Claims of one job each by a warm session: microseconds and pages of one.
+CREATE PROCEDURE bench.claims(p_system text, p_stages text[], p_claims integer, INOUT us double precision, INOUT pages double precision)
 LANGUAGE plpgsql AS $$
 DECLARE
   v_from timestamptz;
   v_us double precision[];
 BEGIN
+  CALL bench.warm(p_system);
   pages := 0;
   FOR i IN -19..p_claims LOOP
     v_from := clock_timestamp();
-    IF p_side = 'twin' THEN
-      PERFORM FROM twin.claim_jobs('studio_jobs', 'bench');
-    ELSE
-      PERFORM FROM public.claim_jobs('studio_jobs', 'bench');
-    END IF;
+    PERFORM FROM public.claim_jobs(p_system, 'bench', p_stages => p_stages);
     IF i > 0 THEN
       v_us[i] := bench.us(v_from);
     END IF;
     COMMIT;
   END LOOP;
   FOR i IN 1..20 LOOP
-    pages := pages + (SELECT e.pages FROM bench.explain(format('SELECT * FROM %I.claim_jobs(''studio_jobs'', ''bench'')',
-                      CASE p_side WHEN 'twin' THEN 'twin' ELSE 'public' END)) e);
+    pages := pages + (SELECT e.pages FROM bench.explain(format('SELECT * FROM public.claim_jobs(%L, ''bench'', p_stages => %L)',
+                      p_system, p_stages)) e);
     COMMIT;
   END LOOP;
   us := bench.median(v_us);
@@ -67,16 +82,16 @@ CREATE PROCEDURE bench.reap(p_side text, INOUT us double precision, INOUT pages 
 LANGUAGE plpgsql AS $$
 DECLARE
   v_schema text := CASE p_side WHEN 'twin' THEN 'twin' ELSE 'public' END;
-  v_queue text := CASE p_side WHEN 'twin' THEN 'twin.queue' ELSE 'studio_engine.queue' END;
+  v_private text := CASE p_side WHEN 'twin' THEN 'twin' ELSE 'studio_engine' END;
   v_measured record;
   v_us double precision[];
 BEGIN
   FOR i IN -1..5 LOOP
     EXECUTE format('SELECT count(*) FROM %I.claim_jobs(''studio_jobs'', ''silent'', 100)', v_schema);
-    EXECUTE format('UPDATE %s SET due_at = now() - INTERVAL ''1 minute'', expires_at = now() - INTERVAL ''1 minute''
-                     WHERE state = ''leased'' AND worker = ''silent''', v_queue);
+    EXECUTE format('UPDATE %I.attempts SET due_at = now() - INTERVAL ''1 minute'', expires_at = now() - INTERVAL ''1 minute''
+                     WHERE ended_at IS NULL AND worker = ''silent''', v_private);
     SELECT * INTO v_measured FROM bench.explain(format('SELECT %I.reap_expired_leases(1000)', v_schema));
-    EXECUTE format('SELECT 1 / (count(*) = 100)::integer FROM %s WHERE state = ''delayed''', v_queue);
+    EXECUTE format('SELECT 1 / (count(*) = 100)::integer FROM %I.queue WHERE state = ''delayed''', v_private);
     ROLLBACK;
     IF i > 0 THEN
       v_us[i] := v_measured.us;

@@ -113,6 +113,18 @@ export const finite = domain({
   refused: ['infinity', '-infinity'].map((t) => [t, JSON.stringify(t), '22023']),
 })
 
+// when a job is to begin: what has passed is at once
+export const start = domain({
+  accepted: [['over', '"2001-01-01"'], ['today', '"today"'], ['tomorrow', '"tomorrow"']],
+  refused: ['infinity', '-infinity', '2999-01-01'].map((t) => [t, JSON.stringify(t), '22023']),
+})
+
+// of a job: a service may give more than a user
+export const attempts = domain({
+  accepted: [['least', '1'], ['most of a user', '3']],
+  refused: [['zero', '0', '22023'], ['negative', '-1', '22023'], ['too big', '1001', '22023'], ['very big', String(INTEGER_MAX), '22023']],
+})
+
 // From and to as PostgreSQL writes intervals; outside is beyond them.
 export function interval(accepted, outside) {
   return domain({

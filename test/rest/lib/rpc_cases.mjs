@@ -13,7 +13,7 @@
 import assert from 'node:assert/strict'
 import * as make from './rpc_fixtures.mjs'
 import {
-  MARK, amount, bytes, finite, free, future, id, ids, integer, interval, json, lease, nullable, number, object, report,
+  MARK, amount, attempts, bytes, finite, free, future, id, ids, integer, interval, json, lease, nullable, number, object, report,
   sections, shaped, stages, text, textId, texts, word,
 } from './rpc_arguments.mjs'
 import { sql } from './api.mjs'
@@ -58,6 +58,8 @@ export const common = {
   p_progress: integer(0, 100),
   p_progress_pct: integer(0, 100),
   p_status: word(),
+  p_run_at: start,
+  p_max_attempts: attempts,
   p_older_than: AGES,
   p_run_id: textId(),
 }
@@ -448,13 +450,21 @@ const MESSAGES = text()
 // without p_retryable
 const NO_RETRY = interval([], ['0', '1 hour', '-1 second', '367 days'])
 
+// What may be said of any new job.
+const newJob = () => ({ p_run_at: '2001-01-01T00:00:00Z', p_idempotency_key: make.unique(), p_max_attempts: 2 })
+
 const video = {
   'public.create_job': {
     who: 'service',
-    given: async (user) => ({ p_project_id: await make.project(user), p_cost_credits: 5, p_priority: 3 }),
+    given: async (user) => ({ p_project_id: await make.project(user), p_cost_credits: 5, p_priority: 3, ...newJob() }),
     gives: isId,
-    takes: { p_cost_credits: amount },
+    takes: { p_cost_credits: amount, p_idempotency_key: text(1, 200) },
     errors: {
+      async PT409(user) {
+        const [project, key] = [await make.project(user), make.unique()]
+        await sql('SELECT create_job($1, 5, p_idempotency_key => $2)', [project, key])
+        return { p_project_id: project, p_cost_credits: 4, p_idempotency_key: key }
+      },
       PT402: async (user) => ({ p_project_id: await make.project(user), p_cost_credits: 11 }),
       async PT429(user) {
         for (let count = 0; count < 5; count++) {
@@ -680,12 +690,17 @@ const refinement = {
   'public.create_studio_job': {
     who: 'user',
     given: async ({ id: user }) => ({ p_user_id: user, p_raw_audio_url: 'https://cdn.example.test/a.mp3',
-      p_system_prompt: MARK, p_priority: 100 }),
+      p_system_prompt: MARK, p_priority: 100, ...newJob() }),
     gives: (body, args) => has({ status: 'NEW', user_id: args.p_user_id, system_prompt_used: MARK,
-      priority: 100 })(body),
-    takes: { p_raw_audio_url: text(1, 8192), p_system_prompt: text(1, 500000) },
-    leastGives: has({ status: 'NEW', priority: 0 }),
+      priority: 100, idempotency_key: args.p_idempotency_key, max_attempts: 2, cancel_requested_at: null })(body),
+    takes: { p_raw_audio_url: text(1, 8192), p_system_prompt: text(1, 500000), p_idempotency_key: text(1, 200) },
+    leastGives: has({ status: 'NEW', priority: 0, run_at: null, idempotency_key: null, max_attempts: null }),
     errors: {
+      async PT409({ id: user }) {
+        const key = make.unique()
+        await sql(`SELECT create_studio_job($1, 'a.mp3', p_idempotency_key => $2)`, [user, key])
+        return { p_user_id: user, p_raw_audio_url: 'b.mp3', p_idempotency_key: key }
+      },
       22023: async ({ id: user }) => ({ p_user_id: user, p_raw_audio_url: 'a.mp3', p_priority: 101 }),
       async PT429(user) {
         await fiveStudioJobs(user)
@@ -1215,9 +1230,16 @@ const rendering = {
   'public.enqueue_rendering': {
     who: 'service',
     given: async (user) => ({ p_session_id: await make.session(user), p_render_config: { fps: 30 }, p_priority: 3,
-      p_user_id: user.id }),
+      p_user_id: user.id, ...newJob() }),
     gives: isId,
-    takes: { p_render_config: nullable(json()) },
+    takes: { p_render_config: nullable(json()), p_idempotency_key: text(1, 200) },
+    errors: {
+      async PT409(user) {
+        const [session, key] = [await make.session(user), make.unique()]
+        await sql('SELECT enqueue_rendering($1, p_idempotency_key => $2)', [session, key])
+        return { p_session_id: session, p_render_config: { fps: 30 }, p_idempotency_key: key }
+      },
+    },
   },
   'public.update_rendering': {
     who: 'service',

@@ -52,7 +52,9 @@ export const publicFunctions = {
     p_course_duration_weeks: 1, p_total_modules: 1, p_prioritized_gaps: {}, p_research_strategy: {},
     p_learning_path: {}, p_employee_profile: {}
   })),
-  create_job: text(supabase.rpc('create_job', { p_project_id: id, p_cost_credits: 10, p_priority: 1 })),
+  create_job: text(supabase.rpc('create_job', {
+    p_project_id: id, p_cost_credits: 10, p_priority: 1, p_run_at: 'x', p_idempotency_key: 'x', p_max_attempts: 1
+  })),
   create_job_steps: number(supabase.rpc('create_job_steps', {
     p_job_id: id, p_steps: [{ step_name: 'script' }], p_lease_token: id
   })),
@@ -72,10 +74,12 @@ export const publicFunctions = {
     p_template_used: 'x', p_theme_config: {}
   })),
   create_studio_job: json(supabase.rpc('create_studio_job', {
-    p_user_id: id, p_raw_audio_url: 'https://example.test/a.mp3', p_system_prompt: 'x', p_priority: 1
+    p_user_id: id, p_raw_audio_url: 'https://example.test/a.mp3', p_system_prompt: 'x', p_priority: 1, p_run_at: 'x',
+    p_idempotency_key: 'x', p_max_attempts: 1
   })),
   enqueue_rendering: text(supabase.rpc('enqueue_rendering', {
-    p_session_id: id, p_render_config: {}, p_priority: 1, p_user_id: id
+    p_session_id: id, p_render_config: {}, p_priority: 1, p_user_id: id, p_run_at: 'x', p_idempotency_key: 'x',
+    p_max_attempts: 1
   })),
   enable_realtime: answers<{
     added: boolean; table_name: string

@@ -1,0 +1,491 @@
+/*
+ * finishes.c
+ *	  finish_and_claim(), and calls that end many jobs: complete_jobs(), fail_jobs(),
+ *	  cancel_jobs() and retry_failed_jobs().
+ *
+ * Each job of a set is for itself: what refuses one does not stop the others, and the
+ * result says which were refused and why.  A subtransaction for each job costs more
+ * than its completion, so a set is first completed in one, as far as no lock and no
+ * error of a single job is in the way; the rest follows one by one.
+ *
+ * Pitfall: an error in the first pass undoes it, and all jobs are done one by one.
+ *
+ * Lock order: the jobs of a set in the order of their owners and ids, since each takes
+ * the account of its owner after it.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/elog.h"
+#include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+#include "caller.h"
+#include "checks.h"
+#include "claims.h"
+#include "errors.h"
+#include "job_actions.h"
+#include "json_fields.h"
+#include "queue.h"
+#include "statements.h"
+#include "subtransactions.h"
+#include "uuids.h"
+#include "value_limits.h"
+
+PG_FUNCTION_INFO_V1(finish_and_claim);
+PG_FUNCTION_INFO_V1(complete_jobs);
+PG_FUNCTION_INFO_V1(fail_jobs);
+PG_FUNCTION_INFO_V1(cancel_jobs);
+PG_FUNCTION_INFO_V1(retry_failed_jobs);
+
+#define MAX_SET 1000
+#define MAX_INTERVAL_LENGTH 100
+
+/* ------------------------------------------------------------------------
+ * One job
+ * ------------------------------------------------------------------------ */
+
+/* End a lease with a failure that a worker reports as JSON; absent for no reason. */
+static void
+fail_reported(const QueueSystem *system, const Caller *caller, const pg_uuid_t *job_id, const pg_uuid_t *token,
+			  bool retryable, const TimestampTz *retry_at, const JsonFields *reported)
+{
+	JobError	error = {NULL};
+
+	system->take_error(reported, &error);
+	(void) job_fail(system, caller, job_id, token, &retryable, retry_at, &error);
+}
+
+/* Read a JSON argument whose members a worker names; an absent object for NULL. */
+static JsonFields
+optional_fields(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	if (PG_ARGISNULL(argno))
+		return (JsonFields)
+	{
+		.path = name
+	};
+	return json_fields(PG_GETARG_JSONB_P(argno), name);
+}
+
+/* End the job of a call of finish_and_claim(). */
+static void
+finish_one(FunctionCallInfo fcinfo, const Caller *caller, const QueueSystem *system)
+{
+	pg_uuid_t	job_id = check_uuid(fcinfo, 2, "p_job_id");
+	pg_uuid_t	token = check_uuid(fcinfo, 3, "p_lease_token");
+	JsonFields	result = optional_fields(fcinfo, 4, "p_result");
+	JsonFields	reported = optional_fields(fcinfo, 5, "p_error");
+	bool		retryable = check_bool(fcinfo, 6, "p_retryable");
+
+	if (result.container != NULL && reported.container != NULL)
+		refuse_value("p_error", "NULL where there is a result");
+	if (reported.container != NULL || retryable)
+		fail_reported(system, caller, &job_id, &token, retryable, job_retry_at(fcinfo, 7, &retryable), &reported);
+	else if (system->finish_in_set == NULL || !system->finish_in_set(&job_id, &token, &result))
+		system->finish(caller, &job_id, &token, &result);
+}
+
+/*
+ * finish_and_claim(p_system text, p_worker text, p_job_id uuid, p_lease_token uuid,
+ * p_result jsonb, p_error jsonb, p_retryable boolean, p_retry_in interval,
+ * p_limit integer, p_lease interval, p_stages text[], p_process_id text)
+ * returns setof (job_id, lease_token, attempt, lease_expires_at, job)
+ */
+Datum
+finish_and_claim(PG_FUNCTION_ARGS)
+{
+	StatementResult *outer;
+	Caller		caller;
+	ClaimRequest request;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	caller_enter_service(&caller);
+	request = claim_read_request(fcinfo, 8, 0);
+	if (!PG_ARGISNULL(2))
+	{
+		/* a scope of its own frees what was written */
+		outer = statements_begin();
+		finish_one(fcinfo, &caller, request.system);
+		statements_end(outer);
+	}
+	claim_run((ReturnSetInfo *) fcinfo->resultinfo, &request);
+	caller_leave(&caller);
+
+	return (Datum) 0;
+}
+
+/* ------------------------------------------------------------------------
+ * Sets of jobs
+ * ------------------------------------------------------------------------ */
+
+typedef struct JobSet JobSet;
+
+/* a job of a set, and what became of it */
+typedef struct SetJob
+{
+	pg_uuid_t	job_id;
+	pg_uuid_t	user_id;		/* zeros if the job has none */
+	pg_uuid_t	token;
+	JsonFields	item;			/* the object that names it */
+	JobSet	   *set;
+	bool		done;
+	int			sqlerrcode;
+	const char *message;
+} SetJob;
+
+struct JobSet
+{
+	const QueueSystem *system;
+	const Caller *caller;
+	int			n;
+	SetJob	   *jobs;
+	char	   *reason;			/* of cancellations */
+	void		(*act) (SetJob *job);
+};
+
+/* Return the order in which jobs are locked. */
+static int
+compare_jobs(const void *a, const void *b)
+{
+	const SetJob *one = a;
+	const SetJob *other = b;
+	int			order = memcmp(&one->user_id, &other->user_id, sizeof(pg_uuid_t));
+
+	return order != 0 ? order : memcmp(&one->job_id, &other->job_id, sizeof(pg_uuid_t));
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	return memcmp(&((const SetJob *) a)->job_id, &((const SetJob *) b)->job_id, sizeof(pg_uuid_t));
+}
+
+/* Find a job of a set that is sorted by id. */
+static SetJob *
+find_job(JobSet *set, const pg_uuid_t *job_id)
+{
+	SetJob		key = {.job_id = *job_id};
+
+	return bsearch(&key, set->jobs, set->n, sizeof(SetJob), compare_ids);
+}
+
+/* Set the owner of a job of the set; a row of select_owners. */
+static void
+set_owner(HeapTuple row, TupleDesc desc, void *arg)
+{
+	JobSet	   *set = arg;
+	bool		isnull;
+	pg_uuid_t	job_id = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
+	Datum		user_id = SPI_getbinval(row, desc, 2, &isnull);
+	SetJob	   *job = find_job(set, &job_id);
+
+	if (!isnull && job != NULL)
+		job->user_id = *DatumGetUUIDP(user_id);
+}
+
+/* Sort the jobs of a set into the order in which they are locked. */
+static void
+sort_jobs(JobSet *set)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Datum	   *ids = palloc(set->n * sizeof(Datum));
+
+	qsort(set->jobs, set->n, sizeof(SetJob), compare_ids);
+	for (int i = 0; i < set->n; i++)
+		ids[i] = UUIDPGetDatum(&set->jobs[i].job_id);
+	argument_add(&args, PointerGetDatum(construct_array(ids, set->n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR)), false);
+	statement_execute_each(set->system->select_owners, &args, set_owner, set);
+	qsort(set->jobs, set->n, sizeof(SetJob), compare_jobs);
+}
+
+/* Act on one job; the argument of in_subtransaction(). */
+static void
+act_on_job(void *arg)
+{
+	SetJob	   *job = arg;
+	StatementResult *outer = statements_begin();
+
+	job->set->act(job);
+	statements_end(outer);
+}
+
+/* Act on each job that is not done, in a subtransaction of its own. */
+static void
+act_one_by_one(JobSet *set)
+{
+	for (int i = 0; i < set->n; i++)
+	{
+		SetJob	   *job = &set->jobs[i];
+		ErrorData  *error;
+
+		if (job->done)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		error = in_subtransaction(act_on_job, job);
+		job->done = error == NULL;
+		if (error != NULL)
+		{
+			job->sqlerrcode = error->sqlerrcode;
+			job->message = error->detail ? psprintf("%s: %s", error->message, error->detail) : error->message;
+		}
+	}
+}
+
+/* Add the jobs of a set to the result. */
+static void
+put_jobs(ReturnSetInfo *rsinfo, const JobSet *set)
+{
+	for (int i = 0; i < set->n; i++)
+	{
+		const SetJob *job = &set->jobs[i];
+		Datum		values[4] = {UUIDPGetDatum(&job->job_id), BoolGetDatum(job->done)};
+		bool		nulls[4] = {false, false, job->done, job->done};
+
+		if (!job->done)
+		{
+			values[2] = CStringGetTextDatum(unpack_sql_state(job->sqlerrcode));
+			values[3] = CStringGetTextDatum(job->message);
+		}
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+}
+
+/* Refuse a set that names a job twice; it is sorted. */
+static void
+check_set(const JobSet *set, const char *name)
+{
+	for (int i = 1; i < set->n; i++)
+	{
+		if (uuid_equal(&set->jobs[i].job_id, &set->jobs[i - 1].job_id))
+			refuse_value(name, "without a job twice");
+	}
+}
+
+/* Return a set of so many jobs. */
+static JobSet *
+make_set(const QueueSystem *system, const Caller *caller, int n, const char *name, void (*act) (SetJob *job))
+{
+	JobSet	   *set = palloc0(sizeof(JobSet));
+
+	if (n > MAX_SET)
+		refuse_value(name, psprintf("at most %d jobs", MAX_SET));
+	set->system = system;
+	set->caller = caller;
+	set->n = n;
+	set->jobs = palloc0(Max(n, 1) * sizeof(SetJob));
+	set->act = act;
+	for (int i = 0; i < n; i++)
+		set->jobs[i].set = set;
+	return set;
+}
+
+/* Read the jobs of an argument p_jobs: an array of objects with job_id and lease_token. */
+static JobSet *
+read_set(FunctionCallInfo fcinfo, const Caller *caller, void (*act) (SetJob *job))
+{
+	const QueueSystem *system = queue_check_name(fcinfo, 0, "p_system");
+	List	   *items;
+	JobSet	   *set;
+
+	check_not_null(fcinfo, 1, "p_jobs");
+	items = json_objects(PG_GETARG_JSONB_P(1), "p_jobs");
+	set = make_set(system, caller, list_length(items), "p_jobs", act);
+	for (int i = 0; i < set->n; i++)
+	{
+		SetJob	   *job = &set->jobs[i];
+
+		job->item = *(JsonFields *) list_nth(items, i);
+		if (!field_uuid(&job->item, "job_id", &job->job_id))
+			refuse_field(&job->item, "job_id", "an id");
+		if (!field_uuid(&job->item, "lease_token", &job->token))
+			refuse_field(&job->item, "lease_token", "an id");
+	}
+	sort_jobs(set);
+	check_set(set, "p_jobs");
+	return set;
+}
+
+/* Complete a job of a set by its own. */
+static void
+complete_set_job(SetJob *job)
+{
+	JsonFields	result = field_object(&job->item, "result");
+
+	job->set->system->finish(job->set->caller, &job->job_id, &job->token, &result);
+}
+
+/* Complete the jobs of a set that need neither locks nor a subtransaction each. */
+static void
+complete_together(void *arg)
+{
+	JobSet	   *set = arg;
+
+	for (int i = 0; i < set->n; i++)
+	{
+		SetJob	   *job = &set->jobs[i];
+		StatementResult *outer = statements_begin();
+		JsonFields	result = field_object(&job->item, "result");
+
+		job->done = set->system->finish_in_set(&job->job_id, &job->token, &result);
+		statements_end(outer);
+	}
+}
+
+/*
+ * complete_jobs(p_system text, p_jobs jsonb)
+ * returns setof (job_id, done, error_code, error_message)
+ */
+Datum
+complete_jobs(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+	JobSet	   *set;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	caller_enter_service(&caller);
+	set = read_set(fcinfo, &caller, complete_set_job);
+	if (set->system->finish_in_set != NULL && in_subtransaction(complete_together, set) != NULL)
+	{
+		for (int i = 0; i < set->n; i++)
+			set->jobs[i].done = false;
+	}
+	act_one_by_one(set);
+	put_jobs((ReturnSetInfo *) fcinfo->resultinfo, set);
+	caller_leave(&caller);
+
+	return (Datum) 0;
+}
+
+/* Get when a failed job of a set is tried again; returns false if the item does not say. */
+static bool
+retry_time(const SetJob *job, TimestampTz *at)
+{
+	char	   *in = field_text(&job->item, "retry_in", MAX_INTERVAL_LENGTH);
+
+	if (in == NULL)
+		return false;
+	*at = check_span(DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(in),
+														   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1))),
+					 "retry_in", GetCurrentTimestamp(), 0, MAX_DELAY_SECONDS);
+	return true;
+}
+
+/* Fail a job of a set. */
+static void
+fail_set_job(SetJob *job)
+{
+	JsonFields	reported = field_object(&job->item, "error");
+	bool		retryable = field_true(&job->item, "retryable");
+	TimestampTz at;
+
+	fail_reported(job->set->system, job->set->caller, &job->job_id, &job->token, retryable,
+				  retry_time(job, &at) ? &at : NULL, &reported);
+}
+
+/*
+ * fail_jobs(p_system text, p_jobs jsonb)
+ * returns setof (job_id, done, error_code, error_message)
+ */
+Datum
+fail_jobs(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+	JobSet	   *set;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	caller_enter_service(&caller);
+	set = read_set(fcinfo, &caller, fail_set_job);
+	act_one_by_one(set);
+	put_jobs((ReturnSetInfo *) fcinfo->resultinfo, set);
+	caller_leave(&caller);
+
+	return (Datum) 0;
+}
+
+/* Cancel a job of a set. */
+static void
+cancel_set_job(SetJob *job)
+{
+	(void) job_cancel(job->set->system, job->set->caller, &job->job_id, job->set->reason);
+}
+
+/*
+ * cancel_jobs(p_system text, p_job_ids uuid[], p_reason text)
+ * returns setof (job_id, done, error_code, error_message)
+ */
+Datum
+cancel_jobs(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+	const QueueSystem *system;
+	Datum	   *ids;
+	bool	   *nulls;
+	int			n;
+	JobSet	   *set;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	caller_enter_service(&caller);
+	system = queue_check_name(fcinfo, 0, "p_system");
+	check_not_null(fcinfo, 1, "p_job_ids");
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), UUIDOID, UUID_LEN, false, TYPALIGN_CHAR, &ids, &nulls, &n);
+	set = make_set(system, &caller, n, "p_job_ids", cancel_set_job);
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i])
+			refuse_null("p_job_ids");
+		set->jobs[i].job_id = *DatumGetUUIDP(ids[i]);
+	}
+	set->reason = check_text(fcinfo, 2, "p_reason", 0, MAX_REASON_LENGTH);
+	sort_jobs(set);
+	check_set(set, "p_job_ids");
+	act_one_by_one(set);
+	put_jobs((ReturnSetInfo *) fcinfo->resultinfo, set);
+	caller_leave(&caller);
+
+	return (Datum) 0;
+}
+
+/* Retry a job of a set. */
+static void
+retry_set_job(SetJob *job)
+{
+	job->set->system->retry(job->set->caller, &job->job_id);
+}
+
+/*
+ * retry_failed_jobs(p_system text, p_error_code text, p_since timestamptz,
+ * p_limit integer)
+ * returns setof (job_id, done, error_code, error_message)
+ */
+Datum
+retry_failed_jobs(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	const QueueSystem *system;
+	List	   *ids;
+	JobSet	   *set;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	caller_enter_service(&caller);
+	system = queue_check_name(fcinfo, 0, "p_system");
+	argument_text(&args, check_optional_text(fcinfo, 1, "p_error_code", MAX_SHORT_LENGTH));
+	argument_time(&args, optional_time(fcinfo, 2));
+	argument_int32(&args, check_int32(fcinfo, 3, "p_limit", 1, MAX_SET));
+	ids = statement_execute_uuids(system->select_failed, &args);
+	set = make_set(system, &caller, list_length(ids), "p_limit", retry_set_job);
+	for (int i = 0; i < set->n; i++)
+		set->jobs[i].job_id = *(pg_uuid_t *) list_nth(ids, i);
+	sort_jobs(set);
+	act_one_by_one(set);
+	put_jobs((ReturnSetInfo *) fcinfo->resultinfo, set);
+	caller_leave(&caller);
+
+	return (Datum) 0;
+}
