@@ -237,7 +237,7 @@ CREATE FUNCTION @extschema@.recover_leases(p_worker text, p_process_id text DEFA
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'recover_leases'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.recover_leases(text, text) IS
-'End the leases of the processes of a worker that are gone, as when it starts up again.
+'End the leases of the processes of a worker that are gone, as at its start.
 
 The attempts count, so that a job that brings its worker down is not tried for ever: it is retried at once, and
 after the last attempt it becomes FAILED with error code WORKER_RESTARTED. Jobs that are to be cancelled are cancelled.

@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(186);
+SELECT plan(189);
 
 --------------------------------------------------------------------------------
 -- Helpers: comparing, and what there is to look at
@@ -403,7 +403,7 @@ INSERT INTO expected_function VALUES
 	('studio_engine.lock_jobs_of_user()', 'trigger', 'v'),
 	('studio_engine.invalidate_settings()', 'trigger', 'v'),
 	('studio_engine.price_ended_job()', 'trigger', 'v'),
-	('studio_engine.open_jobs(OUT system text, OUT job_id uuid, OUT user_id uuid, OUT priority integer, OUT created_at timestamp with time zone)', 'SETOF record', 's'),
+	('studio_engine.open_jobs(OUT system text, OUT job_id uuid, OUT user_id uuid, OUT priority integer, OUT created_at timestamp with time zone, OUT stage text, OUT run_at timestamp with time zone)', 'SETOF record', 's'),
 	('studio_engine.rebuild_queue()', 'integer', 'v'),
 	('studio_engine.rebuild_queue_as_owner()', 'integer', 'v'),
 	('studio_engine.run_as_data_owner(p_script text)', 'void', 'v'),

@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(555);
+SELECT plan(559);
 
 \set user_one '40000000-0000-4000-8000-00000000000a'
 \set user_two '40000000-0000-4000-8000-00000000000b'
