@@ -189,14 +189,29 @@ set_owner(HeapTuple row, TupleDesc desc, void *arg)
 		job->user_id = *DatumGetUUIDP(user_id);
 }
 
-/* Sort the jobs of a set into the order in which they are locked. */
+/* Refuse a set that names a job twice; it is sorted by id. */
 static void
-sort_jobs(JobSet *set)
+check_set(const JobSet *set, const char *name)
+{
+	for (int i = 1; i < set->n; i++)
+	{
+		if (uuid_equal(&set->jobs[i].job_id, &set->jobs[i - 1].job_id))
+			refuse_value(name, "without a job twice");
+	}
+}
+
+/*
+ * Sort the jobs of a set, which an argument names, into the order in which they are
+ * locked; raise an error if one is there twice.
+ */
+static void
+sort_jobs(JobSet *set, const char *name)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Datum	   *ids = palloc(set->n * sizeof(Datum));
 
 	qsort(set->jobs, set->n, sizeof(SetJob), compare_ids);
+	check_set(set, name);
 	for (int i = 0; i < set->n; i++)
 		ids[i] = UUIDPGetDatum(&set->jobs[i].job_id);
 	argument_add(&args, PointerGetDatum(construct_array(ids, set->n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR)), false);
@@ -256,17 +271,6 @@ put_jobs(ReturnSetInfo *rsinfo, const JobSet *set)
 	}
 }
 
-/* Refuse a set that names a job twice; it is sorted. */
-static void
-check_set(const JobSet *set, const char *name)
-{
-	for (int i = 1; i < set->n; i++)
-	{
-		if (uuid_equal(&set->jobs[i].job_id, &set->jobs[i - 1].job_id))
-			refuse_value(name, "without a job twice");
-	}
-}
-
 /* Return a set of so many jobs. */
 static JobSet *
 make_set(const QueueSystem *system, const Caller *caller, int n, const char *name, void (*act) (SetJob *job))
@@ -306,8 +310,7 @@ read_set(FunctionCallInfo fcinfo, const Caller *caller, void (*act) (SetJob *job
 		if (!field_uuid(&job->item, "lease_token", &job->token))
 			refuse_field(&job->item, "lease_token", "an id");
 	}
-	sort_jobs(set);
-	check_set(set, "p_jobs");
+	sort_jobs(set, "p_jobs");
 	return set;
 }
 
@@ -442,8 +445,7 @@ cancel_jobs(PG_FUNCTION_ARGS)
 		set->jobs[i].job_id = *DatumGetUUIDP(ids[i]);
 	}
 	set->reason = check_text(fcinfo, 2, "p_reason", 0, MAX_REASON_LENGTH);
-	sort_jobs(set);
-	check_set(set, "p_job_ids");
+	sort_jobs(set, "p_job_ids");
 	act_one_by_one(set);
 	put_jobs((ReturnSetInfo *) fcinfo->resultinfo, set);
 	caller_leave(&caller);
@@ -482,7 +484,7 @@ retry_failed_jobs(PG_FUNCTION_ARGS)
 	set = make_set(system, &caller, list_length(ids), "p_limit", retry_set_job);
 	for (int i = 0; i < set->n; i++)
 		set->jobs[i].job_id = *(pg_uuid_t *) list_nth(ids, i);
-	sort_jobs(set);
+	sort_jobs(set, "p_limit");
 	act_one_by_one(set);
 	put_jobs((ReturnSetInfo *) fcinfo->resultinfo, set);
 	caller_leave(&caller);

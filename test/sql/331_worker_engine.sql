@@ -27,7 +27,7 @@ $$;
 CREATE FUNCTION t.items(p_jobs integer[], p_more jsonb DEFAULT '{}') RETURNS jsonb
 LANGUAGE sql AS $$ SELECT jsonb_agg(jsonb_build_object('job_id', t.id(j), 'lease_token', coalesce(t.token(j), t.id(9))) || p_more) FROM unnest(p_jobs) j $$;
 CREATE VIEW t.seen AS
-SELECT t.n(job_id) AS job, state, stage, attempt, first_attempt AS first, worker, process_id AS process FROM t.entries ORDER BY job_id;
+SELECT t.n(job_id) AS job, state, stage, attempt, first_attempt AS first, worker, process_id AS process FROM t.open_jobs ORDER BY job_id;
 CREATE VIEW t.tried AS
 SELECT t.n(job_id) AS job, stage, attempt, outcome, error FROM studio_engine.attempts ORDER BY started_at, job_id;
 GRANT SELECT ON t.seen, t.tried TO PUBLIC;
@@ -138,14 +138,14 @@ SELECT t.quiet('SELECT finish_and_claim(''studio_jobs'', ''w'', job_id, NULL, ''
        t.quiet('SELECT finish_and_claim(''studio_jobs'', ''w'', job_id, lease_token, ''{"refined_text": "t"}'', p_limit => -1) FROM d') AS limit;
 -- a failure, with a delay of its own
 SELECT t.n(f.job_id) AS next FROM d, finish_and_claim('studio_jobs', 'w', d.job_id, d.lease_token, NULL, '{"code": "RATE"}', true, '1 hour', p_limit => 0) f;
-SELECT state, due_at - now() BETWEEN INTERVAL '59 minutes' AND INTERVAL '60 minutes' AS in_an_hour FROM t.entries WHERE job_id = (SELECT job_id FROM d);
+SELECT state, due_at - now() BETWEEN INTERVAL '59 minutes' AND INTERVAL '60 minutes' AS in_an_hour FROM t.open_jobs WHERE job_id = (SELECT job_id FROM d);
 SELECT t.quiet('SELECT finish_and_claim(''studio_jobs'', ''w'', job_id, lease_token, NULL, ''{"code": "RATE"}'', true, p_limit => 0) FROM d') AS again;
 -- the stages of a job, each by one call
 SELECT t.claim('{NEW}') AS claimed \gset
 SELECT (SELECT count(*) FROM finish_and_claim('studio_jobs', 'w', t.id(34), t.token(34), '{"raw_transcript": "said"}', p_limit => 0)) AS none;
 SELECT t.quiet('SELECT count(*) FROM finish_and_claim(''studio_jobs'', ''w'', t.id(34), t.token(34), ''{"raw_transcript": "said"}'', p_limit => 0)') AS again,
        t.quiet('SELECT count(*) FROM finish_and_claim(''studio_jobs'', ''w'', t.id(34), t.token(34), ''{"raw_transcript": "other"}'', p_limit => 0)') AS other;
-SELECT stage, state FROM t.entries WHERE job_id = t.id(34);
+SELECT stage, state FROM t.open_jobs WHERE job_id = t.id(34);
 CALL t.as_admin();
 SELECT * FROM t.queue() WHERE queue NOT LIKE 'the number of the attempt%';
 DELETE FROM studio_jobs;
@@ -176,6 +176,9 @@ SELECT t.ask('SELECT count(*) FROM cancel_jobs(''studio_jobs'', ARRAY[t.id(31), 
        t.ask('SELECT count(*) FROM cancel_jobs(''studio_jobs'', NULL)') AS null;
 CALL t.as_admin();
 SELECT * FROM t.queue();
+-- twice, with a job of another user between them
+INSERT INTO studio_jobs (job_id, user_id, raw_audio_url) VALUES (t.id(43), t.id(2), 'a'), (t.id(44), t.id(1), 'a');
+SELECT t.ask('SELECT count(*) FROM cancel_jobs(''studio_jobs'', ARRAY[t.id(43), t.id(44), t.id(43)])') AS twice;
 -- one user over his limit does not hold up the others
 DELETE FROM studio_jobs;
 CALL t.set('max_active_jobs', '2');
@@ -276,7 +279,7 @@ CALL t.set('cancel_grace_seconds', '1');
 CALL t.studio_job(1, 30);
 SELECT t.claim() AS claimed;
 SELECT cancel_studio_job(t.id(30), 'why') -> 'cancel_requested' AS requested;
-SELECT heartbeat_job(t.id(30), t.token(30), NULL, NULL, '1 hour') -> 'cancel' AS cancel, expires_at <= cancel_requested_at + INTERVAL '1 s' AS for_a_second FROM t.entries;
+SELECT heartbeat_job(t.id(30), t.token(30), NULL, NULL, '1 hour') -> 'cancel' AS cancel, expires_at <= cancel_requested_at + INTERVAL '1 s' AS for_a_second FROM t.open_jobs;
 SELECT pg_sleep(1.1) \g /dev/null
 SELECT t.claim() AS none;
 SELECT status, error_details FROM studio_jobs;
