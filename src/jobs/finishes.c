@@ -82,11 +82,12 @@ finish_one(FunctionCallInfo fcinfo, const Caller *caller, const QueueSystem *sys
 	JsonFields	result = optional_fields(fcinfo, 4, "p_result");
 	JsonFields	reported = optional_fields(fcinfo, 5, "p_error");
 	bool		retryable = check_bool(fcinfo, 6, "p_retryable");
+	const TimestampTz *retry_at = job_retry_at(fcinfo, 7, &retryable);
 
 	if (result.container != NULL && reported.container != NULL)
 		refuse_value("p_error", "NULL where there is a result");
 	if (reported.container != NULL || retryable)
-		fail_reported(system, caller, &job_id, &token, retryable, job_retry_at(fcinfo, 7, &retryable), &reported);
+		fail_reported(system, caller, &job_id, &token, retryable, retry_at, &reported);
 	else if (system->finish_in_set == NULL || !system->finish_in_set(&job_id, &token, &result))
 		system->finish(caller, &job_id, &token, &result);
 }

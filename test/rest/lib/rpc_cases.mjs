@@ -13,7 +13,7 @@
 import assert from 'node:assert/strict'
 import * as make from './rpc_fixtures.mjs'
 import {
-  MARK, amount, attempts, bytes, finite, free, future, id, ids, integer, interval, json, lease, nullable, number, object, report,
+  MARK, amount, attempts, bytes, finite, free, future, id, ids, integer, interval, jobIds, json, lease, nullable, number, object, report,
   sections, shaped, stages, text, textId, texts, word,
 } from './rpc_arguments.mjs'
 import { sql } from './api.mjs'
@@ -588,6 +588,12 @@ const video = {
 // ---- workers -----------------------------------------------------------------------------------------------------
 
 const TOKENS = { p_job_id: id('PT409') }
+const NO_RESULTS = [['an array', '[]'], ['a number', '5'], ['a boolean', 'true']]
+const NO_SETS = [['an object', '{}'], ['a number', '5'], ['numbers', '[5]'], ['without ids', '[{}]']]
+const isDone = (body) => {
+  rows('job_id', 'done', 'error_code', 'error_message')(body)
+  has({ done: true, error_code: null })(body[0])
+}
 
 const workers = {
   'public.claim_jobs': {
@@ -603,6 +609,56 @@ const workers = {
     },
     takes: { p_system: word(), p_worker: text(1, 200), p_limit: integer(1, 1000), p_lease: INTERVALS, p_stages: stages,
       p_process_id: text(1, 200) },
+  },
+  'public.finish_and_claim': {
+    who: 'service',
+    async given(user) {
+      const job = await make.heldJob(user, 'PACKAGING')
+      const token = await make.leased('jobs', job)
+      await make.queuedJob(user)
+      return { p_system: 'jobs', p_worker: make.unique(), p_job_id: job, p_lease_token: token,
+        p_result: { output_url: 'https://cdn.example.test/v.mp4', cost_credits_final: 4 }, p_limit: 1, p_lease: '5 minutes',
+        p_stages: ['QUEUED'], p_process_id: make.unique() }
+    },
+    gives: rows('job_id', 'lease_token', 'attempt', 'lease_expires_at', 'job'),
+    takes: { p_system: word(), p_worker: text(1, 200), p_job_id: nullable(id('PT404')), p_lease_token: id('PT409'),
+      p_result: shaped(NO_RESULTS), p_error: shaped([...NO_RESULTS, ['with a result', '{}']]), p_retry_in: NO_RETRY,
+      p_limit: integer(0, 1000), p_lease: INTERVALS, p_stages: stages, p_process_id: text(1, 200) },
+    errors: { 23514: async (user) => ({ p_system: 'jobs', p_worker: make.unique(), ...await work(user) }) },
+  },
+  'public.complete_jobs': {
+    who: 'service',
+    async given(user) {
+      const { p_job_id: job_id, p_lease_token: lease_token } = await work(user)
+      return { p_system: 'jobs', p_jobs: [{ job_id, lease_token, result: { status: 'SCRIPTING' } }] }
+    },
+    gives: isDone,
+    takes: { p_system: word(), p_jobs: shaped(NO_SETS) },
+  },
+  'public.fail_jobs': {
+    who: 'service',
+    async given(user) {
+      const { p_job_id: job_id, p_lease_token: lease_token } = await work(user)
+      return { p_system: 'jobs', p_jobs: [{ job_id, lease_token, error: { code: 'BROKEN' }, retryable: true }] }
+    },
+    gives: isDone,
+    takes: { p_system: word(), p_jobs: shaped(NO_SETS) },
+  },
+  'public.cancel_jobs': {
+    who: 'service',
+    given: async (user) => ({ p_system: 'jobs', p_job_ids: [await make.queuedJob(user)], p_reason: MARK }),
+    gives: isDone,
+    takes: { p_system: word(), p_job_ids: jobIds },
+  },
+  'public.retry_failed_jobs': {
+    who: 'service',
+    async given(user) {
+      const code = make.unique().slice(-40)
+      await sql('UPDATE jobs SET error_code = $2 WHERE id = $1', [await make.failedJob(user), code])
+      return { p_system: 'jobs', p_error_code: code, p_since: '2001-01-01', p_limit: 10 }
+    },
+    gives: isDone,
+    takes: { p_system: word(), p_error_code: text(1, 2048), p_since: free, p_limit: integer(1, 1000) },
   },
   'public.heartbeat_job': {
     who: 'service',
