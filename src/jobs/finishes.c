@@ -235,6 +235,8 @@ act_on_job(void *arg)
 static void
 act_one_by_one(JobSet *set)
 {
+	/* this is no error of a job */
+	PreventCommandIfReadOnly("UPDATE");
 	for (int i = 0; i < set->n; i++)
 	{
 		SetJob	   *job = &set->jobs[i];

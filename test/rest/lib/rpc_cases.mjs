@@ -14,7 +14,7 @@ import assert from 'node:assert/strict'
 import * as make from './rpc_fixtures.mjs'
 import {
   MARK, amount, attempts, bytes, finite, free, future, id, ids, integer, interval, jobIds, json, lease, nullable, number, object, report,
-  sections, shaped, stages, text, textId, texts, word,
+  sections, shaped, stages, start, text, textId, texts, word,
 } from './rpc_arguments.mjs'
 import { sql } from './api.mjs'
 
@@ -251,7 +251,7 @@ const credits = {
     gives: isId,
     takes: {
       p_reference: text(1, 255),
-      p_expires: interval(['1 second', '1 year'], ['0', '-1 hour', '1 year 1 second', '1000000 years']),
+      p_expires: interval(['1 second', '1 year'], ['0', '-1 hour', '366 days 1 second', '1000000 years']),
     },
     errors: {
       PT402: async ({ id: user }) => ({ p_user_id: user, p_amount: 11, p_reference: 'chats:1' }),
@@ -498,7 +498,8 @@ const video = {
   },
   'public.advance_job': {
     who: 'service',
-    given: (user) => work(user, { p_status: 'SCRIPTING', p_progress: 7, p_status_message: MARK }),
+    given: (user) => work(user, { p_status: 'SCRIPTING', p_progress: 7, p_status_message: MARK,
+      p_hand_over: false }),
     gives: has({ status: 'SCRIPTING', progress: 7, status_message: MARK }),
     takes: { p_status_message: MESSAGES },
     errors: { 23514: (user) => work(user, { p_status: 'RENDERING' }) },
@@ -519,7 +520,7 @@ const video = {
   'public.fail_job': {
     who: 'service',
     given: (user) => work(user, { p_error_code: 'BROKEN', p_error_message: MARK, p_failed_step: 'scripting',
-      p_retryable: false }),
+      p_retryable: false, p_retry_in: null }),
     gives: has({ status: 'FAILED', error_code: 'BROKEN', error_message: MARK, failed_step: 'scripting' }),
     takes: { p_error_code: text(0, 2048), p_error_message: report, p_failed_step: text(0, 2048),
       p_retry_in: NO_RETRY },
@@ -617,7 +618,8 @@ const workers = {
       const token = await make.leased('jobs', job)
       await make.queuedJob(user)
       return { p_system: 'jobs', p_worker: make.unique(), p_job_id: job, p_lease_token: token,
-        p_result: { output_url: 'https://cdn.example.test/v.mp4', cost_credits_final: 4 }, p_limit: 1, p_lease: '5 minutes',
+        p_result: { output_url: 'https://cdn.example.test/v.mp4', cost_credits_final: 4 }, p_error: null, p_retryable: false,
+        p_retry_in: null, p_limit: 1, p_lease: '5 minutes',
         p_stages: ['QUEUED'], p_process_id: make.unique() }
     },
     gives: rows('job_id', 'lease_token', 'attempt', 'lease_expires_at', 'job'),
@@ -680,7 +682,7 @@ const workers = {
     async given(user) {
       const worker = make.unique()
       await make.leased('jobs', await make.queuedJob(user), worker)
-      return { p_worker: worker }
+      return { p_worker: worker, p_process_id: null, p_lease_tokens: null }
     },
     gives: is(1),
     takes: { p_worker: free, p_process_id: free, p_lease_tokens: free },
@@ -766,20 +768,20 @@ const refinement = {
   },
   'public.update_studio_job_status': {
     who: 'service',
-    given: studioWork('NEW', { p_status: 'TRANSCRIBING' }),
+    given: studioWork('NEW', { p_status: 'TRANSCRIBING', p_hand_over: false }),
     gives: has({ status: 'TRANSCRIBING' }),
     errors: { 23514: studioWork('NEW', { p_status: 'COMPLETE' }) },
   },
   'public.store_transcript': {
     who: 'service',
-    given: studioWork('TRANSCRIBING', { p_transcript: MARK }),
+    given: studioWork('TRANSCRIBING', { p_transcript: MARK, p_hand_over: false }),
     gives: has({ status: 'ENRICHING', raw_transcript: MARK }),
     takes: { p_transcript: text() },
     errors: { 23514: async (user) => ({ ...await COMPLETE(user), p_transcript: MARK }) },
   },
   'public.store_enrichment': {
     who: 'service',
-    given: studioWork('ENRICHING', { p_entities: { people: ['A'] } }),
+    given: studioWork('ENRICHING', { p_entities: { people: ['A'] }, p_hand_over: false }),
     gives: has({ status: 'REFINING', enrichment_entities: { people: ['A'] } }),
     takes: { p_entities: json() },
     errors: { 23514: async (user) => ({ ...await COMPLETE(user), p_entities: {} }) },
@@ -793,7 +795,7 @@ const refinement = {
   },
   'public.fail_studio_job': {
     who: 'service',
-    given: studioWork('TRANSCRIBING', { p_error: { code: 'BROKEN' }, p_retryable: false }),
+    given: studioWork('TRANSCRIBING', { p_error: { code: 'BROKEN' }, p_retryable: false, p_retry_in: null }),
     gives: has({ status: 'FAILED', error_details: { code: 'BROKEN' } }),
     takes: { p_error: nullable(json()), p_retry_in: NO_RETRY },
     errors: {
@@ -1299,7 +1301,7 @@ const rendering = {
   },
   'public.update_rendering': {
     who: 'service',
-    given: (user) => renderWork(user, 'queued', { p_status: 'rendering', p_progress: 10 }),
+    given: (user) => renderWork(user, 'queued', { p_status: 'rendering', p_progress: 10, p_hand_over: false }),
     gives: has({ status: 'rendering', progress: 10 }),
     leastGives: has({ status: 'rendering' }),
     errors: { 23514: (user) => rendered(user, { p_status: 'rendering' }) },
@@ -1320,7 +1322,8 @@ const rendering = {
   },
   'public.fail_rendering': {
     who: 'service',
-    given: (user) => renderWork(user, 'queued', { p_error_code: 'BROKEN', p_error_message: MARK, p_retryable: false }),
+    given: (user) => renderWork(user, 'queued', { p_error_code: 'BROKEN', p_error_message: MARK, p_retryable: false,
+      p_retry_in: null }),
     gives: has({ status: 'failed', error_code: 'BROKEN' }),
     takes: { p_error_code: text(0, 2048), p_error_message: report, p_retry_in: NO_RETRY },
     errors: {
