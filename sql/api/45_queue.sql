@@ -73,7 +73,7 @@ CREATE FUNCTION @extschema@.finish_and_claim(
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.finish_and_claim(
   text, text, uuid, uuid, jsonb, jsonb, boolean, interval, integer, interval, text[], text) IS
-'End the work on a job, and lease the next ones: one round trip and one commit for a job.
+'End the work on a job and lease the next ones, in one call and one commit.
 
 With p_error, or with p_retryable, the job fails as by fail_job(); otherwise it is completed, or handed over to its
 next stage.

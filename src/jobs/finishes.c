@@ -82,11 +82,12 @@ finish_one(FunctionCallInfo fcinfo, const Caller *caller, const QueueSystem *sys
 	JsonFields	result = optional_fields(fcinfo, 4, "p_result");
 	JsonFields	reported = optional_fields(fcinfo, 5, "p_error");
 	bool		retryable = check_bool(fcinfo, 6, "p_retryable");
+	const TimestampTz *retry_at = job_retry_at(fcinfo, 7, &retryable);
 
 	if (result.container != NULL && reported.container != NULL)
 		refuse_value("p_error", "NULL where there is a result");
 	if (reported.container != NULL || retryable)
-		fail_reported(system, caller, &job_id, &token, retryable, job_retry_at(fcinfo, 7, &retryable), &reported);
+		fail_reported(system, caller, &job_id, &token, retryable, retry_at, &reported);
 	else if (system->finish_in_set == NULL || !system->finish_in_set(&job_id, &token, &result))
 		system->finish(caller, &job_id, &token, &result);
 }
@@ -189,14 +190,29 @@ set_owner(HeapTuple row, TupleDesc desc, void *arg)
 		job->user_id = *DatumGetUUIDP(user_id);
 }
 
-/* Sort the jobs of a set into the order in which they are locked. */
+/* Refuse a set that names a job twice; it is sorted by id. */
 static void
-sort_jobs(JobSet *set)
+check_set(const JobSet *set, const char *name)
+{
+	for (int i = 1; i < set->n; i++)
+	{
+		if (uuid_equal(&set->jobs[i].job_id, &set->jobs[i - 1].job_id))
+			refuse_value(name, "without a job twice");
+	}
+}
+
+/*
+ * Sort the jobs of a set, which an argument names, into the order in which they are
+ * locked; raise an error if one is there twice.
+ */
+static void
+sort_jobs(JobSet *set, const char *name)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Datum	   *ids = palloc(set->n * sizeof(Datum));
 
 	qsort(set->jobs, set->n, sizeof(SetJob), compare_ids);
+	check_set(set, name);
 	for (int i = 0; i < set->n; i++)
 		ids[i] = UUIDPGetDatum(&set->jobs[i].job_id);
 	argument_add(&args, PointerGetDatum(construct_array(ids, set->n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR)), false);
@@ -230,6 +246,8 @@ rethrow_deadlock(ErrorData *error)
 static void
 act_one_by_one(JobSet *set)
 {
+	/* this is no error of a job */
+	PreventCommandIfReadOnly("UPDATE");
 	for (int i = 0; i < set->n; i++)
 	{
 		SetJob	   *job = &set->jobs[i];
@@ -265,17 +283,6 @@ put_jobs(ReturnSetInfo *rsinfo, const JobSet *set)
 			values[3] = CStringGetTextDatum(job->message);
 		}
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-	}
-}
-
-/* Refuse a set that names a job twice; it is sorted. */
-static void
-check_set(const JobSet *set, const char *name)
-{
-	for (int i = 1; i < set->n; i++)
-	{
-		if (uuid_equal(&set->jobs[i].job_id, &set->jobs[i - 1].job_id))
-			refuse_value(name, "without a job twice");
 	}
 }
 
@@ -318,8 +325,7 @@ read_set(FunctionCallInfo fcinfo, const Caller *caller, void (*act) (SetJob *job
 		if (!field_uuid(&job->item, "lease_token", &job->token))
 			refuse_field(&job->item, "lease_token", "an id");
 	}
-	sort_jobs(set);
-	check_set(set, "p_jobs");
+	sort_jobs(set, "p_jobs");
 	return set;
 }
 
@@ -455,8 +461,7 @@ cancel_jobs(PG_FUNCTION_ARGS)
 		set->jobs[i].job_id = *DatumGetUUIDP(ids[i]);
 	}
 	set->reason = check_text(fcinfo, 2, "p_reason", 0, MAX_REASON_LENGTH);
-	sort_jobs(set);
-	check_set(set, "p_job_ids");
+	sort_jobs(set, "p_job_ids");
 	act_one_by_one(set);
 	put_jobs((ReturnSetInfo *) fcinfo->resultinfo, set);
 	caller_leave(&caller);
@@ -495,7 +500,7 @@ retry_failed_jobs(PG_FUNCTION_ARGS)
 	set = make_set(system, &caller, list_length(ids), "p_limit", retry_set_job);
 	for (int i = 0; i < set->n; i++)
 		set->jobs[i].job_id = *(pg_uuid_t *) list_nth(ids, i);
-	sort_jobs(set);
+	sort_jobs(set, "p_limit");
 	act_one_by_one(set);
 	put_jobs((ReturnSetInfo *) fcinfo->resultinfo, set);
 	caller_leave(&caller);

@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(2431);
+SELECT plan(2568);
 
 --------------------------------------------------------------------------------
 -- People, and something of Alice's for every function to work on
@@ -261,6 +261,16 @@ INSERT INTO function_case VALUES
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT409'),
 ('release_leases', ARRAY['''rights''', 'NULL', 'NULL'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
+('finish_and_claim', ARRAY['''studio_jobs''', '''rights''', '''{leased}''', '''{token}''', '''{"raw_transcript": "A text"}''', 'NULL', 'false', 'NULL', '1', '''1 minute''', '''{NEW}''', '''1'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
+('complete_jobs', ARRAY['''studio_jobs''', '''[{"job_id": "{leased}", "lease_token": "{token}", "result": {"raw_transcript": "A text"}}]'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
+('fail_jobs', ARRAY['''studio_jobs''', '''[{"job_id": "{leased}", "lease_token": "{token}", "error": {"code": "X"}}]'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
+('cancel_jobs', ARRAY['''studio_jobs''', 'ARRAY[''{studio}'']::uuid[]', '''No more'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
+('retry_failed_jobs', ARRAY['''studio_jobs''', '''BROKEN''', '''2001-01-01''', '10'],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('recover_leases', ARRAY['''rights''', '''1'''],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('reap_expired_leases', ARRAY['10'],
@@ -488,6 +498,8 @@ INSERT INTO lease_case (job, token, path, statement, without) VALUES
 	(:'leasedrendering', :'rendering_token', '{rendering}', 'SELECT complete_rendering(%s, NULL, %s)', 'PT409'),
 	(:'leasedrendering', :'rendering_token', '{}', 'SELECT fail_rendering(%s, NULL, NULL, false, %s)', 'PT409'),
 	(:'leasedrendering', :'rendering_token', '{}', 'SELECT fail_rendering(%s, NULL, NULL, true, %s)', '22023, PT409'),
+	('{leased}', :'token', '{}', 'SELECT finish_and_claim(''studio_jobs'', ''rights'', %s, %s, ''{"raw_transcript": "A text"}'', p_limit => 0)', '22004'),
+	('{leased}', :'token', '{}', 'SELECT finish_and_claim(''studio_jobs'', ''rights'', %s, %s, p_retryable => true, p_limit => 0)', '22004'),
 	-- a line in the log may come from anybody who serves the job
 	(:'film', :'film_token', '{}', 'SELECT log_job(%s, ''info'', ''A line'', NULL, NULL, %s)', 'ok');
 SELECT is_empty(
@@ -596,17 +608,17 @@ FROM (VALUES
 					 'get_content_statistics get_credit_balance get_credit_lots get_credit_summary get_dashboard get_draft_prompt get_job_attempts '
 					 'get_job_statistics get_latest_quality_assessment get_module_content get_session_statistics retry_job '
 					 'retry_studio_job save_draft_prompt search_module_content workflow_diagram workflow_transitions'),
-	('service_role', 'advance_job apply_stripe_event archive_module_content cancel_job cancel_rendering cancel_studio_job capture_hold charge_credits claim_draft_prompt '
-					 'claim_jobs cleanup_expired_drafts complete_enhancement_session complete_job complete_rendering '
+	('service_role', 'advance_job apply_stripe_event archive_module_content cancel_job cancel_jobs cancel_rendering cancel_studio_job capture_hold charge_credits claim_draft_prompt '
+					 'claim_jobs cleanup_expired_drafts complete_enhancement_session complete_job complete_jobs complete_rendering '
 					 'create_audio_narration create_course_plan '
 					 'create_job create_job_steps create_module_content create_multimedia_session create_script_generation '
-					 'create_slide_presentation create_studio_job enqueue_rendering ensure_profile expire_credits fail_job '
-					 'fail_rendering fail_studio_job get_content_sections get_content_statistics get_credit_balance get_credit_lots get_credit_summary '
+					 'create_slide_presentation create_studio_job enqueue_rendering ensure_profile expire_credits fail_job fail_jobs '
+					 'fail_rendering fail_studio_job finish_and_claim get_content_sections get_content_statistics get_credit_balance get_credit_lots get_credit_summary '
 					 'get_dashboard get_draft_prompt get_job_attempts get_job_statistics get_latest_quality_assessment '
 					 'get_module_content get_session_statistics grant_credits heartbeat_job hold_credits log_job merge_accounts purchase_credits '
 					 'reap_expired_leases record_asset record_video_view recover_leases refresh_content_search refund_credits '
 					 'register_multimedia_asset register_multimedia_assets reinstate_purchase release_credits release_hold release_leases '
-					 'reserve_credits retry_job retry_rendering retry_studio_job reverse_purchase save_draft_prompt search_module_content '
+					 'reserve_credits retry_failed_jobs retry_job retry_rendering retry_studio_job reverse_purchase save_draft_prompt search_module_content '
 					 'settle_credits snooze_job start_enhancement_session store_enrichment store_quality_assessment '
 					 'store_refined_text store_research_results store_transcript subscription_credits sweep_stale_holds top_up_credits transfer_credits '
 					 'update_audio_narration update_job_step update_module_section update_module_sections update_rendering update_script_generation '
@@ -693,7 +705,9 @@ INSERT INTO optional VALUES
 	('create_job_steps', 'p_lease_token'), ('advance_job', 'p_lease_token'), ('update_job_step', 'p_lease_token'), ('complete_job', 'p_lease_token'),
 	('fail_job', 'p_lease_token'), ('record_asset', 'p_lease_token'), ('log_job', 'p_lease_token'),
 	('claim_jobs', 'p_lease'), ('claim_jobs', 'p_stages'), ('claim_jobs', 'p_process_id'), ('release_leases', 'p_process_id'), ('release_leases', 'p_lease_tokens'),
-	('recover_leases', 'p_process_id'), ('fail_job', 'p_retry_in'), ('fail_studio_job', 'p_retry_in'), ('fail_rendering', 'p_retry_in'),
+	('recover_leases', 'p_process_id'), ('finish_and_claim', 'p_job_id'), ('finish_and_claim', 'p_error'),
+	('finish_and_claim', 'p_retry_in'), ('finish_and_claim', 'p_lease'), ('finish_and_claim', 'p_stages'), ('finish_and_claim', 'p_process_id'),
+	('cancel_jobs', 'p_reason'), ('retry_failed_jobs', 'p_error_code'), ('retry_failed_jobs', 'p_since'), ('fail_job', 'p_retry_in'), ('fail_studio_job', 'p_retry_in'), ('fail_rendering', 'p_retry_in'),
 	('heartbeat_job', 'p_progress'), ('heartbeat_job', 'p_status_message'), ('heartbeat_job', 'p_lease'),
 	('get_job_statistics', 'p_user_id'), ('get_job_statistics', 'p_window'),
 	('create_studio_job', 'p_system_prompt'), ('cancel_studio_job', 'p_reason'),
@@ -714,6 +728,8 @@ CREATE TEMPORARY VIEW argument AS
 SELECT is(pg_temp.outcome('service_role', NULL, pg_temp.resolve(pg_temp.call(name, args, n, 'NULL::' || type))),
 		  -- nobody's run is not hers
 		  CASE WHEN (name, arg) = ('pipeline.create_job', 'p_owner_id') THEN 'PT409'
+			   -- nothing was made
+			   WHEN (name, arg) = ('finish_and_claim', 'p_result') THEN '22023'
 			   WHEN EXISTS (SELECT FROM optional o WHERE (o.name, o.arg) = (a.name, a.arg)) THEN 'ok' ELSE '22004' END,
 		  format('%s: %s is NULL', name, arg))
 FROM argument a ORDER BY name, n;
@@ -785,7 +801,7 @@ INSERT INTO bad_value (name, arg, value, expected, label) VALUES
 	('hold_credits', 'p_expires', '''0''', '22023', 'no time'),
 	('hold_credits', 'p_expires', '''-1 day''', '22023', 'negative'),
 	('hold_credits', 'p_expires', '''1 year''', 'ok', 'a year'),
-	('hold_credits', 'p_expires', '''1 year 1 second''', '22023', 'longer than a year'),
+	('hold_credits', 'p_expires', '''366 days 1 second''', '22023', 'longer than a year'),
 	('hold_credits', 'p_expires', '''100000000 years''', '22023', 'far longer'),
 	('void_credits', 'p_amount', '5', 'ok', 'all that is left'),
 	('void_credits', 'p_amount', '6', 'PT409', 'more than is left'),

@@ -18,8 +18,8 @@ const AMBIGUOUS = [
     'mm_slide_presentations_pdf_asset_id_fkey, mm_slide_presentations_pptx_asset_id_fkey',
 ]
 const MAX_ROWS = 1000
-// These have no p_limit: what they return is few rows, or none where all is well.
-const UNLIMITED = ['get_credit_lots', 'get_job_attempts', 'verify_credit_ledger', 'workflow_transitions']
+// These have no p_limit: what they return is few rows, none where all is well, or what they were given.
+const UNLIMITED = ['cancel_jobs', 'complete_jobs', 'fail_jobs', 'get_credit_lots', 'get_job_attempts', 'verify_credit_ledger', 'workflow_transitions']
 
 let ada, ben, theirs, links
 
@@ -186,12 +186,14 @@ test('functions that return a set return at most what is not cut off', async () 
   const args = {
     claim_jobs: { p_system: 'jobs', p_worker: 'w' },
     events_since: { p_run_id: theirs.run },
+    finish_and_claim: { p_system: 'jobs', p_worker: 'w', p_job_id: null, p_lease_token: null },
+    retry_failed_jobs: { p_system: 'jobs' },
     search_module_content: { p_query: 'x' },
   }
   for (const { name, schema } of sets.filter((set) => set.limited)) {
     const answer = await rpc(name, { ...args[name], p_limit: MAX_ROWS + 1 }, { schema })
     assert.deepEqual([answer.status, answer.body.code, answer.body.details], [
-      400, '22023', `p_limit must be between 1 and ${MAX_ROWS}.`,
+      400, '22023', `p_limit must be between ${name === 'finish_and_claim' ? 0 : 1} and ${MAX_ROWS}.`,
     ], name)
   }
 })

@@ -176,6 +176,9 @@ SELECT t.ask('SELECT count(*) FROM cancel_jobs(''studio_jobs'', ARRAY[t.id(31), 
        t.ask('SELECT count(*) FROM cancel_jobs(''studio_jobs'', NULL)') AS null;
 CALL t.as_admin();
 SELECT * FROM t.queue();
+-- twice, with a job of another user between them
+INSERT INTO studio_jobs (job_id, user_id, raw_audio_url) VALUES (t.id(43), t.id(2), 'a'), (t.id(44), t.id(1), 'a');
+SELECT t.ask('SELECT count(*) FROM cancel_jobs(''studio_jobs'', ARRAY[t.id(43), t.id(44), t.id(43)])') AS twice;
 -- one user over his limit does not hold up the others
 DELETE FROM studio_jobs;
 CALL t.set('max_active_jobs', '2');

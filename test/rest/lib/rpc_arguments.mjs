@@ -177,6 +177,11 @@ export const stages = domain({
   open: [['nested', '[["QUEUED"]]']],
 })
 
+export const jobIds = domain({
+  accepted: [['none', '[]'], ['unknown', `[${UNKNOWN}]`]],
+  refused: [['a NULL', '[null]', '22004'], ['twice', `[${UNKNOWN}, ${UNKNOWN}]`, '22023']],
+})
+
 export const ids = domain({
   accepted: [['none', '[]']],
   refused: [['unknown', `[${UNKNOWN}]`, ['22023', 'PT404']], ['a NULL', '[null]', ['22023', '22004']]],

@@ -13,8 +13,8 @@
 import assert from 'node:assert/strict'
 import * as make from './rpc_fixtures.mjs'
 import {
-  MARK, amount, attempts, bytes, finite, free, future, id, ids, integer, interval, json, lease, nullable, number, object, report,
-  sections, shaped, stages, text, textId, texts, word,
+  MARK, amount, attempts, bytes, finite, free, future, id, ids, integer, interval, jobIds, json, lease, nullable, number, object, report,
+  sections, shaped, stages, start, text, textId, texts, word,
 } from './rpc_arguments.mjs'
 import { sql } from './api.mjs'
 
@@ -251,7 +251,7 @@ const credits = {
     gives: isId,
     takes: {
       p_reference: text(1, 255),
-      p_expires: interval(['1 second', '1 year'], ['0', '-1 hour', '1 year 1 second', '1000000 years']),
+      p_expires: interval(['1 second', '1 year'], ['0', '-1 hour', '366 days 1 second', '1000000 years']),
     },
     errors: {
       PT402: async ({ id: user }) => ({ p_user_id: user, p_amount: 11, p_reference: 'chats:1' }),
@@ -498,7 +498,8 @@ const video = {
   },
   'public.advance_job': {
     who: 'service',
-    given: (user) => work(user, { p_status: 'SCRIPTING', p_progress: 7, p_status_message: MARK }),
+    given: (user) => work(user, { p_status: 'SCRIPTING', p_progress: 7, p_status_message: MARK,
+      p_hand_over: false }),
     gives: has({ status: 'SCRIPTING', progress: 7, status_message: MARK }),
     takes: { p_status_message: MESSAGES },
     errors: { 23514: (user) => work(user, { p_status: 'RENDERING' }) },
@@ -519,7 +520,7 @@ const video = {
   'public.fail_job': {
     who: 'service',
     given: (user) => work(user, { p_error_code: 'BROKEN', p_error_message: MARK, p_failed_step: 'scripting',
-      p_retryable: false }),
+      p_retryable: false, p_retry_in: null }),
     gives: has({ status: 'FAILED', error_code: 'BROKEN', error_message: MARK, failed_step: 'scripting' }),
     takes: { p_error_code: text(0, 2048), p_error_message: report, p_failed_step: text(0, 2048),
       p_retry_in: NO_RETRY },
@@ -588,6 +589,12 @@ const video = {
 // ---- workers -----------------------------------------------------------------------------------------------------
 
 const TOKENS = { p_job_id: id('PT409') }
+const NO_RESULTS = [['an array', '[]'], ['a number', '5'], ['a boolean', 'true']]
+const NO_SETS = [['an object', '{}'], ['a number', '5'], ['numbers', '[5]'], ['without ids', '[{}]']]
+const isDone = (body) => {
+  rows('job_id', 'done', 'error_code', 'error_message')(body)
+  has({ done: true, error_code: null })(body[0])
+}
 
 const workers = {
   'public.claim_jobs': {
@@ -603,6 +610,57 @@ const workers = {
     },
     takes: { p_system: word(), p_worker: text(1, 200), p_limit: integer(1, 1000), p_lease: INTERVALS, p_stages: stages,
       p_process_id: text(1, 200) },
+  },
+  'public.finish_and_claim': {
+    who: 'service',
+    async given(user) {
+      const job = await make.heldJob(user, 'PACKAGING')
+      const token = await make.leased('jobs', job)
+      await make.queuedJob(user)
+      return { p_system: 'jobs', p_worker: make.unique(), p_job_id: job, p_lease_token: token,
+        p_result: { output_url: 'https://cdn.example.test/v.mp4', cost_credits_final: 4 }, p_error: null, p_retryable: false,
+        p_retry_in: null, p_limit: 1, p_lease: '5 minutes',
+        p_stages: ['QUEUED'], p_process_id: make.unique() }
+    },
+    gives: rows('job_id', 'lease_token', 'attempt', 'lease_expires_at', 'job'),
+    takes: { p_system: word(), p_worker: text(1, 200), p_job_id: nullable(id('PT404')), p_lease_token: id('PT409'),
+      p_result: shaped(NO_RESULTS), p_error: shaped([...NO_RESULTS, ['with a result', '{}']]), p_retry_in: NO_RETRY,
+      p_limit: integer(0, 1000), p_lease: INTERVALS, p_stages: stages, p_process_id: text(1, 200) },
+    errors: { 23514: async (user) => ({ p_system: 'jobs', p_worker: make.unique(), ...await work(user) }) },
+  },
+  'public.complete_jobs': {
+    who: 'service',
+    async given(user) {
+      const { p_job_id: job_id, p_lease_token: lease_token } = await work(user)
+      return { p_system: 'jobs', p_jobs: [{ job_id, lease_token, result: { status: 'SCRIPTING' } }] }
+    },
+    gives: isDone,
+    takes: { p_system: word(), p_jobs: shaped(NO_SETS) },
+  },
+  'public.fail_jobs': {
+    who: 'service',
+    async given(user) {
+      const { p_job_id: job_id, p_lease_token: lease_token } = await work(user)
+      return { p_system: 'jobs', p_jobs: [{ job_id, lease_token, error: { code: 'BROKEN' }, retryable: true }] }
+    },
+    gives: isDone,
+    takes: { p_system: word(), p_jobs: shaped(NO_SETS) },
+  },
+  'public.cancel_jobs': {
+    who: 'service',
+    given: async (user) => ({ p_system: 'jobs', p_job_ids: [await make.queuedJob(user)], p_reason: MARK }),
+    gives: isDone,
+    takes: { p_system: word(), p_job_ids: jobIds },
+  },
+  'public.retry_failed_jobs': {
+    who: 'service',
+    async given(user) {
+      const code = make.unique().slice(-40)
+      await sql('UPDATE jobs SET error_code = $2 WHERE id = $1', [await make.failedJob(user), code])
+      return { p_system: 'jobs', p_error_code: code, p_since: '2001-01-01', p_limit: 10 }
+    },
+    gives: isDone,
+    takes: { p_system: word(), p_error_code: text(1, 2048), p_since: free, p_limit: integer(1, 1000) },
   },
   'public.heartbeat_job': {
     who: 'service',
@@ -624,7 +682,7 @@ const workers = {
     async given(user) {
       const worker = make.unique()
       await make.leased('jobs', await make.queuedJob(user), worker)
-      return { p_worker: worker }
+      return { p_worker: worker, p_process_id: null, p_lease_tokens: null }
     },
     gives: is(1),
     takes: { p_worker: free, p_process_id: free, p_lease_tokens: free },
@@ -710,20 +768,20 @@ const refinement = {
   },
   'public.update_studio_job_status': {
     who: 'service',
-    given: studioWork('NEW', { p_status: 'TRANSCRIBING' }),
+    given: studioWork('NEW', { p_status: 'TRANSCRIBING', p_hand_over: false }),
     gives: has({ status: 'TRANSCRIBING' }),
     errors: { 23514: studioWork('NEW', { p_status: 'COMPLETE' }) },
   },
   'public.store_transcript': {
     who: 'service',
-    given: studioWork('TRANSCRIBING', { p_transcript: MARK }),
+    given: studioWork('TRANSCRIBING', { p_transcript: MARK, p_hand_over: false }),
     gives: has({ status: 'ENRICHING', raw_transcript: MARK }),
     takes: { p_transcript: text() },
     errors: { 23514: async (user) => ({ ...await COMPLETE(user), p_transcript: MARK }) },
   },
   'public.store_enrichment': {
     who: 'service',
-    given: studioWork('ENRICHING', { p_entities: { people: ['A'] } }),
+    given: studioWork('ENRICHING', { p_entities: { people: ['A'] }, p_hand_over: false }),
     gives: has({ status: 'REFINING', enrichment_entities: { people: ['A'] } }),
     takes: { p_entities: json() },
     errors: { 23514: async (user) => ({ ...await COMPLETE(user), p_entities: {} }) },
@@ -737,7 +795,7 @@ const refinement = {
   },
   'public.fail_studio_job': {
     who: 'service',
-    given: studioWork('TRANSCRIBING', { p_error: { code: 'BROKEN' }, p_retryable: false }),
+    given: studioWork('TRANSCRIBING', { p_error: { code: 'BROKEN' }, p_retryable: false, p_retry_in: null }),
     gives: has({ status: 'FAILED', error_details: { code: 'BROKEN' } }),
     takes: { p_error: nullable(json()), p_retry_in: NO_RETRY },
     errors: {
@@ -1243,7 +1301,7 @@ const rendering = {
   },
   'public.update_rendering': {
     who: 'service',
-    given: (user) => renderWork(user, 'queued', { p_status: 'rendering', p_progress: 10 }),
+    given: (user) => renderWork(user, 'queued', { p_status: 'rendering', p_progress: 10, p_hand_over: false }),
     gives: has({ status: 'rendering', progress: 10 }),
     leastGives: has({ status: 'rendering' }),
     errors: { 23514: (user) => rendered(user, { p_status: 'rendering' }) },
@@ -1264,7 +1322,8 @@ const rendering = {
   },
   'public.fail_rendering': {
     who: 'service',
-    given: (user) => renderWork(user, 'queued', { p_error_code: 'BROKEN', p_error_message: MARK, p_retryable: false }),
+    given: (user) => renderWork(user, 'queued', { p_error_code: 'BROKEN', p_error_message: MARK, p_retryable: false,
+      p_retry_in: null }),
     gives: has({ status: 'failed', error_code: 'BROKEN' }),
     takes: { p_error_code: text(0, 2048), p_error_message: report, p_retry_in: NO_RETRY },
     errors: {

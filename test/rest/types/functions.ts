@@ -16,6 +16,8 @@ const number = answers<number>()
 const text = answers<string>()
 const json = answers<Json>()
 
+type Done = { done: boolean; error_code: string; error_message: string; job_id: string }
+
 export const publicFunctions = {
   advance_job: json(supabase.rpc('advance_job', {
     p_job_id: id, p_status: 'RENDERING', p_progress: 1, p_status_message: 'x', p_lease_token: id,
@@ -23,6 +25,7 @@ export const publicFunctions = {
   })),
   archive_module_content: number(supabase.rpc('archive_module_content', { p_older_than: '30 days', p_limit: 100 })),
   cancel_job: json(supabase.rpc('cancel_job', { p_job_id: id, p_reason: 'Enough' })),
+  cancel_jobs: answers<Done[]>()(supabase.rpc('cancel_jobs', { p_system: 'jobs', p_job_ids: [id], p_reason: 'Enough' })),
   cancel_rendering: json(supabase.rpc('cancel_rendering', { p_render_id: id, p_reason: 'Enough' })),
   cancel_studio_job: json(supabase.rpc('cancel_studio_job', { p_job_id: id, p_reason: 'Enough' })),
   capture_hold: number(supabase.rpc('capture_hold', { p_hold_id: id, p_amount: 1, p_overrun: 'cap' })),
@@ -41,6 +44,9 @@ export const publicFunctions = {
   })),
   complete_job: json(supabase.rpc('complete_job', {
     p_job_id: id, p_output_url: 'https://example.test/a.mp4', p_manifest: {}, p_final_cost: 1, p_lease_token: id
+  })),
+  complete_jobs: answers<Done[]>()(supabase.rpc('complete_jobs', {
+    p_system: 'jobs', p_jobs: [{ job_id: id, lease_token: id, result: {} }]
   })),
   complete_rendering: json(supabase.rpc('complete_rendering', { p_render_id: id, p_asset_id: id, p_lease_token: id })),
   create_audio_narration: text(supabase.rpc('create_audio_narration', {
@@ -90,12 +96,19 @@ export const publicFunctions = {
     p_job_id: id, p_error_code: 'TIMEOUT', p_error_message: 'x', p_failed_step: 'x', p_retryable: true,
     p_lease_token: id, p_retry_in: '1 hour'
   })),
+  fail_jobs: answers<Done[]>()(supabase.rpc('fail_jobs', { p_system: 'jobs', p_jobs: [{ job_id: id, lease_token: id }] })),
   fail_rendering: json(supabase.rpc('fail_rendering', {
     p_render_id: id, p_error_code: 'TIMEOUT', p_error_message: 'x', p_retryable: true, p_lease_token: id,
     p_retry_in: '1 hour'
   })),
   fail_studio_job: json(supabase.rpc('fail_studio_job', {
     p_job_id: id, p_error: {}, p_retryable: true, p_lease_token: id, p_retry_in: '1 hour'
+  })),
+  finish_and_claim: answers<{
+    attempt: number; job: Json; job_id: string; lease_expires_at: string; lease_token: string
+  }[]>()(supabase.rpc('finish_and_claim', {
+    p_system: 'jobs', p_worker: 'worker-1', p_job_id: id, p_lease_token: id, p_result: {}, p_error: {}, p_retryable: true,
+    p_retry_in: '1 hour', p_limit: 100, p_lease: '1 minute', p_stages: ['QUEUED'], p_process_id: '1'
   })),
   get_content_sections: json(supabase.rpc('get_content_sections', { p_content_id: id })),
   get_content_statistics: json(supabase.rpc('get_content_statistics', { p_company_id: id })),
@@ -163,6 +176,9 @@ export const publicFunctions = {
   })),
   reserve_credits: truth(supabase.rpc('reserve_credits', { p_user_id: id, p_job_id: id, p_amount: 10 })),
   retry_job: json(supabase.rpc('retry_job', { p_job_id: id })),
+  retry_failed_jobs: answers<Done[]>()(supabase.rpc('retry_failed_jobs', {
+    p_system: 'jobs', p_error_code: 'TIMEOUT', p_since: time, p_limit: 100
+  })),
   retry_rendering: json(supabase.rpc('retry_rendering', { p_render_id: id })),
   retry_studio_job: json(supabase.rpc('retry_studio_job', { p_job_id: id })),
   reverse_purchase: number(supabase.rpc('reverse_purchase', {

@@ -139,6 +139,14 @@ my %calls = (
 	'get_credit_summary(uuid)' => ['{a1}'],
 	'verify_credit_ledger(uuid)' => ['{a1}'],
 	'claim_jobs(text,text,integer,interval,text[],text)' => [ q{'jobs', 'w', 9, NULL, '{QUEUED,SCRIPTING}', 'p'}, q{UPDATE studio_engine.attempts SET due_at = '2001-01-01', expires_at = '2001-01-01' WHERE ended_at IS NULL;} ],
+	'finish_and_claim(text,text,uuid,uuid,jsonb,jsonb,boolean,interval,integer,interval,text[],text)' =>
+		[q{'jobs', 'w', {c6}, {01}, '{"status": "SCRIPTING"}', NULL, false, NULL, 9}],
+	'complete_jobs(text,jsonb)' =>
+		[q{'studio_jobs', pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object('job_id', {d5}, 'lease_token', {01}, 'result', '{"raw_transcript": "t"}'::pg_catalog.jsonb))}],
+	'fail_jobs(text,jsonb)' =>
+		[q{'jobs', pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object('job_id', {c6}, 'lease_token', {01}, 'retryable', true, 'retry_in', '1 hour'))}],
+	'cancel_jobs(text,uuid[],text)' => [q{'jobs', ARRAY[{c2}, {c6}], 'm'}],
+	'retry_failed_jobs(text,text,timestamp with time zone,integer)' => [q{'studio_jobs', NULL, '2001-01-01', 10}],
 	'heartbeat_job(uuid,uuid,integer,text,interval)' => [q{{c6}, {01}, 50, 'm', '1 hour'}],
 	'snooze_job(uuid,uuid,interval)' => [q{{c6}, {01}, '1 hour'}],
 	'release_leases(text,text,uuid[])' => [q{'worker'}],
