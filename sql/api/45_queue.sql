@@ -418,6 +418,10 @@ CREATE FUNCTION studio_engine.rebuild_queue_as_owner() RETURNS integer
   LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET lock_timeout = '5s' AS $$
 DECLARE
   v_added integer;
+  -- seconds of age that a step of priority is worth; the position is then in turn
+  v_ageing bigint := coalesce((SELECT s.value::bigint FROM studio_engine.settings s
+                                WHERE s.name = 'priority_ageing_seconds'
+                                  AND NOT EXISTS (SELECT 1 FROM studio_engine.settings f WHERE f.name = 'fair_queue' AND f.value <> '0')), 0);
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
                   WHERE n.nspname = 'studio_engine' AND r.rolname = current_user) THEN
@@ -443,18 +447,22 @@ BEGIN
      AND NOT EXISTS (SELECT 1 FROM studio_engine.open_jobs() o
                       WHERE o.system = a.system::text AND o.job_id = a.job_id);
 
-  UPDATE studio_engine.queue q SET rank = ~o.priority, user_id = o.user_id, stage = o.stage
+  UPDATE studio_engine.queue q
+     SET rank = CASE WHEN v_ageing = 0 THEN ~o.priority ELSE q.rank END, user_id = o.user_id, stage = o.stage
     FROM studio_engine.open_jobs() o
    WHERE o.system = q.system::text AND o.job_id = q.job_id
-     AND (q.rank, q.user_id, q.stage) IS DISTINCT FROM (~o.priority, o.user_id, o.stage);
+     AND ((q.user_id, q.stage) IS DISTINCT FROM (o.user_id, o.stage) OR v_ageing = 0 AND q.rank <> ~o.priority);
 
   UPDATE studio_engine.attempts a SET user_id = o.user_id
     FROM studio_engine.open_jobs() o
    WHERE o.system = a.system::text AND o.job_id = a.job_id AND a.user_id IS DISTINCT FROM o.user_id;
 
-  INSERT INTO studio_engine.queue (system, state, rank, due_at, job_id, user_id, stage, attempt, first_attempt)
+  INSERT INTO studio_engine.queue (system, state, rank, turn, due_at, job_id, user_id, stage, attempt, first_attempt)
   SELECT o.system::studio_engine.job_system,
-         CASE WHEN o.run_at > clock_timestamp() THEN 'delayed' ELSE 'waiting' END::studio_engine.queue_state, ~o.priority,
+         CASE WHEN o.run_at > clock_timestamp() THEN 'delayed' ELSE 'waiting' END::studio_engine.queue_state,
+         CASE WHEN v_ageing = 0 THEN ~o.priority ELSE -1 END,
+         CASE WHEN v_ageing = 0 OR NOT isfinite(o.created_at) THEN 0
+              ELSE ((extract(epoch FROM o.created_at) - 946684800) * 1000000 - o.priority::numeric * v_ageing * 1000000)::bigint END,
          CASE WHEN o.run_at > clock_timestamp() THEN o.run_at ELSE least(o.created_at, clock_timestamp()) END,
          o.job_id, o.user_id, o.stage, a.last, a.last + 1
     FROM studio_engine.open_jobs() o,

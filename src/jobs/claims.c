@@ -41,6 +41,7 @@
 #include "leases.h"
 #include "queue.h"
 #include "queue_rows.h"
+#include "rows.h"
 #include "running_limits.h"
 #include "stages.h"
 #include "statements.h"
@@ -63,10 +64,10 @@ PG_FUNCTION_INFO_V1(claim_jobs);
 #define MAX_ROUNDS 50
 
 /* a scan that reads no more pages than this, and these for each row found, is cheap */
-#define CHEAP_START_PAGES 8
+#define CHEAP_START_PAGES 16
 #define CHEAP_ROW_PAGES 4
-/* the same for a statement, whose other pages count too */
-#define CHEAP_SCAN_PAGES 50
+/* the same for a statement, whose other pages count too, and those of triggers of the owner */
+#define CHEAP_SCAN_PAGES 200
 /* an empty scan that reads fewer pages may be repeated at once */
 #define CHEAP_EMPTY_SCAN_PAGES 1000
 /* expensive scans take at most 1/SCAN_TIME_SHARE of the time */
@@ -338,6 +339,8 @@ claim_from_position(const ClaimRequest *request, const QueuePosition *position)
 	argument_add(&args, request->stages.names, request->stages.names == (Datum) 0);
 	argument_text(&args, request->process_id);
 	argument_add(&args, BoolGetDatum(request->counted), false);
+	/* that of another claim would say nothing of this one */
+	(void) claim_take_scanned_pages();
 	return statement_execute(&claim_waiting, &args);
 }
 
@@ -449,7 +452,6 @@ claim_next(const ClaimRequest *request, const Claimed **claimed)
 	if (!request->put_back)
 		return claim_by_state(request, claimed);
 	found = claim_from_position(request, &request->resume_from);
-	(void) claim_take_scanned_pages();
 	*claimed = claimed_jobs(found);
 	return found;
 }
@@ -659,13 +661,16 @@ Datum
 claim_jobs(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
+	KeptRows	kept;
 	ClaimRequest request;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	caller_enter_service(&caller);
 	request = claim_read_request(fcinfo, 2, 1);
 	async_claim_begin();
+	rows_keep_open(&kept);
 	claim_run((ReturnSetInfo *) fcinfo->resultinfo, &request);
+	rows_close_kept(&kept);
 	async_claim_end();
 	caller_leave(&caller);
 

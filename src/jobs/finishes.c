@@ -32,6 +32,7 @@
 #include "job_actions.h"
 #include "json_fields.h"
 #include "queue.h"
+#include "rows.h"
 #include "statements.h"
 #include "subtransactions.h"
 #include "uuids.h"
@@ -95,12 +96,14 @@ finish_and_claim(PG_FUNCTION_ARGS)
 {
 	StatementResult *outer;
 	Caller		caller;
+	KeptRows	kept;
 	ClaimRequest request;
 	Finish		finish;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	caller_enter_service(&caller);
 	request = claim_read_request(fcinfo, 8, 0);
+	rows_keep_open(&kept);
 	if (!PG_ARGISNULL(2))
 	{
 		finish.job_id = check_uuid(fcinfo, 2, "p_job_id");
@@ -115,6 +118,7 @@ finish_and_claim(PG_FUNCTION_ARGS)
 		statements_end(outer);
 	}
 	claim_run((ReturnSetInfo *) fcinfo->resultinfo, &request);
+	rows_close_kept(&kept);
 	caller_leave(&caller);
 
 	return (Datum) 0;
@@ -208,10 +212,13 @@ static void
 sort_jobs(JobSet *set, const char *name)
 {
 	Arguments	args = NO_ARGUMENTS;
-	Datum	   *ids = palloc(set->n * sizeof(Datum));
+	Datum	   *ids;
 
 	qsort(set->jobs, set->n, sizeof(SetJob), compare_ids);
 	check_set(set, name);
+	if (!set->system->may_cost())
+		return;
+	ids = palloc(set->n * sizeof(Datum));
 	for (int i = 0; i < set->n; i++)
 		ids[i] = UUIDPGetDatum(&set->jobs[i].job_id);
 	argument_add(&args, PointerGetDatum(construct_array(ids, set->n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR)), false);
@@ -339,7 +346,9 @@ static void
 complete_together(void *arg)
 {
 	JobSet	   *set = arg;
+	KeptRows	kept;
 
+	rows_keep_open(&kept);
 	for (int i = 0; i < set->n; i++)
 	{
 		SetJob	   *job = &set->jobs[i];
@@ -349,6 +358,7 @@ complete_together(void *arg)
 		job->done = set->system->finish_in_set(&job->job_id, &job->token, &result);
 		statements_end(outer);
 	}
+	rows_close_kept(&kept);
 }
 
 /*

@@ -85,8 +85,12 @@ typedef struct QueueSystem
 	 */
 	Statement  *select_failed;
 
-	/* Owners of the jobs $1, an array: id and user_id. */
+	/*
+	 * Owners of the jobs $1, an array: id and user_id.  They are looked up
+	 * for sets only if the ends of jobs may cost credits.
+	 */
 	Statement  *select_owners;
+	bool		(*may_cost) (void);
 
 	Statement  *statistics;		/* of a user or of all, since a time or ever */
 } QueueSystem;
@@ -100,7 +104,8 @@ typedef struct QueueSystem
 	{.name = "00_" table "_queue_update", \
 		.definition = "AFTER UPDATE ON %." table " FOR EACH ROW " \
 		"WHEN (((old." id " IS DISTINCT FROM new." id ") OR (old.status IS DISTINCT FROM new.status)" \
-		" OR (old.priority IS DISTINCT FROM new.priority) OR (old.user_id IS DISTINCT FROM new.user_id))) " \
+		" OR (old.priority IS DISTINCT FROM new.priority) OR (old.user_id IS DISTINCT FROM new.user_id)" \
+		" OR (old.run_at IS DISTINCT FROM new.run_at))) " \
 		"EXECUTE FUNCTION studio_engine.maintain_queue('" table "')", \
 	.column = status_column,.after = queue_change,.arg = system,.writes = {&queue_table, &attempts_table}}
 

@@ -920,6 +920,13 @@ take_error(const JsonFields *reported, JobError *error)
 	error->step = field_text(reported, "step", MAX_SHORT_LENGTH);
 }
 
+/* Return true if the end of a job may cost credits, or give some back. */
+static bool
+may_cost(void)
+{
+	return true;
+}
+
 static const QueueSystem video_queue = {
 	.name = "jobs",
 	.flow = &job_flow,
@@ -941,6 +948,7 @@ static const QueueSystem video_queue = {
 	.retry = retry,
 	.select_failed = &select_failed,
 	.select_owners = &select_owners,
+	.may_cost = may_cost,
 	.statistics = &select_statistics
 };
 
