@@ -99,7 +99,7 @@ my %sets = (
 		{ 'cast of a foreign key' => 13 },
 		{ (map { $_ => 0 } kinds_of('worn')), 'policy' => 16, 'default' => 3 } ],
 	# nothing reads the table of welcomed addresses
-	quiet => [ { 'exclusion' => 2 }, { (map { $_ => 0 } kinds_of('quiet')), 'exclusion' => 2, 'check of a child' => 1 } ],
+	quiet => [ { 'exclusion' => 1 }, { (map { $_ => 0 } kinds_of('quiet')), 'exclusion' => 2, 'check of a child' => 1 } ],
 	indexed => [ {}, { map { $_ => 0 } kinds_of('indexed') } ],
 	# INSERT ... ON CONFLICT refuses a table with such a rule
 	ruled => [ {}, { (map { $_ => 0 } kinds_of('ruled')), 'rule for insert' => 22 } ],
