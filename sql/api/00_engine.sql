@@ -104,7 +104,7 @@ CREATE FUNCTION studio_engine.invalidate_settings() RETURNS trigger
 COMMENT ON FUNCTION studio_engine.invalidate_settings() IS
 'Make all sessions reload their settings.
 
-Trigger, AFTER INSERT, UPDATE, DELETE OR TRUNCATE on studio_engine.settings.';
+Trigger, AFTER INSERT, UPDATE, DELETE OR TRUNCATE on studio_engine.settings and studio_engine.queue_stages.';
 
 CREATE FUNCTION studio_engine.run_as_data_owner(p_script text) RETURNS void
   LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'run_as_data_owner';

@@ -267,6 +267,88 @@ and is skipped for a minute. Returns the number of leases reaped.
 Callers: services only.
 Errors: 22004 p_limit is NULL; 22023 p_limit is out of bounds.';
 
+CREATE FUNCTION @extschema@.pause_queue(p_system text, p_stage text DEFAULT NULL, p_reason text DEFAULT NULL)
+  RETURNS void
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'pause_queue'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.pause_queue(text, text, text) IS
+'Let no jobs be claimed, of a table or of one stage.
+
+Jobs that run go on: heartbeats, hand-overs and completions are not refused. Claims that begin after the pause
+has committed return none of the jobs; a claim that is under way may.
+
+- p_system: studio_jobs, jobs or mm_rendering_queue.
+- p_stage: a status with work to do; NULL: all.
+- p_reason: why, for people, 1 to 1000 characters.
+
+A pause that is there stays, with the new reason if one is given.
+Callers: services only.
+Errors: 22004 p_system is NULL; 22023 unknown system or stage, or p_reason is out of bounds.';
+
+CREATE FUNCTION @extschema@.resume_queue(p_system text, p_stage text DEFAULT NULL)
+  RETURNS boolean
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'resume_queue'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.resume_queue(text, text) IS
+'End a pause.
+
+- p_system: studio_jobs, jobs or mm_rendering_queue.
+- p_stage: the stage that was paused; NULL ends a pause of the table, not those of its stages.
+
+Returns whether there was one.
+Callers: services only.
+Errors: 22004 p_system is NULL; 22023 unknown system or stage.';
+
+CREATE FUNCTION @extschema@.limit_stage(p_system text, p_stage text, p_max_running integer)
+  RETURNS void
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'limit_stage'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.limit_stage(text, text, integer) IS
+'Limit how many jobs may run at a stage, for all users together, as a provider limits its callers.
+
+What counts is the stage at which a job was claimed, until its lease ends. Claims keep the limit, under any
+isolation level; jobs that run are not stopped. While a stage of a table is limited, claims from it wait for
+each other.
+
+- p_system: studio_jobs, jobs or mm_rendering_queue.
+- p_stage: a status with work to do.
+- p_max_running: the limit; NULL or 0: none.
+
+Callers: services only.
+Errors: 22004 p_system or p_stage is NULL; 22023 unknown system or stage, or p_max_running is negative.';
+
+CREATE FUNCTION @extschema@.get_queue_stages(p_system text)
+  RETURNS TABLE (stage text, paused_at timestamptz, pause_reason text, max_running integer, running bigint,
+    waiting bigint, delayed bigint, parked bigint, oldest_waiting_at timestamptz)
+  LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'get_queue_stages'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.get_queue_stages(text) IS
+'Returns the stages of a table of jobs, in the order of its flow, with what waits and runs there.
+
+- p_system: studio_jobs, jobs or mm_rendering_queue.
+
+running counts the leases by the stage at which they were claimed. parked jobs wait until their users have fewer that
+run (setting max_running_jobs). Reads the whole queue of the table.
+Callers: services only.
+Errors: 22004 p_system is NULL; 22023 unknown system.';
+
+CREATE FUNCTION @extschema@.get_running_jobs(p_system text DEFAULT NULL, p_limit integer DEFAULT 100)
+  RETURNS TABLE (system text, job_id uuid, user_id uuid, stage text, worker text, process_id text, attempt integer,
+    started_at timestamptz, lease_expires_at timestamptz, overdue boolean, cancel_requested_at timestamptz,
+    cancel_reason text)
+  LANGUAGE c STABLE ROWS 100 AS 'MODULE_PATHNAME', 'get_running_jobs'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.get_running_jobs(text, integer) IS
+'Returns the jobs that workers have: who has which, since when and until when.
+
+- p_system: studio_jobs, jobs or mm_rendering_queue; NULL: all.
+- p_limit: at most how many, the longest first, 1 to 10000.
+
+stage is the status at which the job was claimed; overdue is true for leases that have expired and that
+reap_expired_leases(), or a claim that finds too little, will end.
+Callers: services only.
+Errors: 22004 p_limit is NULL; 22023 unknown system, or p_limit is out of bounds.';
+
 CREATE FUNCTION @extschema@.get_job_attempts(p_job_id uuid)
   RETURNS TABLE (system text, attempt integer, worker text, started_at timestamptz,
     ended_at timestamptz, outcome text, error jsonb, stage text)

@@ -2,3 +2,8 @@
 -- before the extension was created again.
 
 PERFORM studio_engine.rebuild_queue();
+
+-- Pauses and limits are cached by sessions, as settings are.
+CREATE OR REPLACE TRIGGER tr_queue_stages_changed
+  AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON studio_engine.queue_stages
+  FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.invalidate_settings();

@@ -30,6 +30,7 @@ CREATE TABLE studio_engine.queue (
   job_id uuid NOT NULL,
   user_id uuid,
   stage text NOT NULL,
+  limited boolean NOT NULL DEFAULT false,
   CONSTRAINT queue_pkey PRIMARY KEY (job_id, system)
 ) WITH (
   fillfactor = 90, vacuum_index_cleanup = on,
@@ -41,7 +42,7 @@ CREATE INDEX idx_queue_stage ON studio_engine.queue (system, stage, rank, turn, 
 CREATE INDEX idx_queue_turn ON studio_engine.queue (user_id, system, rank, turn) WHERE state = 'waiting' AND turn > 0;
 CREATE INDEX idx_queue_delayed ON studio_engine.queue (system, due_at) WHERE state = 'delayed';
 CREATE INDEX idx_queue_delayed_rank ON studio_engine.queue (system, rank, due_at) WHERE state = 'delayed';
-CREATE INDEX idx_queue_parked ON studio_engine.queue (user_id, system, rank, turn, due_at) WHERE state = 'parked';
+CREATE INDEX idx_queue_limited ON studio_engine.queue (user_id, system, state, rank, turn, due_at) WHERE limited;
 
 CREATE TABLE studio_engine.attempts (
   started_at timestamptz NOT NULL,
@@ -75,7 +76,18 @@ CREATE TABLE studio_engine.attempts (
 CREATE INDEX idx_attempts_due ON studio_engine.attempts (due_at, job_id) WHERE ended_at IS NULL;
 CREATE INDEX idx_attempts_counted ON studio_engine.attempts (system, stage, user_id) WHERE ended_at IS NULL AND counted;
 
+CREATE TABLE studio_engine.queue_stages (
+  system studio_engine.job_system NOT NULL,
+  stage text NOT NULL,
+  paused_at timestamptz,
+  pause_reason text,
+  max_running integer,
+  CONSTRAINT queue_stages_pkey PRIMARY KEY (system, stage),
+  CONSTRAINT queue_stages_max_running_check CHECK (max_running > 0)
+);
+
 ALTER TABLE studio_engine.queue ENABLE ROW LEVEL SECURITY;
+ALTER TABLE studio_engine.queue_stages ENABLE ROW LEVEL SECURITY;
 ALTER TABLE studio_engine.attempts ENABLE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE studio_engine.queue IS
@@ -92,6 +104,7 @@ COMMENT ON COLUMN studio_engine.queue.first_attempt IS 'Number of the attempt th
 COMMENT ON COLUMN studio_engine.queue.job_id IS 'The job';
 COMMENT ON COLUMN studio_engine.queue.user_id IS 'Owner of the job; of a rendering the user who requested it, or NULL';
 COMMENT ON COLUMN studio_engine.queue.stage IS 'Status of the job: the stage that is to be worked on';
+COMMENT ON COLUMN studio_engine.queue.limited IS 'Whether the job was queued or parked under setting max_running_jobs';
 
 COMMENT ON TABLE studio_engine.attempts IS
 'Leases of workers: those that have not ended, and the outcomes of all others.
@@ -119,3 +132,13 @@ COMMENT ON COLUMN studio_engine.attempts.shown_at IS 'When a heartbeat last wrot
 COMMENT ON COLUMN studio_engine.attempts.cancel_requested_at IS 'When cancellation of the job was requested from the worker';
 COMMENT ON COLUMN studio_engine.attempts.cancel_reason IS 'Why the job is to be cancelled';
 COMMENT ON COLUMN studio_engine.attempts.process_id IS 'Which process of the worker has the lease, as it was given at the claim';
+
+COMMENT ON TABLE studio_engine.queue_stages IS
+'Stages that are paused or limited, and systems that are paused.
+
+pause_queue(), resume_queue() and limit_stage() write it; get_queue_stages() returns it.';
+COMMENT ON COLUMN studio_engine.queue_stages.system IS 'Table of the jobs';
+COMMENT ON COLUMN studio_engine.queue_stages.stage IS 'Status of the jobs; empty for all jobs of the table';
+COMMENT ON COLUMN studio_engine.queue_stages.paused_at IS 'Since when no jobs are claimed; NULL: they are';
+COMMENT ON COLUMN studio_engine.queue_stages.pause_reason IS 'Why, for people';
+COMMENT ON COLUMN studio_engine.queue_stages.max_running IS 'How many jobs may run that were claimed at this stage; NULL: any number';

@@ -11,7 +11,8 @@
  * Pitfall: classes are shared by all extensions of a database.  Others use small
  * numbers (Citus 4 and up), so this is a large one.
  *
- * Lock order: advisory locks come before all rows.
+ * Lock order: advisory locks come before all rows.  The lock of a stage may follow
+ * rows, since who holds it waits for none.
  */
 #include "postgres.h"
 
@@ -23,6 +24,17 @@
 
 #define ADVISORY_CLASS 21300
 
+/* Take an exclusive lock; false if it is not available and the caller does not wait. */
+static bool
+take_lock(AdvisoryKind kind, const void *key, int length, bool wait)
+{
+	uint64		hash = hash_bytes_extended(key, length, 0);
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32), (uint32) hash, ADVISORY_CLASS + kind);
+	return LockAcquire(&tag, ExclusiveLock, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
 /*
  * Take an exclusive lock, which is held until the transaction ends.  Two keys
  * with the same hash share a lock, which costs waiting only.
@@ -30,9 +42,14 @@
 void
 advisory_lock(AdvisoryKind kind, const void *key, int length)
 {
-	uint64		hash = hash_bytes_extended(key, length, 0);
-	LOCKTAG		tag;
+	(void) take_lock(kind, key, length, true);
+}
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32), (uint32) hash, ADVISORY_CLASS + kind);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+/*
+ * Take an exclusive lock, unless another session has it.
+ */
+bool
+advisory_try_lock(AdvisoryKind kind, const void *key, int length)
+{
+	return take_lock(kind, key, length, false);
 }

@@ -9,9 +9,12 @@
 typedef enum AdvisoryKind
 {
 	ADVISORY_DRAFT_TOKEN = 1,	/* saving drafts of one token */
-	ADVISORY_USER_RUNS = 2		/* creating runs of one user */
+	ADVISORY_USER_RUNS = 2,		/* creating runs of one user */
+	ADVISORY_STAGE = 3,			/* claiming from one stage that is limited */
+	ADVISORY_RUNNING_JOBS = 4	/* claiming jobs of one user who is limited */
 } AdvisoryKind;
 
 extern void advisory_lock(AdvisoryKind kind, const void *key, int length);
+extern bool advisory_try_lock(AdvisoryKind kind, const void *key, int length);
 
 #endif							/* STUDIO_ADVISORY_H */

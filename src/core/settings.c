@@ -215,8 +215,8 @@ setting_text(Setting setting)
 }
 
 /*
- * invalidate_settings() returns trigger: AFTER any statement on settings; all
- * sessions read them again.
+ * invalidate_settings() returns trigger: AFTER any statement on settings or
+ * queue_stages; all sessions read them again.
  */
 Datum
 invalidate_settings(PG_FUNCTION_ARGS)

@@ -323,6 +323,19 @@ statement_execute_script(const char *text)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(rc));
 }
 
+/*
+ * Execute a query that returns few rows with a new snapshot at every isolation level,
+ * and call a function for each row.
+ */
+void
+statement_execute_with_latest_snapshot_each(Statement *statement, const Arguments *args, RowFunction function, void *arg)
+{
+	uint64		n = statement_execute_with_latest_snapshot(statement, args);
+
+	for (uint64 i = 0; i < n; i++)
+		function(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, arg);
+}
+
 /* Call a function for every row of a query, 1,000 rows at a time. */
 static void
 execute_each(Statement *statement, const Arguments *args, bool read_only, RowFunction function, void *arg)

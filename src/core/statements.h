@@ -64,6 +64,7 @@ extern void statements_end(StatementResult *outer);
 typedef void (*RowFunction) (HeapTuple row, TupleDesc desc, void *arg);
 
 extern void statement_execute_each(Statement *statement, const Arguments *args, RowFunction function, void *arg);
+extern void statement_execute_with_latest_snapshot_each(Statement *statement, const Arguments *args, RowFunction function, void *arg);
 extern void statement_execute_read_only_each(Statement *statement, const Arguments *args, RowFunction function, void *arg);
 
 /* the rows of a query; valid until statements_end() */

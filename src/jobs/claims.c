@@ -33,6 +33,7 @@
 #include "utils/tuplestore.h"
 
 #include "announcements.h"
+#include "async_claims.h"
 #include "caller.h"
 #include "checks.h"
 #include "claims.h"
@@ -40,7 +41,10 @@
 #include "leases.h"
 #include "queue.h"
 #include "queue_rows.h"
+#include "running_limits.h"
+#include "stages.h"
 #include "statements.h"
+#include "uuids.h"
 
 PG_FUNCTION_INFO_V1(claim_jobs);
 
@@ -55,6 +59,8 @@ PG_FUNCTION_INFO_V1(claim_jobs);
 #define MIN_PROMOTED 100
 /* expired leases that a claim ends at most */
 #define MAX_HEALED 100
+/* claims in one call, where limits keep jobs from being claimed */
+#define MAX_ROUNDS 50
 
 /* a scan that reads no more pages than this, and these for each row found, is cheap */
 #define CHEAP_START_PAGES 8
@@ -67,15 +73,6 @@ PG_FUNCTION_INFO_V1(claim_jobs);
 #define SCAN_TIME_SHARE 20
 /* a longer scan counts as this long, which bounds the time until the next */
 #define MAX_SCAN_COST_US (100 * 1000)
-
-/* a position in the order of the waiting jobs: the keys of idx_queue_waiting */
-typedef struct QueuePosition
-{
-	int32		rank;
-	int64		turn;
-	TimestampTz since;
-	pg_uuid_t	job_id;
-} QueuePosition;
 
 /* when a kind of scan was last run, and what it cost */
 typedef struct ScanCost
@@ -180,13 +177,13 @@ static Statement claim_waiting = {
 	"          cancel_requested_at, cancel_reason, process_id)"
 	"   SELECT n.now, n.now + $8 * interval '1 microsecond', n.now + $8 * interval '1 microsecond', t.due_at, t.system,"
 	"          t.attempt + 1, t.first_attempt, $8 / 1000, t.job_id, pg_catalog.gen_random_uuid(), t.user_id, t.stage,"
-	"          $7, NULL, NULL, NULL, NULLIF(t.turn, 0), false, NULL, NULL, NULL, $10"
+	"          $7, NULL, NULL, NULL, NULLIF(t.turn, 0), $11, NULL, NULL, NULL, $10"
 	"     FROM taken t, LATERAL (SELECT pg_catalog.clock_timestamp() OFFSET 0) n (now)"
 	"   RETURNING job_id, lease_token, attempt, expires_at)"
-	" SELECT l.job_id, l.lease_token, l.attempt, t.rank, t.turn, t.due_at, l.expires_at"
+	" SELECT l.job_id, l.lease_token, l.attempt, t.rank, t.turn, t.due_at, l.expires_at, t.user_id, t.stage"
 	"   FROM leased l JOIN taken t ON t.job_id = l.job_id ORDER BY t.rank, t.turn, t.due_at, t.job_id",
-	.nargs = 10,.argtypes = {TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, UUIDOID, INT4OID,
-	TEXTOID, INT8OID, TEXTARRAYOID, TEXTOID}
+	.nargs = 11,.argtypes = {TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, UUIDOID, INT4OID,
+	TEXTOID, INT8OID, TEXTARRAYOID, TEXTOID, BOOLOID}
 };
 
 static bool
@@ -340,18 +337,8 @@ claim_from_position(const ClaimRequest *request, const QueuePosition *position)
 	argument_add(&args, Int64GetDatum(request->lease), false);
 	argument_add(&args, request->stages, request->stages == (Datum) 0);
 	argument_text(&args, request->process_id);
+	argument_add(&args, BoolGetDatum(request->counted), false);
 	return statement_execute(&claim_waiting, &args);
-}
-
-/* Remember the position of the first of the claimed jobs. */
-static void
-remember_position(QueueScanState *state)
-{
-	state->has_position = true;
-	state->last_position.job_id = result_uuid(1);
-	state->last_position.rank = result_int32(4);
-	state->last_position.turn = result_int64(5);
-	state->last_position.since = result_int64(6);
 }
 
 /* Record the cost of a scan that found nothing; after others no back-off is needed. */
@@ -390,33 +377,17 @@ claim_from_last_position(const ClaimRequest *request, QueueScanState *state)
 	return found;
 }
 
-/* Lease the next jobs and return how many; the rows, if any, are the last result. */
-static uint64
-claim_next(const ClaimRequest *request)
-{
-	QueueScanState *state = get_scan_state(request);
-	uint64		found = 0;
-
-	promote_due_jobs(request->system, state, request->limit);
-	if (!may_scan(&state->from_start, GetCurrentTimestamp()))
-		found = claim_from_last_position(request, state);
-	if (found == 0 && may_scan(&state->empty, GetCurrentTimestamp()))
-		found = claim_from_start(request, state);
-	if (found > 0)
-		remember_position(state);
-	return found;
-}
-
 /* Return the claimed jobs in memory that outlives the last result. */
 static const Claimed *
 claimed_jobs(uint64 found)
 {
 	Claimed    *claimed = result_rows();
+	Datum		user_id;
 	bool		isnull;
 
 	if (claimed != NULL)
 		return claimed;
-	claimed = palloc(Max(found, 1) * sizeof(Claimed));
+	claimed = palloc0(Max(found, 1) * sizeof(Claimed));
 
 	for (uint64 i = 0; i < found; i++)
 	{
@@ -427,9 +398,60 @@ claimed_jobs(uint64 found)
 		claimed[i].token = *DatumGetUUIDP(SPI_getbinval(row, desc, 2, &isnull));
 		claimed[i].attempt = DatumGetInt32(SPI_getbinval(row, desc, 3, &isnull));
 		claimed[i].rank = DatumGetInt32(SPI_getbinval(row, desc, 4, &isnull));
+		claimed[i].turn = DatumGetInt64(SPI_getbinval(row, desc, 5, &isnull));
+		claimed[i].since = DatumGetTimestampTz(SPI_getbinval(row, desc, 6, &isnull));
 		claimed[i].expires_at = DatumGetTimestampTz(SPI_getbinval(row, desc, 7, &isnull));
+		user_id = SPI_getbinval(row, desc, 8, &isnull);
+		if (!isnull)
+			claimed[i].user_id = *DatumGetUUIDP(user_id);
+		claimed[i].stage = SPI_getvalue(row, desc, 9);
 	}
 	return claimed;
+}
+
+/* Return the position that a claimed job had. */
+static QueuePosition
+position_of(const Claimed *claimed)
+{
+	return (QueuePosition)
+	{
+		.rank = claimed->rank,.turn = claimed->turn,.since = claimed->since,.job_id = claimed->job_id
+	};
+}
+
+/* Lease the next jobs from where the session's state says; return how many. */
+static uint64
+claim_by_state(const ClaimRequest *request, const Claimed **claimed)
+{
+	QueueScanState *state = get_scan_state(request);
+	uint64		found = 0;
+
+	promote_due_jobs(request->system, state, request->limit);
+	if (!may_scan(&state->from_start, GetCurrentTimestamp()))
+		found = claim_from_last_position(request, state);
+	if (found == 0 && may_scan(&state->empty, GetCurrentTimestamp()))
+		found = claim_from_start(request, state);
+	*claimed = claimed_jobs(found);
+	if (found > 0)
+	{
+		state->has_position = true;
+		state->last_position = position_of(&(*claimed)[0]);
+	}
+	return found;
+}
+
+/* Lease the next jobs, after those that were put back if there are any; return how many. */
+static uint64
+claim_next(const ClaimRequest *request, const Claimed **claimed)
+{
+	uint64		found;
+
+	if (!request->put_back)
+		return claim_by_state(request, claimed);
+	found = claim_from_position(request, &request->resume_from);
+	(void) claim_take_scanned_pages();
+	*claimed = claimed_jobs(found);
+	return found;
 }
 
 /*
@@ -463,31 +485,133 @@ put_claimed(ReturnSetInfo *rsinfo, const ClaimRequest *request, const Claimed *c
 	return shown.whole;
 }
 
+/* Count the jobs of a user among those that a claim has taken, from one on. */
+static int
+count_taken(const Claimed *claimed, uint64 found, uint64 from)
+{
+	int			n = 0;
+
+	for (uint64 i = from; i < found; i++)
+		n += uuid_equal(&claimed[i].user_id, &claimed[from].user_id) ? 1 : 0;
+	return n;
+}
+
+/* Return true if the limits allow that a job runs which the claim has taken. */
+static bool
+may_run(ClaimRequest *request, const Claimed *claimed, uint64 found, uint64 number)
+{
+	const Claimed *job = &claimed[number];
+	const char *system = request->system->name;
+
+	if (!stage_admit(&request->budgets, job->stage))
+	{
+		lease_undo(job, false);
+		return false;
+	}
+	switch (running_limit_admit(&request->users, system, &job->user_id, count_taken(claimed, found, number)))
+	{
+		case ADMITTED:
+			return true;
+		case AT_LIMIT:
+			lease_undo(job, true);
+			running_limit_park_all(system, &job->user_id);
+			break;
+		case UNKNOWN_NUMBER:
+			lease_undo(job, false);
+			break;
+	}
+	return false;
+}
+
+/* The next claim begins after the last job of this one. */
+static void
+resume_after(ClaimRequest *request, const Claimed *last)
+{
+	request->put_back = true;
+	request->resume_from = position_of(last);
+	/* the next id; after the last one, ids begin again, which costs a pass */
+	for (int i = UUID_LEN - 1; i >= 0 && ++request->resume_from.job_id.data[i] == 0; i--)
+		 /* carry */ ;
+}
+
 /*
  * Claim the next jobs and add them to the result.  A job that cannot be shown is
- * failed; jobs beyond MAX_CLAIM_BYTES are returned to the queue.  Return true if
- * jobs were failed, so that others can be claimed in their place.
+ * failed; jobs beyond a limit or MAX_CLAIM_BYTES are returned to the queue.  Return
+ * true if others can be claimed in the place of some.
  */
 static bool
 claim_batch(ReturnSetInfo *rsinfo, ClaimRequest *request, int64 *bytes)
 {
-	uint64		found = claim_next(request);
-	const Claimed *claimed = claimed_jobs(found);
-	bool		failed = false;
+	const Claimed *claimed;
+	uint64		found = claim_next(request, &claimed);
+	bool		again = false;
 
 	for (uint64 i = 0; i < found; i++)
 	{
 		if (*bytes >= MAX_CLAIM_BYTES)
-			lease_undo(request->system, &claimed[i]);
+			lease_undo(&claimed[i], false);
+		else if (request->counted && !may_run(request, claimed, found, i))
+		{
+			resume_after(request, &claimed[found - 1]);
+			again = true;
+		}
 		else if (put_claimed(rsinfo, request, &claimed[i], bytes))
 			request->limit--;
 		else
 		{
 			lease_fail_unreadable(request->system, &claimed[i]);
-			failed = true;
+			again = true;
 		}
 	}
-	return failed;
+	return again;
+}
+
+/* Claim jobs until there are enough or no more. */
+static void
+claim_all(ReturnSetInfo *rsinfo, ClaimRequest *request, int64 *bytes)
+{
+	for (int round = 0; round < MAX_ROUNDS; round++)
+	{
+		if (!stages_narrow(request) || !claim_batch(rsinfo, request, bytes) ||
+			request->limit == 0 || *bytes >= MAX_CLAIM_BYTES)
+			return;
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/*
+ * Do what makes jobs claimable: end leases that have expired, and let jobs wait that
+ * were parked too long; return how many.
+ */
+static int32
+heal(const ClaimRequest *request)
+{
+	/* with an old snapshot a lease may look as if it had expired */
+	if (IsolationUsesXactSnapshot())
+		return 0;
+	return lease_reap(MAX_HEALED) + running_limit_heal(request->system->name);
+}
+
+/*
+ * Find out whether there are limits.  From the first claim under one on, all leases of
+ * the system are counted.
+ */
+static void
+begin_limits(ClaimRequest *request)
+{
+	static List *counted_systems = NIL;
+	MemoryContext old;
+
+	request->counted = running_limit_is_set() || stages_are_limited(request->system);
+	if (!request->counted)
+		counted_systems = list_delete_ptr(counted_systems, unconstify(QueueSystem *, request->system));
+	else if (!list_member_ptr(counted_systems, request->system))
+	{
+		running_count_all(request->system->name);
+		old = MemoryContextSwitchTo(TopMemoryContext);
+		counted_systems = lappend(counted_systems, unconstify(QueueSystem *, request->system));
+		MemoryContextSwitchTo(old);
+	}
 }
 
 /*
@@ -498,47 +622,15 @@ void
 claim_run(ReturnSetInfo *rsinfo, ClaimRequest *request)
 {
 	int64		bytes = 0;
-	bool		healed = false;
 
 	if (request->limit == 0)
 		return;
-	do
-	{
-		while (claim_batch(rsinfo, request, &bytes) && request->limit > 0 && bytes < MAX_CLAIM_BYTES)
-			CHECK_FOR_INTERRUPTS();
-		/* with an old snapshot a lease may look as if it had expired */
-		if (healed || request->limit == 0 || bytes >= MAX_CLAIM_BYTES || IsolationUsesXactSnapshot())
-			return;
-		healed = true;
-	} while (lease_reap(MAX_HEALED) > 0);
-}
-
-/* Raise an error unless the stages that a claim names are states with work to do. */
-static void
-check_stages(FunctionCallInfo fcinfo, int argno, ClaimRequest *request)
-{
-	const QueueSystem *system = request->system;
-	Datum	   *stages;
-	bool	   *nulls;
-	int			n;
-
-	if (PG_ARGISNULL(argno))
+	begin_limits(request);
+	claim_all(rsinfo, request, &bytes);
+	if (request->limit == 0 || bytes >= MAX_CLAIM_BYTES || heal(request) == 0)
 		return;
-	request->stages = PG_GETARG_DATUM(argno);
-	deconstruct_array(DatumGetArrayTypeP(request->stages), TEXTOID, -1, false, TYPALIGN_INT, &stages, &nulls, &n);
-	for (int i = 0; i < n; i++)
-	{
-		if (nulls[i] || !queue_is_open(system, flow_state(system->flow, TextDatumGetCString(stages[i]))))
-			refuse_value("p_stages", "names of stages in which there is work to do");
-		for (int j = 0; j < i; j++)
-		{
-			if (datum_image_eq(stages[i], stages[j], false, -1))
-				refuse_value("p_stages", "without a name twice");
-		}
-	}
-	if (n == 0)
-		refuse_value("p_stages", "at least one stage, or NULL for all");
-	request->stage_names = OidOutputFunctionCall(F_ARRAY_OUT, request->stages);
+	request->put_back = false;
+	claim_all(rsinfo, request, &bytes);
 }
 
 /*
@@ -553,7 +645,7 @@ claim_read_request(FunctionCallInfo fcinfo, int argno, int least)
 	request.worker = check_text(fcinfo, 1, "p_worker", 1, MAX_WORKER_LENGTH);
 	request.limit = check_int32(fcinfo, argno, "p_limit", least, MAX_CLAIM);
 	request.lease = lease_length(fcinfo, argno + 1);
-	check_stages(fcinfo, argno + 2, &request);
+	request.wanted = stages_check(fcinfo, argno + 2, request.system);
 	request.process_id = check_optional_text(fcinfo, argno + 3, "p_process_id", MAX_PROCESS_LENGTH);
 	return request;
 }
@@ -572,7 +664,9 @@ claim_jobs(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	caller_enter_service(&caller);
 	request = claim_read_request(fcinfo, 2, 1);
+	async_claim_begin();
 	claim_run((ReturnSetInfo *) fcinfo->resultinfo, &request);
+	async_claim_end();
 	caller_leave(&caller);
 
 	return (Datum) 0;

@@ -10,17 +10,36 @@
 #include "nodes/execnodes.h"
 
 #include "queue.h"
+#include "running_limits.h"
+#include "stages.h"
 
-/* the arguments of claim_jobs() */
+/* a position in the order of the waiting jobs: the keys of idx_queue_waiting */
+typedef struct QueuePosition
+{
+	int32		rank;
+	int64		turn;
+	TimestampTz since;
+	pg_uuid_t	job_id;
+} QueuePosition;
+
+/* the arguments of claim_jobs(), and how far the claim is */
 typedef struct ClaimRequest
 {
 	const QueueSystem *system;
 	const char *worker;
 	int32		limit;
 	int64		lease;			/* microseconds */
-	Datum		stages;			/* text[]; 0 for all */
-	char	   *stage_names;	/* its text; NULL for all */
 	const char *process_id;		/* or NULL */
+	const bool *wanted;			/* by state, the stages that it names; NULL
+								 * for all */
+	Datum		stages;			/* text[] of those that are claimed from; 0
+								 * for all */
+	char	   *stage_names;	/* its text; NULL for all */
+	bool		counted;		/* there are limits of what runs */
+	StageBudgets budgets;
+	RunningUsers users;
+	bool		put_back;		/* jobs were returned to the queue */
+	QueuePosition resume_from;	/* after them */
 } ClaimRequest;
 
 extern ClaimRequest claim_read_request(FunctionCallInfo fcinfo, int argno, int least);

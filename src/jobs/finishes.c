@@ -231,6 +231,17 @@ act_on_job(void *arg)
 	statements_end(outer);
 }
 
+/*
+ * A deadlock is no answer about a job: the whole call has to be repeated, as after a
+ * serialization failure, which in_subtransaction() does not catch.
+ */
+static void
+rethrow_deadlock(ErrorData *error)
+{
+	if (error != NULL && error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED)
+		ReThrowError(error);
+}
+
 /* Act on each job that is not done, in a subtransaction of its own. */
 static void
 act_one_by_one(JobSet *set)
@@ -246,6 +257,7 @@ act_one_by_one(JobSet *set)
 			continue;
 		CHECK_FOR_INTERRUPTS();
 		error = in_subtransaction(act_on_job, job);
+		rethrow_deadlock(error);
 		job->done = error == NULL;
 		if (error != NULL)
 		{
@@ -352,15 +364,16 @@ complete_jobs(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	JobSet	   *set;
+	ErrorData  *error = NULL;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	caller_enter_service(&caller);
 	set = read_set(fcinfo, &caller, complete_set_job);
-	if (set->system->finish_in_set != NULL && in_subtransaction(complete_together, set) != NULL)
-	{
-		for (int i = 0; i < set->n; i++)
-			set->jobs[i].done = false;
-	}
+	if (set->system->finish_in_set != NULL)
+		error = in_subtransaction(complete_together, set);
+	rethrow_deadlock(error);
+	for (int i = 0; i < set->n && error != NULL; i++)
+		set->jobs[i].done = false;
 	act_one_by_one(set);
 	put_jobs((ReturnSetInfo *) fcinfo->resultinfo, set);
 	caller_leave(&caller);

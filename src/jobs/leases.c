@@ -35,6 +35,7 @@
 #include "leases.h"
 #include "queue.h"
 #include "queue_rows.h"
+#include "running_limits.h"
 #include "settings.h"
 #include "subtransactions.h"
 #include "system_jobs.h"
@@ -117,9 +118,9 @@ static Statement request_cancel = {
 static Statement requeue = {
 	.fast_path = requeue_fast_path,
 	.text = "INSERT INTO studio_engine.queue"
-	"   (due_at, turn, system, state, rank, attempt, first_attempt, job_id, user_id, stage)"
-	" VALUES ($1, $2, $3::studio_engine.job_system, $4::studio_engine.queue_state, $5, $6, $7, $8, $9, $10)",
-	.nargs = 10,.argtypes = {TIMESTAMPTZOID, INT8OID, TEXTOID, TEXTOID, INT4OID, INT4OID, INT4OID, UUIDOID, UUIDOID, TEXTOID}
+	"   (due_at, turn, system, state, rank, attempt, first_attempt, job_id, user_id, stage, limited)"
+	" VALUES ($1, $2, $3::studio_engine.job_system, $4::studio_engine.queue_state, $5, $6, $7, $8, $9, $10, $11)",
+	.nargs = 11,.argtypes = {TIMESTAMPTZOID, INT8OID, TEXTOID, TEXTOID, INT4OID, INT4OID, INT4OID, UUIDOID, UUIDOID, TEXTOID, BOOLOID}
 };
 
 /* leases of worker $1: by tokens $3, or of process $2 or of no process */
@@ -155,19 +156,16 @@ static Statement postpone_lease = {
 	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, TIMESTAMPTZOID}
 };
 
-/* $3 is the rank that the job had in the queue */
+/* $3 is the rank that the job had in the queue, $4 its state from now on, $5 whether it is limited */
 static Statement undo_claim = {
 	.force_index_plan = true,
 	.text = "WITH gone AS (DELETE FROM studio_engine.attempts a WHERE a.job_id = $1 AND a.lease_token = $2 RETURNING a.*)"
-	" INSERT INTO studio_engine.queue (due_at, turn, system, rank, attempt, first_attempt, job_id, user_id, stage)"
-	" SELECT g.since, COALESCE(g.turn, 0), g.system, $3, g.attempt - 1, g.first_attempt, g.job_id, g.user_id, g.stage"
+	" INSERT INTO studio_engine.queue"
+	"   (due_at, turn, system, state, rank, attempt, first_attempt, job_id, user_id, stage, limited)"
+	" SELECT g.since, COALESCE(g.turn, 0), g.system, $4::studio_engine.queue_state, $3, g.attempt - 1, g.first_attempt,"
+	"        g.job_id, g.user_id, g.stage, $5"
 	"   FROM gone g",
-	.nargs = 3,.argtypes = {UUIDOID, UUIDOID, INT4OID}
-};
-static Statement select_claimed = {
-	.force_index_plan = true,
-	.text = "SELECT a.user_id, a.stage FROM studio_engine.attempts a WHERE a.job_id = $1 AND a.lease_token = $2",
-	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
+	.nargs = 5,.argtypes = {UUIDOID, UUIDOID, INT4OID, TEXTOID, BOOLOID}
 };
 static Statement select_due_at = {
 	.force_index_plan = true,
@@ -476,6 +474,7 @@ insert_into_queue(const QueueSystem *system, const Job *job, const Requeueing *i
 	argument_uuid(&args, &job->id);
 	argument_uuid(&args, uuid_equal(&job->user_id, &nobody) ? NULL : &job->user_id);
 	argument_text(&args, system->flow->states[into->stage]);
+	argument_add(&args, BoolGetDatum(running_limit_is_set()), false);
 	statement_execute(&requeue, &args);
 	if (!into->delayed || into->due_at <= GetCurrentTimestamp())
 		announce_jobs(system->name);
@@ -498,6 +497,7 @@ finish_lease(const Lease *lease, const char *outcome, const TimestampTz *due_at,
 
 	queue_end_attempt(lease->system, &lease->job.id, outcome, error);
 	insert_into_queue(lease->system, &lease->job, &into);
+	running_limit_unpark(lease->system->name, &lease->job.user_id);
 }
 
 /*
@@ -516,6 +516,7 @@ lease_hand_over(Lease *lease, int stage)
 
 	queue_end_attempt(lease->system, &lease->job.id, "handed_over", NULL);
 	insert_into_queue(lease->system, &lease->job, &into);
+	running_limit_unpark(lease->system->name, &lease->job.user_id);
 }
 
 /* Return true if the job may be attempted again: by its own limit, or setting max_attempts. */
@@ -649,15 +650,17 @@ lease_mark_cancelling(Datum job)
 
 /*
  * Undo a claim of this transaction: nothing is recorded, and the job returns to
- * its position in the queue.
+ * its position in the queue, or is parked there.
  */
 void
-lease_undo(const QueueSystem *system, const Claimed *claimed)
+lease_undo(const Claimed *claimed, bool park)
 {
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_lease(&args, &claimed->job_id, &claimed->token);
 	argument_int32(&args, claimed->rank);
+	argument_text(&args, park ? "parked" : "waiting");
+	argument_add(&args, BoolGetDatum(running_limit_is_set()), false);
 	statement_execute(&undo_claim, &args);
 }
 
@@ -692,19 +695,15 @@ fail_unreadable(void *arg)
 	statements_end(outer);
 }
 
-/* Read the job of a claim from its attempt. */
+/* Return the job of a claim, as far as the queue knows it. */
 static Job
 claimed_job(const QueueSystem *system, const Claimed *claimed)
 {
-	Arguments	args = NO_ARGUMENTS;
-	Job			job = {.id = claimed->job_id,.priority = ~claimed->rank};
-
-	argument_lease(&args, &claimed->job_id, &claimed->token);
-	statement_execute(&select_claimed, &args);
-	if (!result_isnull(1))
-		job.user_id = result_uuid(1);
-	job.status = flow_state(system->flow, result_text(2));
-	return job;
+	return (Job)
+	{
+		.id = claimed->job_id,.user_id = claimed->user_id,.priority = ~claimed->rank,
+			.status = flow_state(system->flow, claimed->stage)
+	};
 }
 
 /*

@@ -50,7 +50,7 @@ extern bool lease_fails(const QueueSystem *system, const Job *job, const pg_uuid
 extern Datum lease_mark_cancelling(Datum job);
 extern bool lease_exists(const QueueSystem *system, const pg_uuid_t *job_id);
 extern bool lease_request_cancel(const QueueSystem *system, const pg_uuid_t *job_id, const char *reason);
-extern void lease_undo(const QueueSystem *system, const Claimed *claimed);
+extern void lease_undo(const Claimed *claimed, bool park);
 extern void lease_fail_unreadable(const QueueSystem *system, const Claimed *claimed);
 extern int32 lease_reap(int32 limit);
 pg_noreturn extern void refuse_lease(const pg_uuid_t *job_id);

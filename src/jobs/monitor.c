@@ -1,6 +1,7 @@
 /*
  * monitor.c
- *	  Monitoring: statistics of a table of jobs, and the attempts at a job.
+ *	  Monitoring: statistics of a table of jobs, the jobs that run, and the attempts at a
+ *	  job.
  *
  * Pitfall: statistics over all users read all rows of the table.  They are meant
  * for a dashboard that is refreshed now and then, not for every page view.
@@ -21,7 +22,12 @@
 
 PG_FUNCTION_INFO_V1(get_job_statistics);
 PG_FUNCTION_INFO_V1(get_job_attempts);
+PG_FUNCTION_INFO_V1(get_running_jobs);
 
+/* columns of the results of the functions below */
+#define MAX_RESULT_COLUMNS 12
+
+#define MAX_RUNNING_JOBS_LISTED 10000
 #define MAX_WINDOW_SECONDS (36525 * INT64CONST(86400))
 
 static Statement select_queue_figures = {
@@ -68,6 +74,16 @@ static Statement select_attempts = {
 	" ORDER BY a.started_at DESC, a.ended_at DESC NULLS FIRST LIMIT 200) n"
 	" ORDER BY n.started_at, n.ended_at",
 	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
+};
+
+static Statement select_running = {
+	.force_index_plan = true,
+	.text = "SELECT a.system::pg_catalog.text, a.job_id, a.user_id, a.stage, a.worker, a.process_id, a.attempt, a.started_at,"
+	"       a.expires_at, a.expires_at <= pg_catalog.clock_timestamp(), a.cancel_requested_at, a.cancel_reason"
+	"  FROM studio_engine.attempts a"
+	" WHERE a.ended_at IS NULL AND ($1 IS NULL OR a.system = $1::studio_engine.job_system)"
+	" ORDER BY a.started_at, a.job_id LIMIT $2",
+	.nargs = 2,.argtypes = {TEXTOID, INT4OID}
 };
 
 /* Return the user whose statistics are read; NULL for all users. */
@@ -125,9 +141,7 @@ get_job_statistics(PG_FUNCTION_ARGS)
 	system = queue_check_name(fcinfo, 0, "p_system");
 	if (windowed)
 	{
-		(void) check_until(fcinfo, 2, "p_window", now, 1, MAX_WINDOW_SECONDS);
-		since = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval,
-														TimestampTzGetDatum(now), PG_GETARG_DATUM(2)));
+		since = now - *check_duration(fcinfo, 2, "p_window", 1, MAX_WINDOW_SECONDS);
 	}
 
 	argument_text(&args, system->name);
@@ -140,15 +154,15 @@ get_job_statistics(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
-/* Add a row to the result of get_job_attempts(). */
+/* Add a row of a statement to the result of a function. */
 static void
-put_attempt(HeapTuple row, TupleDesc desc, void *arg)
+put_row(HeapTuple row, TupleDesc desc, void *arg)
 {
 	ReturnSetInfo *rsinfo = arg;
-	Datum		values[8];
-	bool		nulls[8];
+	Datum		values[MAX_RESULT_COLUMNS];
+	bool		nulls[MAX_RESULT_COLUMNS];
 
-	for (int i = 0; i < (int) lengthof(values); i++)
+	for (int i = 0; i < desc->natts; i++)
 		values[i] = SPI_getbinval(row, desc, i + 1, &nulls[i]);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
@@ -171,7 +185,28 @@ get_job_attempts(PG_FUNCTION_ARGS)
 	argument_uuid(&args, caller.service ? NULL : &caller.uid);
 	if (statement_execute_read_only(&find_job, &args) == 0)
 		refuse_unknown(&caller, "job", &job_id);
-	statement_execute_read_only_each(&select_attempts, &args, put_attempt, fcinfo->resultinfo);
+	statement_execute_read_only_each(&select_attempts, &args, put_row, fcinfo->resultinfo);
+	caller_leave(&caller);
+
+	return (Datum) 0;
+}
+
+/*
+ * get_running_jobs(p_system text, p_limit integer) returns setof (system, job_id,
+ * user_id, stage, worker, process_id, attempt, started_at, lease_expires_at, overdue,
+ * cancel_requested_at, cancel_reason)
+ */
+Datum
+get_running_jobs(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+
+	InitMaterializedSRF(fcinfo, 0);
+	caller_enter_service(&caller);
+	argument_text(&args, PG_ARGISNULL(0) ? NULL : queue_check_name(fcinfo, 0, "p_system")->name);
+	argument_int32(&args, check_int32(fcinfo, 1, "p_limit", 1, MAX_RUNNING_JOBS_LISTED));
+	statement_execute_read_only_each(&select_running, &args, put_row, fcinfo->resultinfo);
 	caller_leave(&caller);
 
 	return (Datum) 0;

@@ -40,6 +40,7 @@
 #include "queue.h"
 #include "queue_rows.h"
 #include "restore.h"
+#include "running_limits.h"
 #include "settings.h"
 #include "triggers.h"
 #include "uuids.h"
@@ -53,9 +54,10 @@ static List *systems = NIL;
 static Statement insert_queue_entry = {
 	.force_index_plan = true,
 	.text = "INSERT INTO studio_engine.queue AS q"
-	"   (system, state, rank, turn, due_at, job_id, user_id, stage, attempt, first_attempt)"
+	"   (system, state, rank, turn, due_at, job_id, user_id, stage, attempt, first_attempt, limited)"
 	" SELECT $1::studio_engine.job_system,"
-	"        CASE WHEN $8 > pg_catalog.clock_timestamp() THEN 'delayed' ELSE 'waiting' END::studio_engine.queue_state,"
+	"        CASE WHEN $8 > pg_catalog.clock_timestamp() THEN 'delayed' WHEN $10 THEN 'parked'"
+	"             ELSE 'waiting' END::studio_engine.queue_state,"
 	"        $2, $3,"
 
 	/*
@@ -64,12 +66,12 @@ static Statement insert_queue_entry = {
 	 */
 	"        CASE WHEN $8 > pg_catalog.clock_timestamp() THEN $8"
 	"             ELSE LEAST(pg_catalog.clock_timestamp(), $4 + (pg_catalog.clock_timestamp() - pg_catalog.now())) END,"
-	"        $5, $6, $7, a.last, a.last + 1"
+	"        $5, $6, $7, a.last, a.last + 1, $9"
 	"   FROM (SELECT COALESCE(pg_catalog.max(o.attempt), 0) FROM studio_engine.attempts o"
 	"          WHERE o.job_id = $5 AND o.system = $1::studio_engine.job_system"
 	"            AND o.outcome NOT IN ('snoozed', 'released')) a (last)"
 	" ON CONFLICT (job_id, system) DO NOTHING",
-	.nargs = 8,.argtypes = {TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, UUIDOID, UUIDOID, TEXTOID, TIMESTAMPTZOID}
+	.nargs = 10,.argtypes = {TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, UUIDOID, UUIDOID, TEXTOID, TIMESTAMPTZOID, BOOLOID, BOOLOID}
 };
 static Statement select_turn = {
 	.force_index_plan = true,
@@ -305,6 +307,8 @@ enqueue(const QueueSystem *system, const QueueEntry *entry, bool again)
 	argument_uuid(&args, owner_of(entry));
 	argument_text(&args, entry->stage);
 	argument_time(&args, entry->has_run_at ? &entry->run_at : NULL);
+	argument_add(&args, BoolGetDatum(running_limit_is_set()), false);
+	argument_add(&args, BoolGetDatum(running_limit_is_reached(system->name, owner_of(entry))), false);
 	statement_execute(&insert_queue_entry, &args);
 	announce_jobs(system->name);
 }
@@ -427,6 +431,18 @@ queue_end_attempt(const QueueSystem *system, const pg_uuid_t *job_id, const char
 		(void) end_attempt_by(&end_open_attempt, &args);
 }
 
+/* End the attempt at a job, by the arguments of the statement, or delete its entry. */
+static void
+end_or_delete(const QueueSystem *system, const pg_uuid_t *job_id, const Arguments *args)
+{
+	for (int look = 0; look < QUEUE_LOOKS; look++)
+	{
+		if (end_attempt_by(&end_known_attempt, args) || delete_queue_entry(system, job_id) ||
+			end_attempt_by(&end_open_attempt, args))
+			return;
+	}
+}
+
 /*
  * Record the outcome of the lease of a job that has ended, or delete its entry.  A
  * worker's own call has read the attempt before.
@@ -437,6 +453,8 @@ dequeue(const QueueSystem *system, TupleDesc desc, HeapTuple row, bool succeeded
 	Arguments	args = NO_ARGUMENTS;
 	pg_uuid_t	job_id = row_get_uuid(desc, row, system->flow->id_column);
 	JobError	error = {NULL};
+	Datum		user_id;
+	bool		isnull;
 
 	if (!succeeded)
 		system->read_error(desc, row, &error);
@@ -444,12 +462,10 @@ dequeue(const QueueSystem *system, TupleDesc desc, HeapTuple row, bool succeeded
 	argument_text(&args, system->name);
 	argument_text(&args, succeeded ? "completed" : is_cancellation(&error) ? "cancelled" : "failed");
 	job_error_argument(&args, &error);
-	for (int look = 0; look < QUEUE_LOOKS; look++)
-	{
-		if (end_attempt_by(&end_known_attempt, &args) || delete_queue_entry(system, &job_id) ||
-			end_attempt_by(&end_open_attempt, &args))
-			return;
-	}
+	end_or_delete(system, &job_id, &args);
+	user_id = row_get(desc, row, "user_id", UUIDOID, &isnull);
+	if (!isnull)
+		running_limit_unpark(system->name, DatumGetUUIDP(user_id));
 }
 
 /*
@@ -466,18 +482,19 @@ queue_take_ended(void)
 
 /* Delete the entry and the attempts of a deleted job, which may have been open. */
 static void
-delete_job_entries(const QueueSystem *system, const pg_uuid_t *job_id, bool open)
+delete_job_entries(const QueueSystem *system, const QueueEntry *entry, bool open)
 {
 	Arguments	args = NO_ARGUMENTS;
 	bool		deleted = !open;
 
-	argument_uuid(&args, job_id);
+	argument_uuid(&args, &entry->job_id);
 	argument_text(&args, system->name);
 	for (int look = 0; look == 0 || (look < QUEUE_LOOKS && !deleted); look++)
 	{
-		deleted |= delete_queue_entry(system, job_id);
+		deleted |= delete_queue_entry(system, &entry->job_id);
 		statement_execute(&delete_attempts, &args);
 	}
+	running_limit_unpark(system->name, owner_of(entry));
 }
 
 /* Return true if this transaction knows that a worker has the job, so that it has no entry. */
@@ -548,7 +565,7 @@ handle_update(const QueueSystem *system, TupleDesc desc, HeapTuple old, HeapTupl
 
 	if (!uuid_equal(&was.job_id, &is.job_id))
 	{
-		delete_job_entries(system, &was.job_id, queue_is_open(system, from));
+		delete_job_entries(system, &was, queue_is_open(system, from));
 		from = UNKNOWN_STATE;
 	}
 	if (queue_is_open(system, from) && queue_is_open(system, to))
@@ -577,7 +594,7 @@ handle_change(const QueueSystem *system, TriggerData *data)
 	QueueEntry	entry = read_queue_entry(system, desc, row);
 
 	if (TRIGGER_FIRED_BY_DELETE(data->tg_event))
-		delete_job_entries(system, &entry.job_id, queue_is_open(system, queue_state(system, desc, row)));
+		delete_job_entries(system, &entry, queue_is_open(system, queue_state(system, desc, row)));
 	else if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		handle_update(system, desc, row, data->tg_newtuple);
 	else if (queue_is_open(system, queue_state(system, desc, row)))

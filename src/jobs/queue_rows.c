@@ -44,7 +44,8 @@ static const RowColumn queue_columns[] = {
 	[QUEUE_FIRST_ATTEMPT - 1] = {"first_attempt", INT4OID, NULL},
 	[QUEUE_JOB - 1] = {"job_id", UUIDOID, NULL},
 	[QUEUE_USER - 1] = {"user_id", UUIDOID, NULL},
-	[QUEUE_STAGE - 1] = {"stage", TEXTOID, NULL}
+	[QUEUE_STAGE - 1] = {"stage", TEXTOID, NULL},
+	[QUEUE_LIMITED - 1] = {"limited", BOOLOID, NULL}
 };
 
 /* indexes into queue_table.lookups; 0 is the primary key */
@@ -371,12 +372,20 @@ insert_attempt(Row *attempts, Row *row, const Arguments *args, Claimed *claimed)
 	bool		nulls[lengthof(attempt_columns)];
 	TimestampTz now = GetCurrentTimestamp();
 	int64		lease = DatumGetInt64(args->values[CLAIM_LEASE]);
+	Datum		user_id;
+	bool		isnull;
 
 	memset(nulls, true, sizeof(nulls));
 	claimed->job_id = rows_uuid(row, QUEUE_JOB);
 	claimed->token = *DatumGetUUIDP(DirectFunctionCall1(gen_random_uuid, (Datum) 0));
 	claimed->attempt = rows_int32(row, QUEUE_ATTEMPT) + 1;
 	claimed->rank = rows_int32(row, QUEUE_RANK);
+	claimed->turn = rows_int64(row, QUEUE_TURN);
+	claimed->since = rows_int64(row, QUEUE_DUE);
+	claimed->stage = TextDatumGetCString(rows_get(row, QUEUE_STAGE, &isnull));
+	user_id = rows_get(row, QUEUE_USER, &isnull);
+	if (!isnull)
+		claimed->user_id = *DatumGetUUIDP(user_id);
 	claimed->expires_at = now + lease;
 	set_attempt(values, nulls, ATTEMPT_STARTED, TimestampTzGetDatum(now));
 	set_attempt(values, nulls, ATTEMPT_DUE, TimestampTzGetDatum(claimed->expires_at));
@@ -385,7 +394,7 @@ insert_attempt(Row *attempts, Row *row, const Arguments *args, Claimed *claimed)
 	set_attempt(values, nulls, ATTEMPT_LEASE, Int32GetDatum((int32) (lease / 1000)));
 	set_attempt(values, nulls, ATTEMPT_TOKEN, UUIDPGetDatum(&claimed->token));
 	set_attempt(values, nulls, ATTEMPT_WORKER, args->values[CLAIM_WORKER]);
-	set_attempt(values, nulls, ATTEMPT_COUNTED, BoolGetDatum(false));
+	set_attempt(values, nulls, ATTEMPT_COUNTED, args->values[CLAIM_COUNTED]);
 	copy_column(row, QUEUE_DUE, ATTEMPT_SINCE, values, nulls);
 	copy_column(row, QUEUE_SYSTEM, ATTEMPT_SYSTEM, values, nulls);
 	copy_column(row, QUEUE_FIRST_ATTEMPT, ATTEMPT_FIRST, values, nulls);
@@ -400,25 +409,12 @@ insert_attempt(Row *attempts, Row *row, const Arguments *args, Claimed *claimed)
 	(void) rows_insert(attempts, values, nulls);
 }
 
-/* Return the columns of the first claimed row, and its position. */
-static void
-result_add_claim(Row *row, const Claimed *claimed, StatementResult *result)
-{
-	result_add_uuid(result, claimed->job_id);
-	result_add_uuid(result, claimed->token);
-	result_add_int32(result, claimed->attempt);
-	result_add_int32(result, claimed->rank);
-	result_add_int64(result, rows_int64(row, QUEUE_TURN));
-	result_add_int64(result, rows_int64(row, QUEUE_DUE));
-	result_add_int64(result, claimed->expires_at);
-}
-
 /* Take waiting jobs, in the order of the queue, until the limit is reached. */
 static void
 claim_rows(WaitingJobs *jobs, Row *attempts, const Arguments *args, StatementResult *result)
 {
 	uint64		limit = DatumGetInt32(args->values[CLAIM_LIMIT]);
-	Claimed    *claimed = palloc(limit * sizeof(Claimed));
+	Claimed    *claimed = palloc0(limit * sizeof(Claimed));
 	WaitingScan *scan;
 
 	result->rows = claimed;
@@ -427,8 +423,6 @@ claim_rows(WaitingJobs *jobs, Row *attempts, const Arguments *args, StatementRes
 		if (take(jobs, scan))
 		{
 			insert_attempt(attempts, &scan->row, args, &claimed[result->found]);
-			if (result->found == 0)
-				result_add_claim(&scan->row, &claimed[0], result);
 			if (++result->found == limit)
 				break;
 		}
@@ -437,7 +431,8 @@ claim_rows(WaitingJobs *jobs, Row *attempts, const Arguments *args, StatementRes
 }
 
 /*
- * Fast path of claim_waiting.  Return false if a table is not eligible.
+ * Fast path of claim_waiting; the jobs are Claimed in result->rows.  Return false if
+ * a table is not eligible.
  */
 bool
 claim_fast_path(const Arguments *args, StatementResult *result)

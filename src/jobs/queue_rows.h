@@ -11,14 +11,18 @@
 #include "arguments.h"
 #include "layouts.h"
 
-/* a claimed job, as it is returned to the worker; rank is its place in the queue */
+/* a claimed job, as it is returned to the worker, and what the queue said of it */
 typedef struct Claimed
 {
 	pg_uuid_t	job_id;
 	pg_uuid_t	token;
 	int32		attempt;
-	int32		rank;
 	TimestampTz expires_at;
+	int32		rank;
+	int64		turn;
+	TimestampTz since;
+	pg_uuid_t	user_id;		/* zeros if the job has none */
+	char	   *stage;
 } Claimed;
 
 /* columns of studio_engine.queue, in their order */
@@ -33,7 +37,8 @@ enum QueueColumn
 	QUEUE_FIRST_ATTEMPT,
 	QUEUE_JOB,
 	QUEUE_USER,
-	QUEUE_STAGE
+	QUEUE_STAGE,
+	QUEUE_LIMITED
 };
 
 /* columns of studio_engine.attempts, in their order */
@@ -75,7 +80,8 @@ enum ClaimArgument
 	CLAIM_WORKER,
 	CLAIM_LEASE,				/* microseconds */
 	CLAIM_STAGES,				/* text[]; NULL: all */
-	CLAIM_PROCESS
+	CLAIM_PROCESS,
+	CLAIM_COUNTED				/* whether limits of running jobs count it */
 };
 
 extern RowTable queue_table;

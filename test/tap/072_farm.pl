@@ -27,6 +27,7 @@ use Time::HiRes qw(sleep time);
 my $many = $ENV{FARM_JOBS} || 3000;
 my $seed = $ENV{FARM_SEED} || 1 + int rand 2**31 - 1;
 my $patience = 120 + $many / 20;    # seconds
+my $waiting = $many < 3000 ? int $many / 10 : 300;    # jobs that are there at a time, so that every stage has work until the end
 my $dir = PostgreSQL::Test::Utils::tempdir();
 my $db = 'farm';
 my %services = (transcriber => 2, enricher => 4, refiner => 2);
@@ -67,7 +68,7 @@ sub start_all
 	{
 		push @running, map { start_client("$service $_", 'service_role', "serve('$service', 'SLOT', 'NAME')") } 1 .. $services{$service};
 	}
-	push @running, start_client('producer', 'service_role', "produce($many, 300)"), start_client('retrier', 'service_role', 'retry()');
+	push @running, start_client('producer', 'service_role', "produce($many, $waiting)"), start_client('retrier', 'service_role', 'retry()');
 	start_client('canceller', undef, 'cancel()');
 	start_client('watcher', undef, 'watch()');
 	return;
@@ -91,8 +92,8 @@ sub kill_one
 # Waits until a query says true, and kills now and then meanwhile.
 sub kill_until
 {
-	my ($sql) = @_;
-	my $until = time() + $patience;
+	my ($sql, $seconds) = @_;
+	my $until = time() + ($seconds // $patience);
 
 	while (time() < $until)
 	{
@@ -140,7 +141,7 @@ sub paused_ok
 		sleep 0.1;
 	}
 	is(query($node, $db, $claimed), $before, "$name: nothing is claimed during a pause");
-	ok(kill_until("SELECT EXISTS (SELECT FROM studio_engine.queue WHERE $of)"), "$name: ... though there are jobs");
+	ok(kill_until("SELECT EXISTS (SELECT FROM studio_engine.queue WHERE $of)", 20), "$name: ... though there are jobs");
 	is(query($node, $db, $claimed), $before, "$name: ... and nothing is later");
 	return ($argument, $claimed, $before, $name);
 }
@@ -150,7 +151,7 @@ sub resumed_ok
 	my ($argument, $claimed, $before, $name) = @_;
 
 	query($node, $db, "SELECT public.resume_queue('studio_jobs', $argument)");
-	ok(kill_until("SELECT ($claimed) > $before"), "$name: work goes on after it");
+	ok(kill_until("SELECT ($claimed) > $before", 20), "$name: work goes on after it");
 	return;
 }
 

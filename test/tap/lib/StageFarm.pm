@@ -268,21 +268,21 @@ END $$;
 };
 
 my $others = q{
--- Makes so many jobs, some at a time, while no more than so many are there to do.
+-- Makes so many jobs while no more than so many are there to do.  A transaction each: a job holds credits of its user.
 CREATE PROCEDURE farm.produce(p_jobs integer, p_waiting integer) LANGUAGE plpgsql AS $$
 DECLARE
 	v_made integer := (SELECT count(*) FROM farm.jobs);
 BEGIN
 	WHILE v_made < p_jobs LOOP
-		IF v_made - (SELECT count(*) FROM farm.jobs JOIN public.studio_jobs USING (job_id) WHERE status IN ('COMPLETE', 'FAILED')) < p_waiting THEN
-			FOR i IN 1 .. least(20, p_jobs - v_made) LOOP
-				v_made := v_made + 1;
-				INSERT INTO farm.jobs SELECT v_made, (public.create_studio_job(farm.owner(v_made % 8), 'a/' || v_made, p_priority => v_made % 3) ->> 'job_id')::uuid;
-			END LOOP;
-		ELSE
+		WHILE v_made - (SELECT count(*) FROM public.studio_jobs WHERE status IN ('COMPLETE', 'FAILED')) >= p_waiting LOOP
+			COMMIT;
 			PERFORM pg_sleep(0.02);
-		END IF;
-		COMMIT;
+		END LOOP;
+		FOR i IN 1 .. least(20, p_jobs - v_made) LOOP
+			v_made := v_made + 1;
+			INSERT INTO farm.jobs SELECT v_made, (public.create_studio_job(farm.owner(v_made % 8), 'a/' || v_made, p_priority => v_made % 3) ->> 'job_id')::uuid;
+			COMMIT;
+		END LOOP;
 	END LOOP;
 END $$;
 

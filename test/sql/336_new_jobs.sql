@@ -1,4 +1,4 @@
--- 335_new_jobs.sql
+-- 336_new_jobs.sql
 --
 -- What a client may say of a new job besides its work: the key under which it is
 -- made once, when it may begin, how often it is tried; by function and by plain
