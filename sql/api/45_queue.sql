@@ -342,7 +342,7 @@ COMMENT ON FUNCTION @extschema@.get_running_jobs(text, integer) IS
 'Returns the jobs that workers have: who has which, since when and until when.
 
 - p_system: studio_jobs, jobs or mm_rendering_queue; NULL: all.
-- p_limit: at most how many, the longest first, 1 to 10000.
+- p_limit: at most how many, the longest first, 1 to 1000.
 
 stage is the status at which the job was claimed; overdue is true for leases that have expired and that
 reap_expired_leases(), or a claim that finds too little, will end.

@@ -1064,7 +1064,7 @@ INSERT INTO bad_value (name, arg, value, expected, label) VALUES
 	('limit_stage', 'p_max_running', '0', 'ok', 'no limit'),
 	('limit_stage', 'p_max_running', '-1', '22023', 'negative'),
 	('get_running_jobs', 'p_limit', '0', '22023', '0'),
-	('get_running_jobs', 'p_limit', '10001', '22023', '10001'),
+	('get_running_jobs', 'p_limit', '1001', '22023', '1001'),
 	('release_leases', 'p_lease_tokens', '''{}''', 'ok', 'none'),
 	('release_leases', 'p_worker', '''nobody''', 'ok', 'unknown'),
 	('reap_expired_leases', 'p_limit', '0', '22023', '0'),

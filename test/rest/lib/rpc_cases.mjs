@@ -668,9 +668,6 @@ const workers = {
     given: async () => ({ p_system: 'mm_rendering_queue', p_stage: 'rendering', p_reason: MARK }),
     gives: is(null),
     takes: { p_system: word(), p_stage: nullable(stage), p_reason: text(1, 1000) },
-    async after() {
-      await sql(`SELECT resume_queue('mm_rendering_queue', 'rendering'), resume_queue('mm_rendering_queue')`)
-    },
   },
   'public.resume_queue': {
     who: 'service',
@@ -701,7 +698,7 @@ const workers = {
     },
     gives: rows('system', 'job_id', 'user_id', 'stage', 'worker', 'process_id', 'attempt', 'started_at', 'lease_expires_at', 'overdue',
       'cancel_requested_at', 'cancel_reason'),
-    takes: { p_system: nullable(word()), p_limit: integer(1, 10000) },
+    takes: { p_system: nullable(word()), p_limit: integer(1, 1000) },
   },
   'public.heartbeat_job': {
     who: 'service',

@@ -14,6 +14,7 @@ const time = '2030-01-01T00:00:00Z'
 const truth = answers<boolean>()
 const number = answers<number>()
 const text = answers<string>()
+const nothing = answers<undefined>()
 const json = answers<Json>()
 
 type Done = { done: boolean; error_code: string; error_message: string; job_id: string }
@@ -145,12 +146,14 @@ export const publicFunctions = {
   hold_credits: text(supabase.rpc('hold_credits', {
     p_user_id: id, p_amount: 10, p_reference: 'chats:1', p_note: 'Note', p_expires: '1 hour', p_idempotency_key: 'key-1'
   })),
+  limit_stage: nothing(supabase.rpc('limit_stage', { p_system: 'jobs', p_stage: 'RENDERING', p_max_running: 10 })),
   log_job: text(supabase.rpc('log_job', {
     p_job_id: id, p_level: 'info', p_message: 'Done', p_step_name: 'render', p_metadata: {}, p_lease_token: id
   })),
   merge_accounts: number(supabase.rpc('merge_accounts', {
     p_from_user_id: id, p_to_user_id: id, p_idempotency_key: 'key-1'
   })),
+  pause_queue: nothing(supabase.rpc('pause_queue', { p_system: 'jobs', p_stage: 'RENDERING', p_reason: 'Enough' })),
   purchase_credits: text(supabase.rpc('purchase_credits', {
     p_user_id: id, p_amount: 10, p_stripe_payment_id: 'pi_1', p_note: 'Note', p_expires_at: time
   })),
