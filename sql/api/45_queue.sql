@@ -304,9 +304,9 @@ CREATE FUNCTION @extschema@.limit_stage(p_system text, p_stage text, p_max_runni
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'limit_stage'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.limit_stage(text, text, integer) IS
-'Limit how many jobs may run at a stage, for all users together, as a provider limits its callers.
+'Limit how many jobs may run at a stage, for all users together.
 
-What counts is the stage at which a job was claimed, until its lease ends. Claims keep the limit, under any
+Providers limit their callers so. What counts is the stage at which a job was claimed, until its lease ends. Claims keep the limit, under any
 isolation level; jobs that run are not stopped. While a stage of a table is limited, claims from it wait for
 each other.
 
@@ -323,11 +323,11 @@ CREATE FUNCTION @extschema@.get_queue_stages(p_system text)
   LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'get_queue_stages'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.get_queue_stages(text) IS
-'Returns the stages of a table of jobs, in the order of its flow, with what waits and runs there.
+'Returns the stages of a table of jobs with what waits and runs there.
 
 - p_system: studio_jobs, jobs or mm_rendering_queue.
 
-running counts the leases by the stage at which they were claimed. parked jobs wait until their users have fewer that
+The stages are in the order of the flow. running counts the leases by the stage at which they were claimed. parked jobs wait until their users have fewer that
 run (setting max_running_jobs). Reads the whole queue of the table.
 Callers: services only.
 Errors: 22004 p_system is NULL; 22023 unknown system.';
@@ -342,7 +342,7 @@ COMMENT ON FUNCTION @extschema@.get_running_jobs(text, integer) IS
 'Returns the jobs that workers have: who has which, since when and until when.
 
 - p_system: studio_jobs, jobs or mm_rendering_queue; NULL: all.
-- p_limit: at most how many, the longest first, 1 to 10000.
+- p_limit: at most how many, the longest first, 1 to 1000.
 
 stage is the status at which the job was claimed; overdue is true for leases that have expired and that
 reap_expired_leases(), or a claim that finds too little, will end.

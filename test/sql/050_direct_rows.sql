@@ -149,11 +149,11 @@ ALTER TABLE fastpath.told ADD COLUMN answer text;
 CREATE PROCEDURE fastpath.forget()
 LANGUAGE plpgsql AS $$
 DECLARE
-  v_stages CONSTANT text[] := '{NEW,TRANSCRIBING,ENRICHING,REFINING}';
+  v_stages CONSTANT text[] := '{SCRIPTING,VOICE_GEN,ALIGNMENT,VISUAL_PLAN,IMAGE_GEN,TIMELINE,RENDERING,PACKAGING}';
 BEGIN
   IF current_setting('fastpath.forgets', true) = 'on' THEN
-    PERFORM public.claim_jobs('studio_jobs', 'w', 1, NULL, array_remove(ARRAY[a, b, c], NULL))
-       FROM unnest(v_stages) a, unnest(v_stages) b, unnest(array_append(v_stages, NULL)) c WHERE a <> b AND c IS DISTINCT FROM a AND c IS DISTINCT FROM b;
+    PERFORM public.claim_jobs('jobs', 'w', 1, NULL, CASE WHEN a = b THEN ARRAY[a] ELSE ARRAY[a, b] END)
+       FROM unnest(v_stages) a, unnest(v_stages) b WHERE a <= b;
   END IF;
 END
 $$;

@@ -78,6 +78,7 @@ CREATE TABLE twin.queue (
 	job_id uuid NOT NULL,
 	user_id uuid,
 	stage text NOT NULL,
+	limited boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (job_id, system)
 ) WITH (fillfactor = 90, vacuum_index_cleanup = on);
 CREATE INDEX queue_waiting ON twin.queue (system, rank, turn, due_at, job_id) WHERE state = 'waiting';
