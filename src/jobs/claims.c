@@ -182,7 +182,7 @@ static Statement claim_waiting = {
 	"     FROM taken t, LATERAL (SELECT pg_catalog.clock_timestamp() OFFSET 0) n (now)"
 	"   RETURNING job_id, lease_token, attempt, expires_at)"
 	" SELECT l.job_id, l.lease_token, l.attempt, t.rank, t.turn, t.due_at, l.expires_at, t.user_id, t.stage"
-	"   FROM leased l JOIN taken t ON t.job_id = l.job_id ORDER BY t.rank, t.turn, t.due_at, t.job_id",
+	"   FROM taken t LEFT JOIN leased l ON l.job_id = t.job_id ORDER BY t.rank, t.turn, t.due_at, t.job_id",
 	.nargs = 11,.argtypes = {TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, UUIDOID, INT4OID,
 	TEXTOID, INT8OID, TEXTARRAYOID, TEXTOID, BOOLOID}
 };
@@ -385,7 +385,8 @@ static const Claimed *
 claimed_jobs(uint64 found)
 {
 	Claimed    *claimed = result_rows();
-	Datum		user_id;
+	Datum		job_id,
+				user_id;
 	bool		isnull;
 
 	if (claimed != NULL)
@@ -397,7 +398,11 @@ claimed_jobs(uint64 found)
 		HeapTuple	row = SPI_tuptable->vals[i];
 		TupleDesc	desc = SPI_tuptable->tupdesc;
 
-		claimed[i].job_id = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
+		job_id = SPI_getbinval(row, desc, 1, &isnull);
+		/* a trigger of the owner has dropped the attempt */
+		if (isnull)
+			refuse_lost_row();
+		claimed[i].job_id = *DatumGetUUIDP(job_id);
 		claimed[i].token = *DatumGetUUIDP(SPI_getbinval(row, desc, 2, &isnull));
 		claimed[i].attempt = DatumGetInt32(SPI_getbinval(row, desc, 3, &isnull));
 		claimed[i].rank = DatumGetInt32(SPI_getbinval(row, desc, 4, &isnull));

@@ -10,8 +10,8 @@
  *
  * Pitfall: an error in the first pass undoes it, and all jobs are done one by one.
  *
- * Lock order: the jobs of a set in the order of their owners and ids, since each takes
- * the account of its owner after it.
+ * Lock order: owners, if jobs are retried; all jobs of a set, in the order of their ids;
+ * then the accounts, in the order of the owners, by which the jobs are acted on.
  */
 #include "postgres.h"
 
@@ -25,6 +25,7 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
+#include "auth_users.h"
 #include "caller.h"
 #include "checks.h"
 #include "claims.h"
@@ -79,6 +80,8 @@ finish_one(const QueueSystem *system, const Caller *caller, const Finish *finish
 {
 	if (finish->result.container != NULL && finish->reported.container != NULL)
 		refuse_value("p_error", "NULL where there is a result");
+	if (finish->result.container != NULL && finish->retryable)
+		refuse_value("p_retryable", "false where there is a result");
 	if (finish->reported.container != NULL || finish->retryable)
 		fail_reported(system, caller, &finish->job_id, &finish->token, finish->retryable, finish->retry_at, &finish->reported);
 	else if (system->finish_in_set == NULL || !system->finish_in_set(&finish->job_id, &finish->token, &finish->result))
@@ -150,6 +153,7 @@ struct JobSet
 	int			n;
 	SetJob	   *jobs;
 	char	   *reason;			/* of cancellations */
+	bool		locks_owners;	/* before the jobs */
 	void		(*act) (SetJob *job);
 };
 
@@ -216,7 +220,7 @@ sort_jobs(JobSet *set, const char *name)
 
 	qsort(set->jobs, set->n, sizeof(SetJob), compare_ids);
 	check_set(set, name);
-	if (!set->system->may_cost())
+	if (!set->locks_owners && !set->system->may_cost())
 		return;
 	ids = palloc(set->n * sizeof(Datum));
 	for (int i = 0; i < set->n; i++)
@@ -248,10 +252,49 @@ rethrow_deadlock(ErrorData *error)
 		ReThrowError(error);
 }
 
+/* Lock the owners of a set whose functions lock them before the jobs, in their order. */
+static void
+lock_owners(const JobSet *set)
+{
+	for (int i = 0; i < set->n; i++)
+	{
+		if (i == 0 || !uuid_equal(&set->jobs[i].user_id, &set->jobs[i - 1].user_id))
+			(void) user_lock_key_share(&set->jobs[i].user_id);
+	}
+}
+
+/*
+ * Lock the jobs of a set that are not done, in the order of their ids, before the first
+ * of them needs an account: another call may hold one job and wait for the account.
+ */
+static void
+lock_jobs(const JobSet *set)
+{
+	SetJob	   *sorted = palloc(Max(set->n, 1) * sizeof(SetJob));
+	Job			job;
+
+	memcpy(sorted, set->jobs, set->n * sizeof(SetJob));
+	qsort(sorted, set->n, sizeof(SetJob), compare_ids);
+	for (int i = 0; i < set->n; i++)
+	{
+		StatementResult *outer;
+
+		if (sorted[i].done)
+			continue;
+		outer = statements_begin();
+		(void) system_job_lock(set->system, &sorted[i].job_id, &job);
+		statements_end(outer);
+	}
+	pfree(sorted);
+}
+
 /* Act on each job that is not done, in a subtransaction of its own. */
 static void
 act_one_by_one(JobSet *set)
 {
+	if (set->locks_owners)
+		lock_owners(set);
+	lock_jobs(set);
 	/* this is no error of a job */
 	PreventCommandIfReadOnly("UPDATE");
 	for (int i = 0; i < set->n; i++)
@@ -510,6 +553,7 @@ retry_failed_jobs(PG_FUNCTION_ARGS)
 	argument_int32(&args, check_int32(fcinfo, 3, "p_limit", 1, MAX_SET));
 	ids = statement_execute_uuids(system->select_failed, &args);
 	set = make_set(system, &caller, list_length(ids), "p_limit", retry_set_job);
+	set->locks_owners = true;
 	for (int i = 0; i < set->n; i++)
 		set->jobs[i].job_id = *(pg_uuid_t *) list_nth(ids, i);
 	sort_jobs(set, "p_limit");

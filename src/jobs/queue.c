@@ -292,6 +292,21 @@ queue_place(const QueueSystem *system, int32 priority, const pg_uuid_t *user_id,
 	return place;
 }
 
+/*
+ * Return the position of a job that returns to the queue, where it had this turn; the
+ * settings may have been others then.
+ */
+QueuePlace
+queue_place_again(const QueueSystem *system, int32 priority, const pg_uuid_t *user_id, TimestampTz since, int64 turn)
+{
+	if (setting_int32(SETTING_FAIR_QUEUE) != 0 && turn > 0)
+		return (QueuePlace)
+	{
+		.rank = queue_rank(priority),.turn = turn
+	};
+	return queue_place(system, priority, user_id, since);
+}
+
 /* Insert the entry of a job that has work to do; a retried job is queued at the end. */
 static void
 enqueue(const QueueSystem *system, const QueueEntry *entry, bool again)

@@ -138,6 +138,8 @@ extern bool queue_is_open(const QueueSystem *system, int state);
 
 extern QueuePlace queue_place(const QueueSystem *system, int32 priority, const pg_uuid_t *user_id, TimestampTz since);
 extern int32 queue_rank(int32 priority);
+extern QueuePlace queue_place_again(const QueueSystem *system, int32 priority, const pg_uuid_t *user_id, TimestampTz since,
+									int64 turn);
 extern void queue_end_attempt(const QueueSystem *system, const pg_uuid_t *job_id, const char *outcome, const JobError *error);
 extern EndedAttempt queue_take_ended(void);
 extern void job_error_arguments(Arguments *args, const JobError *error);
