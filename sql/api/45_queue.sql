@@ -418,16 +418,16 @@ CREATE FUNCTION studio_engine.rebuild_queue_as_owner() RETURNS integer
   LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET lock_timeout = '5s' AS $$
 DECLARE
   v_added integer;
-  -- seconds of age that a step of priority is worth; the position is then in turn
-  v_ageing bigint := coalesce((SELECT s.value::bigint FROM studio_engine.settings s
-                                WHERE s.name = 'priority_ageing_seconds'
-                                  AND NOT EXISTS (SELECT 1 FROM studio_engine.settings f WHERE f.name = 'fair_queue' AND f.value <> '0')), 0);
+  v_ageing bigint; -- seconds of age that a step of priority is worth; the position is then in turn
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
                   WHERE n.nspname = 'studio_engine' AND r.rolname = current_user) THEN
     RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = 'only the owner of the data may run this',
       HINT = 'Call studio_engine.rebuild_queue().';
   END IF;
+  v_ageing := coalesce((SELECT s.value::bigint FROM studio_engine.settings s
+                         WHERE s.name = 'priority_ageing_seconds'
+                           AND NOT EXISTS (SELECT 1 FROM studio_engine.settings f WHERE f.name = 'fair_queue' AND f.value <> '0')), 0);
   LOCK TABLE @extschema@.jobs, @extschema@.studio_jobs, @extschema@.mm_rendering_queue IN SHARE ROW EXCLUSIVE MODE;
 
   DELETE FROM studio_engine.queue q

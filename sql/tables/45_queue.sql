@@ -73,7 +73,7 @@ CREATE TABLE studio_engine.attempts (
          ELSE outcome IN ('completed', 'handed_over', 'failed', 'retried', 'expired', 'cancelled', 'snoozed', 'released') END
   )
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
-CREATE INDEX idx_attempts_due ON studio_engine.attempts (due_at, job_id) WHERE ended_at IS NULL;
+CREATE INDEX idx_attempts_due ON studio_engine.attempts (due_at) WHERE ended_at IS NULL;
 CREATE INDEX idx_attempts_counted ON studio_engine.attempts (system, stage, user_id) WHERE ended_at IS NULL AND counted;
 
 CREATE TABLE studio_engine.queue_stages (

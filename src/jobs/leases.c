@@ -143,7 +143,7 @@ static Statement select_lost_leases = {
 static Statement select_due_leases = {
 	.force_index_plan = true,
 	.text = "SELECT a.system, a.job_id, a.lease_token, a.user_id, a.due_at FROM studio_engine.attempts a"
-	" WHERE a.ended_at IS NULL AND a.due_at <= $1 AND (a.due_at, a.job_id) > ($2, $3)"
+	" WHERE a.ended_at IS NULL AND a.due_at <= $1 AND a.due_at >= $2 AND (a.due_at, a.job_id) > ($2, $3)"
 	" ORDER BY a.due_at, a.job_id LIMIT $4",
 	.nargs = 4,.argtypes = {TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID, INT4OID}
 };

@@ -868,7 +868,7 @@ FROM (VALUES
 	('idx_queue_stage', 'studio_engine.queue (system, stage, rank, turn, due_at, job_id) WHERE (state = ''waiting''::studio_engine.queue_state)'),
 	('idx_queue_delayed_rank', 'studio_engine.queue (system, rank, due_at) WHERE (state = ''delayed''::studio_engine.queue_state)'),
 	('idx_queue_limited', 'studio_engine.queue (user_id, system, state, rank, turn, due_at) WHERE limited'),
-	('idx_attempts_due', 'studio_engine.attempts (due_at, job_id) WHERE (ended_at IS NULL)'),
+	('idx_attempts_due', 'studio_engine.attempts (due_at) WHERE (ended_at IS NULL)'),
 	('idx_attempts_counted', 'studio_engine.attempts (system, stage, user_id) WHERE ((ended_at IS NULL) AND counted)')) AS e (name, def);
 SELECT is_empty(
 	$$ SELECT i.indexrelid::regclass, a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indexrelid

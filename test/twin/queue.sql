@@ -116,7 +116,7 @@ CREATE TABLE twin.attempts (
 	CHECK (CASE WHEN ended_at IS NULL THEN outcome IS NULL
 	            ELSE outcome IN ('completed', 'handed_over', 'failed', 'retried', 'expired', 'cancelled', 'snoozed', 'released') END)
 ) WITH (fillfactor = 70);
-CREATE INDEX attempts_due ON twin.attempts (due_at, job_id) WHERE ended_at IS NULL;
+CREATE INDEX attempts_due ON twin.attempts (due_at) WHERE ended_at IS NULL;
 CREATE INDEX attempts_counted ON twin.attempts (system, stage, user_id) WHERE ended_at IS NULL AND counted;
 
 --------------------------------------------------------------------------------
