@@ -93,7 +93,7 @@ READY settles the hold of the job, FAILED releases it.
 - p_status_message: what the worker is doing, at most 8 KiB; NULL leaves it unchanged.
 - p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the job.
 - p_hand_over: true ends the lease with the call, so that another worker claims the job at its next stage, with
-  attempts counted anew. A late retry returns the same job.
+  attempts counted from 1. A late retry returns the same job.
 
 Returns the job.
 Callers: services only.

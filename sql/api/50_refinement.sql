@@ -58,7 +58,7 @@ COMMENT ON FUNCTION @extschema@.update_studio_job_status(uuid, text, uuid, boole
 - p_status: a status that workflow_transitions() allows next.
 - p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the job.
 - p_hand_over: true ends the lease with the call, so that another worker claims the job at its next stage, with
-  attempts counted anew. A late retry returns the same job.
+  attempts counted from 1. A late retry returns the same job.
 
 Returns the job.
 Callers: services only.
@@ -77,7 +77,7 @@ COMMENT ON FUNCTION @extschema@.store_transcript(uuid, text, uuid, boolean) IS
 - p_transcript: the text, at most 1 MiB.
 - p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the job.
 - p_hand_over: true ends the lease with the call, so that another worker claims the job at its next stage, with
-  attempts counted anew. A late retry returns the same job.
+  attempts counted from 1. A late retry returns the same job.
 
 Returns the job.
 Callers: services only.
@@ -96,7 +96,7 @@ COMMENT ON FUNCTION @extschema@.store_enrichment(uuid, jsonb, uuid, boolean) IS
 - p_entities: what the enrichment found, JSON of at most 1 MiB.
 - p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the job.
 - p_hand_over: true ends the lease with the call, so that another worker claims the job at its next stage, with
-  attempts counted anew. A late retry returns the same job.
+  attempts counted from 1. A late retry returns the same job.
 
 Returns the job.
 Callers: services only.

@@ -330,7 +330,7 @@ COMMENT ON FUNCTION @extschema@.update_rendering(uuid, text, integer, uuid, bool
 - p_progress: 0 to 100; it never goes back within an attempt.
 - p_lease_token: the token that claim_jobs() returned; NULL where no worker holds the rendering.
 - p_hand_over: true ends the lease with the call, so that another worker claims the rendering at its next stage, with
-  attempts counted anew. A late retry returns the same rendering.
+  attempts counted from 1. A late retry returns the same rendering.
 
 Returns the rendering.
 Callers: services only.

@@ -268,6 +268,7 @@ fail_rendering(PG_FUNCTION_ARGS)
 	pg_uuid_t	render_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 4);
 	const bool *retryable = optional_bool(fcinfo, 3);
+	const TimestampTz *retry_at;
 	JobError	error = {NULL};
 	Datum		result;
 
@@ -275,8 +276,9 @@ fail_rendering(PG_FUNCTION_ARGS)
 	render_id = check_uuid(fcinfo, 0, "p_render_id");
 	error.code = check_text(fcinfo, 1, "p_error_code", 0, MAX_SHORT_LENGTH);
 	error.message = clip_text(check_text(fcinfo, 2, "p_error_message", 0, PG_INT32_MAX), MAX_REPORT_BYTES);
+	retry_at = job_retry_at(check_duration(fcinfo, 5, "p_retry_in", 0, MAX_DELAY_SECONDS), retryable);
 
-	result = job_fail(&rendering_queue, &caller, &render_id, token, retryable, job_retry_at(fcinfo, 5, retryable), &error);
+	result = job_fail(&rendering_queue, &caller, &render_id, token, retryable, retry_at, &error);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);

@@ -42,6 +42,13 @@ optional_bool(FunctionCallInfo fcinfo, int argno)
 	return PG_ARGISNULL(argno) ? NULL : &values[PG_GETARG_BOOL(argno) ? 1 : 0];
 }
 
+/* A JSON value; a NULL pointer for NULL. */
+Jsonb *
+optional_jsonb(FunctionCallInfo fcinfo, int argno)
+{
+	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_JSONB_P(argno);
+}
+
 pg_uuid_t
 check_uuid(FunctionCallInfo fcinfo, int argno, const char *name)
 {

@@ -21,6 +21,7 @@ extern const pg_uuid_t *optional_uuid(FunctionCallInfo fcinfo, int argno);
 extern const bool *optional_bool(FunctionCallInfo fcinfo, int argno);
 extern const TimestampTz *optional_time(FunctionCallInfo fcinfo, int argno);
 extern ArrayType *optional_array(FunctionCallInfo fcinfo, int argno);
+extern Jsonb *optional_jsonb(FunctionCallInfo fcinfo, int argno);
 
 extern void check_not_null(FunctionCallInfo fcinfo, int argno, const char *name);
 extern pg_uuid_t check_uuid(FunctionCallInfo fcinfo, int argno, const char *name);

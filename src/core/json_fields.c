@@ -35,11 +35,17 @@ refuse_field(const JsonFields *object, const char *name, const char *expected)
 }
 
 /*
- * Return the members of an argument, which must be a JSON object.
+ * Return the members of an argument, which must be a JSON object; an absent one for
+ * NULL.
  */
 JsonFields
 json_fields(Jsonb *value, const char *name)
 {
+	if (value == NULL)
+		return (JsonFields)
+	{
+		.path = name
+	};
 	if (!JB_ROOT_IS_OBJECT(value))
 		refuse_value(name, "a JSON object");
 	return (JsonFields)

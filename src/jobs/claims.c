@@ -221,7 +221,7 @@ get_scan_state(const ClaimRequest *request)
 	foreach(cell, scan_states)
 	{
 		state = lfirst(cell);
-		if (state->system == request->system && same_text(state->stages, request->stage_names))
+		if (state->system == request->system && same_text(state->stages, request->stages.text))
 			return state;
 	}
 	if (list_length(scan_states) >= MAX_SCAN_STATES)
@@ -229,7 +229,7 @@ get_scan_state(const ClaimRequest *request)
 	old = MemoryContextSwitchTo(TopMemoryContext);
 	state = palloc0(sizeof(QueueScanState));
 	state->system = request->system;
-	state->stages = request->stage_names ? pstrdup(request->stage_names) : NULL;
+	state->stages = request->stages.text ? pstrdup(request->stages.text) : NULL;
 	scan_states = lappend(scan_states, state);
 	MemoryContextSwitchTo(old);
 	return state;
@@ -335,7 +335,7 @@ claim_from_position(const ClaimRequest *request, const QueuePosition *position)
 	argument_int32(&args, request->limit);
 	argument_text(&args, request->worker);
 	argument_add(&args, Int64GetDatum(request->lease), false);
-	argument_add(&args, request->stages, request->stages == (Datum) 0);
+	argument_add(&args, request->stages.names, request->stages.names == (Datum) 0);
 	argument_text(&args, request->process_id);
 	argument_add(&args, BoolGetDatum(request->counted), false);
 	return statement_execute(&claim_waiting, &args);
@@ -503,7 +503,7 @@ may_run(ClaimRequest *request, const Claimed *claimed, uint64 found, uint64 numb
 	const Claimed *job = &claimed[number];
 	const char *system = request->system->name;
 
-	if (!stage_admit(&request->budgets, job->stage))
+	if (!stage_admit(&request->stages.budgets, job->stage))
 	{
 		lease_undo(job, false);
 		return false;
@@ -572,7 +572,7 @@ claim_all(ReturnSetInfo *rsinfo, ClaimRequest *request, int64 *bytes)
 {
 	for (int round = 0; round < MAX_ROUNDS; round++)
 	{
-		if (!stages_narrow(request) || !claim_batch(rsinfo, request, bytes) ||
+		if (!stages_narrow(request->system, &request->stages) || !claim_batch(rsinfo, request, bytes) ||
 			request->limit == 0 || *bytes >= MAX_CLAIM_BYTES)
 			return;
 		CHECK_FOR_INTERRUPTS();
@@ -644,8 +644,8 @@ claim_read_request(FunctionCallInfo fcinfo, int argno, int least)
 
 	request.worker = check_text(fcinfo, 1, "p_worker", 1, MAX_WORKER_LENGTH);
 	request.limit = check_int32(fcinfo, argno, "p_limit", least, MAX_CLAIM);
-	request.lease = lease_length(fcinfo, argno + 1);
-	request.wanted = stages_check(fcinfo, argno + 2, request.system);
+	request.lease = lease_length(check_duration(fcinfo, argno + 1, "p_lease", 1, MAX_LEASE_SECONDS));
+	request.stages.wanted = stages_check(request.system, optional_array(fcinfo, argno + 2));
 	request.process_id = check_optional_text(fcinfo, argno + 3, "p_process_id", MAX_PROCESS_LENGTH);
 	return request;
 }

@@ -30,13 +30,8 @@ typedef struct ClaimRequest
 	int32		limit;
 	int64		lease;			/* microseconds */
 	const char *process_id;		/* or NULL */
-	const bool *wanted;			/* by state, the stages that it names; NULL
-								 * for all */
-	Datum		stages;			/* text[] of those that are claimed from; 0
-								 * for all */
-	char	   *stage_names;	/* its text; NULL for all */
+	StageChoice stages;
 	bool		counted;		/* there are limits of what runs */
-	StageBudgets budgets;
 	RunningUsers users;
 	bool		put_back;		/* jobs were returned to the queue */
 	QueuePosition resume_from;	/* after them */

@@ -61,35 +61,27 @@ fail_reported(const QueueSystem *system, const Caller *caller, const pg_uuid_t *
 	(void) job_fail(system, caller, job_id, token, &retryable, retry_at, &error);
 }
 
-/* Read a JSON argument whose members a worker names; an absent object for NULL. */
-static JsonFields
-optional_fields(FunctionCallInfo fcinfo, int argno, const char *name)
+/* what finish_and_claim() says of the job that ends */
+typedef struct Finish
 {
-	if (PG_ARGISNULL(argno))
-		return (JsonFields)
-	{
-		.path = name
-	};
-	return json_fields(PG_GETARG_JSONB_P(argno), name);
-}
+	pg_uuid_t	job_id;
+	pg_uuid_t	token;
+	JsonFields	result;
+	JsonFields	reported;		/* error */
+	bool		retryable;
+	const TimestampTz *retry_at;	/* or NULL */
+} Finish;
 
-/* End the job of a call of finish_and_claim(). */
+/* End a job: with a failure if there is one, else with its result. */
 static void
-finish_one(FunctionCallInfo fcinfo, const Caller *caller, const QueueSystem *system)
+finish_one(const QueueSystem *system, const Caller *caller, const Finish *finish)
 {
-	pg_uuid_t	job_id = check_uuid(fcinfo, 2, "p_job_id");
-	pg_uuid_t	token = check_uuid(fcinfo, 3, "p_lease_token");
-	JsonFields	result = optional_fields(fcinfo, 4, "p_result");
-	JsonFields	reported = optional_fields(fcinfo, 5, "p_error");
-	bool		retryable = check_bool(fcinfo, 6, "p_retryable");
-	const TimestampTz *retry_at = job_retry_at(fcinfo, 7, &retryable);
-
-	if (result.container != NULL && reported.container != NULL)
+	if (finish->result.container != NULL && finish->reported.container != NULL)
 		refuse_value("p_error", "NULL where there is a result");
-	if (reported.container != NULL || retryable)
-		fail_reported(system, caller, &job_id, &token, retryable, retry_at, &reported);
-	else if (system->finish_in_set == NULL || !system->finish_in_set(&job_id, &token, &result))
-		system->finish(caller, &job_id, &token, &result);
+	if (finish->reported.container != NULL || finish->retryable)
+		fail_reported(system, caller, &finish->job_id, &finish->token, finish->retryable, finish->retry_at, &finish->reported);
+	else if (system->finish_in_set == NULL || !system->finish_in_set(&finish->job_id, &finish->token, &finish->result))
+		system->finish(caller, &finish->job_id, &finish->token, &finish->result);
 }
 
 /*
@@ -104,15 +96,22 @@ finish_and_claim(PG_FUNCTION_ARGS)
 	StatementResult *outer;
 	Caller		caller;
 	ClaimRequest request;
+	Finish		finish;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	caller_enter_service(&caller);
 	request = claim_read_request(fcinfo, 8, 0);
 	if (!PG_ARGISNULL(2))
 	{
+		finish.job_id = check_uuid(fcinfo, 2, "p_job_id");
+		finish.token = check_uuid(fcinfo, 3, "p_lease_token");
+		finish.result = json_fields(optional_jsonb(fcinfo, 4), "p_result");
+		finish.reported = json_fields(optional_jsonb(fcinfo, 5), "p_error");
+		finish.retryable = check_bool(fcinfo, 6, "p_retryable");
+		finish.retry_at = job_retry_at(check_duration(fcinfo, 7, "p_retry_in", 0, MAX_DELAY_SECONDS), &finish.retryable);
 		/* a scope of its own frees what was written */
 		outer = statements_begin();
-		finish_one(fcinfo, &caller, request.system);
+		finish_one(request.system, &caller, &finish);
 		statements_end(outer);
 	}
 	claim_run((ReturnSetInfo *) fcinfo->resultinfo, &request);
@@ -306,14 +305,11 @@ make_set(const QueueSystem *system, const Caller *caller, int n, const char *nam
 
 /* Read the jobs of an argument p_jobs: an array of objects with job_id and lease_token. */
 static JobSet *
-read_set(FunctionCallInfo fcinfo, const Caller *caller, void (*act) (SetJob *job))
+read_set(const QueueSystem *system, const Caller *caller, Jsonb *jobs, void (*act) (SetJob *job))
 {
-	const QueueSystem *system = queue_check_name(fcinfo, 0, "p_system");
-	List	   *items;
+	List	   *items = json_objects(jobs, "p_jobs");
 	JobSet	   *set;
 
-	check_not_null(fcinfo, 1, "p_jobs");
-	items = json_objects(PG_GETARG_JSONB_P(1), "p_jobs");
 	set = make_set(system, caller, list_length(items), "p_jobs", act);
 	for (int i = 0; i < set->n; i++)
 	{
@@ -363,12 +359,15 @@ Datum
 complete_jobs(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
+	const QueueSystem *system;
 	JobSet	   *set;
 	ErrorData  *error = NULL;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	caller_enter_service(&caller);
-	set = read_set(fcinfo, &caller, complete_set_job);
+	system = queue_check_name(fcinfo, 0, "p_system");
+	check_not_null(fcinfo, 1, "p_jobs");
+	set = read_set(system, &caller, PG_GETARG_JSONB_P(1), complete_set_job);
 	if (set->system->finish_in_set != NULL)
 		error = in_subtransaction(complete_together, set);
 	rethrow_deadlock(error);
@@ -415,11 +414,14 @@ Datum
 fail_jobs(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
+	const QueueSystem *system;
 	JobSet	   *set;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	caller_enter_service(&caller);
-	set = read_set(fcinfo, &caller, fail_set_job);
+	system = queue_check_name(fcinfo, 0, "p_system");
+	check_not_null(fcinfo, 1, "p_jobs");
+	set = read_set(system, &caller, PG_GETARG_JSONB_P(1), fail_set_job);
 	act_one_by_one(set);
 	put_jobs((ReturnSetInfo *) fcinfo->resultinfo, set);
 	caller_leave(&caller);

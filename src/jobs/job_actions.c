@@ -13,7 +13,6 @@
 
 #include "utils/timestamp.h"
 
-#include "checks.h"
 #include "errors.h"
 #include "job_actions.h"
 #include "leases.h"
@@ -63,20 +62,20 @@ job_hand_over(Lease *lease, int status, bool hand_over)
 }
 
 /*
- * Return when a failed job is tried again, by an argument p_retry_in that may be
- * NULL; raise an error if it is out of bounds.
+ * Return when a failed job is tried again, by the length of time that p_retry_in
+ * gives, or NULL; raise an error if the failure is not retryable.
  */
 const TimestampTz *
-job_retry_at(FunctionCallInfo fcinfo, int argno, const bool *retryable)
+job_retry_at(const int64 *retry_in, const bool *retryable)
 {
 	TimestampTz *at;
 
-	if (PG_ARGISNULL(argno))
+	if (retry_in == NULL)
 		return NULL;
 	if (retryable != NULL && !*retryable)
 		refuse_value("p_retry_in", "NULL for a failure that is not retryable");
 	at = palloc(sizeof(TimestampTz));
-	*at = check_until(fcinfo, argno, "p_retry_in", GetCurrentTimestamp(), 0, MAX_DELAY_SECONDS);
+	*at = GetCurrentTimestamp() + *retry_in;
 	return at;
 }
 

@@ -10,13 +10,11 @@
 #include "system_jobs.h"
 
 #define MAX_REASON_LENGTH 1000
-/* of a delay: a snooze or a retry */
-#define MAX_DELAY_SECONDS (366 * INT64CONST(86400))
 
 extern void job_require_work(const QueueSystem *system, const Job *job, const pg_uuid_t *token);
 extern bool job_has_moved(const QueueSystem *system, const Job *job, const pg_uuid_t *token, int status, bool hand_over, Lease *lease);
 extern void job_hand_over(Lease *lease, int status, bool hand_over);
-extern const TimestampTz *job_retry_at(FunctionCallInfo fcinfo, int argno, const bool *retryable);
+extern const TimestampTz *job_retry_at(const int64 *retry_in, const bool *retryable);
 extern bool job_was_completed(const QueueSystem *system, const Job *job, const pg_uuid_t *token);
 pg_noreturn extern void refuse_completed_differently(const pg_uuid_t *job_id);
 extern Datum job_fail(const QueueSystem *system, const Caller *caller, const pg_uuid_t *job_id,

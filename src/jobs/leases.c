@@ -31,7 +31,6 @@
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
-#include "job_actions.h"
 #include "leases.h"
 #include "queue.h"
 #include "queue_rows.h"
@@ -47,7 +46,6 @@ PG_FUNCTION_INFO_V1(release_leases);
 PG_FUNCTION_INFO_V1(recover_leases);
 PG_FUNCTION_INFO_V1(reap_expired_leases);
 
-#define MAX_LEASE_SECONDS 86400
 #define MAX_REAP 10000
 #define MAX_MESSAGE_LENGTH 1000
 
@@ -179,14 +177,12 @@ static Statement select_due_at = {
  * ------------------------------------------------------------------------ */
 
 /*
- * Return the length of a lease in microseconds.  It is p_lease, or setting
- * lease_seconds if that is NULL, and at most setting max_run_seconds; raise an
- * error if p_lease is out of bounds.
+ * Return the length of a lease in microseconds.  It is the one that is given, or
+ * setting lease_seconds if that is NULL, and at most setting max_run_seconds.
  */
 int64
-lease_length(FunctionCallInfo fcinfo, int argno)
+lease_length(const int64 *given)
 {
-	const int64 *given = check_duration(fcinfo, argno, "p_lease", 1, MAX_LEASE_SECONDS);
 	int64		length = given ? *given : Max(setting_int32(SETTING_LEASE_SECONDS), 1) * USECS_PER_SEC;
 	int64		longest = setting_int32(SETTING_MAX_RUN_SECONDS) * USECS_PER_SEC;
 
@@ -502,7 +498,7 @@ finish_lease(const Lease *lease, const char *outcome, const TimestampTz *due_at,
 
 /*
  * End a lease whose worker has finished this stage of the job: another one claims
- * it at the next.  Attempts are counted anew.
+ * it at the next.  Attempts are counted from 1 again.
  */
 void
 lease_hand_over(Lease *lease, int stage)
@@ -825,7 +821,7 @@ heartbeat_job(PG_FUNCTION_ARGS)
 	pg_uuid_t	job_id,
 				token;
 	TimestampTz now = GetCurrentTimestamp();
-	int64		length = 0;
+	const int64 *given;
 	const QueueSystem *show = NULL;
 	const int32 *progress;
 	char	   *message;
@@ -836,12 +832,11 @@ heartbeat_job(PG_FUNCTION_ARGS)
 	token = check_uuid(fcinfo, 1, "p_lease_token");
 	progress = check_optional_int32(fcinfo, 2, "p_progress", 0, 100);
 	message = check_text(fcinfo, 3, "p_status_message", 0, MAX_MESSAGE_LENGTH);
-	if (!PG_ARGISNULL(4))
-		length = lease_length(fcinfo, 4);
+	given = check_duration(fcinfo, 4, "p_lease", 1, MAX_LEASE_SECONDS);
 
 	if (progress != NULL || message != NULL)
 		show = try_lock_to_show_progress(&job_id, &token, now);
-	result = renew_lease(&job_id, &token, PG_ARGISNULL(4) ? NULL : &length, show ? &now : NULL);
+	result = renew_lease(&job_id, &token, given, show ? &now : NULL);
 	if (show)
 		show->show_progress(&job_id, progress, message);
 	caller_leave(&caller);

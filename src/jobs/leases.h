@@ -36,7 +36,11 @@ typedef struct Lease
 	char	   *outcome;		/* of a lease that has ended */
 } Lease;
 
-extern int64 lease_length(FunctionCallInfo fcinfo, int argno);
+#define MAX_LEASE_SECONDS 86400
+/* of a delay: a snooze or a retry */
+#define MAX_DELAY_SECONDS (366 * INT64CONST(86400))
+
+extern int64 lease_length(const int64 *given);
 extern LeaseState lease_check(const QueueSystem *system, const Job *job, const pg_uuid_t *token, Lease *lease);
 extern bool lease_read_held(const QueueSystem *system, const Job *job, const pg_uuid_t *token, Lease *lease);
 extern void lease_require_ended(const Lease *lease, const EndedAttempt *ended);

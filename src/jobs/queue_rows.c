@@ -635,9 +635,12 @@ limit_end(TimestampTz until, Row *row, AttrNumber from, Datum seconds)
 static TimestampTz
 extended_end(Row *row, const Arguments *args)
 {
-	int64		lease = args->nulls[EXTEND_LEASE] == 'n' ? rows_int32(row, ATTEMPT_LEASE) * INT64CONST(1000) :
-	DatumGetInt64(args->values[EXTEND_LEASE]);
-	TimestampTz until = GetCurrentTimestamp() + lease;
+	int64		lease = rows_int32(row, ATTEMPT_LEASE) * INT64CONST(1000);
+	TimestampTz until;
+
+	if (args->nulls[EXTEND_LEASE] != 'n')
+		lease = DatumGetInt64(args->values[EXTEND_LEASE]);
+	until = GetCurrentTimestamp() + lease;
 
 	until = limit_end(until, row, ATTEMPT_STARTED, args->values[EXTEND_MAX_RUN]);
 	until = limit_end(until, row, ATTEMPT_CANCEL_REQUESTED, args->values[EXTEND_GRACE]);

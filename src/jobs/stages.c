@@ -35,10 +35,10 @@
 #include "announcements.h"
 #include "caller.h"
 #include "checks.h"
-#include "claims.h"
 #include "errors.h"
 #include "queue.h"
 #include "relations.h"
+#include "running_limits.h"
 #include "stages.h"
 #include "statements.h"
 
@@ -48,6 +48,7 @@ PG_FUNCTION_INFO_V1(limit_stage);
 PG_FUNCTION_INFO_V1(get_queue_stages);
 
 #define MAX_PAUSE_REASON_LENGTH 1000
+#define MAX_STAGE_LENGTH 100
 
 static Statement select_controls = {
 	.text = "SELECT c.system::pg_catalog.text, c.stage, c.paused_at IS NOT NULL, c.max_running FROM studio_engine.queue_stages c"
@@ -194,11 +195,11 @@ current_controls(void)
  * ------------------------------------------------------------------------ */
 
 /*
- * Read an argument that names stages, or NULL for all; raise an error unless each is
- * a state with work to do, named once.  Returns an array by state.
+ * Raise an error unless each of the names is that of a state with work to do, and there
+ * once.  Returns an array by state; NULL for NULL, which means all.
  */
 const bool *
-stages_check(FunctionCallInfo fcinfo, int argno, const QueueSystem *system)
+stages_check(const QueueSystem *system, ArrayType *names)
 {
 	const Workflow *flow = system->flow;
 	bool	   *wanted;
@@ -206,9 +207,9 @@ stages_check(FunctionCallInfo fcinfo, int argno, const QueueSystem *system)
 	bool	   *nulls;
 	int			n;
 
-	if (PG_ARGISNULL(argno))
+	if (names == NULL)
 		return NULL;
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(argno), TEXTOID, -1, false, TYPALIGN_INT, &stages, &nulls, &n);
+	deconstruct_array(names, TEXTOID, -1, false, TYPALIGN_INT, &stages, &nulls, &n);
 	if (n == 0)
 		refuse_value("p_stages", "at least one stage, or NULL for all");
 	wanted = palloc0(flow->nstates * sizeof(bool));
@@ -292,10 +293,9 @@ has_controls(const QueueSystem *system)
 
 /* Count what may still run at the limited stages that a claim takes jobs from. */
 static void
-count_budgets(ClaimRequest *request)
+count_budgets(const QueueSystem *system, StageChoice *choice)
 {
-	const QueueSystem *system = request->system;
-	StageBudgets *budgets = &request->budgets;
+	StageBudgets *budgets = &choice->budgets;
 
 	budgets->system = system;
 	budgets->counted = true;
@@ -307,7 +307,7 @@ count_budgets(ClaimRequest *request)
 		budgets->left[state] = -1;
 		if (control != NULL && control->paused)
 			budgets->left[state] = 0;
-		else if (control != NULL && control->max_running > 0 && (request->wanted == NULL || request->wanted[state]))
+		else if (control != NULL && control->max_running > 0 && (choice->wanted == NULL || choice->wanted[state]))
 			budgets->left[state] = count_left(control);
 	}
 }
@@ -317,38 +317,37 @@ count_budgets(ClaimRequest *request)
  * are paused or at their limits.  Returns false if there are none.
  */
 bool
-stages_narrow(ClaimRequest *request)
+stages_narrow(const QueueSystem *system, StageChoice *choice)
 {
-	const QueueSystem *system = request->system;
 	const StageControl *whole = find_control(system, UNKNOWN_STATE);
 	Datum	   *names;
 	int			n = 0;
-	bool		all = request->wanted == NULL;
+	bool		all = choice->wanted == NULL;
 
 	if (whole != NULL && whole->paused)
 		return false;
 	if (all && !has_controls(system))
 		return true;
 	names = palloc(system->flow->nstates * sizeof(Datum));
-	if (!request->budgets.counted)
-		count_budgets(request);
+	if (!choice->budgets.counted)
+		count_budgets(system, choice);
 	for (int state = 0; state < system->flow->nstates; state++)
 	{
-		if (!queue_is_open(system, state) || (request->wanted != NULL && !request->wanted[state]))
+		if (!queue_is_open(system, state) || (choice->wanted != NULL && !choice->wanted[state]))
 			continue;
-		if (request->budgets.left[state] == 0)
+		if (choice->budgets.left[state] == 0)
 			all = false;
 		else
 			names[n++] = CStringGetTextDatum(system->flow->states[state]);
 	}
 	if (n == 0)
 		return false;
-	request->stages = (Datum) 0;
-	request->stage_names = NULL;
+	choice->names = (Datum) 0;
+	choice->text = NULL;
 	if (!all)
 	{
-		request->stages = PointerGetDatum(construct_array(names, n, TEXTOID, -1, false, TYPALIGN_INT));
-		request->stage_names = OidOutputFunctionCall(F_ARRAY_OUT, request->stages);
+		choice->names = PointerGetDatum(construct_array(names, n, TEXTOID, -1, false, TYPALIGN_INT));
+		choice->text = OidOutputFunctionCall(F_ARRAY_OUT, choice->names);
 	}
 	return true;
 }
@@ -373,16 +372,12 @@ stage_admit(StageBudgets *budgets, const char *stage)
  * Functions for operators
  * ------------------------------------------------------------------------ */
 
-/* Read the arguments p_system and p_stage as those of a statement; no stage is the whole system. */
+/* Return the arguments of a statement on a stage, or on the whole system without a stage. */
 static Arguments
-stage_arguments(FunctionCallInfo fcinfo, bool required)
+stage_arguments(const QueueSystem *system, const char *stage)
 {
 	Arguments	args = NO_ARGUMENTS;
-	const QueueSystem *system = queue_check_name(fcinfo, 0, "p_system");
-	char	   *stage = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
 
-	if (required)
-		check_not_null(fcinfo, 1, "p_stage");
 	if (stage != NULL && !queue_is_open(system, flow_state(system->flow, stage)))
 		refuse_value("p_stage", "the name of a stage in which there is work to do");
 	argument_text(&args, system->name);
@@ -400,7 +395,7 @@ pause_queue(PG_FUNCTION_ARGS)
 	Caller		caller;
 
 	caller_enter_service(&caller);
-	args = stage_arguments(fcinfo, false);
+	args = stage_arguments(queue_check_name(fcinfo, 0, "p_system"), check_text(fcinfo, 1, "p_stage", 0, MAX_STAGE_LENGTH));
 	argument_text(&args, check_optional_text(fcinfo, 2, "p_reason", MAX_PAUSE_REASON_LENGTH));
 	statement_execute(&pause_stage, &args);
 	caller_leave(&caller);
@@ -414,15 +409,17 @@ pause_queue(PG_FUNCTION_ARGS)
 Datum
 resume_queue(PG_FUNCTION_ARGS)
 {
+	const QueueSystem *system;
 	Arguments	args;
 	Caller		caller;
 	bool		resumed;
 
 	caller_enter_service(&caller);
-	args = stage_arguments(fcinfo, false);
+	system = queue_check_name(fcinfo, 0, "p_system");
+	args = stage_arguments(system, check_text(fcinfo, 1, "p_stage", 0, MAX_STAGE_LENGTH));
 	resumed = statement_execute(&resume_stage, &args) > 0;
 	if (resumed)
-		announce_jobs(queue_check_name(fcinfo, 0, "p_system")->name);
+		announce_jobs(system->name);
 	caller_leave(&caller);
 
 	PG_RETURN_BOOL(resumed);
@@ -434,19 +431,22 @@ resume_queue(PG_FUNCTION_ARGS)
 Datum
 limit_stage(PG_FUNCTION_ARGS)
 {
+	const QueueSystem *system;
 	Arguments	args;
 	Caller		caller;
 	const int32 *limit;
 
 	caller_enter_service(&caller);
-	args = stage_arguments(fcinfo, true);
+	system = queue_check_name(fcinfo, 0, "p_system");
+	check_not_null(fcinfo, 1, "p_stage");
+	args = stage_arguments(system, check_text(fcinfo, 1, "p_stage", 0, MAX_STAGE_LENGTH));
 	limit = check_optional_int32(fcinfo, 2, "p_max_running", 0, PG_INT32_MAX);
 	if (limit != NULL && *limit == 0)
 		limit = NULL;
 	argument_add(&args, limit ? Int32GetDatum(*limit) : (Datum) 0, limit == NULL);
 	statement_execute(&set_limit, &args);
 	if (limit != NULL)
-		running_count_all(queue_check_name(fcinfo, 0, "p_system")->name);
+		running_count_all(system->name);
 	caller_leave(&caller);
 
 	PG_RETURN_VOID();

@@ -6,6 +6,8 @@
 #ifndef STUDIO_STAGES_H
 #define STUDIO_STAGES_H
 
+#include "utils/array.h"
+
 #include "queue.h"
 
 /* how many more jobs may run at the stages of a system that are limited */
@@ -16,11 +18,18 @@ typedef struct StageBudgets
 	int32	   *left;			/* by state; -1: not limited */
 } StageBudgets;
 
-struct ClaimRequest;			/* claims.h */
+/* the stages that a claim takes jobs from */
+typedef struct StageChoice
+{
+	const bool *wanted;			/* by state, those that it names; NULL for all */
+	StageBudgets budgets;
+	Datum		names;			/* text[] of those that are left; 0 for all */
+	char	   *text;			/* of this array; NULL for all */
+} StageChoice;
 
-extern const bool *stages_check(FunctionCallInfo fcinfo, int argno, const QueueSystem *system);
+extern const bool *stages_check(const QueueSystem *system, ArrayType *names);
 extern bool stages_are_limited(const QueueSystem *system);
-extern bool stages_narrow(struct ClaimRequest *request);
+extern bool stages_narrow(const QueueSystem *system, StageChoice *choice);
 extern bool stage_admit(StageBudgets *budgets, const char *stage);
 
 #endif							/* STUDIO_STAGES_H */

@@ -616,6 +616,7 @@ fail_studio_job(PG_FUNCTION_ARGS)
 	pg_uuid_t	job_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 3);
 	const bool *retryable = optional_bool(fcinfo, 2);
+	const TimestampTz *retry_at;
 	JobError	error = {NULL};
 	Datum		result;
 
@@ -623,8 +624,9 @@ fail_studio_job(PG_FUNCTION_ARGS)
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	if (!PG_ARGISNULL(1))
 		error.details = check_error(PG_GETARG_DATUM(1));
+	retry_at = job_retry_at(check_duration(fcinfo, 4, "p_retry_in", 0, MAX_DELAY_SECONDS), retryable);
 
-	result = job_fail(&refinement_queue, &caller, &job_id, token, retryable, job_retry_at(fcinfo, 4, retryable), &error);
+	result = job_fail(&refinement_queue, &caller, &job_id, token, retryable, retry_at, &error);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);

@@ -617,6 +617,7 @@ fail_job(PG_FUNCTION_ARGS)
 	pg_uuid_t	job_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 5);
 	const bool *retryable = optional_bool(fcinfo, 4);
+	const TimestampTz *retry_at;
 	JobError	error = {NULL};
 	Datum		result;
 
@@ -625,8 +626,9 @@ fail_job(PG_FUNCTION_ARGS)
 	error.code = check_text(fcinfo, 1, "p_error_code", 0, MAX_SHORT_LENGTH);
 	error.message = clip_text(check_text(fcinfo, 2, "p_error_message", 0, PG_INT32_MAX), MAX_REPORT_BYTES);
 	error.step = check_text(fcinfo, 3, "p_failed_step", 0, MAX_SHORT_LENGTH);
+	retry_at = job_retry_at(check_duration(fcinfo, 6, "p_retry_in", 0, MAX_DELAY_SECONDS), retryable);
 
-	result = job_fail(&video_queue, &caller, &job_id, token, retryable, job_retry_at(fcinfo, 6, retryable), &error);
+	result = job_fail(&video_queue, &caller, &job_id, token, retryable, retry_at, &error);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);

@@ -12,7 +12,8 @@ use warnings;
 
 # who reads arguments for the functions that SQL calls, besides the checks
 my %reader = map { $_ => 1 } qw(
-	trigger_data argument_pass arguments_first arguments_of_call queue_check_name new_job_check);
+	trigger_data argument_pass arguments_first arguments_of_call queue_check_name new_job_check
+	claim_read_request);
 
 my ($count, $failed) = (0, 0);
 
