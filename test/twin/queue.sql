@@ -78,6 +78,7 @@ CREATE TABLE twin.queue (
 	job_id uuid NOT NULL,
 	user_id uuid,
 	stage text NOT NULL,
+	limited boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (job_id, system)
 ) WITH (fillfactor = 90, vacuum_index_cleanup = on);
 CREATE INDEX queue_waiting ON twin.queue (system, rank, turn, due_at, job_id) WHERE state = 'waiting';
@@ -85,7 +86,7 @@ CREATE INDEX queue_stage ON twin.queue (system, stage, rank, turn, due_at, job_i
 CREATE INDEX queue_turn ON twin.queue (user_id, system, rank, turn) WHERE state = 'waiting' AND turn > 0;
 CREATE INDEX queue_delayed ON twin.queue (system, due_at) WHERE state = 'delayed';
 CREATE INDEX queue_delayed_rank ON twin.queue (system, rank, due_at) WHERE state = 'delayed';
-CREATE INDEX queue_parked ON twin.queue (user_id, system, rank, turn, due_at) WHERE state = 'parked';
+CREATE INDEX queue_limited ON twin.queue (user_id, system, state, rank, turn, due_at) WHERE limited;
 
 -- Leases, from the claim on; open without an outcome.
 CREATE TABLE twin.attempts (
