@@ -304,9 +304,9 @@ CREATE FUNCTION @extschema@.limit_stage(p_system text, p_stage text, p_max_runni
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'limit_stage'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.limit_stage(text, text, integer) IS
-'Limit how many jobs may run at a stage, for all users together, as a provider limits its callers.
+'Limit how many jobs may run at a stage, for all users together.
 
-What counts is the stage at which a job was claimed, until its lease ends. Claims keep the limit, under any
+Providers limit their callers so. What counts is the stage at which a job was claimed, until its lease ends. Claims keep the limit, under any
 isolation level; jobs that run are not stopped. While a stage of a table is limited, claims from it wait for
 each other.
 
@@ -323,11 +323,11 @@ CREATE FUNCTION @extschema@.get_queue_stages(p_system text)
   LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'get_queue_stages'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION @extschema@.get_queue_stages(text) IS
-'Returns the stages of a table of jobs, in the order of its flow, with what waits and runs there.
+'Returns the stages of a table of jobs with what waits and runs there.
 
 - p_system: studio_jobs, jobs or mm_rendering_queue.
 
-running counts the leases by the stage at which they were claimed. parked jobs wait until their users have fewer that
+The stages are in the order of the flow. running counts the leases by the stage at which they were claimed. parked jobs wait until their users have fewer that
 run (setting max_running_jobs). Reads the whole queue of the table.
 Callers: services only.
 Errors: 22004 p_system is NULL; 22023 unknown system.';
@@ -342,7 +342,7 @@ COMMENT ON FUNCTION @extschema@.get_running_jobs(text, integer) IS
 'Returns the jobs that workers have: who has which, since when and until when.
 
 - p_system: studio_jobs, jobs or mm_rendering_queue; NULL: all.
-- p_limit: at most how many, the longest first, 1 to 10000.
+- p_limit: at most how many, the longest first, 1 to 1000.
 
 stage is the status at which the job was claimed; overdue is true for leases that have expired and that
 reap_expired_leases(), or a claim that finds too little, will end.
@@ -418,6 +418,10 @@ CREATE FUNCTION studio_engine.rebuild_queue_as_owner() RETURNS integer
   LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET lock_timeout = '5s' AS $$
 DECLARE
   v_added integer;
+  -- seconds of age that a step of priority is worth; the position is then in turn
+  v_ageing bigint := coalesce((SELECT s.value::bigint FROM studio_engine.settings s
+                                WHERE s.name = 'priority_ageing_seconds'
+                                  AND NOT EXISTS (SELECT 1 FROM studio_engine.settings f WHERE f.name = 'fair_queue' AND f.value <> '0')), 0);
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
                   WHERE n.nspname = 'studio_engine' AND r.rolname = current_user) THEN
@@ -443,18 +447,22 @@ BEGIN
      AND NOT EXISTS (SELECT 1 FROM studio_engine.open_jobs() o
                       WHERE o.system = a.system::text AND o.job_id = a.job_id);
 
-  UPDATE studio_engine.queue q SET rank = ~o.priority, user_id = o.user_id, stage = o.stage
+  UPDATE studio_engine.queue q
+     SET rank = CASE WHEN v_ageing = 0 THEN ~o.priority ELSE q.rank END, user_id = o.user_id, stage = o.stage
     FROM studio_engine.open_jobs() o
    WHERE o.system = q.system::text AND o.job_id = q.job_id
-     AND (q.rank, q.user_id, q.stage) IS DISTINCT FROM (~o.priority, o.user_id, o.stage);
+     AND ((q.user_id, q.stage) IS DISTINCT FROM (o.user_id, o.stage) OR v_ageing = 0 AND q.rank <> ~o.priority);
 
   UPDATE studio_engine.attempts a SET user_id = o.user_id
     FROM studio_engine.open_jobs() o
    WHERE o.system = a.system::text AND o.job_id = a.job_id AND a.user_id IS DISTINCT FROM o.user_id;
 
-  INSERT INTO studio_engine.queue (system, state, rank, due_at, job_id, user_id, stage, attempt, first_attempt)
+  INSERT INTO studio_engine.queue (system, state, rank, turn, due_at, job_id, user_id, stage, attempt, first_attempt)
   SELECT o.system::studio_engine.job_system,
-         CASE WHEN o.run_at > clock_timestamp() THEN 'delayed' ELSE 'waiting' END::studio_engine.queue_state, ~o.priority,
+         CASE WHEN o.run_at > clock_timestamp() THEN 'delayed' ELSE 'waiting' END::studio_engine.queue_state,
+         CASE WHEN v_ageing = 0 THEN ~o.priority ELSE -1 END,
+         CASE WHEN v_ageing = 0 OR NOT isfinite(o.created_at) THEN 0
+              ELSE ((extract(epoch FROM o.created_at) - 946684800) * 1000000 - o.priority::numeric * v_ageing * 1000000)::bigint END,
          CASE WHEN o.run_at > clock_timestamp() THEN o.run_at ELSE least(o.created_at, clock_timestamp()) END,
          o.job_id, o.user_id, o.stage, a.last, a.last + 1
     FROM studio_engine.open_jobs() o,

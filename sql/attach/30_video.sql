@@ -67,7 +67,8 @@ CREATE OR REPLACE TRIGGER "00_jobs_queue"
 CREATE OR REPLACE TRIGGER "00_jobs_queue_update"
   AFTER UPDATE ON @extschema@.jobs
   FOR EACH ROW WHEN (OLD.id IS DISTINCT FROM NEW.id OR OLD.status IS DISTINCT FROM NEW.status
-                     OR OLD.priority IS DISTINCT FROM NEW.priority OR OLD.user_id IS DISTINCT FROM NEW.user_id)
+                     OR OLD.priority IS DISTINCT FROM NEW.priority OR OLD.user_id IS DISTINCT FROM NEW.user_id
+                     OR OLD.run_at IS DISTINCT FROM NEW.run_at)
   EXECUTE FUNCTION studio_engine.maintain_queue('jobs');
 
 CREATE OR REPLACE TRIGGER "00_jobs_queue_truncate"

@@ -31,7 +31,8 @@ CREATE OR REPLACE TRIGGER "00_studio_jobs_queue"
 CREATE OR REPLACE TRIGGER "00_studio_jobs_queue_update"
   AFTER UPDATE ON @extschema@.studio_jobs
   FOR EACH ROW WHEN (OLD.job_id IS DISTINCT FROM NEW.job_id OR OLD.status IS DISTINCT FROM NEW.status
-                     OR OLD.priority IS DISTINCT FROM NEW.priority OR OLD.user_id IS DISTINCT FROM NEW.user_id)
+                     OR OLD.priority IS DISTINCT FROM NEW.priority OR OLD.user_id IS DISTINCT FROM NEW.user_id
+                     OR OLD.run_at IS DISTINCT FROM NEW.run_at)
   EXECUTE FUNCTION studio_engine.maintain_queue('studio_jobs');
 
 CREATE OR REPLACE TRIGGER "00_studio_jobs_queue_truncate"

@@ -111,7 +111,8 @@ CREATE OR REPLACE TRIGGER "00_mm_rendering_queue_queue"
 CREATE OR REPLACE TRIGGER "00_mm_rendering_queue_queue_update"
   AFTER UPDATE ON @extschema@.mm_rendering_queue
   FOR EACH ROW WHEN (OLD.render_id IS DISTINCT FROM NEW.render_id OR OLD.status IS DISTINCT FROM NEW.status
-                     OR OLD.priority IS DISTINCT FROM NEW.priority OR OLD.user_id IS DISTINCT FROM NEW.user_id)
+                     OR OLD.priority IS DISTINCT FROM NEW.priority OR OLD.user_id IS DISTINCT FROM NEW.user_id
+                     OR OLD.run_at IS DISTINCT FROM NEW.run_at)
   EXECUTE FUNCTION studio_engine.maintain_queue('mm_rendering_queue');
 
 CREATE OR REPLACE TRIGGER "00_mm_rendering_queue_queue_truncate"

@@ -29,6 +29,7 @@
 #include "queue.h"
 #include "rendering.h"
 #include "restore.h"
+#include "settings.h"
 #include "triggers.h"
 
 PG_FUNCTION_INFO_V1(forbid_delete_of_leased_renderings);
@@ -462,6 +463,13 @@ take_error(const JsonFields *reported, JobError *error)
 	error->message = clip_text(field_text(reported, "message", PG_INT32_MAX), MAX_REPORT_BYTES);
 }
 
+/* Return true if the end of a job may cost credits, or give some back. */
+static bool
+may_cost(void)
+{
+	return setting_int32(SETTING_PRICE_RENDERING) > 0;
+}
+
 static const QueueSystem rendering_queue = {
 	.name = "mm_rendering_queue",
 	.flow = &render_flow,
@@ -484,6 +492,7 @@ static const QueueSystem rendering_queue = {
 	.select_failed = &select_failed,
 	.select_failed_with = &select_failed_with,
 	.select_owners = &select_owners,
+	.may_cost = may_cost,
 	.statistics = &select_statistics
 };
 

@@ -672,9 +672,11 @@ lookup_relid(const RowTable *table)
 	return OidIsValid(schema) ? get_relname_relid(table->name, schema) : InvalidOid;
 }
 
-/* Return true if the cached OID and layout of a table, or its lack of one, are valid. */
-static bool
-is_current(const RowTable *table)
+/*
+ * Return true if the cached OID and layout of a table, or its lack of one, are valid.
+ */
+bool
+layout_is_current(const RowTable *table)
 {
 	return OidIsValid(table->relid) && table->generation == relations_generation() &&
 		table->changes == table->watch.changes;
@@ -718,7 +720,7 @@ layout_open_table(RowTable *table, LOCKMODE mode)
 {
 	for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++)
 	{
-		Oid			relid = is_current(table) ? table->relid : lookup_relid(table);
+		Oid			relid = layout_is_current(table) ? table->relid : lookup_relid(table);
 		Relation	rel = OidIsValid(relid) ? try_relation_open(relid, mode) : NULL;
 
 		if (rel == NULL)
@@ -726,9 +728,9 @@ layout_open_table(RowTable *table, LOCKMODE mode)
 			table->reason = "table does not exist";
 			return NULL;
 		}
-		if (!is_current(table) || table->relid != relid)
+		if (!layout_is_current(table) || table->relid != relid)
 			rebuild_layout(table, rel);
-		if (is_current(table) && table->relid == relid)
+		if (layout_is_current(table) && table->relid == relid)
 			return rel;
 		relation_close(rel, NoLock);
 	}
@@ -756,5 +758,5 @@ layout_reason(RowTable *table)
 bool
 layout_is_eligible(RowTable *table)
 {
-	return is_current(table) ? table->layout != NULL : layout_reason(table) == NULL;
+	return layout_is_current(table) ? table->layout != NULL : layout_reason(table) == NULL;
 }

@@ -169,6 +169,7 @@ extern void layout_register_triggers(RowTable *table, const RowTrigger *triggers
 extern Relation layout_open_table(RowTable *table, LOCKMODE mode);
 extern const char *layout_reason(RowTable *table);
 extern bool layout_is_eligible(RowTable *table);
+extern bool layout_is_current(const RowTable *table);
 extern uint64 layout_rebuilds(void);
 extern Oid	layout_enum_value(Oid type, const char *label);
 

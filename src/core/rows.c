@@ -28,11 +28,13 @@
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/rel.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
@@ -61,11 +63,89 @@ rows_fast_path_allowed(bool read_only)
 }
 
 /*
- * Open a table, with the lock and the snapshot that the statement would take.
- * Returns false if the table is not eligible.
+ * The innermost scope, and where it is valid.  After an error its memory is gone, which
+ * the others tell: a subtransaction that was rolled back does not come back.
  */
-bool
-rows_open(RowTable *table, LOCKMODE mode, Row *row)
+typedef struct Keeping
+{
+	KeptRows   *scope;
+	LocalTransactionId transaction;
+	SubTransactionId subxact;
+	ResourceOwner owner;
+} Keeping;
+
+static Keeping keeping;
+
+/*
+ * Keep the tables that are opened from now on open until rows_close_kept(), with the
+ * indexes that they use.  An error before that needs no call: what was kept belongs to
+ * the resource owner.
+ */
+void
+rows_keep_open(KeptRows *scope)
+{
+	scope->context = CurrentMemoryContext;
+	scope->n = 0;
+	keeping.scope = scope;
+	keeping.transaction = compat_local_transaction();
+	keeping.subxact = GetCurrentSubTransactionId();
+	keeping.owner = CurrentResourceOwner;
+}
+
+/* Return true if tables are kept open that are opened now. */
+static bool
+is_keeping(void)
+{
+	return keeping.scope != NULL && !rows_read_only && keeping.owner == CurrentResourceOwner &&
+		keeping.subxact == GetCurrentSubTransactionId() && keeping.transaction == compat_local_transaction();
+}
+
+/* Find a table that the innermost scope keeps; NULL if it does not. */
+static KeptRow *
+find_kept(const RowTable *table)
+{
+	for (int i = 0; i < keeping.scope->n; i++)
+	{
+		if (keeping.scope->tables[i].row.table == table)
+			return &keeping.scope->tables[i];
+	}
+	return NULL;
+}
+
+/* Release what an open table holds. */
+static void
+release(Row *row)
+{
+	ExecDropSingleTupleTableSlot(row->slot);
+	for (int i = 0; i < row->nopen; i++)
+		index_close(row->open_indexes[i].rel, row->open_indexes[i].mode);
+	relation_close(row->rel, NoLock);
+}
+
+/*
+ * Close what has been kept open since rows_keep_open().  The outer scope, if there is
+ * one, is not gone on with: its function ends soon.
+ */
+void
+rows_close_kept(KeptRows *scope)
+{
+	for (int i = 0; i < scope->n; i++)
+		release(&scope->tables[i].row);
+	keeping.scope = NULL;
+}
+
+/* Push the snapshot of a statement. */
+static void
+push_snapshot(Row *row)
+{
+	row->snapshot_pushed = !rows_read_only;
+	if (row->snapshot_pushed)
+		PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+/* Open a table that is not kept. */
+static bool
+open_table(RowTable *table, LOCKMODE mode, Row *row)
 {
 	row->rel = layout_open_table(table, mode);
 	if (row->rel == NULL)
@@ -76,15 +156,73 @@ rows_open(RowTable *table, LOCKMODE mode, Row *row)
 		return false;
 	}
 	/* after the lock: a transaction that held it may have rewritten the table */
-	row->snapshot_pushed = !rows_read_only;
-	if (row->snapshot_pushed)
-		PushActiveSnapshot(GetTransactionSnapshot());
+	push_snapshot(row);
 	row->table = table;
 	row->layout = table->layout;
 	row->slot = MakeSingleTupleTableSlot(RelationGetDescr(row->rel), table_slot_callbacks(row->rel));
 	row->concurrently_updated = false;
 	row->owner = CurrentResourceOwner;
-	row->nkept = 0;
+	row->nopen = 0;
+	row->kept = NULL;
+	row->mode = mode;
+	return true;
+}
+
+/* Open a table that stays open. */
+static bool
+open_to_keep(RowTable *table, LOCKMODE mode, Row *row)
+{
+	KeptRows   *scope = keeping.scope;
+	MemoryContext old = MemoryContextSwitchTo(scope->context);
+	bool		opened = open_table(table, mode, row);
+
+	if (opened && scope->n < KEPT_TABLES)
+	{
+		row->kept = &scope->tables[scope->n++];
+		row->kept->row = *row;
+		row->kept->in_use = true;
+	}
+	MemoryContextSwitchTo(old);
+	return opened;
+}
+
+/* Lock a table that is kept open, unless that is done; false if it is not as it was. */
+static bool
+lock_kept(KeptRow *kept, LOCKMODE mode)
+{
+	/*
+	 * the modes in question are AccessShareLock, RowShareLock,
+	 * RowExclusiveLock
+	 */
+	if (mode > kept->row.mode)
+	{
+		LockRelationOid(RelationGetRelid(kept->row.rel), mode);
+		kept->row.mode = mode;
+	}
+	return layout_is_current(kept->row.table);
+}
+
+/*
+ * Open a table, with the lock and the snapshot that the statement would take.
+ * Returns false if the table is not eligible.
+ */
+bool
+rows_open(RowTable *table, LOCKMODE mode, Row *row)
+{
+	KeptRow    *kept;
+
+	if (!is_keeping())
+		return open_table(table, mode, row);
+	kept = find_kept(table);
+	if (kept == NULL)
+		return open_to_keep(table, mode, row);
+	if (kept->in_use || !lock_kept(kept, mode))
+		return open_table(table, mode, row);
+	kept->in_use = true;
+	*row = kept->row;
+	row->kept = kept;
+	row->concurrently_updated = false;
+	push_snapshot(row);
 	return true;
 }
 
@@ -103,19 +241,23 @@ rows_open_for_write(RowTable *table, CmdType command, Row *row)
 }
 
 /*
- * Close a table.  Several are closed in the reverse order of opening, since each
- * may have pushed a snapshot.  The lock on the table is held until the
- * transaction ends.
+ * Close a table, unless it is kept.  Several are closed in the reverse order of
+ * opening, since each may have pushed a snapshot.  The lock on the table is held until
+ * the transaction ends.
  */
 void
 rows_close(Row *row)
 {
-	ExecDropSingleTupleTableSlot(row->slot);
-	for (int i = 0; i < row->nkept; i++)
-		index_close(row->kept[i].rel, row->kept[i].mode);
+	if (row->kept)
+	{
+		ExecClearTuple(row->slot);
+		row->kept->row = *row;
+		row->kept->in_use = false;
+	}
+	else
+		release(row);
 	if (row->snapshot_pushed)
 		PopActiveSnapshot();
-	relation_close(row->rel, NoLock);
 }
 
 /*
@@ -129,15 +271,15 @@ open_index(Row *row, Oid oid, LOCKMODE mode)
 	Relation	rel;
 	KeptIndex  *kept;
 
-	for (int i = 0; i < row->nkept; i++)
+	for (int i = 0; i < row->nopen; i++)
 	{
-		if (row->kept[i].oid == oid && row->kept[i].mode == mode)
-			return row->kept[i].rel;
+		if (row->open_indexes[i].oid == oid && row->open_indexes[i].mode == mode)
+			return row->open_indexes[i].rel;
 	}
 	rel = index_open(oid, mode);
-	if (CurrentResourceOwner != row->owner || row->nkept == ROWS_KEPT_INDEXES)
+	if (CurrentResourceOwner != row->owner || row->nopen == ROWS_KEPT_INDEXES)
 		return rel;
-	kept = &row->kept[row->nkept++];
+	kept = &row->open_indexes[row->nopen++];
 	kept->oid = oid;
 	kept->mode = mode;
 	kept->rel = rel;
@@ -148,9 +290,9 @@ open_index(Row *row, Oid oid, LOCKMODE mode)
 static void
 close_index(const Row *row, Relation rel, LOCKMODE mode)
 {
-	for (int i = 0; i < row->nkept; i++)
+	for (int i = 0; i < row->nopen; i++)
 	{
-		if (row->kept[i].rel == rel && row->kept[i].mode == mode)
+		if (row->open_indexes[i].rel == rel && row->open_indexes[i].mode == mode)
 			return;
 	}
 	index_close(rel, mode);
@@ -632,6 +774,13 @@ fires(const RowTrigger *trigger, const RowChange *change)
 		!row_same_column(RelationGetDescr(change->rel), change->old, change->new, trigger->column);
 }
 
+/* Return true if a table is kept open, which it is only if it is eligible. */
+static bool
+is_known_eligible(const RowTable *table)
+{
+	return is_keeping() && find_kept(table) != NULL && layout_is_current(table);
+}
+
 /*
  * Return true if the tables that the callbacks write to are eligible.  Otherwise
  * the callbacks would execute statements, whose triggers would see another
@@ -650,7 +799,7 @@ writes_are_eligible(const RowTable *table, const RowChange *change)
 			continue;
 		for (int i = 0; i < ROW_TRIGGER_TABLES && trigger->writes[i] != NULL; i++)
 		{
-			if (!layout_is_eligible(trigger->writes[i]))
+			if (!is_known_eligible(trigger->writes[i]) && !layout_is_eligible(trigger->writes[i]))
 				return false;
 		}
 	}

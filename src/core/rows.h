@@ -52,10 +52,29 @@ typedef struct Row
 	bool		concurrently_updated;	/* since the snapshot; the slot has
 										 * the newest version */
 	bool		snapshot_pushed;	/* by rows_open() */
+	struct KeptRow *kept;		/* it is a copy of this; NULL: it is not kept */
+	LOCKMODE	mode;			/* the strongest that it was opened with */
 	ResourceOwner owner;		/* of what is open */
-	int			nkept;
-	KeptIndex	kept[ROWS_KEPT_INDEXES];
+	int			nopen;
+	KeptIndex	open_indexes[ROWS_KEPT_INDEXES];
 } Row;
+
+#define KEPT_TABLES 8
+
+/* a table that stays open */
+typedef struct KeptRow
+{
+	Row			row;
+	bool		in_use;
+} KeptRow;
+
+/* the tables that a function keeps open, so that its statements open each of them once */
+typedef struct KeptRows
+{
+	MemoryContext context;
+	int			n;
+	KeptRow		tables[KEPT_TABLES];
+} KeptRows;
 
 typedef enum RowLock
 {
@@ -77,6 +96,9 @@ extern bool direct_rows;		/* GUC */
 extern bool rows_read_only;		/* rows_open() takes no snapshot */
 
 extern bool rows_fast_path_allowed(bool read_only);
+
+extern void rows_keep_open(KeptRows *scope);
+extern void rows_close_kept(KeptRows *scope);
 
 extern bool rows_open(RowTable *table, LOCKMODE mode, Row *row);
 extern bool rows_open_for_write(RowTable *table, CmdType command, Row *row);

@@ -1,6 +1,6 @@
 /*
  * uuids.c
- *	  UUIDs as text, and their comparison.
+ *	  UUIDs as text, their comparison, and random ones.
  */
 #include "postgres.h"
 
@@ -33,4 +33,31 @@ bool
 uuid_equal(const pg_uuid_t *a, const pg_uuid_t *b)
 {
 	return memcmp(a->data, b->data, UUID_LEN) == 0;
+}
+
+/*
+ * Return a random uuid of version 4.  The random bytes of many are asked for at once,
+ * since a call of the system costs more than all else; each byte is used once.
+ */
+pg_uuid_t
+uuid_random(void)
+{
+	static uint8 bytes[64 * UUID_LEN];
+	static int	used = sizeof(bytes);
+	pg_uuid_t	id;
+
+	if (used == sizeof(bytes))
+	{
+		if (!pg_strong_random(bytes, sizeof(bytes)))
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR),
+					 errmsg("could not generate random values")));
+		used = 0;
+	}
+	memcpy(id.data, &bytes[used], UUID_LEN);
+	memset(&bytes[used], 0, UUID_LEN);
+	used += UUID_LEN;
+	id.data[6] = (id.data[6] & 0x0f) | 0x40;
+	id.data[8] = (id.data[8] & 0x3f) | 0x80;
+	return id;
 }

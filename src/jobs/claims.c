@@ -41,6 +41,7 @@
 #include "leases.h"
 #include "queue.h"
 #include "queue_rows.h"
+#include "rows.h"
 #include "running_limits.h"
 #include "stages.h"
 #include "statements.h"
@@ -63,10 +64,10 @@ PG_FUNCTION_INFO_V1(claim_jobs);
 #define MAX_ROUNDS 50
 
 /* a scan that reads no more pages than this, and these for each row found, is cheap */
-#define CHEAP_START_PAGES 8
+#define CHEAP_START_PAGES 16
 #define CHEAP_ROW_PAGES 4
-/* the same for a statement, whose other pages count too */
-#define CHEAP_SCAN_PAGES 50
+/* the same for a statement, whose other pages count too, and those of triggers of the owner */
+#define CHEAP_SCAN_PAGES 200
 /* an empty scan that reads fewer pages may be repeated at once */
 #define CHEAP_EMPTY_SCAN_PAGES 1000
 /* expensive scans take at most 1/SCAN_TIME_SHARE of the time */
@@ -181,7 +182,7 @@ static Statement claim_waiting = {
 	"     FROM taken t, LATERAL (SELECT pg_catalog.clock_timestamp() OFFSET 0) n (now)"
 	"   RETURNING job_id, lease_token, attempt, expires_at)"
 	" SELECT l.job_id, l.lease_token, l.attempt, t.rank, t.turn, t.due_at, l.expires_at, t.user_id, t.stage"
-	"   FROM leased l JOIN taken t ON t.job_id = l.job_id ORDER BY t.rank, t.turn, t.due_at, t.job_id",
+	"   FROM taken t LEFT JOIN leased l ON l.job_id = t.job_id ORDER BY t.rank, t.turn, t.due_at, t.job_id",
 	.nargs = 11,.argtypes = {TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, UUIDOID, INT4OID,
 	TEXTOID, INT8OID, TEXTARRAYOID, TEXTOID, BOOLOID}
 };
@@ -338,6 +339,8 @@ claim_from_position(const ClaimRequest *request, const QueuePosition *position)
 	argument_add(&args, request->stages.names, request->stages.names == (Datum) 0);
 	argument_text(&args, request->process_id);
 	argument_add(&args, BoolGetDatum(request->counted), false);
+	/* that of another claim would say nothing of this one */
+	(void) claim_take_scanned_pages();
 	return statement_execute(&claim_waiting, &args);
 }
 
@@ -382,7 +385,8 @@ static const Claimed *
 claimed_jobs(uint64 found)
 {
 	Claimed    *claimed = result_rows();
-	Datum		user_id;
+	Datum		job_id,
+				user_id;
 	bool		isnull;
 
 	if (claimed != NULL)
@@ -394,7 +398,11 @@ claimed_jobs(uint64 found)
 		HeapTuple	row = SPI_tuptable->vals[i];
 		TupleDesc	desc = SPI_tuptable->tupdesc;
 
-		claimed[i].job_id = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
+		job_id = SPI_getbinval(row, desc, 1, &isnull);
+		/* a trigger of the owner has dropped the attempt */
+		if (isnull)
+			refuse_lost_row();
+		claimed[i].job_id = *DatumGetUUIDP(job_id);
 		claimed[i].token = *DatumGetUUIDP(SPI_getbinval(row, desc, 2, &isnull));
 		claimed[i].attempt = DatumGetInt32(SPI_getbinval(row, desc, 3, &isnull));
 		claimed[i].rank = DatumGetInt32(SPI_getbinval(row, desc, 4, &isnull));
@@ -449,7 +457,6 @@ claim_next(const ClaimRequest *request, const Claimed **claimed)
 	if (!request->put_back)
 		return claim_by_state(request, claimed);
 	found = claim_from_position(request, &request->resume_from);
-	(void) claim_take_scanned_pages();
 	*claimed = claimed_jobs(found);
 	return found;
 }
@@ -659,13 +666,16 @@ Datum
 claim_jobs(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
+	KeptRows	kept;
 	ClaimRequest request;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	caller_enter_service(&caller);
 	request = claim_read_request(fcinfo, 2, 1);
 	async_claim_begin();
+	rows_keep_open(&kept);
 	claim_run((ReturnSetInfo *) fcinfo->resultinfo, &request);
+	rows_close_kept(&kept);
 	async_claim_end();
 	caller_leave(&caller);
 

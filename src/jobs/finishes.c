@@ -10,8 +10,8 @@
  *
  * Pitfall: an error in the first pass undoes it, and all jobs are done one by one.
  *
- * Lock order: the jobs of a set in the order of their owners and ids, since each takes
- * the account of its owner after it.
+ * Lock order: owners, if jobs are retried; all jobs of a set, in the order of their ids;
+ * then the accounts, in the order of the owners, by which the jobs are acted on.
  */
 #include "postgres.h"
 
@@ -33,6 +33,7 @@
 #include "job_actions.h"
 #include "json_fields.h"
 #include "queue.h"
+#include "rows.h"
 #include "statements.h"
 #include "subtransactions.h"
 #include "system_jobs.h"
@@ -80,6 +81,8 @@ finish_one(const QueueSystem *system, const Caller *caller, const Finish *finish
 {
 	if (finish->result.container != NULL && finish->reported.container != NULL)
 		refuse_value("p_error", "NULL where there is a result");
+	if (finish->result.container != NULL && finish->retryable)
+		refuse_value("p_retryable", "false where there is a result");
 	if (finish->reported.container != NULL || finish->retryable)
 		fail_reported(system, caller, &finish->job_id, &finish->token, finish->retryable, finish->retry_at, &finish->reported);
 	else if (system->finish_in_set == NULL || !system->finish_in_set(&finish->job_id, &finish->token, &finish->result))
@@ -97,12 +100,14 @@ finish_and_claim(PG_FUNCTION_ARGS)
 {
 	StatementResult *outer;
 	Caller		caller;
+	KeptRows	kept;
 	ClaimRequest request;
 	Finish		finish;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	caller_enter_service(&caller);
 	request = claim_read_request(fcinfo, 8, 0);
+	rows_keep_open(&kept);
 	if (!PG_ARGISNULL(2))
 	{
 		finish.job_id = check_uuid(fcinfo, 2, "p_job_id");
@@ -117,6 +122,7 @@ finish_and_claim(PG_FUNCTION_ARGS)
 		statements_end(outer);
 	}
 	claim_run((ReturnSetInfo *) fcinfo->resultinfo, &request);
+	rows_close_kept(&kept);
 	caller_leave(&caller);
 
 	return (Datum) 0;
@@ -148,8 +154,8 @@ struct JobSet
 	int			n;
 	SetJob	   *jobs;
 	char	   *reason;			/* of cancellations */
-	char	   *error_code;		/* of the failed jobs that are retried; NULL:
-								 * any */
+	char	   *error_code;		/* of failed jobs to retry; NULL: any */
+	bool		locks_owners;	/* before the jobs */
 	void		(*act) (SetJob *job);
 };
 
@@ -212,10 +218,13 @@ static void
 sort_jobs(JobSet *set, const char *name)
 {
 	Arguments	args = NO_ARGUMENTS;
-	Datum	   *ids = palloc(set->n * sizeof(Datum));
+	Datum	   *ids;
 
 	qsort(set->jobs, set->n, sizeof(SetJob), compare_ids);
 	check_set(set, name);
+	if (!set->locks_owners && !set->system->may_cost())
+		return;
+	ids = palloc(set->n * sizeof(Datum));
 	for (int i = 0; i < set->n; i++)
 		ids[i] = UUIDPGetDatum(&set->jobs[i].job_id);
 	argument_add(&args, PointerGetDatum(construct_array(ids, set->n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR)), false);
@@ -245,10 +254,49 @@ rethrow_deadlock(ErrorData *error)
 		ReThrowError(error);
 }
 
+/* Lock the owners of a set whose functions lock them before the jobs, in their order. */
+static void
+lock_owners(const JobSet *set)
+{
+	for (int i = 0; i < set->n; i++)
+	{
+		if (i == 0 || !uuid_equal(&set->jobs[i].user_id, &set->jobs[i - 1].user_id))
+			(void) user_lock_key_share(&set->jobs[i].user_id);
+	}
+}
+
+/*
+ * Lock the jobs of a set that are not done, in the order of their ids, before the first
+ * of them needs an account: another call may hold one job and wait for the account.
+ */
+static void
+lock_jobs(const JobSet *set)
+{
+	SetJob	   *sorted = palloc(Max(set->n, 1) * sizeof(SetJob));
+	Job			job;
+
+	memcpy(sorted, set->jobs, set->n * sizeof(SetJob));
+	qsort(sorted, set->n, sizeof(SetJob), compare_ids);
+	for (int i = 0; i < set->n; i++)
+	{
+		StatementResult *outer;
+
+		if (sorted[i].done)
+			continue;
+		outer = statements_begin();
+		(void) system_job_lock(set->system, &sorted[i].job_id, &job);
+		statements_end(outer);
+	}
+	pfree(sorted);
+}
+
 /* Act on each job that is not done, in a subtransaction of its own. */
 static void
 act_one_by_one(JobSet *set)
 {
+	if (set->locks_owners)
+		lock_owners(set);
+	lock_jobs(set);
 	/* this is no error of a job */
 	PreventCommandIfReadOnly("UPDATE");
 	for (int i = 0; i < set->n; i++)
@@ -343,7 +391,9 @@ static void
 complete_together(void *arg)
 {
 	JobSet	   *set = arg;
+	KeptRows	kept;
 
+	rows_keep_open(&kept);
 	for (int i = 0; i < set->n; i++)
 	{
 		SetJob	   *job = &set->jobs[i];
@@ -353,6 +403,7 @@ complete_together(void *arg)
 		job->done = set->system->finish_in_set(&job->job_id, &job->token, &result);
 		statements_end(outer);
 	}
+	rows_close_kept(&kept);
 }
 
 /*
@@ -475,7 +526,7 @@ cancel_jobs(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Refuse a locked job that has failed with another error since it was found, as one that was cancelled. */
+/* Refuse a job that has failed with another error since it was found, as one that was cancelled. */
 static void
 check_failed_with(const SetJob *job)
 {
@@ -487,14 +538,13 @@ check_failed_with(const SetJob *job)
 		refuse_conflict("job has failed with another error meanwhile", psprintf("Job %s.", uuid_text(&job->job_id)));
 }
 
-/* Retry a job of a set.  Retries lock the owner before the job. */
+/* Retry a job of a set, all of which are locked. */
 static void
 retry_set_job(SetJob *job)
 {
 	const QueueSystem *system = job->set->system;
 	Job			locked;
 
-	(void) user_lock_key_share(&job->user_id);
 	if (system_job_lock(system, &job->job_id, &locked) && locked.status == system->failed)
 		check_failed_with(job);
 	system->retry(job->set->caller, &job->job_id);
@@ -525,6 +575,7 @@ retry_failed_jobs(PG_FUNCTION_ARGS)
 	ids = statement_execute_uuids(system->select_failed, &args);
 	set = make_set(system, &caller, list_length(ids), "p_limit", retry_set_job);
 	set->error_code = error_code;
+	set->locks_owners = true;
 	for (int i = 0; i < set->n; i++)
 		set->jobs[i].job_id = *(pg_uuid_t *) list_nth(ids, i);
 	sort_jobs(set, "p_limit");

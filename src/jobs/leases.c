@@ -485,10 +485,11 @@ static void
 finish_lease(const Lease *lease, const char *outcome, const TimestampTz *due_at, const JobError *error)
 {
 	bool		counts = strcmp(outcome, "retried") == 0 || strcmp(outcome, "expired") == 0;
+	QueuePlace	place = queue_place_again(lease->system, lease->job.priority, &lease->job.user_id, lease->since, lease->turn);
 	Requeueing	into = {
 		.due_at = due_at ? *due_at : lease->since,.delayed = due_at != NULL,
 		.attempt = lease->attempt - (counts ? 0 : 1),.first_attempt = lease->first_attempt,
-		.turn = lease->turn,.rank = queue_rank(lease->job.priority),.stage = lease->job.status
+		.turn = place.turn,.rank = place.rank,.stage = lease->job.status
 	};
 
 	queue_end_attempt(lease->system, &lease->job.id, outcome, error);

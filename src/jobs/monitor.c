@@ -27,7 +27,7 @@ PG_FUNCTION_INFO_V1(get_running_jobs);
 /* columns of the results of the functions below */
 #define MAX_RESULT_COLUMNS 12
 
-#define MAX_RUNNING_JOBS_LISTED 10000
+#define MAX_RUNNING_JOBS_LISTED 1000
 #define MAX_WINDOW_SECONDS (36525 * INT64CONST(86400))
 
 static Statement select_queue_figures = {

@@ -90,9 +90,12 @@ static Statement update_entry = {
 	.text = "UPDATE studio_engine.queue q"
 	"   SET rank = CASE WHEN $7 = 0 THEN ~$3 ELSE q.rank END,"
 	"       turn = CASE WHEN $7 = 0 THEN q.turn ELSE q.turn + ($4::pg_catalog.int8 - $3) * $7 * 1000000 END,"
-	"       user_id = $5, stage = $6"
+	"       user_id = $5, stage = $6,"
+	"       state = CASE WHEN NOT $8 THEN q.state WHEN $9 > pg_catalog.clock_timestamp() THEN 'delayed' ELSE 'waiting' END,"
+	"       due_at = CASE WHEN $8 AND $9 > pg_catalog.clock_timestamp() THEN $9"
+	"                     WHEN $8 AND q.state = 'delayed' THEN pg_catalog.clock_timestamp() ELSE q.due_at END"
 	" WHERE q.job_id = $1 AND q.system = $2::studio_engine.job_system",
-	.nargs = 7,.argtypes = {UUIDOID, TEXTOID, INT4OID, INT4OID, UUIDOID, TEXTOID, INT8OID}
+	.nargs = 9,.argtypes = {UUIDOID, TEXTOID, INT4OID, INT4OID, UUIDOID, TEXTOID, INT8OID, BOOLOID, TIMESTAMPTZOID}
 };
 static Statement update_owner_of_attempts = {
 	.force_index_plan = true,
@@ -287,6 +290,21 @@ queue_place(const QueueSystem *system, int32 priority, const pg_uuid_t *user_id,
 			place.turn = priority > 0 ? PG_INT64_MIN : PG_INT64_MAX;
 	}
 	return place;
+}
+
+/*
+ * Return the position of a job that returns to the queue, where it had this turn; the
+ * settings may have been others then.
+ */
+QueuePlace
+queue_place_again(const QueueSystem *system, int32 priority, const pg_uuid_t *user_id, TimestampTz since, int64 turn)
+{
+	if (setting_int32(SETTING_FAIR_QUEUE) != 0 && turn > 0)
+		return (QueuePlace)
+	{
+		.rank = queue_rank(priority),.turn = turn
+	};
+	return queue_place(system, priority, user_id, since);
 }
 
 /* Insert the entry of a job that has work to do; a retried job is queued at the end. */
@@ -508,14 +526,15 @@ is_known_to_run(const QueueSystem *system, const pg_uuid_t *job_id)
 	return knows_open_attempt(&args);
 }
 
-/* Update the entry of a job whose priority, owner or stage has changed. */
+/* Update the entry of a job whose priority, owner, stage or start has changed. */
 static void
 update_queue_entry(const QueueSystem *system, const QueueEntry *was, const QueueEntry *is)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Arguments	owner = NO_ARGUMENTS;
+	bool		moved = was->has_run_at != is->has_run_at || (is->has_run_at && was->run_at != is->run_at);
 
-	if (was->priority == is->priority && same_owner(was, is) &&
+	if (was->priority == is->priority && same_owner(was, is) && !moved &&
 		(strcmp(was->stage, is->stage) == 0 || is_known_to_run(system, &is->job_id)))
 		return;
 	argument_uuid(&args, &is->job_id);
@@ -525,6 +544,8 @@ update_queue_entry(const QueueSystem *system, const QueueEntry *was, const Queue
 	argument_uuid(&args, owner_of(is));
 	argument_text(&args, is->stage);
 	argument_add(&args, Int64GetDatum(queue_ageing()), false);
+	argument_add(&args, BoolGetDatum(moved), false);
+	argument_time(&args, is->has_run_at ? &is->run_at : NULL);
 	for (int look = 0; look < QUEUE_LOOKS && statement_execute(&update_entry, &args) == 0; look++)
 		;
 	if (same_owner(was, is))
@@ -560,18 +581,27 @@ handle_update(const QueueSystem *system, TupleDesc desc, HeapTuple old, HeapTupl
 {
 	int			from = queue_state(system, desc, old);
 	int			to = queue_state(system, desc, new);
-	QueueEntry	was = read_queue_entry(system, desc, old);
-	QueueEntry	is = read_queue_entry(system, desc, new);
+	pg_uuid_t	old_id = row_get_uuid(desc, old, system->flow->id_column);
+	pg_uuid_t	new_id = row_get_uuid(desc, new, system->flow->id_column);
+	QueueEntry	was,
+				is;
 
-	if (!uuid_equal(&was.job_id, &is.job_id))
+	/* the end of a job, the most frequent change, needs no more than its id */
+	if (uuid_equal(&old_id, &new_id) && !queue_is_open(system, to))
+	{
+		if (queue_is_open(system, from))
+			dequeue(system, desc, new, to == system->succeeded);
+		return;
+	}
+	was = read_queue_entry(system, desc, old);
+	is = read_queue_entry(system, desc, new);
+	if (!uuid_equal(&old_id, &new_id))
 	{
 		delete_job_entries(system, &was, queue_is_open(system, from));
 		from = UNKNOWN_STATE;
 	}
 	if (queue_is_open(system, from) && queue_is_open(system, to))
 		update_queue_entry(system, &was, &is);
-	else if (queue_is_open(system, from))
-		dequeue(system, desc, new, to == system->succeeded);
 	else if (queue_is_open(system, to))
 		enqueue(system, &is, from != UNKNOWN_STATE && flow_is_terminal(system->flow, from));
 }

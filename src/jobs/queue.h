@@ -88,8 +88,12 @@ typedef struct QueueSystem
 	/* The failed job $1 if select_failed would find it by its error code $2. */
 	Statement  *select_failed_with;
 
-	/* Owners of the jobs $1, an array: id and user_id. */
+	/*
+	 * Owners of the jobs $1, an array: id and user_id.  They are looked up
+	 * for sets only if the ends of jobs may cost credits.
+	 */
 	Statement  *select_owners;
+	bool		(*may_cost) (void);
 
 	Statement  *statistics;		/* of a user or of all, since a time or ever */
 } QueueSystem;
@@ -103,7 +107,8 @@ typedef struct QueueSystem
 	{.name = "00_" table "_queue_update", \
 		.definition = "AFTER UPDATE ON %." table " FOR EACH ROW " \
 		"WHEN (((old." id " IS DISTINCT FROM new." id ") OR (old.status IS DISTINCT FROM new.status)" \
-		" OR (old.priority IS DISTINCT FROM new.priority) OR (old.user_id IS DISTINCT FROM new.user_id))) " \
+		" OR (old.priority IS DISTINCT FROM new.priority) OR (old.user_id IS DISTINCT FROM new.user_id)" \
+		" OR (old.run_at IS DISTINCT FROM new.run_at))) " \
 		"EXECUTE FUNCTION studio_engine.maintain_queue('" table "')", \
 	.column = status_column,.after = queue_change,.arg = system,.writes = {&queue_table, &attempts_table}}
 
@@ -136,6 +141,8 @@ extern bool queue_is_open(const QueueSystem *system, int state);
 
 extern QueuePlace queue_place(const QueueSystem *system, int32 priority, const pg_uuid_t *user_id, TimestampTz since);
 extern int32 queue_rank(int32 priority);
+extern QueuePlace queue_place_again(const QueueSystem *system, int32 priority, const pg_uuid_t *user_id, TimestampTz since,
+									int64 turn);
 extern void queue_end_attempt(const QueueSystem *system, const pg_uuid_t *job_id, const char *outcome, const JobError *error);
 extern EndedAttempt queue_take_ended(void);
 extern void job_error_arguments(Arguments *args, const JobError *error);

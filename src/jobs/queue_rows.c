@@ -377,7 +377,7 @@ insert_attempt(Row *attempts, Row *row, const Arguments *args, Claimed *claimed)
 
 	memset(nulls, true, sizeof(nulls));
 	claimed->job_id = rows_uuid(row, QUEUE_JOB);
-	claimed->token = *DatumGetUUIDP(DirectFunctionCall1(gen_random_uuid, (Datum) 0));
+	claimed->token = uuid_random();
 	claimed->attempt = rows_int32(row, QUEUE_ATTEMPT) + 1;
 	claimed->rank = rows_int32(row, QUEUE_RANK);
 	claimed->turn = rows_int64(row, QUEUE_TURN);

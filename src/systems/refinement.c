@@ -581,6 +581,7 @@ Datum
 store_refined_text(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
+	KeptRows	kept;
 	pg_uuid_t	job_id;
 	const pg_uuid_t *token = optional_uuid(fcinfo, 3);
 	char	   *model;
@@ -590,9 +591,11 @@ store_refined_text(PG_FUNCTION_ARGS)
 	job_id = check_uuid(fcinfo, 0, "p_job_id");
 	check_not_null(fcinfo, 1, "p_text");
 	model = check_optional_text(fcinfo, 2, "p_model_version", MAX_SHORT_LENGTH);
+	rows_keep_open(&kept);
 	if (token == NULL || !complete_unlocked(&job_id, token, PG_GETARG_DATUM(1), model))
 		complete_locked(&caller, &job_id, token, PG_GETARG_DATUM(1), model);
 	result = system_job_as_jsonb(&refinement_queue, &job_id);
+	rows_close_kept(&kept);
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(result);
@@ -791,6 +794,13 @@ read_error(TupleDesc desc, HeapTuple row, JobError *error)
 		error->details = show_error(details, MAX_ERROR_SIZE);
 }
 
+/* Return true if the end of a job may cost credits, or give some back. */
+static bool
+may_cost(void)
+{
+	return setting_int32(SETTING_PRICE_STUDIO_JOB) > 0;
+}
+
 static const QueueSystem refinement_queue = {
 	.name = "studio_jobs",
 	.flow = &studio_flow,
@@ -813,6 +823,7 @@ static const QueueSystem refinement_queue = {
 	.select_failed = &select_failed,
 	.select_failed_with = &select_failed_with,
 	.select_owners = &select_owners,
+	.may_cost = may_cost,
 	.statistics = &select_statistics
 };
 

@@ -927,6 +927,13 @@ take_error(const JsonFields *reported, JobError *error)
 	error->step = field_text(reported, "step", MAX_SHORT_LENGTH);
 }
 
+/* Return true if the end of a job may cost credits, or give some back. */
+static bool
+may_cost(void)
+{
+	return true;
+}
+
 static const QueueSystem video_queue = {
 	.name = "jobs",
 	.flow = &job_flow,
@@ -949,6 +956,7 @@ static const QueueSystem video_queue = {
 	.select_failed = &select_failed,
 	.select_failed_with = &select_failed_with,
 	.select_owners = &select_owners,
+	.may_cost = may_cost,
 	.statistics = &select_statistics
 };
 

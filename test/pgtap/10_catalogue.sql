@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(189);
+SELECT plan(191);
 
 --------------------------------------------------------------------------------
 -- Helpers: comparing, and what there is to look at
@@ -83,7 +83,7 @@ SELECT pg_temp.same_rows(
 			  ('pipeline', 'artifacts'), ('pipeline', 'job_events'), ('pipeline', 'jobs'), ('pipeline', 'prompts'),
 			  ('studio_engine', 'attempts'), ('studio_engine', 'credit_keys'), ('studio_engine', 'content_search'), ('studio_engine', 'expiring_credits'), ('studio_engine', 'ledger_hashes'),
 			  ('studio_engine', 'expiring_holds'), ('studio_engine', 'lot_checkpoints'), ('studio_engine', 'transfers'),
-			  ('studio_engine', 'meta'), ('studio_engine', 'payment_digests'), ('studio_engine', 'queue'), ('studio_engine', 'settings'), ('studio_engine', 'welcomed'),
+			  ('studio_engine', 'meta'), ('studio_engine', 'payment_digests'), ('studio_engine', 'queue'), ('studio_engine', 'queue_stages'), ('studio_engine', 'settings'), ('studio_engine', 'welcomed'),
 			  ('studio_engine', 'stripe_events'), ('studio_engine', 'stripe_facts'), ('studio_engine', 'stripe_objects') $$,
 	'these tables and no others');
 SELECT is_empty(
@@ -293,6 +293,11 @@ INSERT INTO expected_function VALUES
 	('public.fail_jobs(p_system text, p_jobs jsonb)', 'TABLE(job_id uuid, done boolean, error_code text, error_message text)', 'v'),
 	('public.cancel_jobs(p_system text, p_job_ids uuid[], p_reason text DEFAULT NULL::text)', 'TABLE(job_id uuid, done boolean, error_code text, error_message text)', 'v'),
 	('public.retry_failed_jobs(p_system text, p_error_code text DEFAULT NULL::text, p_since timestamp with time zone DEFAULT NULL::timestamp with time zone, p_limit integer DEFAULT 100)', 'TABLE(job_id uuid, done boolean, error_code text, error_message text)', 'v'),
+	('public.pause_queue(p_system text, p_stage text DEFAULT NULL::text, p_reason text DEFAULT NULL::text)', 'void', 'v'),
+	('public.resume_queue(p_system text, p_stage text DEFAULT NULL::text)', 'boolean', 'v'),
+	('public.limit_stage(p_system text, p_stage text, p_max_running integer)', 'void', 'v'),
+	('public.get_queue_stages(p_system text)', 'TABLE(stage text, paused_at timestamp with time zone, pause_reason text, max_running integer, running bigint, waiting bigint, delayed bigint, parked bigint, oldest_waiting_at timestamp with time zone)', 's'),
+	('public.get_running_jobs(p_system text DEFAULT NULL::text, p_limit integer DEFAULT 100)', 'TABLE(system text, job_id uuid, user_id uuid, stage text, worker text, process_id text, attempt integer, started_at timestamp with time zone, lease_expires_at timestamp with time zone, overdue boolean, cancel_requested_at timestamp with time zone, cancel_reason text)', 's'),
 	('public.recover_leases(p_worker text, p_process_id text DEFAULT NULL::text)', 'integer', 'v'),
 	('public.reserve_credits(p_user_id uuid, p_job_id uuid, p_amount integer)', 'boolean', 'v'),
 	('public.retry_job(p_job_id uuid)', 'jsonb', 'v'),
@@ -623,7 +628,9 @@ FROM (VALUES
 		('answer', 'jsonb', true), ('created_at', 'timestamp with time zone', true) $$),
 	('queue', $$ VALUES ('due_at', 'timestamp with time zone', true), ('turn', 'bigint', true), ('system', 'studio_engine.job_system', true),
 		('state', 'studio_engine.queue_state', true), ('rank', 'integer', true), ('attempt', 'integer', true), ('first_attempt', 'integer', true),
-		('job_id', 'uuid', true), ('user_id', 'uuid', false), ('stage', 'text', true) $$),
+		('job_id', 'uuid', true), ('user_id', 'uuid', false), ('stage', 'text', true), ('limited', 'boolean', true) $$),
+	('queue_stages', $$ VALUES ('system', 'studio_engine.job_system', true), ('stage', 'text', true), ('paused_at', 'timestamp with time zone', false),
+		('pause_reason', 'text', false), ('max_running', 'integer', false) $$),
 	('attempts', $$ VALUES ('started_at', 'timestamp with time zone', true), ('due_at', 'timestamp with time zone', true), ('expires_at', 'timestamp with time zone', true),
 		('since', 'timestamp with time zone', true), ('system', 'studio_engine.job_system', true), ('attempt', 'integer', true), ('first_attempt', 'integer', true),
 		('lease_ms', 'integer', true), ('job_id', 'uuid', true), ('lease_token', 'uuid', true), ('user_id', 'uuid', false), ('stage', 'text', true),
@@ -742,6 +749,7 @@ SELECT pg_temp.same_rows(
 		('studio_jobs studio_jobs_max_attempts_check', $c$CHECK (((max_attempts >= 1) AND (max_attempts <= 1000)))$c$),
 		('studio_jobs studio_jobs_run_at_check', $c$CHECK (isfinite(run_at))$c$),
 		('studio_jobs studio_jobs_status_check', $c$CHECK ((status = ANY (ARRAY['NEW'::text, 'TRANSCRIBING'::text, 'ENRICHING'::text, 'REFINING'::text, 'COMPLETE'::text, 'FAILED'::text])))$c$),
+		('studio_engine.queue_stages queue_stages_max_running_check', $c$CHECK ((max_running > 0))$c$),
 		('studio_engine.stripe_facts stripe_facts_kind_check', $c$CHECK ((kind = ANY (ARRAY['charge'::text, 'refund'::text, 'dispute'::text])))$c$),
 		('studio_engine.stripe_objects stripe_objects_kind_check', $c$CHECK ((kind = ANY (ARRAY['payment_intent'::text, 'invoice'::text, 'session'::text, 'charge'::text])))$c$) $$,
 	'the check constraints of the seeds, and of payments at Stripe');
@@ -794,6 +802,7 @@ FROM (VALUES ('credit_accounts_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES 
 			 ('stripe_events_pkey', 'PRIMARY KEY (event_id)'),
 			 ('studio_jobs_pkey', 'PRIMARY KEY (job_id)'),
 			 ('queue_pkey', 'PRIMARY KEY (job_id, system)'),
+			 ('queue_stages_pkey', 'PRIMARY KEY (system, stage)'),
 			 ('attempts_pkey', 'PRIMARY KEY (job_id, lease_token)')) AS e (name, def)
 LEFT JOIN pg_constraint c ON c.conname = e.name;
 SELECT col_is_pk('public', t.name, 'id'::name, t.name || ': primary key id')
@@ -858,7 +867,7 @@ FROM (VALUES
 	('idx_queue_delayed', 'studio_engine.queue (system, due_at) WHERE (state = ''delayed''::studio_engine.queue_state)'),
 	('idx_queue_stage', 'studio_engine.queue (system, stage, rank, turn, due_at, job_id) WHERE (state = ''waiting''::studio_engine.queue_state)'),
 	('idx_queue_delayed_rank', 'studio_engine.queue (system, rank, due_at) WHERE (state = ''delayed''::studio_engine.queue_state)'),
-	('idx_queue_parked', 'studio_engine.queue (user_id, system, rank, turn, due_at) WHERE (state = ''parked''::studio_engine.queue_state)'),
+	('idx_queue_limited', 'studio_engine.queue (user_id, system, state, rank, turn, due_at) WHERE limited'),
 	('idx_attempts_due', 'studio_engine.attempts (due_at, job_id) WHERE (ended_at IS NULL)'),
 	('idx_attempts_counted', 'studio_engine.attempts (system, stage, user_id) WHERE ((ended_at IS NULL) AND counted)')) AS e (name, def);
 SELECT is_empty(
@@ -943,6 +952,7 @@ SELECT pg_temp.same_rows(
 		('projects tr_projects_lock_jobs', 'studio_engine.lock_jobs_of_project', 'O', 'BEFORE DELETE row'),
 		('projects tr_projects_updated', 'update_updated_at', 'O', 'BEFORE UPDATE row'),
 		('studio_engine.meta tr_meta_yield', 'studio_engine.yield_to_restored_row', 'O', 'BEFORE INSERT row'),
+		('studio_engine.queue_stages tr_queue_stages_changed', 'studio_engine.invalidate_settings', 'O', 'AFTER INSERT UPDATE DELETE TRUNCATE statement'),
 		('studio_engine.settings tr_settings_changed', 'studio_engine.invalidate_settings', 'O', 'AFTER INSERT UPDATE DELETE TRUNCATE statement'),
 		('studio_engine.settings tr_settings_yield', 'studio_engine.yield_to_restored_row', 'O', 'BEFORE INSERT row') $$,
 	'the triggers, those of the seed under its names');
@@ -1036,7 +1046,7 @@ RESET ROLE;
 
 SELECT is_empty($$ SELECT oid::regclass FROM our_tables WHERE relowner <> 'catalogue_installer'::regrole $$,
 				'installed by a lesser role: the tables are its own');
-SELECT is((SELECT count(*)::integer FROM our_tables), 44, '... all of them');
+SELECT is((SELECT count(*)::integer FROM our_tables), 45, '... all of them');
 SELECT is_empty(
 	$$ SELECT oid::regtype FROM pg_type
 	   WHERE typnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace) AND typtype = 'e' AND typowner <> 'catalogue_installer'::regrole $$,

@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(2568);
+SELECT plan(2650);
 
 --------------------------------------------------------------------------------
 -- People, and something of Alice's for every function to work on
@@ -270,6 +270,16 @@ INSERT INTO function_case VALUES
 ('cancel_jobs', ARRAY['''studio_jobs''', 'ARRAY[''{studio}'']::uuid[]', '''No more'''],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('retry_failed_jobs', ARRAY['''studio_jobs''', '''BROKEN''', '''2001-01-01''', '10'],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
+('pause_queue', ARRAY['''studio_jobs''', '''NEW''', '''An outage'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
+('resume_queue', ARRAY['''studio_jobs''', '''NEW'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
+('limit_stage', ARRAY['''studio_jobs''', '''NEW''', '5'],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
+('get_queue_stages', ARRAY['''studio_jobs'''],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
+('get_running_jobs', ARRAY['''studio_jobs''', '10'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('recover_leases', ARRAY['''rights''', '''1'''],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
@@ -593,7 +603,7 @@ FROM unnest('{anon,authenticated,service_role}'::text[]) AS r (role),
 				  'SELECT * FROM studio_engine.ledger_hashes', 'SELECT * FROM studio_engine.credit_keys', 'SELECT * FROM studio_engine.welcomed', 'SELECT * FROM studio_engine.payment_digests',
 				  'SELECT * FROM studio_engine.expiring_holds', 'SELECT * FROM studio_engine.lot_checkpoints', 'SELECT * FROM studio_engine.transfers',
 				  'SELECT * FROM studio_engine.stripe_objects', 'SELECT * FROM studio_engine.stripe_facts', 'SELECT * FROM studio_engine.stripe_events', 'SELECT * FROM studio_engine.content_search', 'SELECT * FROM studio_engine.queue',
-				  'SELECT * FROM studio_engine.attempts', 'SELECT studio_engine.rebuild_queue()',
+				  'SELECT * FROM studio_engine.attempts', 'SELECT * FROM studio_engine.queue_stages', 'SELECT studio_engine.rebuild_queue()',
 				  'SELECT * FROM studio_engine.direct_tables()']) AS s (statement);
 
 -- The functions refuse by themselves what a wrong grant lets through (above), and
@@ -615,10 +625,11 @@ FROM (VALUES
 					 'create_slide_presentation create_studio_job enqueue_rendering ensure_profile expire_credits fail_job fail_jobs '
 					 'fail_rendering fail_studio_job finish_and_claim get_content_sections get_content_statistics get_credit_balance get_credit_lots get_credit_summary '
 					 'get_dashboard get_draft_prompt get_job_attempts get_job_statistics get_latest_quality_assessment '
-					 'get_module_content get_session_statistics grant_credits heartbeat_job hold_credits log_job merge_accounts purchase_credits '
+					 'get_module_content get_queue_stages get_running_jobs get_session_statistics grant_credits heartbeat_job hold_credits '
+					 'limit_stage log_job merge_accounts pause_queue purchase_credits '
 					 'reap_expired_leases record_asset record_video_view recover_leases refresh_content_search refund_credits '
 					 'register_multimedia_asset register_multimedia_assets reinstate_purchase release_credits release_hold release_leases '
-					 'reserve_credits retry_failed_jobs retry_job retry_rendering retry_studio_job reverse_purchase save_draft_prompt search_module_content '
+					 'reserve_credits resume_queue retry_failed_jobs retry_job retry_rendering retry_studio_job reverse_purchase save_draft_prompt search_module_content '
 					 'settle_credits snooze_job start_enhancement_session store_enrichment store_quality_assessment '
 					 'store_refined_text store_research_results store_transcript subscription_credits sweep_stale_holds top_up_credits transfer_credits '
 					 'update_audio_narration update_job_step update_module_section update_module_sections update_rendering update_script_generation '
@@ -707,6 +718,7 @@ INSERT INTO optional VALUES
 	('claim_jobs', 'p_lease'), ('claim_jobs', 'p_stages'), ('claim_jobs', 'p_process_id'), ('release_leases', 'p_process_id'), ('release_leases', 'p_lease_tokens'),
 	('recover_leases', 'p_process_id'), ('finish_and_claim', 'p_job_id'), ('finish_and_claim', 'p_error'),
 	('finish_and_claim', 'p_retry_in'), ('finish_and_claim', 'p_lease'), ('finish_and_claim', 'p_stages'), ('finish_and_claim', 'p_process_id'),
+	('pause_queue', 'p_stage'), ('pause_queue', 'p_reason'), ('resume_queue', 'p_stage'), ('limit_stage', 'p_max_running'), ('get_running_jobs', 'p_system'),
 	('cancel_jobs', 'p_reason'), ('retry_failed_jobs', 'p_error_code'), ('retry_failed_jobs', 'p_since'), ('fail_job', 'p_retry_in'), ('fail_studio_job', 'p_retry_in'), ('fail_rendering', 'p_retry_in'),
 	('heartbeat_job', 'p_progress'), ('heartbeat_job', 'p_status_message'), ('heartbeat_job', 'p_lease'),
 	('get_job_statistics', 'p_user_id'), ('get_job_statistics', 'p_window'),
@@ -1045,6 +1057,14 @@ INSERT INTO bad_value (name, arg, value, expected, label) VALUES
 	('fail_studio_job', 'p_retry_in', '''1 minute''', '22023', 'without p_retryable'),
 	('fail_rendering', 'p_retry_in', '''1 minute''', '22023', 'without p_retryable'),
 	('recover_leases', 'p_worker', '''nobody''', 'ok', 'unknown'),
+	('pause_queue', 'p_stage', '''COMPLETE''', '22023', 'without work to do'),
+	('pause_queue', 'p_reason', '''''', '22023', 'empty'),
+	('pause_queue', 'p_reason', 'repeat(''x'', 1001)', '22023', '1001 characters'),
+	('limit_stage', 'p_stage', '''new''', '22023', 'unknown'),
+	('limit_stage', 'p_max_running', '0', 'ok', 'no limit'),
+	('limit_stage', 'p_max_running', '-1', '22023', 'negative'),
+	('get_running_jobs', 'p_limit', '0', '22023', '0'),
+	('get_running_jobs', 'p_limit', '1001', '22023', '1001'),
 	('release_leases', 'p_lease_tokens', '''{}''', 'ok', 'none'),
 	('release_leases', 'p_worker', '''nobody''', 'ok', 'unknown'),
 	('reap_expired_leases', 'p_limit', '0', '22023', '0'),

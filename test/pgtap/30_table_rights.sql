@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(1550);
+SELECT plan(1580);
 
 --------------------------------------------------------------------------------
 -- People and rows: one row of Alice's in every table, and Bob who has none of them
@@ -62,6 +62,7 @@ VALUES ('30000000-0000-4000-8000-000000000009', :'alice', 'https://example.test/
 -- the private tables have a row of Bob's; his studio job is in the queue
 INSERT INTO studio_engine.attempts (system, job_id, attempt, first_attempt, lease_token, worker, stage, started_at, due_at, expires_at, since, lease_ms, ended_at, outcome)
 VALUES ('studio_jobs', '30000000-0000-4000-8000-0000000000b9', 1, 1, '30000000-0000-4000-8000-0000000000ba', 'a worker', 'NEW', now(), now(), now(), now(), 1, now(), 'snoozed');
+SELECT limit_stage('jobs', 'RENDERING', 5) \g /dev/null
 UPDATE studio_engine.settings SET value = '1' WHERE name = 'ledger_hash_chain';
 SELECT grant_credits(:'bob', 1, 'For a while', 'tables-key', '2999-01-01') \g /dev/null
 UPDATE studio_engine.settings SET value = '0' WHERE name = 'ledger_hash_chain';
@@ -433,6 +434,13 @@ INSERT INTO table_case VALUES
 	'42501', '42501', '42501', '42501', '42501', '1'),
 ('queue', 'TRUNCATE', $$TRUNCATE studio_engine.queue$$,
 	'42501', '42501', '42501', '42501', '42501', '0'),
+
+('queue_stages', 'SELECT', $$SELECT * FROM studio_engine.queue_stages$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('queue_stages', 'INSERT', $$INSERT INTO studio_engine.queue_stages (system, stage, max_running) VALUES ('jobs', 'PACKAGING', 1)$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('queue_stages', 'UPDATE', $$UPDATE studio_engine.queue_stages SET max_running = 1$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('queue_stages', 'DELETE', $$DELETE FROM studio_engine.queue_stages$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('queue_stages', 'TRUNCATE', $$TRUNCATE studio_engine.queue_stages$$, '42501', '42501', '42501', '42501', '42501', '0'),
 
 ('attempts', 'SELECT', $$SELECT * FROM studio_engine.attempts WHERE job_id = '30000000-0000-4000-8000-0000000000b9'$$,
 	'42501', '42501', '42501', '42501', '42501', '1'),

@@ -43,7 +43,7 @@ FROM (VALUES ('profiles', 'public'), ('draft_prompts', 'public'), ('projects', '
 			 ('transfers', 'studio_engine'), ('studio_jobs', 'public'),
 			 ('welcomed', 'studio_engine'), ('payment_digests', 'studio_engine'),
 			 ('stripe_objects', 'studio_engine'), ('stripe_facts', 'studio_engine'), ('stripe_events', 'studio_engine'),
-			 ('queue', 'studio_engine'), ('attempts', 'studio_engine'),
+			 ('queue', 'studio_engine'), ('queue_stages', 'studio_engine'), ('attempts', 'studio_engine'),
 			 ('job_events', 'pipeline'), ('artifacts', 'pipeline'), ('prompts', 'pipeline')) AS t (name, schema) \gexec
 CREATE TABLE evil.users (id pg_catalog.uuid, raw_user_meta_data pg_catalog.jsonb);
 CREATE TEMPORARY TABLE users (id pg_catalog.uuid, raw_user_meta_data pg_catalog.jsonb);

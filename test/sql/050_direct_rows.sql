@@ -149,11 +149,11 @@ ALTER TABLE fastpath.told ADD COLUMN answer text;
 CREATE PROCEDURE fastpath.forget()
 LANGUAGE plpgsql AS $$
 DECLARE
-  v_stages CONSTANT text[] := '{NEW,TRANSCRIBING,ENRICHING,REFINING}';
+  v_stages CONSTANT text[] := '{SCRIPTING,VOICE_GEN,ALIGNMENT,VISUAL_PLAN,IMAGE_GEN,TIMELINE,RENDERING,PACKAGING}';
 BEGIN
   IF current_setting('fastpath.forgets', true) = 'on' THEN
-    PERFORM public.claim_jobs('studio_jobs', 'w', 1, NULL, array_remove(ARRAY[a, b, c], NULL))
-       FROM unnest(v_stages) a, unnest(v_stages) b, unnest(array_append(v_stages, NULL)) c WHERE a <> b AND c IS DISTINCT FROM a AND c IS DISTINCT FROM b;
+    PERFORM public.claim_jobs('jobs', 'w', 1, NULL, CASE WHEN a = b THEN ARRAY[a] ELSE ARRAY[a, b] END)
+       FROM unnest(v_stages) a, unnest(v_stages) b WHERE a <= b;
   END IF;
 END
 $$;
@@ -282,6 +282,7 @@ SELECT left(x, 78) AS compared FROM fastpath.compared(ARRAY['SELECT current_sett
 -- Columns
 --
 
+VACUUM studio_engine.queue;
 CALL fastpath.hazard('a column of a user', 'ALTER TABLE public.jobs ADD COLUMN theirs text');
 CALL fastpath.hazard('a column with a default', 'ALTER TABLE public.credit_ledger ADD COLUMN theirs text DEFAULT ''d''');
 CALL fastpath.hazard('a column with a volatile default', 'ALTER TABLE public.credit_ledger ADD COLUMN theirs integer DEFAULT 1 + 0 * random()');
@@ -295,6 +296,7 @@ CALL fastpath.hazard('a column of another type', 'ALTER TABLE public.jobs ALTER 
 CALL fastpath.hazard('a column of a wider type', 'ALTER TABLE public.jobs ALTER cost_credits_reserved TYPE bigint', 'ALTER TABLE public.jobs ALTER cost_credits_reserved TYPE integer');
 CREATE DOMAIN fastpath.short_text AS text CHECK (length(VALUE) < 15);
 CALL fastpath.hazard('a column of a domain', 'ALTER TABLE public.jobs ALTER output_url TYPE fastpath.short_text', 'ALTER TABLE public.jobs ALTER output_url TYPE text');
+VACUUM studio_engine.queue;
 CALL fastpath.hazard('a column of another collation', 'ALTER TABLE public.jobs ALTER status_message TYPE text COLLATE "C"', 'ALTER TABLE public.jobs ALTER status_message TYPE text COLLATE "default"');
 -- where texts that differ are equal, a column changes or does not
 CREATE COLLATION fastpath.caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
@@ -308,6 +310,7 @@ CALL fastpath.hazard('a column that must be given, with a default', 'ALTER TABLE
 CALL fastpath.hazard('a column with a check', 'ALTER TABLE public.jobs ADD COLUMN theirs integer DEFAULT 1 CHECK (theirs > 0)');
 CALL fastpath.hazard('a column with a check of ours too', 'ALTER TABLE public.jobs ADD COLUMN theirs integer DEFAULT 50, ADD CONSTRAINT theirs CHECK (progress <= theirs)');
 CALL fastpath.hazard('an added column of a domain', 'ALTER TABLE public.jobs ADD COLUMN theirs fastpath.short_text DEFAULT ''d''');
+VACUUM studio_engine.queue;
 CALL fastpath.hazard('an added column of a domain where rows are inserted', 'ALTER TABLE public.credit_ledger ADD COLUMN theirs fastpath.short_text');
 CALL fastpath.hazard('an added column of a composite type', 'CREATE TYPE fastpath.pair AS (a integer, b text); ALTER TABLE public.jobs ADD COLUMN theirs fastpath.pair DEFAULT ROW(1, ''d'')');
 CALL fastpath.hazard('an array', 'ALTER TABLE public.credit_accounts ADD COLUMN theirs text[] DEFAULT ''{a,b}''');
@@ -321,6 +324,7 @@ CALL fastpath.hazard('unique for each user', 'ALTER TABLE public.jobs ADD COLUMN
 CALL fastpath.hazard('unique with what is written', 'ALTER TABLE public.jobs ADD COLUMN theirs uuid DEFAULT gen_random_uuid(); CREATE UNIQUE INDEX theirs ON public.jobs (theirs, cost_credits_final)');
 CALL fastpath.hazard('a column that refers to another table', 'CREATE TABLE fastpath.campaigns (id integer PRIMARY KEY); INSERT INTO fastpath.campaigns VALUES (1); ALTER TABLE public.jobs ADD COLUMN theirs integer DEFAULT 1 REFERENCES fastpath.campaigns ON DELETE SET NULL');
 CALL fastpath.hazard('a column that refers to another table where rows are inserted', 'CREATE TABLE fastpath.campaigns (id integer PRIMARY KEY); ALTER TABLE public.credit_ledger ADD COLUMN theirs integer REFERENCES fastpath.campaigns');
+VACUUM studio_engine.queue;
 CALL fastpath.hazard('a column that refers, with one of ours', 'CREATE TABLE fastpath.campaigns (id integer, user_id uuid, PRIMARY KEY (id, user_id)); ALTER TABLE public.jobs ADD COLUMN theirs integer, ADD FOREIGN KEY (theirs, user_id) REFERENCES fastpath.campaigns');
 -- what refers nowhere is refused, also if we are called before it is checked
 SELECT format('CALL fastpath.hazard(%L, %L, NULL, ARRAY[%L])', 'a column of ' || of || ' that refers to another table',
@@ -336,6 +340,7 @@ CALL fastpath.tell_compared('a default that refers nowhere', ARRAY['CREATE TABLE
   'ALTER TABLE public.jobs ADD COLUMN theirs integer DEFAULT 2 REFERENCES fastpath.campaigns ON DELETE SET DEFAULT', 'ALTER TABLE public.jobs ALTER theirs SET DEFAULT 99', 'UPDATE public.jobs SET theirs = 1 WHERE id = t.id(22)',
   'CREATE TRIGGER zz AFTER DELETE ON fastpath.campaigns FOR EACH ROW EXECUTE FUNCTION fastpath.reserve()', 'DELETE FROM fastpath.campaigns WHERE id = 1', 'SELECT string_agg(theirs::text, '' '' ORDER BY id) FROM public.jobs']);
 CALL fastpath.hazard('another table refers to a column', 'ALTER TABLE public.jobs ADD COLUMN theirs integer GENERATED ALWAYS AS IDENTITY UNIQUE; CREATE TABLE fastpath.reviews (job integer REFERENCES public.jobs (theirs)); INSERT INTO fastpath.reviews SELECT theirs FROM public.jobs');
+VACUUM studio_engine.queue;
 CALL fastpath.hazard('other defaults', 'ALTER TABLE public.jobs ALTER priority SET DEFAULT 5; ALTER TABLE public.credit_accounts ALTER balance SET DEFAULT 1', 'ALTER TABLE public.jobs ALTER priority SET DEFAULT 0; ALTER TABLE public.credit_accounts ALTER balance SET DEFAULT 0');
 -- defaults that the fast path fills in
 CALL fastpath.hazard('no default of the id', 'ALTER TABLE public.credit_ledger ALTER id DROP DEFAULT', 'ALTER TABLE public.credit_ledger ALTER id SET DEFAULT gen_random_uuid()');
@@ -366,6 +371,7 @@ LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
 -- each table, timing, level and event
 CREATE FUNCTION fastpath.event_of(p_table text) RETURNS text
 LANGUAGE sql AS $$ SELECT CASE p_table WHEN 'public.credit_ledger' THEN 'INSERT' WHEN 'studio_engine.attempts' THEN 'INSERT OR UPDATE' WHEN 'studio_engine.queue' THEN 'INSERT OR DELETE' ELSE 'UPDATE' END $$;
+VACUUM studio_engine.queue;
 SELECT format('CALL fastpath.hazard(%L, %L, %L)', x, format('CREATE TRIGGER theirs %s %s ON %s FOR EACH %s EXECUTE FUNCTION fastpath.notice()', w, fastpath.event_of(r), r, l),
               format('DROP TRIGGER theirs ON %s', r)) AS call
   FROM unnest('{public.jobs,public.credit_accounts,public.credit_ledger,studio_engine.queue,studio_engine.attempts}'::text[]) WITH ORDINALITY AS r (r, i),
@@ -381,6 +387,7 @@ CALL fastpath.hazard('a trigger that nests once only', 'CREATE TRIGGER theirs AF
 CALL fastpath.hazard('a constraint trigger', 'CREATE CONSTRAINT TRIGGER theirs AFTER INSERT ON public.credit_ledger DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fastpath.notice()', 'DROP TRIGGER theirs ON public.credit_ledger');
 CREATE FUNCTION fastpath.transition() RETURNS trigger
 LANGUAGE plpgsql AS $$ BEGIN PERFORM fastpath.note('changed to ' || status) FROM changed; RETURN NULL; END $$;
+VACUUM studio_engine.queue;
 CALL fastpath.hazard('a trigger with a transition table', 'CREATE TRIGGER theirs AFTER UPDATE ON public.jobs REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION fastpath.transition()', 'DROP TRIGGER theirs ON public.jobs');
 CALL fastpath.hazard('a trigger of theirs that is disabled', 'CREATE TRIGGER theirs AFTER UPDATE ON public.jobs FOR EACH ROW EXECUTE FUNCTION fastpath.notice(); ALTER TABLE public.jobs DISABLE TRIGGER theirs', 'DROP TRIGGER theirs ON public.jobs');
 CALL fastpath.hazard('a trigger for replicas', 'CREATE TRIGGER theirs AFTER UPDATE ON public.jobs FOR EACH ROW EXECUTE FUNCTION fastpath.notice(); ALTER TABLE public.jobs ENABLE REPLICA TRIGGER theirs', 'DROP TRIGGER theirs ON public.jobs');
@@ -409,6 +416,7 @@ BEGIN
   RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
 END
 $$;
+VACUUM studio_engine.queue;
 SELECT format('CALL fastpath.hazard(%L, %L, %L)', x, format('CREATE TRIGGER zz %s %s ON %s FOR EACH ROW EXECUTE FUNCTION fastpath.nested()', w, fastpath.event_of(r), r),
               format('DROP TRIGGER zz ON %s', r)) AS call
   FROM unnest('{public.jobs,public.credit_accounts,public.credit_ledger,studio_engine.queue,studio_engine.attempts}'::text[]) WITH ORDINALITY AS r (r, i),
@@ -422,6 +430,7 @@ SELECT format('CALL fastpath.hazard(%L, %L, %L)', format('%s of %s disabled', tg
  ORDER BY tgrelid::regclass::text, tgname COLLATE "C" \gexec
 CALL fastpath.hazard('all triggers disabled', 'ALTER TABLE public.credit_ledger DISABLE TRIGGER ALL', 'ALTER TABLE public.credit_ledger ENABLE TRIGGER ALL');
 CALL fastpath.hazard('a trigger that always fires', 'ALTER TABLE public.jobs ENABLE ALWAYS TRIGGER tr_jobs_workflow', 'ALTER TABLE public.jobs ENABLE TRIGGER tr_jobs_workflow');
+VACUUM studio_engine.queue;
 CALL fastpath.hazard('a trigger dropped', 'DROP TRIGGER tr_jobs_close_hold ON public.jobs');
 CALL fastpath.hazard('a trigger renamed', 'ALTER TRIGGER tr_jobs_price ON public.jobs RENAME TO zz_jobs_price', 'ALTER TRIGGER zz_jobs_price ON public.jobs RENAME TO tr_jobs_price');
 CALL fastpath.hazard('a trigger of another function', 'DROP TRIGGER tr_jobs_price ON public.jobs; CREATE TRIGGER tr_jobs_price BEFORE UPDATE OF status ON public.jobs FOR EACH ROW WHEN (old.status <> new.status AND new.status IN (''READY'', ''FAILED'')) EXECUTE FUNCTION fastpath.notice()');
@@ -437,6 +446,7 @@ CALL fastpath.hazard('a trigger replaced by the same', 'CREATE OR REPLACE TRIGGE
 -- Checks
 --
 
+VACUUM studio_engine.queue;
 CALL fastpath.hazard('a check that is satisfied', 'ALTER TABLE public.jobs ADD CONSTRAINT theirs CHECK (progress >= 0 AND id IS NOT NULL)', 'ALTER TABLE public.jobs DROP CONSTRAINT theirs');
 CALL fastpath.hazard('a check of jobs', 'ALTER TABLE public.jobs ADD CONSTRAINT theirs CHECK (cost_credits_reserved < 4)', 'ALTER TABLE public.jobs DROP CONSTRAINT theirs');
 CALL fastpath.hazard('a check of what triggers write', 'ALTER TABLE public.jobs ADD CONSTRAINT theirs CHECK (finished_at IS NULL)', 'ALTER TABLE public.jobs DROP CONSTRAINT theirs');
@@ -452,6 +462,7 @@ SELECT CASE WHEN new THEN 'ALTER TABLE public.credit_ledger ADD CONSTRAINT their
        CASE WHEN new THEN 'ALTER TABLE public.credit_ledger DROP CONSTRAINT theirs' ELSE 'SELECT' END AS drops
   FROM (SELECT current_setting('server_version_num')::integer >= 180000) v (new) \gset
 CALL fastpath.hazard('a check that is not enforced', :'adds', :'drops');
+VACUUM studio_engine.queue;
 CALL fastpath.hazard('a check of the whole row', 'ALTER TABLE public.credit_ledger ADD CONSTRAINT theirs CHECK (credit_ledger IS NOT NULL OR tableoid <> 0 AND length(credit_ledger::text) > 9)', 'ALTER TABLE public.credit_ledger DROP CONSTRAINT theirs');
 CREATE FUNCTION fastpath.is_fine(p_what text) RETURNS boolean
 LANGUAGE plpgsql AS $$ BEGIN PERFORM fastpath.note('is it fine? ' || p_what); RETURN p_what <> 'Hold released'; END $$;
@@ -540,6 +551,7 @@ SELECT format('CALL fastpath.hazard(%L, %L, %L, ARRAY[''SELECT fastpath.indexed(
                ('a hash index of what is written', 'INDEX theirs ON public.credit_accounts USING hash (balance)'),
                ('a GIN index', 'INDEX theirs ON public.jobs USING gin (manifest_json)')) AS i (what, definition) \gexec
 CALL fastpath.hazard('a deferrable unique constraint', 'ALTER TABLE public.credit_ledger ADD CONSTRAINT theirs UNIQUE (user_id, note, amount) DEFERRABLE INITIALLY DEFERRED', 'ALTER TABLE public.credit_ledger DROP CONSTRAINT theirs');
+VACUUM studio_engine.queue;
 CALL fastpath.hazard('an exclusion constraint', 'ALTER TABLE public.credit_ledger ADD CONSTRAINT theirs EXCLUDE USING btree (id WITH =)', 'ALTER TABLE public.credit_ledger DROP CONSTRAINT theirs');
 -- the indexes by which rows are found
 CALL fastpath.hazard('no index of the jobs of entries', 'DROP INDEX public.idx_credit_job', 'CREATE INDEX idx_credit_job ON public.credit_ledger (job_id)');
@@ -563,6 +575,7 @@ ALTER INDEX studio_engine.idx_queue_waiting RENAME TO theirs;
 CALL fastpath.tell_compared('an index renamed', fastpath.story());
 ALTER INDEX studio_engine.theirs RENAME TO idx_queue_waiting;
 CALL fastpath.tell_compared('... and again', fastpath.story());
+VACUUM studio_engine.queue;
 CALL fastpath.hazard('indexes that nobody needs are gone', 'DROP INDEX public.idx_jobs_status, public.idx_credit_created, studio_engine.idx_attempts_counted',
   'CREATE INDEX idx_jobs_status ON public.jobs (status); CREATE INDEX idx_credit_created ON public.credit_ledger (created_at DESC); CREATE INDEX idx_attempts_counted ON studio_engine.attempts (system, stage, user_id) WHERE ended_at IS NULL AND counted');
 -- indexes are made, and fail, while others may write
@@ -586,6 +599,7 @@ DROP INDEX CONCURRENTLY public.theirs;
 
 CREATE TABLE fastpath.staff (id uuid PRIMARY KEY);
 INSERT INTO fastpath.staff VALUES (t.id(2));
+VACUUM studio_engine.queue;
 CALL fastpath.hazard('another parent of the users of entries', 'ALTER TABLE public.credit_ledger ADD CONSTRAINT theirs FOREIGN KEY (user_id) REFERENCES fastpath.staff NOT VALID', 'ALTER TABLE public.credit_ledger DROP CONSTRAINT theirs');
 CALL fastpath.hazard('another parent of the jobs of entries', 'ALTER TABLE public.credit_ledger ADD CONSTRAINT theirs FOREIGN KEY (job_id) REFERENCES fastpath.staff', 'ALTER TABLE public.credit_ledger DROP CONSTRAINT theirs');
 CALL fastpath.hazard('another parent of attempts', 'ALTER TABLE studio_engine.attempts ADD CONSTRAINT theirs FOREIGN KEY (job_id) REFERENCES fastpath.staff', 'ALTER TABLE studio_engine.attempts DROP CONSTRAINT theirs');
@@ -606,6 +620,7 @@ CALL fastpath.hazard('a child by another key', 'CREATE UNIQUE INDEX theirs ON pu
 -- Kinds of tables, rules, row level security
 --
 
+VACUUM studio_engine.queue;
 CALL fastpath.hazard('a rule instead', 'CREATE RULE theirs AS ON UPDATE TO public.credit_accounts DO INSTEAD NOTHING', 'DROP RULE theirs ON public.credit_accounts');
 CALL fastpath.hazard('a rule beside', 'CREATE RULE theirs AS ON INSERT TO public.credit_ledger DO ALSO SELECT fastpath.note(''an entry of '' || NEW.type)', 'DROP RULE theirs ON public.credit_ledger');
 CALL fastpath.hazard('a child', 'CREATE TABLE fastpath.more () INHERITS (studio_engine.attempts)', 'DROP TABLE fastpath.more; ANALYZE studio_engine.attempts');
@@ -619,6 +634,7 @@ CALL fastpath.hazard('a type in the place of the table', 'ALTER TABLE studio_eng
 CALL fastpath.hazard('an index in the place of the table', 'ALTER TABLE studio_engine.attempts RENAME TO old_attempts; CREATE INDEX attempts ON studio_engine.old_attempts (worker)');
 CALL fastpath.hazard('no table', 'ALTER TABLE studio_engine.attempts RENAME TO old_attempts');
 CALL fastpath.hazard('a copy in the place of the table', 'ALTER TABLE studio_engine.attempts RENAME TO old_attempts; CREATE TABLE studio_engine.attempts (LIKE studio_engine.old_attempts INCLUDING ALL)');
+VACUUM studio_engine.queue;
 CALL fastpath.hazard('a bare copy in the place of the table', 'ALTER TABLE public.credit_accounts RENAME TO old_accounts; CREATE TABLE public.credit_accounts AS TABLE public.old_accounts');
 CALL fastpath.hazard('a table that was dropped', 'DROP TABLE studio_engine.attempts CASCADE');
 CALL fastpath.hazard('a table in another schema', 'ALTER TABLE public.jobs SET SCHEMA fastpath', 'ALTER TABLE fastpath.jobs SET SCHEMA public');
@@ -642,6 +658,7 @@ LANGUAGE sql AS $$
   SELECT string_agg(format('ALTER TABLE %s OWNER TO %I', x, p_to), '; ')
     FROM unnest('{public.projects,public.jobs,public.studio_jobs,public.credit_accounts,public.credit_ledger,studio_engine.expiring_credits,studio_engine.queue,studio_engine.attempts}'::text[]) x
 $$;
+VACUUM studio_engine.queue;
 CALL fastpath.hazard('another owner of a table', 'ALTER TABLE public.credit_accounts OWNER TO regress_fastpath_owner', 'ALTER TABLE public.credit_accounts OWNER TO postgres');
 -- not a superuser, so that rights count: first all are there, then one is missing
 SELECT current_user AS me \gset
@@ -660,6 +677,7 @@ $$;
 GRANT USAGE ON SCHEMA fastpath TO regress_fastpath_owner;
 SELECT fastpath.not_eligible();
 CALL fastpath.tell_compared('another owner of all', fastpath.story());
+VACUUM studio_engine.queue;
 CALL fastpath.hazard('an owner who may not insert entries', 'REVOKE INSERT ON public.credit_ledger FROM regress_fastpath_owner', 'GRANT INSERT ON public.credit_ledger TO regress_fastpath_owner');
 CALL fastpath.hazard('an owner who may not update accounts', 'REVOKE UPDATE ON public.credit_accounts FROM regress_fastpath_owner', 'GRANT UPDATE ON public.credit_accounts TO regress_fastpath_owner');
 CALL fastpath.hazard('an owner who may not read jobs', 'REVOKE SELECT ON public.jobs FROM regress_fastpath_owner', 'GRANT SELECT ON public.jobs TO regress_fastpath_owner');
@@ -686,6 +704,7 @@ SELECT fastpath.not_eligible();
 -- Tables that are written anew, in the same session and in the middle of a transaction
 --
 
+VACUUM studio_engine.queue;
 CALL fastpath.hazard('a table clustered', 'CLUSTER public.jobs USING jobs_pkey', 'ALTER TABLE public.jobs SET WITHOUT CLUSTER', ARRAY['SELECT fastpath.indexed()']);
 CALL fastpath.hazard('tables rewritten', 'ALTER TABLE public.jobs ALTER progress TYPE integer USING progress + 0 * priority, ALTER output_url TYPE text COLLATE "C"; ALTER TABLE studio_engine.queue ALTER attempt TYPE integer USING attempt + 0 * rank',
   'ALTER TABLE public.jobs ALTER output_url TYPE text COLLATE "default"', ARRAY['SELECT fastpath.indexed()']);
@@ -717,6 +736,7 @@ LANGUAGE sql AS $$
                    (SELECT string_agg(state || '/' || attempt, ' ' ORDER BY job_id) FROM t.open_jobs WHERE user_id = t.id(1)),
                    (SELECT count(*) || ' attempts' FROM studio_engine.attempts WHERE ended_at IS NOT NULL))
 $$;
+VACUUM studio_engine.queue;
 SELECT format('BEGIN; SET LOCAL studio_engine.direct_rows = %s', mode) AS begin,
        'SELECT public.reserve_credits(t.id(1), t.id(21), 3), fastpath.claim(''w'', 1); SAVEPOINT a; SELECT public.settle_credits(t.id(21), 2), public.reserve_credits(t.id(1), t.id(22), 4), fastpath.advance(21);
         SAVEPOINT b; SELECT public.complete_job(t.id(21), NULL, NULL, NULL, fastpath.token(21)) ->> ''status'', fastpath.books(); ROLLBACK TO b; SELECT fastpath.books(); ROLLBACK TO a; SELECT fastpath.books();
@@ -788,6 +808,7 @@ CALL fastpath.tell_compared('wide', (fastpath.story())[:12] || ARRAY[
 CREATE PUBLICATION theirs FOR TABLE public.jobs, public.credit_accounts WITH (publish = 'insert, update, delete');
 -- statements look whether delayed jobs are to be updated, before a claim deletes
 CREATE PUBLICATION their_queue FOR TABLE studio_engine.queue WITH (publish = 'insert, delete');
+VACUUM studio_engine.queue;
 CALL fastpath.hazard('published', 'SELECT', 'SELECT');
 CALL fastpath.hazard('published jobs without identity', 'ALTER TABLE public.jobs REPLICA IDENTITY NOTHING', 'ALTER TABLE public.jobs REPLICA IDENTITY DEFAULT');
 CALL fastpath.hazard('published accounts without identity', 'ALTER TABLE public.credit_accounts REPLICA IDENTITY NOTHING', 'ALTER TABLE public.credit_accounts REPLICA IDENTITY DEFAULT');

@@ -166,7 +166,7 @@ SELECT * FROM t.queue();
 -- ------------------------------------------------------------------------
 -- Who has what
 SELECT t.ask(format('SELECT count(*) FROM get_running_jobs(%L, %s)', s, l)) AS answer
-  FROM (VALUES (NULL, '100'), ('jobs', '100'), ('studio_jobs', '2'), ('nothing', '1'), ('jobs', '0'), ('jobs', '10001'), ('jobs', 'NULL')) c (s, l);
+  FROM (VALUES (NULL, '100'), ('jobs', '100'), ('studio_jobs', '2'), ('nothing', '1'), ('jobs', '0'), ('jobs', '1001'), ('jobs', 'NULL')) c (s, l);
 UPDATE studio_engine.attempts SET expires_at = now(), due_at = now() WHERE job_id = t.id(41);
 SELECT cancel_studio_job(t.id(32), 'enough') IS NOT NULL AS requested;
 SELECT system, t.n(job_id) AS job, t.n(user_id) AS "user", stage, worker, process_id, attempt, started_at < now() AS started, overdue, cancel_requested_at IS NOT NULL AS cancel, cancel_reason

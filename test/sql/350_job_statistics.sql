@@ -148,10 +148,10 @@ SELECT w AS window, t.try(format('SELECT get_job_statistics(''jobs'', NULL, %L)'
   FROM unnest('{1 second,876600 hours,0,-1 second,0.999 seconds,876600 hours 0.001 seconds,10000 years}'::text[]) w;
 SELECT left(t.try('SELECT get_job_statistics(''jobs'', NULL, ''infinity'')'), 2) AS an_error_of_class_22;
 
--- a month is the last one, whatever the length of the next
+-- a month is 30 days, whatever the length of the last
 CALL t.as_admin();
 INSERT INTO studio_jobs (user_id, raw_audio_url, status, created_at)
-VALUES (t.id(3), 'a', 'COMPLETE', now() - INTERVAL '1 month' + INTERVAL '1 hour'), (t.id(3), 'a', 'COMPLETE', now() - INTERVAL '1 month' - INTERVAL '1 hour');
+VALUES (t.id(3), 'a', 'COMPLETE', now() - INTERVAL '719 hours'), (t.id(3), 'a', 'COMPLETE', now() - INTERVAL '721 hours');
 SELECT get_job_statistics('studio_jobs', t.id(3), '1 month') ->> 'completed' AS completed;
 
 -- times that are far away, of imports and clocks that went wrong

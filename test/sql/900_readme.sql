@@ -102,6 +102,29 @@ SELECT f.key, f.value
  WHERE f.key IN ('completed', 'count_by_status', 'delayed', 'waiting');
 RESET ROLE;
 
+SET ROLE service_role;
+SELECT create_studio_job(j.user_id, 'recordings/' || n || '.mp3') IS NOT NULL AS made
+  FROM studio_jobs j, generate_series(1, 2) n WHERE j.job_id = :'claimed_id';
+SELECT job_id AS one_id, lease_token AS one_token, job ->> 'status' AS stage
+  FROM claim_jobs('studio_jobs', 'transcriber', p_stages => '{NEW,TRANSCRIBING}', p_process_id => 'host-7:4711') \gset
+SELECT job_id AS next_id, lease_token AS next_token, job ->> 'status' AS stage
+  FROM finish_and_claim('studio_jobs', 'transcriber', :'one_id', :'one_token', '{"raw_transcript": "What was said."}',
+                        p_stages => '{NEW,TRANSCRIBING}', p_process_id => 'host-7:4711') \gset
+SELECT stage, attempt, outcome FROM get_job_attempts(:'one_id');
+
+SELECT j.job_id AS batch_id, j.lease_token AS batch_token FROM claim_jobs('studio_jobs', 'enricher', 100, p_stages => '{ENRICHING}') j \gset
+SELECT done, error_code, error_message
+  FROM complete_jobs('studio_jobs', jsonb_build_array(jsonb_build_object(
+         'job_id', :'batch_id', 'lease_token', :'batch_token', 'result', '{"enrichment_entities": {"ship": "Vasa"}}'::jsonb)));
+SELECT count(*) FILTER (WHERE done) AS queued_again FROM retry_failed_jobs('studio_jobs', 'NO_SPEECH', now() - interval '1 hour');
+
+SELECT pause_queue('studio_jobs', 'ENRICHING', 'the provider is down');
+SELECT limit_stage('studio_jobs', 'REFINING', 20);
+SELECT stage, paused_at IS NOT NULL AS paused, max_running, running, waiting FROM get_queue_stages('studio_jobs');
+SELECT resume_queue('studio_jobs', 'ENRICHING');
+SELECT worker, process_id, stage, overdue, cancel_requested_at IS NOT NULL AS to_stop FROM get_running_jobs('studio_jobs');
+RESET ROLE;
+
 SET ROLE authenticated;
 SELECT create_studio_job(auth.uid(), 'recordings/third.mp3', p_run_at => now() + interval '1 day',
                          p_idempotency_key => 'upload-3', p_max_attempts => 2) ->> 'job_id' AS later_id \gset

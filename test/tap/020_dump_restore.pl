@@ -480,7 +480,7 @@ is(query($node, 'source', q{
 		CASE WHEN cancel_requested_at IS NOT NULL THEN 'to be cancelled' END, CASE WHEN turn > 0 THEN 'in turn' END), ', ')
 	  FROM (SELECT system, state::text, due_at, turn, NULL::timestamptz AS expires_at, NULL::timestamptz AS cancel_requested_at FROM studio_engine.queue
 	        UNION ALL SELECT system, 'leased', due_at, turn, expires_at, cancel_requested_at FROM studio_engine.attempts WHERE ended_at IS NULL) q}),
-	'jobs delayed later, jobs leased expired, jobs leased live, jobs leased live to be cancelled, jobs waiting, mm_rendering_queue waiting, '
+	'jobs delayed later, jobs leased expired, jobs leased live, jobs leased live to be cancelled, jobs waiting, mm_rendering_queue delayed later, '
 	. 'studio_jobs delayed due, studio_jobs delayed later, studio_jobs delayed later in turn, studio_jobs leased expired in turn, '
 	. 'studio_jobs leased live, studio_jobs leased live to be cancelled, studio_jobs waiting, studio_jobs waiting in turn',
 	'... in every situation of the queue');

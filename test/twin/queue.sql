@@ -367,7 +367,7 @@ LANGUAGE sql SET search_path = '' AS $$
 	)
 	INSERT INTO twin.queue (system, state, rank, turn, due_at, job_id, user_id, stage, attempt, first_attempt)
 	SELECT 'studio_jobs', CASE WHEN p_due_at IS NULL THEN 'waiting' ELSE 'delayed' END::studio_engine.queue_state,
-	       ~j.priority, coalesce(e.turn, 0), coalesce(p_due_at, e.since), j.job_id, j.user_id, j.status,
+	       ~j.priority, CASE WHEN e.turn > 0 AND (SELECT s.fair_queue FROM twin.queue_settings s) THEN e.turn ELSE twin.next_turn(j.priority, j.user_id) END, coalesce(p_due_at, e.since), j.job_id, j.user_id, j.status,
 	       e.attempt - CASE WHEN p_outcome IN ('retried', 'expired') THEN 0 ELSE 1 END, e.first_attempt
 	  FROM ended e, twin.studio_jobs j WHERE j.job_id = p_job_id;
 $$;

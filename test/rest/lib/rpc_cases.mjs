@@ -589,6 +589,7 @@ const video = {
 // ---- workers -----------------------------------------------------------------------------------------------------
 
 const TOKENS = { p_job_id: id('PT409') }
+const stage = word()
 const NO_RESULTS = [['an array', '[]'], ['a number', '5'], ['a boolean', 'true']]
 const NO_SETS = [['an object', '{}'], ['a number', '5'], ['numbers', '[5]'], ['without ids', '[{}]']]
 const isDone = (body) => {
@@ -661,6 +662,43 @@ const workers = {
     },
     gives: isDone,
     takes: { p_system: word(), p_error_code: text(1, 2048), p_since: free, p_limit: integer(1, 1000) },
+  },
+  'public.pause_queue': {
+    who: 'service',
+    given: async () => ({ p_system: 'mm_rendering_queue', p_stage: 'rendering', p_reason: MARK }),
+    gives: is(null),
+    takes: { p_system: word(), p_stage: nullable(stage), p_reason: text(1, 1000) },
+  },
+  'public.resume_queue': {
+    who: 'service',
+    async given() {
+      await sql(`SELECT pause_queue('mm_rendering_queue', 'rendering')`)
+      return { p_system: 'mm_rendering_queue', p_stage: 'rendering' }
+    },
+    gives: is(true),
+    takes: { p_system: word(), p_stage: nullable(stage) },
+  },
+  'public.limit_stage': {
+    who: 'service',
+    given: async () => ({ p_system: 'mm_rendering_queue', p_stage: 'rendering', p_max_running: 1000 }),
+    gives: is(null),
+    takes: { p_system: word(), p_stage: stage, p_max_running: nullable(integer(0)) },
+  },
+  'public.get_queue_stages': {
+    who: 'service',
+    given: async () => ({ p_system: 'jobs' }),
+    gives: rows('stage', 'paused_at', 'pause_reason', 'max_running', 'running', 'waiting', 'delayed', 'parked', 'oldest_waiting_at'),
+    takes: { p_system: word() },
+  },
+  'public.get_running_jobs': {
+    who: 'service',
+    async given(user) {
+      await work(user)
+      return { p_system: 'jobs', p_limit: 100 }
+    },
+    gives: rows('system', 'job_id', 'user_id', 'stage', 'worker', 'process_id', 'attempt', 'started_at', 'lease_expires_at', 'overdue',
+      'cancel_requested_at', 'cancel_reason'),
+    takes: { p_system: nullable(word()), p_limit: integer(1, 1000) },
   },
   'public.heartbeat_job': {
     who: 'service',

@@ -14,6 +14,7 @@ const time = '2030-01-01T00:00:00Z'
 const truth = answers<boolean>()
 const number = answers<number>()
 const text = answers<string>()
+const nothing = answers<undefined>()
 const json = answers<Json>()
 
 type Done = { done: boolean; error_code: string; error_message: string; job_id: string }
@@ -127,6 +128,14 @@ export const publicFunctions = {
   get_job_statistics: json(supabase.rpc('get_job_statistics', { p_system: 'jobs', p_user_id: id, p_window: '1 day' })),
   get_latest_quality_assessment: json(supabase.rpc('get_latest_quality_assessment', { p_content_id: id })),
   get_module_content: json(supabase.rpc('get_module_content', { p_content_id: id })),
+  get_queue_stages: answers<{
+    delayed: number; max_running: number; oldest_waiting_at: string; parked: number; pause_reason: string; paused_at: string
+    running: number; stage: string; waiting: number
+  }[]>()(supabase.rpc('get_queue_stages', { p_system: 'jobs' })),
+  get_running_jobs: answers<{
+    attempt: number; cancel_reason: string; cancel_requested_at: string; job_id: string; lease_expires_at: string
+    overdue: boolean; process_id: string; stage: string; started_at: string; system: string; user_id: string; worker: string
+  }[]>()(supabase.rpc('get_running_jobs', { p_system: 'jobs', p_limit: 100 })),
   get_session_statistics: json(supabase.rpc('get_session_statistics', { p_session_id: id })),
   grant_credits: text(supabase.rpc('grant_credits', {
     p_user_id: id, p_amount: 10, p_note: 'Note', p_idempotency_key: 'key-1', p_expires_at: time, p_priority: 1
@@ -137,12 +146,14 @@ export const publicFunctions = {
   hold_credits: text(supabase.rpc('hold_credits', {
     p_user_id: id, p_amount: 10, p_reference: 'chats:1', p_note: 'Note', p_expires: '1 hour', p_idempotency_key: 'key-1'
   })),
+  limit_stage: nothing(supabase.rpc('limit_stage', { p_system: 'jobs', p_stage: 'RENDERING', p_max_running: 10 })),
   log_job: text(supabase.rpc('log_job', {
     p_job_id: id, p_level: 'info', p_message: 'Done', p_step_name: 'render', p_metadata: {}, p_lease_token: id
   })),
   merge_accounts: number(supabase.rpc('merge_accounts', {
     p_from_user_id: id, p_to_user_id: id, p_idempotency_key: 'key-1'
   })),
+  pause_queue: nothing(supabase.rpc('pause_queue', { p_system: 'jobs', p_stage: 'RENDERING', p_reason: 'Enough' })),
   purchase_credits: text(supabase.rpc('purchase_credits', {
     p_user_id: id, p_amount: 10, p_stripe_payment_id: 'pi_1', p_note: 'Note', p_expires_at: time
   })),
@@ -176,6 +187,7 @@ export const publicFunctions = {
   })),
   reserve_credits: truth(supabase.rpc('reserve_credits', { p_user_id: id, p_job_id: id, p_amount: 10 })),
   retry_job: json(supabase.rpc('retry_job', { p_job_id: id })),
+  resume_queue: truth(supabase.rpc('resume_queue', { p_system: 'jobs', p_stage: 'RENDERING' })),
   retry_failed_jobs: answers<Done[]>()(supabase.rpc('retry_failed_jobs', {
     p_system: 'jobs', p_error_code: 'TIMEOUT', p_since: time, p_limit: 100
   })),

@@ -77,6 +77,7 @@ sub fixture
 		INSERT INTO public.mm_rendering_queue (render_id, session_id, user_id, render_config, priority, status) VALUES
 			({fb}, {f6}, {a1}, '{}', 9, 'queued'), ({fc}, {f6}, {a1}, '{}', 1, 'failed'), ({fd}, {f6}, {a1}, '{}', 2, 'queued');
 		SELECT public.record_video_view({f7}, 3, true);
+		SELECT public.limit_stage('jobs', 'PACKAGING', 5);
 		SELECT count(*) FROM public.claim_jobs('jobs', 'early', 1);
 		SELECT public.release_leases('early');
 		SELECT count(*) FROM unnest('{jobs,studio_jobs,mm_rendering_queue}'::text[]) s, LATERAL public.claim_jobs(s, 'worker', 1, '1 day');
@@ -145,6 +146,11 @@ my %calls = (
 		[q{'studio_jobs', pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object('job_id', {d5}, 'lease_token', {01}, 'result', '{"raw_transcript": "t"}'::pg_catalog.jsonb))}],
 	'fail_jobs(text,jsonb)' =>
 		[q{'jobs', pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object('job_id', {c6}, 'lease_token', {01}, 'retryable', true, 'retry_in', '1 hour'))}],
+	'pause_queue(text,text,text)' => [q{'jobs', 'RENDERING', 'm'}],
+	'resume_queue(text,text)' => [ q{'jobs', 'RENDERING'}, q{SELECT public.pause_queue('jobs', 'RENDERING');} ],
+	'limit_stage(text,text,integer)' => [q{'jobs', 'QUEUED', 9}],
+	'get_queue_stages(text)' => [q{'jobs'}],
+	'get_running_jobs(text,integer)' => [q{'jobs', 10}],
 	'cancel_jobs(text,uuid[],text)' => [q{'jobs', ARRAY[{c2}, {c6}], 'm'}],
 	'retry_failed_jobs(text,text,timestamp with time zone,integer)' => [q{'studio_jobs', NULL, '2001-01-01', 10}],
 	'heartbeat_job(uuid,uuid,integer,text,interval)' => [q{{c6}, {01}, 50, 'm', '1 hour'}],
