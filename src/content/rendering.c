@@ -163,6 +163,12 @@ static Statement select_failed = {
 	" ORDER BY r.created_at, r.render_id LIMIT $3",
 	.nargs = 3,.argtypes = {TEXTOID, TIMESTAMPTZOID, INT4OID}
 };
+static Statement select_failed_with = {
+	.force_index_plan = true,
+	.text = "SELECT r.render_id FROM @extschema@.mm_rendering_queue r WHERE r.render_id = $1"
+	"   AND r.status = 'failed' AND ($2 IS NULL OR r.error_code = $2)",
+	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
+};
 static Statement select_owners = {
 	.force_index_plan = true,
 	.text = "SELECT r.render_id, r.user_id FROM @extschema@.mm_rendering_queue r WHERE r.render_id = ANY ($1)",
@@ -484,6 +490,7 @@ static const QueueSystem rendering_queue = {
 	.take_error = take_error,
 	.retry = retry,
 	.select_failed = &select_failed,
+	.select_failed_with = &select_failed_with,
 	.select_owners = &select_owners,
 	.may_cost = may_cost,
 	.statistics = &select_statistics

@@ -36,6 +36,7 @@
 #include "rows.h"
 #include "statements.h"
 #include "subtransactions.h"
+#include "system_jobs.h"
 #include "uuids.h"
 #include "value_limits.h"
 
@@ -153,6 +154,7 @@ struct JobSet
 	int			n;
 	SetJob	   *jobs;
 	char	   *reason;			/* of cancellations */
+	char	   *error_code;		/* of failed jobs to retry; NULL: any */
 	bool		locks_owners;	/* before the jobs */
 	void		(*act) (SetJob *job);
 };
@@ -524,11 +526,28 @@ cancel_jobs(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Retry a job of a set. */
+/* Refuse a job that has failed with another error since it was found, as one that was cancelled. */
+static void
+check_failed_with(const SetJob *job)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, &job->job_id);
+	argument_text(&args, job->set->error_code);
+	if (statement_execute(job->set->system->select_failed_with, &args) == 0)
+		refuse_conflict("job has failed with another error meanwhile", psprintf("Job %s.", uuid_text(&job->job_id)));
+}
+
+/* Retry a job of a set, all of which are locked. */
 static void
 retry_set_job(SetJob *job)
 {
-	job->set->system->retry(job->set->caller, &job->job_id);
+	const QueueSystem *system = job->set->system;
+	Job			locked;
+
+	if (system_job_lock(system, &job->job_id, &locked) && locked.status == system->failed)
+		check_failed_with(job);
+	system->retry(job->set->caller, &job->job_id);
 }
 
 /*
@@ -544,15 +563,18 @@ retry_failed_jobs(PG_FUNCTION_ARGS)
 	const QueueSystem *system;
 	List	   *ids;
 	JobSet	   *set;
+	char	   *error_code;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	caller_enter_service(&caller);
 	system = queue_check_name(fcinfo, 0, "p_system");
-	argument_text(&args, check_optional_text(fcinfo, 1, "p_error_code", MAX_SHORT_LENGTH));
+	error_code = check_optional_text(fcinfo, 1, "p_error_code", MAX_SHORT_LENGTH);
+	argument_text(&args, error_code);
 	argument_time(&args, optional_time(fcinfo, 2));
 	argument_int32(&args, check_int32(fcinfo, 3, "p_limit", 1, MAX_SET));
 	ids = statement_execute_uuids(system->select_failed, &args);
 	set = make_set(system, &caller, list_length(ids), "p_limit", retry_set_job);
+	set->error_code = error_code;
 	set->locks_owners = true;
 	for (int i = 0; i < set->n; i++)
 		set->jobs[i].job_id = *(pg_uuid_t *) list_nth(ids, i);

@@ -85,6 +85,9 @@ typedef struct QueueSystem
 	 */
 	Statement  *select_failed;
 
+	/* The failed job $1 if select_failed would find it by its error code $2. */
+	Statement  *select_failed_with;
+
 	/*
 	 * Owners of the jobs $1, an array: id and user_id.  They are looked up
 	 * for sets only if the ends of jobs may cost credits.

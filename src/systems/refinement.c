@@ -187,16 +187,23 @@ static Statement note_studio_cancel = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
+/* studio_jobs j that failed with an error code, or with any but that of cancellations */
+#define FAILED_WITH(code) "j.status = 'FAILED'" \
+	" AND CASE WHEN " code " IS NULL THEN COALESCE(j.error_details ->> 'code', '') <> '" ERROR_CANCELLED "'" \
+	"          ELSE j.error_details ->> 'code' = " code " END"
+
 static Statement select_failed = {
 	.force_index_plan = true,
-	.text = "SELECT j.job_id FROM @extschema@.studio_jobs j"
-	" WHERE j.status = 'FAILED'"
-	"   AND CASE WHEN $1 IS NULL THEN COALESCE(j.error_details ->> 'code', '') <> '" ERROR_CANCELLED "'"
-	"            ELSE j.error_details ->> 'code' = $1 END"
+	.text = "SELECT j.job_id FROM @extschema@.studio_jobs j WHERE " FAILED_WITH("$1")
 	"   AND ($2 IS NULL OR COALESCE((SELECT pg_catalog.max(a.ended_at) FROM studio_engine.attempts a"
 	"          WHERE a.job_id = j.job_id AND a.system = 'studio_jobs'), j.created_at) >= $2)"
 	" ORDER BY j.created_at, j.job_id LIMIT $3",
 	.nargs = 3,.argtypes = {TEXTOID, TIMESTAMPTZOID, INT4OID}
+};
+static Statement select_failed_with = {
+	.force_index_plan = true,
+	.text = "SELECT j.job_id FROM @extschema@.studio_jobs j WHERE j.job_id = $1 AND " FAILED_WITH("$2"),
+	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
 static Statement select_owners = {
 	.force_index_plan = true,
@@ -814,6 +821,7 @@ static const QueueSystem refinement_queue = {
 	.take_error = take_error,
 	.retry = retry,
 	.select_failed = &select_failed,
+	.select_failed_with = &select_failed_with,
 	.select_owners = &select_owners,
 	.may_cost = may_cost,
 	.statistics = &select_statistics

@@ -259,14 +259,21 @@ static Statement build_dashboard = {
 	.nargs = 1,.argtypes = {JSONBARRAYOID}
 };
 
+/* jobs j that failed with an error code, or with any but that of cancellations */
+#define FAILED_WITH(code) "j.status = 'FAILED'" \
+	" AND CASE WHEN " code " IS NULL THEN COALESCE(j.error_code, '') <> '" ERROR_CANCELLED "' ELSE j.error_code = " code " END"
+
 static Statement select_failed = {
 	.force_index_plan = true,
-	.text = "SELECT j.id FROM @extschema@.jobs j"
-	" WHERE j.status = 'FAILED'"
-	"   AND CASE WHEN $1 IS NULL THEN COALESCE(j.error_code, '') <> '" ERROR_CANCELLED "' ELSE j.error_code = $1 END"
+	.text = "SELECT j.id FROM @extschema@.jobs j WHERE " FAILED_WITH("$1")
 	"   AND ($2 IS NULL OR COALESCE(j.finished_at, j.created_at) >= $2)"
 	" ORDER BY j.created_at, j.id LIMIT $3",
 	.nargs = 3,.argtypes = {TEXTOID, TIMESTAMPTZOID, INT4OID}
+};
+static Statement select_failed_with = {
+	.force_index_plan = true,
+	.text = "SELECT j.id FROM @extschema@.jobs j WHERE j.id = $1 AND " FAILED_WITH("$2"),
+	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
 static Statement select_owners = {
 	.force_index_plan = true,
@@ -947,6 +954,7 @@ static const QueueSystem video_queue = {
 	.take_error = take_error,
 	.retry = retry,
 	.select_failed = &select_failed,
+	.select_failed_with = &select_failed_with,
 	.select_owners = &select_owners,
 	.may_cost = may_cost,
 	.statistics = &select_statistics

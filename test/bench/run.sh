@@ -168,7 +168,7 @@ start_cluster
 tune_cluster
 environment+=(PGOPTIONS="$quiet")
 cd "$source"
-as_server touch "$targets"
+as_server touch "$targets" "$scratch/tmp/rows.md"
 make_template
 find_direct_rows
 machine | tee "$scratch/tmp/machine"

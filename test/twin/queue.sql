@@ -86,7 +86,7 @@ CREATE INDEX queue_stage ON twin.queue (system, stage, rank, turn, due_at, job_i
 CREATE INDEX queue_turn ON twin.queue (user_id, system, rank, turn) WHERE state = 'waiting' AND turn > 0;
 CREATE INDEX queue_delayed ON twin.queue (system, due_at) WHERE state = 'delayed';
 CREATE INDEX queue_delayed_rank ON twin.queue (system, rank, due_at) WHERE state = 'delayed';
-CREATE INDEX queue_parked ON twin.queue (user_id, system, rank, turn, due_at) WHERE state = 'parked';
+CREATE INDEX queue_limited ON twin.queue (user_id, system, state, rank, turn, due_at) WHERE limited;
 
 -- Leases, from the claim on; open without an outcome.
 CREATE TABLE twin.attempts (

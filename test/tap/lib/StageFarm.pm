@@ -2,7 +2,7 @@
 # must be true when all is done.  All of it lives in schema farm of a database
 # with the extension.
 #
-# farm.claims    every claim, written in the transaction that made it
+# farm.claims    every claim, and when the call began, written in the transaction that made it
 # farm.done      every stage that a service has done, written in the transaction of
 #                the call that said so
 # farm.retries   every way back of a job from FAILED, written in the transaction of the
@@ -45,7 +45,7 @@ SELECT count(public.purchase_credits(farm.owner(u), 1000000, 'payment ' || u)) F
 CREATE TABLE farm.jobs (number integer PRIMARY KEY, job_id uuid NOT NULL UNIQUE);
 CREATE TABLE farm.claims (
 	lease_token uuid PRIMARY KEY, job_id uuid NOT NULL, stage text NOT NULL, worker text NOT NULL, process_id text NOT NULL, attempt integer NOT NULL,
-	nth integer NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp());
+	nth integer NOT NULL, began timestamptz NOT NULL);
 CREATE INDEX ON farm.claims (job_id);
 CREATE TABLE farm.retries (job_id uuid NOT NULL, code text NOT NULL);
 CREATE INDEX ON farm.retries (job_id);
@@ -86,17 +86,23 @@ CREATE FUNCTION farm.note(c farm.claims, p_stage text) RETURNS void LANGUAGE sql
 	SELECT p_stage, c.job_id, (SELECT count(*) FROM farm.retries r WHERE r.job_id = c.job_id), c.lease_token
 $$;
 
-CREATE FUNCTION farm.note_claim(p_job_id uuid, p_token uuid, p_attempt integer, p_job jsonb, p_worker text, p_process text) RETURNS farm.claims
+CREATE FUNCTION farm.note_claim(p_job_id uuid, p_token uuid, p_attempt integer, p_job jsonb, p_worker text, p_process text, p_began timestamptz)
+RETURNS farm.claims
 LANGUAGE sql AS $$
-	INSERT INTO farm.claims (lease_token, job_id, stage, worker, process_id, attempt, nth)
-	SELECT p_token, p_job_id, p_job ->> 'status', p_worker, p_process, p_attempt, 1 + (SELECT count(*) FROM farm.claims o WHERE o.job_id = p_job_id)
+	INSERT INTO farm.claims (lease_token, job_id, stage, worker, process_id, attempt, nth, began)
+	SELECT p_token, p_job_id, p_job ->> 'status', p_worker, p_process, p_attempt, 1 + (SELECT count(*) FROM farm.claims o WHERE o.job_id = p_job_id),
+	       p_began
 	RETURNING claims
 $$;
 
-CREATE FUNCTION farm.claim(p_worker text, p_process text, p_stages text[], p_limit integer) RETURNS SETOF farm.claims LANGUAGE sql AS $$
-	SELECT n.* FROM public.claim_jobs('studio_jobs', p_worker, p_limit, NULL, p_stages, p_process) j,
-	       farm.note_claim(j.job_id, j.lease_token, j.attempt, j.job, p_worker, p_process) n
-$$;
+CREATE FUNCTION farm.claim(p_worker text, p_process text, p_stages text[], p_limit integer) RETURNS SETOF farm.claims LANGUAGE plpgsql AS $$
+DECLARE
+	v_began timestamptz := clock_timestamp();
+BEGIN
+	RETURN QUERY
+		SELECT n.* FROM public.claim_jobs('studio_jobs', p_worker, p_limit, NULL, p_stages, p_process) j,
+		       farm.note_claim(j.job_id, j.lease_token, j.attempt, j.job, p_worker, p_process, v_began) n;
+END $$;
 
 -- A job cannot be moved: the lease is lost, or the job is to be cancelled, which its worker then does.
 CREATE PROCEDURE farm.give_in(c farm.claims) LANGUAGE plpgsql AS $$
@@ -169,6 +175,7 @@ END $$;
 CREATE PROCEDURE farm.enrich(c farm.claims, INOUT p_next farm.claims) LANGUAGE plpgsql AS $$
 DECLARE
 	v_plan text := farm.plan(c);
+	v_began timestamptz := clock_timestamp();
 	v_refused boolean := false;
 BEGIN
 	p_next := NULL;
@@ -178,7 +185,7 @@ BEGIN
 				CASE WHEN v_plan = 'done' THEN jsonb_build_object('enrichment_entities', jsonb_build_object('by', c.lease_token)) END,
 				CASE WHEN v_plan <> 'done' THEN farm.error_of(v_plan) END, v_plan IN ('again', 'soon'),
 				CASE WHEN v_plan = 'soon' THEN INTERVAL '20 milliseconds' END, p_stages => '{ENRICHING}', p_process_id => c.process_id) j,
-		       farm.note_claim(j.job_id, j.lease_token, j.attempt, j.job, c.worker, c.process_id) n;
+		       farm.note_claim(j.job_id, j.lease_token, j.attempt, j.job, c.worker, c.process_id, v_began) n;
 		IF v_plan = 'done' THEN
 			PERFORM farm.note(c, 'enriched');
 		END IF;
@@ -331,18 +338,16 @@ END $$;
 CREATE PROCEDURE farm.watch() LANGUAGE plpgsql AS $$
 BEGIN
 	WHILE NOT EXISTS (SELECT FROM farm.stopped) LOOP
-		WITH running AS (
-			SELECT j.user_id, j.status FROM studio_engine.attempts a JOIN public.studio_jobs j USING (job_id) WHERE a.ended_at IS NULL
-		)
+		WITH running AS (SELECT a.user_id, a.stage FROM studio_engine.attempts a WHERE a.ended_at IS NULL)
 		INSERT INTO farm.wrong (what, details)
 		SELECT 'more jobs of a user run than may', user_id || ' ' || count(*) FROM running GROUP BY user_id HAVING count(*) > 3
 		UNION ALL
-		SELECT 'more jobs of the stage run than may', count(*)::text FROM running WHERE status = 'ENRICHING'
+		SELECT 'more jobs of the stage run than may', count(*)::text FROM running WHERE stage = 'ENRICHING'
 		HAVING count(*) > (SELECT max_running FROM farm.stage_limit);
 		INSERT INTO farm.happened
-		SELECT 'full: users' FROM studio_engine.attempts a JOIN public.studio_jobs j USING (job_id) WHERE a.ended_at IS NULL GROUP BY j.user_id HAVING count(*) = 3
+		SELECT 'full: users' FROM studio_engine.attempts a WHERE a.ended_at IS NULL GROUP BY a.user_id HAVING count(*) = 3
 		UNION ALL
-		SELECT 'full: stage' FROM studio_engine.attempts a JOIN public.studio_jobs j USING (job_id) WHERE a.ended_at IS NULL AND j.status = 'ENRICHING'
+		SELECT 'full: stage' FROM studio_engine.attempts a WHERE a.ended_at IS NULL AND a.stage = 'ENRICHING'
 		HAVING count(*) = (SELECT max_running FROM farm.stage_limit);
 		COMMIT;
 		PERFORM pg_sleep(0.02);
