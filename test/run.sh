@@ -160,7 +160,7 @@ sanitized_step() {
 # These make clusters of their own, below TMPDIR and TESTDATADIR.
 prove_tap() {
 	as_server env SOAK_SEED="${SOAK_SEED:-}" SOAK_OPERATIONS="${SOAK_OPERATIONS:-}" CHANGES_SECONDS="${CHANGES_SECONDS:-}" \
-		FARM_JOBS="${FARM_JOBS:-}" FARM_SEED="${FARM_SEED:-}" TESTDIR="$source" TESTDATADIR="$source/tmp_check" TESTLOGDIR="$source/tmp_check/log" \
+		FARM_JOBS="${FARM_JOBS:-}" FARM_SEED="${FARM_SEED:-}" CLAIM_DEPTH="${CLAIM_DEPTH:-}" TESTDIR="$source" TESTDATADIR="$source/tmp_check" TESTLOGDIR="$source/tmp_check/log" \
 		PGPORT=65432 PG_REGRESS="$pgxs/src/test/regress/pg_regress" \
 		prove -I "$pgxs/src/test/perl" -I "$source" "$@" ||
 		{ keep_output tap tmp_check/log; return 1; }

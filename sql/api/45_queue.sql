@@ -261,6 +261,7 @@ code LEASE_EXPIRED, and those that are to be cancelled are cancelled.
 
 - p_limit: at most how many, 1 to 10000.
 
+Delayed jobs that are due become waiting, and workers that LISTEN are told (setting notify_workers).
 Call it every minute or so, from a worker or from pg_cron. Jobs and accounts that another session has locked
 are skipped until the next call. A job that cannot be written, since a trigger refuses it, raises a warning
 and is skipped for a minute. Returns the number of leases reaped.

@@ -48,8 +48,10 @@
 #include "uuids.h"
 
 PG_FUNCTION_INFO_V1(claim_jobs);
+PG_FUNCTION_INFO_V1(reap_expired_leases);
 
 #define MAX_CLAIM 1000
+#define MAX_REAP 10000
 #define MAX_WORKER_LENGTH 200
 #define MAX_PROCESS_LENGTH 200
 /* sets of stages that a session claims from */
@@ -304,20 +306,28 @@ start_scan(void)
 	return start;
 }
 
-/* Set due delayed jobs to waiting, up to the larger of limit and MIN_PROMOTED. */
+/* Set delayed jobs that are due to waiting, at most so many; return how many. */
+static uint64
+promote(const QueueSystem *system, TimestampTz now, int32 limit)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_text(&args, system->name);
+	argument_time(&args, &now);
+	argument_int32(&args, limit);
+	return statement_execute(&promote_delayed, &args);
+}
+
+/* Set due delayed jobs to waiting before a claim, up to the larger of limit and MIN_PROMOTED. */
 static void
 promote_due_jobs(const QueueSystem *system, QueueScanState *state, int32 limit)
 {
-	Arguments	args = NO_ARGUMENTS;
 	ScanStart	start = start_scan();
 	uint64		found;
 
 	if (!may_scan(&state->delayed, start.started_at))
 		return;
-	argument_text(&args, system->name);
-	argument_time(&args, &start.started_at);
-	argument_int32(&args, Max(limit, MIN_PROMOTED));
-	found = statement_execute(&promote_delayed, &args);
+	found = promote(system, start.started_at, Max(limit, MIN_PROMOTED));
 	/* others can work on what is left */
 	if (found > (uint64) limit)
 		announce_jobs(system->name);
@@ -682,4 +692,33 @@ claim_jobs(PG_FUNCTION_ARGS)
 	caller_leave(&caller);
 
 	return (Datum) 0;
+}
+
+/*
+ * reap_expired_leases(p_limit integer) returns integer
+ *
+ * It looks for delayed jobs that are due, too, and tells workers of them: nobody does at
+ * the moment when a delay ends.
+ */
+Datum
+reap_expired_leases(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+	int32		limit;
+	int32		count;
+	ListCell   *cell;
+
+	caller_enter_service(&caller);
+	limit = check_int32(fcinfo, 0, "p_limit", 1, MAX_REAP);
+	count = lease_reap(limit);
+	foreach(cell, queue_systems())
+	{
+		const QueueSystem *system = lfirst(cell);
+
+		if (promote(system, GetCurrentTimestamp(), limit) > 0)
+			announce_jobs(system->name);
+	}
+	caller_leave(&caller);
+
+	PG_RETURN_INT32(count);
 }

@@ -44,9 +44,7 @@ PG_FUNCTION_INFO_V1(heartbeat_job);
 PG_FUNCTION_INFO_V1(snooze_job);
 PG_FUNCTION_INFO_V1(release_leases);
 PG_FUNCTION_INFO_V1(recover_leases);
-PG_FUNCTION_INFO_V1(reap_expired_leases);
 
-#define MAX_REAP 10000
 #define MAX_MESSAGE_LENGTH 1000
 
 #define READ_ATTEMPT(what, wait_policy) \
@@ -1183,20 +1181,4 @@ lease_reap(int32 limit)
 		left = limit - count;
 	while (reap_batch(now, &after, &after_job, left, &count) == left && count < limit);
 	return count;
-}
-
-/*
- * reap_expired_leases(p_limit integer) returns integer
- */
-Datum
-reap_expired_leases(PG_FUNCTION_ARGS)
-{
-	Caller		caller;
-	int32		count;
-
-	caller_enter_service(&caller);
-	count = lease_reap(check_int32(fcinfo, 0, "p_limit", 1, MAX_REAP));
-	caller_leave(&caller);
-
-	PG_RETURN_INT32(count);
 }

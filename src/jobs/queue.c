@@ -156,6 +156,15 @@ queue_register(const QueueSystem *system)
 }
 
 /*
+ * Return all systems, in the order of their registration.
+ */
+const List *
+queue_systems(void)
+{
+	return systems;
+}
+
+/*
  * Return the system of this name; NULL if there is none.
  */
 const QueueSystem *

@@ -133,6 +133,7 @@ typedef struct EndedAttempt
 
 extern void queue_register(const QueueSystem *system);
 extern const QueueSystem *queue_by_name(const char *name);
+extern const List *queue_systems(void);
 extern const QueueSystem *queue_check_name(FunctionCallInfo fcinfo, int argno, const char *name);
 extern const QueueSystem *queue_of_trigger(const TriggerData *data);
 

@@ -890,9 +890,44 @@ PREPARE TRANSACTION 'with a job';
 ROLLBACK PREPARED 'with a job';
 SELECT 1 AS heard_nothing;
 SELECT count(*) FILTER (WHERE job_id = t.id(35)) AS committed, count(*) FILTER (WHERE job_id = t.id(36)) AS rolled_back FROM studio_engine.queue;
+-- released, handed over, snoozed for no time; and due after a snooze, once somebody looks
+\o | sed 's/PID [0-9]*/PID <n>/'
+DELETE FROM studio_jobs;
+CALL t.studio_job(1, 51);
+CALL t.studio_job(1, 52);
+SELECT 1 AS heard_it_twice;
+\o
+SELECT t.claim('studio_jobs', 'w') AS claimed \gset
+SELECT t.claim('studio_jobs', 'w2') AS other \gset
+\o | sed 's/PID [0-9]*/PID <n>/'
+SELECT release_leases('w') AS released;
+SELECT 1 AS heard_it;
+SELECT snooze_job(t.id(:other), t.token(:other), '0 s') IS NOT NULL AS snoozed;
+SELECT 1 AS heard_it;
+\o
+SELECT t.claim('studio_jobs', 'w') AS claimed \gset
+\o | sed 's/PID [0-9]*/PID <n>/'
+SELECT update_studio_job_status(t.id(:claimed), 'TRANSCRIBING', t.token(:claimed), true) ->> 'status' AS handed_over;
+SELECT 1 AS heard_it;
+\o
+SELECT t.claim('studio_jobs', 'w') AS claimed \gset
+\o | sed 's/PID [0-9]*/PID <n>/'
+SELECT snooze_job(t.id(:claimed), t.token(:claimed), '1 hour') IS NOT NULL AS snoozed;
+SELECT 1 AS heard_nothing;
+SELECT t.time_comes(:claimed) IS NULL AS due;
+SELECT reap_expired_leases() AS reaped;
+SELECT 1 AS heard_it;
+\o
 UPDATE studio_engine.settings SET value = '0' WHERE name = 'notify_workers';
 CALL t.studio_job(1, 37);
 SELECT 1 AS heard_nothing;
+-- the former name of the setting
+UPDATE studio_engine.settings SET value = '1000' WHERE name = 'notify_interval_ms';
+\o | sed 's/PID [0-9]*/PID <n>/'
+CALL t.studio_job(1, 38);
+SELECT 1 AS heard_it;
+\o
+UPDATE studio_engine.settings SET value = '0' WHERE name = 'notify_interval_ms';
 UNLISTEN studio_engine;
 SELECT * FROM t.queue();
 
