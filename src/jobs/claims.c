@@ -136,9 +136,10 @@ static Statement promote_delayed = {
 	"    WHERE q.system = $1::studio_engine.job_system AND q.state = 'delayed' AND q.due_at <= $2"
 	"    ORDER BY q.due_at LIMIT $3),"
 	" due AS MATERIALIZED ("
-	"   SELECT q.job_id FROM studio_engine.queue q"
-	"     JOIN (SELECT h.job_id FROM highest h UNION SELECT o.job_id FROM oldest o) c ON c.job_id = q.job_id"
-	"    WHERE q.system = $1::studio_engine.job_system AND q.state = 'delayed' FOR UPDATE OF q SKIP LOCKED)"
+	"   SELECT p.job_id FROM (SELECT h.job_id FROM highest h UNION SELECT o.job_id FROM oldest o) c,"
+	"     LATERAL (SELECT q.job_id FROM studio_engine.queue q"
+	"               WHERE q.job_id = c.job_id AND q.system = $1::studio_engine.job_system"
+	"                 AND q.state IS NOT DISTINCT FROM 'delayed' FOR UPDATE SKIP LOCKED) p)"
 	" UPDATE studio_engine.queue q SET state = 'waiting' FROM due d"
 	"  WHERE q.job_id = d.job_id AND q.system = $1::studio_engine.job_system",
 	.nargs = 3,.argtypes = {TEXTOID, TIMESTAMPTZOID, INT4OID}
@@ -147,22 +148,24 @@ static Statement promote_delayed = {
 /*
  * Without stages ($9) the jobs come in the order of idx_queue_waiting; with them the
  * candidates of each stage are merged, some more than the limit since others may
- * have them.
+ * have them.  They are looked up one by one: a join may scan all jobs that wait, and so
+ * would a condition that makes an index of these jobs look good.
  */
 static Statement claim_waiting = {
 	.force_index_plan = true,
 	.fast_path = claim_fast_path,
 	.text = "WITH candidates AS MATERIALIZED ("
-	"   SELECT c.job_id FROM pg_catalog.unnest($9) s (stage),"
+	"   SELECT c.job_id, c.rank, c.turn, c.due_at FROM pg_catalog.unnest($9) s (stage),"
 	"     LATERAL (SELECT q.job_id, q.rank, q.turn, q.due_at FROM studio_engine.queue q"
 	"               WHERE q.system = $1::studio_engine.job_system AND q.stage = s.stage AND q.state = 'waiting'"
 	"                 AND (q.rank, q.turn, q.due_at, q.job_id) >= ($2, $3, $4, $5)"
 	"               ORDER BY q.rank, q.turn, q.due_at, q.job_id LIMIT $6 + 100) c"
 	"    WHERE $9 IS NOT NULL),"
 	" picked_by_stage AS MATERIALIZED ("
-	"   SELECT q.job_id FROM candidates c JOIN studio_engine.queue q"
-	"       ON q.job_id = c.job_id AND q.system = $1::studio_engine.job_system AND q.state = 'waiting' AND q.stage = ANY ($9)"
-	"    ORDER BY q.rank, q.turn, q.due_at, q.job_id LIMIT $6 FOR UPDATE OF q SKIP LOCKED),"
+	"   SELECT p.job_id FROM (SELECT c.job_id FROM candidates c ORDER BY c.rank, c.turn, c.due_at, c.job_id OFFSET 0) n,"
+	"     LATERAL (SELECT q.job_id FROM studio_engine.queue q"
+	"               WHERE q.job_id = n.job_id AND q.system = $1::studio_engine.job_system"
+	"                 AND q.state IS NOT DISTINCT FROM 'waiting' AND q.stage = ANY ($9) FOR UPDATE SKIP LOCKED) p LIMIT $6),"
 	" picked_of_all AS MATERIALIZED ("
 	"   SELECT q.job_id FROM studio_engine.queue q"
 	"    WHERE $9 IS NULL AND q.system = $1::studio_engine.job_system AND q.state = 'waiting'"
