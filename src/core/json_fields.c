@@ -166,17 +166,56 @@ field_jsonb(const JsonFields *object, const char *name)
 	return find_member(object, name, &value) ? JsonbPGetDatum(JsonbValueToJsonb(&value)) : (Datum) 0;
 }
 
+/* Return the value of a hexadecimal digit; -1 for any other character. */
+static int
+hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* Get an id from characters as PostgreSQL prints it; returns false for any others. */
+static bool
+parse_uuid(const char *chars, int length, pg_uuid_t *id)
+{
+	int			n = 0;
+
+	if (length != UUID_TEXT_LENGTH)
+		return false;
+	for (int i = 0; i < UUID_TEXT_LENGTH; i += 2)
+	{
+		int			high,
+					low;
+
+		if (i == 8 || i == 13 || i == 18 || i == 23)
+		{
+			if (chars[i] != '-')
+				return false;
+			i++;
+		}
+		high = hex_value(chars[i]);
+		low = hex_value(chars[i + 1]);
+		if (high < 0 || low < 0)
+			return false;
+		id->data[n++] = (high << 4) | low;
+	}
+	return true;
+}
+
 /*
  * Get an id; returns false if it is absent.
  */
 bool
 field_uuid(const JsonFields *object, const char *name, pg_uuid_t *id)
 {
-	char	   *string = field_text(object, name, UUID_TEXT_LENGTH);
+	JsonbValue	value;
 
-	if (string == NULL)
+	if (!find_member(object, name, &value))
 		return false;
-	if (!text_uuid(string, id))
+	if (value.type != jbvString || !parse_uuid(value.val.string.val, value.val.string.len, id))
 		refuse_field(object, name, "an id");
 	return true;
 }
@@ -320,15 +359,5 @@ digits_number(const char *text, int32 *number)
 bool
 text_uuid(const char *text, pg_uuid_t *id)
 {
-	if (strlen(text) != UUID_TEXT_LENGTH)
-		return false;
-	for (int i = 0; i < UUID_TEXT_LENGTH; i++)
-	{
-		bool		dash = i == 8 || i == 13 || i == 18 || i == 23;
-
-		if (dash ? text[i] != '-' : strchr("0123456789abcdefABCDEF", text[i]) == NULL)
-			return false;
-	}
-	*id = *DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(text)));
-	return true;
+	return parse_uuid(text, strlen(text), id);
 }

@@ -148,24 +148,24 @@ static Statement promote_delayed = {
 /*
  * Without stages ($9) the jobs come in the order of idx_queue_waiting; with them the
  * candidates of each stage are merged, some more than the limit since others may
- * have them.  They are looked up one by one: a join may scan all jobs that wait, and so
- * would a condition that makes an index of these jobs look good.
+ * have them.  The stage is in the order, and not equal to something, so that no other
+ * index than idx_queue_stage has that order.
  */
 static Statement claim_waiting = {
 	.force_index_plan = true,
 	.fast_path = claim_fast_path,
 	.text = "WITH candidates AS MATERIALIZED ("
-	"   SELECT c.job_id, c.rank, c.turn, c.due_at FROM pg_catalog.unnest($9) s (stage),"
+	"   SELECT c.job_id FROM pg_catalog.unnest($9) s (stage),"
 	"     LATERAL (SELECT q.job_id, q.rank, q.turn, q.due_at FROM studio_engine.queue q"
-	"               WHERE q.system = $1::studio_engine.job_system AND q.stage = s.stage AND q.state = 'waiting'"
-	"                 AND (q.rank, q.turn, q.due_at, q.job_id) >= ($2, $3, $4, $5)"
-	"               ORDER BY q.rank, q.turn, q.due_at, q.job_id LIMIT $6 + 100) c"
-	"    WHERE $9 IS NOT NULL),"
+	"               WHERE q.system = $1::studio_engine.job_system AND q.state = 'waiting' AND q.stage <= s.stage"
+	"                 AND (q.stage, q.rank, q.turn, q.due_at, q.job_id) >= (s.stage, $2, $3, $4, $5)"
+	"               ORDER BY q.stage, q.rank, q.turn, q.due_at, q.job_id LIMIT $6 + 100) c"
+	"    WHERE $9 IS NOT NULL ORDER BY c.rank, c.turn, c.due_at, c.job_id),"
 	" picked_by_stage AS MATERIALIZED ("
-	"   SELECT p.job_id FROM (SELECT c.job_id FROM candidates c ORDER BY c.rank, c.turn, c.due_at, c.job_id OFFSET 0) n,"
+	"   SELECT p.job_id FROM candidates c,"
 	"     LATERAL (SELECT q.job_id FROM studio_engine.queue q"
-	"               WHERE q.job_id = n.job_id AND q.system = $1::studio_engine.job_system"
-	"                 AND q.state IS NOT DISTINCT FROM 'waiting' AND q.stage = ANY ($9) FOR UPDATE SKIP LOCKED) p LIMIT $6),"
+	"               WHERE q.job_id = c.job_id AND q.system = $1::studio_engine.job_system AND q.state = 'waiting'"
+	"                 AND q.stage = ANY ($9) FOR UPDATE SKIP LOCKED) p LIMIT $6),"
 	" picked_of_all AS MATERIALIZED ("
 	"   SELECT q.job_id FROM studio_engine.queue q"
 	"    WHERE $9 IS NULL AND q.system = $1::studio_engine.job_system AND q.state = 'waiting'"

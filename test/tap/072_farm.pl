@@ -213,8 +213,10 @@ my %count = (%killed, map { split /\|/ } split /\n/, query($node, $db, q{
 	UNION ALL SELECT outcome, count(*) FROM studio_engine.attempts GROUP BY 1
 	UNION ALL SELECT 'tried again: ' || code, count(*) FROM farm.retries GROUP BY 1}));
 note("$_: $count{$_}") foreach sort keys %count;
-is(join(', ', grep { !$count{$_} } 'killed', 'terminated', 'recovered', 'gave in', 'full: users', 'full: stage', 'tried again: BROKEN',
-		qw(completed handed_over failed retried expired cancelled)), '', 'everything happened');
+# whether a cancellation meets a worker is a matter of chance; in a long run it does
+my @rare = $many < 20000 ? () : ('gave in', 'cancelled');
+is(join(', ', grep { !$count{$_} } 'killed', 'terminated', 'recovered', 'full: users', 'full: stage', 'tried again: BROKEN',
+		qw(completed handed_over failed retried expired), @rare), '', 'everything happened');
 is(query($node, 'postgres', "SELECT deadlocks FROM pg_stat_database WHERE datname = '$db'"), '0', 'no deadlock');
 
 $node->stop;

@@ -286,7 +286,7 @@ foreach my $secret (@tokens, 'the-session-token', 'the-worker', 'progress_interv
 	ok(index($written, $secret) >= 0, "a control: $secret is in the log of the database");
 	ok(index($stream, $secret) < 0, '... and not in what Realtime reads');
 }
-my $heartbeats = () = $written =~ /"action":"U",[^\n]*"table":"queue"/g;
+my $heartbeats = () = $written =~ /"action":"U",[^\n]*"table":"attempts"/g;
 cmp_ok($heartbeats, '>=', 404, 'a control: heartbeats are in the log, as rows that are not published');
 
 # --- DELETE: everybody, with the key only -----------------------------------------
