@@ -138,9 +138,10 @@ static Statement promote_delayed = {
 	"    WHERE q.system = $1::studio_engine.job_system AND q.state = 'delayed' AND q.due_at <= $2"
 	"    ORDER BY q.due_at LIMIT $3),"
 	" due AS MATERIALIZED ("
-	"   SELECT q.job_id FROM studio_engine.queue q"
-	"     JOIN (SELECT h.job_id FROM highest h UNION SELECT o.job_id FROM oldest o) c ON c.job_id = q.job_id"
-	"    WHERE q.system = $1::studio_engine.job_system AND q.state = 'delayed' FOR UPDATE OF q SKIP LOCKED)"
+	"   SELECT p.job_id FROM (SELECT h.job_id FROM highest h UNION SELECT o.job_id FROM oldest o) c,"
+	"     LATERAL (SELECT q.job_id FROM studio_engine.queue q"
+	"               WHERE q.job_id = c.job_id AND q.system = $1::studio_engine.job_system"
+	"                 AND q.state IS NOT DISTINCT FROM 'delayed' FOR UPDATE SKIP LOCKED) p)"
 	" UPDATE studio_engine.queue q SET state = 'waiting' FROM due d"
 	"  WHERE q.job_id = d.job_id AND q.system = $1::studio_engine.job_system",
 	.nargs = 3,.argtypes = {TEXTOID, TIMESTAMPTZOID, INT4OID}

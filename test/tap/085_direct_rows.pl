@@ -156,5 +156,37 @@ query($node, $db, q{UPDATE pg_index SET indisready = false WHERE indexrelid = 'p
 	UPDATE pg_index SET indisready = true WHERE indexrelid = 'public.their_costs'::regclass;});
 isnt(join("\n", broken_indexes($node, $db)), '', 'a row that an index lacks would be seen');
 
+# --- plans --------------------------------------------------------------------------
+
+# Without the fast path, too, a claim reads little more than it takes, whatever is known about the table.
+$db = 'deep';
+prepare_database($node, $db);
+query($node, $db, q{
+	INSERT INTO auth.users (id) VALUES ('00000000-0000-4000-8000-000000000001');
+	SET session_replication_role = replica;
+	INSERT INTO public.studio_jobs (user_id, raw_audio_url, status, system_prompt_used, created_at)
+	SELECT '00000000-0000-4000-8000-000000000001', 'a', (ARRAY['NEW', 'ENRICHING', 'REFINING'])[1 + n % 3], 'p', now() - n * INTERVAL '1 second'
+	  FROM generate_series(1, 20000) n;
+	RESET session_replication_role;
+	SELECT studio_engine.rebuild_queue();
+	UPDATE studio_engine.queue SET state = 'delayed', due_at = now() + INTERVAL '1 day' WHERE stage = 'NEW';});
+
+foreach my $known (0, 1)
+{
+	query($node, $db, 'ANALYZE') if $known;
+	foreach my $stages ('NULL', q{'{ENRICHING,REFINING}'})
+	{
+		my @said = split /\n/, query($node, $db, qq{
+			SET studio_engine.direct_rows = off;
+			BEGIN;
+			SELECT count(*) FROM public.claim_jobs('studio_jobs', 'w', 5, p_stages => $stages);
+			SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_all_tables WHERE relid = 'studio_engine.queue'::regclass;
+			ROLLBACK;});
+
+		is($said[0], '5', "a claim from stages $stages, " . ($known ? 'after' : 'before') . ' ANALYZE');
+		cmp_ok($said[1], '<', 1000, '... reads few of the rows that wait');
+	}
+}
+
 $node->stop;
 done_testing();
