@@ -679,6 +679,8 @@ $$;
 
 CREATE FUNCTION twin.reap_expired_leases(p_limit integer DEFAULT 1000) RETURNS integer
 LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+	v_count integer;
 BEGIN
 	IF p_limit IS NULL THEN
 		PERFORM twin.refuse_queue('22004', 'argument must not be null');
@@ -686,7 +688,17 @@ BEGIN
 	IF p_limit NOT BETWEEN 1 AND 10000 THEN
 		PERFORM twin.refuse_queue('22023', 'argument is out of bounds');
 	END IF;
-	RETURN twin.reap_leases(p_limit);
+	v_count := twin.reap_leases(p_limit);
+	-- those that come first, and those that are late
+	UPDATE twin.queue q SET state = 'waiting'
+	 WHERE q.system = 'studio_jobs'
+	   AND q.job_id IN (SELECT d.job_id
+	                      FROM (SELECT n.job_id, row_number() OVER (ORDER BY n.rank, n.due_at) AS by_rank,
+	                                   row_number() OVER (ORDER BY n.due_at) AS by_time
+	                              FROM twin.queue n
+	                             WHERE n.system = 'studio_jobs' AND n.state = 'delayed' AND n.due_at <= clock_timestamp()) d
+	                     WHERE least(d.by_rank, d.by_time) <= p_limit);
+	RETURN v_count;
 END
 $$;
 
