@@ -62,6 +62,8 @@ PG_FUNCTION_INFO_V1(reap_expired_leases);
 #define MIN_PROMOTED 100
 /* expired leases that a claim ends at most */
 #define MAX_HEALED 100
+/* how long a session relies on it that all leases are counted */
+#define COUNTED_MS 1000
 /* claims in one call, where limits keep jobs from being claimed */
 #define MAX_ROUNDS 50
 
@@ -101,6 +103,7 @@ typedef struct QueueScanState
 	ScanCost	from_position;	/* from last_position, of a scan that found
 								 * none */
 	ScanCost	delayed;		/* of delayed jobs */
+	TimestampTz counted_at;		/* when all leases were counted */
 	bool		has_position;	/* last_position is set */
 	QueuePosition last_position;	/* of the first job of the last claim */
 	const QueueSystem *system;
@@ -614,24 +617,27 @@ heal(const ClaimRequest *request)
 
 /*
  * Find out whether there are limits.  From the first claim under one on, all leases of
- * the system are counted.
+ * the system are counted.  A count that marks none, in a transaction that has not written,
+ * is relied on for a while: marks of this transaction may be rolled back.
  */
 static void
 begin_limits(ClaimRequest *request)
 {
-	static List *counted_systems = NIL;
-	MemoryContext old;
+	QueueScanState *state = get_scan_state(request);
+	TimestampTz now;
+	bool		written;
 
 	request->counted = running_limit_is_set() || stages_are_limited(request->system);
 	if (!request->counted)
-		counted_systems = list_delete_ptr(counted_systems, unconstify(QueueSystem *, request->system));
-	else if (!list_member_ptr(counted_systems, request->system))
 	{
-		running_count_all(request->system->name);
-		old = MemoryContextSwitchTo(TopMemoryContext);
-		counted_systems = lappend(counted_systems, unconstify(QueueSystem *, request->system));
-		MemoryContextSwitchTo(old);
+		state->counted_at = 0;
+		return;
 	}
+	now = GetCurrentTimestamp();
+	if (!TimestampDifferenceExceeds(state->counted_at, now, COUNTED_MS))
+		return;
+	written = TransactionIdIsValid(GetTopTransactionIdIfAny());
+	state->counted_at = running_count_all(request->system->name) == 0 && !written ? now : 0;
 }
 
 /*

@@ -16,8 +16,8 @@
  * one passes by his jobs, and does not wait.
  *
  * Pitfall: what runs is counted by an index of the attempts that were claimed under a
- * limit, so that claims without a limit need not write it.  A session that claims
- * under a limit for the first time marks the others.
+ * limit, so that claims without a limit need not write it.  Claims under a limit mark
+ * the others, from time to time.
  *
  * Lock order: an advisory lock of the user, which is not waited for, after rows of the
  * queue.
@@ -276,13 +276,14 @@ running_limit_heal(const char *system)
 }
 
 /*
- * Count the leases of a system that were claimed while there was no limit, too.
+ * Count the leases of a system that were claimed while there was no limit, too, but
+ * those that others write just now; return how many.
  */
-void
+uint64
 running_count_all(const char *system)
 {
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_text(&args, system);
-	statement_execute(&count_all, &args);
+	return statement_execute(&count_all, &args);
 }

@@ -29,6 +29,6 @@ extern Admission running_limit_admit(RunningUsers *users, const char *system, co
 extern void running_limit_park_all(const char *system, const pg_uuid_t *user_id);
 extern void running_limit_unpark(const char *system, const pg_uuid_t *user_id);
 extern int32 running_limit_heal(const char *system);
-extern void running_count_all(const char *system);
+extern uint64 running_count_all(const char *system);
 
 #endif							/* STUDIO_RUNNING_LIMITS_H */

@@ -137,6 +137,9 @@ CALL t.jobs(3, 51, 51);
 \c -
 SELECT t.claim(NULL, 3) AS unlimited;
 CALL t.set('max_running_jobs', '2');
+BEGIN;
+SELECT t.claim(NULL, 9) AS taken_back;
+ROLLBACK;
 SELECT t.claim(NULL, 9) AS others_and_none_of_his;
 SELECT * FROM t.states;
 SELECT t.complete(1001) AS completed, t.claim(NULL, 9) AS still_two;
