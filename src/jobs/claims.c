@@ -537,7 +537,7 @@ may_run(ClaimRequest *request, const Claimed *claimed, uint64 found, uint64 numb
 			return true;
 		case AT_LIMIT:
 			lease_undo(job, true);
-			running_limit_park_all(system, &job->user_id);
+			running_limit_park(system, &job->user_id, job->stage);
 			break;
 		case UNKNOWN_NUMBER:
 			lease_undo(job, false);

@@ -34,6 +34,8 @@
 
 /* jobs that are parked at once where a user's jobs stand in front of all others */
 #define MAX_PARKED 10000
+/* jobs that are looked at in front, to see whose they are */
+#define NEAREST_JOBS 50
 /* users that are looked at by running_limit_heal(), and jobs where there is no limit */
 #define MAX_HEALED_USERS 100
 #define MAX_HEALED_JOBS 1000
@@ -53,14 +55,35 @@ static Statement count_waiting_and_running = {
 	"          WHERE a.ended_at IS NULL AND a.counted AND a.system = $1::studio_engine.job_system AND a.user_id = $2))::pg_catalog.int4",
 	.nargs = 3,.argtypes = {TEXTOID, UUIDOID, INT4OID}
 };
+
+/*
+ * The jobs of user $2 that wait: those that were queued under the limit, by their index;
+ * of the others those that stand in front at stage $4, among many if most of the first
+ * are his.  The stage is in the order, and not equal to something, so that no other index
+ * than idx_queue_stage has that order.
+ */
 static Statement park_front = {
 	.force_index_plan = true,
-	.text = "UPDATE studio_engine.queue q SET state = 'parked', limited = true"
-	"  FROM (SELECT f.job_id FROM studio_engine.queue f"
-	"         WHERE f.system = $1::studio_engine.job_system AND f.state = 'waiting' AND f.user_id = $2"
-	"         ORDER BY f.rank, f.turn, f.due_at, f.job_id LIMIT $3 FOR UPDATE SKIP LOCKED) p"
-	" WHERE q.job_id = p.job_id AND q.system = $1::studio_engine.job_system",
-	.nargs = 3,.argtypes = {TEXTOID, UUIDOID, INT4OID}
+	.text = "WITH limited AS MATERIALIZED ("
+	"   SELECT q.job_id FROM studio_engine.queue q"
+	"    WHERE q.limited AND q.user_id = $2 AND q.system = $1::studio_engine.job_system AND q.state = 'waiting' LIMIT $3),"
+	" nearest AS MATERIALIZED ("
+	"   SELECT q.user_id FROM studio_engine.queue q"
+	"    WHERE q.system = $1::studio_engine.job_system AND q.state = 'waiting' AND q.stage >= $4 AND q.stage <= $4"
+	"    ORDER BY q.stage, q.rank, q.turn, q.due_at, q.job_id LIMIT $5),"
+	" front AS MATERIALIZED ("
+	"   SELECT q.job_id, q.user_id FROM studio_engine.queue q"
+	"    WHERE q.system = $1::studio_engine.job_system AND q.state = 'waiting' AND q.stage >= $4 AND q.stage <= $4"
+	"    ORDER BY q.stage, q.rank, q.turn, q.due_at, q.job_id"
+	"    LIMIT CASE WHEN (SELECT pg_catalog.count(*) FROM nearest n WHERE n.user_id = $2) > $5 / 2 THEN $3 ELSE $5 END),"
+	" his AS MATERIALIZED ("
+	"   SELECT p.job_id FROM (SELECT l.job_id FROM limited l UNION SELECT f.job_id FROM front f WHERE f.user_id = $2) c,"
+	"     LATERAL (SELECT q.job_id FROM studio_engine.queue q"
+	"               WHERE q.job_id = c.job_id AND q.system = $1::studio_engine.job_system"
+	"                 AND q.state IS NOT DISTINCT FROM 'waiting' FOR UPDATE SKIP LOCKED) p)"
+	" UPDATE studio_engine.queue q SET state = 'parked', limited = true FROM his h"
+	"  WHERE q.job_id = h.job_id AND q.system = $1::studio_engine.job_system",
+	.nargs = 5,.argtypes = {TEXTOID, UUIDOID, INT4OID, TEXTOID, INT4OID}
 };
 static Statement unpark_next = {
 	.force_index_plan = true,
@@ -220,16 +243,19 @@ running_limit_admit(RunningUsers *users, const char *system, const pg_uuid_t *us
 }
 
 /*
- * Park the jobs of a user at the limit that wait, so that others are found behind them.
+ * Park the jobs of a user at the limit that wait where a claim has found one, so that
+ * others are found behind them.
  */
 void
-running_limit_park_all(const char *system, const pg_uuid_t *user_id)
+running_limit_park(const char *system, const pg_uuid_t *user_id, const char *stage)
 {
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_text(&args, system);
 	argument_uuid(&args, user_id);
 	argument_int32(&args, MAX_PARKED);
+	argument_text(&args, stage);
+	argument_int32(&args, NEAREST_JOBS);
 	statement_execute(&park_front, &args);
 }
 

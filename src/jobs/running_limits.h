@@ -26,7 +26,7 @@ typedef struct RunningUsers
 extern bool running_limit_is_set(void);
 extern bool running_limit_is_reached(const char *system, const pg_uuid_t *user_id);
 extern Admission running_limit_admit(RunningUsers *users, const char *system, const pg_uuid_t *user_id, int taken);
-extern void running_limit_park_all(const char *system, const pg_uuid_t *user_id);
+extern void running_limit_park(const char *system, const pg_uuid_t *user_id, const char *stage);
 extern void running_limit_unpark(const char *system, const pg_uuid_t *user_id);
 extern int32 running_limit_heal(const char *system);
 extern uint64 running_count_all(const char *system);

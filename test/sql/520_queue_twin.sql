@@ -208,7 +208,8 @@ BEGIN
              WHERE ended_at IS NULL AND job_id = %L RETURNING 1',
            CASE WHEN v_some = 0 THEN 'expires_at' ELSE 'now() - INTERVAL ''1 second''' END, v_job)
   WHEN 'due' THEN
-    format('WITH due AS (UPDATE %%2$s.queue SET due_at = %L
+    -- no two at the same time: which of them a limit lets wait would be chance
+    format('WITH due AS (UPDATE %%2$s.queue SET due_at = %L::timestamptz + right(job_id::text, 6)::integer * INTERVAL ''1 us''
              WHERE state = ''delayed'' AND %s IN (0, mod(right(job_id::text, 1)::integer, 4)) RETURNING 1) SELECT count(*) FROM due',
            '2000-01-01'::timestamptz + p_nr * INTERVAL '1 second', v_some)
   WHEN 'wrong' THEN

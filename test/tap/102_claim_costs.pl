@@ -22,12 +22,12 @@ my $mine = 10_000;
 my $slack = 24;    # pages: a level or two of an index more, dead entries of the claims before
 my $node = new_cluster('claims', 'shared_buffers = 256MB', 'autovacuum = off', 'jit = off', 'max_wal_size = 4GB', 'fsync = off');
 
-# Pages of the last of some claims in one session, by the text of the call.
+# Pages of the last of some claims in one session, by the text of the call, and what is done once before, and before each.
 sub pages
 {
-	my ($db, $call, $before) = @_;
+	my ($db, $call, $before, $each) = @_;
 	my $explain = "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM $call;";
-	my $plan = query($node, $db, ($before // '') . "SELECT count(*) FROM $call;\n" x 5 . $explain, user => 'postgres');
+	my $plan = query($node, $db, ($before // '') . (($each // '') . "SELECT count(*) FROM $call;\n") x 5 . ($each // '') . $explain, user => 'postgres');
 	my ($hit) = $plan =~ /Function Scan.*?\n\s*Buffers: shared hit=(\d+)/s;
 	my ($rows) = $plan =~ /Function Scan.*?actual rows=(\d+)/s;
 
@@ -85,6 +85,33 @@ my ($with) = pages('deep', "claim_jobs('jobs', 'w')");
 diag("with an old snapshot over 40,000 claims $with pages, without $without");
 cmp_ok($with, '<=', $without + 4 * $slack, 'claims do not walk over what an old snapshot keeps');
 $old->quit;
+
+# A user whose 100,000 jobs stood in front when the limit came, and one of whose jobs waits there again, as after a hand-over.
+{
+	my $user = '00000000-0000-4000-8000-000000000099';
+	my %pages;
+
+	foreach my $db (qw(shallow deep))
+	{
+		my $mine = "SELECT 'jobs', 'TIMELINE', -21, gen_random_uuid(), '$user'";
+		my $again = "INSERT INTO studio_engine.queue (system, stage, rank, job_id, user_id, limited) $mine, true;";
+		my ($handed_over, $found, $staged);
+
+		query($node, $db, qq{
+			UPDATE studio_engine.settings SET value = '2' WHERE name = 'max_running_jobs';
+			INSERT INTO studio_engine.queue (system, stage, rank, job_id, user_id) $mine FROM generate_series(1, 100000);});
+		query($node, $db, "SELECT count(*) FROM claim_jobs('jobs', 'w', 10);");
+		is(query($node, $db, "SELECT count(*) FROM studio_engine.queue WHERE user_id = '$user' AND state = 'parked'"), '99998', "$db: his jobs are parked");
+		query($node, $db, 'VACUUM ANALYZE studio_engine.queue, studio_engine.attempts;');
+		($handed_over, $found) = pages($db, "claim_jobs('jobs', 'w')", undef, $again);
+		is($found, 1, "$db: a job of another is claimed");
+		($staged, $found) = pages($db, "claim_jobs('jobs', 'w', p_stages => '{TIMELINE}')", undef, $again);
+		is($found, 1, "$db: ... and at his stage");
+		$pages{$db} = [$handed_over, $staged];
+	}
+	diag("a user's job beyond his limit in front: @{$pages{shallow}} pages of 1,000, @{$pages{deep}} of $depth");
+	cmp_ok($pages{deep}[$_], '<=', $pages{shallow}[$_] + 4 * $slack, 'what is beyond a limit is found at the same cost at any depth') foreach (0, 1);
+}
 
 # Users at their limits, with their jobs in front.
 prepare_database($node, 'users');
