@@ -196,6 +196,16 @@ ledger_has_account(const pg_uuid_t *user_id)
 }
 
 /*
+ * Lock the account of the owner of a job, whom its end may pay back; false if it is locked
+ * already.  No account needs no lock.
+ */
+bool
+ledger_try_lock_payer(const pg_uuid_t *user_id)
+{
+	return ledger_try_lock_account(user_id) || !ledger_has_account(user_id);
+}
+
+/*
  * Lock the account of a user and read it; an account is opened where there is
  * none.  Raises PT404 if there is no such user.
  */

@@ -48,6 +48,7 @@ extern bool ledger_lock_account(const pg_uuid_t *user_id, Account *account);
 extern void ledger_reread(Account *account);
 extern bool ledger_try_lock_account(const pg_uuid_t *user_id);
 extern bool ledger_has_account(const pg_uuid_t *user_id);
+extern bool ledger_try_lock_payer(const pg_uuid_t *user_id);
 extern void ledger_open_account(const pg_uuid_t *user_id, Account *account);
 extern void ledger_touch_account(const pg_uuid_t *user_id);
 extern void ledger_check_capacity(const Account *account, int32 amount);

@@ -104,6 +104,7 @@ typedef struct QueueScanState
 								 * none */
 	ScanCost	delayed;		/* of delayed jobs */
 	TimestampTz counted_at;		/* when all leases were counted */
+	pg_uuid_t	healed_until;	/* the user at whom running_limit_heal() ended */
 	bool		has_position;	/* last_position is set */
 	QueuePosition last_position;	/* of the first job of the last claim */
 	const QueueSystem *system;
@@ -536,10 +537,12 @@ may_run(ClaimRequest *request, const Claimed *claimed, uint64 found, uint64 numb
 		case ADMITTED:
 			return true;
 		case AT_LIMIT:
+			stage_return(&request->stages.budgets, job->stage);
 			lease_undo(job, true);
 			running_limit_park(system, &job->user_id, job->stage);
 			break;
 		case UNKNOWN_NUMBER:
+			stage_return(&request->stages.budgets, job->stage);
 			lease_undo(job, false);
 			break;
 	}
@@ -612,7 +615,7 @@ heal(const ClaimRequest *request)
 	/* with an old snapshot a lease may look as if it had expired */
 	if (IsolationUsesXactSnapshot())
 		return 0;
-	return lease_reap(MAX_HEALED) + running_limit_heal(request->system->name);
+	return lease_reap(MAX_HEALED) + running_limit_heal(request->system->name, &get_scan_state(request)->healed_until);
 }
 
 /*
@@ -626,6 +629,8 @@ begin_limits(ClaimRequest *request)
 	QueueScanState *state = get_scan_state(request);
 	TimestampTz now;
 	bool		written;
+	bool		uncounted;
+	uint64		n;
 
 	request->counted = running_limit_is_set() || stages_are_limited(request->system);
 	if (!request->counted)
@@ -637,7 +642,9 @@ begin_limits(ClaimRequest *request)
 	if (!TimestampDifferenceExceeds(state->counted_at, now, COUNTED_MS))
 		return;
 	written = TransactionIdIsValid(GetTopTransactionIdIfAny());
-	state->counted_at = running_count_all(request->system->name) == 0 && !written ? now : 0;
+	n = running_count_all(request->system->name, &uncounted);
+	request->users.uncounted = request->stages.budgets.uncounted = uncounted;
+	state->counted_at = n == 0 && !uncounted && !written ? now : 0;
 }
 
 /*
@@ -651,10 +658,12 @@ claim_run(ReturnSetInfo *rsinfo, ClaimRequest *request)
 
 	if (request->limit == 0)
 		return;
-	begin_limits(request);
 	claim_all(rsinfo, request, &bytes);
 	if (request->limit == 0 || bytes >= MAX_CLAIM_BYTES || heal(request) == 0)
 		return;
+	/* fewer jobs run now */
+	request->users.users = NIL;
+	request->stages.budgets.counted = false;
 	request->put_back = false;
 	claim_all(rsinfo, request, &bytes);
 }
@@ -673,6 +682,9 @@ claim_read_request(FunctionCallInfo fcinfo, int argno, int least)
 	request.lease = lease_length(check_duration(fcinfo, argno + 1, "p_lease", 1, MAX_LEASE_SECONDS));
 	request.stages.wanted = stages_check(request.system, optional_array(fcinfo, argno + 2));
 	request.process_id = check_optional_text(fcinfo, argno + 3, "p_process_id", MAX_PROCESS_LENGTH);
+	/* before what is written in the same call */
+	if (request.limit > 0)
+		begin_limits(&request);
 	return request;
 }
 

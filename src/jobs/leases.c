@@ -949,6 +949,19 @@ try_lock_payer(const FoundLease *found)
 	return found->system->try_lock_payer == NULL || found->system->try_lock_payer(&found->user_id);
 }
 
+/* Warn that a lease goes on, since its job could not be written. */
+static void
+warn_of_lease(const FoundLease *found, ErrorData *error, const char *message)
+{
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("%s", message),
+			 errdetail("Job %s of %s: %s", uuid_text(&found->job_id),
+					   found->system->name, error->message),
+			 errhint("Mend the job; studio_engine.rebuild_queue() removes jobs that have ended from the queue.")));
+	FreeErrorData(error);
+}
+
 /* Release a lease unless something is locked or it has expired; true if done. */
 static bool
 try_release(const FoundLease *found)
@@ -996,11 +1009,32 @@ try_recover(const FoundLease *found)
 	return true;
 }
 
-/* Call a function for all leases that a statement finds; return for how many it returned true. */
+/* the argument of end_found_lease() */
+typedef struct LeaseEnd
+{
+	FoundLease *found;
+	bool		(*function) (const FoundLease *found);
+	bool		done;
+} LeaseEnd;
+
+/* Call a function for a lease; runs in a subtransaction. */
+static void
+end_found_lease(void *arg)
+{
+	LeaseEnd   *end = arg;
+	StatementResult *outer = statements_begin();
+
+	end->done = end->function(end->found);
+	statements_end(outer);
+}
+
+/*
+ * Call a function for all leases that a statement finds; return for how many it returned
+ * true.  A job that cannot be written is skipped with a warning.
+ */
 static int32
 count_leases(Statement *statement, const Arguments *args, bool (*function) (const FoundLease *found))
 {
-	StatementResult *outer;
 	List	   *leases = NIL;
 	ListCell   *cell;
 	int32		count = 0;
@@ -1008,9 +1042,13 @@ count_leases(Statement *statement, const Arguments *args, bool (*function) (cons
 	statement_execute_each(statement, args, collect_lease, &leases);
 	foreach(cell, leases)
 	{
-		outer = statements_begin();
-		count += function(lfirst(cell)) ? 1 : 0;
-		statements_end(outer);
+		LeaseEnd	end = {.found = lfirst(cell),.function = function,.done = false};
+		ErrorData  *error = in_subtransaction(end_found_lease, &end);
+
+		if (error == NULL)
+			count += end.done ? 1 : 0;
+		else
+			warn_of_lease(end.found, error, "a lease could not be ended");
 	}
 	return count;
 }
@@ -1131,13 +1169,7 @@ reap_or_warn(FoundLease *found)
 
 	if (error == NULL)
 		return reaping.reaped;
-	ereport(WARNING,
-			(errcode(error->sqlerrcode),
-			 errmsg("an expired lease could not be reaped"),
-			 errdetail("Job %s of %s: %s", uuid_text(&found->job_id),
-					   found->system->name, error->message),
-			 errhint("Mend the job; studio_engine.rebuild_queue() removes jobs that have ended from the queue.")));
-	FreeErrorData(error);
+	warn_of_lease(found, error, "an expired lease could not be reaped");
 	postpone_reaping(found, &later);
 	return false;
 }

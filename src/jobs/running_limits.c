@@ -27,6 +27,7 @@
 #include "catalog/pg_type.h"
 
 #include "advisory.h"
+#include "announcements.h"
 #include "running_limits.h"
 #include "settings.h"
 #include "statements.h"
@@ -43,9 +44,12 @@
 /* all attempts of a limited system are counted: all of its stages */
 static Statement count_running = {
 	.force_index_plan = true,
-	.text = "SELECT pg_catalog.count(*)::pg_catalog.int4 FROM studio_engine.attempts a"
-	" WHERE a.ended_at IS NULL AND a.counted AND a.system = $1::studio_engine.job_system AND a.user_id = $2",
-	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
+	.text = "SELECT ((SELECT pg_catalog.count(*) FROM studio_engine.attempts a"
+	"          WHERE a.ended_at IS NULL AND a.counted AND a.system = $1::studio_engine.job_system AND a.user_id = $2)"
+	"   + CASE WHEN $3 THEN (SELECT pg_catalog.count(*) FROM studio_engine.attempts a"
+	"          WHERE a.ended_at IS NULL AND NOT a.counted AND a.system = $1::studio_engine.job_system AND a.user_id = $2)"
+	"     ELSE 0 END)::pg_catalog.int4",
+	.nargs = 3,.argtypes = {TEXTOID, UUIDOID, BOOLOID}
 };
 static Statement count_waiting_and_running = {
 	.force_index_plan = true,
@@ -143,6 +147,14 @@ static Statement count_all = {
 	.nargs = 1,.argtypes = {TEXTOID}
 };
 
+/* those that another transaction is writing */
+static Statement find_uncounted = {
+	.force_index_plan = true,
+	.text = "SELECT 1 FROM studio_engine.attempts a"
+	" WHERE a.ended_at IS NULL AND NOT a.counted AND a.system = $1::studio_engine.job_system LIMIT 1",
+	.nargs = 1,.argtypes = {TEXTOID}
+};
+
 /*
  * Return true if there is a limit.
  */
@@ -189,12 +201,13 @@ typedef struct RunningUser
 
 /* Count the jobs that run for a user, the one that was just claimed included. */
 static int32
-count_of_user(const char *system, const pg_uuid_t *user_id)
+count_of_user(const char *system, const pg_uuid_t *user_id, bool uncounted)
 {
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_text(&args, system);
 	argument_uuid(&args, user_id);
+	argument_add(&args, BoolGetDatum(uncounted), false);
 	/* whatever the isolation level: what others have claimed since counts too */
 	statement_execute_with_latest_snapshot(&count_running, &args);
 	return result_int32(1);
@@ -217,7 +230,7 @@ find_user(RunningUsers *users, const char *system, const pg_uuid_t *user_id, int
 	user->id = *user_id;
 	user->locked = advisory_try_lock(ADVISORY_RUNNING_JOBS, user_id, sizeof(pg_uuid_t));
 	if (user->locked)
-		user->left = setting_int32(SETTING_MAX_RUNNING_JOBS) - (count_of_user(system, user_id) - taken);
+		user->left = setting_int32(SETTING_MAX_RUNNING_JOBS) - (count_of_user(system, user_id, users->uncounted) - taken);
 	users->users = lappend(users->users, user);
 	return user;
 }
@@ -271,17 +284,18 @@ running_limit_unpark(const char *system, const pg_uuid_t *user_id)
 		return;
 	argument_text(&args, system);
 	argument_uuid(&args, user_id);
-	statement_execute(&unpark_next, &args);
+	if (statement_execute(&unpark_next, &args) > 0)
+		announce_jobs(system);
 }
 
 /*
  * Let jobs wait that are parked although their users are not at the limit, or although
- * there is none any more; return how many.  A call looks at some users, and the next one goes on with others.
+ * there is none any more; return how many.  A call looks at some users after one, and sets
+ * it for the next call, which goes on with others.
  */
 int32
-running_limit_heal(const char *system)
+running_limit_heal(const char *system, pg_uuid_t *after)
 {
-	static pg_uuid_t after = {{0}};
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_text(&args, system);
@@ -290,26 +304,30 @@ running_limit_heal(const char *system)
 		argument_int32(&args, MAX_HEALED_JOBS);
 		return (int32) statement_execute(&unpark_some, &args);
 	}
-	argument_uuid(&args, &after);
+	argument_uuid(&args, after);
 	argument_int32(&args, setting_int32(SETTING_MAX_RUNNING_JOBS));
 	argument_int32(&args, MAX_HEALED_USERS);
 	statement_execute(&unpark_forgotten, &args);
 	/* with none left the next call begins with the first user again */
-	memset(&after, 0, sizeof(after));
+	memset(after, 0, sizeof(*after));
 	if (!result_isnull(2))
-		after = result_uuid(2);
+		*after = result_uuid(2);
 	return result_int32(1);
 }
 
 /*
  * Count the leases of a system that were claimed while there was no limit, too, but
- * those that others write just now; return how many.
+ * those that others write just now, of which it sets whether there are any; return how
+ * many.
  */
 uint64
-running_count_all(const char *system)
+running_count_all(const char *system, bool *uncounted)
 {
 	Arguments	args = NO_ARGUMENTS;
+	uint64		n;
 
 	argument_text(&args, system);
-	return statement_execute(&count_all, &args);
+	n = statement_execute(&count_all, &args);
+	*uncounted = statement_execute_with_latest_snapshot(&find_uncounted, &args) > 0;
+	return n;
 }

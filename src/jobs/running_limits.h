@@ -21,6 +21,7 @@ typedef enum Admission
 typedef struct RunningUsers
 {
 	List	   *users;
+	bool		uncounted;		/* there are leases that are not counted */
 } RunningUsers;
 
 extern bool running_limit_is_set(void);
@@ -28,7 +29,7 @@ extern bool running_limit_is_reached(const char *system, const pg_uuid_t *user_i
 extern Admission running_limit_admit(RunningUsers *users, const char *system, const pg_uuid_t *user_id, int taken);
 extern void running_limit_park(const char *system, const pg_uuid_t *user_id, const char *stage);
 extern void running_limit_unpark(const char *system, const pg_uuid_t *user_id);
-extern int32 running_limit_heal(const char *system);
-extern uint64 running_count_all(const char *system);
+extern int32 running_limit_heal(const char *system, pg_uuid_t *after);
+extern uint64 running_count_all(const char *system, bool *uncounted);
 
 #endif							/* STUDIO_RUNNING_LIMITS_H */

@@ -57,9 +57,12 @@ static Statement select_controls = {
 };
 static Statement count_running = {
 	.force_index_plan = true,
-	.text = "SELECT pg_catalog.count(*)::pg_catalog.int4 FROM studio_engine.attempts a"
-	" WHERE a.ended_at IS NULL AND a.counted AND a.system = $1::studio_engine.job_system AND a.stage = $2",
-	.nargs = 2,.argtypes = {TEXTOID, TEXTOID}
+	.text = "SELECT ((SELECT pg_catalog.count(*) FROM studio_engine.attempts a"
+	"          WHERE a.ended_at IS NULL AND a.counted AND a.system = $1::studio_engine.job_system AND a.stage = $2)"
+	"   + CASE WHEN $3 THEN (SELECT pg_catalog.count(*) FROM studio_engine.attempts a"
+	"          WHERE a.ended_at IS NULL AND NOT a.counted AND a.system = $1::studio_engine.job_system AND a.stage = $2)"
+	"     ELSE 0 END)::pg_catalog.int4",
+	.nargs = 3,.argtypes = {TEXTOID, TEXTOID, BOOLOID}
 };
 static Statement pause_stage = {
 	.text = "INSERT INTO studio_engine.queue_stages AS c (system, stage, paused_at, pause_reason)"
@@ -246,7 +249,7 @@ stages_are_limited(const QueueSystem *system)
 
 /* Return how many more jobs may run at a stage, whose lock is held until the commit. */
 static int32
-count_left(const StageControl *control)
+count_left(const StageControl *control, bool uncounted)
 {
 	const char *system = control->system->name;
 	const char *stage = control->system->flow->states[control->state];
@@ -256,6 +259,7 @@ count_left(const StageControl *control)
 	advisory_lock(ADVISORY_STAGE, key, strlen(key));
 	argument_text(&args, system);
 	argument_text(&args, stage);
+	argument_add(&args, BoolGetDatum(uncounted), false);
 	/* whatever the isolation level: what others have claimed since counts too */
 	statement_execute_with_latest_snapshot(&count_running, &args);
 	return Max(control->max_running - result_int32(1), 0);
@@ -308,7 +312,7 @@ count_budgets(const QueueSystem *system, StageChoice *choice)
 		if (control != NULL && control->paused)
 			budgets->left[state] = 0;
 		else if (control != NULL && control->max_running > 0 && (choice->wanted == NULL || choice->wanted[state]))
-			budgets->left[state] = count_left(control);
+			budgets->left[state] = count_left(control, budgets->uncounted);
 	}
 }
 
@@ -366,6 +370,16 @@ stage_admit(StageBudgets *budgets, const char *stage)
 		return false;
 	budgets->left[state]--;
 	return true;
+}
+
+/* A job that was admitted at a stage does not run. */
+void
+stage_return(StageBudgets *budgets, const char *stage)
+{
+	int			state = budgets->counted ? flow_state(budgets->system->flow, stage) : UNKNOWN_STATE;
+
+	if (state != UNKNOWN_STATE && budgets->left[state] >= 0)
+		budgets->left[state]++;
 }
 
 /* ------------------------------------------------------------------------
@@ -435,6 +449,7 @@ limit_stage(PG_FUNCTION_ARGS)
 	Arguments	args;
 	Caller		caller;
 	const int32 *limit;
+	bool		uncounted;
 
 	caller_enter_service(&caller);
 	system = queue_check_name(fcinfo, 0, "p_system");
@@ -446,7 +461,8 @@ limit_stage(PG_FUNCTION_ARGS)
 	argument_add(&args, limit ? Int32GetDatum(*limit) : (Datum) 0, limit == NULL);
 	statement_execute(&set_limit, &args);
 	if (limit != NULL)
-		running_count_all(system->name);
+		(void) running_count_all(system->name, &uncounted);
+	announce_jobs(system->name);
 	caller_leave(&caller);
 
 	PG_RETURN_VOID();

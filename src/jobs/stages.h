@@ -15,6 +15,7 @@ typedef struct StageBudgets
 {
 	const QueueSystem *system;
 	bool		counted;
+	bool		uncounted;		/* there are leases that are not counted */
 	int32	   *left;			/* by state; -1: not limited */
 } StageBudgets;
 
@@ -31,5 +32,6 @@ extern const bool *stages_check(const QueueSystem *system, ArrayType *names);
 extern bool stages_are_limited(const QueueSystem *system);
 extern bool stages_narrow(const QueueSystem *system, StageChoice *choice);
 extern bool stage_admit(StageBudgets *budgets, const char *stage);
+extern void stage_return(StageBudgets *budgets, const char *stage);
 
 #endif							/* STUDIO_STAGES_H */
