@@ -410,7 +410,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION studio_engine.open_jobs() IS
-'Returns the jobs that have work to do and belong into the queue.
+'Returns the jobs that have not ended: those that wait, and those that workers have.
 
 Callers: the owner of the data.
 Errors: 42501 for all others.';

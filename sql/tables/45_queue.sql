@@ -95,10 +95,10 @@ COMMENT ON TABLE studio_engine.queue IS
 
 Triggers on the tables of jobs maintain it; rebuild_queue() repairs it.';
 COMMENT ON COLUMN studio_engine.queue.due_at IS 'waiting: since when, the age of the job; delayed: until when, which is its age afterwards';
-COMMENT ON COLUMN studio_engine.queue.turn IS 'Position within the rank before the age. With setting fair_queue the round in which the job is claimed: each user has one job a round; else 0';
+COMMENT ON COLUMN studio_engine.queue.turn IS 'Position within the rank before the age. With setting fair_queue the round in which the job is claimed: each user has one job a round; with setting priority_ageing_seconds a time that the priority makes earlier; else 0';
 COMMENT ON COLUMN studio_engine.queue.system IS 'Table of the job';
 COMMENT ON COLUMN studio_engine.queue.state IS 'waiting, delayed or parked';
-COMMENT ON COLUMN studio_engine.queue.rank IS 'The complement of the priority (-1 - priority), so that ascending order is claim order';
+COMMENT ON COLUMN studio_engine.queue.rank IS 'The complement of the priority (-1 - priority), so that ascending order is claim order; with setting priority_ageing_seconds always -1';
 COMMENT ON COLUMN studio_engine.queue.attempt IS 'Number of the last attempt, 0 before the first';
 COMMENT ON COLUMN studio_engine.queue.first_attempt IS 'Number of the attempt that the count against the limit of attempts starts with';
 COMMENT ON COLUMN studio_engine.queue.job_id IS 'The job';
