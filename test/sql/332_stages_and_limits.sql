@@ -151,6 +151,31 @@ SELECT * FROM t.queue();
 CALL t.set('max_running_jobs', '0');
 SELECT t.claim(NULL, 200) IS NOT NULL AS claimed;
 SELECT * FROM t.states;
+-- what one limit does not admit leaves its place at the other
+DELETE FROM studio_jobs;
+CALL t.set('max_running_jobs', '1');
+CALL t.set('retry_base_seconds', '3600');
+SELECT limit_stage('studio_jobs', 'REFINING', 2) \g /dev/null
+CALL t.jobs(1, 31, 32);
+CALL t.jobs(2, 41, 41);
+UPDATE studio_engine.queue SET state = 'waiting';
+SELECT t.claim(NULL, 1) AS first;
+SELECT t.claim(NULL, 1) AS of_another;
+-- a lease that the claim ends itself makes room
+UPDATE studio_engine.attempts SET expires_at = now(), due_at = now() WHERE job_id = t.id(31) AND ended_at IS NULL;
+SELECT t.claim(NULL, 1) AS in_its_place;
+-- a job that cannot be written does not keep others from being given back
+CREATE FUNCTION t.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'poison'; END $$;
+CREATE TRIGGER poison BEFORE UPDATE ON studio_jobs FOR EACH ROW WHEN (OLD.job_id = '00000000-0000-4000-8000-000000000041') EXECUTE FUNCTION t.refuse();
+SELECT t.id(41) = '00000000-0000-4000-8000-000000000041' AS this_one, recover_leases('w') AS recovered;
+SELECT t.n(job_id) AS job, ended_at IS NULL AS goes_on FROM studio_engine.attempts ORDER BY job_id;
+DROP TRIGGER poison ON studio_jobs;
+SELECT recover_leases('w') AS recovered;
+DELETE FROM studio_jobs;
+CALL t.set('retry_base_seconds', '5');
+CALL t.set('max_running_jobs', '0');
+SELECT limit_stage('studio_jobs', 'REFINING', 0) \g /dev/null
+SELECT * FROM t.queue();
 -- together with a limit of the stage, and fair turns
 DELETE FROM studio_jobs;
 CALL t.set('max_running_jobs', '2');
