@@ -386,7 +386,10 @@ complete_set_job(SetJob *job)
 	job->set->system->finish(job->set->caller, &job->job_id, &job->token, &result);
 }
 
-/* Complete the jobs of a set that need neither locks nor a subtransaction each. */
+/*
+ * Complete jobs of a set that need neither locks nor a subtransaction each, up to the
+ * first that does: the others are locked after it, in the order of their ids.
+ */
 static void
 complete_together(void *arg)
 {
@@ -394,7 +397,7 @@ complete_together(void *arg)
 	KeptRows	kept;
 
 	rows_keep_open(&kept);
-	for (int i = 0; i < set->n; i++)
+	for (int i = 0; i < set->n && (i == 0 || set->jobs[i - 1].done); i++)
 	{
 		SetJob	   *job = &set->jobs[i];
 		StatementResult *outer = statements_begin();
