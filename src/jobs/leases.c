@@ -176,12 +176,13 @@ static Statement select_due_at = {
 
 /*
  * Return the length of a lease in microseconds.  It is the one that is given, or
- * setting lease_seconds if that is NULL, and at most setting max_run_seconds.
+ * setting lease_seconds, from 1 second to 1 day, if that is NULL, and at most setting
+ * max_run_seconds.
  */
 int64
 lease_length(const int64 *given)
 {
-	int64		length = given ? *given : Max(setting_int32(SETTING_LEASE_SECONDS), 1) * USECS_PER_SEC;
+	int64		length = given ? *given : Min(Max(setting_int32(SETTING_LEASE_SECONDS), 1), MAX_LEASE_SECONDS) * USECS_PER_SEC;
 	int64		longest = setting_int32(SETTING_MAX_RUN_SECONDS) * USECS_PER_SEC;
 
 	return longest == 0 ? length : Min(length, longest);
