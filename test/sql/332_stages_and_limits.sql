@@ -164,6 +164,23 @@ SELECT t.claim(NULL, 1) AS of_another;
 -- a lease that the claim ends itself makes room
 UPDATE studio_engine.attempts SET expires_at = now(), due_at = now() WHERE job_id = t.id(31) AND ended_at IS NULL;
 SELECT t.claim(NULL, 1) AS in_its_place;
+-- ... and no more than that
+DELETE FROM studio_jobs;
+CALL t.set('max_running_jobs', '0');
+SELECT limit_stage('studio_jobs', 'REFINING', 3) \g /dev/null
+CALL t.jobs(1, 31, 38);
+SELECT t.claim(NULL, 1) AS first;
+UPDATE studio_engine.attempts SET expires_at = now(), due_at = now() WHERE job_id = t.id(31) AND ended_at IS NULL;
+SELECT t.claim(NULL, 9) AS three;
+-- the same for a user
+DELETE FROM studio_jobs;
+SELECT limit_stage('studio_jobs', 'REFINING', 0) \g /dev/null
+CALL t.set('max_running_jobs', '3');
+CALL t.jobs(1, 31, 38);
+CALL t.jobs(2, 41, 41);
+SELECT t.claim(NULL, 1) AS first;
+UPDATE studio_engine.attempts SET expires_at = now(), due_at = now() WHERE job_id = t.id(31) AND ended_at IS NULL;
+SELECT t.claim(NULL, 9) AS three_and_of_another;
 -- a job that cannot be written does not keep others from being given back
 CREATE FUNCTION t.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'poison'; END $$;
 CREATE TRIGGER poison BEFORE UPDATE ON studio_jobs FOR EACH ROW WHEN (OLD.job_id = '00000000-0000-4000-8000-000000000041') EXECUTE FUNCTION t.refuse();
