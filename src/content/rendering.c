@@ -24,9 +24,9 @@
 #include "deletions.h"
 #include "errors.h"
 #include "job_actions.h"
-#include "ledger.h"
 #include "value_limits.h"
 #include "monitor.h"
+#include "prices.h"
 #include "queue.h"
 #include "rendering.h"
 #include "restore.h"
@@ -483,7 +483,7 @@ static const QueueSystem rendering_queue = {
 	.try_lock_job = &try_lock_rendering,
 	.select_job = &select_rendering,
 	.fail_job = &fail_or_cancel,
-	.try_lock_payer = ledger_try_lock_payer,
+	.try_lock_payer = price_try_lock_payer,
 	.count_retry = &count_rendering_retry,
 	.note_cancel = &note_rendering_cancel,
 	.show_progress = show_progress,

@@ -171,6 +171,24 @@ close_price(const Priced *kind, const PricedJob *job, bool charge)
 	reference_hold_close(&hold, &account, charge ? hold.amount : 0, charge ? "Hold captured" : "Hold released");
 }
 
+/*
+ * Lock the account to which the price of a job returns when it fails, if there is one,
+ * without waiting; false if it is locked already.
+ */
+bool
+price_try_lock_payer(const Workflow *flow, const pg_uuid_t *job_id, const pg_uuid_t *user_id)
+{
+	PricedJob	job = {.id = *job_id,.user_id = *user_id,.has_user = true};
+	pg_uuid_t	hold_id;
+
+	for (int i = 0; i < (int) lengthof(priced); i++)
+	{
+		if (priced[i].flow == flow && find_price(&priced[i], &job, &hold_id))
+			return ledger_try_lock_payer(user_id);
+	}
+	return true;
+}
+
 /* Raise PT409 if an open hold would be lost to a job of another id, or another user. */
 static void
 refuse_moved_price(const Priced *kind, const PricedJob *old)

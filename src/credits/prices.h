@@ -5,6 +5,10 @@
 #ifndef STUDIO_PRICES_H
 #define STUDIO_PRICES_H
 
+#include "utils/uuid.h"
+
+#include "flows.h"
+
 /* in the metadata of the hold of a job that has a price: the table of the job */
 #define PRICE_OF "price_of"
 
@@ -25,6 +29,7 @@
 	"       IN ('gone', 'COMPLETE', 'FAILED', 'completed', 'failed', 'cancelled')" \
 	"   AND NOT EXISTS (SELECT 1 FROM @extschema@.credit_ledger c WHERE c.reverses = l.id AND c.type = 'reserve')"
 
+extern bool price_try_lock_payer(const Workflow *flow, const pg_uuid_t *job_id, const pg_uuid_t *user_id);
 extern int32 prices_sweep(int32 limit);
 extern void prices_register(void);
 

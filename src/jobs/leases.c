@@ -683,7 +683,7 @@ fail_unreadable(void *arg)
 	StatementResult *outer = statements_begin();
 
 	if (system_job_try_lock(system, &unreadable->claimed->job_id, &job) &&
-		(system->try_lock_payer == NULL || system->try_lock_payer(&unreadable->job.user_id)))
+		system->try_lock_payer(system->flow, &job.id, &unreadable->job.user_id))
 	{
 		system_job_fail(system, &job.id, &error);
 		unreadable->failed = true;
@@ -947,7 +947,7 @@ try_lock(const FoundLease *found, Lease *lease)
 static bool
 try_lock_payer(const FoundLease *found)
 {
-	return found->system->try_lock_payer == NULL || found->system->try_lock_payer(&found->user_id);
+	return found->system->try_lock_payer(found->system->flow, &found->job_id, &found->user_id);
 }
 
 /* Warn that a lease goes on, since its job could not be written. */

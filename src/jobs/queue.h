@@ -52,10 +52,10 @@ typedef struct QueueSystem
 	Statement  *note_cancel;	/* when the cancellation was first requested */
 
 	/*
-	 * Lock the account that fail_job will lock, without waiting; return false
-	 * if it is locked.  NULL if fail_job locks none.
+	 * Lock the account that fail_job will lock, if it locks one, without
+	 * waiting; return false if it is locked.
 	 */
-	bool		(*try_lock_payer) (const pg_uuid_t *user_id);
+	bool		(*try_lock_payer) (const Workflow *flow, const pg_uuid_t *job_id, const pg_uuid_t *user_id);
 
 	/* Write the progress of a locked job; NULL if there is no column. */
 	void		(*show_progress) (const pg_uuid_t *job_id, const int32 *progress, const char *message);

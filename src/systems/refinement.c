@@ -28,6 +28,7 @@
 #include "jobs.h"
 #include "leases.h"
 #include "ledger.h"
+#include "prices.h"
 #include "value_limits.h"
 #include "monitor.h"
 #include "new_jobs.h"
@@ -813,7 +814,7 @@ static const QueueSystem refinement_queue = {
 	.try_lock_job = &try_lock_studio_job,
 	.select_job = &select_studio_job,
 	.fail_job = &write_studio_failure,
-	.try_lock_payer = ledger_try_lock_payer,
+	.try_lock_payer = price_try_lock_payer,
 	.count_retry = &count_studio_retry,
 	.note_cancel = &note_studio_cancel,
 	.read_error = read_error,

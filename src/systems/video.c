@@ -862,6 +862,13 @@ get_dashboard(PG_FUNCTION_ARGS)
  * Callbacks of the queue
  * ------------------------------------------------------------------------ */
 
+/* Lock the account of a user, to which the hold of the job returns; false if it is locked. */
+static bool
+try_lock_payer(const Workflow *flow, const pg_uuid_t *job_id, const pg_uuid_t *user_id)
+{
+	return ledger_try_lock_payer(user_id);
+}
+
 /* Write the progress of a heartbeat. */
 static void
 show_progress(const pg_uuid_t *job_id, const int32 *progress, const char *message)
@@ -940,7 +947,7 @@ static const QueueSystem video_queue = {
 	.select_job = &select_job,
 	.fail_job = &write_job_failure,
 	.note_cancel = &note_job_cancel,
-	.try_lock_payer = ledger_try_lock_payer,
+	.try_lock_payer = try_lock_payer,
 	.show_progress = show_progress,
 	.read_error = read_error,
 	.finish = finish,
