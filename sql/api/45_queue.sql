@@ -410,7 +410,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION studio_engine.open_jobs() IS
-'Returns the jobs that have not ended: those that wait, and those that workers have.
+'Returns the jobs that have not ended: they wait, or workers have them.
 
 Callers: the owner of the data.
 Errors: 42501 for all others.';
