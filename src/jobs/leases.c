@@ -21,6 +21,7 @@
 #include "catalog/pg_type.h"
 #include "common/pg_prng.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/json.h"
@@ -1041,6 +1042,8 @@ count_leases(Statement *statement, const Arguments *args, bool (*function) (cons
 	int32		count = 0;
 
 	statement_execute_each(statement, args, collect_lease, &leases);
+	/* this is no error of a job */
+	PreventCommandIfReadOnly("UPDATE");
 	foreach(cell, leases)
 	{
 		LeaseEnd	end = {.found = lfirst(cell),.function = function,.done = false};
