@@ -109,18 +109,6 @@ partition_by_month(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(call_as_owner(&call_partition_by_month, &args));
 }
 
-/* Add one row to the result of enable_realtime(). */
-static void
-put_published(HeapTuple row, TupleDesc desc, void *arg)
-{
-	ReturnSetInfo *rsinfo = arg;
-	Datum		values[2];
-	bool		nulls[2];
-
-	heap_deform_tuple(row, desc, values, nulls);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-}
-
 /*
  * enable_realtime() returns table (table_name text, added boolean)
  */
@@ -132,7 +120,7 @@ enable_realtime(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	caller_enter_administrator(&caller);
-	statement_execute_each(&call_enable_realtime, &NO_ARGUMENTS, put_published, rsinfo);
+	statement_execute_each(&call_enable_realtime, &NO_ARGUMENTS, put_result_row, rsinfo);
 	caller_leave(&caller);
 
 	return (Datum) 0;

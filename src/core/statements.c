@@ -14,13 +14,16 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "nodes/execnodes.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 
 #include "errors.h"
 #include "guc_scope.h"
@@ -584,4 +587,20 @@ void *
 result_rows(void)
 {
 	return last_result ? last_result->rows : NULL;
+}
+
+/*
+ * A RowFunction: add the row to the result of a function, whose ReturnSetInfo arg is.
+ */
+void
+put_result_row(HeapTuple row, TupleDesc desc, void *arg)
+{
+	ReturnSetInfo *rsinfo = arg;
+	Datum	   *values = palloc(desc->natts * sizeof(Datum));
+	bool	   *nulls = palloc(desc->natts * sizeof(bool));
+
+	heap_deform_tuple(row, desc, values, nulls);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	pfree(values);
+	pfree(nulls);
 }

@@ -66,6 +66,7 @@ typedef void (*RowFunction) (HeapTuple row, TupleDesc desc, void *arg);
 extern void statement_execute_each(Statement *statement, const Arguments *args, RowFunction function, void *arg);
 extern void statement_execute_with_latest_snapshot_each(Statement *statement, const Arguments *args, RowFunction function, void *arg);
 extern void statement_execute_read_only_each(Statement *statement, const Arguments *args, RowFunction function, void *arg);
+extern void put_result_row(HeapTuple row, TupleDesc desc, void *arg);
 
 /* the rows of a query; valid until statements_end() */
 typedef struct FoundRows

@@ -321,19 +321,6 @@ get_credit_summary(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(summary);
 }
 
-/* Add a problem to the result of verify_credit_ledger(). */
-static void
-put_problem(HeapTuple row, TupleDesc desc, void *arg)
-{
-	ReturnSetInfo *rsinfo = arg;
-	Datum		values[5];
-	bool		nulls[5];
-
-	for (int i = 0; i < 5; i++)
-		values[i] = SPI_getbinval(row, desc, i + 1, &nulls[i]);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-}
-
 /* Add what a replay of the ledger of a user finds. */
 static void
 put_lot_problems(ReturnSetInfo *rsinfo, const pg_uuid_t *user_id)
@@ -387,7 +374,7 @@ verify_credit_ledger(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	argument_uuid(&args, optional_uuid(fcinfo, 0));
 	for (int i = 0; i < (int) lengthof(problems); i++)
-		statement_execute_read_only_each(&problems[i], &args, put_problem, fcinfo->resultinfo);
+		statement_execute_read_only_each(&problems[i], &args, put_result_row, fcinfo->resultinfo);
 	audit_lots((ReturnSetInfo *) fcinfo->resultinfo, &args);
 	caller_leave(&caller);
 

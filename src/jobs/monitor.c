@@ -24,9 +24,6 @@ PG_FUNCTION_INFO_V1(get_job_statistics);
 PG_FUNCTION_INFO_V1(get_job_attempts);
 PG_FUNCTION_INFO_V1(get_running_jobs);
 
-/* columns of the results of the functions below */
-#define MAX_RESULT_COLUMNS 12
-
 #define MAX_RUNNING_JOBS_LISTED 1000
 #define MAX_WINDOW_SECONDS (36525 * INT64CONST(86400))
 
@@ -154,19 +151,6 @@ get_job_statistics(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
-/* Add a row of a statement to the result of a function. */
-static void
-put_row(HeapTuple row, TupleDesc desc, void *arg)
-{
-	ReturnSetInfo *rsinfo = arg;
-	Datum		values[MAX_RESULT_COLUMNS];
-	bool		nulls[MAX_RESULT_COLUMNS];
-
-	for (int i = 0; i < desc->natts; i++)
-		values[i] = SPI_getbinval(row, desc, i + 1, &nulls[i]);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-}
-
 /*
  * get_job_attempts(p_job_id uuid) returns setof (system, attempt, worker,
  * started_at, ended_at, outcome, error, stage)
@@ -185,7 +169,7 @@ get_job_attempts(PG_FUNCTION_ARGS)
 	argument_uuid(&args, caller.service ? NULL : &caller.uid);
 	if (statement_execute_read_only(&find_job, &args) == 0)
 		refuse_unknown(&caller, "job", &job_id);
-	statement_execute_read_only_each(&select_attempts, &args, put_row, fcinfo->resultinfo);
+	statement_execute_read_only_each(&select_attempts, &args, put_result_row, fcinfo->resultinfo);
 	caller_leave(&caller);
 
 	return (Datum) 0;
@@ -206,7 +190,7 @@ get_running_jobs(PG_FUNCTION_ARGS)
 	caller_enter_service(&caller);
 	argument_text(&args, PG_ARGISNULL(0) ? NULL : queue_check_name(fcinfo, 0, "p_system")->name);
 	argument_int32(&args, check_int32(fcinfo, 1, "p_limit", 1, MAX_RUNNING_JOBS_LISTED));
-	statement_execute_read_only_each(&select_running, &args, put_row, fcinfo->resultinfo);
+	statement_execute_read_only_each(&select_running, &args, put_result_row, fcinfo->resultinfo);
 	caller_leave(&caller);
 
 	return (Datum) 0;

@@ -468,19 +468,6 @@ limit_stage(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* Add a row to the result of get_queue_stages(). */
-static void
-put_stage(HeapTuple row, TupleDesc desc, void *arg)
-{
-	ReturnSetInfo *rsinfo = arg;
-	Datum		values[9];
-	bool		nulls[9];
-
-	for (int i = 0; i < (int) lengthof(values); i++)
-		values[i] = SPI_getbinval(row, desc, i + 1, &nulls[i]);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-}
-
 /*
  * get_queue_stages(p_system text) returns setof (stage, paused_at, pause_reason,
  * max_running, running, waiting, delayed, parked, oldest_waiting_at)
@@ -505,7 +492,7 @@ get_queue_stages(PG_FUNCTION_ARGS)
 	}
 	argument_text(&args, system->name);
 	argument_add(&args, PointerGetDatum(construct_array(names, n, TEXTOID, -1, false, TYPALIGN_INT)), false);
-	statement_execute_read_only_each(&select_stages, &args, put_stage, fcinfo->resultinfo);
+	statement_execute_read_only_each(&select_stages, &args, put_result_row, fcinfo->resultinfo);
 	caller_leave(&caller);
 
 	return (Datum) 0;
