@@ -36,6 +36,17 @@ uuid_equal(const pg_uuid_t *a, const pg_uuid_t *b)
 }
 
 /*
+ * Return true if a uuid is all zeros, as in a struct where there is none.
+ */
+bool
+uuid_is_nil(const pg_uuid_t *id)
+{
+	static const pg_uuid_t nil = {{0}};
+
+	return uuid_equal(id, &nil);
+}
+
+/*
  * Return a random uuid of version 4.  The random bytes of many are asked for at once,
  * since a call of the system costs more than all else; each byte is used once.
  */

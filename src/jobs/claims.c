@@ -2,7 +2,9 @@
  * claims.c
  *	  claim_jobs(): workers lease jobs from the queue.
  *
- * A claim replaces waiting rows of the queue by attempts and writes nothing else.
+ * A claim replaces waiting rows of the queue by attempts.  Only where there are due jobs,
+ * limits, or too few jobs, it writes more: it lets jobs wait, parks them, and ends expired
+ * leases.
  *
  * Pitfall: while a transaction holds an old snapshot, VACUUM cannot remove the
  * index entries of rows that were claimed since, and each scan of the queue

@@ -159,6 +159,12 @@ struct JobSet
 	void		(*act) (SetJob *job);
 };
 
+static int
+compare_ids(const void *a, const void *b)
+{
+	return memcmp(&((const SetJob *) a)->job_id, &((const SetJob *) b)->job_id, sizeof(pg_uuid_t));
+}
+
 /* Return the order in which jobs are locked. */
 static int
 compare_jobs(const void *a, const void *b)
@@ -167,13 +173,7 @@ compare_jobs(const void *a, const void *b)
 	const SetJob *other = b;
 	int			order = memcmp(&one->user_id, &other->user_id, sizeof(pg_uuid_t));
 
-	return order != 0 ? order : memcmp(&one->job_id, &other->job_id, sizeof(pg_uuid_t));
-}
-
-static int
-compare_ids(const void *a, const void *b)
-{
-	return memcmp(&((const SetJob *) a)->job_id, &((const SetJob *) b)->job_id, sizeof(pg_uuid_t));
+	return order != 0 ? order : compare_ids(a, b);
 }
 
 /* Find a job of a set that is sorted by id. */

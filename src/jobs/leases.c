@@ -457,7 +457,6 @@ typedef struct Requeueing
 static void
 insert_into_queue(const QueueSystem *system, const Job *job, const Requeueing *into)
 {
-	static const pg_uuid_t nobody = {{0}};
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_time(&args, &into->due_at);
@@ -468,7 +467,7 @@ insert_into_queue(const QueueSystem *system, const Job *job, const Requeueing *i
 	argument_int32(&args, into->attempt);
 	argument_int32(&args, into->first_attempt);
 	argument_uuid(&args, &job->id);
-	argument_uuid(&args, uuid_equal(&job->user_id, &nobody) ? NULL : &job->user_id);
+	argument_uuid(&args, uuid_is_nil(&job->user_id) ? NULL : &job->user_id);
 	argument_text(&args, system->flow->states[into->stage]);
 	argument_add(&args, BoolGetDatum(running_limit_is_set()), false);
 	statement_execute(&requeue, &args);
@@ -951,19 +950,6 @@ try_lock_payer(const FoundLease *found)
 	return found->system->try_lock_payer(found->system->flow, &found->job_id, &found->user_id);
 }
 
-/* Warn that a lease goes on, since its job could not be written. */
-static void
-warn_of_lease(const FoundLease *found, ErrorData *error, const char *message)
-{
-	ereport(WARNING,
-			(errcode(error->sqlerrcode),
-			 errmsg("%s", message),
-			 errdetail("Job %s of %s: %s", uuid_text(&found->job_id),
-					   found->system->name, error->message),
-			 errhint("Mend the job; studio_engine.rebuild_queue() removes jobs that have ended from the queue.")));
-	FreeErrorData(error);
-}
-
 /* Release a lease unless something is locked or it has expired; true if done. */
 static bool
 try_release(const FoundLease *found)
@@ -1014,7 +1000,7 @@ try_recover(const FoundLease *found)
 /* the argument of end_found_lease() */
 typedef struct LeaseEnd
 {
-	FoundLease *found;
+	const FoundLease *found;
 	bool		(*function) (const FoundLease *found);
 	bool		done;
 } LeaseEnd;
@@ -1031,8 +1017,32 @@ end_found_lease(void *arg)
 }
 
 /*
+ * Call a function for a lease, and set what it returned.  A job that cannot be written,
+ * since a trigger refuses it, must not keep other leases from being ended: then return
+ * false, with a warning.
+ */
+static bool
+end_or_warn(const FoundLease *found, bool (*function) (const FoundLease *found), const char *message, bool *done)
+{
+	LeaseEnd	end = {.found = found,.function = function,.done = false};
+	ErrorData  *error = in_subtransaction(end_found_lease, &end);
+
+	*done = error == NULL && end.done;
+	if (error == NULL)
+		return true;
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("%s", message),
+			 errdetail("Job %s of %s: %s", uuid_text(&found->job_id),
+					   found->system->name, error->message),
+			 errhint("Mend the job; studio_engine.rebuild_queue() removes jobs that have ended from the queue.")));
+	FreeErrorData(error);
+	return false;
+}
+
+/*
  * Call a function for all leases that a statement finds; return for how many it returned
- * true.  A job that cannot be written is skipped with a warning.
+ * true.
  */
 static int32
 count_leases(Statement *statement, const Arguments *args, bool (*function) (const FoundLease *found))
@@ -1046,13 +1056,10 @@ count_leases(Statement *statement, const Arguments *args, bool (*function) (cons
 	PreventCommandIfReadOnly("UPDATE");
 	foreach(cell, leases)
 	{
-		LeaseEnd	end = {.found = lfirst(cell),.function = function,.done = false};
-		ErrorData  *error = in_subtransaction(end_found_lease, &end);
+		bool		done;
 
-		if (error == NULL)
-			count += end.done ? 1 : 0;
-		else
-			warn_of_lease(end.found, error, "a lease could not be ended");
+		(void) end_or_warn(lfirst(cell), function, "a lease could not be ended", &done);
+		count += done ? 1 : 0;
 	}
 	return count;
 }
@@ -1127,55 +1134,40 @@ expiry_error(const Lease *lease)
 	};
 }
 
-/* the argument of reap_lease() */
-typedef struct Reaping
+/* Reap a lease that has expired, or correct its due_at; true if reaped. */
+static bool
+try_reap(const FoundLease *found)
 {
-	FoundLease *found;
-	bool		reaped;
-} Reaping;
-
-/* Reap a lease that has expired, or correct its due_at; runs in a subtransaction. */
-static void
-reap_lease(void *arg)
-{
-	Reaping    *reaping = arg;
-	FoundLease *found = reaping->found;
 	Lease		lease;
 	JobError	error;
-	StatementResult *outer;
 
-	outer = statements_begin();
-	if (try_lock(found, &lease))
+	if (!try_lock(found, &lease))
+		return false;
+	if (is_held(&lease))
 	{
-		if (is_held(&lease))
-			postpone_reaping(found, NULL);
-		else if (try_lock_payer(found))
-		{
-			error = expiry_error(&lease);
-			lose_lease(&lease, NULL, &error);
-			reaping->reaped = true;
-		}
+		postpone_reaping(found, NULL);
+		return false;
 	}
-	statements_end(outer);
+	if (!try_lock_payer(found))
+		return false;
+	error = expiry_error(&lease);
+	lose_lease(&lease, NULL, &error);
+	return true;
 }
 
-/*
- * Reap one lease; true if it had expired and was reaped.  A job that cannot be
- * written, since a trigger refuses it, must not keep the others from being
- * reaped: raise a warning and skip it for a minute.
- */
+/* Reap one lease, or skip it for a minute if its job cannot be written; true if reaped. */
 static bool
-reap_or_warn(FoundLease *found)
+reap_or_postpone(const FoundLease *found)
 {
-	Reaping		reaping = {.found = found,.reaped = false};
-	ErrorData  *error = in_subtransaction(reap_lease, &reaping);
-	TimestampTz later = GetCurrentTimestamp() + USECS_PER_MINUTE;
+	TimestampTz later;
+	bool		reaped = false;
 
-	if (error == NULL)
-		return reaping.reaped;
-	warn_of_lease(found, error, "an expired lease could not be reaped");
-	postpone_reaping(found, &later);
-	return false;
+	if (!end_or_warn(found, try_reap, "an expired lease could not be reaped", &reaped))
+	{
+		later = GetCurrentTimestamp() + USECS_PER_MINUTE;
+		postpone_reaping(found, &later);
+	}
+	return reaped;
 }
 
 /* Reap leases after a position, which is advanced; return how many were found. */
@@ -1195,7 +1187,7 @@ reap_batch(TimestampTz now, TimestampTz *after, pg_uuid_t *after_job, int32 limi
 	{
 		FoundLease *found = lfirst(cell);
 
-		*count += reap_or_warn(found) ? 1 : 0;
+		*count += reap_or_postpone(found) ? 1 : 0;
 		*after = found->due_at;
 		*after_job = found->job_id;
 	}

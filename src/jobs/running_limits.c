@@ -164,14 +164,6 @@ running_limit_is_set(void)
 	return setting_int32(SETTING_MAX_RUNNING_JOBS) > 0;
 }
 
-static bool
-is_nobody(const pg_uuid_t *user_id)
-{
-	static const pg_uuid_t nobody = {{0}};
-
-	return uuid_equal(user_id, &nobody);
-}
-
 /*
  * Return true if a user has as many jobs that wait or run as may run, so that a new
  * one is parked.
@@ -244,7 +236,7 @@ running_limit_admit(RunningUsers *users, const char *system, const pg_uuid_t *us
 {
 	RunningUser *user;
 
-	if (!running_limit_is_set() || is_nobody(user_id))
+	if (!running_limit_is_set() || uuid_is_nil(user_id))
 		return ADMITTED;
 	user = find_user(users, system, user_id, taken);
 	if (!user->locked)
@@ -280,7 +272,7 @@ running_limit_unpark(const char *system, const pg_uuid_t *user_id)
 {
 	Arguments	args = NO_ARGUMENTS;
 
-	if (!running_limit_is_set() || user_id == NULL || is_nobody(user_id))
+	if (!running_limit_is_set() || user_id == NULL || uuid_is_nil(user_id))
 		return;
 	argument_text(&args, system);
 	argument_uuid(&args, user_id);
