@@ -24,6 +24,8 @@
 #include "rendering.h"
 #include "restore.h"
 #include "rows.h"
+#include "search.h"
+#include "stripe_events.h"
 #include "video.h"
 
 STUDIO_MODULE_MAGIC;
@@ -62,6 +64,10 @@ _PG_init(void)
 	prices_register();
 	audit_register();
 	expiry_register();
+
+	/* checks of settings */
+	search_register();
+	stripe_events_register();
 
 	/* in the order in which messages name them */
 	refinement_register();

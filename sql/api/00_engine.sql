@@ -96,7 +96,8 @@ CREATE FUNCTION studio_engine.yield_to_restored_row() RETURNS trigger
 COMMENT ON FUNCTION studio_engine.yield_to_restored_row() IS
 'Let a restored row replace the one that the installation made.
 
-Trigger, BEFORE INSERT on studio_engine.settings and studio_engine.meta. It acts only while a dump is loaded.';
+Trigger, BEFORE INSERT on studio_engine.settings and studio_engine.meta, enabled always. It acts only while a dump is
+loaded or logical replication brings the row.';
 
 CREATE FUNCTION studio_engine.invalidate_settings() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'invalidate_settings'
@@ -104,7 +105,57 @@ CREATE FUNCTION studio_engine.invalidate_settings() RETURNS trigger
 COMMENT ON FUNCTION studio_engine.invalidate_settings() IS
 'Make all sessions reload their settings.
 
-Trigger, AFTER INSERT, UPDATE, DELETE OR TRUNCATE on studio_engine.settings and studio_engine.queue_stages.';
+Trigger, AFTER INSERT, UPDATE OR DELETE of a row, and AFTER TRUNCATE, on studio_engine.settings and
+studio_engine.queue_stages, enabled always.';
+
+CREATE FUNCTION studio_engine.check_setting() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'check_setting'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION studio_engine.check_setting() IS
+'Refuse settings that do not exist, and values that a setting does not accept.
+
+Trigger, BEFORE INSERT OR UPDATE on studio_engine.settings. Rows of a dump are not checked.
+Errors: 22023 there is no such setting, or it does not accept the value.';
+
+CREATE FUNCTION @extschema@.set_setting(p_name text, p_value text) RETURNS text
+  LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'set_setting';
+COMMENT ON FUNCTION @extschema@.set_setting(text, text) IS
+'Change a setting.
+
+It takes effect with the next statement, in all sessions, also where the setting has no row yet.
+
+- p_name: a name from get_settings().
+- p_value: the value, up to 500,000 characters; NULL is the default.
+
+Returns the value.
+Callers: the owner of the data, or a superuser.
+Errors: 42501 all others; 22004 p_name is NULL; 22023 there is no such setting, or it does not accept the value.';
+
+CREATE FUNCTION @extschema@.get_settings(OUT name text, OUT value text, OUT default_value text, OUT type text,
+                                         OUT min_value integer, OUT max_value integer, OUT description text)
+  RETURNS SETOF record
+  LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'get_settings';
+COMMENT ON FUNCTION @extschema@.get_settings() IS
+'Returns all settings, with their defaults and meanings.
+
+- type: number, a whole number; switch, 0 or 1; or text.
+- min_value, max_value: the bounds of a number; NULL for a text.
+
+Callers: a service.
+Errors: 42501 all others.';
+
+CREATE FUNCTION studio_engine.setting_problem(p_name text, p_value text) RETURNS text
+  LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'setting_problem';
+COMMENT ON FUNCTION studio_engine.setting_problem(text, text) IS
+'Returns why a setting does not accept a value, or NULL if it does.
+
+verify_setup() calls it as the owner of the data.
+
+- p_name: the name of a setting, or another name.
+- p_value: the value.
+
+Callers: the owner of the data.
+Errors: 22004 an argument is NULL.';
 
 CREATE FUNCTION studio_engine.run_as_data_owner(p_script text) RETURNS void
   LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'run_as_data_owner';

@@ -66,6 +66,9 @@ BEGIN
     TO authenticated, service_role;
 
   GRANT EXECUTE ON FUNCTION
+    @extschema@.get_settings(),
+    @extschema@.repair_sign_ups(integer),
+    @extschema@.verify_setup(),
     @extschema@.reserve_credits(uuid, uuid, integer),
     @extschema@.settle_credits(uuid, integer, text),
     @extschema@.release_credits(uuid, text),

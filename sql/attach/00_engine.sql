@@ -3,6 +3,17 @@
 -- Pitfall: default privileges may have opened every table, type and schema to any
 -- role by name, API roles or not. Rights that the owner gives to other roles stay.
 
+-- The facts of this installation, which a copy of the schema alone does not have.
+INSERT INTO studio_engine.meta (name, value)
+VALUES ('schema_version', '1'),
+       -- the secret of the digests: 256 random bits, as 64 digits
+       ('digest_key', encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'hex')),
+       -- only our own tables have a policy of this name
+       ('companies', CASE WHEN EXISTS (SELECT FROM pg_policy p
+                                        WHERE p.polrelid = to_regclass('@extschema@.companies') AND p.polname = 'companies_select')
+                          THEN 'own' ELSE 'mapped' END)
+    ON CONFLICT (name) DO NOTHING;
+
 DECLARE
   v_object record;
 BEGIN
@@ -40,24 +51,40 @@ BEGIN
   END LOOP;
 END;
 
--- The secret of the digests: 256 random bits, as 64 digits.
-INSERT INTO studio_engine.meta (name, value)
-SELECT 'digest_key', encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'hex')
-    ON CONFLICT (name) DO NOTHING;
-
 -- Limits of the size of values, for every writer; the first trigger of each table.
 CREATE OR REPLACE TRIGGER "00_settings_limits"
   BEFORE INSERT OR UPDATE ON studio_engine.settings
   FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_values('settings');
 
+CREATE OR REPLACE TRIGGER tr_settings_check
+  BEFORE INSERT OR UPDATE ON studio_engine.settings
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.check_setting();
+
+-- These are enabled always: the rows that they are for come with
+-- session_replication_role = replica too, in a dump of the platform's command
+-- line and by logical replication.
 CREATE OR REPLACE TRIGGER tr_meta_yield
   BEFORE INSERT ON studio_engine.meta
   FOR EACH ROW EXECUTE FUNCTION studio_engine.yield_to_restored_row();
+ALTER TABLE studio_engine.meta ENABLE ALWAYS TRIGGER tr_meta_yield;
 
 CREATE OR REPLACE TRIGGER tr_settings_yield
   BEFORE INSERT ON studio_engine.settings
   FOR EACH ROW EXECUTE FUNCTION studio_engine.yield_to_restored_row();
+ALTER TABLE studio_engine.settings ENABLE ALWAYS TRIGGER tr_settings_yield;
 
 CREATE OR REPLACE TRIGGER tr_settings_changed
-  AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON studio_engine.settings
+  AFTER INSERT OR UPDATE OR DELETE ON studio_engine.settings
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.invalidate_settings();
+ALTER TABLE studio_engine.settings ENABLE ALWAYS TRIGGER tr_settings_changed;
+
+CREATE OR REPLACE TRIGGER tr_settings_truncated
+  AFTER TRUNCATE ON studio_engine.settings
   FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.invalidate_settings();
+ALTER TABLE studio_engine.settings ENABLE ALWAYS TRIGGER tr_settings_truncated;
+
+-- All settings with their defaults, so that they are seen. A setting that has no
+-- row, as after a copy of the schema alone, has its default too.
+INSERT INTO studio_engine.settings (name, value, description)
+SELECT s.name, s.default_value, s.description FROM @extschema@.get_settings() AS s
+    ON CONFLICT (name) DO NOTHING;

@@ -59,10 +59,6 @@ ALTER TABLE studio_engine.stripe_objects ENABLE ROW LEVEL SECURITY;
 ALTER TABLE studio_engine.stripe_facts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE studio_engine.stripe_events ENABLE ROW LEVEL SECURITY;
 
-INSERT INTO studio_engine.settings (name, value, description) VALUES
-  ('stripe_prices', '{}', 'Credits of prices at Stripe, {"price_...": credits}, where metadata has no credits'),
-  ('stripe_subscription_expiry', '0', '1 lets the credits of a subscription expire at the end of its period; 0 does not');
-
 COMMENT ON TABLE studio_engine.stripe_objects IS
 'Objects of Stripe that are parts of a payment.
 

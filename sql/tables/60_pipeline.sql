@@ -131,5 +131,3 @@ COMMENT ON COLUMN pipeline.prompts.prompt_text IS 'The prompt';
 COMMENT ON COLUMN pipeline.prompts.created_at IS 'When the prompt was created';
 COMMENT ON COLUMN pipeline.prompts.updated_at IS 'When the prompt was last changed; maintained by a trigger';
 
-INSERT INTO studio_engine.settings (name, value, description) VALUES
-  ('max_active_runs', '5', 'Runs pending or running up to which a user may add one; 0 means no limit, services have none');

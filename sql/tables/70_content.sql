@@ -260,10 +260,6 @@ ALTER TABLE @extschema@.cm_quality_assessments ENABLE ROW LEVEL SECURITY;
 ALTER TABLE @extschema@.cm_enhancement_sessions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE studio_engine.content_search ENABLE ROW LEVEL SECURITY;
 
-INSERT INTO studio_engine.settings (name, value, description) VALUES
-  ('quality_pass_score', '7', 'Overall score, 0 to 10, from which an assessment without critical issues passes by itself'),
-  ('search_configuration', 'english', 'Text search configuration of search_module_content(); after a change call refresh_content_search()');
-
 COMMENT ON TABLE @extschema@.cm_module_content IS
 'Modules of courses, section by section.
 

@@ -42,6 +42,7 @@
 #include "companies.h"
 #include "excerpts.h"
 #include "restore.h"
+#include "search.h"
 #include "search_query.h"
 #include "sections.h"
 #include "settings.h"
@@ -141,6 +142,34 @@ searched_column(int number)
 
 #define SEARCHED_COLUMNS (SECTIONS + 1)
 
+/* Return a text search configuration, or InvalidOid if there is none of that name. */
+static Oid
+find_configuration(const char *name)
+{
+	List	   *names;
+
+	if (!SplitIdentifierString(pstrdup(name), '.', &names) || names == NIL || list_length(names) > 2)
+		return InvalidOid;
+	return get_ts_config_oid(textToQualifiedNameList(cstring_to_text(name)), true);
+}
+
+/* The check of setting search_configuration. */
+static bool
+is_configuration(const char *name)
+{
+	return OidIsValid(find_configuration(name));
+}
+
+/*
+ * Register what other folders call back.
+ */
+void
+search_register(void)
+{
+	setting_register_check(SETTING_SEARCH_CONFIGURATION, is_configuration,
+						   "the name of a text search configuration; those outside of pg_catalog need their schema");
+}
+
 /*
  * Return the text search configuration that setting search_configuration names,
  * and the setting itself; InvalidOid if there is no such configuration.
@@ -148,12 +177,8 @@ searched_column(int number)
 static Oid
 search_configuration(char **name)
 {
-	List	   *names;
-
 	*name = setting_text(SETTING_SEARCH_CONFIGURATION);
-	if (!SplitIdentifierString(pstrdup(*name), '.', &names) || names == NIL || list_length(names) > 2)
-		return InvalidOid;
-	return get_ts_config_oid(textToQualifiedNameList(cstring_to_text(*name)), true);
+	return find_configuration(*name);
 }
 
 /* Return the same as search_configuration(), or raise an error if there is no such configuration. */

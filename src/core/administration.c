@@ -1,10 +1,10 @@
 /*
  * administration.c
- *	  Functions for administrators, superusers included, that change the data
- *	  layer.
+ *	  Functions for administrators, superusers included, that change or check the
+ *	  data layer.
  *
  * The work is done by functions in PL/pgSQL, called ..._as_owner, since it is
- * DDL for the most part.  The functions here switch to the owner of the data, in
+ * about DDL and catalogs for the most part.  The functions here switch to the owner of the data, in
  * a security-restricted operation, and call them.  So triggers, defaults and
  * index expressions that the owner wrote run with the owner's rights, and cannot
  * leave anything in the session that later runs with other rights.
@@ -29,6 +29,7 @@ PG_FUNCTION_INFO_V1(add_partitions);
 PG_FUNCTION_INFO_V1(detach_partitions);
 PG_FUNCTION_INFO_V1(partition_by_month);
 PG_FUNCTION_INFO_V1(enable_realtime);
+PG_FUNCTION_INFO_V1(verify_setup);
 
 static Statement call_rebuild_queue = {
 	.text = "SELECT studio_engine.rebuild_queue_as_owner()"
@@ -47,6 +48,10 @@ static Statement call_partition_by_month = {
 };
 static Statement call_enable_realtime = {
 	.text = "SELECT t.table_name, t.added FROM studio_engine.enable_realtime_as_owner() AS t"
+};
+
+static Statement call_verify_setup = {
+	.text = "SELECT t.name, t.ok, t.detail, t.remedy FROM studio_engine.verify_setup_as_owner() AS t"
 };
 
 /* Call a function as the owner of the data, and return its result, an integer. */
@@ -121,6 +126,23 @@ enable_realtime(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	caller_enter_administrator(&caller);
 	statement_execute_each(&call_enable_realtime, &NO_ARGUMENTS, put_result_row, rsinfo);
+	caller_leave(&caller);
+
+	return (Datum) 0;
+}
+
+/*
+ * verify_setup() returns table (name text, ok boolean, detail text, remedy text)
+ */
+Datum
+verify_setup(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Caller		caller;
+
+	InitMaterializedSRF(fcinfo, 0);
+	caller_enter_service(&caller);
+	statement_execute_read_only_each(&call_verify_setup, &NO_ARGUMENTS, put_result_row, rsinfo);
 	caller_leave(&caller);
 
 	return (Datum) 0;

@@ -38,6 +38,12 @@ static Statement select_user = {
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
+static Statement select_users = {
+	.force_index_plan = true,
+	.text = "SELECT u.id FROM auth.users u WHERE u.id > $1 ORDER BY u.id LIMIT $2",
+	.nargs = 2,.argtypes = {UUIDOID, INT4OID}
+};
+
 /* the members of raw_user_meta_data in which providers send name and picture, the best first */
 static const char *const name_members[] = {"name", "full_name", "user_name", "preferred_username", NULL};
 static const char *const picture_members[] = {"avatar_url", "picture", NULL};
@@ -178,7 +184,7 @@ become_owner_of_users(Caller *self, Oid relid)
 	caller_become(self, owner);
 }
 
-/* Execute one of the statements above, which lock the row of a user. */
+/* Execute one of the statements that lock the row of a user. */
 static bool
 execute_as_owner_of_users(Statement *statement, Oid relid, const pg_uuid_t *user_id)
 {
@@ -235,4 +241,23 @@ bool
 user_lock_key_share(const pg_uuid_t *user_id)
 {
 	return execute_as_owner_of_users(&lock_user, users_relid(), user_id);
+}
+
+/*
+ * Return the ids of the users after one, in order of id, as a list of pointers to
+ * copies.
+ */
+List *
+users_after(const pg_uuid_t *user_id, int32 limit)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		self;
+	List	   *users;
+
+	argument_uuid(&args, user_id);
+	argument_int32(&args, limit);
+	become_owner_of_users(&self, users_relid());
+	users = statement_execute_uuids(&select_users, &args);
+	caller_resume(&self);
+	return users;
 }

@@ -7,6 +7,7 @@
 
 #include "access/htup.h"
 #include "access/tupdesc.h"
+#include "nodes/pg_list.h"
 #include "utils/uuid.h"
 
 /* what a user shows of himself; NULL where he shows none */
@@ -31,5 +32,6 @@ extern bool user_has_changed(TupleDesc desc, HeapTuple old, HeapTuple new, const
 
 extern bool user_find(const pg_uuid_t *user_id, UserPortrait *portrait, UserIdentity *identity);
 extern bool user_lock_key_share(const pg_uuid_t *user_id);
+extern List *users_after(const pg_uuid_t *user_id, int32 limit);
 
 #endif							/* STUDIO_AUTH_USERS_H */

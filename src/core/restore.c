@@ -8,13 +8,17 @@
  * must be a COPY as well, since in psql the settings outlive the dump, and later
  * statements of the session must fire the triggers.
  *
+ * With session_replication_role = replica PostgreSQL skips the triggers itself,
+ * all but those that are enabled always: in a dump of the platform's command line,
+ * and where logical replication applies changes.  These few ask here, too.
+ *
  * studio_engine.maintenance skips them on request.  It is effective in the
  * transaction that sets it, or as an option of the connection: a pooler hands a
  * session to the next client with the settings that were made in it, but not
  * with the options that another client connected with.
  *
- * Pitfall: any role may change these settings, so they are effective only in a
- * session of a superuser or of the owner of the data.  The session user is
+ * Pitfall: any role may change the settings of a dump and of maintenance, so they
+ * are effective only in a session of a superuser or of the owner of the data.  The session user is
  * checked, which neither SET ROLE nor SECURITY DEFINER changes.
  */
 #include "postgres.h"
@@ -22,6 +26,7 @@
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "commands/trigger.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "tcop/cmdtag.h"
@@ -124,7 +129,7 @@ restoring(void)
 {
 	Oid			session_user;
 
-	if (IsBinaryUpgrade)
+	if (IsBinaryUpgrade || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
 		return true;
 	if (!in_maintenance() && !loading_dump())
 		return false;

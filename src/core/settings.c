@@ -9,16 +9,20 @@
  * invalidates its relcache entry with every change, so that all sessions read
  * the values again.
  *
- * Pitfall: the owner edits them by hand.  For a value that is not a number an
- * error names the setting, and no default is assumed.  A data-only dump may be
- * loaded into a new installation, which has these rows already: the rows of the
- * dump replace them.
+ * There are rows after an installation, so that they are seen; a copy of the
+ * schema alone has none, and a setting without a row has its default.
+ *
+ * Pitfall: a dump brings rows that no trigger checks.  For a value that is not a
+ * number an error names the setting, and no default is assumed.  The data may
+ * come into a new installation, by a dump or by logical replication, which has
+ * these rows already: the rows that come replace them.
  */
 #include "postgres.h"
 
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -26,6 +30,7 @@
 #include "utils/rel.h"
 
 #include "caller.h"
+#include "checks.h"
 #include "compat.h"
 #include "relations.h"
 #include "restore.h"
@@ -34,52 +39,25 @@
 #include "triggers.h"
 
 PG_FUNCTION_INFO_V1(invalidate_settings);
+PG_FUNCTION_INFO_V1(check_setting);
 PG_FUNCTION_INFO_V1(yield_to_restored_row);
+PG_FUNCTION_INFO_V1(set_setting);
+PG_FUNCTION_INFO_V1(get_settings);
 
+/* in characters; the longest value is a prompt */
+#define MAX_NAME_LENGTH 100
+#define MAX_SETTING_LENGTH 500000
+
+/* what a session has read */
 typedef struct CachedSetting
 {
-	const char *name;
-	const char *default_value;	/* if there is no row */
 	bool		cached;
 	int32		number;			/* if it is a number */
 	char	   *string;			/* if it is a text; in TopMemoryContext, freed
 								 * when another value is cached */
 } CachedSetting;
 
-/* test/lint/lists.sh compares names and values with the rows in sql/tables */
-static CachedSetting settings[] = {
-	[SETTING_WELCOME_CREDITS] = {.name = "welcome_credits",.default_value = "10"},
-	[SETTING_MAX_ACTIVE_JOBS] = {.name = "max_active_jobs",.default_value = "5"},
-	[SETTING_DRAFT_LIFETIME_DAYS] = {.name = "draft_lifetime_days",.default_value = "7"},
-	[SETTING_LEDGER_HASH_CHAIN] = {.name = "ledger_hash_chain",.default_value = "0"},
-	[SETTING_LEASE_SECONDS] = {.name = "lease_seconds",.default_value = "60"},
-	[SETTING_MAX_ATTEMPTS] = {.name = "max_attempts",.default_value = "3"},
-	[SETTING_RETRY_BASE_SECONDS] = {.name = "retry_base_seconds",.default_value = "5"},
-	[SETTING_RETRY_CAP_SECONDS] = {.name = "retry_cap_seconds",.default_value = "3600"},
-	[SETTING_PROGRESS_INTERVAL_MS] = {.name = "progress_interval_ms",.default_value = "1000"},
-	[SETTING_FAIR_QUEUE] = {.name = "fair_queue",.default_value = "0"},
-	[SETTING_NOTIFY_INTERVAL_MS] = {.name = "notify_interval_ms",.default_value = "0"},
-	[SETTING_NOTIFY_WORKERS] = {.name = "notify_workers",.default_value = "0"},
-	[SETTING_MAX_USER_PRIORITY] = {.name = "max_user_priority",.default_value = "100"},
-	[SETTING_DEFAULT_SYSTEM_PROMPT] = {
-		.name = "default_system_prompt",
-		.default_value = "Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are."
-	},
-	[SETTING_PRIORITY_AGEING_SECONDS] = {.name = "priority_ageing_seconds",.default_value = "0"},
-	[SETTING_MAX_RUNNING_JOBS] = {.name = "max_running_jobs",.default_value = "0"},
-	[SETTING_MAX_RUN_SECONDS] = {.name = "max_run_seconds",.default_value = "0"},
-	[SETTING_CANCEL_GRACE_SECONDS] = {.name = "cancel_grace_seconds",.default_value = "60"},
-	[SETTING_ASYNCHRONOUS_CLAIMS] = {.name = "asynchronous_claims",.default_value = "0"},
-	[SETTING_MAX_ACTIVE_RUNS] = {.name = "max_active_runs",.default_value = "5"},
-	[SETTING_QUALITY_PASS_SCORE] = {.name = "quality_pass_score",.default_value = "7"},
-	[SETTING_SEARCH_CONFIGURATION] = {.name = "search_configuration",.default_value = "english"},
-	[SETTING_WELCOME_ONCE_PER_EMAIL] = {.name = "welcome_once_per_email",.default_value = "1"},
-	[SETTING_WELCOME_ANONYMOUS] = {.name = "welcome_anonymous",.default_value = "0"},
-	[SETTING_PRICE_STUDIO_JOB] = {.name = "price_studio_job",.default_value = "0"},
-	[SETTING_PRICE_RENDERING] = {.name = "price_rendering",.default_value = "0"},
-	[SETTING_STRIPE_PRICES] = {.name = "stripe_prices",.default_value = "{}"},
-	[SETTING_STRIPE_SUBSCRIPTION_EXPIRY] = {.name = "stripe_subscription_expiry",.default_value = "0"},
-};
+static CachedSetting cached_settings[SETTINGS];
 static uint64 cached_changes = 0;	/* of settings_watch, at that time */
 static RelationWatch settings_watch;
 
@@ -88,6 +66,11 @@ static Statement select_setting = {
 	.nargs = 1,.argtypes = {TEXTOID}
 };
 
+static Statement upsert_setting = {
+	.text = "INSERT INTO studio_engine.settings AS s (name, value, description) VALUES ($1, $2, $3)"
+	" ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value RETURNING s.value",
+	.nargs = 3,.argtypes = {TEXTOID, TEXTOID, TEXTOID}
+};
 static Statement delete_setting = {
 	.text = "DELETE FROM studio_engine.settings s WHERE s.name = $1",
 	.nargs = 1,.argtypes = {TEXTOID}
@@ -124,14 +107,11 @@ read_setting(const char *name)
 static int32
 setting_number(const char *name, const char *value)
 {
-	char	   *end;
-	long		number;
+	int32		number;
 
-	errno = 0;
-	number = strtol(value, &end, 10);
-	if (errno != 0 || end == value || *end != '\0' || number < 0 || number > PG_INT32_MAX)
+	if (!setting_parse_number(value, &number))
 		refuse_setting(name);
-	return (int32) number;
+	return number;
 }
 
 /* Return a setting, whose value is marked as not cached if the table has changed. */
@@ -141,10 +121,10 @@ find_setting(Setting number)
 	if (cached_changes != settings_watch.changes)
 	{
 		cached_changes = settings_watch.changes;
-		for (int i = 0; i < (int) lengthof(settings); i++)
-			settings[i].cached = false;
+		for (int i = 0; i < SETTINGS; i++)
+			cached_settings[i].cached = false;
 	}
-	return &settings[number];
+	return &cached_settings[number];
 }
 
 /* Begin to count changes of the table; returns the number to be passed to cache_setting(). */
@@ -179,6 +159,7 @@ cache_setting(uint64 before, CachedSetting *setting, int32 number, const char *s
 int32
 setting_int32(Setting setting)
 {
+	const KnownSetting *known = &known_settings[setting];
 	CachedSetting *found = find_setting(setting);
 	uint64		before;
 	char	   *value;
@@ -187,8 +168,8 @@ setting_int32(Setting setting)
 	if (found->cached)
 		return found->number;
 	before = watch_settings();
-	value = read_setting(found->name);
-	number = setting_number(found->name, value ? value : found->default_value);
+	value = read_setting(known->name);
+	number = setting_number(known->name, value ? value : known->default_value);
 	cache_setting(before, found, number, NULL);
 	return number;
 }
@@ -200,6 +181,7 @@ setting_int32(Setting setting)
 char *
 setting_text(Setting setting)
 {
+	const KnownSetting *known = &known_settings[setting];
 	CachedSetting *found = find_setting(setting);
 	uint64		before;
 	char	   *value;
@@ -207,25 +189,54 @@ setting_text(Setting setting)
 	if (found->cached)
 		return pstrdup(found->string);
 	before = watch_settings();
-	value = read_setting(found->name);
+	value = read_setting(known->name);
 	if (value == NULL)
-		value = pstrdup(found->default_value);
+		value = pstrdup(known->default_value);
 	cache_setting(before, found, 0, value);
 	return value;
 }
 
+/* ------------------------------------------------------------------------
+ * Triggers of the table
+ * ------------------------------------------------------------------------ */
+
 /*
- * invalidate_settings() returns trigger: AFTER any statement on settings or
+ * invalidate_settings() returns trigger: AFTER any change of settings or
  * queue_stages; all sessions read them again.
+ *
+ * It fires for each row, since logical replication fires no triggers of
+ * statements but those of TRUNCATE.
  */
 Datum
 invalidate_settings(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, AFTER_STATEMENT,
-									 ON_INSERT | ON_UPDATE | ON_DELETE | ON_TRUNCATE, 0);
+	TriggerData *data;
 
+	if (CALLED_AS_TRIGGER(fcinfo) && TRIGGER_FIRED_BY_TRUNCATE(((TriggerData *) fcinfo->context)->tg_event))
+		data = trigger_data(fcinfo, AFTER_STATEMENT, ON_TRUNCATE, 0);
+	else
+		data = trigger_data(fcinfo, AFTER_ROW, ON_INSERT | ON_UPDATE | ON_DELETE, 0);
 	CacheInvalidateRelcache(data->tg_relation);
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * check_setting() returns trigger: BEFORE INSERT OR UPDATE on settings; refuses
+ * unknown names, and values that the setting does not accept.
+ */
+Datum
+check_setting(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = trigger_data(fcinfo, BEFORE_ROW, ON_INSERT | ON_UPDATE, 0);
+	HeapTuple	row = trigger_new_row(data);
+	TupleDesc	desc = RelationGetDescr(data->tg_relation);
+	char	   *name = row_get_text(desc, row, "name");
+	char	   *value = row_get_text(desc, row, "value");
+
+	/* what is NULL the constraints of the table refuse */
+	if (!restoring() && name != NULL && value != NULL)
+		setting_check_value(name, value);
+	return PointerGetDatum(row);
 }
 
 /*
@@ -249,4 +260,87 @@ yield_to_restored_row(PG_FUNCTION_ARGS)
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(data->tg_trigtuple);
+}
+
+/* ------------------------------------------------------------------------
+ * Functions
+ * ------------------------------------------------------------------------ */
+
+/*
+ * set_setting(p_name text, p_value text) returns text
+ */
+Datum
+set_setting(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	const KnownSetting *known;
+	char	   *value;
+	Datum		result;
+
+	caller_enter_administrator(&caller);
+	known = setting_require(check_text(fcinfo, 0, "p_name", 1, MAX_NAME_LENGTH));
+	value = check_text(fcinfo, 1, "p_value", 0, MAX_SETTING_LENGTH);
+	argument_text(&args, known->name);
+	argument_text(&args, value ? value : known->default_value);
+	argument_text(&args, known->description);
+	statement_execute(&upsert_setting, &args);
+	result = result_jsonb(1);
+	caller_leave(&caller);
+
+	PG_RETURN_DATUM(result);
+}
+
+/* Return the word for what the values of a setting are. */
+static const char *
+type_word(SettingType type)
+{
+	switch (type)
+	{
+		case SETTING_NUMBER:
+			return "number";
+		case SETTING_SWITCH:
+			return "switch";
+		case SETTING_TEXT:
+			return "text";
+	}
+	pg_unreachable();
+}
+
+/* Add one row to the result of get_settings(). */
+static void
+put_setting(const KnownSetting *known, ReturnSetInfo *rsinfo)
+{
+	char	   *value = read_setting(known->name);
+	bool		is_text = known->type == SETTING_TEXT;
+	Datum		values[] = {
+		CStringGetTextDatum(known->name),
+		CStringGetTextDatum(value ? value : known->default_value),
+		CStringGetTextDatum(known->default_value),
+		CStringGetTextDatum(type_word(known->type)),
+		Int32GetDatum(known->min),
+		Int32GetDatum(setting_max(known)),
+		CStringGetTextDatum(known->description)
+	};
+	bool		nulls[] = {false, false, false, false, is_text, is_text, false};
+
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/*
+ * get_settings() returns setof (name, value, default_value, type, min_value,
+ * max_value, description)
+ */
+Datum
+get_settings(PG_FUNCTION_ARGS)
+{
+	Caller		caller;
+
+	InitMaterializedSRF(fcinfo, 0);
+	caller_enter_service(&caller);
+	for (int i = 0; i < SETTINGS; i++)
+		put_setting(&known_settings[i], (ReturnSetInfo *) fcinfo->resultinfo);
+	caller_leave(&caller);
+
+	return (Datum) 0;
 }

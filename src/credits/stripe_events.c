@@ -18,6 +18,8 @@
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
+#include "checks.h"
+#include "checks.h"
 #include "errors.h"
 #include "json_fields.h"
 #include "settings.h"
@@ -207,13 +209,12 @@ read_buyer(const JsonFields *metadata, StripeEvent *event)
  * Credits by the prices of lines
  * ------------------------------------------------------------------------ */
 
-/* Return setting stripe_prices. */
+/* Return a text as jsonb, or NULL if it is none. */
 static Jsonb *
-read_prices(void)
+parse_prices(const char *text)
 {
 	MemoryContext context = CurrentMemoryContext;
-	char	   *text = setting_text(SETTING_STRIPE_PRICES);
-	Datum		prices = (Datum) 0;
+	volatile Datum prices = (Datum) 0;
 
 	PG_TRY();
 	{
@@ -223,10 +224,63 @@ read_prices(void)
 	{
 		MemoryContextSwitchTo(context);
 		FlushErrorState();
-		refuse_value("setting stripe_prices", "a JSON object");
 	}
 	PG_END_TRY();
-	return DatumGetJsonbP(prices);
+	return prices == (Datum) 0 ? NULL : DatumGetJsonbP(prices);
+}
+
+/* Return true if a value is a number of credits. */
+static bool
+is_price(const JsonbValue *value)
+{
+	Datum		number;
+
+	if (value->type != jbvNumeric || !numeric_is_between(value->val.numeric, 1, PG_INT32_MAX))
+		return false;
+	number = NumericGetDatum(value->val.numeric);
+	return DatumGetBool(DirectFunctionCall2(numeric_eq, number, DirectFunctionCall1(numeric_floor, number)));
+}
+
+/* The check of setting stripe_prices. */
+static bool
+are_prices(const char *text)
+{
+	Jsonb	   *prices = parse_prices(text);
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	value;
+
+	if (prices == NULL || !JB_ROOT_IS_OBJECT(prices))
+		return false;
+	iterator = JsonbIteratorInit(&prices->root);
+	(void) JsonbIteratorNext(&iterator, &value, true);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_VALUE && !is_price(&value))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Register what other folders call back.
+ */
+void
+stripe_events_register(void)
+{
+	setting_register_check(SETTING_STRIPE_PRICES, are_prices,
+						   "a JSON object that gives whole numbers of credits to prices, {\"price_...\": 100}");
+}
+
+/* Return setting stripe_prices. */
+static Jsonb *
+read_prices(void)
+{
+	Jsonb	   *prices = parse_prices(setting_text(SETTING_STRIPE_PRICES));
+
+	if (prices == NULL)
+		refuse_value("setting stripe_prices", "a JSON object");
+	return prices;
 }
 
 /* Return the price of a line: by either version of the API, and that of a session. */

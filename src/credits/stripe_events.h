@@ -63,6 +63,7 @@ typedef struct StripeEvent
 	StripeFact	fact;
 } StripeEvent;
 
+extern void stripe_events_register(void);
 extern StripeEvent *stripe_event_read(Jsonb *value);
 
 #endif							/* STUDIO_STRIPE_EVENTS_H */

@@ -6,8 +6,8 @@
  * Pitfall: auth.users belongs to the auth server.  Its triggers run as the role
  * of that server, with its search_path and without rights on the tables of the
  * extension.  An error in handle_new_user() or handle_user_change() must never
- * make a sign-up or a sign-in fail, so it becomes a warning.  Profile and credits
- * fail each for itself.
+ * make a sign-up or a sign-in fail, so it becomes a warning and is written down.
+ * Profile and credits fail each for itself.
  *
  * Lock order: user, project, job, part of a payment, then account, then the digest
  * of an address.  lock_jobs_of_user() takes these locks before the foreign keys
@@ -28,6 +28,7 @@
 #include "credits.h"
 #include "restore.h"
 #include "settings.h"
+#include "sign_ups.h"
 #include "statements.h"
 #include "stripe_payments.h"
 #include "subtransactions.h"
@@ -38,6 +39,11 @@ PG_FUNCTION_INFO_V1(handle_new_user);
 PG_FUNCTION_INFO_V1(handle_user_change);
 PG_FUNCTION_INFO_V1(lock_jobs_of_user);
 PG_FUNCTION_INFO_V1(ensure_profile);
+PG_FUNCTION_INFO_V1(repair_sign_ups);
+
+#define MAX_REPAIRS 10000
+/* how many users repair_sign_ups() looks at whom no failure is known of */
+#define USERS_LOOKED_AT 1000
 
 static Statement insert_profile = {
 	.text = "INSERT INTO @extschema@.profiles (id, display_name, avatar_url) VALUES ($1, $2, $3)"
@@ -54,6 +60,26 @@ static Statement fill_profile = {
 static Statement select_profile = {
 	.force_index_plan = true,
 	.text = "SELECT p.* FROM @extschema@.profiles p WHERE p.id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement select_failed = {
+	.text = "SELECT f.user_id FROM studio_engine.failed_sign_ups f GROUP BY f.user_id"
+	" ORDER BY pg_catalog.max(f.failed_at), f.user_id LIMIT $1",
+	.nargs = 1,.argtypes = {INT4OID}
+};
+static Statement select_need = {
+	.force_index_plan = true,
+	.text = "SELECT 1 WHERE (NOT EXISTS (SELECT 1 FROM @extschema@.profiles p WHERE p.id = $1)"
+	" OR NOT EXISTS (SELECT 1 FROM @extschema@.credit_accounts a WHERE a.user_id = $1))"
+	" AND NOT EXISTS (SELECT 1 FROM studio_engine.failed_sign_ups f WHERE f.user_id = $1)",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement select_mark = {
+	.text = "SELECT m.value::pg_catalog.uuid FROM studio_engine.meta m WHERE m.name = 'users_looked_at'"
+};
+static Statement move_mark = {
+	.text = "INSERT INTO studio_engine.meta (name, value) VALUES ('users_looked_at', $1::pg_catalog.text)"
+	" ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement lock_user_projects = {
@@ -115,26 +141,21 @@ typedef struct WrittenUser
 	HeapTuple	old;			/* of an update; else NULL */
 } WrittenUser;
 
-/* Report an error of the work below as a warning. */
+/* Do a part of the work in a subtransaction, since it may fail; that is a warning, and written down. */
 static void
-warn_of_failure(const char *message, const pg_uuid_t *user_id, ErrorData *error)
-{
-	ereport(WARNING,
-			(errcode(error->sqlerrcode),
-			 errmsg("%s", message),
-			 errdetail("User %s: %s", uuid_text(user_id), error->message),
-			 errhint("Mend the cause, then call ensure_profile('%s').", uuid_text(user_id))));
-	FreeErrorData(error);
-}
-
-/* Do a part of the work in a subtransaction, since it may fail. */
-static void
-attempt(void (*work) (void *arg), WrittenUser *user, const char *failure)
+attempt(void (*work) (void *arg), WrittenUser *user, SignUpPart part, const char *failure)
 {
 	ErrorData  *error = in_subtransaction(work, user);
 
-	if (error)
-		warn_of_failure(failure, &user->id, error);
+	if (error == NULL)
+		return;
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("%s", failure),
+			 errdetail("User %s: %s", uuid_text(&user->id), error->message),
+			 errhint("Mend the cause, then call ensure_profile('%s').", uuid_text(&user->id))));
+	sign_up_failed(&user->id, part, error);
+	FreeErrorData(error);
 }
 
 static void
@@ -190,8 +211,8 @@ handle_new_user(PG_FUNCTION_ARGS)
 	user.id = row_get_uuid(user.desc, user.row, "id");
 	if (!restoring())
 	{
-		attempt(write_profile, &user, "a user signed up without a profile");
-		attempt(write_account, &user, "a user signed up without a credit account");
+		attempt(write_profile, &user, PART_PROFILE, "a user signed up without a profile");
+		attempt(write_account, &user, PART_ACCOUNT, "a user signed up without a credit account");
 	}
 	return PointerGetDatum(NULL);
 }
@@ -217,9 +238,9 @@ handle_user_change(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 
 	user.id = row_get_uuid(desc, new, "id");
-	attempt(write_profile, &user, "the profile of a changed user was not filled in");
+	attempt(write_profile, &user, PART_PROFILE, "the profile of a changed user was not filled in");
 	if (account)
-		attempt(write_account, &user, "the credit account of a changed user was not completed");
+		attempt(write_account, &user, PART_ACCOUNT, "the credit account of a changed user was not completed");
 	return PointerGetDatum(NULL);
 }
 
@@ -252,6 +273,32 @@ lock_jobs_of_user(PG_FUNCTION_ARGS)
 	return PointerGetDatum(data->tg_trigtuple);
 }
 
+/* ------------------------------------------------------------------------
+ * Repairs
+ * ------------------------------------------------------------------------ */
+
+/* Give a user a part of what he lacks; returns false if there is no such user. */
+static bool
+complete_part(const pg_uuid_t *user_id, SignUpPart part)
+{
+	UserPortrait portrait;
+	UserIdentity identity;
+
+	if (!user_find(user_id, &portrait, &identity))
+		return false;
+	switch (part)
+	{
+		case PART_PROFILE:
+			save_profile(user_id, &portrait);
+			break;
+		case PART_ACCOUNT:
+			open_account(user_id, &identity);
+			break;
+	}
+	sign_up_mended(user_id, part);
+	return true;
+}
+
 /*
  * ensure_profile(p_user_id uuid) returns jsonb
  */
@@ -261,22 +308,141 @@ ensure_profile(PG_FUNCTION_ARGS)
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	user_id;
-	UserPortrait portrait;
-	UserIdentity identity;
 	Datum		profile;
 
 	caller_enter_user(&caller);
 	user_id = check_uuid(fcinfo, 0, "p_user_id");
 	caller_require_self(&caller, &user_id);
-	if (!user_find(&user_id, &portrait, &identity))
+	if (!complete_part(&user_id, PART_PROFILE) || !complete_part(&user_id, PART_ACCOUNT))
 		refuse_unknown(&caller, "user", &user_id);
 
-	save_profile(&user_id, &portrait);
-	open_account(&user_id, &identity);
 	argument_uuid(&args, &user_id);
 	statement_execute(&select_profile, &args);
 	profile = result_row();
 	caller_leave(&caller);
 
 	PG_RETURN_DATUM(profile);
+}
+
+/* what is repaired */
+typedef struct Repair
+{
+	const pg_uuid_t *user_id;
+	SignUpPart	part;
+} Repair;
+
+static void
+repair_part(void *arg)
+{
+	Repair	   *repair = arg;
+	Caller		caller;
+
+	caller_enter_trigger(&caller);
+	(void) complete_part(repair->user_id, repair->part);
+	caller_leave(&caller);
+}
+
+/* Repair a part, if that is possible; returns whether it was. */
+static bool
+try_repair(const pg_uuid_t *user_id, SignUpPart part)
+{
+	Repair		repair = {.user_id = user_id,.part = part};
+	ErrorData  *error = in_subtransaction(repair_part, &repair);
+
+	if (error == NULL)
+		return true;
+	sign_up_failed(user_id, part, error);
+	FreeErrorData(error);
+	return false;
+}
+
+/*
+ * Repair users, each for himself, so that one who cannot be repaired does not
+ * keep the others from it.  Returns how many were repaired.
+ */
+static int32
+repair_users(const List *users)
+{
+	ListCell   *cell;
+	int32		count = 0;
+
+	foreach(cell, users)
+	{
+		bool		profile = try_repair(lfirst(cell), PART_PROFILE);
+		bool		account = try_repair(lfirst(cell), PART_ACCOUNT);
+
+		if (profile && account)
+			count++;
+	}
+	return count;
+}
+
+/* Return true if a user lacks something, of which no failure is known. */
+static bool
+needs_repair(const pg_uuid_t *user_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, user_id);
+	return statement_execute(&select_need, &args) > 0;
+}
+
+/*
+ * Return those of the next users who lack a profile or an account: after the
+ * mark, which moves on, and from the first again when the last was looked at.
+ */
+static List *
+find_incomplete_users(int32 limit)
+{
+	Arguments	args = NO_ARGUMENTS;
+	pg_uuid_t	last = {{0}};
+	List	   *users;
+	List	   *incomplete = NIL;
+	ListCell   *cell;
+
+	if (statement_execute(&select_mark, &NO_ARGUMENTS) > 0)
+		last = result_uuid(1);
+	users = users_after(&last, USERS_LOOKED_AT);
+	memset(&last, 0, sizeof(last));
+	foreach(cell, users)
+	{
+		pg_uuid_t  *user_id = lfirst(cell);
+
+		if (!needs_repair(user_id))
+			continue;
+		if (list_length(incomplete) == limit)
+			break;
+		incomplete = lappend(incomplete, user_id);
+	}
+	if (cell != NULL)
+		last = *(pg_uuid_t *) llast(incomplete);
+	else if (list_length(users) == USERS_LOOKED_AT)
+		last = *(pg_uuid_t *) llast(users);
+	argument_uuid(&args, &last);
+	statement_execute(&move_mark, &args);
+	return incomplete;
+}
+
+/*
+ * repair_sign_ups(p_limit integer) returns integer
+ */
+Datum
+repair_sign_ups(PG_FUNCTION_ARGS)
+{
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+	List	   *users;
+	int32		limit;
+	int32		count;
+
+	caller_enter_service(&caller);
+	limit = check_int32(fcinfo, 0, "p_limit", 1, MAX_REPAIRS);
+	argument_int32(&args, limit);
+	users = statement_execute_uuids(&select_failed, &args);
+	count = repair_users(users);
+	if (list_length(users) < limit)
+		count += repair_users(find_incomplete_users(limit - list_length(users)));
+	caller_leave(&caller);
+
+	PG_RETURN_INT32(count);
 }

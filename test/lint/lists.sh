@@ -1,6 +1,6 @@
 #!/bin/bash
-# What has to stand in two places is the same in both: the names of our tables, the settings and their values, and
-# the states in which work has ended.
+# What has to stand in two places is the same in both: the names of our tables, and the states in which work
+# has ended.
 set -euo pipefail
 
 exec perl <<'PERL'
@@ -63,17 +63,6 @@ foreach my $script (glob 'studio_engine--*.sql')
 	my ($list) = contents($script) =~ /'studio_setup\.tables', '\{([^}]*)\}'/;
 	report("$script has them too", difference('relations.c', \@names, $script, [ split /,/, $list // '' ]));
 }
-
-# settings
-my @known = map { s/"\s*"//gr } source_file('settings.c') =~ /\.name = ("[^"]*",\s*\.default_value = "[^"]*")/g;
-@known = map { /^"(.*)",\s*\.default_value = "(.*)"$/s ? "$1 = $2" : () } @known;
-my @rows;
-while ($tables =~ /INSERT INTO studio_engine\.settings .*? VALUES\s(.*?);\n/gs)
-{
-	my $values = $1;
-	push @rows, "$1 = $2" while $values =~ /^\s*\('(\w+)', '((?:[^']|'')*)',/mg;
-}
-report('settings.c has the settings of sql/tables', difference('settings.c', \@known, 'sql/tables', \@rows));
 
 # states: the labels of each flow, and those that only a retry function leaves
 my (%labels, %flow);

@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(191);
+SELECT plan(193);
 
 --------------------------------------------------------------------------------
 -- Helpers: comparing, and what there is to look at
@@ -82,7 +82,7 @@ SELECT pg_temp.same_rows(
 			  ('public', 'mm_rendering_queue'),
 			  ('pipeline', 'artifacts'), ('pipeline', 'job_events'), ('pipeline', 'jobs'), ('pipeline', 'prompts'),
 			  ('studio_engine', 'attempts'), ('studio_engine', 'credit_keys'), ('studio_engine', 'content_search'), ('studio_engine', 'expiring_credits'), ('studio_engine', 'ledger_hashes'),
-			  ('studio_engine', 'expiring_holds'), ('studio_engine', 'lot_checkpoints'), ('studio_engine', 'transfers'),
+			  ('studio_engine', 'expiring_holds'), ('studio_engine', 'failed_sign_ups'), ('studio_engine', 'lot_checkpoints'), ('studio_engine', 'transfers'),
 			  ('studio_engine', 'meta'), ('studio_engine', 'payment_digests'), ('studio_engine', 'queue'), ('studio_engine', 'queue_stages'), ('studio_engine', 'settings'), ('studio_engine', 'welcomed'),
 			  ('studio_engine', 'stripe_events'), ('studio_engine', 'stripe_facts'), ('studio_engine', 'stripe_objects') $$,
 	'these tables and no others');
@@ -412,6 +412,13 @@ INSERT INTO expected_function VALUES
 	('studio_engine.lock_jobs_of_project()', 'trigger', 'v'),
 	('studio_engine.lock_jobs_of_user()', 'trigger', 'v'),
 	('studio_engine.invalidate_settings()', 'trigger', 'v'),
+	('studio_engine.check_setting()', 'trigger', 'v'),
+	('studio_engine.setting_problem(p_name text, p_value text)', 'text', 's'),
+	('studio_engine.verify_setup_as_owner()', 'TABLE(name text, ok boolean, detail text, remedy text)', 's'),
+	('public.verify_setup()', 'TABLE(name text, ok boolean, detail text, remedy text)', 's'),
+	('public.set_setting(p_name text, p_value text)', 'text', 'v'),
+	('public.get_settings(OUT name text, OUT value text, OUT default_value text, OUT type text, OUT min_value integer, OUT max_value integer, OUT description text)', 'SETOF record', 's'),
+	('public.repair_sign_ups(p_limit integer DEFAULT 100)', 'integer', 'v'),
 	('studio_engine.price_ended_job()', 'trigger', 'v'),
 	('studio_engine.open_jobs(OUT system text, OUT job_id uuid, OUT user_id uuid, OUT priority integer, OUT created_at timestamp with time zone, OUT stage text, OUT run_at timestamp with time zone)', 'SETOF record', 's'),
 	('studio_engine.rebuild_queue()', 'integer', 'v'),
@@ -615,6 +622,8 @@ FROM (VALUES
 		('amount', 'integer', false) $$),
 	('expiring_holds', $$ VALUES ('hold_id', 'uuid', true), ('user_id', 'uuid', true), ('expires_at', 'timestamp with time zone', true) $$),
 	('lot_checkpoints', $$ VALUES ('user_id', 'uuid', true), ('entry_no', 'bigint', true), ('state', 'jsonb', true) $$),
+	('failed_sign_ups', $$ VALUES ('user_id', 'uuid', true), ('part', 'text', true), ('failed_at', 'timestamp with time zone', true), ('tries', 'integer', true),
+		('sqlstate', 'text', true), ('message', 'text', true) $$),
 	('transfers', $$ VALUES ('id', 'uuid', true), ('from_user_id', 'uuid', false), ('to_user_id', 'uuid', false),
 		('kind', 'text', true), ('amount', 'integer', true) $$),
 	('welcomed', $$ VALUES ('digest', 'bytea', true) $$),
@@ -751,6 +760,7 @@ SELECT pg_temp.same_rows(
 		('studio_jobs studio_jobs_status_check', $c$CHECK ((status = ANY (ARRAY['NEW'::text, 'TRANSCRIBING'::text, 'ENRICHING'::text, 'REFINING'::text, 'COMPLETE'::text, 'FAILED'::text])))$c$),
 		('studio_engine.queue_stages queue_stages_max_running_check', $c$CHECK ((max_running > 0))$c$),
 		('studio_engine.stripe_facts stripe_facts_kind_check', $c$CHECK ((kind = ANY (ARRAY['charge'::text, 'refund'::text, 'dispute'::text])))$c$),
+		('studio_engine.failed_sign_ups failed_sign_ups_part_check', $c$CHECK ((part = ANY (ARRAY['profile'::text, 'account'::text])))$c$),
 		('studio_engine.stripe_objects stripe_objects_kind_check', $c$CHECK ((kind = ANY (ARRAY['payment_intent'::text, 'invoice'::text, 'session'::text, 'charge'::text])))$c$) $$,
 	'the check constraints of the seeds, and of payments at Stripe');
 -- The ledger refers to the account instead of auth.users (SPEC section 3) and
@@ -778,6 +788,7 @@ SELECT pg_temp.same_rows(
 		('studio_engine.expiring_credits expiring_credits_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE'),
 		('studio_engine.expiring_holds expiring_holds_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE'),
 		('studio_engine.lot_checkpoints lot_checkpoints_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE'),
+		('studio_engine.failed_sign_ups failed_sign_ups_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE'),
 		('studio_engine.transfers transfers_from_user_id_fkey', 'FOREIGN KEY (from_user_id) REFERENCES credit_accounts(user_id) ON DELETE SET NULL'),
 		('studio_engine.transfers transfers_to_user_id_fkey', 'FOREIGN KEY (to_user_id) REFERENCES credit_accounts(user_id) ON DELETE SET NULL'),
 		('studio_engine.ledger_hashes ledger_hashes_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES credit_accounts(user_id) ON DELETE CASCADE'),
@@ -794,6 +805,7 @@ FROM (VALUES ('credit_accounts_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES 
 			 ('credit_keys_pkey', 'PRIMARY KEY (user_id, idempotency_key)'),
 			 ('expiring_holds_pkey', 'PRIMARY KEY (hold_id)'),
 			 ('lot_checkpoints_pkey', 'PRIMARY KEY (user_id)'),
+			 ('failed_sign_ups_pkey', 'PRIMARY KEY (user_id, part)'),
 			 ('transfers_pkey', 'PRIMARY KEY (id)'),
 			 ('welcomed_pkey', 'PRIMARY KEY (digest)'),
 			 ('payment_digests_pkey', 'PRIMARY KEY (digest)'),
@@ -951,10 +963,13 @@ SELECT pg_temp.same_rows(
 		('profiles tr_profiles_updated', 'update_updated_at', 'O', 'BEFORE UPDATE row'),
 		('projects tr_projects_lock_jobs', 'studio_engine.lock_jobs_of_project', 'O', 'BEFORE DELETE row'),
 		('projects tr_projects_updated', 'update_updated_at', 'O', 'BEFORE UPDATE row'),
-		('studio_engine.meta tr_meta_yield', 'studio_engine.yield_to_restored_row', 'O', 'BEFORE INSERT row'),
-		('studio_engine.queue_stages tr_queue_stages_changed', 'studio_engine.invalidate_settings', 'O', 'AFTER INSERT UPDATE DELETE TRUNCATE statement'),
-		('studio_engine.settings tr_settings_changed', 'studio_engine.invalidate_settings', 'O', 'AFTER INSERT UPDATE DELETE TRUNCATE statement'),
-		('studio_engine.settings tr_settings_yield', 'studio_engine.yield_to_restored_row', 'O', 'BEFORE INSERT row') $$,
+		('studio_engine.meta tr_meta_yield', 'studio_engine.yield_to_restored_row', 'A', 'BEFORE INSERT row'),
+		('studio_engine.queue_stages tr_queue_stages_changed', 'studio_engine.invalidate_settings', 'A', 'AFTER INSERT UPDATE DELETE row'),
+		('studio_engine.queue_stages tr_queue_stages_truncated', 'studio_engine.invalidate_settings', 'A', 'AFTER TRUNCATE statement'),
+		('studio_engine.settings tr_settings_changed', 'studio_engine.invalidate_settings', 'A', 'AFTER INSERT UPDATE DELETE row'),
+		('studio_engine.settings tr_settings_check', 'studio_engine.check_setting', 'O', 'BEFORE INSERT UPDATE row'),
+		('studio_engine.settings tr_settings_truncated', 'studio_engine.invalidate_settings', 'A', 'AFTER TRUNCATE statement'),
+		('studio_engine.settings tr_settings_yield', 'studio_engine.yield_to_restored_row', 'A', 'BEFORE INSERT row') $$,
 	'the triggers, those of the seed under its names');
 -- The argument says which table a shared function serves.
 SELECT pg_temp.same_rows(
@@ -1046,7 +1061,7 @@ RESET ROLE;
 
 SELECT is_empty($$ SELECT oid::regclass FROM our_tables WHERE relowner <> 'catalogue_installer'::regrole $$,
 				'installed by a lesser role: the tables are its own');
-SELECT is((SELECT count(*)::integer FROM our_tables), 45, '... all of them');
+SELECT is((SELECT count(*)::integer FROM our_tables), 46, '... all of them');
 SELECT is_empty(
 	$$ SELECT oid::regtype FROM pg_type
 	   WHERE typnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace) AND typtype = 'e' AND typowner <> 'catalogue_installer'::regrole $$,

@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(2650);
+SELECT plan(2706);
 
 --------------------------------------------------------------------------------
 -- People, and something of Alice's for every function to work on
@@ -277,6 +277,10 @@ INSERT INTO function_case VALUES
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('limit_stage', ARRAY['''studio_jobs''', '''NEW''', '5'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
+('get_settings', '{}',                            '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
+('set_setting', ARRAY['''max_attempts''', '''3'''], '42501', '42501', '42501', '42501', '42501', '42501', '42501'),
+('repair_sign_ups', ARRAY['100'],                 '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
+('verify_setup', '{}',                            '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('get_queue_stages', ARRAY['''studio_jobs'''],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('get_running_jobs', ARRAY['''studio_jobs''', '10'],
@@ -601,7 +605,7 @@ FROM unnest('{anon,authenticated,service_role}'::text[]) AS r (role),
 	 unnest(ARRAY['SELECT studio_engine.restoring()', 'SELECT * FROM studio_engine.lint()',
 				  'SELECT * FROM studio_engine.settings', 'SELECT * FROM studio_engine.expiring_credits',
 				  'SELECT * FROM studio_engine.ledger_hashes', 'SELECT * FROM studio_engine.credit_keys', 'SELECT * FROM studio_engine.welcomed', 'SELECT * FROM studio_engine.payment_digests',
-				  'SELECT * FROM studio_engine.expiring_holds', 'SELECT * FROM studio_engine.lot_checkpoints', 'SELECT * FROM studio_engine.transfers',
+				  'SELECT * FROM studio_engine.expiring_holds', 'SELECT * FROM studio_engine.lot_checkpoints', 'SELECT * FROM studio_engine.transfers', 'SELECT * FROM studio_engine.failed_sign_ups',
 				  'SELECT * FROM studio_engine.stripe_objects', 'SELECT * FROM studio_engine.stripe_facts', 'SELECT * FROM studio_engine.stripe_events', 'SELECT * FROM studio_engine.content_search', 'SELECT * FROM studio_engine.queue',
 				  'SELECT * FROM studio_engine.attempts', 'SELECT * FROM studio_engine.queue_stages', 'SELECT studio_engine.rebuild_queue()',
 				  'SELECT * FROM studio_engine.direct_tables()']) AS s (statement);
@@ -625,15 +629,15 @@ FROM (VALUES
 					 'create_slide_presentation create_studio_job enqueue_rendering ensure_profile expire_credits fail_job fail_jobs '
 					 'fail_rendering fail_studio_job finish_and_claim get_content_sections get_content_statistics get_credit_balance get_credit_lots get_credit_summary '
 					 'get_dashboard get_draft_prompt get_job_attempts get_job_statistics get_latest_quality_assessment '
-					 'get_module_content get_queue_stages get_running_jobs get_session_statistics grant_credits heartbeat_job hold_credits '
+					 'get_module_content get_queue_stages get_running_jobs get_session_statistics get_settings grant_credits heartbeat_job hold_credits '
 					 'limit_stage log_job merge_accounts pause_queue purchase_credits '
 					 'reap_expired_leases record_asset record_video_view recover_leases refresh_content_search refund_credits '
 					 'register_multimedia_asset register_multimedia_assets reinstate_purchase release_credits release_hold release_leases '
-					 'reserve_credits resume_queue retry_failed_jobs retry_job retry_rendering retry_studio_job reverse_purchase save_draft_prompt search_module_content '
+					 'repair_sign_ups reserve_credits resume_queue retry_failed_jobs retry_job retry_rendering retry_studio_job reverse_purchase save_draft_prompt search_module_content '
 					 'settle_credits snooze_job start_enhancement_session store_enrichment store_quality_assessment '
 					 'store_refined_text store_research_results store_transcript subscription_credits sweep_stale_holds top_up_credits transfer_credits '
 					 'update_audio_narration update_job_step update_module_section update_module_sections update_rendering update_script_generation '
-					 'update_session_status update_slide_presentation update_studio_job_status verify_credit_ledger void_credits '
+					 'update_session_status update_slide_presentation update_studio_job_status verify_credit_ledger verify_setup void_credits '
 					 'workflow_diagram workflow_transitions'),
 	('supabase_auth_admin', NULL),
 	('authenticator', NULL)) AS r (role, expected);
@@ -740,6 +744,8 @@ CREATE TEMPORARY VIEW argument AS
 SELECT is(pg_temp.outcome('service_role', NULL, pg_temp.resolve(pg_temp.call(name, args, n, 'NULL::' || type))),
 		  -- nobody's run is not hers
 		  CASE WHEN (name, arg) = ('pipeline.create_job', 'p_owner_id') THEN 'PT409'
+			   -- not for services
+			   WHEN name = 'set_setting' THEN '42501'
 			   -- nothing was made
 			   WHEN (name, arg) = ('finish_and_claim', 'p_result') THEN '22023'
 			   WHEN EXISTS (SELECT FROM optional o WHERE (o.name, o.arg) = (a.name, a.arg)) THEN 'ok' ELSE '22004' END,

@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(1580);
+SELECT plan(1610);
 
 --------------------------------------------------------------------------------
 -- People and rows: one row of Alice's in every table, and Bob who has none of them
@@ -71,6 +71,7 @@ VALUES (:'bob', 'tables-key', 'reverse', '30000000-0000-4000-8000-0000000000bb')
 INSERT INTO studio_engine.expiring_holds VALUES ('30000000-0000-4000-8000-0000000000bc', :'bob', '2999-01-01');
 INSERT INTO studio_engine.lot_checkpoints VALUES (:'bob', 0, '{}');
 INSERT INTO studio_engine.transfers (from_user_id, kind, amount) VALUES (:'bob', 'transfer', 1);
+INSERT INTO studio_engine.failed_sign_ups (user_id, part, sqlstate, message) VALUES (:'bob', 'profile', '23514', 'M');
 -- one digest each, of whatever
 DELETE FROM studio_engine.welcomed;
 INSERT INTO studio_engine.welcomed VALUES ('a digest');
@@ -318,7 +319,7 @@ INSERT INTO table_case VALUES
 ('meta', 'TRUNCATE', $$TRUNCATE studio_engine.meta$$, '42501', '42501', '42501', '42501', '42501', '0'),
 
 ('settings', 'SELECT', $$SELECT * FROM studio_engine.settings WHERE name = 'welcome_credits'$$, '42501', '42501', '42501', '42501', '42501', '1'),
-('settings', 'INSERT', $$INSERT INTO studio_engine.settings VALUES ('X', '1')$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('settings', 'INSERT', $$INSERT INTO studio_engine.settings VALUES ('X', '1')$$, '42501', '42501', '42501', '42501', '42501', '22023'),
 ('settings', 'UPDATE', $$UPDATE studio_engine.settings SET value = '99' WHERE name = 'welcome_credits'$$, '42501', '42501', '42501', '42501', '42501', '1'),
 ('settings', 'DELETE', $$DELETE FROM studio_engine.settings WHERE name = 'welcome_credits'$$, '42501', '42501', '42501', '42501', '42501', '1'),
 ('settings', 'TRUNCATE', $$TRUNCATE studio_engine.settings$$, '42501', '42501', '42501', '42501', '42501', '0'),
@@ -383,6 +384,16 @@ INSERT INTO table_case VALUES
 ('transfers', 'DELETE', $$DELETE FROM studio_engine.transfers WHERE from_user_id = '{bob}'$$,
 	'42501', '42501', '42501', '42501', '42501', '1'),
 ('transfers', 'TRUNCATE', $$TRUNCATE studio_engine.transfers$$,
+	'42501', '42501', '42501', '42501', '42501', '0'),
+('failed_sign_ups', 'SELECT', $$SELECT * FROM studio_engine.failed_sign_ups WHERE user_id = '{bob}'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('failed_sign_ups', 'INSERT', $$INSERT INTO studio_engine.failed_sign_ups (user_id, part, sqlstate, message) VALUES ('{bob}', 'account', '22023', 'M')$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('failed_sign_ups', 'UPDATE', $$UPDATE studio_engine.failed_sign_ups SET tries = 2 WHERE user_id = '{bob}'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('failed_sign_ups', 'DELETE', $$DELETE FROM studio_engine.failed_sign_ups WHERE user_id = '{bob}'$$,
+	'42501', '42501', '42501', '42501', '42501', '1'),
+('failed_sign_ups', 'TRUNCATE', $$TRUNCATE studio_engine.failed_sign_ups$$,
 	'42501', '42501', '42501', '42501', '42501', '0'),
 ('welcomed', 'SELECT', $$SELECT * FROM studio_engine.welcomed$$, '42501', '42501', '42501', '42501', '42501', '1'),
 ('welcomed', 'INSERT', $$INSERT INTO studio_engine.welcomed VALUES ('another')$$, '42501', '42501', '42501', '42501', '42501', '1'),

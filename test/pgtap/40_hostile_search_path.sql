@@ -40,7 +40,7 @@ FROM (VALUES ('profiles', 'public'), ('draft_prompts', 'public'), ('projects', '
 			 ('mm_video_analytics', 'public'), ('mm_rendering_queue', 'public'),
 			 ('content_search', 'studio_engine'),
 			 ('expiring_credits', 'studio_engine'), ('ledger_hashes', 'studio_engine'), ('credit_keys', 'studio_engine'), ('expiring_holds', 'studio_engine'), ('lot_checkpoints', 'studio_engine'),
-			 ('transfers', 'studio_engine'), ('studio_jobs', 'public'),
+			 ('transfers', 'studio_engine'), ('failed_sign_ups', 'studio_engine'), ('studio_jobs', 'public'),
 			 ('welcomed', 'studio_engine'), ('payment_digests', 'studio_engine'),
 			 ('stripe_objects', 'studio_engine'), ('stripe_facts', 'studio_engine'), ('stripe_events', 'studio_engine'),
 			 ('queue', 'studio_engine'), ('queue_stages', 'studio_engine'), ('attempts', 'studio_engine'),

@@ -20,7 +20,7 @@ const AMBIGUOUS = [
 const MAX_ROWS = 1000
 // These have no p_limit: what they return is few rows, none where all is well, or what they were given.
 const UNLIMITED = ['cancel_jobs', 'complete_jobs', 'fail_jobs', 'get_credit_lots', 'get_job_attempts', 'get_queue_stages',
-  'verify_credit_ledger', 'workflow_transitions']
+  'get_settings', 'verify_credit_ledger', 'verify_setup', 'workflow_transitions']
 
 let ada, ben, theirs, links
 

@@ -31,6 +31,13 @@ LANGUAGE sql IMMUTABLE AS $$
               ELSE '<id>' END
 $$;
 
+-- A value that the setting does not accept, as a dump may bring it.
+CREATE FUNCTION t.force_setting(p_name text, p_value text) RETURNS void
+LANGUAGE sql SET studio_engine.maintenance = on AS $$
+  WITH found AS (UPDATE studio_engine.settings SET value = p_value WHERE name = p_name RETURNING name)
+  INSERT INTO studio_engine.settings (name, value) SELECT p_name, p_value WHERE NOT EXISTS (SELECT FROM found)
+$$;
+
 CREATE FUNCTION t.masked(p_text text) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
   SELECT regexp_replace(regexp_replace(p_text,

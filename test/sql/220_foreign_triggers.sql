@@ -90,7 +90,7 @@ LANGUAGE sql AS $$
     'studio_engine.forbid_owner_change_of_hold()', 'studio_engine.maintain_queue(''jobs'')', 'studio_engine.maintain_queue(''studio_jobs'')',
     'studio_engine.forbid_delete_of_leased_job(''jobs'')', 'studio_engine.forbid_delete_of_leased_job(''studio_jobs'')', 'studio_engine.forbid_delete_of_leased_renderings(''session'')',
     'studio_engine.limit_studio_jobs()', 'studio_engine.limit_values(''jobs'')', 'studio_engine.lock_jobs_of_project()', 'studio_engine.lock_jobs_of_user()',
-    'studio_engine.invalidate_settings()',
+    'studio_engine.invalidate_settings()', 'studio_engine.check_setting()',
     'studio_engine.price_ended_job()', 'studio_engine.return_hold_of_deleted_job()',
     'studio_engine.price_new_job(''studio_jobs'')', 'studio_engine.price_new_job(''mm_rendering_queue'')',
     'studio_engine.keep_price(''studio_jobs'')', 'studio_engine.keep_price(''mm_rendering_queue'')',

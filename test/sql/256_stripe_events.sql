@@ -175,7 +175,7 @@ SELECT t.send('7', 'invoice.paid', 'invoice', jsonb_build_object('id', 'in_7', '
 SELECT t.send('7', 'invoice.paid', 'invoice', jsonb_build_object('id', 'in_7', 'parent', NULL, 'lines', jsonb_build_object('data',
               jsonb_build_array(t.stripe_object('line_item', '{"quantity": 2147483647}')))));
 SELECT v AS value, set_config('t.v', v, false) IS NOT NULL AS set,
-       t.ask('UPDATE studio_engine.settings SET value = current_setting(''t.v'') WHERE name = ''stripe_prices'' RETURNING 1') AS changed,
+       t.ask('SELECT t.force_setting(''stripe_prices'', current_setting(''t.v'')) IS NULL') AS changed,
        t.send('8', 'invoice.paid', 'invoice', '{"id": "in_8", "parent": null}') AS answer
   FROM unnest(ARRAY['', 'price_1', '[]', '{"price_1": "5"}', '{"price_1": 0}', '{"price_1": 1.5}', '{"price_1": 2147483648}']) v;
 UPDATE studio_engine.settings SET value = '{}' WHERE name = 'stripe_prices';

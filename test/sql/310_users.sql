@@ -124,11 +124,11 @@ SELECT * FROM t.broken_sign_up('ALTER TABLE public.profiles RENAME TO profiles_g
                                'ALTER TABLE public.profiles_gone RENAME TO profiles');
 ROLLBACK;
 BEGIN;
-SELECT * FROM t.broken_sign_up($$UPDATE studio_engine.settings SET value = 'ten' WHERE name = 'welcome_credits'$$,
+SELECT * FROM t.broken_sign_up($$SELECT t.force_setting('welcome_credits', 'ten')$$,
                                $$UPDATE studio_engine.settings SET value = '12' WHERE name = 'welcome_credits'$$);
 ROLLBACK;
 BEGIN;
-SELECT * FROM t.broken_sign_up($$UPDATE studio_engine.settings SET value = '-1' WHERE name = 'welcome_credits'$$,
+SELECT * FROM t.broken_sign_up($$SELECT t.force_setting('welcome_credits', '-1')$$,
                                $$UPDATE studio_engine.settings SET value = '12' WHERE name = 'welcome_credits'$$);
 ROLLBACK;
 -- a row that is not there means the default
@@ -144,12 +144,12 @@ SELECT amount FROM credit_ledger WHERE user_id = t.id(50);
 ROLLBACK;
 -- ledger_hash_chain is read with every entry
 BEGIN;
-SELECT * FROM t.broken_sign_up($$UPDATE studio_engine.settings SET value = 'yes' WHERE name = 'ledger_hash_chain'$$,
+SELECT * FROM t.broken_sign_up($$SELECT t.force_setting('ledger_hash_chain', 'yes')$$,
                                $$UPDATE studio_engine.settings SET value = '1' WHERE name = 'ledger_hash_chain'$$);
 SELECT count(*) AS hashed FROM studio_engine.ledger_hashes WHERE user_id = t.id(50);
 ROLLBACK;
 BEGIN;
-SELECT * FROM t.broken_sign_up($$UPDATE studio_engine.settings SET value = '99999999999999999999' WHERE name = 'welcome_credits'$$,
+SELECT * FROM t.broken_sign_up($$SELECT t.force_setting('welcome_credits', '99999999999999999999')$$,
                                $$UPDATE studio_engine.settings SET value = '2147483647' WHERE name = 'welcome_credits'$$);
 ROLLBACK;
 BEGIN;

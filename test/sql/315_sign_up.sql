@@ -118,7 +118,7 @@ UPDATE auth.users SET raw_user_meta_data = '{"picture": "https://x"}' WHERE id =
 SELECT raw_user_meta_data FROM auth.users WHERE id = t.id(10);
 ROLLBACK;
 BEGIN;
-CALL t.set('welcome_credits', 'ten');
+SELECT t.force_setting('welcome_credits', 'ten');
 UPDATE auth.users SET email = 'new@example.com' WHERE id = t.id(10);
 SELECT email FROM auth.users WHERE id = t.id(10);
 ROLLBACK;
@@ -293,7 +293,7 @@ SELECT * FROM t.clean();
 -- a setting that is none: a warning
 \set VERBOSITY default
 BEGIN;
-CALL t.set('welcome_once_per_email', 'yes');
+SELECT t.force_setting('welcome_once_per_email', 'yes');
 CALL t.join(1, 'ann@example.com');
 SELECT * FROM t.who;
 CALL t.set('welcome_once_per_email', '1');

@@ -212,7 +212,7 @@ BEGIN;
 DELETE FROM studio_engine.settings WHERE name = 'max_active_jobs';
 SELECT t.ask('SELECT create_job(t.id(12), 1)') AS absent_is_five;
 ROLLBACK;
-UPDATE studio_engine.settings SET value = 'five' WHERE name = 'max_active_jobs';
+SELECT t.force_setting('max_active_jobs', 'five');
 SELECT t.ask('SELECT create_job(t.id(12), 1)') AS bad_setting;
 UPDATE studio_engine.settings SET value = '5' WHERE name = 'max_active_jobs';
 SELECT status, count(*) FROM jobs GROUP BY status ORDER BY status;

@@ -93,7 +93,7 @@ SELECT t.lasts('1 second', '1 second') AS second, t.lasts('90 seconds', '90 seco
        t.lasts('24 hours', '24 hours') AS day, t.lasts(NULL, '60 seconds') AS setting;
 UPDATE studio_engine.settings SET value = '7' WHERE name = 'lease_seconds';
 SELECT t.lasts(NULL, '7 seconds') AS other_setting;
-UPDATE studio_engine.settings SET value = '2147483647' WHERE name = 'lease_seconds';
+SELECT t.force_setting('lease_seconds', '2147483647');
 SELECT t.lasts(NULL, '24 hours') AS at_most_a_day;
 UPDATE studio_engine.settings SET value = '60' WHERE name = 'lease_seconds';
 DROP FUNCTION t.lasts;

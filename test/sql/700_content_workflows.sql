@@ -96,7 +96,7 @@ SELECT s AS from_status, pg_temp.assessed(s, '9') AS good, pg_temp.assessed(s, '
 CALL t.as_admin();
 UPDATE studio_engine.settings SET value = '9' WHERE name = 'quality_pass_score';
 SELECT pg_temp.assessed('draft', '8.9') AS below, pg_temp.assessed('draft', '9') AS enough;
-UPDATE studio_engine.settings SET value = 'seven' WHERE name = 'quality_pass_score';
+SELECT t.force_setting('quality_pass_score', 'seven');
 SELECT pg_temp.assessed('draft', '9') AS no_number, pg_temp.assessed('draft', '9, p_passed => true') AS not_asked;
 UPDATE studio_engine.settings SET value = '7' WHERE name = 'quality_pass_score';
 CALL t.as_role('service_role');

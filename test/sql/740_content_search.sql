@@ -67,10 +67,10 @@ SELECT refresh_content_search() AS refreshed;
 SELECT * FROM t.found('Owner');
 DROP TEXT SEARCH CONFIGURATION t.mine;
 -- no such configuration: content is stored, with a warning; searching and refreshing say what is wrong
-SELECT v AS value, set_config('t.v', v, false) IS NOT NULL AS set, t.ask('UPDATE studio_engine.settings SET value = current_setting(''t.v'') WHERE name = ''search_configuration'' RETURNING 1') AS changed,
+SELECT v AS value, set_config('t.v', v, false) IS NOT NULL AS set, t.ask('SELECT t.force_setting(''search_configuration'', current_setting(''t.v'')) IS NULL') AS changed,
        t.ask('SELECT count(*) FROM search_module_content(''x'')') AS search, t.ask('SELECT refresh_content_search()') AS refresh
   FROM unnest('{klingon,"",public.klingon,a.b.c,"no;such",nowhere.english,t.mine," "}'::text[]) v;
-UPDATE studio_engine.settings SET value = 'klingon' WHERE name = 'search_configuration';
+SELECT t.force_setting('search_configuration', 'klingon');
 UPDATE cm_module_content SET introduction = 'stored nevertheless' WHERE content_id = t.id(4);
 SELECT introduction FROM cm_module_content WHERE content_id = t.id(4);
 INSERT INTO cm_module_content (content_id, module_name) VALUES (t.id(5), 'New');

@@ -24,6 +24,8 @@ SELECT p.display_name, a.balance, a.reserved
   JOIN credit_accounts a ON a.user_id = p.id;
 
 SELECT ensure_profile('a11ce000-0000-4000-8000-000000000001') ->> 'display_name' AS name;
+SELECT repair_sign_ups() AS repaired;
+SELECT name, ok, remedy FROM verify_setup() WHERE name = 'failed_sign_ups';
 
 -- README: Drafts
 SET ROLE anon;
@@ -270,8 +272,8 @@ SELECT count(*) AS published FROM enable_realtime();
 UPDATE jobs SET status = 'READY' WHERE id = :'third_id';
 
 -- README: Settings
-SELECT name, value, description FROM studio_engine.settings WHERE name <> 'default_system_prompt' ORDER BY name;
-UPDATE studio_engine.settings SET value = '25' WHERE name = 'welcome_credits';
+SELECT name, value, description FROM get_settings() WHERE name <> 'default_system_prompt' ORDER BY name;
+SELECT set_setting('welcome_credits', '25');
 SELECT max_bytes AS bytes, table_name, string_agg(column_name, ', ' ORDER BY column_name) AS columns
   FROM studio_engine.value_limits() WHERE max_bytes > 8192
  GROUP BY max_bytes, table_name ORDER BY max_bytes DESC, table_name;
@@ -281,7 +283,7 @@ DELETE FROM auth.users WHERE id = 'a11ce000-0000-4000-8000-000000000001';
 SELECT (SELECT count(*) FROM jobs) AS jobs, (SELECT count(*) FROM credit_ledger) AS entries;
 
 -- What the examples changed for the tests that follow.
-UPDATE studio_engine.settings SET value = '10' WHERE name = 'welcome_credits';
+SELECT set_setting('welcome_credits', NULL);
 DELETE FROM pipeline.prompts;
 DELETE FROM companies;
 RESET request.jwt.claims;

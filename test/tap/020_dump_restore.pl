@@ -25,7 +25,11 @@ my $history = q{
 	UPDATE studio_engine.settings SET value = '12' WHERE name = 'welcome_credits';
 	UPDATE studio_engine.settings SET value = '1' WHERE name = 'ledger_hash_chain';
 	UPDATE studio_engine.settings SET value = '0', description = 'Mine' WHERE name = 'max_active_jobs';
+	-- of another version
+	BEGIN;
+	SET LOCAL studio_engine.maintenance = on;
 	INSERT INTO studio_engine.settings VALUES ('my_setting', 'x', NULL);
+	COMMIT;
 	DELETE FROM studio_engine.settings WHERE name = 'draft_lifetime_days';
 	INSERT INTO studio_engine.settings VALUES ('draft_lifetime_days', '9', 'Days');
 

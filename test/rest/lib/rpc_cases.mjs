@@ -84,11 +84,37 @@ const workflows = {
     who: 'nobody',
     given: async () => ({}),
   },
+  'public.set_setting': {
+    who: 'nobody',
+    given: async () => ({ p_name: 'max_attempts', p_value: '3' }),
+  },
+  'public.get_settings': {
+    who: 'service',
+    given: async () => ({}),
+    gives: rows('name', 'value', 'default_value', 'type', 'min_value', 'max_value', 'description'),
+    takes: {},
+  },
+  'public.verify_setup': {
+    who: 'service',
+    given: async () => ({}),
+    gives: rows('name', 'ok', 'detail', 'remedy'),
+    takes: {},
+  },
 }
 
 // ---- users and drafts --------------------------------------------------------------------------------------------
 
 const users = {
+  'public.repair_sign_ups': {
+    who: 'service',
+    async given({ id: user }) {
+      await sql('DELETE FROM profiles WHERE id = $1', [user])
+      await sql(`INSERT INTO studio_engine.failed_sign_ups (user_id, part, sqlstate, message) VALUES ($1, 'profile', '23514', 'M')`, [user])
+      return { p_limit: 1 }
+    },
+    gives: is(1),
+    takes: { p_limit: integer(1, 10000) },
+  },
   'public.ensure_profile': {
     who: 'user',
     async given({ id: user }) {

@@ -193,6 +193,7 @@ export const publicFunctions = {
   })),
   retry_rendering: json(supabase.rpc('retry_rendering', { p_render_id: id })),
   retry_studio_job: json(supabase.rpc('retry_studio_job', { p_job_id: id })),
+  repair_sign_ups: number(supabase.rpc('repair_sign_ups', { p_limit: 100 })),
   reverse_purchase: number(supabase.rpc('reverse_purchase', {
     p_stripe_payment_id: 'pi_1', p_amount: 10, p_note: 'Note', p_idempotency_key: 'key-1'
   })),
