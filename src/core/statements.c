@@ -327,6 +327,31 @@ statement_execute_script(const char *text)
 }
 
 /*
+ * Return true if a condition on the columns of a row is true, with the snapshot
+ * of the calling query.  The condition is that of a policy, as PostgreSQL writes
+ * it, and names the row as it names the table.  No plan is saved.
+ */
+bool
+statement_row_satisfies(Datum row, const char *condition, const char *table)
+{
+	Oid			type = HeapTupleHeaderGetTypeId(DatumGetHeapTupleHeader(row));
+	char	   *text = psprintf("SELECT COALESCE(%s, false) FROM pg_catalog.unnest(ARRAY[$1]) AS %s",
+								condition, quote_identifier(table));
+	GucProtection protection = guc_protect();
+	SPIPlanPtr	plan = SPI_prepare(text, 1, &type);
+	int			rc;
+
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	rc = SPI_execute_plan(plan, &row, NULL, true, 0);
+	guc_unprotect(protection);
+	last_result = NULL;
+	if (rc != SPI_OK_SELECT)
+		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(rc));
+	return result_bool(1);
+}
+
+/*
  * Execute a query that returns few rows with a new snapshot at every isolation level,
  * and call a function for each row.
  */

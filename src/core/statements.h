@@ -56,6 +56,8 @@ extern uint64 statement_execute_with_latest_snapshot(Statement *statement, const
 
 extern void statement_execute_script(const char *text);
 
+extern bool statement_row_satisfies(Datum row, const char *condition, const char *table);
+
 extern uint64 statement_preparations(void);
 
 extern StatementResult *statements_begin(void);

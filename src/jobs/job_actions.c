@@ -15,6 +15,7 @@
 
 #include "errors.h"
 #include "job_actions.h"
+#include "policies.h"
 #include "leases.h"
 #include "uuids.h"
 #include "workflow.h"
@@ -136,16 +137,20 @@ job_cancel(const QueueSystem *system, const Caller *caller, const pg_uuid_t *job
 {
 	JobError	error = {.code = ERROR_CANCELLED,.message = reason};
 	Job			job;
+	bool		requested;
 
 	system_job_lock_or_refuse(system, caller, job_id, &job);
+	policies_check_uuid(caller, system->policed, job_id, ROW_TO_UPDATE);
 	if (job.status == system->succeeded)
 		workflow_refuse(system->flow, job.status, system->cancelled);
-	if (lease_request_cancel(system, job_id, reason))
-	{
+	requested = lease_request_cancel(system, job_id, reason);
+	if (requested)
 		system_job_note_cancel(system, job_id);
+	else
+		fail_once(system, &job, &error);
+	policies_check_uuid(caller, system->policed, job_id, ROW_UPDATED);
+	if (requested)
 		return lease_mark_cancelling(system_job_as_jsonb(system, job_id));
-	}
-	fail_once(system, &job, &error);
 	return system_job_as_jsonb(system, job_id);
 }
 

@@ -14,6 +14,7 @@
 #include "caller.h"
 #include "flows.h"
 #include "json_fields.h"
+#include "policies.h"
 #include "queue_rows.h"
 #include "statements.h"
 
@@ -37,6 +38,7 @@ typedef struct QueueSystem
 								 * from */
 	int			cancelled;
 	const char *noun;			/* for a job, in errors */
+	const PolicedTable *policed;	/* NULL: users do not write it */
 
 	/*
 	 * Statements on job $1; system_jobs.h runs them.  Those that lock find a

@@ -23,6 +23,7 @@
 #include "caller.h"
 #include "checks.h"
 #include "errors.h"
+#include "policies.h"
 #include "settings.h"
 #include "statements.h"
 
@@ -78,6 +79,12 @@ static Statement claim_drafts = {
 	") SELECT c.id FROM claimed c ORDER BY c.created_at DESC, c.id DESC LIMIT 1",
 	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
 };
+static Statement select_draft_row = {
+	.force_index_plan = true,
+	.text = "SELECT d FROM @extschema@.draft_prompts d WHERE d.id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static const PolicedTable policed_drafts = {.name = "draft_prompts",.select_row = &select_draft_row};
 static Statement delete_expired = {
 	.text = "DELETE FROM @extschema@.draft_prompts d"
 	" WHERE d.id = ANY (ARRAY(SELECT e.id FROM @extschema@.draft_prompts e"
@@ -120,6 +127,7 @@ save_draft_prompt(PG_FUNCTION_ARGS)
 	Arguments	args = NO_ARGUMENTS;
 	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
 	char	   *token;
+	bool		updated;
 	Caller		caller;
 
 	caller_enter_anybody(&caller);
@@ -131,9 +139,11 @@ save_draft_prompt(PG_FUNCTION_ARGS)
 	argument_int32(&args, setting_int32(SETTING_DRAFT_LIFETIME_DAYS));
 
 	lock_token(token);
-	if (statement_execute(&update_draft, &args) == 0)
+	updated = statement_execute(&update_draft, &args) > 0;
+	if (!updated)
 		statement_execute(&insert_draft, &args);
 	*id = result_uuid(1);
+	policies_check_uuid(&caller, &policed_drafts, id, updated ? ROW_UPDATED : ROW_INSERTED);
 	caller_leave(&caller);
 
 	PG_RETURN_UUID_P(id);
@@ -187,7 +197,10 @@ claim_draft_prompt(PG_FUNCTION_ARGS)
 	claimed = toast_raw_datum_size(token) - VARHDRSZ <= MAX_OLD_TOKEN_SIZE &&
 		statement_execute(&claim_drafts, &args) > 0;
 	if (claimed)
+	{
 		*id = result_uuid(1);
+		policies_check_uuid(&caller, &policed_drafts, id, ROW_UPDATED);
+	}
 	caller_leave(&caller);
 
 	if (!claimed)

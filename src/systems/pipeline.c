@@ -33,6 +33,7 @@
 #include "checks.h"
 #include "errors.h"
 #include "jsonb_measure.h"
+#include "policies.h"
 #include "value_limits.h"
 #include "runs.h"
 #include "settings.h"
@@ -67,6 +68,12 @@ static Statement count_active_runs = {
 	" WHERE j.owner_id = $1 AND j.status IN ('pending', 'running')",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
+static Statement select_run_row = {
+	.force_index_plan = true,
+	.text = "SELECT j FROM pipeline.jobs j WHERE j.run_id = $1",
+	.nargs = 1,.argtypes = {TEXTOID}
+};
+static const PolicedTable policed_runs = {.schema = "pipeline",.name = "jobs",.select_row = &select_run_row};
 static Statement insert_run = {
 	.text = "INSERT INTO pipeline.jobs (run_id, project_spec, owner_id) VALUES ($1, $2, $3)"
 	" ON CONFLICT (run_id) DO NOTHING",
@@ -279,6 +286,16 @@ insert_or_find_run(const Caller *caller, const char *run_id, const Arguments *ar
 	refuse_lost_row();
 }
 
+/* Check the restrictive policies for a run that a user writes. */
+static void
+check_run_policies(const Caller *caller, const char *run_id, RowUse use)
+{
+	Arguments	key = NO_ARGUMENTS;
+
+	argument_text(&key, run_id);
+	policies_check(caller, &policed_runs, &key, use);
+}
+
 /*
  * pipeline.create_job(p_run_id text, p_project_spec jsonb, p_owner_id uuid)
  * returns jsonb
@@ -303,7 +320,10 @@ pipeline_create_job(PG_FUNCTION_ARGS)
 	argument_add(&args, JsonbPGetDatum(project_spec), false);
 	argument_uuid(&args, choose_owner(&caller, owner_id));
 	if (insert_or_find_run(&caller, run_id, &args))
+	{
+		check_run_policies(&caller, run_id, ROW_INSERTED);
 		check_active_runs(&caller);
+	}
 	result = run_as_jsonb(run_id);
 	caller_leave(&caller);
 
@@ -381,12 +401,16 @@ pipeline_cancel_job(PG_FUNCTION_ARGS)
 {
 	Caller		caller;
 	char	   *run_id;
+	RunStatus	status;
 	Datum		result;
 
 	caller_enter_user(&caller);
 	run_id = check_text(fcinfo, 0, "p_run_id", 1, MAX_LABEL_LENGTH);
 
-	set_run_status(run_id, run_lock_or_refuse(&caller, run_id), RUN_CANCELLED, NULL);
+	status = run_lock_or_refuse(&caller, run_id);
+	check_run_policies(&caller, run_id, ROW_TO_UPDATE);
+	set_run_status(run_id, status, RUN_CANCELLED, NULL);
+	check_run_policies(&caller, run_id, ROW_UPDATED);
 	result = run_as_jsonb(run_id);
 	caller_leave(&caller);
 
@@ -420,7 +444,9 @@ pipeline_retry_job(PG_FUNCTION_ARGS)
 	{
 		if (status != RUN_FAILED)
 			workflow_refuse(&run_flow, status, RUN_PENDING);
+		check_run_policies(&caller, run_id, ROW_TO_UPDATE);
 		workflow_retry(run_id, requeue_failed_run, run_id);
+		check_run_policies(&caller, run_id, ROW_UPDATED);
 		check_active_runs(&caller);
 	}
 	result = run_as_jsonb(run_id);

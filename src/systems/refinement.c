@@ -32,6 +32,7 @@
 #include "value_limits.h"
 #include "monitor.h"
 #include "new_jobs.h"
+#include "policies.h"
 #include "queue.h"
 #include "refinement.h"
 #include "restore.h"
@@ -55,6 +56,13 @@ PG_FUNCTION_INFO_V1(retry_studio_job);
 #define MAX_ERROR_SIZE (256 * 1024)
 
 static const QueueSystem refinement_queue;
+
+static Statement select_studio_row = {
+	.force_index_plan = true,
+	.text = "SELECT j FROM @extschema@.studio_jobs j WHERE j.job_id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static const PolicedTable policed_studio_jobs = {.name = "studio_jobs",.select_row = &select_studio_row};
 
 #define LOCK_STUDIO_JOB(wait_policy) \
 	&(const RowOperation) { \
@@ -368,7 +376,10 @@ create_studio_job(PG_FUNCTION_ARGS)
 	if (made == JOB_NOT_STORED)
 		refuse_lost_row();
 	if (made == JOB_INSERTED)
+	{
+		policies_check_uuid(&caller, &policed_studio_jobs, &job_id, ROW_INSERTED);
 		check_active_studio_jobs(&user_id);
+	}
 	result = system_job_as_jsonb(&refinement_queue, &job_id);
 	caller_leave(&caller);
 
@@ -687,7 +698,9 @@ requeue(const Caller *caller, const pg_uuid_t *job_id)
 	system_job_lock_or_refuse(&refinement_queue, caller, job_id, &job);
 	if (!job_needs_retry(&refinement_queue, &job))
 		return;
+	policies_check_uuid(caller, &policed_studio_jobs, job_id, ROW_TO_UPDATE);
 	job_requeue(&job, &requeue_studio_job);
+	policies_check_uuid(caller, &policed_studio_jobs, job_id, ROW_UPDATED);
 	check_active_studio_jobs(&job.user_id);
 }
 
@@ -810,6 +823,7 @@ static const QueueSystem refinement_queue = {
 	.failed = STUDIO_FAILED,
 	.cancelled = STUDIO_FAILED,
 	.noun = "studio job",
+	.policed = &policed_studio_jobs,
 	.lock_job = &lock_studio_job,
 	.try_lock_job = &try_lock_studio_job,
 	.select_job = &select_studio_job,

@@ -26,6 +26,7 @@
 #include "caller.h"
 #include "checks.h"
 #include "credits.h"
+#include "policies.h"
 #include "restore.h"
 #include "settings.h"
 #include "sign_ups.h"
@@ -62,6 +63,12 @@ static Statement select_profile = {
 	.text = "SELECT p.* FROM @extschema@.profiles p WHERE p.id = $1",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
+static Statement select_profile_row = {
+	.force_index_plan = true,
+	.text = "SELECT p FROM @extschema@.profiles p WHERE p.id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static const PolicedTable policed_profiles = {.name = "profiles",.select_row = &select_profile_row};
 static Statement select_failed = {
 	.text = "SELECT f.user_id FROM studio_engine.failed_sign_ups f GROUP BY f.user_id"
 	" ORDER BY pg_catalog.max(f.failed_at), f.user_id LIMIT $1",
@@ -308,15 +315,19 @@ ensure_profile(PG_FUNCTION_ARGS)
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	user_id;
+	bool		had_profile;
 	Datum		profile;
 
 	caller_enter_user(&caller);
 	user_id = check_uuid(fcinfo, 0, "p_user_id");
 	caller_require_self(&caller, &user_id);
+	argument_uuid(&args, &user_id);
+	had_profile = statement_execute(&select_profile, &args) > 0;
 	if (!complete_part(&user_id, PART_PROFILE) || !complete_part(&user_id, PART_ACCOUNT))
 		refuse_unknown(&caller, "user", &user_id);
+	if (!had_profile)
+		policies_check(&caller, &policed_profiles, &args, ROW_INSERTED);
 
-	argument_uuid(&args, &user_id);
 	statement_execute(&select_profile, &args);
 	profile = result_row();
 	caller_leave(&caller);

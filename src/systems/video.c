@@ -37,6 +37,7 @@
 #include "value_limits.h"
 #include "monitor.h"
 #include "new_jobs.h"
+#include "policies.h"
 #include "queue.h"
 #include "restore.h"
 #include "statements.h"
@@ -68,6 +69,13 @@ static const char manual_steps[] =
 "[\"voice_gen\", \"alignment\", \"visual_plan\", \"image_gen\", \"timeline\", \"rendering\", \"packaging\"]";
 
 static const QueueSystem video_queue;
+
+static Statement select_job_row = {
+	.force_index_plan = true,
+	.text = "SELECT j FROM @extschema@.jobs j WHERE j.id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static const PolicedTable policed_jobs = {.name = "jobs",.select_row = &select_job_row};
 
 static Statement lock_project_jobs = {
 	.force_index_plan = true,
@@ -682,8 +690,11 @@ retry(const Caller *caller, const pg_uuid_t *job_id)
 	Job			job;
 
 	job_lock_or_refuse(caller, job_id, &job);
-	if (job_needs_retry(&video_queue, &job))
-		pay_for_job(&job, requeue(&job));
+	if (!job_needs_retry(&video_queue, &job))
+		return;
+	policies_check_uuid(caller, &policed_jobs, job_id, ROW_TO_UPDATE);
+	pay_for_job(&job, requeue(&job));
+	policies_check_uuid(caller, &policed_jobs, job_id, ROW_UPDATED);
 }
 
 /*
@@ -942,6 +953,7 @@ static const QueueSystem video_queue = {
 	.failed = JOB_FAILED,
 	.cancelled = JOB_FAILED,
 	.noun = "job",
+	.policed = &policed_jobs,
 	.lock_job = &job_lock_statement,
 	.try_lock_job = &job_try_lock_statement,
 	.select_job = &select_job,

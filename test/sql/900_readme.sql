@@ -271,6 +271,10 @@ SELECT count(*) AS published FROM enable_realtime();
 -- README: Errors
 UPDATE jobs SET status = 'READY' WHERE id = :'third_id';
 
+-- README: Roles and rights
+CREATE POLICY no_anonymous ON studio_jobs AS RESTRICTIVE TO authenticated
+  USING ((auth.jwt() ->> 'is_anonymous')::boolean IS NOT TRUE);
+
 -- README: Settings
 SELECT name, value, description FROM get_settings() WHERE name <> 'default_system_prompt' ORDER BY name;
 SELECT set_setting('welcome_credits', '25');
@@ -283,6 +287,7 @@ DELETE FROM auth.users WHERE id = 'a11ce000-0000-4000-8000-000000000001';
 SELECT (SELECT count(*) FROM jobs) AS jobs, (SELECT count(*) FROM credit_ledger) AS entries;
 
 -- What the examples changed for the tests that follow.
+DROP POLICY no_anonymous ON studio_jobs;
 SELECT set_setting('welcome_credits', NULL);
 DELETE FROM pipeline.prompts;
 DELETE FROM companies;

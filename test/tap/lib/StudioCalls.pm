@@ -60,6 +60,7 @@ sub fixture
 		SELECT pipeline.set_job_status('a failed run', 'failed', 'It broke.');
 		SELECT pipeline.record_event('a failed run', 'bot', 'x'), pipeline.register_artifact('a failed run', 'zip', 'u'),
 			pipeline.upsert_prompt('a prompt', 'c', 'x', 't');
+		INSERT INTO studio_engine.failed_sign_ups (user_id, part, sqlstate, message) VALUES ({a1}, 'profile', '23514', 'm');
 		INSERT INTO public.companies (id, name) VALUES ({e1}, 'c');
 		INSERT INTO public.employees (id, company_id, user_id, name) VALUES ({e2}, {e1}, {a1}, 'e');
 		INSERT INTO public.cm_module_content (content_id, company_id, module_name, introduction) VALUES
@@ -154,6 +155,8 @@ my %calls = (
 	'set_setting(text,text)' => [q{'max_attempts', '4'}],
 	'repair_sign_ups(integer)' => ['100'],
 	'verify_setup()' => [''],
+	'studio_engine.verify_setup_as_owner()' => [ '', '', 'owner' ],
+	'studio_engine.setting_problem(text,text)' => [q{'max_attempts', 'x'}],
 	'get_running_jobs(text,integer)' => [q{'jobs', 10}],
 	'cancel_jobs(text,uuid[],text)' => [q{'jobs', ARRAY[{c2}, {c6}], 'm'}],
 	'retry_failed_jobs(text,text,timestamp with time zone,integer)' => [q{'studio_jobs', NULL, '2001-01-01', 10}],
