@@ -278,6 +278,7 @@ open_scratch
 rm -rf "$output" 2>/dev/null || true
 copy_server
 build_extension "${flags[@]}"
+build_safeupdate "${flags[@]}"
 start_cluster
 cd "$source"
 echo "PostgreSQL $(as_server "$bin/postgres" --version | sed 's/.* (PostgreSQL) //'), ready after $SECONDS s"
