@@ -1,3 +1,12 @@
+-- A copy of the schema without its rows does not know whose the companies are; ours
+-- have our policies.
+INSERT INTO studio_engine.meta (name, value)
+SELECT 'companies', CASE count(*) WHEN 2 THEN 'own' ELSE 'mapped' END
+  FROM pg_policy p
+ WHERE p.polrelid = '@extschema@.companies'::regclass AND p.polname = 'companies_select'
+    OR p.polrelid = '@extschema@.employees'::regclass AND p.polname = 'employees_select'
+    ON CONFLICT (name) DO NOTHING;
+
 -- API roles have no rights in the private schema, nor anywhere else until the
 -- files after this one grant them.
 -- Pitfall: default privileges may have opened every table, type and schema to any

@@ -14,7 +14,8 @@ use PostgreSQL::Test::Utils;
 use StudioTest;
 use Test::More;
 
-our @EXPORT = qw(new_platform platform_database as_auth_server sign_up sign_in anonymous_sign_in become_permanent soft_delete hard_delete);
+our @EXPORT = qw(new_platform platform_database as_auth_server sign_up sign_in anonymous_sign_in become_permanent soft_delete hard_delete
+  api_rights);
 
 # A cluster whose superuser is supabase_admin.
 sub new_platform
@@ -136,6 +137,28 @@ sub hard_delete
 
 	as_auth_server($node, $db, qq{DELETE FROM users WHERE users.id = '$id';});
 	return;
+}
+
+# What the API roles and PUBLIC may do with the tables, sequences, schemas and functions of these schemas: one right a line.
+sub api_rights
+{
+	my ($node, $db, @schemas) = @_;
+	my $in = join ', ', map { "'$_'::regnamespace" } @schemas;
+
+	return query($node, $db, qq{
+		WITH objects (object, acl) AS (
+			SELECT c.oid::regclass::text, coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner))
+			  FROM pg_class c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S') AND c.relnamespace IN ($in)
+			UNION ALL
+			SELECT c.oid::regclass || '.' || a.attname, a.attacl FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.relnamespace IN ($in)
+			UNION ALL
+			SELECT p.oid::regprocedure::text, coalesce(p.proacl, acldefault('f', p.proowner)) FROM pg_proc p WHERE p.pronamespace IN ($in)
+			UNION ALL
+			SELECT n.nspname, n.nspacl FROM pg_namespace n WHERE n.oid IN ($in) AND n.nspname <> 'public'
+		)
+		SELECT o.object || ': ' || a.privilege_type || ' to ' || CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
+		  FROM objects o, LATERAL aclexplode(o.acl) a
+		 WHERE a.grantee IN (0, 'anon'::regrole, 'authenticated'::regrole, 'service_role'::regrole) ORDER BY 1;});
 }
 
 1;
