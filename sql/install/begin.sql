@@ -232,7 +232,7 @@ BEGIN
     MESSAGE = 'an earlier installation of studio_engine is there in part',
     DETAIL = CASE v_mode WHEN 'adopt' THEN format('Missing: %s.', v_missing)
              ELSE 'Schema studio_engine is there, and has no table meta.' END,
-    HINT = format('To install anew, which deletes what is left: %s Then create the extension. ', v_drops)
+    HINT = format('For a first installation, which deletes what is left: %s Then create the extension. ', v_drops)
            || CASE v_mode WHEN 'adopt' THEN 'To keep it, restore what is missing from a dump.'
               ELSE 'To load a dump, SET row_security = off before, as pg_dump does.' END;
 END
