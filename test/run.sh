@@ -32,7 +32,7 @@ flags=(-Werror -DUSE_ASSERT_CHECKING)
 # Each is an executable script that prints TAP; one that is not executable fails.
 suite_lint() {
 	list_tests test/lint .sh
-	as_server prove --exec '' "${tests[@]}"
+	as_server prove --failures --exec '' "${tests[@]}"
 }
 
 # One database for all, in name order: 000_setup.sql prepares it for those that follow.
@@ -229,21 +229,41 @@ keep_output() {
 }
 
 run_suites() {
-	local suite start failed=0 report=()
+	local suite start report=() failed=()
 	for suite; do
 		printf '\n== %s\n' "$suite"
 		start=$SECONDS
-		attended "suite_$suite"
+		attended recorded "$suite"
 		if [ "$outcome" -eq 0 ]; then
 			report+=("suite $suite: passed, $((SECONDS - start)) s")
 		else
 			report+=("suite $suite: FAILED, $((SECONDS - start)) s")
-			failed=1
+			failed+=("$suite")
 		fi
 	done
 	printf '\n'
 	printf '%s\n' "${report[@]}"
-	return "$failed"
+	for suite in "${failed[@]}"; do
+		tell_failures "$suite" $((12 / ${#failed[@]}))
+	done
+	[ "${#failed[@]}" -eq 0 ]
+}
+
+recorded() {
+	"suite_$1" 2>&1 | tee "$scratch/tmp/$1.log"
+}
+
+# What failed in a suite, in a few lines, since the end of the output is what is kept of a long one: the words of prove,
+# of the tests in Perl and pgTAP, of the lints, of pg_regress before and after 16, and of node.  Where none of them is
+# said, no test came to an end, and the last words are what is known.
+tell_failures() {
+	local log=$scratch/tmp/$1.log limit=$(($2 > 2 ? $2 : 2)) lines
+	lines=$({ grep -a '(Wstat: ' "$log"; grep -aE 'Failed test |^ *not ok|FAILED|✖' "$log" | grep -av '✖ failing tests'; } |
+		sed -E 's/^[# ]+//; s/ +\([0-9.]+ms\)$//' | awk '!seen[$0]++' || true)
+	[ -n "$lines" ] || lines=$(grep -av '^kept in ' "$log" | tail -n 3)
+	printf '%s\n' "$lines" | cut -c 1-160 | awk -v suite="$1" -v limit="$limit" '
+		NR <= limit { print "  " suite ": " $0 }
+		END { if (NR > limit) print "  " suite ": ... " NR - limit " more lines" }'
 }
 
 for suite; do
@@ -258,6 +278,7 @@ open_scratch
 rm -rf "$output" 2>/dev/null || true
 copy_server
 build_extension "${flags[@]}"
+build_safeupdate "${flags[@]}"
 start_cluster
 cd "$source"
 echo "PostgreSQL $(as_server "$bin/postgres" --version | sed 's/.* (PostgreSQL) //'), ready after $SECONDS s"

@@ -21,8 +21,8 @@ COMMENT ON FUNCTION studio_engine.handle_user_change() IS
 
 Trigger on_auth_user_updated, AFTER UPDATE on auth.users. It acts where is_anonymous, email or raw_user_meta_data has
 changed: name and picture are filled in where the profile has none, and a user who becomes permanent gets the welcome
-grant. A failure becomes a warning and a row of studio_engine.failed_sign_ups, so that it never blocks the auth server;
-ensure_profile() and repair_sign_ups() repair it.';
+grant. Where deleted_at is set, name and picture are removed; jobs and books stay. A failure becomes a warning and a row
+of studio_engine.failed_sign_ups, so that it never blocks the auth server; ensure_profile() and repair_sign_ups() repair it.';
 
 CREATE FUNCTION studio_engine.lock_jobs_of_user() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'lock_jobs_of_user'

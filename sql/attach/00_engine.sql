@@ -1,18 +1,19 @@
--- API roles have no rights in the private schema, nor anywhere else until the
--- files after this one grant them.
--- Pitfall: default privileges may have opened every table, type and schema to any
--- role by name, API roles or not. Rights that the owner gives to other roles stay.
-
 -- The facts of this installation, which a copy of the schema alone does not have.
 INSERT INTO studio_engine.meta (name, value)
 VALUES ('schema_version', '1'),
        -- the secret of the digests: 256 random bits, as 64 digits
        ('digest_key', encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'hex')),
-       -- only our own tables have a policy of this name
-       ('companies', CASE WHEN EXISTS (SELECT FROM pg_policy p
-                                        WHERE p.polrelid = to_regclass('@extschema@.companies') AND p.polname = 'companies_select')
-                          THEN 'own' ELSE 'mapped' END)
+       -- our own tables have our policies
+       ('companies', (SELECT CASE count(*) WHEN 2 THEN 'own' ELSE 'mapped' END
+                        FROM pg_policy p
+                       WHERE p.polrelid = '@extschema@.companies'::regclass AND p.polname = 'companies_select'
+                          OR p.polrelid = '@extschema@.employees'::regclass AND p.polname = 'employees_select'))
     ON CONFLICT (name) DO NOTHING;
+
+-- API roles have no rights in the private schema, nor anywhere else until the
+-- files after this one grant them.
+-- Pitfall: default privileges may have opened every table, type and schema to any
+-- role by name, API roles or not. Rights that the owner gives to other roles stay.
 
 DECLARE
   v_object record;

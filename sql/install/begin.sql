@@ -9,7 +9,8 @@ SET LOCAL search_path TO pg_catalog, pg_temp;
 --   install  first installation in this database: create the data layer
 --   adopt    the data layer was left by DROP EXTENSION ... CASCADE: attach to it
 --   restore  a dump has created the schema, then creates the extension, and then
---            the tables: create nothing that is in the dump
+--            the tables: create nothing that is in the dump; in a session of which
+--            pg_dump or pg_restore has turned row_security off
 -- studio_setup.owner is the role that owns the data layer, or will own it: the
 -- installing role, or the owner of the database if only the former is a
 -- superuser. The script runs as a superuser, and code that the owner puts into
@@ -160,26 +161,82 @@ BEGIN
       DETAIL = format('Role %s, schema %s.', v_owner, v_schema),
       HINT = format('GRANT USAGE, CREATE ON SCHEMA %s TO %s;', v_schema, v_owner);
   END IF;
-  IF v_mode = 'restore' AND NOT v_loading THEN
-    RAISE WARNING USING
-      MESSAGE = 'schema studio_engine is there and empty: this is taken for the restore of a dump',
-      DETAIL = 'No table was created, since the dump brings them.',
-      HINT = 'For a first installation DROP EXTENSION studio_engine CASCADE, DROP SCHEMA studio_engine, and create the extension again.';
-  END IF;
-  IF v_mode = 'adopt' AND to_regclass('@extschema@.credit_ledger') IS NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'object_not_in_prerequisite_state',
-      MESSAGE = 'the tables of studio_engine are not in the schema of the extension',
-      DETAIL = format('Schema %s has no table credit_ledger.', v_schema),
-      HINT = 'Name the schema that holds the tables: CREATE EXTENSION studio_engine WITH SCHEMA ...';
-  END IF;
-
   IF v_mode = 'install' THEN
     EXECUTE format('CREATE SCHEMA studio_engine AUTHORIZATION %s', v_owner);
     COMMENT ON SCHEMA studio_engine IS 'Private part of studio_engine; not for API roles';
   END IF;
 END
 $check$;
+
+-- What an earlier installation left is adopted as a whole, or not at all. A reset
+-- that drops the objects of one schema leaves the other schemas; and without meta,
+-- where no dump is being loaded, nothing would ever create the tables.
+DO $remains$
+DECLARE
+  v_mode text := current_setting('studio_setup.mode');
+  v_schema regnamespace := '@extschema@';
+  v_owner oid := current_setting('studio_setup.owner')::regrole;
+  v_missing text;
+  v_elsewhere regnamespace;
+  v_drops text;
+BEGIN
+  IF v_mode = 'install' OR v_mode = 'restore' AND NOT current_setting('row_security')::boolean THEN
+    RETURN;
+  END IF;
+  SELECT string_agg(format('%s.%I', w.schema, w.name), ', ' ORDER BY w.schema = 'pipeline', w.name) INTO v_missing
+    FROM (SELECT v_schema::text AS schema, t AS name
+            FROM unnest(current_setting('studio_setup.tables')::name[]) t
+          UNION ALL
+          SELECT 'pipeline', unnest('{jobs, job_events, artifacts, prompts}'::name[])) AS w
+   WHERE NOT EXISTS (SELECT FROM pg_class c
+                      WHERE c.relnamespace = to_regnamespace(w.schema) AND c.relname = w.name
+                        AND c.relkind IN ('r', 'p', 'v', 'm', 'f'));
+  IF v_mode = 'adopt' AND v_missing IS NULL THEN
+    RETURN;
+  END IF;
+
+  SELECT c.relnamespace INTO v_elsewhere
+    FROM pg_class c
+   WHERE v_mode = 'adopt' AND to_regclass(format('%s.credit_ledger', v_schema)) IS NULL
+     AND c.relname = 'credit_ledger' AND c.relkind IN ('r', 'p') AND c.relowner = v_owner
+   ORDER BY c.oid
+   LIMIT 1;
+  IF v_elsewhere IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = 'the tables of studio_engine are not in the schema of the extension',
+      DETAIL = format('Schema %s has no table credit_ledger, schema %s has one.', v_schema, v_elsewhere),
+      HINT = format('CREATE EXTENSION studio_engine WITH SCHEMA %s;', v_elsewhere);
+  END IF;
+
+  SELECT string_agg(format('DROP %s %s CASCADE;', o.type, o.names), ' ' ORDER BY o.type) INTO v_drops
+    FROM (SELECT 'SCHEMA' AS type, string_agg(n.nspname, ', ' ORDER BY n.nspname DESC) AS names
+            FROM pg_namespace n WHERE n.nspname IN ('studio_engine', 'pipeline')
+          UNION ALL
+          SELECT 'TABLE', string_agg(c.oid::regclass::text, ', ' ORDER BY c.relname)
+            FROM pg_class c
+           WHERE c.relnamespace = v_schema AND c.relkind IN ('r', 'p') AND c.relowner = v_owner
+             AND c.relname = ANY (current_setting('studio_setup.tables')::name[])
+             -- not those that existed before the first installation
+             AND (c.relname NOT IN ('companies', 'employees')
+                  OR EXISTS (SELECT FROM pg_policy p
+                              WHERE p.polrelid = c.oid AND p.polname = c.relname || '_select'))
+          UNION ALL
+          SELECT 'TYPE', string_agg(t.oid::regtype::text, ', ' ORDER BY t.typname)
+            FROM pg_type t
+           WHERE t.typnamespace = v_schema AND t.typowner = v_owner AND t.typtype = 'e'
+             AND t.typname IN ('job_status', 'step_status')) AS o
+   WHERE o.names IS NOT NULL;
+  RAISE EXCEPTION USING
+    ERRCODE = 'object_not_in_prerequisite_state',
+    MESSAGE = 'an earlier installation of studio_engine is there in part',
+    DETAIL = CASE v_mode WHEN 'adopt' THEN format('Missing: %s.', v_missing)
+             ELSE 'Schema studio_engine is there, and has no table meta.' END,
+    HINT = format('For a first installation, which deletes what is left: %s Then create the extension. ', v_drops)
+           || CASE v_mode WHEN 'adopt' THEN 'To keep it, restore what is missing from a dump.'
+              ELSE 'To load a dump, SET row_security = off before, as pg_dump does.' END;
+END
+$remains$;
 
 -- Reassign data that a superuser owns to the owner of the database, who would
 -- have owned it after a first installation.
@@ -263,15 +320,8 @@ BEGIN
         ERRCODE = 'duplicate_schema',
         MESSAGE = 'schema pipeline is there and not empty',
         DETAIL = format('It has %s.', v_inside),
-        HINT = 'studio_engine needs this schema for itself: ALTER SCHEMA pipeline RENAME TO ..., install, and copy the rows.';
+        HINT = 'studio_engine needs this schema for itself. If an earlier installation left it, DROP SCHEMA pipeline CASCADE; otherwise ALTER SCHEMA pipeline RENAME TO ..., install, and copy the rows.';
     END IF;
-  END IF;
-  IF v_mode = 'adopt' AND to_regclass('pipeline.jobs') IS NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'object_not_in_prerequisite_state',
-      MESSAGE = 'the tables of studio_engine are not in schema pipeline',
-      DETAIL = 'Schema pipeline has no table jobs.',
-      HINT = 'Restore schema pipeline from a dump.';
   END IF;
   -- a dump has created it, unless it was excluded from the dump
   IF v_there IS NULL THEN

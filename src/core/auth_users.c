@@ -75,9 +75,18 @@ first_text(Jsonb *object, const char *const *members)
 	return text;
 }
 
+/* Return true if the auth server has marked the user of a row as deleted. */
+static bool
+row_is_deleted(TupleDesc desc, HeapTuple row)
+{
+	return row_has_column(desc, "deleted_at") && row_get_id(desc, row, "deleted_at") != NULL;
+}
+
 /*
  * Return the name and the picture that the metadata of a row has.  A name is cut;
- * an address that is too long is left out, since half of it leads nowhere.
+ * an address that is too long is left out, since half of it leads nowhere.  Of a
+ * user who is marked as deleted there is nothing to show: the auth server empties
+ * the metadata only in its next statement.
  */
 UserPortrait
 user_portrait(TupleDesc desc, HeapTuple row)
@@ -87,7 +96,7 @@ user_portrait(TupleDesc desc, HeapTuple row)
 	Datum		metadata = row_get(desc, row, "raw_user_meta_data", JSONBOID, &isnull);
 	Jsonb	   *object = isnull ? NULL : DatumGetJsonbP(metadata);
 
-	if (object == NULL || !JB_ROOT_IS_OBJECT(object))
+	if (object == NULL || !JB_ROOT_IS_OBJECT(object) || row_is_deleted(desc, row))
 		return portrait;
 	portrait.name = first_text(object, name_members);
 	if (portrait.name != NULL)
@@ -135,7 +144,7 @@ user_identity(TupleDesc desc, HeapTuple row)
 
 	if (row_has_column(desc, "is_anonymous"))
 		identity.anonymous = DatumGetBool(row_get(desc, row, "is_anonymous", BOOLOID, &isnull)) && !isnull;
-	identity.deleted = row_has_column(desc, "deleted_at") && row_get_id(desc, row, "deleted_at") != NULL;
+	identity.deleted = row_is_deleted(desc, row);
 	return identity;
 }
 

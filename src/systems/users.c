@@ -58,6 +58,11 @@ static Statement fill_profile = {
 	" AND (p.display_name IS NULL AND $2 IS NOT NULL OR p.avatar_url IS NULL AND $3 IS NOT NULL)",
 	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, TEXTOID}
 };
+static Statement empty_profile = {
+	.force_index_plan = true,
+	.text = "UPDATE @extschema@.profiles p SET display_name = NULL, avatar_url = NULL WHERE p.id = $1",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
 static Statement select_profile = {
 	.force_index_plan = true,
 	.text = "SELECT p.* FROM @extschema@.profiles p WHERE p.id = $1",
@@ -178,6 +183,20 @@ write_profile(void *arg)
 	caller_leave(&caller);
 }
 
+/* Take name and picture from a user whom the auth server has marked as deleted. */
+static void
+empty_portrait(void *arg)
+{
+	WrittenUser *user = arg;
+	Arguments	args = NO_ARGUMENTS;
+	Caller		caller;
+
+	caller_enter_trigger(&caller);
+	argument_uuid(&args, &user->id);
+	statement_execute(&empty_profile, &args);
+	caller_leave(&caller);
+}
+
 static void
 write_account(void *arg)
 {
@@ -238,14 +257,18 @@ handle_user_change(PG_FUNCTION_ARGS)
 	HeapTuple	old = data->tg_trigtuple;
 	HeapTuple	new = data->tg_newtuple;
 	bool		account = user_has_changed(desc, old, new, "is_anonymous") || user_has_changed(desc, old, new, "email");
-	bool		profile = account || user_has_changed(desc, old, new, "raw_user_meta_data");
+	bool		deleted = user_has_changed(desc, old, new, "deleted_at") && user_identity(desc, new).deleted;
+	bool		profile = account || deleted || user_has_changed(desc, old, new, "raw_user_meta_data");
 	WrittenUser user = {.desc = desc,.row = new,.old = old};
 
 	if (!profile || restoring())
 		return PointerGetDatum(NULL);
 
 	user.id = row_get_uuid(desc, new, "id");
-	attempt(write_profile, &user, PART_PROFILE, "the profile of a changed user was not filled in");
+	if (deleted)
+		attempt(empty_portrait, &user, PART_PROFILE, "name and picture of a deleted user were not removed");
+	else
+		attempt(write_profile, &user, PART_PROFILE, "the profile of a changed user was not filled in");
 	if (account)
 		attempt(write_account, &user, PART_ACCOUNT, "the credit account of a changed user was not completed");
 	return PointerGetDatum(NULL);

@@ -4,6 +4,7 @@
 #   open_scratch              makes it; at the end of the script, however that comes, all of it is gone
 #   copy_server               the server of PG_CONFIG; installing an extension changes the copy only
 #   build_extension [flags]   compiles with these flags from a copy of the source, installs into the copy
+#   build_safeupdate [flags]  the same for the library safeupdate, if the server has none
 #   start_cluster, stop_cluster
 #   prepare_database name     a database with the Supabase stand-in and the extension
 #   as_server command...      runs it where the server runs: as an unprivileged user, PATH and PG* set
@@ -96,6 +97,12 @@ build_extension() {
 	compile clean
 	compile all COPT="$*"
 	compile install COPT="$*"
+}
+
+# What Supabase loads for the API roles; where the server has it, it stays.
+build_safeupdate() {
+	[ ! -e "$(as_server "$pg_config" --pkglibdir)/safeupdate.so" ] || return 0
+	compile -C test/safeupdate install COPT="$*"
 }
 
 compile() {

@@ -115,20 +115,29 @@ test("000 orchestrator: B's updates leave A's job as it is", async () => {
   assert.deepEqual(await jobsOf(a), before)
 })
 
-test("an UPDATE that forgot its filter changes the caller's rows only", async () => {
+test('an UPDATE or DELETE that forgot its filter is refused, and one whose filter fits all changes own rows only', async () => {
   const [a, b] = await twoUsers()
   await studioJob(a, { status: 'NEW' })
   await project(a, 'p')
-  const rows = () => Promise.all([jobsOf(a), displayName(a), sql('SELECT title FROM projects WHERE user_id = $1', [a.id])])
-  const before = await rows()
-  for (const [path, change] of [
-    ['/studio_jobs', { raw_audio_url: 'x' }], ['/profiles', { display_name: 'x' }], ['/projects', { title: 'x' }],
-  ]) {
-    const { status } = await raw('PATCH', path, { token: b.token, body: change, headers: { Prefer: 'return=minimal' } })
-    assert.equal(status, 204)
+  await project(b, 'p')
+  const rows = (user) => Promise.all([jobsOf(user), displayName(user), sql('SELECT title FROM projects WHERE user_id = $1', [user.id])])
+  const [before, own] = [await rows(a), await rows(b)]
+  const changes = [
+    ['/studio_jobs', 'job_id', { raw_audio_url: 'x' }], ['/profiles', 'id', { display_name: 'x' }], ['/projects', 'id', { title: 'x' }],
+  ]
+  const headers = { Prefer: 'return=minimal' }
+  for (const [path, , change] of changes) {
+    const { status, body } = await raw('PATCH', path, { token: b.token, body: change, headers })
+    assert.deepEqual([status, body.code], [400, '21000'])
+  }
+  const { status, body } = await raw('DELETE', '/projects', { token: b.token, headers })
+  assert.deepEqual([status, body.code], [400, '21000'])
+  assert.deepEqual(await rows(b), own)
+  for (const [path, key, change] of changes) {
+    assert.equal((await raw('PATCH', `${path}?${key}=not.is.null`, { token: b.token, body: change, headers })).status, 204)
   }
   assert.equal(await displayName(b), 'x')
-  assert.deepEqual(await rows(), before)
+  assert.deepEqual(await rows(a), before)
 })
 
 test('000 orchestrator: a job of one user cannot be passed to another', async () => {

@@ -286,6 +286,15 @@ SELECT max_bytes AS bytes, table_name, string_agg(column_name, ', ' ORDER BY col
 DELETE FROM auth.users WHERE id = 'a11ce000-0000-4000-8000-000000000001';
 SELECT (SELECT count(*) FROM jobs) AS jobs, (SELECT count(*) FROM credit_ledger) AS entries;
 
+-- README: With the Supabase CLI
+BEGIN;
+-- a later migration
+ALTER TABLE public.projects ADD COLUMN campaign text;
+CREATE POLICY "no anonymous users" ON public.projects AS RESTRICTIVE FOR INSERT TO authenticated
+  WITH CHECK ((auth.jwt() ->> 'is_anonymous')::boolean IS NOT TRUE);
+UPDATE studio_engine.settings SET value = '5' WHERE name = 'welcome_credits';
+ROLLBACK;
+
 -- What the examples changed for the tests that follow.
 DROP POLICY no_anonymous ON studio_jobs;
 SELECT set_setting('welcome_credits', NULL);

@@ -4,7 +4,8 @@
 //     node test/rest/lib/stage.mjs test/rest/10_seeds.test.mjs ...
 //
 // The database has the extension; PGUSER is a superuser.  POSTGREST_LOG names a file for PostgREST's messages.
-// Pitfall: the time limits of the API roles are set for the whole cluster, since PostgREST reads no others.
+// Pitfall: the settings of the API roles are those of the whole cluster, since PostgREST reads no others; the library
+// safeupdate is test/safeupdate.  The server logs as little as a self-hosted Supabase.
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -22,7 +23,8 @@ const ROLES = `
   ALTER ROLE anon SET statement_timeout = '3s';
   ALTER ROLE authenticated SET statement_timeout = '8s';
   ALTER ROLE authenticator SET statement_timeout = '8s';
-  ALTER ROLE authenticator SET lock_timeout = '8s';`
+  ALTER ROLE authenticator SET lock_timeout = '8s';
+  ALTER ROLE authenticator SET session_preload_libraries = 'safeupdate';`
 
 let child
 let ended = ''
@@ -57,6 +59,7 @@ async function prepareRoles() {
   const client = new pg.Client()
   await client.connect()
   await client.query(ROLES)
+  await client.query(`ALTER DATABASE ${client.escapeIdentifier(client.database)} SET log_min_messages = fatal`)
   await client.end()
 }
 

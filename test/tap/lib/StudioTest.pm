@@ -415,7 +415,7 @@ BEGIN
 	INSERT INTO SCHEMA.projects (user_id, title, prompt_text, niche_preset)
 		VALUES (v_user, 'Sky', 'Why is the sky blue?', 'science') RETURNING id INTO v_project;
 	ASSERT (SELECT count(*) FROM SCHEMA.profiles) = 1, 'a user sees own rows only';
-	UPDATE SCHEMA.profiles SET display_name = 'Me';
+	UPDATE SCHEMA.profiles SET display_name = 'Me' WHERE true;
 
 	SET LOCAL ROLE service_role;
 	v_job := SCHEMA.create_job(v_project, 3);
