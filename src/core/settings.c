@@ -79,6 +79,7 @@ static CachedSetting settings[] = {
 	[SETTING_PRICE_RENDERING] = {.name = "price_rendering",.default_value = "0"},
 	[SETTING_STRIPE_PRICES] = {.name = "stripe_prices",.default_value = "{}"},
 	[SETTING_STRIPE_SUBSCRIPTION_EXPIRY] = {.name = "stripe_subscription_expiry",.default_value = "0"},
+	[SETTING_STORAGE_PUBLIC_URL] = {.name = "storage_public_url",.default_value = ""},
 };
 static uint64 cached_changes = 0;	/* of settings_watch, at that time */
 static RelationWatch settings_watch;

@@ -65,7 +65,7 @@ foreach my $script (glob 'studio_engine--*.sql')
 }
 
 # settings
-my @known = map { s/"\s*"//gr } source_file('settings.c') =~ /\.name = ("[^"]*",\s*\.default_value = "[^"]*")/g;
+my @known = map { s/"\s+"//gr } source_file('settings.c') =~ /\.name = ("[^"]*",\s*\.default_value = "[^"]*")/g;
 @known = map { /^"(.*)",\s*\.default_value = "(.*)"$/s ? "$1 = $2" : () } @known;
 my @rows;
 while ($tables =~ /INSERT INTO studio_engine\.settings .*? VALUES\s(.*?);\n/gs)

@@ -24,6 +24,7 @@ query($node, 'postgres', 'CREATE ROLE dev LOGIN');
 # A database of dev's, who installs, with rows; dev owns the data.
 query($node, 'postgres', 'CREATE DATABASE base OWNER dev');
 load_stub($node, 'base');
+load_storage($node, 'base', 'dev');
 query($node, 'base', q{
 	GRANT USAGE ON SCHEMA auth TO dev;
 	GRANT TRIGGER, REFERENCES ON auth.users TO dev;
@@ -253,6 +254,7 @@ my @strangers = qw(maker developer service_role);
 
 query($node, 'postgres', 'CREATE ROLE maker LOGIN; CREATE ROLE developer LOGIN; GRANT service_role TO developer; CREATE DATABASE strangers OWNER dev');
 load_stub($node, 'strangers');
+load_storage($node, 'strangers', 'dev');
 query($node, 'strangers', q{
 	ALTER DEFAULT PRIVILEGES FOR ROLE postgres, dev GRANT ALL ON TABLES TO developer;
 	ALTER DEFAULT PRIVILEGES FOR ROLE postgres, dev GRANT ALL ON SEQUENCES TO developer;
