@@ -184,6 +184,7 @@ export const jobIds = domain({
 
 export const fileIds = domain({
   accepted: [['none', '[]'], ['unknown', `[${UNKNOWN}]`], ['a NULL', '[null]']],
+  refused: [['too many', `[${Array(1001).fill(UNKNOWN)}]`, '22023']],
 })
 
 export const ids = domain({
