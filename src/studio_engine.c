@@ -25,6 +25,7 @@
 #include "restore.h"
 #include "rows.h"
 #include "search.h"
+#include "storage.h"
 #include "stripe_events.h"
 #include "video.h"
 
@@ -67,6 +68,7 @@ _PG_init(void)
 
 	/* checks of settings */
 	search_register();
+	storage_register();
 	stripe_events_register();
 
 	/* in the order in which messages name them */

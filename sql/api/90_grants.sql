@@ -153,7 +153,9 @@ BEGIN
     @extschema@.complete_rendering(uuid, uuid, uuid),
     @extschema@.fail_rendering(uuid, text, text, boolean, uuid, interval),
     @extschema@.cancel_rendering(uuid, text),
-    @extschema@.retry_rendering(uuid)
+    @extschema@.retry_rendering(uuid),
+    @extschema@.list_removed_files(integer),
+    @extschema@.forget_removed_files(uuid[])
     TO service_role;
 END
 $grants$;

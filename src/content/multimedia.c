@@ -41,6 +41,7 @@
 #include "sections.h"
 #include "statements.h"
 #include "statuses.h"
+#include "storage.h"
 #include "triggers.h"
 
 PG_FUNCTION_INFO_V1(protect_session_counters);
@@ -577,44 +578,6 @@ has_length(const char *string, int length, int max)
 	return length >= 1 && pg_mbstrlen_with_len(string, length) <= max;
 }
 
-/*
- * Return true if a string may be a part of a path in the object store.  Parts of
- * dots alone name another directory; separators, and percent signs, which a proxy
- * may decode to one, would add parts.
- */
-static bool
-is_path_part(const char *part, int length)
-{
-	bool		is_dots = true;
-
-	for (int i = 0; i < length; i++)
-	{
-		unsigned char c = part[i];
-
-		if (c < ' ' || c == 0x7f || c == '/' || c == '\\' || c == '%')
-			return false;
-		is_dots = is_dots && c == '.';
-	}
-	return !is_dots;
-}
-
-/* Return true if a path is relative and has valid parts only, so that it stays in its bucket. */
-static bool
-is_storage_path(const char *path, int length)
-{
-	int			start = 0;
-
-	for (int i = 0; i <= length; i++)
-	{
-		if (i < length && path[i] != '/')
-			continue;
-		if (!is_path_part(path + start, i - start))
-			return false;
-		start = i + 1;
-	}
-	return has_length(path, length, MAX_PATH_LENGTH);
-}
-
 /* Return true if a JSON value is a number between 0 and max, and a whole one if that is required. */
 static bool
 is_number_up_to(const JsonbValue *value, int64 max, bool whole)
@@ -654,9 +617,9 @@ is_valid_string(MemberKind kind, const char *string, int length, const char *con
 		case MEMBER_LABEL:
 			return has_length(string, length, MAX_LABEL_LENGTH);
 		case MEMBER_BUCKET:
-			return has_length(string, length, MAX_LABEL_LENGTH) && is_path_part(string, length);
+			return has_length(string, length, MAX_LABEL_LENGTH) && storage_is_part(string, length);
 		case MEMBER_STORAGE_PATH:
-			return is_storage_path(string, length);
+			return storage_is_path(string, length);
 		case MEMBER_CONTENT_ID:
 			return content != NULL && length == (int) strlen(content) && pg_strncasecmp(string, content, length) == 0;
 		case MEMBER_DURATION:

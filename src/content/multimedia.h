@@ -5,9 +5,8 @@
 #ifndef STUDIO_MULTIMEDIA_H
 #define STUDIO_MULTIMEDIA_H
 
-/* characters of a name or a type, and of a path; seconds of a file */
+/* characters of a name or a type; seconds of a file */
 #define MAX_LABEL_LENGTH 1000
-#define MAX_PATH_LENGTH 4096
 #define MAX_SECONDS 1000000000
 
 #endif							/* STUDIO_MULTIMEDIA_H */

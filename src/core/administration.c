@@ -30,6 +30,7 @@ PG_FUNCTION_INFO_V1(detach_partitions);
 PG_FUNCTION_INFO_V1(partition_by_month);
 PG_FUNCTION_INFO_V1(enable_realtime);
 PG_FUNCTION_INFO_V1(verify_setup);
+PG_FUNCTION_INFO_V1(enable_storage);
 
 static Statement call_rebuild_queue = {
 	.text = "SELECT studio_engine.rebuild_queue_as_owner()"
@@ -48,6 +49,9 @@ static Statement call_partition_by_month = {
 };
 static Statement call_enable_realtime = {
 	.text = "SELECT t.table_name, t.added FROM studio_engine.enable_realtime_as_owner() AS t"
+};
+static Statement call_enable_storage = {
+	.text = "SELECT t.object_name, t.added FROM studio_engine.enable_storage_as_owner() AS t"
 };
 
 static Statement call_verify_setup = {
@@ -114,19 +118,37 @@ partition_by_month(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(call_as_owner(&call_partition_by_month, &args));
 }
 
+/* Call a function as the owner of the data, and put the rows of its result into that of another. */
+static void
+put_rows_as_owner(Statement *statement, ReturnSetInfo *rsinfo)
+{
+	Caller		caller;
+
+	caller_enter_administrator(&caller);
+	statement_execute_each(statement, &NO_ARGUMENTS, put_result_row, rsinfo);
+	caller_leave(&caller);
+}
+
 /*
  * enable_realtime() returns table (table_name text, added boolean)
  */
 Datum
 enable_realtime(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	Caller		caller;
-
 	InitMaterializedSRF(fcinfo, 0);
-	caller_enter_administrator(&caller);
-	statement_execute_each(&call_enable_realtime, &NO_ARGUMENTS, put_result_row, rsinfo);
-	caller_leave(&caller);
+	put_rows_as_owner(&call_enable_realtime, (ReturnSetInfo *) fcinfo->resultinfo);
+
+	return (Datum) 0;
+}
+
+/*
+ * enable_storage() returns table (object_name text, added boolean)
+ */
+Datum
+enable_storage(PG_FUNCTION_ARGS)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	put_rows_as_owner(&call_enable_storage, (ReturnSetInfo *) fcinfo->resultinfo);
 
 	return (Datum) 0;
 }

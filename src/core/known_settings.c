@@ -132,6 +132,10 @@ KnownSetting known_settings[SETTINGS] = {
 		.name = "stripe_subscription_expiry",.default_value = "0",.type = SETTING_SWITCH,
 		.description = "1 lets the credits of a subscription expire at the end of its period; 0 does not"
 	},
+	[SETTING_STORAGE_PUBLIC_URL] = {
+		.name = "storage_public_url",.default_value = "",.type = SETTING_TEXT,
+		.description = "Address of the public files of the object store, with which public_url of assets is filled in; empty fills in nothing"
+	},
 };
 
 /*

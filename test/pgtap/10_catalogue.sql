@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(193);
+SELECT plan(199);
 
 --------------------------------------------------------------------------------
 -- Helpers: comparing, and what there is to look at
@@ -83,7 +83,7 @@ SELECT pg_temp.same_rows(
 			  ('pipeline', 'artifacts'), ('pipeline', 'job_events'), ('pipeline', 'jobs'), ('pipeline', 'prompts'),
 			  ('studio_engine', 'attempts'), ('studio_engine', 'credit_keys'), ('studio_engine', 'content_search'), ('studio_engine', 'expiring_credits'), ('studio_engine', 'ledger_hashes'),
 			  ('studio_engine', 'expiring_holds'), ('studio_engine', 'failed_sign_ups'), ('studio_engine', 'lot_checkpoints'), ('studio_engine', 'transfers'),
-			  ('studio_engine', 'meta'), ('studio_engine', 'payment_digests'), ('studio_engine', 'queue'), ('studio_engine', 'queue_stages'), ('studio_engine', 'settings'), ('studio_engine', 'welcomed'),
+			  ('studio_engine', 'meta'), ('studio_engine', 'payment_digests'), ('studio_engine', 'queue'), ('studio_engine', 'queue_stages'), ('studio_engine', 'removed_files'), ('studio_engine', 'settings'), ('studio_engine', 'welcomed'),
 			  ('studio_engine', 'stripe_events'), ('studio_engine', 'stripe_facts'), ('studio_engine', 'stripe_objects') $$,
 	'these tables and no others');
 SELECT is_empty(
@@ -316,6 +316,9 @@ INSERT INTO expected_function VALUES
 	('public.update_updated_at()', 'trigger', 'v'),
 	('public.verify_credit_ledger(p_user_id uuid DEFAULT NULL::uuid)', 'TABLE(user_id uuid, problem text, expected text, actual text, entry_id uuid)', 's'),
 	('public.enable_realtime()', 'TABLE(table_name text, added boolean)', 'v'),
+	('public.enable_storage()', 'TABLE(object_name text, added boolean)', 'v'),
+	('public.list_removed_files(p_limit integer DEFAULT 1000)', 'TABLE(file_id uuid, bucket text, path text, removed_at timestamp with time zone)', 's'),
+	('public.forget_removed_files(p_file_ids uuid[])', 'integer', 'v'),
 	('public.workflow_diagram(p_workflow text)', 'text', 'i'),
 	('public.workflow_transitions()', 'TABLE(workflow text, from_status text, to_status text, via text, condition text)', 'i'),
 	('pipeline.cancel_job(p_run_id text)', 'jsonb', 'v'),
@@ -379,6 +382,11 @@ INSERT INTO expected_function VALUES
 	('studio_engine.detach_partitions(p_table text, p_older_than interval, p_limit integer DEFAULT 1)', 'integer', 'v'),
 	('studio_engine.detach_partitions_as_owner(p_table text, p_older_than interval, p_limit integer)', 'integer', 'v'),
 	('studio_engine.enable_realtime_as_owner()', 'TABLE(table_name text, added boolean)', 'v'),
+	('studio_engine.enable_storage_as_owner()', 'TABLE(object_name text, added boolean)', 'v'),
+	('studio_engine.storage_obstacles()', 'SETOF text', 's'),
+	('studio_engine.storage_rights_missing()', 'SETOF text', 's'),
+	('studio_engine.fill_public_url()', 'trigger', 'v'),
+	('studio_engine.track_file()', 'trigger', 'v'),
 	('studio_engine.enter_artifact()', 'trigger', 'v'),
 	('studio_engine.enter_event()', 'trigger', 'v'),
 	('studio_engine.guard_run()', 'trigger', 'v'),
@@ -635,6 +643,8 @@ FROM (VALUES
 		('currency', 'text', false), ('phase', 'smallint', true), ('stands', 'boolean', true), ('at', 'bigint', true), ('made_at', 'bigint', true) $$),
 	('stripe_events', $$ VALUES ('event_id', 'text', true), ('type', 'text', true), ('object_id', 'text', true), ('tied_to', 'text', true),
 		('answer', 'jsonb', true), ('created_at', 'timestamp with time zone', true) $$),
+	('removed_files', $$ VALUES ('file_id', 'uuid', true), ('bucket', 'text', false), ('path', 'text', true),
+		('removed_at', 'timestamp with time zone', true) $$),
 	('queue', $$ VALUES ('due_at', 'timestamp with time zone', true), ('turn', 'bigint', true), ('system', 'studio_engine.job_system', true),
 		('state', 'studio_engine.queue_state', true), ('rank', 'integer', true), ('attempt', 'integer', true), ('first_attempt', 'integer', true),
 		('job_id', 'uuid', true), ('user_id', 'uuid', false), ('stage', 'text', true), ('limited', 'boolean', true) $$),
@@ -812,6 +822,7 @@ FROM (VALUES ('credit_accounts_user_id_fkey', 'FOREIGN KEY (user_id) REFERENCES 
 			 ('stripe_objects_pkey', 'PRIMARY KEY (object_id)'),
 			 ('stripe_facts_pkey', 'PRIMARY KEY (fact_id)'),
 			 ('stripe_events_pkey', 'PRIMARY KEY (event_id)'),
+			 ('removed_files_pkey', 'PRIMARY KEY (file_id)'),
 			 ('studio_jobs_pkey', 'PRIMARY KEY (job_id)'),
 			 ('queue_pkey', 'PRIMARY KEY (job_id, system)'),
 			 ('queue_stages_pkey', 'PRIMARY KEY (system, stage)'),
@@ -820,7 +831,7 @@ LEFT JOIN pg_constraint c ON c.conname = e.name;
 SELECT col_is_pk('public', t.name, 'id'::name, t.name || ': primary key id')
 FROM unnest('{profiles,draft_prompts,projects,jobs,job_steps,credit_ledger,assets,logs}'::name[]) AS t (name);
 
-SELECT is((SELECT regexp_replace(pg_get_indexdef(c.oid), '^CREATE (UNIQUE )?INDEX \S+ ON (?:public\.)?(\S+) USING btree ', '\1\2 ')
+SELECT is((SELECT regexp_replace(pg_get_indexdef(c.oid), '^CREATE (UNIQUE )?INDEX \S+ ON (?:public\.)?(\S+) USING (?:btree|hash) ', '\1\2 ')
 		   FROM pg_class c WHERE c.relname = e.name AND c.relkind = 'i'
 			 AND c.relnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace)),
 		  e.def, 'index ' || e.name || ' on ' || e.def)
@@ -873,6 +884,11 @@ FROM (VALUES
 	('idx_stripe_objects_user', 'studio_engine.stripe_objects (user_id)'),
 	('idx_stripe_facts_object', 'studio_engine.stripe_facts (object_id)'),
 	('idx_stripe_events_tied', 'studio_engine.stripe_events (tied_to)'),
+	-- whether an asset has a file that is listed as removed; paths may be too long for a B-tree
+	('idx_removed_files_removed', 'studio_engine.removed_files (removed_at, file_id)'),
+	('idx_removed_files_path', 'studio_engine.removed_files (path)'),
+	('idx_assets_storage_path', 'assets (storage_path)'),
+	('idx_mm_multimedia_assets_storage_path', 'mm_multimedia_assets (storage_path)'),
 	-- a claim and a reap cost what they find; expires_at, which heartbeats move, is in no index
 	('idx_queue_waiting', 'studio_engine.queue (system, rank, turn, due_at, job_id) WHERE (state = ''waiting''::studio_engine.queue_state)'),
 	('idx_queue_turn', 'studio_engine.queue (user_id, system, rank, turn) WHERE ((state = ''waiting''::studio_engine.queue_state) AND (turn > 0))'),
@@ -906,6 +922,8 @@ SELECT pg_temp.same_rows(
 	$$ VALUES
 		('auth.users on_auth_user_created', 'handle_new_user', 'O', 'AFTER INSERT row'),
 		('assets 00_assets_limits', 'studio_engine.limit_values', 'O', 'BEFORE INSERT UPDATE row'),
+		('assets tr_assets_files', 'studio_engine.track_file', 'O', 'AFTER INSERT DELETE row'),
+		('assets tr_assets_files_update', 'studio_engine.track_file', 'O', 'AFTER UPDATE row'),
 		('credit_ledger 00_credit_ledger_limits', 'studio_engine.limit_values', 'O', 'BEFORE INSERT UPDATE row'),
 		('draft_prompts 00_draft_prompts_limits', 'studio_engine.limit_values', 'O', 'BEFORE INSERT UPDATE row'),
 		('job_steps 00_job_steps_limits', 'studio_engine.limit_values', 'O', 'BEFORE INSERT UPDATE row'),
@@ -999,6 +1017,7 @@ SELECT pg_temp.same_rows(
 								('cm_course_plans', 'plan')) AS p (t, self)
 	   UNION ALL SELECT t, 'tr_' || t || '_' || n, t || '\000'
 				   FROM unnest('{studio_jobs,mm_rendering_queue}'::text[]) AS t, unnest('{price,hold_price,keep_price,return_price}'::text[]) AS n
+	   UNION ALL SELECT t, 'tr_' || t || n, t || '\000' FROM unnest('{assets,mm_multimedia_assets}'::text[]) AS t, unnest('{_files,_files_update}'::text[]) AS n
 	   UNION ALL SELECT t, 'tr_' || t || '_keep_worked_on', t || '\000' FROM unnest('{jobs,studio_jobs,mm_rendering_queue}'::text[]) AS t
 	   UNION ALL SELECT t, 'tr_' || t || '_keep_renderings', self || '\000'
 				   FROM (VALUES ('companies', 'company'), ('cm_module_content', 'content'), ('mm_multimedia_sessions', 'session')) AS p (t, self) $$,
@@ -1029,7 +1048,8 @@ SELECT pg_temp.same_rows(
 			  ('default_system_prompt', 'Rewrite the transcript in the voice of the brand. Keep names, facts and numbers as they are.'),
 			  ('quality_pass_score', '7'), ('search_configuration', 'english'), ('stripe_prices', '{}'), ('stripe_subscription_expiry', '0'),
 			  ('price_studio_job', '0'), ('price_rendering', '0'),
-			  ('priority_ageing_seconds', '0'), ('max_running_jobs', '0'), ('max_run_seconds', '0'), ('cancel_grace_seconds', '60'), ('asynchronous_claims', '0') $$,
+			  ('priority_ageing_seconds', '0'), ('max_running_jobs', '0'), ('max_run_seconds', '0'), ('cancel_grace_seconds', '60'), ('asynchronous_claims', '0'),
+			  ('storage_public_url', '') $$,
 	'settings have the defaults of the specification');
 SELECT is_empty('SELECT name FROM studio_engine.settings WHERE description IS NULL', 'every setting has a description');
 
@@ -1061,7 +1081,7 @@ RESET ROLE;
 
 SELECT is_empty($$ SELECT oid::regclass FROM our_tables WHERE relowner <> 'catalogue_installer'::regrole $$,
 				'installed by a lesser role: the tables are its own');
-SELECT is((SELECT count(*)::integer FROM our_tables), 46, '... all of them');
+SELECT is((SELECT count(*)::integer FROM our_tables), 47, '... all of them');
 SELECT is_empty(
 	$$ SELECT oid::regtype FROM pg_type
 	   WHERE typnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace) AND typtype = 'e' AND typowner <> 'catalogue_installer'::regrole $$,

@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(2706);
+SELECT plan(2749);
 
 --------------------------------------------------------------------------------
 -- People, and something of Alice's for every function to work on
@@ -236,6 +236,9 @@ INSERT INTO function_case VALUES
 ('expire_credits', ARRAY['10'],                   '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('sweep_stale_holds', ARRAY['10'],                '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('verify_credit_ledger', ARRAY['''{user}'''],     '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
+('list_removed_files', ARRAY['10'],               '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
+('forget_removed_files', ARRAY['ARRAY[''{user}''::uuid]'],
+                                                  '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('cleanup_expired_drafts', ARRAY['10'],           '42501', '42501', '42501', '42501', 'ok', '42501', 'ok'),
 ('create_job', ARRAY['''{project}''', '2', '7', '''2001-01-01''', '''rights-job''', '2'],
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
@@ -387,6 +390,7 @@ INSERT INTO function_case VALUES
                                                   '42501', '42501', '42501', '42501', 'ok', '42501', 'PT404'),
 -- the owner of the data only
 ('enable_realtime', '{}',                         '42501', '42501', '42501', '42501', '42501', '42501', '42501'),
+('enable_storage', '{}',                          '42501', '42501', '42501', '42501', '42501', '42501', '42501'),
 -- trigger functions: nobody, not even services
 ('handle_new_user', '{}',                         '42501', '42501', '42501', '42501', '42501', '42501', '42501'),
 ('update_updated_at', '{}',                       '42501', '42501', '42501', '42501', '42501', '42501', '42501');
@@ -607,7 +611,7 @@ FROM unnest('{anon,authenticated,service_role}'::text[]) AS r (role),
 				  'SELECT * FROM studio_engine.ledger_hashes', 'SELECT * FROM studio_engine.credit_keys', 'SELECT * FROM studio_engine.welcomed', 'SELECT * FROM studio_engine.payment_digests',
 				  'SELECT * FROM studio_engine.expiring_holds', 'SELECT * FROM studio_engine.lot_checkpoints', 'SELECT * FROM studio_engine.transfers', 'SELECT * FROM studio_engine.failed_sign_ups',
 				  'SELECT * FROM studio_engine.stripe_objects', 'SELECT * FROM studio_engine.stripe_facts', 'SELECT * FROM studio_engine.stripe_events', 'SELECT * FROM studio_engine.content_search', 'SELECT * FROM studio_engine.queue',
-				  'SELECT * FROM studio_engine.attempts', 'SELECT * FROM studio_engine.queue_stages', 'SELECT studio_engine.rebuild_queue()',
+				  'SELECT * FROM studio_engine.attempts', 'SELECT * FROM studio_engine.queue_stages', 'SELECT * FROM studio_engine.removed_files', 'SELECT studio_engine.rebuild_queue()',
 				  'SELECT * FROM studio_engine.direct_tables()']) AS s (statement);
 
 -- The functions refuse by themselves what a wrong grant lets through (above), and
@@ -627,10 +631,10 @@ FROM (VALUES
 					 'create_audio_narration create_course_plan '
 					 'create_job create_job_steps create_module_content create_multimedia_session create_script_generation '
 					 'create_slide_presentation create_studio_job enqueue_rendering ensure_profile expire_credits fail_job fail_jobs '
-					 'fail_rendering fail_studio_job finish_and_claim get_content_sections get_content_statistics get_credit_balance get_credit_lots get_credit_summary '
+					 'fail_rendering fail_studio_job finish_and_claim forget_removed_files get_content_sections get_content_statistics get_credit_balance get_credit_lots get_credit_summary '
 					 'get_dashboard get_draft_prompt get_job_attempts get_job_statistics get_latest_quality_assessment '
 					 'get_module_content get_queue_stages get_running_jobs get_session_statistics get_settings grant_credits heartbeat_job hold_credits '
-					 'limit_stage log_job merge_accounts pause_queue purchase_credits '
+					 'limit_stage list_removed_files log_job merge_accounts pause_queue purchase_credits '
 					 'reap_expired_leases record_asset record_video_view recover_leases refresh_content_search refund_credits '
 					 'register_multimedia_asset register_multimedia_assets reinstate_purchase release_credits release_hold release_leases '
 					 'repair_sign_ups reserve_credits resume_queue retry_failed_jobs retry_job retry_rendering retry_studio_job reverse_purchase save_draft_prompt search_module_content '

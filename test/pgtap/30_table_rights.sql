@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(1610);
+SELECT plan(1640);
 
 --------------------------------------------------------------------------------
 -- People and rows: one row of Alice's in every table, and Bob who has none of them
@@ -77,6 +77,7 @@ DELETE FROM studio_engine.welcomed;
 INSERT INTO studio_engine.welcomed VALUES ('a digest');
 INSERT INTO studio_engine.payment_digests VALUES ('a digest');
 INSERT INTO studio_engine.stripe_objects (object_id, kind, user_id) VALUES ('pi_b', 'payment_intent', :'bob');
+INSERT INTO studio_engine.removed_files (path) VALUES ('a path');
 INSERT INTO studio_engine.stripe_facts (fact_id, object_id, kind, amount, phase, stands, at, made_at) VALUES ('re_b', 'pi_b', 'refund', 1, 0, true, 1, 1);
 INSERT INTO studio_engine.stripe_events (event_id, type, object_id, tied_to, answer) VALUES ('evt_b', 'refund.created', 're_b', 'pi_b', '{}');
 
@@ -435,6 +436,11 @@ INSERT INTO table_case VALUES
 	'42501', '42501', '42501', '42501', '42501', '1'),
 ('stripe_events', 'TRUNCATE', $$TRUNCATE studio_engine.stripe_events$$,
 	'42501', '42501', '42501', '42501', '42501', '0'),
+('removed_files', 'SELECT', $$SELECT * FROM studio_engine.removed_files$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('removed_files', 'INSERT', $$INSERT INTO studio_engine.removed_files (path) VALUES ('another')$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('removed_files', 'UPDATE', $$UPDATE studio_engine.removed_files SET path = 'x'$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('removed_files', 'DELETE', $$DELETE FROM studio_engine.removed_files$$, '42501', '42501', '42501', '42501', '42501', '1'),
+('removed_files', 'TRUNCATE', $$TRUNCATE studio_engine.removed_files$$, '42501', '42501', '42501', '42501', '42501', '0'),
 ('queue', 'SELECT', $$SELECT * FROM studio_engine.queue WHERE user_id = '{bob}'$$,
 	'42501', '42501', '42501', '42501', '42501', '1'),
 ('queue', 'INSERT', $$INSERT INTO studio_engine.queue (system, job_id, user_id, stage) VALUES ('jobs', '{job}', '{alice}', 'QUEUED')$$,

@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(559);
+SELECT plan(563);
 
 \set user_one '40000000-0000-4000-8000-00000000000a'
 \set user_two '40000000-0000-4000-8000-00000000000b'
@@ -43,7 +43,7 @@ FROM (VALUES ('profiles', 'public'), ('draft_prompts', 'public'), ('projects', '
 			 ('transfers', 'studio_engine'), ('failed_sign_ups', 'studio_engine'), ('studio_jobs', 'public'),
 			 ('welcomed', 'studio_engine'), ('payment_digests', 'studio_engine'),
 			 ('stripe_objects', 'studio_engine'), ('stripe_facts', 'studio_engine'), ('stripe_events', 'studio_engine'),
-			 ('queue', 'studio_engine'), ('queue_stages', 'studio_engine'), ('attempts', 'studio_engine'),
+			 ('queue', 'studio_engine'), ('queue_stages', 'studio_engine'), ('attempts', 'studio_engine'), ('removed_files', 'studio_engine'),
 			 ('job_events', 'pipeline'), ('artifacts', 'pipeline'), ('prompts', 'pipeline')) AS t (name, schema) \gexec
 CREATE TABLE evil.users (id pg_catalog.uuid, raw_user_meta_data pg_catalog.jsonb);
 CREATE TEMPORARY TABLE users (id pg_catalog.uuid, raw_user_meta_data pg_catalog.jsonb);
@@ -493,6 +493,8 @@ INSERT INTO story (role, statement, expected) VALUES
 	('service_role', $$UPDATE public.cm_module_content SET company_id = NULL WHERE content_id OPERATOR(pg_catalog.=) '{content}' RETURNING status$$, 'approved'),
 	('service_role', $$SELECT asset_id FROM public.mm_multimedia_assets WHERE company_id IS NOT NULL$$, NULL),
 	('service_role', $$DELETE FROM public.mm_multimedia_assets WHERE session_id OPERATOR(pg_catalog.=) '{session}' AND asset_type OPERATOR(pg_catalog.=) 'video' RETURNING asset_type$$, 'video'),
+	('service_role', $$SELECT bucket FROM public.list_removed_files()$$, 'multimedia-assets'),
+	('service_role', $$SELECT public.forget_removed_files(ARRAY(SELECT file_id FROM public.list_removed_files())) OPERATOR(pg_catalog.>) 0$$, 'true'),
 	('service_role', $$SELECT slides_generated FROM public.mm_multimedia_sessions WHERE session_id OPERATOR(pg_catalog.=) '{session}'$$, '1'),
 	('service_role', $$SELECT public.archive_module_content('0')$$, '0'),
 	('service_role', $$DELETE FROM public.companies WHERE id OPERATOR(pg_catalog.=) '{u}' RETURNING name$$, 'C'),

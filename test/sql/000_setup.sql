@@ -306,6 +306,7 @@ LANGUAGE sql AS $$
   DELETE FROM public.companies;
   DELETE FROM public.cm_module_content;
   DELETE FROM public.mm_rendering_queue WHERE session_id IS NULL;
+  DELETE FROM studio_engine.removed_files;
   -- of the users who are gone
   DELETE FROM studio_engine.welcomed;
   DELETE FROM studio_engine.payment_digests;

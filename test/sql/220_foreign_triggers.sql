@@ -97,7 +97,8 @@ LANGUAGE sql AS $$
     'studio_engine.verify_inserted_entries()', 'studio_engine.yield_to_restored_row()',
     'studio_engine.inherit_company(''content'')', 'studio_engine.inherit_company(''employee'')', 'studio_engine.pass_company_on(''session'')',
     'studio_engine.count_section_words()', 'studio_engine.count_script_words()', 'studio_engine.index_content()',
-    'studio_engine.protect_session_counters()', 'studio_engine.count_assets()'])
+    'studio_engine.protect_session_counters()', 'studio_engine.count_assets()',
+    'studio_engine.fill_public_url()', 'studio_engine.track_file(''assets'')', 'studio_engine.track_file(''mm_multimedia_assets'')'])
 $$;
 CREATE FUNCTION t.all_attached() RETURNS TABLE (function text, answer text, at text)
 LANGUAGE sql AS $$

@@ -268,6 +268,27 @@ ROLLBACK;
 -- README: Realtime
 SELECT count(*) AS published FROM enable_realtime();
 
+-- README: Storage, with a stand-in for it
+BEGIN;
+\set ECHO none
+\i test/sql/include/storage_stub.sql
+\set ECHO all
+SELECT object_name, added FROM enable_storage();
+ROLLBACK;
+
+UPDATE studio_engine.settings SET value = 'https://example.supabase.co/storage/v1/object/public' WHERE name = 'storage_public_url';
+UPDATE mm_multimedia_assets SET storage_path = storage_path WHERE public_url IS NULL;
+SELECT asset_name, regexp_replace(public_url, '[0-9]{8}T[0-9]+', '(time)') AS public_url
+  FROM mm_multimedia_assets WHERE asset_type = 'video';
+-- not in README: as it was
+UPDATE studio_engine.settings SET value = '' WHERE name = 'storage_public_url';
+
+DELETE FROM mm_multimedia_assets WHERE asset_type = 'slide';
+SET ROLE service_role;
+SELECT count(*) AS left_behind FROM list_removed_files();
+SELECT forget_removed_files(ARRAY(SELECT file_id FROM list_removed_files())) AS forgotten;
+RESET ROLE;
+
 -- README: Errors
 UPDATE jobs SET status = 'READY' WHERE id = :'third_id';
 

@@ -312,7 +312,7 @@ foreach my $case ([ 'app', 'public' ], [ '50%s', 'public' ], [ 'App Owner', '"St
 	sql_ok($node, $db, "CREATE EXTENSION studio_engine SCHEMA $schema", "$name: installs", user => $role);
 	use_it($db, $role, $schema);
 	my $before = state_of($db, $schema);
-	is(() = $before =~ /^owner \S+\|"?\Q$role\E"?$/mg, 52, "$name: owns the tables, the types and the schemas");
+	is(() = $before =~ /^owner \S+\|"?\Q$role\E"?$/mg, 53, "$name: owns the tables, the types and the schemas");
 	still_may($db, $role, $schema, "$name, installed");
 	alive_ok($node, $db, $name, $schema);
 

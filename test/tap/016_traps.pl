@@ -24,6 +24,7 @@ query($node, 'postgres', 'CREATE ROLE dev LOGIN');
 # A database of dev's, who installs, with rows; dev owns the data.
 query($node, 'postgres', 'CREATE DATABASE base OWNER dev');
 load_stub($node, 'base');
+load_storage($node, 'base', 'dev');
 query($node, 'base', q{
 	GRANT USAGE ON SCHEMA auth TO dev;
 	GRANT TRIGGER, REFERENCES ON auth.users TO dev;
@@ -97,7 +98,7 @@ sub run_everything
 my %sets = (
 	worn => [
 		{ 'cast of a foreign key' => 14 },
-		{ (map { $_ => 0 } kinds_of('worn')), 'policy' => 17, 'default' => 3 } ],
+		{ (map { $_ => 0 } kinds_of('worn')), 'policy' => 19, 'default' => 3 } ],
 	# nothing reads the table of welcomed addresses
 	quiet => [ { 'exclusion' => 1 }, { (map { $_ => 0 } kinds_of('quiet')), 'exclusion' => 2, 'check of a child' => 1 } ],
 	indexed => [ {}, { map { $_ => 0 } kinds_of('indexed') } ],
@@ -254,6 +255,7 @@ my @strangers = qw(maker developer service_role);
 
 query($node, 'postgres', 'CREATE ROLE maker LOGIN; CREATE ROLE developer LOGIN; GRANT service_role TO developer; CREATE DATABASE strangers OWNER dev');
 load_stub($node, 'strangers');
+load_storage($node, 'strangers', 'dev');
 query($node, 'strangers', q{
 	ALTER DEFAULT PRIVILEGES FOR ROLE postgres, dev GRANT ALL ON TABLES TO developer;
 	ALTER DEFAULT PRIVILEGES FOR ROLE postgres, dev GRANT ALL ON SEQUENCES TO developer;

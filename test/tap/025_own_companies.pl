@@ -112,6 +112,18 @@ is(description_of('copy'), $before, '... with the tables as they were');
 isolated_ok('copy', 'restored');
 alive_ok($node, 'copy', 'restored');
 
+# Who may upload to Storage is decided by the same table, and the same policy.
+load_storage($node, 'copy', 'postgres');
+sql_ok($node, 'copy', 'SELECT * FROM public.enable_storage()', 'Storage is enabled');
+foreach my $user ('ann', 'bob', 'gone')
+{
+	my $upload = q{INSERT INTO storage.objects (bucket_id, name) VALUES ('multimedia-assets', md5('A')::uuid || '/} . "$user.mp4');";
+	my @claims = ('copy', "SELECT set_config('request.jwt.claims', json_build_object('sub', md5('$user')::uuid)::text, false); SET ROLE authenticated; $upload");
+
+	$user eq 'ann' ? sql_ok($node, @claims, 'a user uploads for his company')
+	  : refused_ok($node, @claims, '42501', [qr/row-level security/], "... $user does not");
+}
+
 # --- tables that cannot be used ------------------------------------------------
 
 my %unusable = (

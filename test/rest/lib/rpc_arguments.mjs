@@ -182,6 +182,11 @@ export const jobIds = domain({
   refused: [['a NULL', '[null]', '22004'], ['twice', `[${UNKNOWN}, ${UNKNOWN}]`, '22023']],
 })
 
+export const fileIds = domain({
+  accepted: [['none', '[]'], ['unknown', `[${UNKNOWN}]`], ['a NULL', '[null]']],
+  refused: [['too many', `[${Array(1001).fill(UNKNOWN)}]`, '22023']],
+})
+
 export const ids = domain({
   accepted: [['none', '[]']],
   refused: [['unknown', `[${UNKNOWN}]`, ['22023', 'PT404']], ['a NULL', '[null]', ['22023', '22004']]],

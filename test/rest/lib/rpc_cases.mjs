@@ -13,7 +13,7 @@
 import assert from 'node:assert/strict'
 import * as make from './rpc_fixtures.mjs'
 import {
-  MARK, amount, attempts, bytes, finite, free, future, id, ids, integer, interval, jobIds, json, lease, nullable, number, object, report,
+  MARK, amount, attempts, bytes, fileIds, finite, free, future, id, ids, integer, interval, jobIds, json, lease, nullable, number, object, report,
   sections, shaped, stages, start, text, textId, texts, word,
 } from './rpc_arguments.mjs'
 import { sql } from './api.mjs'
@@ -99,6 +99,28 @@ const workflows = {
     given: async () => ({}),
     gives: rows('name', 'ok', 'detail', 'remedy'),
     takes: {},
+  },
+  'public.enable_storage': {
+    who: 'nobody',
+    given: async () => ({}),
+  },
+  'public.list_removed_files': {
+    who: 'service',
+    async given() {
+      await sql('INSERT INTO studio_engine.removed_files (path) VALUES ($1)', [MARK])
+      return { p_limit: 10 }
+    },
+    gives: rows('file_id', 'bucket', 'path', 'removed_at'),
+    takes: { p_limit: integer(1, 1000) },
+  },
+  'public.forget_removed_files': {
+    who: 'service',
+    async given() {
+      const [{ file_id: file }] = await sql('INSERT INTO studio_engine.removed_files (path) VALUES ($1) RETURNING file_id', [MARK])
+      return { p_file_ids: [file] }
+    },
+    gives: is(1),
+    takes: { p_file_ids: fileIds },
   },
 }
 

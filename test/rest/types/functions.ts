@@ -91,6 +91,9 @@ export const publicFunctions = {
   enable_realtime: answers<{
     added: boolean; table_name: string
   }[]>()(supabase.rpc('enable_realtime')),
+  enable_storage: answers<{
+    added: boolean; object_name: string
+  }[]>()(supabase.rpc('enable_storage')),
   ensure_profile: json(supabase.rpc('ensure_profile', { p_user_id: id })),
   expire_credits: number(supabase.rpc('expire_credits', { p_limit: 100 })),
   fail_job: json(supabase.rpc('fail_job', {
@@ -111,6 +114,7 @@ export const publicFunctions = {
     p_system: 'jobs', p_worker: 'worker-1', p_job_id: id, p_lease_token: id, p_result: {}, p_error: {}, p_retryable: true,
     p_retry_in: '1 hour', p_limit: 100, p_lease: '1 minute', p_stages: ['QUEUED'], p_process_id: '1'
   })),
+  forget_removed_files: number(supabase.rpc('forget_removed_files', { p_file_ids: [id] })),
   get_content_sections: json(supabase.rpc('get_content_sections', { p_content_id: id })),
   get_content_statistics: json(supabase.rpc('get_content_statistics', { p_company_id: id })),
   get_credit_balance: number(supabase.rpc('get_credit_balance', { p_user_id: id })),
@@ -147,6 +151,9 @@ export const publicFunctions = {
     p_user_id: id, p_amount: 10, p_reference: 'chats:1', p_note: 'Note', p_expires: '1 hour', p_idempotency_key: 'key-1'
   })),
   limit_stage: nothing(supabase.rpc('limit_stage', { p_system: 'jobs', p_stage: 'RENDERING', p_max_running: 10 })),
+  list_removed_files: answers<{
+    bucket: string; file_id: string; path: string; removed_at: string
+  }[]>()(supabase.rpc('list_removed_files', { p_limit: 100 })),
   log_job: text(supabase.rpc('log_job', {
     p_job_id: id, p_level: 'info', p_message: 'Done', p_step_name: 'render', p_metadata: {}, p_lease_token: id
   })),

@@ -78,6 +78,7 @@ sub fixture
 		INSERT INTO public.mm_rendering_queue (render_id, session_id, user_id, render_config, priority, status) VALUES
 			({fb}, {f6}, {a1}, '{}', 9, 'queued'), ({fc}, {f6}, {a1}, '{}', 1, 'failed'), ({fd}, {f6}, {a1}, '{}', 2, 'queued');
 		SELECT public.record_video_view({f7}, 3, true);
+		INSERT INTO studio_engine.removed_files (path) VALUES ('a path');
 		SELECT public.limit_stage('jobs', 'PACKAGING', 5);
 		SELECT count(*) FROM public.claim_jobs('jobs', 'early', 1);
 		SELECT public.release_leases('early');
@@ -241,6 +242,12 @@ my %calls = (
 	'studio_engine.realtime_rights_missing()' => [],
 	'studio_engine.realtime_obstacles()' => [],
 	'enable_realtime()' => [],
+	'studio_engine.storage_obstacles()' => [],
+	'studio_engine.storage_rights_missing()' => [],
+	'enable_storage()' => [],
+	'studio_engine.enable_storage_as_owner()' => [ '', '', 'owner' ],
+	'list_removed_files(integer)' => ['10'],
+	'forget_removed_files(uuid[])' => [ '(SELECT array_agg(file_id) FROM public.list_removed_files(10))' ],
 	'studio_engine.enable_realtime_as_owner()' => [ '', '', 'owner' ],
 );
 

@@ -195,6 +195,9 @@ $history .= q{
 	SELECT public.record_video_view(asset_id, 2.5, true) FROM public.mm_multimedia_assets WHERE asset_type = 'video';
 	SELECT public.enqueue_rendering(id, p_user_id => md5('user 1')::uuid, p_run_at => now() + '300 days', p_idempotency_key => 'k' || i, p_max_attempts => 9) FROM runs;
 	UPDATE public.mm_rendering_queue SET status = 'rendering', progress = 40 WHERE session_id = (SELECT id FROM runs WHERE i = 1);
+	SELECT public.register_multimedia_asset(id, NULL, 'document', 'gone.pdf', p_storage_path => 'gone.pdf') FROM runs WHERE i = 1;
+	DELETE FROM public.mm_multimedia_assets WHERE storage_path = 'gone.pdf';
+	UPDATE studio_engine.settings SET value = 'https://example.com/public' WHERE name = 'storage_public_url';
 };
 
 # What the owner of a database adds to tables of ours.
@@ -328,6 +331,8 @@ sub content_ok
 			ASSERT NOT EXISTS (SELECT FROM public.mm_multimedia_sessions s WHERE s.total_assets_generated <>
 				(SELECT count(*) FROM public.mm_multimedia_assets a WHERE a.session_id = s.session_id)), 'counters';
 			PERFORM public.register_multimedia_asset(v_run, NULL, 'video', 'more.mp4');
+			ASSERT EXISTS (SELECT FROM public.list_removed_files() WHERE path = 'gone.pdf'), 'files to delete';
+			ASSERT (SELECT count(public_url) = 1 FROM public.mm_multimedia_assets), 'URLs as they were, and of new assets';
 			ASSERT (SELECT total_assets_generated = 29 AND video_files_generated = 8 FROM public.mm_multimedia_sessions WHERE session_id = v_run), 'counters go on';
 			ASSERT (SELECT count(*) FROM public.search_module_content('kept', p_limit => 100)) = 6, 'search';
 			ASSERT public.refresh_content_search() = 3, 'what was stale is stale';

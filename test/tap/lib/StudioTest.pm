@@ -11,13 +11,14 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use FindBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep);
 
 our @EXPORT = qw(
-  new_cluster new_cluster_of prepare_database load_stub stub_path
+  new_cluster new_cluster_of prepare_database load_stub load_storage stub_path
   give_up run_sql query sql_ok refused_ok books_ok broken_invariants
   indexes_ok broken_indexes
   dump_text same_text alive_ok uuid_of kill_server
@@ -64,6 +65,16 @@ sub load_stub
 
 	$node->command_ok([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', $db, '-f', stub_path($node) ],
 		"the stand-in loads into $db");
+	return;
+}
+
+# The stand-in for Supabase Storage, in whose schema a role has the rights that postgres has on the platform.
+sub load_storage
+{
+	my ($node, $db, $role) = @_;
+
+	$node->command_ok([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', $db, '-f', "$FindBin::RealBin/../sql/include/storage_stub.sql",
+			'-c', "GRANT supabase_storage_admin TO $role" ], "the stand-in for Storage loads into $db");
 	return;
 }
 
