@@ -310,6 +310,12 @@ SELECT t.try(format($$INSERT INTO projects (id, user_id, title, prompt_text, nic
   ON CONFLICT (id) DO UPDATE SET id = excluded.id, user_id = excluded.user_id, title = excluded.title, created_at = excluded.created_at$$, t.id(15), t.id(11)));
 SELECT t.n(id) AS project, title, created_at > now() - interval '1 minute' AS new FROM projects WHERE title IN ('batch', 'dated') ORDER BY id;
 
+-- MERGE is an UPDATE or an INSERT
+SELECT change, t.try(format('MERGE INTO projects p USING (SELECT %L::uuid AS id) s ON p.id = s.id WHEN MATCHED THEN UPDATE SET %s', t.id(11), change)) AS merge
+  FROM unnest('{title = ''merged'',id = p.id,id = t.id(77),user_id = t.id(2),created_at = now()}'::text[]) change;
+SELECT t.try(format($$MERGE INTO projects p USING (SELECT %L::uuid AS id) s ON p.id = s.id WHEN NOT MATCHED THEN
+  INSERT (id, user_id, title, prompt_text, niche_preset, created_at) VALUES (s.id, auth.uid(), 'merged', 'p', 'facts', '2001-01-01')$$, t.id(18)));
+
 -- services, the owner of the data and his functions write what they want; so does who loads a dump
 CALL t.as_role('service_role');
 SELECT t.try(format($$INSERT INTO projects (id, user_id, title, prompt_text, niche_preset, created_at, updated_at)
