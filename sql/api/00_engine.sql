@@ -58,6 +58,27 @@ COMMENT ON FUNCTION @extschema@.update_updated_at() IS
 
 Trigger, BEFORE UPDATE.';
 
+CREATE FUNCTION studio_engine.keep_own_row() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'keep_own_row'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION studio_engine.keep_own_row() IS
+'Keep users from changing whose their row is, and which.
+
+Trigger, BEFORE INSERT OR UPDATE. Its arguments name the columns of the identifier and of the owner. A user may
+name these columns and created_at in an UPDATE, with the values that the row has; another value is refused
+(42501, DETAIL names the column). A row that he inserts must be his own (42501); created_at, where it is NULL or
+within five minutes of now, and updated_at become now. Services are not limited.';
+
+CREATE FUNCTION studio_engine.check_new_own_row() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'check_new_own_row'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION studio_engine.check_new_own_row() IS
+'Keep users from giving a new row another creation time than now.
+
+Trigger, AFTER INSERT, so that it does not fire for a row that INSERT .. ON CONFLICT DO UPDATE finds. A
+created_at that is more than five minutes off is refused (42501, DETAIL names the column). Services are not
+limited.';
+
 CREATE FUNCTION @extschema@.workflow_transitions()
   RETURNS TABLE (workflow text, from_status text, to_status text, via text, condition text)
   LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 100 AS 'MODULE_PATHNAME', 'workflow_transitions'

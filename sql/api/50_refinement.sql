@@ -5,22 +5,23 @@ CREATE FUNCTION studio_engine.default_studio_job()
   LANGUAGE c AS 'MODULE_PATHNAME', 'default_studio_job'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.default_studio_job() IS
-'Fill in the prompt of a studio job, and limit what a user writes into it.
+'Fill in the prompt of a studio job, and limit what a user changes in it.
 
 Trigger, BEFORE INSERT OR UPDATE on studio_jobs. The prompt is that of setting default_system_prompt. The
-priority that a user gives is at most setting max_user_priority, max_attempts at most the setting of that name,
-and run_at at most 366 days ahead (22023). A user does not change run_at and idempotency_key of a job, and never
-sets cancel_requested_at (42501).';
+priority that a user gives is at most setting max_user_priority, max_attempts at most the setting of that name
+(22023). A user does not change run_at, idempotency_key and cancel_requested_at of a job (42501).';
 
 CREATE FUNCTION studio_engine.limit_studio_jobs()
   RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'limit_studio_jobs'
   SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION studio_engine.limit_studio_jobs() IS
-'Limit the active studio jobs of a user who inserts one.
+'Limit what a user inserts into studio_jobs, and how much.
 
-Trigger, AFTER INSERT on studio_jobs. The limit is setting max_active_jobs (PT429). Services are not limited
-here.';
+Trigger, AFTER INSERT on studio_jobs. The status must be NEW (23514), the priority at most setting
+max_user_priority, max_attempts at most the setting of that name, run_at at most 366 days ahead (22023),
+cancel_requested_at empty (42501). Setting max_active_jobs limits the active jobs (PT429). Services are not
+limited here.';
 
 CREATE FUNCTION @extschema@.create_studio_job(
     p_user_id uuid, p_raw_audio_url text, p_system_prompt text DEFAULT NULL, p_priority integer DEFAULT 0,

@@ -1,4 +1,5 @@
--- Rights to drafts. Users read the drafts that they claimed, but never the tokens.
+-- Rights to drafts. Users read the drafts that they claimed, with the tokens that they
+-- claimed them with, and no others.
 
 -- Limits of the size of values, for every writer; the first trigger of each table.
 CREATE OR REPLACE TRIGGER "00_draft_prompts_limits"
@@ -9,6 +10,5 @@ DROP POLICY IF EXISTS drafts_select ON @extschema@.draft_prompts;
 CREATE POLICY drafts_select ON @extschema@.draft_prompts
   FOR SELECT TO authenticated USING ((SELECT auth.uid()) = user_id);
 
-GRANT SELECT (id, user_id, prompt_text, template_id, options, created_at, updated_at, expires_at)
-  ON @extschema@.draft_prompts TO authenticated;
+GRANT SELECT ON @extschema@.draft_prompts TO authenticated;
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON @extschema@.draft_prompts TO service_role;

@@ -29,6 +29,14 @@ CREATE OR REPLACE TRIGGER tr_projects_updated
   BEFORE UPDATE ON @extschema@.projects
   FOR EACH ROW EXECUTE FUNCTION @extschema@.update_updated_at();
 
+CREATE OR REPLACE TRIGGER tr_projects_own
+  BEFORE INSERT OR UPDATE OF id, user_id, created_at ON @extschema@.projects
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.keep_own_row('id', 'user_id');
+
+CREATE OR REPLACE TRIGGER tr_projects_own_new
+  AFTER INSERT ON @extschema@.projects
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.check_new_own_row();
+
 CREATE OR REPLACE TRIGGER tr_projects_lock_jobs
   BEFORE DELETE ON @extschema@.projects
   FOR EACH ROW EXECUTE FUNCTION studio_engine.lock_jobs_of_project();
@@ -103,10 +111,10 @@ CREATE POLICY logs_select ON @extschema@.logs
     SELECT 1 FROM @extschema@.jobs j WHERE j.id = job_id AND j.user_id = (SELECT auth.uid())));
 
 GRANT SELECT, DELETE ON @extschema@.projects TO authenticated;
-GRANT INSERT (user_id, title, prompt_text, niche_preset, target_minutes, voice_profile_id,
-              transcript_mode, transcript_text, settings),
-      UPDATE (title, prompt_text, niche_preset, target_minutes, voice_profile_id,
-              transcript_mode, transcript_text, settings)
+GRANT INSERT (id, user_id, title, prompt_text, niche_preset, target_minutes, voice_profile_id,
+              transcript_mode, transcript_text, settings, created_at, updated_at),
+      UPDATE (id, user_id, title, prompt_text, niche_preset, target_minutes, voice_profile_id,
+              transcript_mode, transcript_text, settings, created_at, updated_at)
   ON @extschema@.projects TO authenticated;
 GRANT SELECT ON @extschema@.jobs, @extschema@.job_steps, @extschema@.assets, @extschema@.logs TO authenticated;
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON @extschema@.projects, @extschema@.jobs, @extschema@.job_steps, @extschema@.assets, @extschema@.logs

@@ -1,7 +1,8 @@
 -- Triggers, policies and grants of studio_jobs.
 -- Pitfall: users may move their own jobs by plain UPDATE, as the seed's clients
--- do; the column lists leave out what they must not change. Triggers fire in
--- the order of their names: the queue before the account, hence the digits.
+-- do; the column lists leave out what they never name. Triggers fire in the order
+-- of their names: the queue before the account, hence the digits; and the owner of
+-- a new job is checked before its price is looked up.
 
 -- Limits of the size of values, for every writer; the first trigger of each table.
 CREATE OR REPLACE TRIGGER "00_studio_jobs_limits"
@@ -19,6 +20,14 @@ CREATE OR REPLACE TRIGGER tr_studio_jobs_defaults
 CREATE OR REPLACE TRIGGER tr_studio_jobs_limit
   AFTER INSERT ON @extschema@.studio_jobs
   FOR EACH ROW EXECUTE FUNCTION studio_engine.limit_studio_jobs();
+
+CREATE OR REPLACE TRIGGER tr_studio_jobs_own
+  BEFORE INSERT OR UPDATE OF job_id, user_id, created_at ON @extschema@.studio_jobs
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.keep_own_row('job_id', 'user_id');
+
+CREATE OR REPLACE TRIGGER tr_studio_jobs_own_new
+  AFTER INSERT ON @extschema@.studio_jobs
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.check_new_own_row();
 
 CREATE OR REPLACE TRIGGER tr_studio_jobs_keep_worked_on
   BEFORE DELETE ON @extschema@.studio_jobs
@@ -72,9 +81,9 @@ CREATE POLICY studio_jobs_update ON @extschema@.studio_jobs
   FOR UPDATE TO authenticated USING ((SELECT auth.uid()) = user_id) WITH CHECK ((SELECT auth.uid()) = user_id);
 
 GRANT SELECT ON @extschema@.studio_jobs TO authenticated;
-GRANT INSERT (user_id, status, raw_audio_url, raw_transcript, refined_text, system_prompt_used, error_details,
+GRANT INSERT (job_id, created_at, status, user_id, raw_audio_url, raw_transcript, refined_text, system_prompt_used, error_details,
               enrichment_entities, model_version, priority, run_at, idempotency_key, max_attempts, cancel_requested_at),
-      UPDATE (status, raw_audio_url, raw_transcript, refined_text, system_prompt_used, error_details,
+      UPDATE (job_id, created_at, status, user_id, raw_audio_url, raw_transcript, refined_text, system_prompt_used, error_details,
               enrichment_entities, model_version, priority, run_at, idempotency_key, max_attempts, cancel_requested_at)
   ON @extschema@.studio_jobs TO authenticated;
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON @extschema@.studio_jobs TO service_role;

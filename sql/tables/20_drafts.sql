@@ -24,7 +24,7 @@ COMMENT ON TABLE @extschema@.draft_prompts IS
 
 claim_draft_prompt() assigns them to a user by the session token, which is a secret. A user reads his own.';
 COMMENT ON COLUMN @extschema@.draft_prompts.id IS 'Identifier';
-COMMENT ON COLUMN @extschema@.draft_prompts.session_token IS 'Secret of the browser session; readable by services only';
+COMMENT ON COLUMN @extschema@.draft_prompts.session_token IS 'Secret of the browser session; readable by services, and by the user who claimed the draft';
 COMMENT ON COLUMN @extschema@.draft_prompts.user_id IS 'Who claimed the draft; NULL until then';
 COMMENT ON COLUMN @extschema@.draft_prompts.prompt_text IS 'The prompt';
 COMMENT ON COLUMN @extschema@.draft_prompts.template_id IS 'Template that the prompt was started from';

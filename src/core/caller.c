@@ -192,6 +192,23 @@ caller_leave(Caller *caller)
 }
 
 /*
+ * Return true if a user calls who has another id than this; every id is another one
+ * than NULL.  Return false if auth.uid() does not say who calls: what such a role may
+ * do is left to the policies.  Call it for callers that are no services, before
+ * entering.
+ */
+bool
+caller_is_another_user(const pg_uuid_t *user_id)
+{
+	Caller		caller;
+
+	caller_enter_self(&caller);
+	identify(&caller);
+	caller_leave(&caller);
+	return caller.known && (user_id == NULL || !uuid_equal(&caller.uid, user_id));
+}
+
+/*
  * Raise an error unless the caller is a service, or the user with this id.
  */
 void

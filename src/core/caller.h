@@ -23,6 +23,7 @@ typedef struct Caller
 } Caller;
 
 extern bool caller_is_service(void);
+extern bool caller_is_another_user(const pg_uuid_t *user_id);
 
 extern void caller_enter_self(Caller *caller);
 extern void caller_enter_anybody(Caller *caller);

@@ -124,6 +124,10 @@ static const RowTrigger studio_triggers[] = {
 		.definition = "BEFORE INSERT OR UPDATE OF priority, run_at, idempotency_key, max_attempts, cancel_requested_at"
 		" ON %.studio_jobs FOR EACH ROW "
 		"EXECUTE FUNCTION studio_engine.default_studio_job()",
+	.idle = true},
+	{.name = "tr_studio_jobs_own",
+		.definition = "BEFORE INSERT OR UPDATE OF job_id, user_id, created_at ON %.studio_jobs FOR EACH ROW "
+		"EXECUTE FUNCTION studio_engine.keep_own_row('job_id', 'user_id')",
 	.idle = true}
 };
 

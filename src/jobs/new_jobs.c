@@ -22,6 +22,7 @@
 #include "checks.h"
 #include "errors.h"
 #include "new_jobs.h"
+#include "own_rows.h"
 #include "settings.h"
 #include "uuids.h"
 
@@ -32,12 +33,18 @@
 /* the first call may have been undone, or its job deleted, after it was waited for */
 #define MAX_TRIES 3
 
+pg_noreturn static void
+refuse_run_at(const char *name)
+{
+	refuse_value(name, psprintf("at most %d days ahead", MAX_DAYS_AHEAD));
+}
+
 /* Raise an error if a job is not to begin within a year. */
 static void
 check_run_at(const char *name, TimestampTz run_at)
 {
 	if (TIMESTAMP_NOT_FINITE(run_at) || run_at > GetCurrentTimestamp() + MAX_DAYS_AHEAD * USECS_PER_DAY)
-		refuse_value(name, psprintf("at most %d days ahead", MAX_DAYS_AHEAD));
+		refuse_run_at(name);
 }
 
 /* How often a user may have a job tried. */
@@ -117,68 +124,80 @@ new_job_insert(const NewJob *new, Statement *find, Statement *insert, const Argu
  * Rows that users write
  * ------------------------------------------------------------------------ */
 
-/* Return true if the trigger writes another value than the row had, or than NULL. */
-static bool
-is_other_value(const TriggerData *data, const char *column, Oid type)
-{
-	TupleDesc	desc = RelationGetDescr(data->tg_relation);
-	bool		isnull;
-
-	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
-		return !row_same_value(desc, data->tg_trigtuple, data->tg_newtuple, column);
-	(void) row_get(desc, data->tg_trigtuple, column, type, &isnull);
-	return !isnull;
-}
-
-/* Check the run_at of a new row. */
-static void
-check_row_run_at(const TriggerData *data)
+/* Return the value of a column that holds a time; NULL for none. */
+static const TimestampTz *
+row_time(TupleDesc desc, HeapTuple row, const char *column)
 {
 	bool		isnull;
-	Datum		run_at = row_get(RelationGetDescr(data->tg_relation), data->tg_trigtuple,
-								 "run_at", TIMESTAMPTZOID, &isnull);
+	TimestampTz *time = palloc(sizeof(TimestampTz));
 
-	if (!isnull)
-		check_run_at("run_at", DatumGetTimestampTz(run_at));
+	*time = DatumGetTimestampTz(row_get(desc, row, column, TIMESTAMPTZOID, &isnull));
+	return isnull ? NULL : time;
 }
 
-/* Check the max_attempts of a row; more that a service gave may stay, or be lowered. */
-static void
-check_row_max_attempts(const TriggerData *data)
+/* Return max_attempts of a row; where it has none 1, which everybody may ask for. */
+static int32
+row_max_attempts(TupleDesc desc, HeapTuple row)
 {
-	TupleDesc	desc = RelationGetDescr(data->tg_relation);
-	int32		limit = max_attempts_of_users();
-	bool		isnull,
-				was_null;
-	int32		attempts = DatumGetInt32(row_get(desc, trigger_new_row(data), "max_attempts", INT4OID, &isnull));
-	int32		before;
+	bool		isnull;
+	int32		attempts = DatumGetInt32(row_get(desc, row, "max_attempts", INT4OID, &isnull));
 
-	if (isnull)
-		return;
-	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
-	{
-		before = DatumGetInt32(row_get(desc, data->tg_trigtuple, "max_attempts", INT4OID, &was_null));
-		if (!was_null)
-			limit = Max(limit, before);
-	}
+	return isnull ? 1 : attempts;
+}
+
+static void
+check_max_attempts(int32 attempts, int32 limit)
+{
 	if (attempts < 1 || attempts > limit)
 		refuse_value("max_attempts", psprintf("between 1 and %d", limit));
 }
 
 /*
- * Raise an error if a user writes what he may not into a row of a table of jobs.
- * Call it in a BEFORE trigger.
+ * Raise an error if a user proposes a row that no table of jobs can have.  Call it in
+ * a BEFORE INSERT trigger; else a constraint raises another error.
  */
 void
-new_job_check_row_of_user(const TriggerData *data)
+new_job_check_proposed_row(TupleDesc desc, HeapTuple row)
 {
-	if (is_other_value(data, "cancel_requested_at", TIMESTAMPTZOID))
+	const TimestampTz *run_at = row_time(desc, row, "run_at");
+	int32		attempts = row_max_attempts(desc, row);
+
+	if (run_at != NULL && TIMESTAMP_NOT_FINITE(*run_at))
+		refuse_run_at("run_at");
+	if (attempts > MAX_JOB_ATTEMPTS || attempts < 1)
+		check_max_attempts(attempts, max_attempts_of_users());
+}
+
+/*
+ * Raise an error if a user writes what he may not into a new row of a table of jobs.
+ * Call it in an AFTER INSERT trigger: see own_rows.c.
+ */
+void
+new_job_check_row_of_user(TupleDesc desc, HeapTuple row)
+{
+	const TimestampTz *run_at = row_time(desc, row, "run_at");
+
+	if (row_time(desc, row, "cancel_requested_at") != NULL)
 		refuse_column("cancel_requested_at");
-	check_row_max_attempts(data);
-	if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
-		check_row_run_at(data);
-	else if (is_other_value(data, "run_at", TIMESTAMPTZOID))
+	check_max_attempts(row_max_attempts(desc, row), max_attempts_of_users());
+	if (run_at != NULL)
+		check_run_at("run_at", *run_at);
+}
+
+/*
+ * Raise an error if a user changes what he may not in a row of a table of jobs; more
+ * attempts that a service gave may stay, or be lowered.  Call it in a BEFORE UPDATE
+ * trigger.
+ */
+void
+new_job_check_update_of_user(RowEdit *edit, HeapTuple old)
+{
+	if (!own_row_keeps_time(edit, old, "cancel_requested_at"))
+		refuse_column("cancel_requested_at");
+	check_max_attempts(row_max_attempts(edit->desc, edit->row),
+					   Max(max_attempts_of_users(), row_max_attempts(edit->desc, old)));
+	if (!own_row_keeps_time(edit, old, "run_at"))
 		refuse_column("run_at");
-	else if (is_other_value(data, "idempotency_key", TEXTOID))
+	if (!row_same_value(edit->desc, old, edit->row, "idempotency_key"))
 		refuse_column("idempotency_key");
 }

@@ -32,6 +32,8 @@ extern NewJob new_job_check(FunctionCallInfo fcinfo, int argno, const Caller *ca
 extern void new_job_arguments(const NewJob *new, Arguments *args);
 extern NewJobResult new_job_insert(const NewJob *new, Statement *find, Statement *insert,
 								   const Arguments *args, pg_uuid_t *job_id);
-extern void new_job_check_row_of_user(const TriggerData *data);
+extern void new_job_check_proposed_row(TupleDesc desc, HeapTuple row);
+extern void new_job_check_row_of_user(TupleDesc desc, HeapTuple row);
+extern void new_job_check_update_of_user(RowEdit *edit, HeapTuple old);
 
 #endif							/* STUDIO_NEW_JOBS_H */

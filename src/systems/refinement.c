@@ -8,7 +8,8 @@
  *
  * Pitfall: users may insert and update their own jobs by plain SQL, so triggers
  * enforce the limits of users.  The functions run as the owner of the tables,
- * whom the triggers do not limit; they check the same limits themselves.
+ * whom the triggers do not limit; they check the same limits themselves.  Users
+ * may upsert, too: what limits new rows is checked AFTER INSERT, see own_rows.c.
  *
  * Lock order: user, job, its row in the queue, then the account.
  */
@@ -39,6 +40,7 @@
 #include "rows.h"
 #include "settings.h"
 #include "triggers.h"
+#include "workflow.h"
 
 PG_FUNCTION_INFO_V1(default_studio_job);
 PG_FUNCTION_INFO_V1(limit_studio_jobs);
@@ -263,15 +265,15 @@ row_priority(TupleDesc desc, HeapTuple row)
 	return isnull ? 0 : priority;
 }
 
-/* Check the priority of a row; one that a service gave may stay, or be lowered. */
+/* Check what a user changes in a row; a priority that a service gave may stay, or be lowered. */
 static void
-check_row_priority(const TriggerData *data)
+check_update_of_user(RowEdit *edit, HeapTuple old)
 {
-	TupleDesc	desc = RelationGetDescr(data->tg_relation);
-	int32		priority = row_priority(desc, trigger_new_row(data));
+	int32		priority = row_priority(edit->desc, edit->row);
 
-	if (TRIGGER_FIRED_BY_INSERT(data->tg_event) || priority > row_priority(desc, data->tg_trigtuple))
+	if (priority > row_priority(edit->desc, old))
 		check_user_priority("priority", priority);
+	new_job_check_update_of_user(edit, old);
 }
 
 /*
@@ -291,16 +293,31 @@ default_studio_job(PG_FUNCTION_ARGS)
 	if (!restoring())
 	{
 		caller_enter_trigger(&caller);
-		if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
-			set_default_prompt(&edit);
-		if (!service)
+		if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		{
-			check_row_priority(data);
-			new_job_check_row_of_user(data);
+			if (!service)
+				check_update_of_user(&edit, data->tg_trigtuple);
+		}
+		else
+		{
+			set_default_prompt(&edit);
+			if (!service)
+				new_job_check_proposed_row(edit.desc, edit.row);
 		}
 		caller_leave(&caller);
 	}
 	return PointerGetDatum(row_edit_apply(&edit));
+}
+
+/* Check what a user says of a new row, but for its owner and creation time. */
+static void
+check_row_of_user(Relation rel, HeapTuple row)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	workflow_require_initial_state(&studio_flow, rel, row);
+	check_user_priority("priority", row_priority(desc, row));
+	new_job_check_row_of_user(desc, row);
 }
 
 /* Raise an error if the user has too many active jobs, with the new one. */
@@ -330,6 +347,7 @@ limit_studio_jobs(PG_FUNCTION_ARGS)
 	{
 		user_id = row_get_uuid(RelationGetDescr(data->tg_relation), data->tg_trigtuple, "user_id");
 		caller_enter_trigger(&caller);
+		check_row_of_user(data->tg_relation, data->tg_trigtuple);
 		check_active_studio_jobs(&user_id);
 		caller_leave(&caller);
 	}

@@ -171,7 +171,8 @@ const Workflow studio_flow = {
 	.nstates = STUDIO_STATUSES,
 	.transitions = studio_transitions,
 	.ntransitions = lengthof(studio_transitions),
-	.stamp = stamp_studio_job
+	.stamp = stamp_studio_job,
+	.users_upsert = true
 };
 
 const Workflow run_flow = {

@@ -38,6 +38,8 @@ typedef struct Workflow
 	const Transition *transitions;
 	int			ntransitions;
 	void		(*stamp) (RowEdit *edit, HeapTuple old, int from, int to);
+	bool		users_upsert;	/* workflow_require_initial_state() checks the
+								 * new rows of users */
 } Workflow;
 
 extern const Workflow job_flow;

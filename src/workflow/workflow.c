@@ -197,18 +197,32 @@ is_legal(const Workflow *flow, int from, int to, TupleDesc desc, HeapTuple row)
 }
 
 /*
- * Return the state of a new row; raise an error unless it is the initial state.
- * Services may insert rows in any state of the flow.
+ * Return the state of a new row; raise an error unless it may be inserted in that
+ * state.  Services may insert rows in any state of the flow.  What a user upserts
+ * may be a row that is there, and moved on long ago.
  */
 static int
-check_initial_state(const Workflow *flow, Relation rel, HeapTuple new)
+check_first_state(const Workflow *flow, Relation rel, HeapTuple new)
 {
 	char	   *label = row_get_label(RelationGetDescr(rel), new, flow->column);
 	int			to = flow_state(flow, label);
 
-	if (to == UNKNOWN_STATE || (to != 0 && !caller_is_service()))
+	if (to == UNKNOWN_STATE || (to != 0 && !flow->users_upsert && !caller_is_service()))
 		refuse_transition(flow, rel, "the start", label, flow->states[0]);
 	return to;
+}
+
+/*
+ * Raise an error unless a row is in the initial state.  Call it in an AFTER INSERT
+ * trigger, for a user.
+ */
+void
+workflow_require_initial_state(const Workflow *flow, Relation rel, HeapTuple new)
+{
+	char	   *label = row_get_label(RelationGetDescr(rel), new, flow->column);
+
+	if (flow_state(flow, label) != 0)
+		refuse_transition(flow, rel, "the start", label, flow->states[0]);
 }
 
 /*
@@ -245,7 +259,7 @@ apply_workflow(const Workflow *flow, Relation rel, HeapTuple old, HeapTuple new)
 				to;
 
 	if (old == NULL)
-		to = check_initial_state(flow, rel, new);
+		to = check_first_state(flow, rel, new);
 	else
 		check_transition(flow, rel, old, new, &from, &to);
 	flow->stamp(&edit, old, from, to);

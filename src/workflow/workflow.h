@@ -12,6 +12,7 @@
 pg_noreturn extern void workflow_refuse(const Workflow *flow, int from, int to);
 
 extern void workflow_enforce_change(RowChange *change, const void *flow);
+extern void workflow_require_initial_state(const Workflow *flow, Relation rel, HeapTuple new);
 
 extern void workflow_retry(const char *row_id, void (*work) (void *arg), void *arg);
 

@@ -378,7 +378,9 @@ INSERT INTO expected_function VALUES
 	('studio_engine.close_hold_of_ended_job()', 'trigger', 'v'),
 	('studio_engine.close_created_table()', 'event_trigger', 'v'),
 	('studio_engine.count_event()', 'trigger', 'v'),
+	('studio_engine.check_new_own_row()', 'trigger', 'v'),
 	('studio_engine.default_studio_job()', 'trigger', 'v'),
+	('studio_engine.keep_own_row()', 'trigger', 'v'),
 	('studio_engine.detach_partitions(p_table text, p_older_than interval, p_limit integer DEFAULT 1)', 'integer', 'v'),
 	('studio_engine.detach_partitions_as_owner(p_table text, p_older_than interval, p_limit integer)', 'integer', 'v'),
 	('studio_engine.enable_realtime_as_owner()', 'TABLE(table_name text, added boolean)', 'v'),
@@ -957,6 +959,8 @@ SELECT pg_temp.same_rows(
 		('studio_jobs tr_studio_jobs_defaults', 'studio_engine.default_studio_job', 'O', 'BEFORE INSERT UPDATE row'),
 		('studio_jobs tr_studio_jobs_keep_worked_on', 'studio_engine.forbid_delete_of_leased_job', 'O', 'BEFORE DELETE row'),
 		('studio_jobs tr_studio_jobs_limit', 'studio_engine.limit_studio_jobs', 'O', 'AFTER INSERT row'),
+		('studio_jobs tr_studio_jobs_own', 'studio_engine.keep_own_row', 'O', 'BEFORE INSERT UPDATE row'),
+		('studio_jobs tr_studio_jobs_own_new', 'studio_engine.check_new_own_row', 'O', 'AFTER INSERT row'),
 		('studio_jobs tr_studio_jobs_price', 'studio_engine.price_new_job', 'O', 'BEFORE INSERT row'),
 		('studio_jobs tr_studio_jobs_hold_price', 'studio_engine.keep_price', 'O', 'AFTER INSERT row'),
 		('studio_jobs tr_studio_jobs_keep_price', 'studio_engine.keep_price', 'O', 'AFTER UPDATE row'),
@@ -978,8 +982,11 @@ SELECT pg_temp.same_rows(
 		('pipeline.jobs tr_jobs_transition', 'studio_engine.record_transition', 'O', 'AFTER UPDATE row'),
 		('pipeline.jobs tr_jobs_workflow', 'studio_engine.enforce_workflow', 'O', 'BEFORE INSERT UPDATE row'),
 		('pipeline.prompts tr_prompts_updated', 'update_updated_at', 'O', 'BEFORE UPDATE row'),
+		('profiles tr_profiles_own', 'studio_engine.keep_own_row', 'O', 'BEFORE UPDATE row'),
 		('profiles tr_profiles_updated', 'update_updated_at', 'O', 'BEFORE UPDATE row'),
 		('projects tr_projects_lock_jobs', 'studio_engine.lock_jobs_of_project', 'O', 'BEFORE DELETE row'),
+		('projects tr_projects_own', 'studio_engine.keep_own_row', 'O', 'BEFORE INSERT UPDATE row'),
+		('projects tr_projects_own_new', 'studio_engine.check_new_own_row', 'O', 'AFTER INSERT row'),
 		('projects tr_projects_updated', 'update_updated_at', 'O', 'BEFORE UPDATE row'),
 		('studio_engine.meta tr_meta_yield', 'studio_engine.yield_to_restored_row', 'A', 'BEFORE INSERT row'),
 		('studio_engine.queue_stages tr_queue_stages_changed', 'studio_engine.invalidate_settings', 'A', 'AFTER INSERT UPDATE DELETE row'),
@@ -997,7 +1004,10 @@ SELECT pg_temp.same_rows(
 			  (VALUES ('tr_', '_workflow'), ('00_', '_queue'), ('00_', '_queue_update'), ('00_', '_queue_truncate')) AS n (prefix, suffix)
 	   UNION ALL SELECT 'mm_rendering_queue', '00_mm_rendering_queue_' || n, 'mm_rendering_queue\000'
 				   FROM unnest('{queue,queue_update,queue_truncate}'::text[]) AS n
-	   UNION ALL VALUES ('job_steps', 'tr_job_steps_workflow', 'job_steps\000'),
+	   UNION ALL VALUES ('profiles', 'tr_profiles_own', 'id\000id\000'),
+						('projects', 'tr_projects_own', 'id\000user_id\000'),
+						('studio_jobs', 'tr_studio_jobs_own', 'job_id\000user_id\000'),
+						('job_steps', 'tr_job_steps_workflow', 'job_steps\000'),
 						('pipeline.jobs', 'tr_jobs_workflow', 'pipeline.jobs\000')
 	   -- which tables have this one is said above
 	   UNION ALL SELECT DISTINCT g.tgrelid::regclass::text, '00_' || c.relname || '_limits',

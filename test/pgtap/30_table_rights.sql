@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(1640);
+SELECT plan(1642);
 
 --------------------------------------------------------------------------------
 -- People and rows: one row of Alice's in every table, and Bob who has none of them
@@ -126,7 +126,7 @@ INSERT INTO table_case VALUES
 ('profiles', 'DELETE', $$DELETE FROM profiles WHERE id = '{alice}'$$, '42501', '42501', '42501', '42501', '1', '1'),
 ('profiles', 'TRUNCATE', $$TRUNCATE profiles$$, '42501', '42501', '42501', '42501', '0', '0'),
 
-('draft_prompts', 'SELECT', $$SELECT id, user_id, prompt_text, template_id, options, created_at, updated_at, expires_at FROM draft_prompts WHERE user_id = '{alice}'$$,
+('draft_prompts', 'SELECT', $$SELECT * FROM draft_prompts WHERE user_id = '{alice}'$$,
 	'42501', '1', '0', '0', '1', '1'),
 ('draft_prompts', 'INSERT', $$INSERT INTO draft_prompts (session_token, user_id, prompt_text) VALUES ('tables-new-token', '{alice}', 'X')$$,
 	'42501', '42501', '42501', '42501', '1', '1'),
@@ -526,8 +526,8 @@ SELECT is(
 					 AND has_column_privilege(r.role, c.oid, a.attnum, p.privilege)) AS cols (list)
 	 WHERE c.relnamespace IN ('public'::regnamespace, 'pipeline'::regnamespace, 'studio_engine'::regnamespace) AND c.relkind IN ('r', 'p', 'v')
 	   AND cols.list IS NOT NULL),
-	'authenticated INSERT projects(user_id, title, prompt_text, niche_preset, target_minutes, voice_profile_id, transcript_mode, transcript_text, settings)
-authenticated INSERT studio_jobs(status, user_id, raw_audio_url, raw_transcript, refined_text, system_prompt_used, error_details, enrichment_entities, model_version, priority, run_at, idempotency_key, max_attempts, cancel_requested_at)
+	'authenticated INSERT projects(id, user_id, title, prompt_text, niche_preset, target_minutes, voice_profile_id, transcript_mode, transcript_text, settings, created_at, updated_at)
+authenticated INSERT studio_jobs(job_id, created_at, status, user_id, raw_audio_url, raw_transcript, refined_text, system_prompt_used, error_details, enrichment_entities, model_version, priority, run_at, idempotency_key, max_attempts, cancel_requested_at)
 authenticated SELECT assets(id, job_id, type, url, storage_path, size_bytes, mime_type, metadata_json, created_at)
 authenticated SELECT cm_course_plans(plan_id, employee_id, employee_name, session_id, course_structure, prioritized_gaps, research_strategy, learning_path, employee_profile, total_modules, course_duration_weeks, course_title, status, created_at, company_id, updated_at)
 authenticated SELECT cm_enhancement_sessions(session_id, content_id, quality_assessment_id, enhancement_type, sections_to_enhance, sections_preserved, research_conducted, content_regenerated, status, created_at, completed_at, updated_at, company_id)
@@ -537,7 +537,7 @@ authenticated SELECT cm_research_results(research_id, plan_id, session_id, resea
 authenticated SELECT companies(id, name, created_at)
 authenticated SELECT credit_accounts(user_id, balance, reserved, entries, updated_at)
 authenticated SELECT credit_ledger(id, user_id, type, amount, balance_after, note, job_id, stripe_payment_id, created_at, entry_no, idempotency_key, expires_at, reverses, reference, metadata, priority, transfer_id)
-authenticated SELECT draft_prompts(id, user_id, prompt_text, template_id, options, created_at, updated_at, expires_at)
+authenticated SELECT draft_prompts(id, session_token, user_id, prompt_text, template_id, options, created_at, updated_at, expires_at)
 authenticated SELECT employees(id, company_id, user_id, name, email, created_at)
 authenticated SELECT job_steps(id, job_id, step_name, step_order, state, progress_pct, status_message, error_message, logs_url, artifacts_json, started_at, finished_at)
 authenticated SELECT jobs(id, project_id, user_id, status, progress, status_message, cost_credits_reserved, cost_credits_final, failed_step, error_code, error_message, output_url, manifest_json, created_at, started_at, finished_at, priority, run_at, idempotency_key, max_attempts, cancel_requested_at)
@@ -556,9 +556,9 @@ authenticated SELECT pipeline.prompts(id, category, context, prompt_text, create
 authenticated SELECT profiles(id, display_name, avatar_url, notification_prefs, stripe_customer_id, created_at, updated_at)
 authenticated SELECT projects(id, user_id, title, prompt_text, niche_preset, target_minutes, voice_profile_id, transcript_mode, transcript_text, settings, created_at, updated_at)
 authenticated SELECT studio_jobs(job_id, created_at, status, user_id, raw_audio_url, raw_transcript, refined_text, system_prompt_used, processing_time_ms, error_details, enrichment_entities, model_version, retry_count, priority, cost_credits_reserved, run_at, idempotency_key, max_attempts, cancel_requested_at)
-authenticated UPDATE profiles(display_name, avatar_url, notification_prefs)
-authenticated UPDATE projects(title, prompt_text, niche_preset, target_minutes, voice_profile_id, transcript_mode, transcript_text, settings)
-authenticated UPDATE studio_jobs(status, raw_audio_url, raw_transcript, refined_text, system_prompt_used, error_details, enrichment_entities, model_version, priority, run_at, idempotency_key, max_attempts, cancel_requested_at)',
+authenticated UPDATE profiles(id, display_name, avatar_url, notification_prefs, created_at, updated_at)
+authenticated UPDATE projects(id, user_id, title, prompt_text, niche_preset, target_minutes, voice_profile_id, transcript_mode, transcript_text, settings, created_at, updated_at)
+authenticated UPDATE studio_jobs(job_id, created_at, status, user_id, raw_audio_url, raw_transcript, refined_text, system_prompt_used, error_details, enrichment_entities, model_version, priority, run_at, idempotency_key, max_attempts, cancel_requested_at)',
 	'column by column: what PUBLIC, anon and authenticated may read and write');
 SELECT is(
 	(SELECT string_agg(format('%s %s', c.relname, p.privilege), ', ' ORDER BY c.relname::text COLLATE "C", p.privilege)
@@ -587,23 +587,27 @@ SELECT is(pg_temp.as_alice(statement), expected, statement || ': ' || expected)
 FROM (VALUES
 	('UPDATE profiles SET stripe_customer_id = ''cus_other''', '42501'),
 	('UPDATE profiles SET id = ''30000000-0000-4000-8000-0000000000ff''', '42501'),
-	('UPDATE profiles SET created_at = now()', '42501'),
-	('UPDATE profiles SET updated_at = now()', '42501'),
+	('UPDATE profiles SET created_at = ''2001-01-01''', '42501'),
+	('UPDATE profiles SET id = id, created_at = created_at, updated_at = ''2001-01-01''', '1'),
+	('UPDATE profiles SET stripe_customer_id = stripe_customer_id', '42501'),
 	('UPDATE profiles SET notification_prefs = ''{}'', avatar_url = ''X''', '1'),
 	('UPDATE projects SET user_id = ''30000000-0000-4000-8000-00000000000b''', '42501'),
 	('UPDATE projects SET id = gen_random_uuid()', '42501'),
-	('UPDATE projects SET created_at = now()', '42501'),
+	('UPDATE projects SET created_at = ''2001-01-01''', '42501'),
+	('UPDATE projects SET id = id, user_id = auth.uid(), created_at = created_at, updated_at = ''2001-01-01''', '1'),
 	('UPDATE projects SET settings = ''{"a": 1}'', target_minutes = 2', '1'),
 	('UPDATE projects SET target_minutes = 11', '23514'),
 	('INSERT INTO projects (user_id, title, prompt_text, niche_preset) VALUES (''30000000-0000-4000-8000-00000000000b'', ''X'', ''X'', ''facts'')', '42501'),
-	('INSERT INTO projects (id, user_id, title, prompt_text, niche_preset) VALUES (gen_random_uuid(), auth.uid(), ''X'', ''X'', ''facts'')', '42501'),
-	('INSERT INTO projects (user_id, title, prompt_text, niche_preset, created_at) VALUES (auth.uid(), ''X'', ''X'', ''facts'', now())', '42501'),
+	('INSERT INTO projects (id, user_id, title, prompt_text, niche_preset) VALUES (gen_random_uuid(), auth.uid(), ''X'', ''X'', ''facts'')', '1'),
+	('INSERT INTO projects (id, user_id, title, prompt_text, niche_preset) VALUES (''30000000-0000-4000-8000-0000000000b1'', auth.uid(), ''X'', ''X'', ''facts'') ON CONFLICT (id) DO UPDATE SET title = excluded.title', '42501'),
+	('INSERT INTO projects (user_id, title, prompt_text, niche_preset, created_at) VALUES (auth.uid(), ''X'', ''X'', ''facts'', now())', '1'),
+	('INSERT INTO projects (user_id, title, prompt_text, niche_preset, created_at) VALUES (auth.uid(), ''X'', ''X'', ''facts'', ''2001-01-01'')', '42501'),
 	('INSERT INTO projects (user_id, title, prompt_text, niche_preset) VALUES (auth.uid(), ''X'', ''X'', ''facts'') ON CONFLICT (id) DO UPDATE SET title = ''Y''', '1'),
-	('SELECT session_token FROM draft_prompts', '42501'),
-	('SELECT * FROM draft_prompts', '42501'),
-	('SELECT id FROM draft_prompts WHERE session_token = ''tables-claimed-token''', '42501'),
-	('SELECT id FROM draft_prompts ORDER BY session_token', '42501'),
-	('SELECT d FROM draft_prompts d', '42501'),
+	('SELECT session_token FROM draft_prompts', '1'),
+	('SELECT * FROM draft_prompts', '1'),
+	('SELECT d FROM draft_prompts d', '1'),
+	('SELECT id FROM draft_prompts WHERE session_token = ''tables-claimed-token''', '1'),
+	('SELECT id FROM draft_prompts WHERE session_token = ''tables-unclaimed-token''', '0'),
 	('SELECT id FROM draft_prompts WHERE user_id IS NULL', '0'),
 	('SELECT id FROM logs WHERE level = ''debug''', '0'),
 	('UPDATE jobs SET cost_credits_reserved = 0', '42501'),
@@ -620,10 +624,10 @@ FROM (VALUES
 -- Studio jobs are the users' own to insert and to move, but for what the engine keeps.
 CREATE TEMPORARY TABLE studio_column (col text, value text, on_insert text, on_update text);
 INSERT INTO studio_column VALUES
-	('job_id', '''30000000-0000-4000-8000-0000000000ff''', '42501', '42501'),
+	('job_id', '''30000000-0000-4000-8000-0000000000ff''', '1', '42501'),
 	('created_at', '''2001-01-01''', '42501', '42501'),
 	('status', '''NEW''', '1', '1'),
-	('user_id', 'auth.uid()', '1', '42501'),
+	('user_id', 'auth.uid()', '1', '1'),
 	('raw_audio_url', '''X''', '1', '1'),
 	('raw_transcript', '''X''', '1', '1'),
 	('refined_text', '''X''', '1', '1'),
@@ -650,9 +654,9 @@ FROM studio_column;
 SELECT is(pg_temp.as_alice(format('UPDATE studio_jobs SET %I = %s', col, value)), on_update,
 		  format('a user changes studio_jobs.%s: %s', col, on_update))
 FROM studio_column;
--- three she may name, with the value that the row has
+-- four she may name, with the value that the row has
 SELECT is(pg_temp.as_alice(format('UPDATE studio_jobs SET %I = DEFAULT', col)), may, format('... and to its default: %s: %s', col, may))
-FROM studio_column, LATERAL (SELECT CASE WHEN col IN ('run_at', 'idempotency_key', 'cancel_requested_at') THEN '1' ELSE on_update END) AS d (may)
+FROM studio_column, LATERAL (SELECT CASE WHEN col IN ('created_at', 'run_at', 'idempotency_key', 'cancel_requested_at') THEN '1' ELSE on_update END) AS d (may)
 WHERE on_update = '42501';
 -- the right to UPDATE one column gives none to write others beside it
 SELECT is(pg_temp.as_alice(format('UPDATE studio_jobs SET status = ''TRANSCRIBING'', %I = %s', col, value)), '42501',

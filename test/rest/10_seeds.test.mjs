@@ -392,7 +392,8 @@ test('003 rpc claim_draft_prompt, after a visitor without an account wrote it', 
   const read = (client) => client.from('draft_prompts').select('prompt_text').eq('id', draft)
   assert.deepEqual(fine(await read(user(a))), [{ prompt_text: 'A film about Rome' }])
   assert.deepEqual(fine(await read(user(b))), [])
-  refused(await user(a).from('draft_prompts').select('session_token'), 403, '42501')
+  assert.deepEqual(fine(await user(a).from('draft_prompts').select('*')).map((row) => row.session_token), [token])
+  assert.deepEqual(fine(await user(b).from('draft_prompts').select('*').eq('session_token', token)), [])
 })
 
 test('003 a service claims for the user it just signed up', async () => {

@@ -258,7 +258,7 @@ test('42501: what users may not write into tables, and nobody into the ledger', 
     ['PATCH', `/studio_jobs?${mine}`, { processing_time_ms: 1 }],
     ['POST', '/credit_ledger', { user_id: ada.id, type: 'grant', amount: 1 }],
     ['PATCH', `/credit_accounts?${mine}`, { balance: 1000 }],
-    ['GET', '/draft_prompts', undefined],
+    ['PATCH', '/draft_prompts', { prompt_text: 'x' }],
   ]) {
     const answer = await refused(() => raw(method, path, { token: ada.token, body }))
     assert.deepEqual([answer.status, answer.statusText, answer.body.code], [403, 'Forbidden', '42501'], path)

@@ -289,14 +289,15 @@ test('Prefer: resolution, where a service brings keys', async () => {
 })
 
 test('users cannot upsert what they may not write', async () => {
-  const [mine] = await read('public', '/projects?select=id&limit=1', ada.token)
-  for (const how of ['merge', 'ignore']) {
-    const headers = { Prefer: `resolution=${how}-duplicates` }
-    for (const token of [ada.token, ben.token]) {
-      const answer = await write('POST', '/projects', { ...projectOf(ben), id: mine.id }, token, headers)
-      assert.deepEqual([answer.status, answer.body.code], [403, '42501'])
-    }
+  const [mine] = await read('public', '/projects?limit=1', ada.token)
+  // as Ben's, by Ada; then what PostgreSQL makes of Ada's identifier in a row of Ben's: an update that is refused, or nothing
+  for (const [how, token, status] of [['merge', ada.token, 403], ['ignore', ada.token, 403], ['merge', ben.token, 403], ['ignore', ben.token, 201]]) {
+    const headers = { Prefer: `resolution=${how}-duplicates,return=representation` }
+    const answer = await write('POST', '/projects', { ...projectOf(ben), id: mine.id }, token, headers)
+    assert.equal(answer.status, status, answer.text)
+    assert.deepEqual(status === 201 ? answer.body : answer.body.code, status === 201 ? [] : '42501')
   }
+  assert.deepEqual(await read('public', `/projects?id=eq.${mine.id}`, ada.token), [mine])
 })
 
 test('the ledger takes no upsert', async () => {
@@ -423,7 +424,7 @@ test('what cannot be asked says nothing of the rows either', async () => {
   for (const [path, status] of [
     ['/studio_jobs?raw_transcript=match.(', 400], ['/studio_jobs?select=nope', 400], ['/studio_jobs?nope=eq.1', 400],
     ['/studio_jobs?select=raw_transcript.max()', 400], ['/studio_jobs?job_id=eq.nope', 400], ['/studio_jobs?created_at=gt.nope', 400],
-    ['/studio_jobs?raw_transcript=cs.{a}', 404], ['/studio_jobs?select=*,profiles(*)', 400], ['/draft_prompts', 403],
+    ['/studio_jobs?raw_transcript=cs.{a}', 404], ['/studio_jobs?select=*,profiles(*)', 400], ['/draft_prompts', 200],
   ]) {
     const answer = await raw('GET', path, { token: ben.token })
     assert.equal(answer.status, status, `${path} ${answer.text}`)

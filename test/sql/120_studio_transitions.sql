@@ -243,9 +243,9 @@ UPDATE studio_jobs SET status = 'ENRICHING' WHERE model_version = 'users own';
 UPDATE studio_jobs SET status = 'COMPLETE' WHERE model_version = 'users own';
 SELECT status, processing_time_ms BETWEEN 0 AND 60000 AS stamped FROM studio_jobs WHERE model_version = 'users own';
 SELECT left(t.try(format('UPDATE studio_jobs SET %s', change)), 5) AS refused, change
-  FROM unnest(ARRAY['processing_time_ms = 1', 'created_at = now()', 'user_id = t.id(1)', 'job_id = t.id(9)', 'retry_count = 9']) change;
+  FROM unnest(ARRAY['processing_time_ms = 1', 'created_at = now()', 'user_id = t.id(2)', 'job_id = t.id(9)', 'retry_count = 9']) change;
 SELECT left(t.try(format('INSERT INTO studio_jobs (user_id, raw_audio_url, %s) VALUES (t.id(1), ''a'', DEFAULT)', columns)), 5) AS refused, columns
-  FROM unnest(ARRAY['processing_time_ms', 'created_at', 'job_id', 'retry_count']) columns;
+  FROM unnest(ARRAY['processing_time_ms', 'retry_count', 'cost_credits_reserved']) columns;
 CALL t.as_admin();
 
 -- a retry clears what the last attempt left, and COMPLETE stamps anew

@@ -79,7 +79,7 @@ $$;
 CREATE FUNCTION t.functions() RETURNS SETOF text
 LANGUAGE sql AS $$
   SELECT unnest(ARRAY['public.handle_new_user()', 'public.update_updated_at()', 'studio_engine.chain_entry()', 'studio_engine.close_hold_of_ended_job()',
-    'studio_engine.default_studio_job()',
+    'studio_engine.default_studio_job()', 'studio_engine.keep_own_row(''id'', ''user_id'')', 'studio_engine.check_new_own_row()',
     'studio_engine.enforce_workflow(''jobs'')', 'studio_engine.enforce_workflow(''job_steps'')',
     'studio_engine.enforce_workflow(''studio_jobs'')',
     'studio_engine.enforce_workflow(''pipeline.jobs'')', 'studio_engine.guard_run()', 'studio_engine.handle_user_change()', 'studio_engine.record_transition()',
