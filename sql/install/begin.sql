@@ -178,9 +178,11 @@ $check$;
 
 -- Whatever has a name that the installation needs is listed in one error, before
 -- anything is created. The names come from sql/tables and sql/api, by names.awk.
--- Tables companies and employees of a project are used as they are.
+-- Tables companies and employees of a project are used as they are. An adoption
+-- creates functions and event triggers only, a restore finds what the dump brings.
 DO $clashes$
 DECLARE
+  v_mode text := current_setting('studio_setup.mode');
   v_schema regnamespace := '@extschema@';
   v_own_companies boolean := to_regclass('@extschema@.companies') IS NULL AND to_regclass('@extschema@.employees') IS NULL;
   v_shown CONSTANT integer := 50;
@@ -188,7 +190,7 @@ DECLARE
   v_elsewhere boolean;
   v_documented text;
 BEGIN
-  IF current_setting('studio_setup.mode') <> 'install' THEN
+  IF v_mode = 'restore' THEN
     RETURN;
   END IF;
   WITH relations (table_name, name) AS (VALUES @relations@),
@@ -202,11 +204,11 @@ BEGIN
   taken (class, object) AS (
     SELECT 'pg_class'::regclass, c.oid
       FROM relations r JOIN pg_class c ON c.relnamespace = v_schema AND c.relname = r.name
-     WHERE v_own_companies OR r.table_name NOT IN ('companies', 'employees')
+     WHERE v_mode = 'install' AND (v_own_companies OR r.table_name NOT IN ('companies', 'employees'))
     UNION
     SELECT CASE y.typrelid WHEN 0 THEN 'pg_type'::regclass ELSE 'pg_class'::regclass END, CASE y.typrelid WHEN 0 THEN y.oid ELSE y.typrelid END
       FROM types t JOIN pg_type y ON y.typnamespace = v_schema AND y.typname = t.name AND y.typcategory <> 'A'
-     WHERE v_own_companies OR t.table_name NOT IN ('companies', 'employees')
+     WHERE v_mode = 'install' AND (v_own_companies OR t.table_name NOT IN ('companies', 'employees'))
     UNION
     SELECT 'pg_proc'::regclass, p.oid
       FROM functions f JOIN pg_proc p ON p.oid = to_regprocedure('@extschema@.' || f.signature)
@@ -214,12 +216,14 @@ BEGIN
     SELECT 'pg_event_trigger'::regclass, e.oid
       FROM event_triggers t JOIN pg_event_trigger e ON e.evtname = t.name
     UNION
-    SELECT 'pg_class'::regclass, c.oid FROM pg_class c WHERE c.relnamespace = to_regnamespace('pipeline') AND c.relkind <> 'i'
+    SELECT 'pg_class'::regclass, c.oid FROM pg_class c
+     WHERE v_mode = 'install' AND c.relnamespace = to_regnamespace('pipeline') AND c.relkind <> 'i'
     UNION
-    SELECT 'pg_proc'::regclass, p.oid FROM pg_proc p WHERE p.pronamespace = to_regnamespace('pipeline')
+    SELECT 'pg_proc'::regclass, p.oid FROM pg_proc p
+     WHERE v_mode = 'install' AND p.pronamespace = to_regnamespace('pipeline')
     UNION
     SELECT 'pg_type'::regclass, t.oid FROM pg_type t
-     WHERE t.typnamespace = to_regnamespace('pipeline') AND t.typtype <> 'c' AND t.typcategory <> 'A'
+     WHERE v_mode = 'install' AND t.typnamespace = to_regnamespace('pipeline') AND t.typtype <> 'c' AND t.typcategory <> 'A'
   ), documented (name, columns) AS (VALUES @documented@)
   SELECT array_agg(i.type || ' ' || i.identity ORDER BY i.type || ' ' || i.identity),
          bool_or(coalesce(i.schema, '') <> 'pipeline'),
@@ -238,13 +242,16 @@ BEGIN
       DETAIL = format('There is %s%s.', array_to_string(v_clashes[:v_shown], ', '),
                       CASE WHEN cardinality(v_clashes) > v_shown THEN format(', and %s more', cardinality(v_clashes) - v_shown) ELSE '' END)
                || coalesce(' With the columns of the design documents: ' || v_documented || '.', ''),
-      HINT = 'Install into another schema, CREATE EXTENSION studio_engine WITH SCHEMA ..., or rename these objects.'
+      HINT = CASE v_mode WHEN 'install' THEN 'Install into another schema, CREATE EXTENSION studio_engine WITH SCHEMA ..., or rename these objects.'
+             ELSE 'Rename these objects.' END
              || CASE WHEN v_documented IS NULL THEN ''
                 ELSE ' Tables of the design documents are taken over with their rows by studio_engine_import_seed.sql; it is installed beside the extension, in SHAREDIR/extension (pg_config --sharedir).' END;
   END IF;
 
-  EXECUTE format('CREATE SCHEMA studio_engine AUTHORIZATION %s', current_setting('studio_setup.owner'));
-  COMMENT ON SCHEMA studio_engine IS 'Private part of studio_engine; not for API roles';
+  IF v_mode = 'install' THEN
+    EXECUTE format('CREATE SCHEMA studio_engine AUTHORIZATION %s', current_setting('studio_setup.owner'));
+    COMMENT ON SCHEMA studio_engine IS 'Private part of studio_engine; not for API roles';
+  END IF;
 END
 $clashes$;
 

@@ -104,9 +104,21 @@ triggers_of(Oid relid)
 	return triggers;
 }
 
+/* Return true if the owner of the data may attach hooks. */
+static bool
+owner_may_attach(Oid users)
+{
+	Oid			schema = get_namespace_oid("studio_engine", true);
+
+	return OidIsValid(schema) &&
+		pg_class_aclcheck(users, schema_owner(schema), ACL_TRIGGER) == ACLCHECK_OK &&
+		compat_namespace_aclcheck(get_rel_namespace(users), schema_owner(schema), ACL_USAGE) == ACLCHECK_OK;
+}
+
 /*
  * Drop the triggers of ours that a command will make a second time, or whose name
- * it takes.  CREATE OR REPLACE TRIGGER replaces the one of its name by itself.
+ * it takes, if that can be attached again.  CREATE OR REPLACE TRIGGER replaces the
+ * one of its name by itself.
  */
 static void
 make_way(const CreateTrigStmt *command, Oid users)
@@ -121,7 +133,8 @@ make_way(const CreateTrigStmt *command, Oid users)
 		bool		same_name = strcmp(trigger->tgname, command->trigname) == 0;
 		ObjectAddress address;
 
-		if (hook < 0 || (same_name ? command->replace : hook != made))
+		if (hook < 0 || (same_name && command->replace) ||
+			(hook != made && !(same_name && owner_may_attach(users))))
 			continue;
 		ObjectAddressSet(address, TriggerRelationId, trigger->tgoid);
 		performDeletion(&address, DROP_RESTRICT, 0);
@@ -178,17 +191,6 @@ attach_missing(void *arg)
 				 errdetail("%s", (char *) lfirst(cell))));
 	}
 	caller_leave(&caller);
-}
-
-/* Return true if the owner of the data may attach hooks. */
-static bool
-owner_may_attach(Oid users)
-{
-	Oid			schema = get_namespace_oid("studio_engine", true);
-
-	return OidIsValid(schema) &&
-		pg_class_aclcheck(users, schema_owner(schema), ACL_TRIGGER) == ACLCHECK_OK &&
-		compat_namespace_aclcheck(get_rel_namespace(users), schema_owner(schema), ACL_USAGE) == ACLCHECK_OK;
 }
 
 /*

@@ -230,6 +230,8 @@ query($node, 'later', 'DROP SCHEMA studio_engine; ALTER SCHEMA elsewhere RENAME 
 query($node, 'later', 'REVOKE TRIGGER ON auth.users FROM developer');
 query($node, 'later', 'CREATE TRIGGER other BEFORE UPDATE ON auth.users FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()', user => 'stranger');
 is(query($node, 'later', 'SELECT hook FROM studio_engine.missing_hooks()'), 'on_auth_user_created', 'an owner without TRIGGER on auth.users attaches nothing');
+refused_ok($node, 'later', 'CREATE TRIGGER on_auth_user_updated BEFORE UPDATE ON auth.users FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()', '42710', [],
+	'... so that nobody takes the name of a hook', user => 'stranger');
 query($node, 'later', 'GRANT TRIGGER ON auth.users TO developer; DROP TRIGGER other ON auth.users');
 query($node, 'later', (split /\|/, query($node, 'later', $problems))[2], user => 'developer');
 is(triggers('later'), $beside, '... until he has it again');

@@ -139,6 +139,12 @@ alive_ok($node, 'starter', '... after which all works');
 is(query($node, 'starter', q{INSERT INTO auth.users (id, email) VALUES ('00000000-0000-4000-8000-000000000001', 'a@example.com');
 	SELECT (SELECT count(*) FROM public.app_profiles), (SELECT count(*) FROM public.profiles);}), '1|1', '... and both sides have a new user');
 
+# an adoption needs the names of functions
+query($node, 'starter', 'DROP EXTENSION studio_engine CASCADE; ' . q{CREATE FUNCTION public.handle_new_user() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'}, user => 'developer');
+refused_ok($node, 'starter', 'CREATE EXTENSION studio_engine', '42710', [ qr/DETAIL:  There is function public\.handle_new_user\(\)\.\nHINT:  Rename these objects\.\n/ ],
+	'a function that was made while the extension was away is in the way', user => 'developer');
+sql_ok($node, 'starter', 'DROP FUNCTION public.handle_new_user(); CREATE EXTENSION studio_engine', '... until it is gone', user => 'developer');
+
 # many, and what is in schema pipeline
 database('many', join ';', map { "CREATE TABLE public.$_ (id integer)" }
 	qw(profiles draft_prompts projects jobs job_steps assets logs credit_accounts credit_ledger studio_jobs), map { "idx_jobs_$_" } qw(user project status created));
