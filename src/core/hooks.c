@@ -28,6 +28,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "parser/parse_func.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -123,9 +124,12 @@ owner_may_attach(Oid users)
 static void
 make_way(const CreateTrigStmt *command, Oid users)
 {
-	TriggerDesc *triggers = triggers_of(users);
+	TriggerDesc *triggers;
 	int			made = hook_of_function(LookupFuncName(command->funcname, 0, NULL, true));
 
+	/* as the command will; nobody else creates or drops triggers meanwhile */
+	LockRelationOid(users, ShareRowExclusiveLock);
+	triggers = triggers_of(users);
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
 		const Trigger *trigger = &triggers->triggers[i];
