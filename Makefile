@@ -31,7 +31,8 @@ API         = $(sort $(wildcard sql/api/*.sql))
 TABLES      = $(sort $(wildcard sql/tables/*.sql))
 ATTACH      = $(filter-out sql/attach/90_auth.sql,$(sort $(wildcard sql/attach/*.sql)))
 ATTACH_AUTH = sql/attach/90_auth.sql
-DATA        = $(wildcard sql/releases/*.sql) sql/stub/studio_engine_supabase_stub.sql sql/import/studio_engine_import_seed.sql
+IMPORT      = sql/import/studio_engine_import_seed.sql
+DATA        = $(wildcard sql/releases/*.sql) sql/stub/studio_engine_supabase_stub.sql $(IMPORT)
 DATA_built  = $(INSTALL_SQL)
 EXTRA_CLEAN = .typedefs exports.txt exports.list test/output types
 
@@ -68,9 +69,13 @@ MODE = current_setting('studio_setup.mode')
 RELATIONS   = $(wildcard src/relations.c src/*/relations.c)
 TABLE_NAMES = sed -n '/^static const char \*const names\[\] = {/,/^};/p' $(RELATIONS) | grep -o '"[a-z_]*"' | tr -d '"' | paste -s -d , -
 
-$(INSTALL_SQL): sql/install/begin.sql $(API) $(TABLES) $(ATTACH) $(ATTACH_AUTH) sql/install/release.sql $(RELATIONS) $(EXTENSION).control Makefile
+# what begin.sql looks for before anything is created
+NAMES_OF    = $$(awk -v what=$(1) -f sql/install/names.awk $(TABLES) $(API) $(IMPORT))
+NAME_LISTS  = relations types functions event_triggers documented
+
+$(INSTALL_SQL): sql/install/begin.sql sql/install/names.awk $(API) $(TABLES) $(ATTACH) $(ATTACH_AUTH) sql/install/release.sql $(IMPORT) $(RELATIONS) $(EXTENSION).control Makefile
 	{ printf '%s\n' '\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit'; \
-	  sed "s/@tables@/$$($(TABLE_NAMES))/" sql/install/begin.sql; cat $(API); \
+	  sed "s/@tables@/$$($(TABLE_NAMES))/$(foreach list,$(NAME_LISTS),;s/@$(list)@/$(call NAMES_OF,$(list))/)" sql/install/begin.sql; cat $(API); \
 	  echo 'DO $$studio$$ BEGIN'; \
 	  echo "IF current_setting('studio_setup.hooks')::boolean THEN"; cat $(ATTACH_AUTH); echo 'END IF;'; \
 	  echo "IF $(MODE) <> 'restore' THEN PERFORM studio_engine.run_as_data_owner(\$$script\$$"; \

@@ -10,6 +10,12 @@ BEGIN
       HINT = 'Call verify_setup().';
   END IF;
 
+  name := 'hooks';
+  SELECT string_agg(format('Hook %s: %s.', h.hook, h.detail), ' ' ORDER BY h.hook), string_agg(h.remedy || ';', ' ' ORDER BY h.hook)
+    INTO detail, remedy FROM studio_engine.missing_hooks() h;
+  ok := detail IS NULL;
+  RETURN NEXT;
+
   name := 'failed_sign_ups';
   SELECT format('%s users lack what a sign-up gives. Failed last: the %s of user %s, %s %s',
                 count(*) OVER (), f.part, f.user_id, f.sqlstate, f.message)
@@ -56,8 +62,8 @@ COMMENT ON FUNCTION @extschema@.verify_setup() IS
 
 One row for each check. Names of checks do not change.
 
-- name: failed_sign_ups, sign-ups that failed in part; users, who have no profile or credit account; settings, rows that
-  a setting does not accept.
+- name: hooks, triggers on auth.users that are missing, disabled or altered; failed_sign_ups, sign-ups that failed in
+  part; users, who have no profile or credit account; settings, rows that a setting does not accept.
 - ok: NULL where it cannot be told.
 - detail: what is wrong; NULL where nothing is.
 - remedy: statements that mend it, as they stand; "settings" goes back to the defaults.

@@ -1,15 +1,14 @@
 -- Hooks on the table of the auth server: the only objects of ours outside our
 -- schemas. A restore runs this file too, where auth.users is there already,
 -- since a dump without schema auth leaves them out.
+-- Pitfall: a trigger of the project may have the name of ours and is not touched.
+-- Ours is known by its function, has the name where it is free, and else another
+-- one: missing_hooks() says which.
 
-CREATE OR REPLACE TRIGGER on_auth_user_created
-  AFTER INSERT ON auth.users
-  FOR EACH ROW EXECUTE FUNCTION @extschema@.handle_new_user();
-
-CREATE OR REPLACE TRIGGER on_auth_user_updated
-  AFTER UPDATE ON auth.users
-  FOR EACH ROW EXECUTE FUNCTION studio_engine.handle_user_change();
-
-CREATE OR REPLACE TRIGGER on_auth_user_deleted
-  BEFORE DELETE ON auth.users
-  FOR EACH ROW EXECUTE FUNCTION studio_engine.lock_jobs_of_user();
+DECLARE
+  v_remedy text;
+BEGIN
+  FOR v_remedy IN SELECT m.remedy FROM studio_engine.missing_hooks() m LOOP
+    EXECUTE v_remedy;
+  END LOOP;
+END;

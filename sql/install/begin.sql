@@ -161,10 +161,6 @@ BEGIN
       DETAIL = format('Role %s, schema %s.', v_owner, v_schema),
       HINT = format('GRANT USAGE, CREATE ON SCHEMA %s TO %s;', v_schema, v_owner);
   END IF;
-  IF v_mode = 'install' THEN
-    EXECUTE format('CREATE SCHEMA studio_engine AUTHORIZATION %s', v_owner);
-    COMMENT ON SCHEMA studio_engine IS 'Private part of studio_engine; not for API roles';
-  END IF;
 END
 $check$;
 
@@ -237,6 +233,85 @@ BEGIN
               ELSE 'To load a dump, SET row_security = off before, as pg_dump does.' END;
 END
 $remains$;
+
+-- Whatever has a name that the installation needs is listed in one error, before
+-- anything is created. The names come from sql/tables and sql/api, by names.awk.
+-- Tables companies and employees of a project are used as they are. An adoption
+-- creates functions and event triggers only, a restore finds what the dump brings.
+DO $clashes$
+DECLARE
+  v_mode text := current_setting('studio_setup.mode');
+  v_schema regnamespace := '@extschema@';
+  v_own_companies boolean := to_regclass('@extschema@.companies') IS NULL AND to_regclass('@extschema@.employees') IS NULL;
+  v_shown CONSTANT integer := 50;
+  v_clashes text[];
+  v_elsewhere boolean;
+  v_documented text;
+BEGIN
+  IF v_mode = 'restore' THEN
+    RETURN;
+  END IF;
+  WITH relations (table_name, name) AS (VALUES @relations@),
+  types (table_name, name) AS (
+    VALUES @types@
+    UNION ALL
+    -- a table has a type of its name
+    SELECT r.table_name, r.name FROM relations r WHERE r.table_name = r.name
+  ), functions (table_name, signature) AS (VALUES @functions@),
+  event_triggers (table_name, name) AS (VALUES @event_triggers@),
+  taken (class, object) AS (
+    SELECT 'pg_class'::regclass, c.oid
+      FROM relations r JOIN pg_class c ON c.relnamespace = v_schema AND c.relname = r.name
+     WHERE v_mode = 'install' AND (v_own_companies OR r.table_name NOT IN ('companies', 'employees'))
+    UNION
+    SELECT CASE y.typrelid WHEN 0 THEN 'pg_type'::regclass ELSE 'pg_class'::regclass END, CASE y.typrelid WHEN 0 THEN y.oid ELSE y.typrelid END
+      FROM types t JOIN pg_type y ON y.typnamespace = v_schema AND y.typname = t.name AND y.typcategory <> 'A'
+     WHERE v_mode = 'install' AND (v_own_companies OR t.table_name NOT IN ('companies', 'employees'))
+    UNION
+    SELECT 'pg_proc'::regclass, p.oid
+      FROM functions f JOIN pg_proc p ON p.oid = to_regprocedure('@extschema@.' || f.signature)
+    UNION
+    SELECT 'pg_event_trigger'::regclass, e.oid
+      FROM event_triggers t JOIN pg_event_trigger e ON e.evtname = t.name
+    UNION
+    SELECT 'pg_class'::regclass, c.oid FROM pg_class c
+     WHERE v_mode = 'install' AND c.relnamespace = to_regnamespace('pipeline') AND c.relkind <> 'i'
+    UNION
+    SELECT 'pg_proc'::regclass, p.oid FROM pg_proc p
+     WHERE v_mode = 'install' AND p.pronamespace = to_regnamespace('pipeline')
+    UNION
+    SELECT 'pg_type'::regclass, t.oid FROM pg_type t
+     WHERE v_mode = 'install' AND t.typnamespace = to_regnamespace('pipeline') AND t.typtype <> 'c' AND t.typcategory <> 'A'
+  ), documented (name, columns) AS (VALUES @documented@)
+  SELECT array_agg(i.type || ' ' || i.identity ORDER BY i.type || ' ' || i.identity),
+         bool_or(coalesce(i.schema, '') <> 'pipeline'),
+         -- with all columns that the design documents give it
+         string_agg(DISTINCT d.name, ', ') FILTER (WHERE t.class = 'pg_class'::regclass AND d.columns <@ ARRAY(
+           SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = t.object AND a.attnum > 0 AND NOT a.attisdropped))
+    INTO v_clashes, v_elsewhere, v_documented
+    FROM taken t CROSS JOIN LATERAL pg_identify_object(t.class, t.object, 0) i
+    LEFT JOIN documented d ON d.name = i.name;
+  -- of schema pipeline alone the last block of this file tells
+  IF v_elsewhere THEN
+    v_clashes := ARRAY(SELECT DISTINCT c FROM unnest(v_clashes) c ORDER BY c);
+    RAISE EXCEPTION USING
+      ERRCODE = 'duplicate_object',
+      MESSAGE = 'names that studio_engine needs are taken',
+      DETAIL = format('There is %s%s.', array_to_string(v_clashes[:v_shown], ', '),
+                      CASE WHEN cardinality(v_clashes) > v_shown THEN format(', and %s more', cardinality(v_clashes) - v_shown) ELSE '' END)
+               || coalesce(' With the columns of the design documents: ' || v_documented || '.', ''),
+      HINT = CASE v_mode WHEN 'install' THEN 'Install into another schema, CREATE EXTENSION studio_engine WITH SCHEMA ..., or rename these objects.'
+             ELSE 'Rename these objects.' END
+             || CASE WHEN v_documented IS NULL THEN ''
+                ELSE ' Tables of the design documents are taken over with their rows by studio_engine_import_seed.sql; it is installed beside the extension, in SHAREDIR/extension (pg_config --sharedir).' END;
+  END IF;
+
+  IF v_mode = 'install' THEN
+    EXECUTE format('CREATE SCHEMA studio_engine AUTHORIZATION %s', current_setting('studio_setup.owner'));
+    COMMENT ON SCHEMA studio_engine IS 'Private part of studio_engine; not for API roles';
+  END IF;
+END
+$clashes$;
 
 -- Reassign data that a superuser owns to the owner of the database, who would
 -- have owned it after a first installation.

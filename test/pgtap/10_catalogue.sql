@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(199);
+SELECT plan(200);
 
 --------------------------------------------------------------------------------
 -- Helpers: comparing, and what there is to look at
@@ -208,8 +208,8 @@ SELECT is_empty(
 SELECT is_empty(
 	$$ SELECT signature, proconfig FROM our_functions
 	   WHERE ('search_path=pg_catalog, pg_temp' = ANY (proconfig)) IS NOT TRUE
-	     AND signature NOT IN ('studio_engine.enforce_workflow()', 'studio_engine.limit_values()', 'update_updated_at()') $$,
-	'every function sets search_path, with the temporary schema last, but three that C does without or sets by itself');
+	     AND signature NOT IN ('studio_engine.enforce_workflow()', 'studio_engine.keep_hooks()', 'studio_engine.limit_values()', 'update_updated_at()') $$,
+	'every function sets search_path, with the temporary schema last, but four that C does without or sets by itself');
 SELECT is_empty(
 	$$ SELECT proname::text, c FROM our_functions, unnest(proconfig) AS c
 	   WHERE c NOT LIKE 'search_path=%' AND NOT (c = 'lock_timeout=5s' AND proname LIKE '%\_as\_owner')
@@ -371,6 +371,8 @@ INSERT INTO expected_function VALUES
 	('studio_engine.count_script_words()', 'trigger', 'v'),
 	('studio_engine.count_section_words()', 'trigger', 'v'),
 	('studio_engine.index_content()', 'trigger', 'v'),
+	('studio_engine.keep_hooks()', 'event_trigger', 'v'),
+	('studio_engine.missing_hooks(OUT hook text, OUT detail text, OUT remedy text)', 'SETOF record', 's'),
 	('studio_engine.inherit_company()', 'trigger', 'v'),
 	('studio_engine.protect_session_counters()', 'trigger', 'v'),
 	('studio_engine.pass_company_on()', 'trigger', 'v'),
@@ -1041,6 +1043,8 @@ SELECT is((SELECT array_agg(f.tgname ORDER BY f.tgname COLLATE "C")
 		  'a deleted job leaves the queue, then returns its hold, before foreign keys empty the ledger''s job_id');
 SELECT is((SELECT evtevent || ' ' || evtenabled::text FROM pg_event_trigger WHERE evtname = 'studio_engine_close_created_table'),
 		  'ddl_command_end A', 'the event trigger that closes tables made elsewhere is on, while dumps are loaded too');
+SELECT set_eq($$ SELECT evtname || ' ' || evtevent || ' ' || evtenabled::text FROM pg_event_trigger WHERE evtfoid = 'studio_engine.keep_hooks()'::regprocedure $$,
+		  $$ VALUES ('studio_engine_make_way ddl_command_start A'), ('studio_engine_keep_hooks ddl_command_end A') $$, '... and those that keep the hooks on auth.users');
 
 --------------------------------------------------------------------------------
 -- Private schema and settings

@@ -92,6 +92,16 @@ INSERT INTO auth.users (id) VALUES (t.id(1));
 SELECT octet_length(message), length(message) FROM studio_engine.failed_sign_ups;
 ROLLBACK;
 
+-- a hook that is gone, and one that is disabled
+BEGIN;
+DROP TRIGGER on_auth_user_created ON auth.users;
+ALTER TABLE auth.users DISABLE TRIGGER on_auth_user_deleted;
+SELECT * FROM t.setup WHERE NOT ok;
+SELECT remedy FROM t.setup WHERE name = 'hooks' \gset
+:remedy
+SELECT * FROM t.setup WHERE NOT ok;
+ROLLBACK;
+
 -- bad rows of settings
 BEGIN;
 SELECT t.force_setting('lease_seconds', 'abc'), t.force_setting('my_setting', '1');

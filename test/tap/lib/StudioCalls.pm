@@ -99,6 +99,7 @@ my %calls = (
 	'studio_engine.table_names()' => [],
 	'studio_engine.direct_tables()' => [],
 	'studio_engine.lint()' => [],
+	'studio_engine.missing_hooks()' => [],
 	'studio_engine.value_limits()' => [],
 	'studio_engine.brief_error(jsonb,integer)' => [q{'{"code": "X"}', 100}],
 	'ensure_profile(uuid)' => [ '{a1}', 'DELETE FROM public.profiles WHERE id = {a1};' ],
