@@ -16,6 +16,7 @@
 #include "expiry.h"
 #include "compat.h"
 #include "holds.h"
+#include "job_owners.h"
 #include "job_rows.h"
 #include "ledger_rows.h"
 #include "prices.h"
@@ -62,6 +63,7 @@ _PG_init(void)
 	prices_register();
 	audit_register();
 	expiry_register();
+	job_owners_register();
 
 	/* in the order in which messages name them */
 	refinement_register();
