@@ -13,6 +13,7 @@
 #include "utils/guc.h"
 
 #include "audit.h"
+#include "broadcast.h"
 #include "expiry.h"
 #include "compat.h"
 #include "holds.h"
@@ -64,6 +65,7 @@ _PG_init(void)
 	audit_register();
 	expiry_register();
 	job_owners_register();
+	broadcast_register();
 
 	/* in the order in which messages name them */
 	refinement_register();

@@ -29,6 +29,8 @@ PG_FUNCTION_INFO_V1(add_partitions);
 PG_FUNCTION_INFO_V1(detach_partitions);
 PG_FUNCTION_INFO_V1(partition_by_month);
 PG_FUNCTION_INFO_V1(enable_realtime);
+PG_FUNCTION_INFO_V1(enable_broadcast);
+PG_FUNCTION_INFO_V1(disable_broadcast);
 
 static Statement call_rebuild_queue = {
 	.text = "SELECT studio_engine.rebuild_queue_as_owner()"
@@ -47,6 +49,13 @@ static Statement call_partition_by_month = {
 };
 static Statement call_enable_realtime = {
 	.text = "SELECT t.table_name, t.added FROM studio_engine.enable_realtime_as_owner() AS t"
+};
+
+static Statement call_enable_broadcast = {
+	.text = "SELECT t.table_name, t.added FROM studio_engine.enable_broadcast_as_owner() AS t"
+};
+static Statement call_disable_broadcast = {
+	.text = "SELECT t.table_name, t.removed FROM studio_engine.disable_broadcast_as_owner() AS t"
 };
 
 /* Call a function as the owner of the data, and return its result, an integer. */
@@ -109,19 +118,46 @@ partition_by_month(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(call_as_owner(&call_partition_by_month, &args));
 }
 
+/* Call a function as the owner of the data, and return its rows. */
+static void
+call_for_rows_as_owner(Statement *statement, Node *result)
+{
+	Caller		caller;
+
+	caller_enter_administrator(&caller);
+	statement_execute_each(statement, &NO_ARGUMENTS, put_result_row, result);
+	caller_leave(&caller);
+}
+
 /*
  * enable_realtime() returns table (table_name text, added boolean)
  */
 Datum
 enable_realtime(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	Caller		caller;
-
 	InitMaterializedSRF(fcinfo, 0);
-	caller_enter_administrator(&caller);
-	statement_execute_each(&call_enable_realtime, &NO_ARGUMENTS, put_result_row, rsinfo);
-	caller_leave(&caller);
+	call_for_rows_as_owner(&call_enable_realtime, fcinfo->resultinfo);
+	return (Datum) 0;
+}
 
+/*
+ * enable_broadcast() returns table (table_name text, added boolean)
+ */
+Datum
+enable_broadcast(PG_FUNCTION_ARGS)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	call_for_rows_as_owner(&call_enable_broadcast, fcinfo->resultinfo);
+	return (Datum) 0;
+}
+
+/*
+ * disable_broadcast() returns table (table_name text, removed boolean)
+ */
+Datum
+disable_broadcast(PG_FUNCTION_ARGS)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	call_for_rows_as_owner(&call_disable_broadcast, fcinfo->resultinfo);
 	return (Datum) 0;
 }

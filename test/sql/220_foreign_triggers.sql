@@ -87,7 +87,7 @@ LANGUAGE sql AS $$
     'studio_engine.enter_artifact()', 'studio_engine.forbid_artifact_change()',
     'studio_engine.enter_in_ledger()', 'studio_engine.guard_account()', 'studio_engine.guard_ledger()',
     'studio_engine.clear_queue(''jobs'')', 'studio_engine.clear_queue(''studio_jobs'')',
-    'studio_engine.forbid_owner_change_of_hold()', 'studio_engine.take_owner_of_job()', 'studio_engine.lock_job_for_new_owner()', 'studio_engine.pass_job_owner_on()',
+    'studio_engine.forbid_owner_change_of_hold()', 'studio_engine.broadcast_change()', 'studio_engine.take_owner_of_job()', 'studio_engine.lock_job_for_new_owner()', 'studio_engine.pass_job_owner_on()',
     'studio_engine.maintain_queue(''jobs'')', 'studio_engine.maintain_queue(''studio_jobs'')',
     'studio_engine.forbid_delete_of_leased_job(''jobs'')', 'studio_engine.forbid_delete_of_leased_job(''studio_jobs'')', 'studio_engine.forbid_delete_of_leased_renderings(''session'')',
     'studio_engine.limit_studio_jobs()', 'studio_engine.limit_values(''jobs'')', 'studio_engine.lock_jobs_of_project()', 'studio_engine.lock_jobs_of_user()',

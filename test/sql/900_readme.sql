@@ -263,7 +263,11 @@ BEGIN;
 SELECT studio_engine.partition_by_month('job_events') AS months_ahead;
 ROLLBACK;
 
--- README: Realtime
+-- README: Live updates
+\set ECHO none
+\i test/sql/include/realtime_stub.sql
+\set ECHO all
+SELECT count(*) AS tables FROM enable_broadcast();
 SELECT count(*) AS published FROM enable_realtime();
 
 -- README: Errors
@@ -281,6 +285,10 @@ DELETE FROM auth.users WHERE id = 'a11ce000-0000-4000-8000-000000000001';
 SELECT (SELECT count(*) FROM jobs) AS jobs, (SELECT count(*) FROM credit_ledger) AS entries;
 
 -- What the examples changed for the tests that follow.
+SELECT bool_and(removed) AS all_removed FROM disable_broadcast();
+DROP SCHEMA realtime CASCADE;
+DROP OWNED BY supabase_realtime_admin;
+DROP ROLE supabase_realtime_admin;
 UPDATE studio_engine.settings SET value = '10' WHERE name = 'welcome_credits';
 DELETE FROM pipeline.prompts;
 DELETE FROM companies;

@@ -84,6 +84,14 @@ const workflows = {
     who: 'nobody',
     given: async () => ({}),
   },
+  'public.enable_broadcast': {
+    who: 'nobody',
+    given: async () => ({}),
+  },
+  'public.disable_broadcast': {
+    who: 'nobody',
+    given: async () => ({}),
+  },
 }
 
 // ---- users and drafts --------------------------------------------------------------------------------------------

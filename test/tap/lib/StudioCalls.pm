@@ -235,6 +235,11 @@ my %calls = (
 	'studio_engine.realtime_obstacles()' => [],
 	'enable_realtime()' => [],
 	'studio_engine.enable_realtime_as_owner()' => [ '', '', 'owner' ],
+	'studio_engine.broadcast_obstacle()' => [],
+	'enable_broadcast()' => [],
+	'disable_broadcast()' => [],
+	'studio_engine.enable_broadcast_as_owner()' => [ '', '', 'owner' ],
+	'studio_engine.disable_broadcast_as_owner()' => [ '', '', 'owner' ],
 );
 
 # [ function, the call, what a superuser does before ]: those that somebody calls, in the order of their names.
