@@ -33,6 +33,7 @@ query($node, 'base', q{
 	SET SESSION AUTHORIZATION dev;
 	CREATE EXTENSION studio_engine;});
 query($node, 'base', fixture());
+query($node, 'base', broadcast_fixture('dev'));
 my %tables = our_tables($node, 'base');
 
 # --- the matrix itself ---------------------------------------------------------
