@@ -559,7 +559,7 @@ BEGIN
 	END LOOP;
 	ASSERT NOT EXISTS (SELECT FROM pipeline.jobs WHERE owner_id = v_user) AND NOT EXISTS (SELECT FROM pipeline.job_events WHERE owner_id = v_user)
 	   AND NOT EXISTS (SELECT FROM pipeline.artifacts WHERE owner_id = v_user), 'runs of a deleted user';
-	ASSERT v_tables = 16, 'there are sixteen tables with a user_id, not ' || v_tables;
+	ASSERT v_tables = 19, 'there are nineteen tables with a user_id, not ' || v_tables;
 	ASSERT NOT EXISTS (SELECT FROM studio_engine.attempts WHERE job_id = v_studio), 'attempts at jobs of a deleted user';
 END
 $alive$;
