@@ -23,6 +23,10 @@ SELECT polname, polpermissive, polcmd, polroles::regrole[] FROM pg_policy WHERE 
 -- the fast path goes on
 SELECT * FROM studio_engine.direct_tables() WHERE reason IS NOT NULL;
 
+ALTER TABLE jobs DISABLE TRIGGER tr_jobs_broadcast;
+SELECT * FROM studio_engine.direct_tables() WHERE reason IS NOT NULL;
+ALTER TABLE jobs ENABLE TRIGGER tr_jobs_broadcast;
+
 CREATE VIEW t.told AS
 SELECT t.masked(topic) AS topic, event, payload ->> 'op' AS op, t.masked((payload -> 'changed')::text) AS changed
   FROM realtime.messages ORDER BY ctid;
