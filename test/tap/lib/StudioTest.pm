@@ -551,7 +551,7 @@ BEGIN
 	DELETE FROM auth.users WHERE id = v_user;
 	FOR v_table IN SELECT attrelid::regclass FROM pg_attribute
 		WHERE attname = 'user_id' AND NOT attisdropped
-		  AND attrelid IN (SELECT oid FROM pg_class WHERE relkind = 'r'
+		  AND attrelid IN (SELECT oid FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition
 						   AND relnamespace IN ('SCHEMA'::regnamespace, 'studio_engine'::regnamespace)) LOOP
 		EXECUTE format('SELECT count(*) FROM %s WHERE user_id = $1', v_table) INTO v_rows USING v_user;
 		ASSERT v_rows = 0, v_table || ' keeps rows of a deleted user';
