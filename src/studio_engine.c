@@ -13,9 +13,11 @@
 #include "utils/guc.h"
 
 #include "audit.h"
+#include "broadcast.h"
 #include "expiry.h"
 #include "compat.h"
 #include "holds.h"
+#include "job_owners.h"
 #include "job_rows.h"
 #include "ledger_rows.h"
 #include "prices.h"
@@ -65,6 +67,8 @@ _PG_init(void)
 	prices_register();
 	audit_register();
 	expiry_register();
+	job_owners_register();
+	broadcast_register();
 
 	/* checks of settings */
 	search_register();

@@ -10,6 +10,31 @@ Trigger, BEFORE DELETE on projects. The jobs are locked before the cascade reach
 lock order stays job, account. A user is refused (PT409) while a worker holds one of the jobs or one is in a
 stage between QUEUED and its end; cancel_job() ends it. Services, cascades and superusers pass.';
 
+CREATE FUNCTION studio_engine.take_owner_of_job() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'take_owner_of_job'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION studio_engine.take_owner_of_job() IS
+'Set user_id of what belongs to a job to the owner of the job.
+
+Trigger, BEFORE INSERT OR UPDATE on job_steps, assets and logs. Whatever the statement writes is replaced. A
+job that does not exist is the error of its foreign key (23503).';
+
+CREATE FUNCTION studio_engine.lock_job_for_new_owner() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'lock_job_for_new_owner'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION studio_engine.lock_job_for_new_owner() IS
+'Lock a job whose user changes against inserts of what belongs to it.
+
+Trigger, BEFORE UPDATE on jobs.';
+
+CREATE FUNCTION studio_engine.pass_job_owner_on() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'pass_job_owner_on'
+  SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION studio_engine.pass_job_owner_on() IS
+'Give the steps, files and log lines of a job to its new user.
+
+Trigger, AFTER UPDATE on jobs (PT409 where REPEATABLE READ hides some of them).';
+
 CREATE FUNCTION @extschema@.create_job(
     p_project_id uuid, p_cost_credits integer, p_priority integer DEFAULT 0,
     p_run_at timestamptz DEFAULT NULL, p_idempotency_key text DEFAULT NULL,

@@ -155,8 +155,8 @@ Returns each table, and whether this call added it.
   last_event_seq of pipeline.jobs, and events_since() returns it); what users only change themselves. Other
   tables may be added.
 
-A subscriber gets INSERT and UPDATE of the rows that he may read, as they are then; filter by user_id,
-owner_id (pipeline), company_id or job_id. An UPDATE leaves out long values (from about 2 kB) that it does not
+A subscriber gets INSERT and UPDATE of the rows that he may read, as they are then; filter by user_id (job_steps
+and assets have it too), owner_id (pipeline), company_id or job_id. An UPDATE leaves out long values (from about 2 kB) that it does not
 change, and in a record of more than 1 MB Realtime leaves out values of more than 64 bytes: read those through
 the API. A DELETE goes unfiltered to everybody who listens to the table, with the primary key only; so let
 run_id be random.

@@ -55,6 +55,16 @@ CREATE OR REPLACE TRIGGER tr_jobs_keep_owner
   FOR EACH ROW WHEN (OLD.user_id <> NEW.user_id)
   EXECUTE FUNCTION studio_engine.forbid_owner_change_of_hold();
 
+CREATE OR REPLACE TRIGGER tr_jobs_lock_owner
+  BEFORE UPDATE OF user_id ON @extschema@.jobs
+  FOR EACH ROW WHEN (OLD.user_id <> NEW.user_id)
+  EXECUTE FUNCTION studio_engine.lock_job_for_new_owner();
+
+CREATE OR REPLACE TRIGGER tr_jobs_pass_owner
+  AFTER UPDATE ON @extschema@.jobs
+  FOR EACH ROW WHEN (OLD.user_id <> NEW.user_id)
+  EXECUTE FUNCTION studio_engine.pass_job_owner_on();
+
 CREATE OR REPLACE TRIGGER tr_jobs_close_hold
   AFTER UPDATE ON @extschema@.jobs
   FOR EACH ROW WHEN (OLD.status <> NEW.status AND NEW.status IN ('READY', 'FAILED'))
@@ -87,6 +97,18 @@ CREATE OR REPLACE TRIGGER tr_job_steps_workflow
   BEFORE INSERT OR UPDATE ON @extschema@.job_steps
   FOR EACH ROW EXECUTE FUNCTION studio_engine.enforce_workflow('job_steps');
 
+CREATE OR REPLACE TRIGGER tr_job_steps_owner
+  BEFORE INSERT OR UPDATE OF job_id, user_id ON @extschema@.job_steps
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.take_owner_of_job();
+
+CREATE OR REPLACE TRIGGER tr_assets_owner
+  BEFORE INSERT OR UPDATE OF job_id, user_id ON @extschema@.assets
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.take_owner_of_job();
+
+CREATE OR REPLACE TRIGGER tr_logs_owner
+  BEFORE INSERT OR UPDATE OF job_id, user_id ON @extschema@.logs
+  FOR EACH ROW EXECUTE FUNCTION studio_engine.take_owner_of_job();
+
 DROP POLICY IF EXISTS projects_all ON @extschema@.projects;
 CREATE POLICY projects_all ON @extschema@.projects
   TO authenticated USING ((SELECT auth.uid()) = user_id);
@@ -97,18 +119,15 @@ CREATE POLICY jobs_select ON @extschema@.jobs
 
 DROP POLICY IF EXISTS job_steps_select ON @extschema@.job_steps;
 CREATE POLICY job_steps_select ON @extschema@.job_steps
-  FOR SELECT TO authenticated USING (EXISTS (
-    SELECT 1 FROM @extschema@.jobs j WHERE j.id = job_id AND j.user_id = (SELECT auth.uid())));
+  FOR SELECT TO authenticated USING ((SELECT auth.uid()) = user_id);
 
 DROP POLICY IF EXISTS assets_select ON @extschema@.assets;
 CREATE POLICY assets_select ON @extschema@.assets
-  FOR SELECT TO authenticated USING (EXISTS (
-    SELECT 1 FROM @extschema@.jobs j WHERE j.id = job_id AND j.user_id = (SELECT auth.uid())));
+  FOR SELECT TO authenticated USING ((SELECT auth.uid()) = user_id);
 
 DROP POLICY IF EXISTS logs_select ON @extschema@.logs;
 CREATE POLICY logs_select ON @extschema@.logs
-  FOR SELECT TO authenticated USING (level <> 'debug' AND EXISTS (
-    SELECT 1 FROM @extschema@.jobs j WHERE j.id = job_id AND j.user_id = (SELECT auth.uid())));
+  FOR SELECT TO authenticated USING ((SELECT auth.uid()) = user_id AND level <> 'debug');
 
 GRANT SELECT, DELETE ON @extschema@.projects TO authenticated;
 GRANT INSERT (id, user_id, title, prompt_text, niche_preset, target_minutes, voice_profile_id,

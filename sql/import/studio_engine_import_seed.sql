@@ -571,7 +571,11 @@ BEGIN
 		 WHERE s.system = 'video' AND s.copied AND s.relid IS NOT NULL
 		 ORDER BY array_position(ARRAY['profiles', 'draft_prompts', 'projects', 'jobs', 'job_steps', 'assets'], s.name)
 	LOOP
-		EXECUTE format('INSERT INTO public.%I (%s) SELECT %s FROM seed_backup.%1$I', v_table.name, v_table.columns, v_table.values);
+		-- what belongs to a job has its user here
+		EXECUTE format('INSERT INTO public.%I (%s) SELECT %s FROM seed_backup.%1$I AS seed', v_table.name,
+					   v_table.columns || CASE WHEN v_table.name IN ('job_steps', 'assets') THEN ', user_id' ELSE '' END,
+					   v_table.values || CASE WHEN v_table.name IN ('job_steps', 'assets')
+											  THEN ', (SELECT j.user_id FROM public.jobs j WHERE j.id = seed.job_id)' ELSE '' END);
 		GET DIAGNOSTICS v_rows = ROW_COUNT;
 		EXECUTE format('SELECT count(*) FROM seed_backup.%I', v_table.name) INTO v_before;
 		IF v_rows <> v_before THEN

@@ -1,6 +1,8 @@
 -- Projects, and jobs with their steps, files and log lines.
 -- Pitfall: constraint names are public, since PostgREST clients name foreign
 -- keys in embeddings and see constraint names in errors.
+-- Pitfall: what belongs to a job has its user, by whom policies and subscriptions
+-- filter. The column has no foreign key: the one on the job deletes the row.
 
 CREATE TYPE @extschema@.job_status AS ENUM (
   'PENDING', 'QUEUED', 'SCRIPTING', 'VOICE_GEN', 'ALIGNMENT',
@@ -96,10 +98,12 @@ CREATE TABLE @extschema@.job_steps (
   artifacts_json JSONB DEFAULT '{}',
   started_at TIMESTAMPTZ,
   finished_at TIMESTAMPTZ,
+  user_id UUID NOT NULL,
   CONSTRAINT job_steps_pkey PRIMARY KEY (id),
   CONSTRAINT job_steps_job_id_fkey FOREIGN KEY (job_id) REFERENCES @extschema@.jobs (id) ON DELETE CASCADE
 );
 CREATE INDEX idx_job_steps_job ON @extschema@.job_steps (job_id);
+CREATE INDEX idx_job_steps_user ON @extschema@.job_steps (user_id);
 CREATE UNIQUE INDEX idx_job_steps_unique ON @extschema@.job_steps (job_id, step_name);
 
 CREATE TABLE @extschema@.assets (
@@ -112,6 +116,7 @@ CREATE TABLE @extschema@.assets (
   mime_type TEXT,
   metadata_json JSONB DEFAULT '{}',
   created_at TIMESTAMPTZ DEFAULT NOW(),
+  user_id UUID NOT NULL,
   CONSTRAINT assets_pkey PRIMARY KEY (id),
   CONSTRAINT assets_job_id_fkey FOREIGN KEY (job_id) REFERENCES @extschema@.jobs (id) ON DELETE CASCADE,
   CONSTRAINT assets_type_check CHECK (type IN (
@@ -119,6 +124,7 @@ CREATE TABLE @extschema@.assets (
   ))
 );
 CREATE INDEX idx_assets_job ON @extschema@.assets (job_id);
+CREATE INDEX idx_assets_user ON @extschema@.assets (user_id);
 CREATE INDEX idx_assets_type ON @extschema@.assets (type);
 
 CREATE TABLE @extschema@.logs (
@@ -129,11 +135,13 @@ CREATE TABLE @extschema@.logs (
   message TEXT NOT NULL,
   metadata_json JSONB DEFAULT '{}',
   created_at TIMESTAMPTZ DEFAULT NOW(),
+  user_id UUID NOT NULL,
   CONSTRAINT logs_pkey PRIMARY KEY (id),
   CONSTRAINT logs_job_id_fkey FOREIGN KEY (job_id) REFERENCES @extschema@.jobs (id) ON DELETE CASCADE,
   CONSTRAINT logs_level_check CHECK (level IN ('debug', 'info', 'warn', 'error'))
 );
 CREATE INDEX idx_logs_job_created ON @extschema@.logs (job_id, created_at DESC);
+CREATE INDEX idx_logs_user ON @extschema@.logs (user_id);
 
 ALTER TABLE @extschema@.projects ENABLE ROW LEVEL SECURITY;
 ALTER TABLE @extschema@.jobs ENABLE ROW LEVEL SECURITY;
@@ -200,6 +208,7 @@ COMMENT ON COLUMN @extschema@.job_steps.logs_url IS 'Where the full log is';
 COMMENT ON COLUMN @extschema@.job_steps.artifacts_json IS 'What the step produced';
 COMMENT ON COLUMN @extschema@.job_steps.started_at IS 'When the step was last started; maintained by a trigger';
 COMMENT ON COLUMN @extschema@.job_steps.finished_at IS 'When the step succeeded or failed; maintained by a trigger';
+COMMENT ON COLUMN @extschema@.job_steps.user_id IS 'Owner of the job; maintained by triggers, whatever is written';
 
 COMMENT ON TABLE @extschema@.assets IS
 'Files that video jobs produced.
@@ -214,6 +223,7 @@ COMMENT ON COLUMN @extschema@.assets.size_bytes IS 'Size in bytes';
 COMMENT ON COLUMN @extschema@.assets.mime_type IS 'Media type';
 COMMENT ON COLUMN @extschema@.assets.metadata_json IS 'Further facts about the file';
 COMMENT ON COLUMN @extschema@.assets.created_at IS 'When the file was recorded';
+COMMENT ON COLUMN @extschema@.assets.user_id IS 'Owner of the job; maintained by triggers, whatever is written';
 
 COMMENT ON TABLE @extschema@.logs IS
 'Log lines of video jobs.
@@ -226,3 +236,4 @@ COMMENT ON COLUMN @extschema@.logs.step_name IS 'The step that reports';
 COMMENT ON COLUMN @extschema@.logs.message IS 'The report';
 COMMENT ON COLUMN @extschema@.logs.metadata_json IS 'Facts that belong to the report';
 COMMENT ON COLUMN @extschema@.logs.created_at IS 'When it was reported';
+COMMENT ON COLUMN @extschema@.logs.user_id IS 'Owner of the job; maintained by triggers, whatever is written';

@@ -247,6 +247,7 @@ CREATE TABLE studio_engine.content_search (
   part integer NOT NULL,
   configuration text NOT NULL,
   words tsvector NOT NULL,
+  company_id uuid,
   CONSTRAINT content_search_pkey PRIMARY KEY (content_id, section, part),
   CONSTRAINT content_search_content_id_fkey FOREIGN KEY (content_id)
     REFERENCES @extschema@.cm_module_content (content_id) ON DELETE CASCADE
@@ -373,3 +374,4 @@ COMMENT ON COLUMN studio_engine.content_search.section IS 'Column of the content
 COMMENT ON COLUMN studio_engine.content_search.part IS 'Part of a long section, from 0; parts overlap';
 COMMENT ON COLUMN studio_engine.content_search.configuration IS 'Text search configuration that the words were made with';
 COMMENT ON COLUMN studio_engine.content_search.words IS 'The words, as the configuration normalizes them';
+COMMENT ON COLUMN studio_engine.content_search.company_id IS 'Company of the content; maintained by a trigger';

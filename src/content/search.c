@@ -74,10 +74,17 @@ static Statement delete_words = {
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
 static Statement insert_words = {
-	.text = "INSERT INTO studio_engine.content_search (content_id, section, part, configuration, words)"
+	.text = "INSERT INTO studio_engine.content_search (content_id, section, part, configuration, words, company_id)"
 	" VALUES ($1, $2, $3, $4, pg_catalog.setweight(pg_catalog.to_tsvector($5, $6),"
-	"         CASE $2 WHEN 'module_name' THEN 'A' ELSE 'D' END::pg_catalog.\"char\"))",
+	"         CASE $2 WHEN 'module_name' THEN 'A' ELSE 'D' END::pg_catalog.\"char\"),"
+	"         (SELECT c.company_id FROM @extschema@.cm_module_content c WHERE c.content_id = $1))",
 	.nargs = 6,.argtypes = {UUIDOID, TEXTOID, INT4OID, TEXTOID, REGCONFIGOID, TEXTOID}
+};
+static Statement reassign_words = {
+	.force_index_plan = true,
+	.text = "UPDATE studio_engine.content_search s SET company_id = $2"
+	" WHERE s.content_id = $1 AND s.company_id IS DISTINCT FROM $2",
+	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 
 /*
@@ -290,6 +297,27 @@ index_row(const RowEdit *edit, HeapTuple old)
 	}
 }
 
+/* Return true if content was given to another company. */
+static bool
+company_changed(const RowEdit *edit, HeapTuple old)
+{
+	return old != NULL && row_changed(edit, old, "company_id", UUIDOID);
+}
+
+/* Give the words that are stored already to the new company. */
+static void
+reassign_row(const RowEdit *edit)
+{
+	Arguments	args = NO_ARGUMENTS;
+	pg_uuid_t	content_id = row_get_uuid(edit->desc, edit->row, "content_id");
+	bool		isnull;
+	Datum		company_id = row_get(edit->desc, edit->row, "company_id", UUIDOID, &isnull);
+
+	argument_uuid(&args, &content_id);
+	argument_add(&args, company_id, isnull);
+	statement_execute(&reassign_words, &args);
+}
+
 /* Return true if the words of any column have to be replaced. */
 static bool
 any_column_needs_reindex(const RowEdit *edit, HeapTuple old)
@@ -315,13 +343,22 @@ index_content(PG_FUNCTION_ARGS)
 		.row = trigger_new_row(data)
 	};
 	HeapTuple	old = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_trigtuple : NULL;
+	bool		reindex,
+				reassign;
 	Caller		caller;
 
-	if (restoring() || !any_column_needs_reindex(&edit, old))
+	if (restoring())
+		return PointerGetDatum(NULL);
+	reindex = any_column_needs_reindex(&edit, old);
+	reassign = company_changed(&edit, old);
+	if (!reindex && !reassign)
 		return PointerGetDatum(NULL);
 
 	caller_enter_trigger(&caller);
-	index_row(&edit, old);
+	if (reindex)
+		index_row(&edit, old);
+	if (reassign)
+		reassign_row(&edit);
 	caller_leave(&caller);
 	return PointerGetDatum(NULL);
 }

@@ -31,6 +31,8 @@ PG_FUNCTION_INFO_V1(partition_by_month);
 PG_FUNCTION_INFO_V1(enable_realtime);
 PG_FUNCTION_INFO_V1(verify_setup);
 PG_FUNCTION_INFO_V1(enable_storage);
+PG_FUNCTION_INFO_V1(enable_broadcast);
+PG_FUNCTION_INFO_V1(disable_broadcast);
 
 static Statement call_rebuild_queue = {
 	.text = "SELECT studio_engine.rebuild_queue_as_owner()"
@@ -56,6 +58,13 @@ static Statement call_enable_storage = {
 
 static Statement call_verify_setup = {
 	.text = "SELECT t.name, t.ok, t.detail, t.remedy FROM studio_engine.verify_setup_as_owner() AS t"
+};
+
+static Statement call_enable_broadcast = {
+	.text = "SELECT t.table_name, t.added FROM studio_engine.enable_broadcast_as_owner() AS t"
+};
+static Statement call_disable_broadcast = {
+	.text = "SELECT t.table_name, t.removed FROM studio_engine.disable_broadcast_as_owner() AS t"
 };
 
 /* Call a function as the owner of the data, and return its result, an integer. */
@@ -137,6 +146,30 @@ enable_realtime(PG_FUNCTION_ARGS)
 {
 	InitMaterializedSRF(fcinfo, 0);
 	put_rows_as_owner(&call_enable_realtime, (ReturnSetInfo *) fcinfo->resultinfo);
+
+	return (Datum) 0;
+}
+
+/*
+ * enable_broadcast() returns table (table_name text, added boolean)
+ */
+Datum
+enable_broadcast(PG_FUNCTION_ARGS)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	put_rows_as_owner(&call_enable_broadcast, (ReturnSetInfo *) fcinfo->resultinfo);
+
+	return (Datum) 0;
+}
+
+/*
+ * disable_broadcast() returns table (table_name text, removed boolean)
+ */
+Datum
+disable_broadcast(PG_FUNCTION_ARGS)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	put_rows_as_owner(&call_disable_broadcast, (ReturnSetInfo *) fcinfo->resultinfo);
 
 	return (Datum) 0;
 }

@@ -64,8 +64,10 @@
 /* from 16 on one function for all kinds of objects */
 #if PG_VERSION_NUM >= 160000
 #define compat_namespace_aclcheck(schema, role, mode) object_aclcheck(NamespaceRelationId, schema, role, mode)
+#define compat_proc_aclcheck(function, role, mode) object_aclcheck(ProcedureRelationId, function, role, mode)
 #else
 #define compat_namespace_aclcheck(schema, role, mode) pg_namespace_aclcheck(schema, role, mode)
+#define compat_proc_aclcheck(function, role, mode) pg_proc_aclcheck(function, role, mode)
 #endif
 
 /* from 16 on an update may need entries in the summarizing indexes alone */

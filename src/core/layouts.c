@@ -292,9 +292,25 @@ add_callbacks(RowLayout *layout, const RowTrigger *trigger)
 		layout->after = lappend(layout->after, unconstify(RowTrigger *, trigger));
 }
 
+/* Return the number of triggers that the table must have. */
+static int
+count_required(const RowTable *table)
+{
+	ListCell   *cell;
+	int			n = 0;
+
+	foreach(cell, table->triggers)
+	{
+		const RowTrigger *trigger = lfirst(cell);
+
+		n += trigger->optional ? 0 : 1;
+	}
+	return n;
+}
+
 /*
  * Return true if every trigger that can fire is registered, and every registered
- * one exists; their callbacks are added to the layout.  TriggerDesc has triggers
+ * one exists, but for optional ones; their callbacks are added to the layout.  TriggerDesc has triggers
  * in the order in which they fire, so that callbacks run in the same order.
  */
 static bool
@@ -314,9 +330,9 @@ triggers_match(RowLayout *layout, const RowTable *table, Relation rel)
 		if (registered == NULL)
 			return false;
 		add_callbacks(layout, registered);
-		found++;
+		found += registered->optional ? 0 : 1;
 	}
-	return found == list_length(table->triggers);
+	return found == count_required(table);
 }
 
 /* Return true if a foreign key of one column is one that was installed. */

@@ -102,6 +102,7 @@ typedef struct RowTrigger
 	AttrNumber	column;			/* the callbacks run if this column changes;
 								 * 0: always */
 	bool		idle;			/* it would do nothing: no callbacks */
+	bool		optional;		/* the table may be without it */
 	RowCallback before;
 	RowCallback after;
 	const void *arg;

@@ -19,29 +19,42 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_policy.h"
 #include "catalog/pg_type.h"
-#include "nodes/pg_list.h"
-#include "rewrite/rowsecurity.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #include "policies.h"
 #include "relations.h"
 
+/* Return a column of a policy. */
+static Datum
+policy_column(Relation catalog, HeapTuple policy, AttrNumber column, bool *isnull)
+{
+	return heap_getattr(policy, column, RelationGetDescr(catalog), isnull);
+}
+
 /* Return true if a policy is for a role. */
 static bool
-is_for_role(const RowSecurityPolicy *policy, Oid role)
+is_for_role(Relation catalog, HeapTuple policy, Oid role)
 {
+	bool		isnull;
+	Datum		array = policy_column(catalog, policy, Anum_pg_policy_polroles, &isnull);
 	Datum	   *roles;
 	int			n;
 
-	deconstruct_array(policy->roles, OIDOID, sizeof(Oid), true, TYPALIGN_INT, &roles, NULL, &n);
+	deconstruct_array(DatumGetArrayTypeP(array), OIDOID, sizeof(Oid), true, TYPALIGN_INT, &roles, NULL, &n);
 	for (int i = 0; i < n; i++)
 	{
 		if (DatumGetObjectId(roles[i]) == ACL_ID_PUBLIC || has_privs_of_role(role, DatumGetObjectId(roles[i])))
@@ -52,53 +65,74 @@ is_for_role(const RowSecurityPolicy *policy, Oid role)
 
 /* Return true if a policy restricts what is done to a row. */
 static bool
-restricts(const RowSecurityPolicy *policy, RowUse use, Oid role)
+restricts(Relation catalog, HeapTuple policy, RowUse use, Oid role)
 {
+	Form_pg_policy form = (Form_pg_policy) GETSTRUCT(policy);
 	char		command = use == ROW_INSERTED ? ACL_INSERT_CHR : ACL_UPDATE_CHR;
 
-	return !policy->permissive && (policy->polcmd == '*' || policy->polcmd == command) && is_for_role(policy, role);
+	return !form->polpermissive && (form->polcmd == '*' || form->polcmd == command) &&
+		is_for_role(catalog, policy, role);
 }
 
 /* Return the text of what a policy demands of the row. */
 static char *
-demand_of(const RowSecurityPolicy *policy, RowUse use, Oid relid)
+demand_of(Relation catalog, HeapTuple policy, RowUse use)
 {
-	Expr	   *demand = use != ROW_TO_UPDATE && policy->with_check_qual ? policy->with_check_qual : policy->qual;
-	text	   *node = cstring_to_text(nodeToString(demand));
+	Oid			relid = ((Form_pg_policy) GETSTRUCT(policy))->polrelid;
+	Datum		demand = (Datum) 0;
+	bool		isnull = true;
 
-	return TextDatumGetCString(DirectFunctionCall2(pg_get_expr, PointerGetDatum(node), ObjectIdGetDatum(relid)));
+	if (use != ROW_TO_UPDATE)
+		demand = policy_column(catalog, policy, Anum_pg_policy_polwithcheck, &isnull);
+	if (isnull)
+		demand = policy_column(catalog, policy, Anum_pg_policy_polqual, &isnull);
+	if (isnull)
+		return pstrdup("true");
+	return TextDatumGetCString(DirectFunctionCall2(pg_get_expr, demand, ObjectIdGetDatum(relid)));
+}
+
+/* Return true if row level security is on for a table. */
+static bool
+has_row_security(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	bool		on = HeapTupleIsValid(tuple) && ((Form_pg_class) GETSTRUCT(tuple))->relrowsecurity;
+
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return on;
 }
 
 /*
  * Return what the restrictive policies of a table demand of a row, or NULL if
- * there are none; and their names.  The entry of the relcache stays as it is while
- * the table is locked, since altering a policy locks it exclusively.
+ * there are none; and their names.
  */
 static char *
 demands_of_table(Oid relid, RowUse use, Oid role, char **names)
 {
-	Relation	rel = table_open(relid, AccessShareLock);
+	Relation	catalog = table_open(PolicyRelationId, AccessShareLock);
 	StringInfoData demands,
 				list;
-	ListCell   *cell;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	policy;
 
 	initStringInfo(&demands);
 	initStringInfo(&list);
-	if (rel->rd_rsdesc != NULL && rel->rd_rel->relrowsecurity)
+	ScanKeyInit(&key, Anum_pg_policy_polrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(catalog, PolicyPolrelidPolnameIndexId, true, NULL, 1, &key);
+	while (HeapTupleIsValid(policy = systable_getnext(scan)))
 	{
-		foreach(cell, rel->rd_rsdesc->policies)
-		{
-			RowSecurityPolicy *policy = lfirst(cell);
-
-			if (!restricts(policy, use, role))
-				continue;
-			appendStringInfo(&demands, "%s(%s)", demands.len > 0 ? " AND " : "", demand_of(policy, use, relid));
-			appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", policy->policy_name);
-		}
+		if (!restricts(catalog, policy, use, role))
+			continue;
+		appendStringInfo(&demands, "%s(%s)", demands.len > 0 ? " AND " : "", demand_of(catalog, policy, use));
+		appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "",
+						 NameStr(((Form_pg_policy) GETSTRUCT(policy))->polname));
 	}
-	table_close(rel, AccessShareLock);
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
 	*names = list.data;
-	return demands.len > 0 ? demands.data : NULL;
+	return demands.len > 0 && has_row_security(relid) ? demands.data : NULL;
 }
 
 /* Return true if a row is what is demanded, in the eyes of a role. */

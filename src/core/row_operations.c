@@ -205,10 +205,17 @@ append_difference(StringInfo buf, const RowOperation *operation)
 	appendStringInfoChar(buf, ')');
 }
 
+static const char *const lock_clauses[] = {
+	[LockTupleKeyShare] = " FOR KEY SHARE",
+	[LockTupleShare] = " FOR SHARE",
+	[LockTupleNoKeyExclusive] = " FOR NO KEY UPDATE",
+	[LockTupleExclusive] = " FOR UPDATE"
+};
+
 static void
 append_lock(StringInfo buf, const RowOperation *operation)
 {
-	appendStringInfoString(buf, operation->lock == LockTupleExclusive ? " FOR UPDATE" : " FOR NO KEY UPDATE");
+	appendStringInfoString(buf, lock_clauses[operation->lock]);
 	if (operation->policy == LockWaitSkip)
 		appendStringInfoString(buf, " SKIP LOCKED");
 }

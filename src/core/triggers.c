@@ -53,6 +53,18 @@ is_one_of(TriggerEvent event, int events)
 }
 
 /*
+ * Raise the error for a trigger function that is called otherwise than by the
+ * triggers of studio_engine.
+ */
+void
+trigger_refuse_use(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+			 errmsg("trigger function is used in another way than studio_engine does")));
+}
+
+/*
  * Return the context of a trigger; raises an error if the function is called
  * otherwise than by the triggers of studio_engine.  Any role with EXECUTE on a
  * trigger function can attach it to a table of its own, so each of them begins
@@ -67,9 +79,7 @@ trigger_data(FunctionCallInfo fcinfo, TriggerKind kind, int events, int nargs)
 		!is_of_kind(data->tg_event, kind) ||
 		!is_one_of(data->tg_event, events) ||
 		data->tg_trigger->tgnargs != nargs)
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("trigger function is used in another way than studio_engine does")));
+		trigger_refuse_use();
 	return data;
 }
 

@@ -8,6 +8,8 @@
 #include "commands/trigger.h"
 #include "utils/uuid.h"
 
+#include "compat.h"
+
 /* the largest edits, of rows of the queue, set 8 columns */
 #define ROW_EDIT_MAX 16
 
@@ -36,6 +38,7 @@ typedef enum TriggerKind
 	BEFORE_ROW_OR_TRUNCATE		/* row level but for TRUNCATE, which has none */
 } TriggerKind;
 
+pg_noreturn extern void trigger_refuse_use(void);
 extern TriggerData *trigger_data(FunctionCallInfo fcinfo, TriggerKind kind, int events, int nargs);
 extern HeapTuple trigger_new_row(const TriggerData *data);
 extern HeapTuple trigger_result(const TriggerData *data);

@@ -26,8 +26,9 @@ functions=$(awk '
 	/^COMMENT ON FUNCTION / { if (language != "") print name, language, atomic, guard; name = ""; language = "" }
 ' sql/api/*.sql)
 
+# not grep -q, which ends before sed has written all, so that the pipe may fail
 listed() {
-	sed -n '/^## Who runs what/,/^## Lock order/p' CONTRIBUTING.md | grep -qF "\`$1()\`"
+	sed -n '/^## Who runs what/,/^## Lock order/p' CONTRIBUTING.md | grep -F "\`$1()\`" >/dev/null
 }
 is_safe() {
 	local language=$1 atomic=$2 guard=$3 name=$4
@@ -49,7 +50,7 @@ check "the install script calls only what it must: $calls" \
 
 # Statements before the switch of roles: these files have them, by design.
 enters=$(find src -name '*.c' -exec grep -lE 'caller_enter_self|caller_resume' {} + | xargs -n 1 basename | sort | paste -sd ' ')
-check "who runs statements as somebody else than the owner: $enters" test "$enters" = 'auth_users.c caller.c companies.c setup.c'
+check "who runs statements as somebody else than the owner: $enters" test "$enters" = 'auth_users.c caller.c companies.c policies.c realtime.c setup.c'
 
 echo "1..$count"
 exit "$failed"

@@ -7,7 +7,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(200);
+SELECT plan(203);
 
 --------------------------------------------------------------------------------
 -- Helpers: comparing, and what there is to look at
@@ -189,7 +189,7 @@ SELECT is_empty(
 	   WHERE (d.refobjid::regclass::text, a.attname) <> ('logs', 'level')
 		 AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = d.refobjid AND i.indpred IS NULL
 						 AND i.indkey[0] = d.refobjsubid) $$,
-	'every policy column has an index (but logs.level, which only filters what job_id found)');
+	'every policy column has an index (but logs.level, which only filters what user_id found)');
 
 --------------------------------------------------------------------------------
 -- Functions
@@ -319,6 +319,8 @@ INSERT INTO expected_function VALUES
 	('public.enable_storage()', 'TABLE(object_name text, added boolean)', 'v'),
 	('public.list_removed_files(p_limit integer DEFAULT 1000)', 'TABLE(file_id uuid, bucket text, path text, removed_at timestamp with time zone)', 's'),
 	('public.forget_removed_files(p_file_ids uuid[])', 'integer', 'v'),
+	('public.enable_broadcast()', 'TABLE(table_name text, added boolean)', 'v'),
+	('public.disable_broadcast()', 'TABLE(table_name text, removed boolean)', 'v'),
 	('public.workflow_diagram(p_workflow text)', 'text', 'i'),
 	('public.workflow_transitions()', 'TABLE(workflow text, from_status text, to_status text, via text, condition text)', 'i'),
 	('pipeline.cancel_job(p_run_id text)', 'jsonb', 'v'),
@@ -391,6 +393,10 @@ INSERT INTO expected_function VALUES
 	('studio_engine.storage_rights_missing()', 'SETOF text', 's'),
 	('studio_engine.fill_public_url()', 'trigger', 'v'),
 	('studio_engine.track_file()', 'trigger', 'v'),
+	('studio_engine.enable_broadcast_as_owner()', 'TABLE(table_name text, added boolean)', 'v'),
+	('studio_engine.disable_broadcast_as_owner()', 'TABLE(table_name text, removed boolean)', 'v'),
+	('studio_engine.broadcast_obstacle()', 'text', 's'),
+	('studio_engine.broadcast_change()', 'trigger', 'v'),
 	('studio_engine.enter_artifact()', 'trigger', 'v'),
 	('studio_engine.enter_event()', 'trigger', 'v'),
 	('studio_engine.guard_run()', 'trigger', 'v'),
@@ -413,6 +419,9 @@ INSERT INTO expected_function VALUES
 	('studio_engine.guard_account()', 'trigger', 'v'),
 	('studio_engine.guard_ledger()', 'trigger', 'v'),
 	('studio_engine.forbid_owner_change_of_hold()', 'trigger', 'v'),
+	('studio_engine.take_owner_of_job()', 'trigger', 'v'),
+	('studio_engine.lock_job_for_new_owner()', 'trigger', 'v'),
+	('studio_engine.pass_job_owner_on()', 'trigger', 'v'),
 	('studio_engine.maintain_queue()', 'trigger', 'v'),
 	('studio_engine.forbid_delete_of_leased_renderings()', 'trigger', 'v'),
 	('studio_engine.forbid_delete_of_leased_job()', 'trigger', 'v'),
@@ -555,6 +564,8 @@ INSERT INTO expected_column VALUES
 	('job_steps', 10, 'artifacts_json', 'jsonb', false, '''{}''::jsonb'),
 	('job_steps', 11, 'started_at', 'timestamp with time zone', false, NULL),
 	('job_steps', 12, 'finished_at', 'timestamp with time zone', false, NULL),
+	-- what SPEC section 8 adds at the end
+	('job_steps', 13, 'user_id', 'uuid', true, NULL),
 
 	('credit_ledger', 1, 'id', 'uuid', true, 'gen_random_uuid()'),
 	('credit_ledger', 2, 'user_id', 'uuid', true, NULL),
@@ -584,6 +595,7 @@ INSERT INTO expected_column VALUES
 	('assets', 7, 'mime_type', 'text', false, NULL),
 	('assets', 8, 'metadata_json', 'jsonb', false, '''{}''::jsonb'),
 	('assets', 9, 'created_at', 'timestamp with time zone', false, 'now()'),
+	('assets', 10, 'user_id', 'uuid', true, NULL),
 
 	('studio_jobs', 1, 'job_id', 'uuid', true, 'gen_random_uuid()'),
 	('studio_jobs', 2, 'created_at', 'timestamp with time zone', true, 'now()'),
@@ -853,6 +865,9 @@ FROM (VALUES
 	('idx_jobs_created', 'jobs (created_at DESC)'),
 	('idx_job_steps_job', 'job_steps (job_id)'),
 	('idx_job_steps_unique', 'UNIQUE job_steps (job_id, step_name)'),
+	('idx_job_steps_user', 'job_steps (user_id)'),
+	('idx_assets_user', 'assets (user_id)'),
+	('idx_logs_user', 'logs (user_id)'),
 	('idx_credit_user', 'credit_ledger (user_id)'),
 	('idx_credit_job', 'credit_ledger (job_id)'),
 	('idx_credit_created', 'credit_ledger (created_at DESC)'),
@@ -925,6 +940,11 @@ SELECT pg_temp.same_rows(
 		 AND (t.tgrelid = 'auth.users'::regclass OR t.tgrelid IN (SELECT oid FROM our_tables WHERE name NOT IN (SELECT name FROM content_tables))) $$,
 	$$ VALUES
 		('auth.users on_auth_user_created', 'handle_new_user', 'O', 'AFTER INSERT row'),
+		('assets tr_assets_owner', 'studio_engine.take_owner_of_job', 'O', 'BEFORE INSERT UPDATE row'),
+		('job_steps tr_job_steps_owner', 'studio_engine.take_owner_of_job', 'O', 'BEFORE INSERT UPDATE row'),
+		('logs tr_logs_owner', 'studio_engine.take_owner_of_job', 'O', 'BEFORE INSERT UPDATE row'),
+		('jobs tr_jobs_lock_owner', 'studio_engine.lock_job_for_new_owner', 'O', 'BEFORE UPDATE row'),
+		('jobs tr_jobs_pass_owner', 'studio_engine.pass_job_owner_on', 'O', 'AFTER UPDATE row'),
 		('assets 00_assets_limits', 'studio_engine.limit_values', 'O', 'BEFORE INSERT UPDATE row'),
 		('assets tr_assets_files', 'studio_engine.track_file', 'O', 'AFTER INSERT DELETE row'),
 		('assets tr_assets_files_update', 'studio_engine.track_file', 'O', 'AFTER UPDATE row'),

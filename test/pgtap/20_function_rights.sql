@@ -8,7 +8,7 @@ SET search_path = tap, public, pg_catalog;
 SET client_min_messages = warning;
 
 BEGIN;
-SELECT plan(2749);
+SELECT plan(2777);
 
 --------------------------------------------------------------------------------
 -- People, and something of Alice's for every function to work on
@@ -391,6 +391,8 @@ INSERT INTO function_case VALUES
 -- the owner of the data only
 ('enable_realtime', '{}',                         '42501', '42501', '42501', '42501', '42501', '42501', '42501'),
 ('enable_storage', '{}',                          '42501', '42501', '42501', '42501', '42501', '42501', '42501'),
+('enable_broadcast', '{}',                        '42501', '42501', '42501', '42501', '42501', '42501', '42501'),
+('disable_broadcast', '{}',                       '42501', '42501', '42501', '42501', '42501', '42501', '42501'),
 -- trigger functions: nobody, not even services
 ('handle_new_user', '{}',                         '42501', '42501', '42501', '42501', '42501', '42501', '42501'),
 ('update_updated_at', '{}',                       '42501', '42501', '42501', '42501', '42501', '42501', '42501');

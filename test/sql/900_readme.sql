@@ -265,7 +265,11 @@ BEGIN;
 SELECT studio_engine.partition_by_month('job_events') AS months_ahead;
 ROLLBACK;
 
--- README: Realtime
+-- README: Live updates
+\set ECHO none
+\i test/sql/include/realtime_stub.sql
+\set ECHO all
+SELECT count(*) AS tables FROM enable_broadcast();
 SELECT count(*) AS published FROM enable_realtime();
 
 -- README: Storage, with a stand-in for it
@@ -317,6 +321,10 @@ UPDATE studio_engine.settings SET value = '5' WHERE name = 'welcome_credits';
 ROLLBACK;
 
 -- What the examples changed for the tests that follow.
+SELECT bool_and(removed) AS all_removed FROM disable_broadcast();
+DROP SCHEMA realtime CASCADE;
+DROP OWNED BY supabase_realtime_admin;
+DROP ROLE supabase_realtime_admin;
 DROP POLICY no_anonymous ON studio_jobs;
 SELECT set_setting('welcome_credits', NULL);
 DELETE FROM pipeline.prompts;

@@ -101,7 +101,7 @@ is(query($node, 'owned', q{
 		   AND typnamespace IN ('public'::regnamespace, 'studio_engine'::regnamespace)
 		UNION ALL
 		SELECT nspowner FROM pg_namespace WHERE nspname IN ('studio_engine', 'pipeline')) o (owner)}),
-	'installer 52', '... and owns the tables, the types and the schemas');
+	'installer 53', '... and owns the tables, the types and the schemas');
 is(query($node, 'owned', q{SELECT extowner::regrole FROM pg_extension WHERE extname = 'studio_engine'}),
 	'installer', '... and the extension');
 is(query($node, 'owned', q{

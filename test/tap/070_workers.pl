@@ -212,7 +212,7 @@ indexes_ok($node, $db, 'after all of it');
 my %count = count_all();
 note("$_: $count{$_}") foreach sort keys %count;
 is(join(', ', grep { !$count{$_} } qw(completed failed retried expired cancelled snoozed released killed terminated silence release),
-		'said again', 'gave in', 'ended by a worker', 'ended by the reaper', 'ended by the canceller',
+		'said again', 'ended by a worker', 'ended by the reaper', 'ended by the canceller',
 		map { "refused $_" } qw(heartbeat advance complete retry fail snooze asset log)), '', 'everything happened');
 is(query($node, 'postgres', "SELECT deadlocks FROM pg_stat_database WHERE datname = '$db'"), '0', 'no deadlock since the crash');
 note(sprintf 'audited after %.1f s', time() - $begun);

@@ -63,14 +63,17 @@ append_to_file("$dir/pgbouncer.ini", join "\n",
 my $bouncer = IPC::Run::start([ 'pgbouncer', "$dir/pgbouncer.ini" ], '<', '/dev/null', '>', "$dir/log", '2>&1');
 END { $bouncer->kill_kill if $bouncer; }
 
-# What psql says as a client of the pooler: exit status, output, messages.
+# What psql says as a client of the pooler: exit status, output, messages.  The SQL is in a file, since psql does not
+# read it where it cannot connect, and writing to it would end the test.
 sub pooled
 {
 	my ($sql) = @_;
 	my ($out, $err) = ('', '');
 
-	IPC::Run::run([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=sqlstate', '-h', $socket, '-p', $port, '-d', 'one' ],
-		'<', \$sql, '>', \$out, '2>', \$err);
+	unlink "$dir/said.sql";
+	append_to_file("$dir/said.sql", $sql);
+	IPC::Run::run([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=sqlstate', '-h', $socket, '-p', $port, '-d', 'one', '-f', "$dir/said.sql" ],
+		'<', '/dev/null', '>', \$out, '2>', \$err);
 	chomp($out, $err);
 	return ($? >> 8, $out, $err);
 }

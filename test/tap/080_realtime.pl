@@ -166,8 +166,8 @@ my @story;
 (my $job, @changes) = changes_of("SELECT create_job('$alice', 3)");
 push @story, @changes;
 changes_ok([ delivered($alice, 'user_id', $alice, @changes) ],
-	[ 'I jobs PENDING 0', 'I credit_ledger reserve -3 27', 'U jobs PENDING 0', 'U jobs QUEUED 0' ],
-	'a job is made: the row, the hold, the price, in the queue');
+	[ 'I jobs PENDING 0', (map { 'I job_steps ' . lc . ' pending 0' } @stages), 'I credit_ledger reserve -3 27', 'U jobs PENDING 0', 'U jobs QUEUED 0' ],
+	'a job is made: by user_id the row, its steps, the hold, the price, in the queue');
 changes_ok([ delivered($alice, 'job_id', $job, grep { $_->{table} eq 'job_steps' } @changes) ],
 	[ map { 'I job_steps ' . lc . ' pending 0' } @stages ], '... and by job_id its steps');
 

@@ -122,6 +122,14 @@ const workflows = {
     gives: is(1),
     takes: { p_file_ids: fileIds },
   },
+  'public.enable_broadcast': {
+    who: 'nobody',
+    given: async () => ({}),
+  },
+  'public.disable_broadcast': {
+    who: 'nobody',
+    given: async () => ({}),
+  },
 }
 
 // ---- users and drafts --------------------------------------------------------------------------------------------

@@ -88,6 +88,12 @@ export const publicFunctions = {
     p_session_id: id, p_render_config: {}, p_priority: 1, p_user_id: id, p_run_at: 'x', p_idempotency_key: 'x',
     p_max_attempts: 1
   })),
+  disable_broadcast: answers<{
+    removed: boolean; table_name: string
+  }[]>()(supabase.rpc('disable_broadcast')),
+  enable_broadcast: answers<{
+    added: boolean; table_name: string
+  }[]>()(supabase.rpc('enable_broadcast')),
   enable_realtime: answers<{
     added: boolean; table_name: string
   }[]>()(supabase.rpc('enable_realtime')),

@@ -9,9 +9,11 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use FindBin;
+use PostgreSQL::Test::Utils qw(slurp_file);
 use StudioTest;
 
-our @EXPORT = qw(fixture function_calls calls_refused_to calls_left_out unused_triggers in_uuids);
+our @EXPORT = qw(fixture broadcast_fixture function_calls calls_refused_to calls_left_out unused_triggers in_uuids);
 
 # {a1} is a uuid that ends so.
 sub in_uuids
@@ -89,6 +91,16 @@ sub fixture
 		INSERT INTO public.credit_ledger (user_id, type, amount)
 			SELECT {a1}, 'grant', 1 FROM generate_series(17, 999);
 	});
+}
+
+# Schema realtime, whose messages the owner of the data may send, and the triggers of enable_broadcast().
+sub broadcast_fixture
+{
+	my ($owner) = @_;
+
+	return slurp_file("$FindBin::RealBin/../sql/include/realtime_stub.sql") . qq{
+		GRANT supabase_realtime_admin TO $owner;
+		SELECT * FROM public.enable_broadcast();};
 }
 
 # Function => its arguments, what a superuser does before, and who alone may call it: the owner of the data, or nobody.
@@ -250,6 +262,11 @@ my %calls = (
 	'list_removed_files(integer)' => ['10'],
 	'forget_removed_files(uuid[])' => [ '(SELECT array_agg(file_id) FROM public.list_removed_files(10))' ],
 	'studio_engine.enable_realtime_as_owner()' => [ '', '', 'owner' ],
+	'studio_engine.broadcast_obstacle()' => [],
+	'enable_broadcast()' => [],
+	'disable_broadcast()' => [],
+	'studio_engine.enable_broadcast_as_owner()' => [ '', '', 'owner' ],
+	'studio_engine.disable_broadcast_as_owner()' => [ '', '', 'owner' ],
 );
 
 # [ function, the call, what a superuser does before ]: those that somebody calls, in the order of their names.

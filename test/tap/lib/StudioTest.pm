@@ -562,7 +562,7 @@ BEGIN
 	DELETE FROM auth.users WHERE id = v_user;
 	FOR v_table IN SELECT attrelid::regclass FROM pg_attribute
 		WHERE attname = 'user_id' AND NOT attisdropped
-		  AND attrelid IN (SELECT oid FROM pg_class WHERE relkind = 'r'
+		  AND attrelid IN (SELECT oid FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition
 						   AND relnamespace IN ('SCHEMA'::regnamespace, 'studio_engine'::regnamespace)) LOOP
 		EXECUTE format('SELECT count(*) FROM %s WHERE user_id = $1', v_table) INTO v_rows USING v_user;
 		ASSERT v_rows = 0, v_table || ' keeps rows of a deleted user';
@@ -570,7 +570,7 @@ BEGIN
 	END LOOP;
 	ASSERT NOT EXISTS (SELECT FROM pipeline.jobs WHERE owner_id = v_user) AND NOT EXISTS (SELECT FROM pipeline.job_events WHERE owner_id = v_user)
 	   AND NOT EXISTS (SELECT FROM pipeline.artifacts WHERE owner_id = v_user), 'runs of a deleted user';
-	ASSERT v_tables >= 17, 'there are seventeen tables with a user_id or more, not ' || v_tables;
+	ASSERT v_tables >= 20, 'there are twenty tables with a user_id or more, not ' || v_tables;
 	ASSERT NOT EXISTS (SELECT FROM studio_engine.attempts WHERE job_id = v_studio), 'attempts at jobs of a deleted user';
 END
 $alive$;
