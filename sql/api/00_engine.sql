@@ -152,9 +152,8 @@ Returns the value.
 Callers: the owner of the data, or a superuser.
 Errors: 42501 all others; 22004 p_name is NULL; 22023 there is no such setting, or it does not accept the value.';
 
-CREATE FUNCTION @extschema@.get_settings(OUT name text, OUT value text, OUT default_value text, OUT type text,
-                                         OUT min_value integer, OUT max_value integer, OUT description text)
-  RETURNS SETOF record
+CREATE FUNCTION @extschema@.get_settings()
+  RETURNS TABLE (name text, value text, default_value text, type text, min_value integer, max_value integer, description text)
   LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'get_settings';
 COMMENT ON FUNCTION @extschema@.get_settings() IS
 'Returns all settings, with their defaults and meanings.
@@ -162,8 +161,7 @@ COMMENT ON FUNCTION @extschema@.get_settings() IS
 - type: number, a whole number; switch, 0 or 1; or text.
 - min_value, max_value: the bounds of a number; NULL for a text.
 
-Callers: a service.
-Errors: 42501 all others.';
+Callers: services only.';
 
 CREATE FUNCTION studio_engine.setting_problem(p_name text, p_value text) RETURNS text
   LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'setting_problem';

@@ -144,6 +144,6 @@ up while the trigger was missing is found, too.
 
 - p_limit: how many users to repair, 1 to 10000.
 
-Returns how many were repaired; those who failed are in studio_engine.failed_sign_ups.
-Callers: a service.
-Errors: 42501 all others; 22004 p_limit is NULL; 22023 p_limit out of bounds.';
+Returns how many were repaired; those who failed are in table failed_sign_ups of the private schema.
+Callers: services only.
+Errors: 22004 p_limit is NULL; 22023 p_limit out of bounds.';

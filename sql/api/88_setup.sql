@@ -69,5 +69,4 @@ One row for each check. Names of checks do not change.
 - remedy: statements that mend it, as they stand; "settings" goes back to the defaults.
 
 It reads all users; nothing is written or locked, so it runs on a standby, too.
-Callers: a service, the owner of the data, or a superuser.
-Errors: 42501 all others.';
+Callers: services only, the owner of the data and superusers among them.';

@@ -19,6 +19,7 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
 
@@ -470,6 +471,8 @@ repair_sign_ups(PG_FUNCTION_ARGS)
 	int32		count;
 
 	caller_enter_service(&caller);
+	/* it would be the failure of every user */
+	PreventCommandIfReadOnly("repair_sign_ups()");
 	limit = check_int32(fcinfo, 0, "p_limit", 1, MAX_REPAIRS);
 	argument_int32(&args, limit);
 	users = statement_execute_uuids(&select_failed, &args);

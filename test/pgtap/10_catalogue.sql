@@ -438,7 +438,7 @@ INSERT INTO expected_function VALUES
 	('studio_engine.verify_setup_as_owner()', 'TABLE(name text, ok boolean, detail text, remedy text)', 's'),
 	('public.verify_setup()', 'TABLE(name text, ok boolean, detail text, remedy text)', 's'),
 	('public.set_setting(p_name text, p_value text)', 'text', 'v'),
-	('public.get_settings(OUT name text, OUT value text, OUT default_value text, OUT type text, OUT min_value integer, OUT max_value integer, OUT description text)', 'SETOF record', 's'),
+	('public.get_settings()', 'TABLE(name text, value text, default_value text, type text, min_value integer, max_value integer, description text)', 's'),
 	('public.repair_sign_ups(p_limit integer DEFAULT 100)', 'integer', 'v'),
 	('studio_engine.price_ended_job()', 'trigger', 'v'),
 	('studio_engine.open_jobs(OUT system text, OUT job_id uuid, OUT user_id uuid, OUT priority integer, OUT created_at timestamp with time zone, OUT stage text, OUT run_at timestamp with time zone)', 'SETOF record', 's'),

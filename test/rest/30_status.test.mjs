@@ -20,7 +20,8 @@ const STATUS = {
 }
 const BIGGEST = 2_147_483_647
 // test/isolation and the serializable load of 40_retries.test.mjs have those.
-const SNAPSHOT_ONLY = ['draft was saved at the same time', 'something was made from it at the same time']
+const SNAPSHOT_ONLY = ['draft was saved at the same time', 'something was made from it at the same time',
+  'something was added to the job at the same time']
 // retry_failed_jobs() answers with it for a job; test/isolation has it.
 const ROWS_ONLY = ['job has failed with another error meanwhile']
 
@@ -258,7 +259,7 @@ test('42501: what users may not write into tables, and nobody into the ledger', 
     ['PATCH', `/studio_jobs?${mine}`, { processing_time_ms: 1 }],
     ['POST', '/credit_ledger', { user_id: ada.id, type: 'grant', amount: 1 }],
     ['PATCH', `/credit_accounts?${mine}`, { balance: 1000 }],
-    ['PATCH', '/draft_prompts', { prompt_text: 'x' }],
+    ['PATCH', `/draft_prompts?${mine}`, { prompt_text: 'x' }],
   ]) {
     const answer = await refused(() => raw(method, path, { token: ada.token, body }))
     assert.deepEqual([answer.status, answer.statusText, answer.body.code], [403, 'Forbidden', '42501'], path)

@@ -147,6 +147,9 @@ export const publicFunctions = {
     overdue: boolean; process_id: string; stage: string; started_at: string; system: string; user_id: string; worker: string
   }[]>()(supabase.rpc('get_running_jobs', { p_system: 'jobs', p_limit: 100 })),
   get_session_statistics: json(supabase.rpc('get_session_statistics', { p_session_id: id })),
+  get_settings: answers<{
+    default_value: string; description: string; max_value: number; min_value: number; name: string; type: string; value: string
+  }[]>()(supabase.rpc('get_settings')),
   grant_credits: text(supabase.rpc('grant_credits', {
     p_user_id: id, p_amount: 10, p_note: 'Note', p_idempotency_key: 'key-1', p_expires_at: time, p_priority: 1
   })),
@@ -218,6 +221,7 @@ export const publicFunctions = {
   }[]>()(supabase.rpc('search_module_content', {
     p_query: 'fall of Rome', p_company_id: id, p_limit: 100
   })),
+  set_setting: text(supabase.rpc('set_setting', { p_name: 'max_attempts', p_value: '3' })),
   settle_credits: number(supabase.rpc('settle_credits', { p_job_id: id, p_final_cost: 1, p_overrun: 'cap' })),
   snooze_job: text(supabase.rpc('snooze_job', { p_job_id: id, p_lease_token: id, p_for: '1 minute' })),
   start_enhancement_session: text(supabase.rpc('start_enhancement_session', {
@@ -287,6 +291,9 @@ export const publicFunctions = {
   verify_credit_ledger: answers<{
     actual: string; entry_id: string; expected: string; problem: string; user_id: string
   }[]>()(supabase.rpc('verify_credit_ledger', { p_user_id: id })),
+  verify_setup: answers<{
+    detail: string; name: string; ok: boolean; remedy: string
+  }[]>()(supabase.rpc('verify_setup')),
   void_credits: number(supabase.rpc('void_credits', {
     p_entry_id: id, p_amount: 10, p_note: 'Note', p_idempotency_key: 'key-1'
   })),
