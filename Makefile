@@ -71,7 +71,7 @@ TABLE_NAMES = sed -n '/^static const char \*const names\[\] = {/,/^};/p' $(RELAT
 
 # what begin.sql looks for before anything is created
 NAMES_OF    = $$(awk -v what=$(1) -f sql/install/names.awk $(TABLES) $(API) $(IMPORT))
-NAME_LISTS  = relations types functions event_triggers documented
+NAME_LISTS  = relations types functions event_triggers documented comments
 
 $(INSTALL_SQL): sql/install/begin.sql sql/install/names.awk $(API) $(TABLES) $(ATTACH) $(ATTACH_AUTH) sql/install/release.sql $(IMPORT) $(RELATIONS) $(EXTENSION).control Makefile
 	{ printf '%s\n' '\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit'; \

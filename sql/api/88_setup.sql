@@ -47,6 +47,15 @@ BEGIN
     FROM studio_engine.settings s WHERE studio_engine.setting_problem(s.name, s.value) IS NOT NULL;
   ok := detail IS NULL;
   RETURN NEXT;
+
+  name := 'replica_triggers';
+  SELECT string_agg(format('Trigger %s of %s is not enabled always.', t.tgname, t.tgrelid::regclass), ' ' ORDER BY t.tgname),
+         string_agg(format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I;', t.tgrelid::regclass, t.tgname), ' ' ORDER BY t.tgname)
+    INTO detail, remedy
+    FROM pg_trigger t
+   WHERE t.tgfoid IN ('studio_engine.yield_to_restored_row'::regproc, 'studio_engine.invalidate_settings'::regproc) AND t.tgenabled <> 'A';
+  ok := detail IS NULL;
+  RETURN NEXT;
 END
 $$;
 COMMENT ON FUNCTION studio_engine.verify_setup_as_owner() IS
@@ -63,7 +72,8 @@ COMMENT ON FUNCTION @extschema@.verify_setup() IS
 One row for each check. Names of checks do not change.
 
 - name: hooks, triggers on auth.users that are missing, disabled or altered; failed_sign_ups, sign-ups that failed in
-  part; users, who have no profile or credit account; settings, rows that a setting does not accept.
+  part; users, who have no profile or credit account; settings, rows that a setting does not accept;
+  replica_triggers, which act while a dump or logical replication brings rows, and are switched off.
 - ok: NULL where it cannot be told.
 - detail: what is wrong; NULL where nothing is.
 - remedy: statements that mend it, as they stand; "settings" goes back to the defaults.

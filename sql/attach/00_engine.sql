@@ -1,14 +1,25 @@
 -- The facts of this installation, which a copy of the schema alone does not have.
 INSERT INTO studio_engine.meta (name, value)
-VALUES ('schema_version', '1'),
-       -- the secret of the digests: 256 random bits, as 64 digits
-       ('digest_key', encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'hex')),
-       -- our own tables have our policies
-       ('companies', (SELECT CASE count(*) WHEN 2 THEN 'own' ELSE 'mapped' END
-                        FROM pg_policy p
-                       WHERE p.polrelid = '@extschema@.companies'::regclass AND p.polname = 'companies_select'
-                          OR p.polrelid = '@extschema@.employees'::regclass AND p.polname = 'employees_select'))
-    ON CONFLICT (name) DO NOTHING;
+SELECT f.name, f.value
+  FROM (VALUES
+    ('schema_version', '1'),
+    -- the secret of the digests: 256 random bits, as 64 digits
+    ('digest_key', encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'hex')),
+    -- our own tables have our policies
+    ('companies', (SELECT CASE count(*) WHEN 2 THEN 'own' ELSE 'mapped' END
+                     FROM pg_policy p
+                    WHERE p.polrelid = '@extschema@.companies'::regclass AND p.polname = 'companies_select'
+                       OR p.polrelid = '@extschema@.employees'::regclass AND p.polname = 'employees_select'))) AS f (name, value)
+ WHERE NOT EXISTS (SELECT FROM studio_engine.meta m WHERE m.name = f.name);
+
+-- All settings with their defaults, so that they are seen. A setting that has no
+-- row, as after a copy of the schema alone, has its default too.
+-- Pitfall: no row is proposed that is there already, here and above, since the
+-- triggers below may let a row that comes replace the one that is there.
+INSERT INTO studio_engine.settings (name, value, description)
+SELECT s.name, s.default_value, s.description
+  FROM @extschema@.get_settings() AS s
+ WHERE NOT EXISTS (SELECT FROM studio_engine.settings t WHERE t.name = s.name);
 
 -- API roles have no rights in the private schema, nor anywhere else until the
 -- files after this one grant them.
@@ -83,9 +94,3 @@ CREATE OR REPLACE TRIGGER tr_settings_truncated
   AFTER TRUNCATE ON studio_engine.settings
   FOR EACH STATEMENT EXECUTE FUNCTION studio_engine.invalidate_settings();
 ALTER TABLE studio_engine.settings ENABLE ALWAYS TRIGGER tr_settings_truncated;
-
--- All settings with their defaults, so that they are seen. A setting that has no
--- row, as after a copy of the schema alone, has its default too.
-INSERT INTO studio_engine.settings (name, value, description)
-SELECT s.name, s.default_value, s.description FROM @extschema@.get_settings() AS s
-    ON CONFLICT (name) DO NOTHING;

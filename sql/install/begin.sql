@@ -205,23 +205,39 @@ BEGIN
       HINT = format('CREATE EXTENSION studio_engine WITH SCHEMA %s;', v_elsewhere);
   END IF;
 
+  -- Nothing is named that may be the project's: a table has our comment, schema
+  -- pipeline has nothing but our tables, a type is used by these alone.
+  WITH comments (name, line) AS (VALUES @comments@),
+  ours AS (
+    SELECT c.oid, c.relnamespace
+      FROM comments m JOIN pg_class c
+        ON c.oid = to_regclass(CASE WHEN m.name LIKE 'pipeline.%' THEN m.name ELSE format('%s.%s', v_schema, m.name) END)
+     WHERE c.relkind IN ('r', 'p') AND c.relowner = v_owner
+       AND split_part(obj_description(c.oid, 'pg_class'), E'\n', 1) = m.line
+  ), schemas AS (
+    SELECT n.oid, n.nspname
+      FROM pg_namespace n
+     WHERE n.nspname = 'studio_engine'
+        OR n.nspname = 'pipeline' AND n.nspowner = v_owner
+           AND NOT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind NOT IN ('i', 'I', 't')
+                                                    AND c.oid NOT IN (SELECT u.oid FROM ours u))
+           AND NOT EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = n.oid)
+           AND NOT EXISTS (SELECT FROM pg_type t WHERE t.typnamespace = n.oid AND t.typtype <> 'c' AND t.typcategory <> 'A')
+  )
   SELECT string_agg(format('DROP %s %s CASCADE;', o.type, o.names), ' ' ORDER BY o.type) INTO v_drops
-    FROM (SELECT 'SCHEMA' AS type, string_agg(n.nspname, ', ' ORDER BY n.nspname DESC) AS names
-            FROM pg_namespace n WHERE n.nspname IN ('studio_engine', 'pipeline')
+    FROM (SELECT 'SCHEMA' AS type, string_agg(s.nspname, ', ' ORDER BY s.nspname DESC) AS names FROM schemas s
           UNION ALL
-          SELECT 'TABLE', string_agg(c.oid::regclass::text, ', ' ORDER BY c.relname)
-            FROM pg_class c
-           WHERE c.relnamespace = v_schema AND c.relkind IN ('r', 'p') AND c.relowner = v_owner
-             AND c.relname = ANY (current_setting('studio_setup.tables')::name[])
-             -- not those that existed before the first installation
-             AND (c.relname NOT IN ('companies', 'employees')
-                  OR EXISTS (SELECT FROM pg_policy p
-                              WHERE p.polrelid = c.oid AND p.polname = c.relname || '_select'))
+          SELECT 'TABLE', string_agg(u.oid::regclass::text, ', ' ORDER BY u.oid::regclass::text COLLATE "C")
+            FROM ours u WHERE u.relnamespace NOT IN (SELECT s.oid FROM schemas s)
           UNION ALL
           SELECT 'TYPE', string_agg(t.oid::regtype::text, ', ' ORDER BY t.typname)
             FROM pg_type t
            WHERE t.typnamespace = v_schema AND t.typowner = v_owner AND t.typtype = 'e'
-             AND t.typname IN ('job_status', 'step_status')) AS o
+             AND t.typname IN ('job_status', 'step_status')
+             AND EXISTS (SELECT FROM ours)
+             AND NOT EXISTS (SELECT FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+                              WHERE a.atttypid IN (t.oid, t.typarray) AND NOT a.attisdropped AND c.relkind NOT IN ('i', 'I')
+                                AND c.oid NOT IN (SELECT u.oid FROM ours u))) AS o
    WHERE o.names IS NOT NULL;
   RAISE EXCEPTION USING
     ERRCODE = 'object_not_in_prerequisite_state',
@@ -230,7 +246,7 @@ BEGIN
              ELSE 'Schema studio_engine is there, and has no table meta.' END,
     HINT = format('For a first installation, which deletes what is left: %s Then create the extension. ', v_drops)
            || CASE v_mode WHEN 'adopt' THEN 'To keep it, restore what is missing from a dump.'
-              ELSE 'To load a dump, SET row_security = off before, as pg_dump does.' END;
+              ELSE 'To load a dump, SET row_security = off before, as pg_dump does without --enable-row-security.' END;
 END
 $remains$;
 

@@ -1,4 +1,4 @@
-# Prints what the installation creates in the schema of the extension, and the tables of the design documents, for
+# Prints what the installation creates in the schema of the extension, how its tables are commented, and the tables of the design documents, for
 # begin.sql: reads sql/tables, sql/api and sql/import; what is the list to print.
 #
 # Pitfall: it knows SQL as those files write it: a statement begins a line, a constraint of a table has a line, and the
@@ -32,6 +32,17 @@ function add(kind, table, name) {
 	sub(/ IS$/, "", signature)
 	add("functions", "", signature)
 }
+# a table of ours, and the first line of its comment, which tells it from another of that name
+/^ *COMMENT ON TABLE (@extschema@|pipeline)\./ {
+	commented = $4
+	sub(/^@extschema@\./, "", commented)
+	getline first
+	sub(/^ *'/, "", first)
+	sub(/';$/, "", first)
+	# for sed
+	gsub(/[\/&]/, "\\\\&", first)
+	add("comments", commented, first)
+}
 /^CREATE EVENT TRIGGER / { add("event_triggers", "", $4) }
 
 # a table of the design documents, in the list of the importer: its system, its name, and the columns that it must have
@@ -55,7 +66,7 @@ function add(kind, table, name) {
 END {
 	for (kind in names)
 		found++
-	if (found < 5)
+	if (found < 6)
 		exit 1
 	print names[what]
 }

@@ -14,12 +14,14 @@
  * create the trigger.  After it hooks are attached as the owner of the data, who
  * has our functions; where that fails, the command of the other role succeeds.
  *
- * Locks: auth.users, as CREATE TRIGGER and DROP TRIGGER do.
+ * Locks: auth.users, as CREATE TRIGGER does; exclusively, as DROP TRIGGER does, if a
+ * trigger of ours makes way.
  */
 #include "postgres.h"
 
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "commands/event_trigger.h"
@@ -116,31 +118,54 @@ owner_may_attach(Oid users)
 		compat_namespace_aclcheck(get_rel_namespace(users), schema_owner(schema), ACL_USAGE) == ACLCHECK_OK;
 }
 
+/* Return true if a trigger is ours and is to make way for a command. */
+static bool
+makes_way(const Trigger *trigger, const CreateTrigStmt *command, int made, bool may_attach)
+{
+	int			hook = hook_of_function(trigger->tgfoid);
+	bool		same_name = strcmp(trigger->tgname, command->trigname) == 0;
+
+	if (hook < 0 || (same_name && command->replace))
+		return false;
+	return hook == made || (same_name && may_attach);
+}
+
+/* Return the OIDs of the triggers that are to make way for a command. */
+static List *
+find_in_the_way(const CreateTrigStmt *command, Oid users)
+{
+	TriggerDesc *triggers = triggers_of(users);
+	int			made = hook_of_function(LookupFuncName(command->funcname, 0, NULL, true));
+	bool		may_attach = owner_may_attach(users);
+	List	   *found = NIL;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		if (makes_way(&triggers->triggers[i], command, made, may_attach))
+			found = lappend_oid(found, triggers->triggers[i].tgoid);
+	}
+	return found;
+}
+
 /*
  * Drop the triggers of ours that a command will make a second time, or whose name
  * it takes, if that can be attached again.  CREATE OR REPLACE TRIGGER replaces the
- * one of its name by itself.
+ * one of its name by itself.  The lock is the one of dropping from the start, since
+ * a weaker one that is raised later would deadlock with a sign-up.
  */
 static void
 make_way(const CreateTrigStmt *command, Oid users)
 {
-	TriggerDesc *triggers;
-	int			made = hook_of_function(LookupFuncName(command->funcname, 0, NULL, true));
+	ListCell   *cell;
 
-	/* as the command will; nobody else creates or drops triggers meanwhile */
-	LockRelationOid(users, ShareRowExclusiveLock);
-	triggers = triggers_of(users);
-	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	if (find_in_the_way(command, users) == NIL)
+		return;
+	LockRelationOid(users, AccessExclusiveLock);
+	foreach(cell, find_in_the_way(command, users))
 	{
-		const Trigger *trigger = &triggers->triggers[i];
-		int			hook = hook_of_function(trigger->tgfoid);
-		bool		same_name = strcmp(trigger->tgname, command->trigname) == 0;
 		ObjectAddress address;
 
-		if (hook < 0 || (same_name && command->replace) ||
-			(hook != made && !(same_name && owner_may_attach(users))))
-			continue;
-		ObjectAddressSet(address, TriggerRelationId, trigger->tgoid);
+		ObjectAddressSet(address, TriggerRelationId, lfirst_oid(cell));
 		performDeletion(&address, DROP_RESTRICT, 0);
 	}
 }
@@ -197,6 +222,51 @@ attach_missing(void *arg)
 	caller_leave(&caller);
 }
 
+/* Warn that hooks may be missing. */
+static void
+warn_of_missing(const char *reason)
+{
+	ereport(WARNING,
+			(errmsg("the hooks of studio_engine on auth.users could not be attached again"),
+			 errdetail("%s", reason),
+			 errhint("SELECT * FROM studio_engine.missing_hooks() says what to run.")));
+}
+
+/* Return true if a hook has no trigger that runs its function. */
+static bool
+is_any_missing(Oid users)
+{
+	TriggerDesc *triggers = triggers_of(users);
+
+	for (int i = 0; i < (int) lengthof(hooks); i++)
+	{
+		if (!is_attached(triggers, hooks[i].hook))
+			return true;
+	}
+	return false;
+}
+
+/* Attach the hooks that no trigger runs, or warn that this is not possible. */
+static void
+attach_again(Oid users)
+{
+	ErrorData  *error;
+
+	if (!is_any_missing(users))
+		return;
+	if (!owner_may_attach(users))
+	{
+		warn_of_missing("The owner of the data may not put triggers on auth.users.");
+		return;
+	}
+	error = in_subtransaction(attach_missing, &users);
+	if (error != NULL)
+	{
+		warn_of_missing(error->message);
+		FreeErrorData(error);
+	}
+}
+
 /*
  * studio_engine.keep_hooks() returns event_trigger: before and after CREATE
  * TRIGGER.
@@ -207,7 +277,6 @@ keep_hooks(PG_FUNCTION_ARGS)
 	EventTriggerData *data = (EventTriggerData *) fcinfo->context;
 	CreateTrigStmt *command;
 	Oid			users;
-	ErrorData  *error;
 
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR,
@@ -222,14 +291,7 @@ keep_hooks(PG_FUNCTION_ARGS)
 
 	if (strcmp(data->event, "ddl_command_start") == 0)
 		make_way(command, users);
-	else if (!creating_extension && owner_may_attach(users))
-	{
-		error = in_subtransaction(attach_missing, &users);
-		if (error != NULL)
-			ereport(WARNING,
-					(errmsg("the hooks of studio_engine on auth.users could not be attached again"),
-					 errdetail("%s", error->message),
-					 errhint("SELECT * FROM studio_engine.missing_hooks() says what to run.")));
-	}
+	else if (!in_extension_script())
+		attach_again(users);
 	PG_RETURN_NULL();
 }

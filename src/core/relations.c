@@ -235,3 +235,12 @@ relation_is_ours(Oid relid)
 	}
 	return false;
 }
+
+/*
+ * Return true if the install or update script of this extension is being run.
+ */
+bool
+in_extension_script(void)
+{
+	return creating_extension && CurrentExtensionObject == get_extension_oid("studio_engine", true);
+}

@@ -26,4 +26,6 @@ extern Oid	engine_owner(void);
 extern const char *const *relation_names(int *n);
 extern bool relation_is_ours(Oid relid);
 
+extern bool in_extension_script(void);
+
 #endif							/* STUDIO_RELATIONS_H */

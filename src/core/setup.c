@@ -46,13 +46,6 @@ static Statement select_touched = {
 	"WHERE c.classid = 'pg_catalog.pg_class'::pg_catalog.regclass"
 };
 
-/* Return true if the install or update script of this extension is being run. */
-static bool
-in_extension_script(void)
-{
-	return creating_extension && CurrentExtensionObject == get_extension_oid("studio_engine", true);
-}
-
 /*
  * studio_engine.run_as_data_owner(p_script text) returns void
  */

@@ -141,6 +141,19 @@ sql_ok($node, 'branch', 'CREATE EXTENSION studio_engine', '... which is adopted'
 is(query($node, 'branch', q{SELECT string_agg(name, ' ' ORDER BY name) FROM studio_engine.meta}), 'companies digest_key schema_version', '... with its facts');
 is(query($node, 'branch', q{SELECT value FROM studio_engine.meta WHERE name = 'companies'}), 'own', '... companies are ours');
 books_ok($node, 'branch', 'a branch');
+# what is there stays, also where the triggers would let what comes replace it
+my $kept = q{SELECT (SELECT string_agg(name || ' ' || value, ' ' ORDER BY name) FROM studio_engine.settings) || (SELECT string_agg(name || ' ' || value, ' ' ORDER BY name) FROM studio_engine.meta)};
+my $had = query($node, 'branch', $kept);
+foreach my $set ('session_replication_role = replica', 'studio_engine.maintenance = on')
+{
+	query($node, 'branch', "DROP EXTENSION studio_engine CASCADE; BEGIN; SET LOCAL $set; CREATE EXTENSION studio_engine; COMMIT", user => 'studio_owner');
+	is(query($node, 'branch', $kept), $had, "... and keeps its settings and facts, with $set");
+}
+is(query($node, 'branch', q{SELECT string_agg(name, ' ') FROM public.verify_setup() WHERE NOT ok}), '', '... verify_setup() finds nothing');
+query($node, 'branch', 'ALTER TABLE studio_engine.settings DISABLE TRIGGER ALL; ALTER TABLE studio_engine.settings ENABLE TRIGGER ALL');
+is(query($node, 'branch', q{SELECT string_agg(name, ' ') FROM public.verify_setup() WHERE NOT ok}), 'replica_triggers', '... but what pg_dump --disable-triggers does to the triggers');
+query($node, 'branch', query($node, 'branch', q{SELECT remedy FROM public.verify_setup() WHERE name = 'replica_triggers'}));
+is(query($node, 'branch', q{SELECT string_agg(name, ' ') FROM public.verify_setup() WHERE NOT ok}), '', '... and has the remedy');
 
 # --- logical replication of everything, and a failover -------------------------------------
 

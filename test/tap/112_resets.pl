@@ -128,5 +128,19 @@ query($node, 'own_companies', q{CREATE TABLE public.companies (id uuid PRIMARY K
 	CREATE EXTENSION studio_engine; DROP EXTENSION studio_engine CASCADE; DROP TABLE public.jobs CASCADE;}, user => 'postgres');
 mended_ok('own_companies', 'companies of the project', '55000', [ qr/there in part/, qr/DROP TABLE public\.assets, public\.cm_/ ]);
 
+# Nor are tables of the project that have names of ours, and what it has in schema pipeline.
+platform_database($node, 'own_tables');
+query($node, 'own_tables', q{CREATE TABLE public.profiles (id uuid PRIMARY KEY, full_name text); INSERT INTO public.profiles VALUES (gen_random_uuid(), 'mine');
+	CREATE TYPE public.job_status AS ENUM ('open'); CREATE TABLE public.jobs (id int, status public.job_status);
+	CREATE SCHEMA studio; CREATE EXTENSION studio_engine SCHEMA studio; DROP SCHEMA studio CASCADE; CREATE TABLE pipeline.mine (id int);}, user => 'postgres');
+my (undef, undef, $said) = run_sql($node, 'own_tables', 'CREATE EXTENSION studio_engine', user => 'postgres');
+like($said, qr/HINT:  For a first installation, which deletes what is left: DROP SCHEMA studio_engine CASCADE; DROP TABLE pipeline\.artifacts, pipeline\.job_events, pipeline\.jobs, pipeline\.prompts CASCADE; Then/,
+	'tables of the project: the hint names nothing of its own');
+platform_database($node, 'own_pipeline');
+query($node, 'own_pipeline', q{CREATE TABLE public.jobs (id int); CREATE TABLE public.logs (id int); CREATE SCHEMA pipeline; CREATE TABLE pipeline.mine (id int); CREATE SCHEMA studio_engine;},
+	user => 'postgres');
+(undef, undef, $said) = run_sql($node, 'own_pipeline', 'CREATE EXTENSION studio_engine', user => 'postgres');
+like($said, qr/HINT:  For a first installation, which deletes what is left: DROP SCHEMA studio_engine CASCADE; Then/, '... nor its schema pipeline');
+
 $node->stop;
 done_testing();
