@@ -90,7 +90,7 @@ CALL t.as_user(t.id(1));
 SET enable_seqscan = off;
 SET enable_bitmapscan = off;
 SELECT t AS "table", count(*) FILTER (WHERE l LIKE '%SubPlan%' OR l LIKE '%Join%' OR l LIKE '%Loop%') AS joins,
-       count(*) FILTER (WHERE l LIKE '%InitPlan%') AS once, count(*) FILTER (WHERE l LIKE '%Scan%') AS scans,
+       count(*) FILTER (WHERE l ~ '^ *InitPlan') AS once, count(*) FILTER (WHERE l LIKE '%Scan%') AS scans,
        max(substring(l FROM 'using (\w+)')) AS index
   FROM unnest('{job_steps,assets,logs}'::text[]) t, LATERAL pg_temp.plan('SELECT * FROM ' || t) l GROUP BY t ORDER BY t;
 RESET enable_seqscan;
