@@ -11,8 +11,8 @@ CREATE FUNCTION studio_engine.broadcast_change() RETURNS trigger
 COMMENT ON FUNCTION studio_engine.broadcast_change() IS
 'Tell clients that a row was inserted or updated.
 
-Trigger, AFTER INSERT OR UPDATE on the tables of enable_broadcast(). The message is sent before the transaction
-commits, one for each row.';
+Trigger, AFTER INSERT OR UPDATE OR DELETE on the tables of enable_broadcast(). The message is sent before the
+transaction commits, one for each row; none for a row that is deleted in it.';
 
 CREATE FUNCTION studio_engine.broadcast_obstacle() RETURNS text
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'broadcast_obstacle'
@@ -89,7 +89,7 @@ BEGIN
      ORDER BY t.name
   LOOP
     IF added THEN
-      EXECUTE format('CREATE TRIGGER %I AFTER INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION studio_engine.broadcast_change()',
+      EXECUTE format('CREATE TRIGGER %I AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION studio_engine.broadcast_change()',
                      v_trigger, table_name);
     END IF;
     RETURN NEXT;

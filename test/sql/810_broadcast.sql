@@ -180,6 +180,50 @@ SELECT topic, event, op, changed, octet_length(changed) AS bytes FROM t.told;
 CALL t.forget();
 UPDATE studio_jobs SET user_id = t.id(2) WHERE job_id = t.id(32);
 SELECT * FROM t.told;
+-- ... and has what it has for him alone, even where the former user was to be told more of it
+CALL t.forget();
+UPDATE studio_jobs SET processing_time_ms = 77 WHERE job_id = t.id(32);
+CALL t.forget();
+BEGIN;
+UPDATE studio_jobs SET processing_time_ms = 78 WHERE job_id = t.id(32);
+UPDATE studio_jobs SET processing_time_ms = NULL, user_id = t.id(1) WHERE job_id = t.id(32);
+COMMIT;
+SELECT * FROM t.told;
+UPDATE studio_jobs SET user_id = t.id(2) WHERE job_id = t.id(32);
+
+-- what is deleted in the transaction is not told, unless that is undone, or the row comes again
+CALL t.forget();
+BEGIN;
+CALL t.studio_job(1, 75);
+UPDATE studio_jobs SET status = 'FAILED' WHERE job_id = t.id(32);
+DELETE FROM studio_jobs WHERE job_id IN (t.id(75), t.id(32));
+SAVEPOINT a;
+CALL t.studio_job(1, 76);
+SAVEPOINT b;
+DELETE FROM studio_jobs WHERE job_id = t.id(76);
+ROLLBACK TO b;
+CALL t.studio_job(1, 77);
+DELETE FROM studio_jobs WHERE job_id = t.id(77);
+CALL t.studio_job(1, 77);
+SAVEPOINT c;
+CALL t.studio_job(1, 78);
+SAVEPOINT d;
+DELETE FROM studio_jobs WHERE job_id = t.id(78);
+RELEASE c;
+COMMIT;
+SELECT t.n((payload ->> 'id')::uuid) AS job, payload ->> 'op' AS op FROM realtime.messages ORDER BY 1;
+CALL t.studio_job(2, 32);
+DELETE FROM studio_jobs WHERE job_id IN (t.id(76), t.id(77));
+
+-- a row without a key, which the owner of the table may allow, is not told
+CALL t.forget();
+BEGIN;
+ALTER TABLE assets DROP CONSTRAINT assets_pkey CASCADE;
+ALTER TABLE assets ALTER COLUMN id DROP NOT NULL;
+UPDATE assets SET id = NULL, size_bytes = 7;
+SELECT count(*) AS keyless FROM assets WHERE id IS NULL;
+DELETE FROM assets WHERE id IS NULL;
+ROLLBACK;
 
 -- Who hears a topic: what Realtime asks when a client joins. The rows of the probe are
 -- rolled back.
