@@ -4,6 +4,9 @@
 -- Pitfall: permissive policies are joined by OR, and many projects let every user
 -- listen, or send, to every topic. Hence the restrictive ones: of a topic that is
 -- ours nobody hears but the one whom it names, and no client speaks to it.
+--
+-- Pitfall: for other topics they must not fail, whatever is in the token of a client. So
+-- they are evaluated in a CASE, and the one for all roles reads no table.
 
 CREATE FUNCTION studio_engine.broadcast_change() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'broadcast_change'
@@ -11,8 +14,8 @@ CREATE FUNCTION studio_engine.broadcast_change() RETURNS trigger
 COMMENT ON FUNCTION studio_engine.broadcast_change() IS
 'Tell clients that a row was inserted or updated.
 
-Trigger, AFTER INSERT OR UPDATE on the tables of enable_broadcast(). The message is sent before the transaction
-commits, one for each row.';
+Trigger, AFTER INSERT OR UPDATE OR DELETE on the tables of enable_broadcast(). The message is sent before the
+transaction commits, one for each row; none for a row that is deleted in it.';
 
 CREATE FUNCTION studio_engine.broadcast_obstacle() RETURNS text
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'broadcast_obstacle'
@@ -22,7 +25,9 @@ COMMENT ON FUNCTION studio_engine.broadcast_obstacle() IS
 
 Messages are sent by realtime.send(), which runs as the owner of realtime.messages, or, if that is a superuser,
 as the owner of the data. So what others have written, the function itself, a trigger or a partition of the
-table, is called only if its owner has the rights of that role.
+table, is called only if its owner has the rights of that role, and the triggers have no condition. Nor is
+anything sent where the policies of enable_broadcast() are missing, as after a restore. A commit does not wait for
+a lock on the table, and sends for at most two seconds.
 Callers: the owner of the data and superusers.';
 
 CREATE FUNCTION studio_engine.enable_broadcast_as_owner() RETURNS TABLE (table_name text, added boolean)
@@ -30,6 +35,7 @@ CREATE FUNCTION studio_engine.enable_broadcast_as_owner() RETURNS TABLE (table_n
 DECLARE
   v_obstacle text;
   v_messages oid;
+  v_unread text;
   v_mine text;
   v_reserved text := $x$(topic ~ '^(user|company):[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' OR topic LIKE 'run:%')$x$;
   v_name name;
@@ -41,14 +47,12 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = 'only the owner of the data may run this',
       HINT = 'Call enable_broadcast().';
   END IF;
-  v_obstacle := studio_engine.broadcast_obstacle();
+  v_obstacle := nullif(studio_engine.broadcast_obstacle(), 'Policies of enable_broadcast() are missing on realtime.messages.');
   IF v_obstacle IS NULL THEN
     v_messages := to_regclass('realtime.messages');
   END IF;
   IF v_obstacle IS NULL AND to_regprocedure('realtime.topic()') IS NULL THEN
     v_obstacle := 'There is no function realtime.topic().';
-  ELSIF v_obstacle IS NULL AND NOT (SELECT c.relrowsecurity FROM pg_class c WHERE c.oid = v_messages) THEN
-    v_obstacle := 'There is no row level security on realtime.messages.';
   END IF;
   IF v_obstacle IS NOT NULL THEN
     RAISE EXCEPTION USING
@@ -58,16 +62,31 @@ BEGIN
       HINT = 'Supabase Realtime makes its schema when it starts. The owner of the data needs USAGE on schema realtime, EXECUTE on realtime.send(jsonb, text, text, boolean) and INSERT on realtime.messages.';
   END IF;
 
+  v_unread := (
+    SELECT string_agg(format('Role authenticated may not read columns %s of table %s.', array_to_string(t.columns, ' and '), c.oid::regclass), ' ' ORDER BY n.nspname)
+      FROM (SELECT e.extnamespace, 'employees', '{company_id,user_id}'::text[] FROM pg_extension e WHERE e.extname = 'studio_engine'
+            UNION ALL SELECT to_regnamespace('pipeline'), 'jobs', '{run_id,owner_id}') t (schema, name, columns)
+      JOIN pg_namespace n ON n.oid = t.schema JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.name, to_regrole('authenticated') r (oid)
+     WHERE NOT has_schema_privilege(r.oid, n.oid, 'USAGE')
+        OR EXISTS (SELECT FROM unnest(t.columns) u (name) WHERE NOT has_column_privilege(r.oid, c.oid, u.name, 'SELECT')));
+  IF v_unread IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'insufficient_privilege',
+      MESSAGE = 'users may not read what the policies of topics look up',
+      DETAIL = v_unread,
+      HINT = 'GRANT SELECT on these columns, and USAGE on their schemas, to authenticated: row security lets each user read his own rows.';
+  END IF;
+
   v_mine := format($x$topic IN (SELECT 'user:' || (SELECT auth.uid())::text
     UNION ALL SELECT 'company:' || e.company_id::text FROM %I.employees e WHERE e.user_id = (SELECT auth.uid())
     UNION ALL SELECT 'run:' || j.run_id FROM pipeline.jobs j
       WHERE j.run_id = substr((SELECT realtime.topic()), 5) AND j.owner_id = (SELECT auth.uid()))$x$,
     (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'studio_engine'));
   FOR v_name, v_policy IN VALUES
-    ('studio_engine_listen', format($x$FOR SELECT TO authenticated USING (extension = 'broadcast' AND topic = (SELECT realtime.topic()) AND %s)$x$, v_mine)),
-    ('studio_engine_own_only', format('AS RESTRICTIVE FOR SELECT TO authenticated USING (NOT %s OR %s)', v_reserved, v_mine)),
-    ('studio_engine_not_anon', format('AS RESTRICTIVE FOR SELECT TO anon USING (NOT %s)', v_reserved)),
-    ('studio_engine_no_client', format('AS RESTRICTIVE FOR INSERT TO anon, authenticated WITH CHECK (NOT %s)', v_reserved))
+    ('studio_engine_listen', format($x$FOR SELECT TO authenticated USING (extension = 'broadcast' AND topic = (SELECT realtime.topic()) AND CASE WHEN %s THEN %s ELSE false END)$x$, v_reserved, v_mine)),
+    ('studio_engine_own_only', format('AS RESTRICTIVE FOR SELECT TO authenticated USING (CASE WHEN %s THEN %s ELSE true END)', v_reserved, v_mine)),
+    ('studio_engine_no_other', format($x$AS RESTRICTIVE FOR SELECT TO PUBLIC USING (NOT %s OR pg_has_role(current_user, 'authenticated', 'USAGE'))$x$, v_reserved)),
+    ('studio_engine_no_client', format('AS RESTRICTIVE FOR INSERT TO PUBLIC WITH CHECK (NOT %s)', v_reserved))
   LOOP
     CONTINUE WHEN EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = v_messages AND p.polname = v_name);
     v_policy := format('CREATE POLICY %I ON realtime.messages %s', v_name, v_policy);
@@ -89,7 +108,7 @@ BEGIN
      ORDER BY t.name
   LOOP
     IF added THEN
-      EXECUTE format('CREATE TRIGGER %I AFTER INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION studio_engine.broadcast_change()',
+      EXECUTE format('CREATE TRIGGER %I AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION studio_engine.broadcast_change()',
                      v_trigger, table_name);
     END IF;
     RETURN NEXT;
@@ -127,7 +146,7 @@ BEGIN
   FOR v_name IN
     SELECT p.polname FROM pg_policy p
      WHERE p.polrelid = to_regclass('realtime.messages')
-       AND p.polname IN ('studio_engine_listen', 'studio_engine_own_only', 'studio_engine_not_anon', 'studio_engine_no_client')
+       AND p.polname IN ('studio_engine_listen', 'studio_engine_own_only', 'studio_engine_no_other', 'studio_engine_no_client')
      ORDER BY p.polname
   LOOP
     BEGIN
@@ -158,18 +177,19 @@ called again at any time, and both ways may be on. Returns each table, and wheth
 The topics are private: user:<uuid> for studio_jobs, jobs, job_steps, assets and credit_ledger; company:<uuid>
 for cm_module_content, mm_multimedia_sessions and mm_rendering_queue, to the members of the company; run:<run id>
 for pipeline.jobs and pipeline.artifacts, to the owner of the run. The event is the name of the table. Topics of
-these forms are ours from then on: nobody else hears them, whatever other policies say, and no client sends.
+these forms are ours from then on: nobody else hears them, whatever other policies say, and no client sends. Roles
+with BYPASSRLS and the owner of realtime.messages pass by policies.
 What a message costs does not depend on how many listen.
 
 A message is {"version": 1, "table", "id", "op": "INSERT" or "UPDATE", "changed": {...}}, some 200 bytes: of a few
 columns those that have changed in the transaction, with their last values; texts are cut at 200 bytes. Each row
 has one message in a transaction, and none if it is rolled back. Beyond 10,000 rows of one transaction the event
-is "reload", with "op": "RELOAD": read again. Deletions are not told.
+is "reload", with "op": "RELOAD": read again. Deletions are not told, nor what was written to a row before.
 Messages are sent before the transaction commits; a failure there is a warning. Nothing is sent without schema
-realtime.
+realtime, nor while studio_engine.broadcast_obstacle() returns a reason.
 Callers: the owner of the data, or a superuser or service that may call it. It acts as the owner of the data.
-Errors: 42501 the owner of the data lacks rights, or realtime.send() belongs to a role that may not run with
-those of the owner of realtime.messages; 55000 Realtime is not there.';
+Errors: 42501 the owner of the data lacks rights, or users may not read employees or pipeline.jobs, or
+realtime.send() belongs to a role that may not run with those of the owner of realtime.messages; 55000 Realtime is not there.';
 
 CREATE FUNCTION @extschema@.disable_broadcast() RETURNS TABLE (table_name text, removed boolean)
   LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'disable_broadcast';

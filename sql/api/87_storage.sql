@@ -1,10 +1,10 @@
 -- Supabase Storage: the bucket of multimedia files and who may write it, and the
 -- files that are left when assets are deleted.
 --
--- Pitfall: schema storage belongs to another role, which may have put triggers on
--- its tables; so they are written as the owner of the data. A policy there is part
--- of every upload to every bucket: it must neither raise an error nor read what
--- users may not.
+-- Pitfall: schema storage belongs to another role. A row is inserted there only where
+-- no code of that role would run with the rights of the owner of the data. A policy
+-- there is part of every upload to every bucket: it must neither raise an error nor
+-- read what users may not.
 
 CREATE FUNCTION studio_engine.storage_obstacles() RETURNS SETOF text
   LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -56,8 +56,48 @@ enable_storage() calls it as the owner of the data. A row tells to whom a schema
 policies may be created is not among them: the platform lets roles do that who do not own the table. Empty when
 nothing is missing.';
 
+-- The caller is the owner of the data when enable_storage() asks. A role with his rights gains nothing by code that he runs.
+-- Pitfall: a function of the server may run what its arguments say, as query_to_xml() does; so few may be in expressions.
+CREATE FUNCTION studio_engine.storage_traps() RETURNS SETOF text
+  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+  WITH buckets AS (
+    SELECT c.oid, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = 'storage' AND c.relname = 'buckets'
+       AND NOT pg_has_role(c.relowner, current_user, 'USAGE')),
+  expressions AS (
+    SELECT format('default of column %s', a.attname) AS part, d.adbin::text AS tree
+      FROM buckets b JOIN pg_attrdef d ON d.adrelid = b.oid JOIN pg_attribute a ON a.attrelid = b.oid AND a.attnum = d.adnum
+    UNION ALL SELECT format('constraint %s', k.conname), k.conbin::text FROM buckets b JOIN pg_constraint k ON k.conrelid = b.oid
+    UNION ALL SELECT format('index %s', i.indexrelid::regclass), concat(i.indexprs, i.indpred) FROM buckets b JOIN pg_index i ON i.indrelid = b.oid)
+  SELECT 'partitions' FROM buckets b WHERE b.relkind <> 'r'
+  UNION ALL
+  SELECT format('rule %s', r.rulename) FROM buckets b JOIN pg_rewrite r ON r.ev_class = b.oid
+  UNION ALL
+  SELECT format('type of column %s', a.attname)
+    FROM buckets b JOIN pg_attribute a ON a.attrelid = b.oid JOIN pg_type t ON t.oid = a.atttypid
+   WHERE t.typtype <> 'e' AND NOT pg_has_role(t.typowner, current_user, 'USAGE')
+  UNION ALL
+  SELECT e.part FROM expressions e
+   WHERE e.tree ~ '\{(?!(CONST|VAR|FUNCEXPR|OPEXPR|BOOLEXPR|RELABELTYPE|NULLTEST)\M)'
+      OR EXISTS (SELECT FROM regexp_matches(e.tree, ':(?:funcid|opfuncid) (\d+)', 'g') m (ids)
+                   LEFT JOIN pg_proc p ON p.oid = m.ids[1]::oid AND p.pronamespace = 'pg_catalog'::regnamespace
+                  WHERE NOT coalesce(p.provolatile = 'i' OR p.proname IN ('now', 'gen_random_uuid'), false))
+  UNION ALL
+  -- bit 4: it fires on INSERT
+  SELECT format('trigger %s', g.tgname)
+    FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid
+   WHERE g.tgrelid = to_regclass('storage.buckets') AND NOT g.tgisinternal AND g.tgtype & 4 <> 0
+     AND (g.tgqual IS NOT NULL OR NOT p.prosecdef AND NOT pg_has_role(p.proowner, current_user, 'USAGE'));
+END;
+COMMENT ON FUNCTION studio_engine.storage_traps() IS
+'Returns what others wrote that would run when the caller inserts a bucket.
+
+enable_storage() calls it as the owner of the data, after it has locked the table. Others are roles without the
+rights of the caller. Empty where he may insert.';
+
 CREATE FUNCTION studio_engine.enable_storage_as_owner() RETURNS TABLE (object_name text, added boolean)
-  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET lock_timeout = '5s' AS $$
 DECLARE
   v_problems text;
   v_missing text[];
@@ -116,9 +156,22 @@ BEGIN
       HINT = format('GRANT supabase_storage_admin TO %1$I gives the owner of the data, %1$I, what it lacks in schema storage; on Supabase, postgres has it. For the policies users must be able to read employees: GRANT SELECT (company_id, user_id) to them.', current_user);
   END IF;
 
-  INSERT INTO storage.buckets (id, name, public) VALUES ('multimedia-assets', 'multimedia-assets', true) ON CONFLICT DO NOTHING;
   object_name := 'bucket multimedia-assets';
-  added := FOUND;
+  added := false;
+  IF NOT EXISTS (SELECT FROM storage.buckets b WHERE 'multimedia-assets' IN (b.id, b.name)) THEN
+    -- against what would run being added after the check
+    LOCK TABLE ONLY storage.buckets IN ROW EXCLUSIVE MODE;
+    v_problems := (SELECT string_agg(p, ', ' ORDER BY p) FROM studio_engine.storage_traps() p);
+    IF v_problems IS NOT NULL THEN
+      RAISE EXCEPTION USING
+        ERRCODE = 'insufficient_privilege',
+        MESSAGE = 'the bucket cannot be made as the owner of the data',
+        DETAIL = format('What others wrote would run with his rights. On table storage.buckets: %s.', v_problems),
+        HINT = 'Create the public bucket multimedia-assets in the dashboard, or by the API of Storage, and call enable_storage() again.';
+    END IF;
+    INSERT INTO storage.buckets (id, name, public) VALUES ('multimedia-assets', 'multimedia-assets', true) ON CONFLICT DO NOTHING;
+    added := FOUND;
+  END IF;
   RETURN NEXT;
   IF NOT EXISTS (SELECT FROM storage.buckets b WHERE b.id = 'multimedia-assets' AND b.public) THEN
     RAISE EXCEPTION USING
@@ -142,7 +195,8 @@ COMMENT ON FUNCTION @extschema@.enable_storage() IS
 'Make the bucket multimedia-assets in Supabase Storage, and its policies.
 
 The bucket is public: its files are read by their URL, without signing in. It may be called again at any time, and
-then replaces its policies. Returns the bucket and each policy, and whether this call added it.
+then replaces its policies. Returns the bucket and each policy, and whether this call added it. A bucket that is
+there is left as it is.
 
 - studio_engine_company_insert: a user uploads files whose path begins with the id of a company of which he is an
   employee, in small letters, as in <company_id>/video/introduction/1.mp4. Paths that
@@ -154,8 +208,8 @@ then replaces its policies. Returns the bucket and each policy, and whether this
 Services pass by all policies. Policies of your own on storage.objects that do not name a bucket hold for this
 one too.
 Callers: the owner of the data, or a superuser or service that may call it. It acts as the owner of the data.
-Errors: 42501 the owner of the data lacks rights; 55000 there is no schema storage, or row security of its
-objects is off, or the bucket is private.';
+Errors: 42501 the owner of the data lacks rights, or code of others would run with his when it makes the bucket;
+55000 there is no schema storage, or row security of its objects is off, or the bucket is private.';
 
 CREATE FUNCTION studio_engine.fill_public_url() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'fill_public_url'

@@ -9,6 +9,8 @@
  * versions, one for each level of subtransactions that has written the row since
  * the level below did; a level knows its versions.
  *
+ * A row that is deleted is not told, whatever was written to it before.
+ *
  * A transaction keeps at most MAX_ENTRIES rows.  Of more it keeps the topics alone,
  * and tells those who listen to one to read again what they show.
  *
@@ -63,6 +65,7 @@ typedef struct Version
 	struct Version *below;		/* of the same entry */
 	struct Version *next;		/* of the same level */
 	bool		inserted;
+	bool		deleted;
 	char	   *topic;
 	char	   *values[MESSAGE_MAX_COLUMNS];	/* as JSON; NULL: not changed */
 } Version;
@@ -135,11 +138,17 @@ free_text(char **text)
 }
 
 static void
+free_values(Version *version)
+{
+	for (int i = 0; i < MESSAGE_MAX_COLUMNS; i++)
+		free_text(&version->values[i]);
+}
+
+static void
 free_version(Version *version)
 {
 	free_text(&version->topic);
-	for (int i = 0; i < MESSAGE_MAX_COLUMNS; i++)
-		free_text(&version->values[i]);
+	free_values(version);
 	pfree(version);
 }
 
@@ -177,6 +186,7 @@ open_version(Entry *entry)
 	if (below != NULL)
 	{
 		version->inserted = below->inserted;
+		version->deleted = below->deleted;
 		version->topic = keep_text(below->topic);
 		for (int i = 0; i < MESSAGE_MAX_COLUMNS; i++)
 			version->values[i] = keep_text(below->values[i]);
@@ -293,7 +303,7 @@ compare_numbers(const void *a, const void *b)
 	return x->number < y->number ? -1 : x->number > y->number;
 }
 
-/* Return the entries in the order of their numbers. */
+/* Return the entries of rows that still are there, and of topics, in the order of their numbers. */
 static Entry **
 sorted_entries(HTAB *table, long *n)
 {
@@ -307,7 +317,7 @@ sorted_entries(HTAB *table, long *n)
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
 		/* without a version where memory ran out */
-		if (entry->top != NULL)
+		if (entry->top != NULL && !entry->top->deleted)
 			sorted[(*n)++] = entry;
 	}
 	qsort(sorted, *n, sizeof(Entry *), compare_numbers);
@@ -533,13 +543,16 @@ read_changes(const MessageTable *table, TupleDesc desc, HeapTuple old, HeapTuple
 	return any;
 }
 
-/* Write what has changed into the version of a row. */
+/* Write what has changed into the version of a row; values of the whole row replace what was noted, maybe for another listener. */
 static void
-note_changes(Version *version, const char *topic, bool inserted, char **values)
+note_changes(Version *version, const char *topic, bool inserted, bool whole, char **values)
 {
+	if (whole)
+		free_values(version);
 	free_text(&version->topic);
 	version->topic = keep_text(topic);
 	version->inserted = version->inserted || inserted;
+	version->deleted = false;
 	for (int i = 0; i < MESSAGE_MAX_COLUMNS; i++)
 	{
 		if (values[i] == NULL)
@@ -569,6 +582,7 @@ message_note(const MessageTable *table, TupleDesc desc, HeapTuple old, HeapTuple
 {
 	char	   *values[MESSAGE_MAX_COLUMNS] = {NULL};
 	char	   *listener;
+	char	   *id;
 	char	   *topic;
 	bool		inserted = old == NULL;
 	Entry	   *entry;
@@ -576,7 +590,9 @@ message_note(const MessageTable *table, TupleDesc desc, HeapTuple old, HeapTuple
 	if (sending || !realtime_exists())
 		return;
 	listener = row_get_id(desc, new, table->listener);
-	if (listener == NULL || (table->owner != NULL && row_get_id(desc, new, table->owner) == NULL))
+	id = row_get_id(desc, new, table->key);
+	/* the owner of the table may have dropped its primary key */
+	if (listener == NULL || id == NULL || (table->owner != NULL && row_get_id(desc, new, table->owner) == NULL))
 		return;
 	if (old != NULL && !row_same_value(desc, old, new, table->listener))
 		old = NULL;
@@ -585,9 +601,29 @@ message_note(const MessageTable *table, TupleDesc desc, HeapTuple old, HeapTuple
 	if (entries == NULL)
 		begin_notes();
 	topic = psprintf("%s:%s", table->topic, listener);
-	entry = find_entry(table, row_get_id(desc, new, table->key));
+	entry = find_entry(table, id);
 	if (entry != NULL)
-		note_changes(open_version(entry), topic, inserted, values);
+		note_changes(open_version(entry), topic, inserted, old == NULL, values);
 	else
 		note_reload(topic);
+}
+
+/*
+ * Note that a row was deleted: what was noted of it is not told, unless it is inserted
+ * again.
+ */
+void
+message_forget(const MessageTable *table, TupleDesc desc, HeapTuple old)
+{
+	EntryKey	key = {.table = table};
+	Entry	   *entry;
+
+	if (sending || entries == NULL)
+		return;
+	key.id = row_get_id(desc, old, table->key);
+	if (key.id == NULL)
+		return;
+	entry = hash_search(entries, &key, HASH_FIND, NULL);
+	if (entry != NULL)
+		open_version(entry)->deleted = true;
 }

@@ -25,5 +25,6 @@ typedef struct MessageTable
 } MessageTable;
 
 extern void message_note(const MessageTable *table, TupleDesc desc, HeapTuple old, HeapTuple new);
+extern void message_forget(const MessageTable *table, TupleDesc desc, HeapTuple old);
 
 #endif							/* STUDIO_MESSAGES_H */

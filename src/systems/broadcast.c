@@ -105,23 +105,27 @@ table_of_trigger(Relation rel)
 }
 
 /*
- * broadcast_change() returns trigger: AFTER INSERT OR UPDATE on the tables above.
+ * broadcast_change() returns trigger: AFTER INSERT OR DELETE OR UPDATE on the tables above.
  */
 Datum
 broadcast_change(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = trigger_data(fcinfo, AFTER_ROW, ON_INSERT | ON_UPDATE, 0);
+	TriggerData *data = trigger_data(fcinfo, AFTER_ROW, ON_INSERT | ON_UPDATE | ON_DELETE, 0);
 	const MessageTable *table = table_of_trigger(data->tg_relation);
 
 	if (table == NULL)
 		trigger_refuse_use();
-	if (!restoring())
+	if (restoring())
+		return PointerGetDatum(NULL);
+	if (TRIGGER_FIRED_BY_DELETE(data->tg_event))
+		message_forget(table, RelationGetDescr(data->tg_relation), data->tg_trigtuple);
+	else
 		message_note(table, RelationGetDescr(data->tg_relation),
 					 TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_trigtuple : NULL, trigger_new_row(data));
 	return PointerGetDatum(NULL);
 }
 
-/* in the place of the trigger, in the fast path */
+/* in the place of the trigger, in the fast path, which deletes no rows of these tables */
 static void
 note_row_change(RowChange *change, const void *arg)
 {
@@ -130,7 +134,7 @@ note_row_change(RowChange *change, const void *arg)
 
 #define BROADCAST_TRIGGER(table_name, table) \
 	{.name = "tr_" table_name "_broadcast", \
-		.definition = "AFTER INSERT OR UPDATE ON %." table_name " FOR EACH ROW " \
+		.definition = "AFTER INSERT OR DELETE OR UPDATE ON %." table_name " FOR EACH ROW " \
 		"EXECUTE FUNCTION studio_engine.broadcast_change()", \
 	.optional = true,.after = note_row_change,.arg = &tables[table]}
 

@@ -391,6 +391,7 @@ INSERT INTO expected_function VALUES
 	('studio_engine.enable_storage_as_owner()', 'TABLE(object_name text, added boolean)', 'v'),
 	('studio_engine.storage_obstacles()', 'SETOF text', 's'),
 	('studio_engine.storage_rights_missing()', 'SETOF text', 's'),
+	('studio_engine.storage_traps()', 'SETOF text', 's'),
 	('studio_engine.fill_public_url()', 'trigger', 'v'),
 	('studio_engine.track_file()', 'trigger', 'v'),
 	('studio_engine.enable_broadcast_as_owner()', 'TABLE(table_name text, added boolean)', 'v'),

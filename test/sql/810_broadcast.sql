@@ -180,6 +180,50 @@ SELECT topic, event, op, changed, octet_length(changed) AS bytes FROM t.told;
 CALL t.forget();
 UPDATE studio_jobs SET user_id = t.id(2) WHERE job_id = t.id(32);
 SELECT * FROM t.told;
+-- ... and has what it has for him alone, even where the former user was to be told more of it
+CALL t.forget();
+UPDATE studio_jobs SET processing_time_ms = 77 WHERE job_id = t.id(32);
+CALL t.forget();
+BEGIN;
+UPDATE studio_jobs SET processing_time_ms = 78 WHERE job_id = t.id(32);
+UPDATE studio_jobs SET processing_time_ms = NULL, user_id = t.id(1) WHERE job_id = t.id(32);
+COMMIT;
+SELECT * FROM t.told;
+UPDATE studio_jobs SET user_id = t.id(2) WHERE job_id = t.id(32);
+
+-- what is deleted in the transaction is not told, unless that is undone, or the row comes again
+CALL t.forget();
+BEGIN;
+CALL t.studio_job(1, 75);
+UPDATE studio_jobs SET status = 'FAILED' WHERE job_id = t.id(32);
+DELETE FROM studio_jobs WHERE job_id IN (t.id(75), t.id(32));
+SAVEPOINT a;
+CALL t.studio_job(1, 76);
+SAVEPOINT b;
+DELETE FROM studio_jobs WHERE job_id = t.id(76);
+ROLLBACK TO b;
+CALL t.studio_job(1, 77);
+DELETE FROM studio_jobs WHERE job_id = t.id(77);
+CALL t.studio_job(1, 77);
+SAVEPOINT c;
+CALL t.studio_job(1, 78);
+SAVEPOINT d;
+DELETE FROM studio_jobs WHERE job_id = t.id(78);
+RELEASE c;
+COMMIT;
+SELECT t.n((payload ->> 'id')::uuid) AS job, payload ->> 'op' AS op FROM realtime.messages ORDER BY 1;
+CALL t.studio_job(2, 32);
+DELETE FROM studio_jobs WHERE job_id IN (t.id(76), t.id(77));
+
+-- a row without a key, which the owner of the table may allow, is not told
+CALL t.forget();
+BEGIN;
+ALTER TABLE assets DROP CONSTRAINT assets_pkey CASCADE;
+ALTER TABLE assets ALTER COLUMN id DROP NOT NULL;
+UPDATE assets SET id = NULL, size_bytes = 7;
+SELECT count(*) AS keyless FROM assets WHERE id IS NULL;
+DELETE FROM assets WHERE id IS NULL;
+ROLLBACK;
 
 -- Who hears a topic: what Realtime asks when a client joins. The rows of the probe are
 -- rolled back.
@@ -206,18 +250,30 @@ BEGIN
   END;
 END
 $$;
-CREATE FUNCTION t.audience() RETURNS TABLE (topic text, user_1 text, user_2 text, nobody text, anon text)
+-- a role of the project that is neither of the platform nor reads any table of ours
+CREATE ROLE regress_listener;
+GRANT USAGE ON SCHEMA realtime TO regress_listener;
+GRANT SELECT, INSERT ON realtime.messages TO regress_listener;
+CREATE FUNCTION t.audience() RETURNS TABLE (topic text, user_1 text, user_2 text, nobody text, anon text, another text)
 LANGUAGE sql AS $$
-  SELECT t.masked(p), t.hears(t.id(1), p), t.hears(t.id(2), p), t.hears(NULL, p), t.hears(NULL, p, 'anon')
+  SELECT t.masked(p), t.hears(t.id(1), p), t.hears(t.id(2), p), t.hears(NULL, p), t.hears(NULL, p, 'anon'), t.hears(NULL, p, 'regress_listener')
     FROM unnest(ARRAY['user:' || t.id(1), 'user:' || t.id(99), 'company:' || t.id(61), 'company:' || t.id(62), 'run:run 1', 'run:run 2',
                       'run:run 3', 'run:', 'user:', 'room:1', 'user:7']) WITH ORDINALITY u (p, n) ORDER BY n
 $$;
 CALL t.forget();
 SELECT * FROM t.audience();
 -- a project that lets everybody hear and say everything: our topics stay as they are
-CREATE POLICY everybody_hears ON realtime.messages FOR SELECT TO anon, authenticated USING (true);
-CREATE POLICY everybody_speaks ON realtime.messages FOR INSERT TO anon, authenticated WITH CHECK (true);
+CREATE POLICY everybody_hears ON realtime.messages FOR SELECT TO PUBLIC USING (true);
+CREATE POLICY everybody_speaks ON realtime.messages FOR INSERT TO PUBLIC WITH CHECK (true);
 SELECT * FROM t.audience();
+-- topics of others work with a token whose user has no uuid
+BEGIN;
+INSERT INTO realtime.messages (topic, extension) VALUES ('room:1', 'broadcast');
+SET LOCAL request.jwt.claims = '{"sub": "user_2x", "role": "authenticated"}';
+SET LOCAL realtime.topic = 'room:1';
+SET LOCAL ROLE authenticated;
+SELECT count(*) AS heard FROM realtime.messages WHERE topic = 'room:1';
+ROLLBACK;
 DROP POLICY everybody_hears ON realtime.messages;
 DROP POLICY everybody_speaks ON realtime.messages;
 -- a topic that somebody claims to have joined shows no messages of others
@@ -279,6 +335,19 @@ DROP TRIGGER trap ON realtime.messages;
 CREATE TRIGGER trap BEFORE INSERT ON realtime.messages_of_today FOR EACH ROW EXECUTE FUNCTION realtime.trap();
 SELECT studio_engine.broadcast_obstacle() AS trigger_of_partition;
 DROP TRIGGER trap ON realtime.messages_of_today;
+-- the condition of a trigger runs before its function
+ALTER FUNCTION realtime.trap() OWNER TO CURRENT_USER;
+CREATE TRIGGER trap BEFORE INSERT ON realtime.messages FOR EACH ROW WHEN (length(NEW.topic) < 0) EXECUTE FUNCTION realtime.trap();
+SELECT studio_engine.broadcast_obstacle() AS condition;
+DROP TRIGGER trap ON realtime.messages;
+-- without a guard of our topics nothing is sent
+ALTER POLICY studio_engine_no_other ON realtime.messages RENAME TO elsewhere;
+SELECT studio_engine.broadcast_obstacle() AS policy;
+CALL t.studio_job(2, 59);
+ALTER POLICY elsewhere ON realtime.messages RENAME TO studio_engine_no_other;
+ALTER TABLE realtime.messages DISABLE ROW LEVEL SECURITY;
+SELECT studio_engine.broadcast_obstacle() AS row_security;
+ALTER TABLE realtime.messages ENABLE ROW LEVEL SECURITY;
 ALTER TABLE realtime.messages_of_today OWNER TO regress_stranger;
 SELECT studio_engine.broadcast_obstacle() AS partition;
 ALTER TABLE realtime.messages_of_today OWNER TO supabase_realtime_admin;
@@ -303,6 +372,19 @@ CALL t.studio_job(2, 52);
 CREATE OR REPLACE FUNCTION realtime.send(payload jsonb, event text, topic text, private boolean DEFAULT true) RETURNS void
 LANGUAGE plpgsql AS $$ BEGIN CREATE TEMP TABLE left_behind (a integer); END $$;
 CALL t.studio_job(2, 53);
+-- it may be slow, but not for each of many rows
+CREATE OR REPLACE FUNCTION realtime.send(payload jsonb, event text, topic text, private boolean DEFAULT true) RETURNS void
+LANGUAGE sql AS $$
+  SELECT pg_sleep(1.1);
+  INSERT INTO realtime.messages (topic, extension, event, payload) VALUES (topic, 'broadcast', event, payload);
+$$;
+BEGIN;
+CALL t.studio_job(2, 72);
+CALL t.studio_job(2, 73);
+CALL t.studio_job(2, 74);
+COMMIT;
+SELECT count(*) IN (1, 2) AS some_told FROM t.told;
+CALL t.forget();
 -- what it writes into our tables is not told
 GRANT SELECT, UPDATE ON studio_jobs TO supabase_realtime_admin;
 CREATE POLICY of_realtime ON studio_jobs TO supabase_realtime_admin USING (true);
@@ -349,7 +431,7 @@ BEGIN;
 INSERT INTO studio_jobs (user_id, raw_audio_url, system_prompt_used)
 SELECT t.id(1 + n % 2), 'u', 'p' FROM generate_series(1, 10500) n;
 UPDATE studio_jobs SET status = 'TRANSCRIBING' WHERE status = 'NEW';
-SELECT sum(total_bytes) < 16 * 1024 * 1024 AS bounded FROM pg_backend_memory_contexts WHERE name = 'studio_engine messages' OR parent = 'studio_engine messages';
+SELECT sum(total_bytes) < 16 * 1024 * 1024 AS bounded FROM pg_backend_memory_contexts WHERE name LIKE 'studio_engine messages%';
 COMMIT;
 SELECT event, count(*), count(DISTINCT topic) AS topics, max(payload ->> 'op') AS op FROM realtime.messages GROUP BY event ORDER BY event;
 DELETE FROM studio_jobs;
@@ -363,6 +445,16 @@ SELECT count(*) AS told FROM t.told;
 SELECT bool_and(added) AS all_added FROM enable_broadcast();
 CALL t.studio_job(1, 71);
 SELECT * FROM t.told;
+
+-- what the policies look up users must be able to read
+BEGIN;
+REVOKE SELECT ON employees FROM authenticated;
+REVOKE USAGE ON SCHEMA pipeline FROM authenticated;
+SELECT t.try('SELECT * FROM enable_broadcast()');
+\set VERBOSITY default
+SELECT * FROM enable_broadcast();
+\set VERBOSITY terse
+ROLLBACK;
 
 -- users and services may not; who owns the data must be let by the owner of the messages
 CALL t.as_user(t.id(1));
@@ -412,7 +504,7 @@ DROP VIEW t.told;
 DROP SCHEMA realtime CASCADE;
 DROP ROLE supabase_realtime_admin;
 REVOKE ALL ON SCHEMA public FROM regress_stranger;
-DROP ROLE regress_stranger;
+DROP ROLE regress_stranger, regress_listener;
 DROP PROCEDURE t.forget();
 DROP FUNCTION t.audience(), t.hears(uuid, text, text);
 DELETE FROM cm_module_content;

@@ -130,7 +130,7 @@ ALTER TABLE employees OWNER TO owner_of_data;
 ALTER TABLE studio_engine.removed_files OWNER TO owner_of_data;
 REVOKE SELECT ON employees FROM authenticated;
 GRANT EXECUTE ON FUNCTION enable_storage(), studio_engine.enable_storage_as_owner(), studio_engine.storage_obstacles(),
-  studio_engine.storage_rights_missing() TO owner_of_data;
+  studio_engine.storage_rights_missing(), studio_engine.storage_traps() TO owner_of_data;
 SAVEPOINT no_rights;
 SELECT * FROM studio_engine.enable_storage_as_owner();
 ROLLBACK TO no_rights;
@@ -146,7 +146,7 @@ ROLLBACK TO no_rights;
 GRANT SELECT ON employees TO authenticated;
 GRANT supabase_storage_admin TO owner_of_data;
 GRANT USAGE ON SCHEMA auth TO owner_of_data;
--- what the storage service put on its tables runs as the owner, and cannot become anybody else
+-- what a superuser put on its tables runs as the owner, and cannot become anybody else
 CREATE FUNCTION storage.trap() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   RAISE NOTICE 'a trigger of the service runs as %', current_user;
@@ -157,6 +157,38 @@ $$;
 CREATE TRIGGER trap BEFORE INSERT ON storage.buckets FOR EACH ROW EXECUTE FUNCTION storage.trap();
 SAVEPOINT trapped;
 SELECT * FROM enable_storage();
+ROLLBACK TO trapped;
+-- what the storage service put there does not run
+ALTER FUNCTION storage.trap() OWNER TO supabase_storage_admin;
+SAVEPOINT of_service;
+SELECT * FROM enable_storage();
+ROLLBACK TO of_service;
+-- nothing is written where the bucket is there
+ALTER TABLE storage.buckets DISABLE TRIGGER trap;
+INSERT INTO storage.buckets (id, name, public) VALUES ('multimedia-assets', 'multimedia-assets', true);
+ALTER TABLE storage.buckets ENABLE TRIGGER trap;
+SELECT * FROM enable_storage() WHERE NOT added;
+ROLLBACK TO of_service;
+-- with the rights of its own it may
+ALTER FUNCTION storage.trap() SECURITY DEFINER;
+SELECT * FROM studio_engine.storage_traps();
+-- other roads: a condition, a rule, a type, expressions
+CREATE FUNCTION storage.trap(text) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RAISE 'a function of the service runs as %', current_user; END $$;
+ALTER FUNCTION storage.trap(text) OWNER TO supabase_storage_admin;
+CREATE DOMAIN storage.trap_type AS text;
+ALTER DOMAIN storage.trap_type OWNER TO supabase_storage_admin;
+CREATE OPERATOR storage.=! (RIGHTARG = text, FUNCTION = storage.trap);
+CREATE TRIGGER trap_condition BEFORE INSERT ON storage.buckets FOR EACH ROW WHEN (storage.trap(NEW.id)) EXECUTE FUNCTION storage.trap();
+CREATE RULE trap_rule AS ON INSERT TO storage.buckets WHERE storage.trap(NEW.id) DO INSTEAD NOTHING;
+ALTER TABLE storage.buckets ADD trap_type storage.trap_type, ADD trap_types storage.trap_type[],
+  ADD trap_default text, ADD trap_cast text, ADD trap_text text, ADD harmless uuid DEFAULT gen_random_uuid();
+ALTER TABLE storage.buckets ALTER trap_default SET DEFAULT storage.trap('x')::text, ALTER trap_cast SET DEFAULT 'x'::storage.trap_type,
+  ALTER trap_text SET DEFAULT query_to_xml('SELECT storage.trap(1)', true, true, ''),
+  ADD CONSTRAINT trap_check CHECK (OPERATOR(storage.=!) id) NOT VALID;
+CREATE INDEX trap_index ON storage.buckets (storage.trap(id)) WHERE storage.trap(id);
+SET LOCAL ROLE owner_of_data;
+SELECT * FROM studio_engine.storage_traps() ORDER BY 1;
+RESET ROLE;
 ROLLBACK TO trapped;
 DROP TRIGGER trap ON storage.buckets;
 SELECT * FROM enable_storage();

@@ -80,6 +80,18 @@ is($session->{stderr} // '', '', 'an open session goes on without schema realtim
 $session->quit;
 is(query($node, 'studio', q{SELECT count(*) FROM realtime.messages WHERE event = 'studio_jobs'}), '2', '... and what it did meanwhile is not told');
 
+# --- a lock on the table of messages, and a slow one -------------------------------------------
+
+query($node, 'studio', 'TRUNCATE realtime.messages');
+my $locker = $node->background_psql('studio');
+$locker->query_safe('BEGIN; LOCK TABLE realtime.messages_of_today IN SHARE MODE');
+my ($status, undef, $warning) = $node->psql('studio', "SET lock_timeout = '10s'; SELECT create_studio_job('$alice', 'l.mp3'); SELECT create_studio_job('$alice', 'l.mp3')");
+is($status, 0, 'a commit does not wait for a lock on the messages');
+is(() = $warning =~ /Table realtime.messages is locked/g, 1, '... and warns once a session');
+$locker->query_safe('COMMIT');
+$locker->quit;
+like(messages('studio'), qr/^0 /, '... nothing is sent');
+
 # --- many at once ---------------------------------------------------------------------------
 
 query($node, 'studio', q{UPDATE studio_engine.settings SET value = '0' WHERE name = 'max_active_jobs'; TRUNCATE realtime.messages;});
@@ -98,9 +110,11 @@ video_job('copy', 0);
 pass('... where jobs work');
 query($node, 'copy', $stub);
 video_job('copy', 0);
-like(messages('copy'), qr/^38 /, '... tells as soon as there is a schema realtime');
+like(messages('copy'), qr/^0 /, '... and tell nothing in a schema realtime without our policies, where others could hear');
 is(query($node, 'copy', 'SELECT count(*) FROM enable_broadcast() WHERE added'), '0', '... the triggers came with the dump');
 is(query($node, 'copy', q{SELECT count(*) FROM pg_policy WHERE polrelid = 'realtime.messages'::regclass}), '4', '... and enable_broadcast() makes the policies');
+video_job('copy', 0);
+like(messages('copy'), qr/^38 /, '... with which it tells');
 is(query($node, 'copy', 'SELECT count(*) FROM disable_broadcast() WHERE removed'), '10', 'an end of it');
 query($node, 'copy', 'DROP EXTENSION studio_engine CASCADE');
 query($node, 'copy', 'CREATE EXTENSION studio_engine');

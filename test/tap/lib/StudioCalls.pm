@@ -257,6 +257,7 @@ my %calls = (
 	'enable_realtime()' => [],
 	'studio_engine.storage_obstacles()' => [],
 	'studio_engine.storage_rights_missing()' => [],
+	'studio_engine.storage_traps()' => [],
 	'enable_storage()' => [],
 	'studio_engine.enable_storage_as_owner()' => [ '', '', 'owner' ],
 	'list_removed_files(integer)' => ['10'],
