@@ -131,6 +131,28 @@ SET LOCAL request.jwt.claims = '{"sub": "00000000-0000-4000-8000-000000000002", 
 SELECT t.try(format('SELECT cancel_studio_job(%L)', :'failed_studio')) AS foreign, t.try($$SELECT cancel_studio_job(t.id(99))$$) AS unknown;
 ROLLBACK;
 
+-- a profile that ensure_profile() fills in: as it was, and as it is
+BEGIN;
+UPDATE auth.users SET raw_user_meta_data = '{"name": "Ann", "picture": "https://example.com/ann.png"}' WHERE id = t.id(1);
+UPDATE profiles SET display_name = 'Ann', avatar_url = NULL WHERE id = t.id(1);
+CREATE FUNCTION t.ensure(p_policy text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  v_answer text;
+BEGIN
+  EXECUTE 'CREATE POLICY p ON public.profiles AS RESTRICTIVE ' || p_policy;
+  SET LOCAL ROLE authenticated;
+  v_answer := t.try('SELECT public.ensure_profile(auth.uid()) ->> ''avatar_url''');
+  RESET ROLE;
+  DROP POLICY p ON public.profiles;
+  RETURN v_answer || coalesce(' ' || (SELECT avatar_url FROM public.profiles WHERE id = t.id(1)), '');
+END
+$$;
+SET LOCAL request.jwt.claims = '{"sub": "00000000-0000-4000-8000-000000000001", "role": "authenticated"}';
+SELECT p, t.ensure(p) AS answer
+  FROM unnest(ARRAY['FOR UPDATE USING (avatar_url IS NOT NULL) WITH CHECK (true)', 'FOR UPDATE USING (true) WITH CHECK (avatar_url IS NULL)',
+                    'FOR INSERT WITH CHECK (false)', 'FOR UPDATE USING (false)']) p;
+ROLLBACK;
+
 DROP FUNCTION t.calls(jsonb);
 SELECT count(set_setting(name, NULL)) AS reset FROM get_settings() WHERE name IN ('max_active_jobs', 'max_active_runs');
 SELECT * FROM t.clean();
