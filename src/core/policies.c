@@ -63,15 +63,22 @@ is_for_role(Relation catalog, HeapTuple policy, Oid role)
 	return false;
 }
 
+/* Return true if policies for a command hold for a row; an UPDATE with a condition reads its rows, too. */
+static bool
+is_for_use(char command, RowUse use)
+{
+	if (use == ROW_INSERTED)
+		return command == '*' || command == ACL_INSERT_CHR;
+	return command == '*' || command == ACL_UPDATE_CHR || command == ACL_SELECT_CHR;
+}
+
 /* Return true if a policy restricts what is done to a row. */
 static bool
 restricts(Relation catalog, HeapTuple policy, RowUse use, Oid role)
 {
 	Form_pg_policy form = (Form_pg_policy) GETSTRUCT(policy);
-	char		command = use == ROW_INSERTED ? ACL_INSERT_CHR : ACL_UPDATE_CHR;
 
-	return !form->polpermissive && (form->polcmd == '*' || form->polcmd == command) &&
-		is_for_role(catalog, policy, role);
+	return !form->polpermissive && is_for_use(form->polcmd, use) && is_for_role(catalog, policy, role);
 }
 
 /* Return the text of what a policy demands of the row. */

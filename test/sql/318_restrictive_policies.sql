@@ -153,6 +153,31 @@ SELECT p, t.ensure(p) AS answer
                     'FOR INSERT WITH CHECK (false)', 'FOR UPDATE USING (false)']) p;
 ROLLBACK;
 
+-- drafts: as they were before, each draft of a token, and what a policy for SELECT demands, as of UPDATE .. WHERE
+BEGIN;
+CREATE POLICY before ON draft_prompts AS RESTRICTIVE FOR UPDATE USING (prompt_text <> 'A draft') WITH CHECK (true);
+SELECT * FROM t.calls() WHERE call ~ 'draft';
+ROLLBACK;
+BEGIN;
+INSERT INTO draft_prompts (session_token, prompt_text, created_at) VALUES ('a token of sixteen letters', 'Older', now() - interval '1 hour');
+SAVEPOINT s;
+CREATE POLICY before ON draft_prompts AS RESTRICTIVE FOR UPDATE USING (prompt_text <> 'Older') WITH CHECK (true);
+SELECT * FROM t.calls() WHERE call ~ 'claim';
+ROLLBACK TO s;
+CREATE POLICY after ON draft_prompts AS RESTRICTIVE FOR UPDATE USING (true) WITH CHECK (user_id IS NULL OR prompt_text <> 'Older');
+SELECT * FROM t.calls() WHERE call ~ 'claim';
+ROLLBACK TO s;
+CREATE POLICY other_row ON draft_prompts AS RESTRICTIVE FOR UPDATE USING (prompt_text IN ('A draft', 'Older'));
+SELECT * FROM t.calls() WHERE call ~ 'claim';
+SELECT claim_draft_prompt('a token of sixteen letters', t.id(1)) = (SELECT id FROM draft_prompts WHERE prompt_text = 'A draft') AS newest;
+SELECT prompt_text, t.n(user_id) AS user FROM draft_prompts ORDER BY 1;
+ROLLBACK;
+BEGIN;
+CREATE POLICY seen ON draft_prompts AS RESTRICTIVE FOR SELECT USING (prompt_text <> 'A draft');
+CREATE POLICY seen ON studio_jobs AS RESTRICTIVE FOR SELECT USING (status <> 'FAILED');
+SELECT * FROM t.calls() WHERE call ~ 'draft|studio';
+ROLLBACK;
+
 DROP FUNCTION t.calls(jsonb);
 SELECT count(set_setting(name, NULL)) AS reset FROM get_settings() WHERE name IN ('max_active_jobs', 'max_active_runs');
 SELECT * FROM t.clean();
