@@ -132,6 +132,32 @@ SELECT remedy FROM t.setup WHERE name = 'hooks' \gset
 SELECT * FROM t.setup WHERE NOT ok;
 ROLLBACK;
 
+-- an owner of the data who cannot see all users, or may not read them; no users
+BEGIN;
+CREATE ROLE studio_owner;
+ALTER SCHEMA studio_engine OWNER TO studio_owner;
+GRANT ALL ON ALL TABLES IN SCHEMA studio_engine, public TO studio_owner;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA studio_engine TO studio_owner;
+GRANT USAGE ON SCHEMA t TO studio_owner;
+DELETE FROM public.profiles WHERE id = t.id(1);
+ALTER TABLE auth.users ENABLE ROW LEVEL SECURITY;
+SET ROLE studio_owner;
+SELECT * FROM studio_engine.verify_setup_as_owner() WHERE name = 'users';
+RESET ROLE;
+GRANT USAGE ON SCHEMA auth TO studio_owner;
+GRANT SELECT (id) ON auth.users TO studio_owner;
+SET ROLE studio_owner;
+SELECT * FROM studio_engine.verify_setup_as_owner() WHERE name = 'users';
+RESET ROLE;
+ALTER ROLE studio_owner BYPASSRLS;
+SET ROLE studio_owner;
+SELECT name, ok, t.masked(detail) AS detail, remedy FROM studio_engine.verify_setup_as_owner() WHERE name = 'users';
+ROLLBACK;
+BEGIN;
+ALTER TABLE auth.users RENAME TO gone;
+SELECT name, ok, detail, remedy FROM t.setup;
+ROLLBACK;
+
 -- bad rows of settings
 BEGIN;
 SELECT t.force_setting('lease_seconds', 'abc'), t.force_setting('my_setting', '1');
