@@ -15,6 +15,10 @@
  * Pitfall: subqueries of a policy see what the calling query sees, so not the row
  * that was just written.
  *
+ * Pitfall: the text of a policy is parsed again, and some forms do not show which
+ * operator they use.  An operator outside pg_catalog would become another one there,
+ * so such a policy is refused.
+ *
  * Locks: none of its own.
  */
 #include "postgres.h"
@@ -24,8 +28,11 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_operator.h"
 #include "catalog/pg_policy.h"
 #include "catalog/pg_type.h"
+#include "nodes/nodeFuncs.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -81,6 +88,103 @@ restricts(Relation catalog, HeapTuple policy, RowUse use, Oid role)
 	return !form->polpermissive && is_for_use(form->polcmd, use) && is_for_role(catalog, policy, role);
 }
 
+/* Return true if an operator is not in pg_catalog. */
+static bool
+is_foreign(Oid operator)
+{
+	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
+	bool		foreign = !HeapTupleIsValid(tuple) || ((Form_pg_operator) GETSTRUCT(tuple))->oprnamespace != PG_CATALOG_NAMESPACE;
+
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return foreign;
+}
+
+/* Return true if a comparison of rows uses an operator that is not in pg_catalog. */
+static bool
+compares_by_foreign(const RowCompareExpr *comparison)
+{
+	ListCell   *cell;
+
+	foreach(cell, comparison->opnos)
+	{
+		if (is_foreign(lfirst_oid(cell)))
+			return true;
+	}
+	return false;
+}
+
+/* Return true if an expression uses an operator that is not in pg_catalog. */
+static bool
+uses_foreign_operator(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, OpExpr) && is_foreign(((OpExpr *) node)->opno))
+		return true;
+	if (IsA(node, RowCompareExpr) && compares_by_foreign((RowCompareExpr *) node))
+		return true;
+	return expression_tree_walker(node, uses_foreign_operator, context);
+}
+
+/* Return true if the text of a node does not show an operator that is not in pg_catalog. */
+static bool
+hides_operator(Node *node)
+{
+	switch (nodeTag(node))
+	{
+		case T_DistinctExpr:
+			return is_foreign(((DistinctExpr *) node)->opno);
+		case T_NullIfExpr:
+			return is_foreign(((NullIfExpr *) node)->opno);
+		case T_RowCompareExpr:
+			return compares_by_foreign((RowCompareExpr *) node);
+		case T_CaseExpr:
+			return ((CaseExpr *) node)->arg != NULL && uses_foreign_operator(node, NULL);
+		case T_SubLink:
+			return uses_foreign_operator(((SubLink *) node)->testexpr, NULL);
+		case T_JoinExpr:
+			return ((JoinExpr *) node)->usingClause != NIL && uses_foreign_operator(((JoinExpr *) node)->quals, NULL);
+		default:
+			return false;
+	}
+}
+
+/* Return true if the text of an expression would be taken for another expression, or for none: depth is that of subqueries. */
+static bool
+loses_by_text(Node *node, void *depth)
+{
+	if (node == NULL)
+		return false;
+	if (hides_operator(node))
+		return true;
+	/* the row that is checked has no system columns */
+	if (IsA(node, Var) && ((Var *) node)->varlevelsup == *(Index *) depth && ((Var *) node)->varattno < 0)
+		return true;
+	if (IsA(node, Query))
+	{
+		Index		inner = *(Index *) depth + 1;
+
+		return query_tree_walker((Query *) node, loses_by_text, &inner, 0);
+	}
+	return expression_tree_walker(node, loses_by_text, depth);
+}
+
+/* Raise an error if the expression of a policy cannot be evaluated from its text. */
+static void
+require_text(const char *expression, const char *policy)
+{
+	Index		depth = 0;
+
+	if (loses_by_text(stringToNode(expression), &depth))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a policy cannot be checked by functions"),
+				 errdetail("Restrictive policy %s.", policy),
+				 errhint("Use operators of pg_catalog in IS DISTINCT FROM, NULLIF, CASE, JOIN USING, comparisons of rows and with"
+						 " subqueries, and no system columns.")));
+}
+
 /* Return the text of what a policy demands of the row. */
 static char *
 demand_of(Relation catalog, HeapTuple policy, RowUse use)
@@ -95,6 +199,7 @@ demand_of(Relation catalog, HeapTuple policy, RowUse use)
 		demand = policy_column(catalog, policy, Anum_pg_policy_polqual, &isnull);
 	if (isnull)
 		return pstrdup("true");
+	require_text(TextDatumGetCString(demand), NameStr(((Form_pg_policy) GETSTRUCT(policy))->polname));
 	return TextDatumGetCString(DirectFunctionCall2(pg_get_expr, demand, ObjectIdGetDatum(relid)));
 }
 
@@ -117,13 +222,16 @@ has_row_security(Oid relid)
 static char *
 demands_of_table(Oid relid, RowUse use, Oid role, char **names)
 {
-	Relation	catalog = table_open(PolicyRelationId, AccessShareLock);
+	Relation	catalog;
 	StringInfoData demands,
 				list;
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	policy;
 
+	if (!has_row_security(relid))
+		return NULL;
+	catalog = table_open(PolicyRelationId, AccessShareLock);
 	initStringInfo(&demands);
 	initStringInfo(&list);
 	ScanKeyInit(&key, Anum_pg_policy_polrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
@@ -139,7 +247,7 @@ demands_of_table(Oid relid, RowUse use, Oid role, char **names)
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
 	*names = list.data;
-	return demands.len > 0 && has_row_security(relid) ? demands.data : NULL;
+	return demands.len > 0 ? demands.data : NULL;
 }
 
 /* Return true if a row is what is demanded, in the eyes of a role. */

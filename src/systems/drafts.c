@@ -70,6 +70,7 @@ static Statement select_draft = {
 	" ORDER BY d.updated_at DESC, d.id LIMIT 1",
 	.nargs = 1,.argtypes = {TEXTOID}
 };
+
 /* the newest first */
 static Statement lock_drafts = {
 	.force_index_plan = true,

@@ -178,6 +178,38 @@ CREATE POLICY seen ON studio_jobs AS RESTRICTIVE FOR SELECT USING (status <> 'FA
 SELECT * FROM t.calls() WHERE call ~ 'draft|studio';
 ROLLBACK;
 
+-- operators that the text of a policy does not show, and system columns: refused, and not taken for others
+BEGIN;
+CREATE FUNCTION t.same(text, text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT lower($1) OPERATOR(pg_catalog.=) lower($2) $$;
+CREATE OPERATOR t.= (LEFTARG = text, RIGHTARG = text, FUNCTION = t.same, COMMUTATOR = OPERATOR(t.=));
+GRANT USAGE ON SCHEMA t TO authenticated;
+CREATE FUNCTION t.policed(p_condition text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  v_answer text;
+BEGIN
+  SET LOCAL search_path = t, pg_catalog, public;
+  EXECUTE format('CREATE POLICY p ON public.studio_jobs AS RESTRICTIVE FOR INSERT WITH CHECK (%s)', p_condition);
+  RESET search_path;
+  SET LOCAL ROLE authenticated;
+  v_answer := t.try('SELECT public.create_studio_job(auth.uid(), ''BAD'') ->> ''status''');
+  RESET ROLE;
+  DROP POLICY p ON public.studio_jobs;
+  RETURN v_answer;
+END
+$$;
+SET LOCAL request.jwt.claims = '{"sub": "00000000-0000-4000-8000-000000000001", "role": "authenticated"}';
+SELECT c AS condition, t.policed(c) AS answer
+  FROM unnest(ARRAY['raw_audio_url IS DISTINCT FROM ''bad''', 'nullif(raw_audio_url, ''bad'') IS NOT NULL',
+    'CASE raw_audio_url WHEN ''bad'' THEN false ELSE true END', 'raw_audio_url NOT IN (SELECT ''bad''::text)',
+    'NOT EXISTS (SELECT FROM (SELECT raw_audio_url AS u) a JOIN (SELECT ''bad''::text AS u) b USING (u))',
+    'NOT EXISTS (SELECT FROM (SELECT 1) x WHERE studio_jobs.raw_audio_url IS NOT DISTINCT FROM ''bad'')',
+    'tableoid <> 0', 'EXISTS (SELECT FROM pg_class c WHERE c.oid = studio_jobs.tableoid)', 'studio_jobs.ctid IS NOT NULL',
+    -- these can be checked
+    'NOT raw_audio_url = ''bad''', 'CASE WHEN raw_audio_url = ''bad'' THEN false ELSE true END', 'raw_audio_url <> ALL (''{bad}'')',
+    'user_id IS DISTINCT FROM NULL', 'CASE priority WHEN 0 THEN true ELSE false END', 'priority IN (SELECT 0)',
+    '(priority, priority) <= (0, 1)', 'EXISTS (SELECT FROM pg_class c WHERE c.tableoid <> 0)']) c;
+ROLLBACK;
+
 DROP FUNCTION t.calls(jsonb);
 SELECT count(set_setting(name, NULL)) AS reset FROM get_settings() WHERE name IN ('max_active_jobs', 'max_active_runs');
 SELECT * FROM t.clean();
