@@ -131,23 +131,16 @@ uses_foreign_operator(Node *node, void *context)
 static bool
 hides_operator(Node *node)
 {
-	switch (nodeTag(node))
-	{
-		case T_DistinctExpr:
-			return is_foreign(((DistinctExpr *) node)->opno);
-		case T_NullIfExpr:
-			return is_foreign(((NullIfExpr *) node)->opno);
-		case T_RowCompareExpr:
-			return compares_by_foreign((RowCompareExpr *) node);
-		case T_CaseExpr:
-			return ((CaseExpr *) node)->arg != NULL && uses_foreign_operator(node, NULL);
-		case T_SubLink:
-			return uses_foreign_operator(((SubLink *) node)->testexpr, NULL);
-		case T_JoinExpr:
-			return ((JoinExpr *) node)->usingClause != NIL && uses_foreign_operator(((JoinExpr *) node)->quals, NULL);
-		default:
-			return false;
-	}
+	if (IsA(node, DistinctExpr) || IsA(node, NullIfExpr))
+		return is_foreign(((OpExpr *) node)->opno);
+	if (IsA(node, RowCompareExpr))
+		return compares_by_foreign((RowCompareExpr *) node);
+	if (IsA(node, CaseExpr))
+		return ((CaseExpr *) node)->arg != NULL && uses_foreign_operator(node, NULL);
+	if (IsA(node, SubLink))
+		return uses_foreign_operator(((SubLink *) node)->testexpr, NULL);
+	return IsA(node, JoinExpr) && ((JoinExpr *) node)->usingClause != NIL &&
+		uses_foreign_operator(((JoinExpr *) node)->quals, NULL);
 }
 
 /* Return true if the text of an expression would be taken for another expression, or for none: depth is that of subqueries. */
