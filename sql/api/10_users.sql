@@ -140,9 +140,9 @@ COMMENT ON FUNCTION @extschema@.repair_sign_ups(integer) IS
 Does what ensure_profile() does, each user for himself, so that one who cannot be repaired keeps no other from it: first
 for those of whom a failure is known, those who failed last at the end; then it looks at the next 1,000 users in order of
 id, from where the last call ended, and at the end begins again. So each call takes a bounded time, and a user who signed
-up while the trigger was missing is found, too.
+up while the trigger was missing is found, too. Users whose rows another transaction has locked are left to the next call.
 
-- p_limit: how many users to repair, 1 to 10000.
+- p_limit: how many users to repair, 1 to 10000. Users who fail are not counted.
 
 Returns how many were repaired; those who failed are in table failed_sign_ups of the private schema.
 Callers: services only.

@@ -3,6 +3,10 @@
 CREATE FUNCTION studio_engine.verify_setup_as_owner()
   RETURNS TABLE (name text, ok boolean, detail text, remedy text)
   LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  -- without the right to use schema auth its name cannot be looked up otherwise
+  v_users oid := (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                   WHERE n.nspname = 'auth' AND c.relname = 'users');
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
                   WHERE n.nspname = 'studio_engine' AND r.rolname = current_user) THEN
@@ -25,18 +29,26 @@ BEGIN
   RETURN NEXT;
 
   name := 'users';
-  IF has_column_privilege('auth.users', 'id', 'SELECT') THEN
+  IF v_users IS NULL THEN
+    ok := false;
+    detail := 'There is no table auth.users.';
+    remedy := NULL;
+  ELSIF NOT has_schema_privilege('auth', 'USAGE') OR NOT has_column_privilege(v_users, 'id', 'SELECT') THEN
+    ok := NULL;
+    detail := 'The owner of the data may not read auth.users.';
+    remedy := format('GRANT USAGE ON SCHEMA auth TO %1$I; GRANT SELECT (id) ON auth.users TO %1$I;', current_user);
+  ELSIF row_security_active(v_users) THEN
+    ok := NULL;
+    detail := 'Row level security of auth.users holds for the owner of the data, who may not see all users.';
+    remedy := format('ALTER ROLE %I BYPASSRLS;', current_user);
+  ELSE
     SELECT format('User %s has no profile or no credit account.', u.id) INTO detail
       FROM auth.users u
      WHERE NOT EXISTS (SELECT FROM @extschema@.profiles p WHERE p.id = u.id)
         OR NOT EXISTS (SELECT FROM @extschema@.credit_accounts a WHERE a.user_id = u.id)
-     LIMIT 1;
+     ORDER BY u.id LIMIT 1;
     ok := detail IS NULL;
     remedy := 'SELECT @extschema@.repair_sign_ups();';
-  ELSE
-    ok := NULL;
-    detail := 'The owner of the data may not read auth.users.';
-    remedy := format('GRANT SELECT (id) ON auth.users TO %I;', current_user);
   END IF;
   RETURN NEXT;
 
@@ -76,7 +88,8 @@ One row for each check. Names of checks do not change.
   replica_triggers, which act while a dump or logical replication brings rows, and are switched off.
 - ok: NULL where it cannot be told.
 - detail: what is wrong; NULL where nothing is.
-- remedy: statements that mend it, as they stand; "settings" goes back to the defaults.
+- remedy: statements that mend it, as they stand; "settings" goes back to the defaults. repair_sign_ups() repairs a number
+  of users: call it until it returns 0 and "users" is ok.
 
 It reads all users; nothing is written or locked, so it runs on a standby, too.
 Callers: services only, the owner of the data and superusers among them.';

@@ -34,7 +34,12 @@ static Statement lock_user = {
 };
 static Statement select_user = {
 	.force_index_plan = true,
-	.text = "SELECT u.* FROM auth.users u WHERE u.id = $1 FOR KEY SHARE",
+	.text = "SELECT u.* FROM auth.users u WHERE u.id = $1 FOR SHARE",
+	.nargs = 1,.argtypes = {UUIDOID}
+};
+static Statement select_unlocked_user = {
+	.force_index_plan = true,
+	.text = "SELECT u.* FROM auth.users u WHERE u.id = $1 FOR SHARE SKIP LOCKED",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 
@@ -216,20 +221,21 @@ users_relid(void)
 }
 
 /*
- * Lock a user FOR KEY SHARE, so that it is not deleted before the transaction
- * ends, and read its row; false if there is none.  The portrait, which ends in a
+ * Lock a user FOR SHARE, so that it is neither deleted nor marked as deleted before
+ * the transaction ends, and read its row; false if there is none, or with SKIP_LOCKED
+ * if another transaction has it locked.  The portrait, which ends in a
  * table of the owner of the data, is empty if he may not read auth.users.  Of the
  * identity nothing but a digest is stored.
  */
 bool
-user_find(const pg_uuid_t *user_id, UserPortrait *portrait, UserIdentity *identity)
+user_find(const pg_uuid_t *user_id, UserWait wait, UserPortrait *portrait, UserIdentity *identity)
 {
 	Oid			relid = users_relid();
 	bool		may_read = pg_class_aclcheck(relid, engine_owner(), ACL_SELECT) == ACLCHECK_OK;
 	TupleDesc	desc;
 	HeapTuple	row;
 
-	if (!execute_as_owner_of_users(&select_user, relid, user_id))
+	if (!execute_as_owner_of_users(wait == SKIP_LOCKED ? &select_unlocked_user : &select_user, relid, user_id))
 		return false;
 	row = SPI_tuptable->vals[0];
 	desc = SPI_tuptable->tupdesc;
@@ -241,8 +247,8 @@ user_find(const pg_uuid_t *user_id, UserPortrait *portrait, UserIdentity *identi
 }
 
 /*
- * Lock a user FOR KEY SHARE, as user_find() does; false if there is none.  To be
- * called before inserting a row with foreign keys to auth.users and to a table
+ * Lock a user FOR KEY SHARE, so that it is not deleted before the transaction ends;
+ * false if there is none.  To be called before inserting a row with foreign keys to auth.users and to a table
  * whose rows are deleted with the user: the deletion cascades from auth.users
  * down, and locks in that order.
  */

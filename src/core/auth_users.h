@@ -26,11 +26,18 @@ typedef struct UserIdentity
 	char	   *next_email;		/* not confirmed yet */
 } UserIdentity;
 
+/* what is done where another transaction has the row of a user locked */
+typedef enum UserWait
+{
+	WAIT_FOR_LOCK,
+	SKIP_LOCKED
+} UserWait;
+
 extern UserPortrait user_portrait(TupleDesc desc, HeapTuple row);
 extern UserIdentity user_identity(TupleDesc desc, HeapTuple row);
 extern bool user_has_changed(TupleDesc desc, HeapTuple old, HeapTuple new, const char *column);
 
-extern bool user_find(const pg_uuid_t *user_id, UserPortrait *portrait, UserIdentity *identity);
+extern bool user_find(const pg_uuid_t *user_id, UserWait wait, UserPortrait *portrait, UserIdentity *identity);
 extern bool user_lock_key_share(const pg_uuid_t *user_id);
 extern List *users_after(const pg_uuid_t *user_id, int32 limit);
 

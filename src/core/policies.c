@@ -15,6 +15,10 @@
  * Pitfall: subqueries of a policy see what the calling query sees, so not the row
  * that was just written.
  *
+ * Pitfall: the text of a policy is parsed again, and some forms do not show which
+ * operator they use.  An operator outside pg_catalog would become another one there,
+ * so such a policy is refused.
+ *
  * Locks: none of its own.
  */
 #include "postgres.h"
@@ -24,8 +28,11 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_operator.h"
 #include "catalog/pg_policy.h"
 #include "catalog/pg_type.h"
+#include "nodes/nodeFuncs.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -63,15 +70,112 @@ is_for_role(Relation catalog, HeapTuple policy, Oid role)
 	return false;
 }
 
+/* Return true if policies for a command hold for a row; an UPDATE with a condition reads its rows, too. */
+static bool
+is_for_use(char command, RowUse use)
+{
+	if (use == ROW_INSERTED)
+		return command == '*' || command == ACL_INSERT_CHR;
+	return command == '*' || command == ACL_UPDATE_CHR || command == ACL_SELECT_CHR;
+}
+
 /* Return true if a policy restricts what is done to a row. */
 static bool
 restricts(Relation catalog, HeapTuple policy, RowUse use, Oid role)
 {
 	Form_pg_policy form = (Form_pg_policy) GETSTRUCT(policy);
-	char		command = use == ROW_INSERTED ? ACL_INSERT_CHR : ACL_UPDATE_CHR;
 
-	return !form->polpermissive && (form->polcmd == '*' || form->polcmd == command) &&
-		is_for_role(catalog, policy, role);
+	return !form->polpermissive && is_for_use(form->polcmd, use) && is_for_role(catalog, policy, role);
+}
+
+/* Return true if an operator is not in pg_catalog. */
+static bool
+is_foreign(Oid operator)
+{
+	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
+	bool		foreign = !HeapTupleIsValid(tuple) || ((Form_pg_operator) GETSTRUCT(tuple))->oprnamespace != PG_CATALOG_NAMESPACE;
+
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return foreign;
+}
+
+/* Return true if a comparison of rows uses an operator that is not in pg_catalog. */
+static bool
+compares_by_foreign(const RowCompareExpr *comparison)
+{
+	ListCell   *cell;
+
+	foreach(cell, comparison->opnos)
+	{
+		if (is_foreign(lfirst_oid(cell)))
+			return true;
+	}
+	return false;
+}
+
+/* Return true if an expression uses an operator that is not in pg_catalog. */
+static bool
+uses_foreign_operator(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, OpExpr) && is_foreign(((OpExpr *) node)->opno))
+		return true;
+	if (IsA(node, RowCompareExpr) && compares_by_foreign((RowCompareExpr *) node))
+		return true;
+	return expression_tree_walker(node, uses_foreign_operator, context);
+}
+
+/* Return true if the text of a node does not show an operator that is not in pg_catalog. */
+static bool
+hides_operator(Node *node)
+{
+	if (IsA(node, DistinctExpr) || IsA(node, NullIfExpr))
+		return is_foreign(((OpExpr *) node)->opno);
+	if (IsA(node, RowCompareExpr))
+		return compares_by_foreign((RowCompareExpr *) node);
+	if (IsA(node, CaseExpr))
+		return ((CaseExpr *) node)->arg != NULL && uses_foreign_operator(node, NULL);
+	if (IsA(node, SubLink))
+		return uses_foreign_operator(((SubLink *) node)->testexpr, NULL);
+	return IsA(node, JoinExpr) && ((JoinExpr *) node)->usingClause != NIL &&
+		uses_foreign_operator(((JoinExpr *) node)->quals, NULL);
+}
+
+/* Return true if the text of an expression would be taken for another expression, or for none: depth is that of subqueries. */
+static bool
+loses_by_text(Node *node, void *depth)
+{
+	if (node == NULL)
+		return false;
+	if (hides_operator(node))
+		return true;
+	/* the row that is checked has no system columns */
+	if (IsA(node, Var) && ((Var *) node)->varlevelsup == *(Index *) depth && ((Var *) node)->varattno < 0)
+		return true;
+	if (IsA(node, Query))
+	{
+		Index		inner = *(Index *) depth + 1;
+
+		return query_tree_walker((Query *) node, loses_by_text, &inner, 0);
+	}
+	return expression_tree_walker(node, loses_by_text, depth);
+}
+
+/* Raise an error if the expression of a policy cannot be evaluated from its text. */
+static void
+require_text(const char *expression, const char *policy)
+{
+	Index		depth = 0;
+
+	if (loses_by_text(stringToNode(expression), &depth))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a policy cannot be checked by functions"),
+				 errdetail("Restrictive policy %s.", policy),
+				 errhint("Use operators of pg_catalog in IS DISTINCT FROM, NULLIF, CASE, JOIN USING, comparisons of rows and with"
+						 " subqueries, and no system columns.")));
 }
 
 /* Return the text of what a policy demands of the row. */
@@ -88,6 +192,7 @@ demand_of(Relation catalog, HeapTuple policy, RowUse use)
 		demand = policy_column(catalog, policy, Anum_pg_policy_polqual, &isnull);
 	if (isnull)
 		return pstrdup("true");
+	require_text(TextDatumGetCString(demand), NameStr(((Form_pg_policy) GETSTRUCT(policy))->polname));
 	return TextDatumGetCString(DirectFunctionCall2(pg_get_expr, demand, ObjectIdGetDatum(relid)));
 }
 
@@ -110,13 +215,16 @@ has_row_security(Oid relid)
 static char *
 demands_of_table(Oid relid, RowUse use, Oid role, char **names)
 {
-	Relation	catalog = table_open(PolicyRelationId, AccessShareLock);
+	Relation	catalog;
 	StringInfoData demands,
 				list;
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	policy;
 
+	if (!has_row_security(relid))
+		return NULL;
+	catalog = table_open(PolicyRelationId, AccessShareLock);
 	initStringInfo(&demands);
 	initStringInfo(&list);
 	ScanKeyInit(&key, Anum_pg_policy_polrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
@@ -132,7 +240,7 @@ demands_of_table(Oid relid, RowUse use, Oid role, char **names)
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
 	*names = list.data;
-	return demands.len > 0 && has_row_security(relid) ? demands.data : NULL;
+	return demands.len > 0 ? demands.data : NULL;
 }
 
 /* Return true if a row is what is demanded, in the eyes of a role. */

@@ -9,6 +9,8 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/tableam.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
@@ -16,6 +18,7 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "compat.h"
 #include "showing.h"
@@ -90,6 +93,49 @@ HeapTuple
 trigger_new_row(const TriggerData *data)
 {
 	return TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
+}
+
+/* Return true if this transaction has updated or deleted a version of a row. */
+static bool
+is_superseded(HeapTuple row)
+{
+	HeapTupleHeader header = row->t_data;
+
+	return !(header->t_infomask & HEAP_XMAX_INVALID) && !HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask) &&
+		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(header));
+}
+
+/* Return a copy of the version that an update of this transaction made of a row; NULL if it was deleted. */
+static HeapTuple
+next_version(Relation rel, HeapTuple row)
+{
+	ItemPointerData next = row->t_data->t_ctid;
+	TupleTableSlot *slot;
+	HeapTuple	version = NULL;
+
+	if (ItemPointerEquals(&next, &row->t_self))
+		return NULL;
+	slot = table_slot_create(rel, NULL);
+	if (table_tuple_fetch_row_version(rel, &next, SnapshotAny, slot))
+		version = ExecCopySlotHeapTuple(slot);
+	ExecDropSingleTupleTableSlot(slot);
+	return version;
+}
+
+/*
+ * Return the inserted row of an AFTER INSERT trigger as it is now; NULL if it is gone.
+ * The trigger fires when the whole statement ends, and a function that the statement
+ * calls for its RETURNING may have changed or deleted the row before.  The triggers of
+ * that change have fired by then.
+ */
+HeapTuple
+trigger_current_row(const TriggerData *data)
+{
+	HeapTuple	row = data->tg_trigtuple;
+
+	while (row != NULL && is_superseded(row))
+		row = next_version(data->tg_relation, row);
+	return row;
 }
 
 /*

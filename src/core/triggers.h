@@ -41,6 +41,7 @@ typedef enum TriggerKind
 pg_noreturn extern void trigger_refuse_use(void);
 extern TriggerData *trigger_data(FunctionCallInfo fcinfo, TriggerKind kind, int events, int nargs);
 extern HeapTuple trigger_new_row(const TriggerData *data);
+extern HeapTuple trigger_current_row(const TriggerData *data);
 extern HeapTuple trigger_result(const TriggerData *data);
 
 extern bool row_has_column(TupleDesc desc, const char *column);

@@ -217,6 +217,22 @@ update_price(const Priced *kind, const PricedJob *old, const PricedJob *new)
 		hold_price(kind, new);
 }
 
+/* Hold the price of an inserted job, whose statement may have gone on with the row. */
+static void
+hold_new_price(const Priced *kind, const TriggerData *data)
+{
+	HeapTuple	row = trigger_current_row(data);
+	pg_uuid_t	hold_id;
+	PricedJob	job;
+
+	if (row == NULL)
+		return;
+	job = read_job(kind, RelationGetDescr(data->tg_relation), row);
+	/* a job that was retried has its hold already */
+	if (row == data->tg_trigtuple || (!job.ended && !find_price(kind, &job, &hold_id)))
+		hold_price(kind, &job);
+}
+
 /*
  * price_new_job(table) returns trigger: BEFORE INSERT.
  *
@@ -270,7 +286,7 @@ keep_price(PG_FUNCTION_ARGS)
 		new = read_job(kind, desc, data->tg_newtuple);
 	caller_enter_trigger(&caller);
 	if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
-		hold_price(kind, &job);
+		hold_new_price(kind, data);
 	else if (TRIGGER_FIRED_BY_DELETE(data->tg_event))
 		close_price(kind, &job, false);
 	else

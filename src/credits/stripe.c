@@ -100,11 +100,8 @@ find_customer(const char *customer, pg_uuid_t *user_id)
 static void
 check_user(StripeEvent *event)
 {
-	UserPortrait portrait;
-	UserIdentity identity;
-
 	if (event->payment.has_user && event->payment.credits == 0 && event->listed_credits == 0 &&
-		!ledger_has_account(&event->payment.user_id) && !user_find(&event->payment.user_id, &portrait, &identity))
+		!ledger_has_account(&event->payment.user_id) && !user_lock_key_share(&event->payment.user_id))
 		event->payment.has_user = false;
 }
 

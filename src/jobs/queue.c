@@ -131,6 +131,12 @@ static Statement delete_attempts = {
 	.text = "DELETE FROM studio_engine.attempts a WHERE a.job_id = $1 AND a.system = $2::studio_engine.job_system",
 	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
 };
+static Statement select_open_attempt = {
+	.force_index_plan = true,
+	.text = "SELECT 1 FROM studio_engine.attempts a"
+	" WHERE a.job_id = $1 AND a.system = $2::studio_engine.job_system AND a.ended_at IS NULL",
+	.nargs = 2,.argtypes = {UUIDOID, TEXTOID}
+};
 static Statement delete_entries_of_system = {
 	.text = "DELETE FROM studio_engine.queue WHERE system = $1::studio_engine.job_system",
 	.nargs = 1,.argtypes = {TEXTOID}
@@ -624,20 +630,49 @@ queue_change(RowChange *change, const void *system)
 	handle_update(system, RelationGetDescr(change->rel), change->old, change->new);
 }
 
+/* Return true if a worker has a job. */
+static bool
+has_open_attempt(const QueueSystem *system, const pg_uuid_t *job_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, job_id);
+	argument_text(&args, system->name);
+	return statement_execute(&select_open_attempt, &args) > 0;
+}
+
+/* Maintain the queue after an INSERT, whose statement may have gone on with the row. */
+static void
+handle_insert(const QueueSystem *system, const TriggerData *data)
+{
+	TupleDesc	desc = RelationGetDescr(data->tg_relation);
+	HeapTuple	row = trigger_current_row(data);
+	QueueEntry	entry;
+
+	if (row == NULL || !queue_is_open(system, queue_state(system, desc, row)))
+		return;
+	entry = read_queue_entry(system, desc, row);
+	if (row == data->tg_trigtuple || !has_open_attempt(system, &entry.job_id))
+		enqueue(system, &entry, false);
+}
+
 /* Maintain the queue after the change that fired the trigger. */
 static void
 handle_change(const QueueSystem *system, TriggerData *data)
 {
 	TupleDesc	desc = RelationGetDescr(data->tg_relation);
 	HeapTuple	row = data->tg_trigtuple;
-	QueueEntry	entry = read_queue_entry(system, desc, row);
+	QueueEntry	entry;
 
-	if (TRIGGER_FIRED_BY_DELETE(data->tg_event))
-		delete_job_entries(system, &entry, queue_is_open(system, queue_state(system, desc, row)));
+	if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
+		handle_insert(system, data);
 	else if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		handle_update(system, desc, row, data->tg_newtuple);
-	else if (queue_is_open(system, queue_state(system, desc, row)))
-		enqueue(system, &entry, false);
+	else
+	{
+		entry = read_queue_entry(system, desc, row);
+		delete_job_entries(system, &entry, queue_is_open(system, queue_state(system, desc, row)));
+	}
 }
 
 /*

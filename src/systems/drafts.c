@@ -40,16 +40,20 @@ PG_FUNCTION_INFO_V1(cleanup_expired_drafts);
 #define MAX_TEMPLATE_LENGTH 255
 #define MAX_OPTIONS_SIZE (16 * 1024)
 
+static Statement lock_draft = {
+	.force_index_plan = true,
+	.text = "SELECT d.id FROM @extschema@.draft_prompts d"
+	" WHERE d.session_token = $1 AND d.user_id IS NULL AND d.expires_at > pg_catalog.now()"
+	" ORDER BY d.updated_at DESC, d.id LIMIT 1 FOR UPDATE",
+	.nargs = 1,.argtypes = {TEXTOID}
+};
 static Statement update_draft = {
 	.force_index_plan = true,
 	.text = "UPDATE @extschema@.draft_prompts d"
 	"   SET prompt_text = $2, template_id = $3, options = $4, updated_at = pg_catalog.now(),"
 	"       expires_at = pg_catalog.now() + pg_catalog.make_interval(days => $5)"
-	" WHERE d.id = (SELECT l.id FROM @extschema@.draft_prompts l"
-	"                WHERE l.session_token = $1 AND l.user_id IS NULL AND l.expires_at > pg_catalog.now()"
-	"                ORDER BY l.updated_at DESC, l.id LIMIT 1 FOR UPDATE)"
-	" RETURNING d.id",
-	.nargs = 5,.argtypes = {TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT4OID}
+	" WHERE d.id = $1",
+	.nargs = 5,.argtypes = {UUIDOID, TEXTOID, TEXTOID, JSONBOID, INT4OID}
 };
 static Statement insert_draft = {
 	.text = "INSERT INTO @extschema@.draft_prompts (session_token, prompt_text, template_id, options, expires_at)"
@@ -66,18 +70,21 @@ static Statement select_draft = {
 	" ORDER BY d.updated_at DESC, d.id LIMIT 1",
 	.nargs = 1,.argtypes = {TEXTOID}
 };
-static Statement claim_drafts = {
+
+/* the newest first */
+static Statement lock_drafts = {
 	.force_index_plan = true,
 	.text = "WITH locked AS ("
-	"  SELECT d.id FROM @extschema@.draft_prompts d"
+	"  SELECT d.id, d.created_at FROM @extschema@.draft_prompts d"
 	"   WHERE d.session_token = $1 AND d.user_id IS NULL AND d.expires_at > pg_catalog.now()"
 	"   ORDER BY d.id FOR UPDATE"
-	"), claimed AS ("
-	"  UPDATE @extschema@.draft_prompts d SET user_id = $2, updated_at = pg_catalog.now()"
-	"    FROM locked WHERE d.id = locked.id"
-	"  RETURNING d.id, d.created_at"
-	") SELECT c.id FROM claimed c ORDER BY c.created_at DESC, c.id DESC LIMIT 1",
-	.nargs = 2,.argtypes = {TEXTOID, UUIDOID}
+	") SELECT l.id FROM locked l ORDER BY l.created_at DESC, l.id DESC",
+	.nargs = 1,.argtypes = {TEXTOID}
+};
+static Statement claim_draft = {
+	.force_index_plan = true,
+	.text = "UPDATE @extschema@.draft_prompts d SET user_id = $2, updated_at = pg_catalog.now() WHERE d.id = $1",
+	.nargs = 2,.argtypes = {UUIDOID, UUIDOID}
 };
 static Statement select_draft_row = {
 	.force_index_plan = true,
@@ -117,6 +124,30 @@ lock_token(const char *token)
 				 errhint("Repeat the transaction.")));
 }
 
+/* Insert a draft; returns its id. */
+static pg_uuid_t
+store_draft(const Caller *caller, const Arguments *args)
+{
+	pg_uuid_t	id;
+
+	statement_execute(&insert_draft, args);
+	id = result_uuid(1);
+	policies_check_uuid(caller, &policed_drafts, &id, ROW_INSERTED);
+	return id;
+}
+
+/* Overwrite a draft, with the same arguments but for the first. */
+static void
+overwrite_draft(const Caller *caller, const pg_uuid_t *id, const Arguments *args)
+{
+	Arguments	update = *args;
+
+	update.values[0] = UUIDPGetDatum(id);
+	policies_check_uuid(caller, &policed_drafts, id, ROW_TO_UPDATE);
+	statement_execute(&update_draft, &update);
+	policies_check_uuid(caller, &policed_drafts, id, ROW_UPDATED);
+}
+
 /*
  * save_draft_prompt(p_session_token text, p_prompt_text text,
  * p_template_id text, p_options jsonb) returns uuid
@@ -127,7 +158,7 @@ save_draft_prompt(PG_FUNCTION_ARGS)
 	Arguments	args = NO_ARGUMENTS;
 	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
 	char	   *token;
-	bool		updated;
+	Arguments	key = NO_ARGUMENTS;
 	Caller		caller;
 
 	caller_enter_anybody(&caller);
@@ -139,11 +170,14 @@ save_draft_prompt(PG_FUNCTION_ARGS)
 	argument_int32(&args, setting_int32(SETTING_DRAFT_LIFETIME_DAYS));
 
 	lock_token(token);
-	updated = statement_execute(&update_draft, &args) > 0;
-	if (!updated)
-		statement_execute(&insert_draft, &args);
-	*id = result_uuid(1);
-	policies_check_uuid(&caller, &policed_drafts, id, updated ? ROW_UPDATED : ROW_INSERTED);
+	argument_text(&key, token);
+	if (statement_execute(&lock_draft, &key) > 0)
+	{
+		*id = result_uuid(1);
+		overwrite_draft(&caller, id, &args);
+	}
+	else
+		*id = store_draft(&caller, &args);
 	caller_leave(&caller);
 
 	PG_RETURN_UUID_P(id);
@@ -170,13 +204,41 @@ get_draft_prompt(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(draft);
 }
 
+/* Assign the drafts of a token to a user, and return the id of the newest; false if there is none. */
+static bool
+claim_all(const Caller *caller, Datum token, const pg_uuid_t *user_id, pg_uuid_t *newest)
+{
+	Arguments	key = NO_ARGUMENTS;
+	List	   *ids;
+	ListCell   *cell;
+
+	/* no row has a longer token */
+	if (toast_raw_datum_size(token) - VARHDRSZ > MAX_OLD_TOKEN_SIZE)
+		return false;
+	argument_add(&key, token, false);
+	ids = statement_execute_uuids(&lock_drafts, &key);
+	foreach(cell, ids)
+	{
+		Arguments	args = NO_ARGUMENTS;
+
+		argument_uuid(&args, lfirst(cell));
+		argument_uuid(&args, user_id);
+		policies_check_uuid(caller, &policed_drafts, lfirst(cell), ROW_TO_UPDATE);
+		statement_execute(&claim_draft, &args);
+		policies_check_uuid(caller, &policed_drafts, lfirst(cell), ROW_UPDATED);
+	}
+	if (ids == NIL)
+		return false;
+	*newest = *(pg_uuid_t *) linitial(ids);
+	return true;
+}
+
 /*
  * claim_draft_prompt(p_session_token text, p_user_id uuid) returns uuid
  */
 Datum
 claim_draft_prompt(PG_FUNCTION_ARGS)
 {
-	Arguments	args = NO_ARGUMENTS;
 	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
 	Datum		token;
 	pg_uuid_t	user_id;
@@ -191,16 +253,7 @@ claim_draft_prompt(PG_FUNCTION_ARGS)
 	if (!user_lock_key_share(&user_id))
 		refuse_unknown(&caller, "user", &user_id);
 
-	argument_add(&args, token, false);
-	argument_uuid(&args, &user_id);
-	/* no row has a longer token */
-	claimed = toast_raw_datum_size(token) - VARHDRSZ <= MAX_OLD_TOKEN_SIZE &&
-		statement_execute(&claim_drafts, &args) > 0;
-	if (claimed)
-	{
-		*id = result_uuid(1);
-		policies_check_uuid(&caller, &policed_drafts, id, ROW_UPDATED);
-	}
+	claimed = claim_all(&caller, token, &user_id, id);
 	caller_leave(&caller);
 
 	if (!claimed)

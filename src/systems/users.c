@@ -52,16 +52,22 @@ static Statement insert_profile = {
 	" ON CONFLICT (id) DO NOTHING",
 	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, TEXTOID}
 };
+static Statement lock_profile_to_fill = {
+	.force_index_plan = true,
+	.text = "SELECT 1 FROM @extschema@.profiles p WHERE p.id = $1"
+	" AND (p.display_name IS NULL AND $2 IS NOT NULL OR p.avatar_url IS NULL AND $3 IS NOT NULL) FOR NO KEY UPDATE",
+	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, TEXTOID}
+};
 static Statement fill_profile = {
 	.force_index_plan = true,
 	.text = "UPDATE @extschema@.profiles p SET display_name = COALESCE(p.display_name, $2),"
-	" avatar_url = COALESCE(p.avatar_url, $3) WHERE p.id = $1"
-	" AND (p.display_name IS NULL AND $2 IS NOT NULL OR p.avatar_url IS NULL AND $3 IS NOT NULL)",
+	" avatar_url = COALESCE(p.avatar_url, $3) WHERE p.id = $1",
 	.nargs = 3,.argtypes = {UUIDOID, TEXTOID, TEXTOID}
 };
 static Statement empty_profile = {
 	.force_index_plan = true,
-	.text = "UPDATE @extschema@.profiles p SET display_name = NULL, avatar_url = NULL WHERE p.id = $1",
+	.text = "UPDATE @extschema@.profiles p SET display_name = NULL, avatar_url = NULL WHERE p.id = $1"
+	" AND (p.display_name IS NOT NULL OR p.avatar_url IS NOT NULL)",
 	.nargs = 1,.argtypes = {UUIDOID}
 };
 static Statement select_profile = {
@@ -118,16 +124,32 @@ static Statement lock_user_jobs = {
 
 /* Insert the profile of a user; in one that exists, fill in what is NULL. */
 static void
-save_profile(const pg_uuid_t *user_id, const UserPortrait *portrait)
+save_profile(const Caller *caller, const pg_uuid_t *user_id, const UserPortrait *portrait)
 {
 	Arguments	args = NO_ARGUMENTS;
 
 	argument_uuid(&args, user_id);
 	argument_text(&args, portrait->name);
 	argument_text(&args, portrait->picture);
-	if (statement_execute(&insert_profile, &args) == 0 &&
-		(portrait->name != NULL || portrait->picture != NULL))
+	if (statement_execute(&insert_profile, &args) > 0)
+		policies_check_uuid(caller, &policed_profiles, user_id, ROW_INSERTED);
+	else if ((portrait->name != NULL || portrait->picture != NULL) &&
+			 statement_execute(&lock_profile_to_fill, &args) > 0)
+	{
+		policies_check_uuid(caller, &policed_profiles, user_id, ROW_TO_UPDATE);
 		statement_execute(&fill_profile, &args);
+		policies_check_uuid(caller, &policed_profiles, user_id, ROW_UPDATED);
+	}
+}
+
+/* Take name and picture from the profile of a user. */
+static void
+clear_profile(const pg_uuid_t *user_id)
+{
+	Arguments	args = NO_ARGUMENTS;
+
+	argument_uuid(&args, user_id);
+	statement_execute(&empty_profile, &args);
 }
 
 /* Open the account of a user, with the welcome credits that are due. */
@@ -180,7 +202,7 @@ write_profile(void *arg)
 
 	caller_enter_trigger(&caller);
 	portrait = user_portrait(user->desc, user->row);
-	save_profile(&user->id, &portrait);
+	save_profile(&caller, &user->id, &portrait);
 	caller_leave(&caller);
 }
 
@@ -189,12 +211,10 @@ static void
 empty_portrait(void *arg)
 {
 	WrittenUser *user = arg;
-	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 
 	caller_enter_trigger(&caller);
-	argument_uuid(&args, &user->id);
-	statement_execute(&empty_profile, &args);
+	clear_profile(&user->id);
 	caller_leave(&caller);
 }
 
@@ -308,19 +328,22 @@ lock_jobs_of_user(PG_FUNCTION_ARGS)
  * Repairs
  * ------------------------------------------------------------------------ */
 
-/* Give a user a part of what he lacks; returns false if there is no such user. */
+/* Give a user a part of what he lacks; returns false if user_find() does not find him. */
 static bool
-complete_part(const pg_uuid_t *user_id, SignUpPart part)
+complete_part(const Caller *caller, const pg_uuid_t *user_id, UserWait wait, SignUpPart part)
 {
 	UserPortrait portrait;
 	UserIdentity identity;
 
-	if (!user_find(user_id, &portrait, &identity))
+	if (!user_find(user_id, wait, &portrait, &identity))
 		return false;
 	switch (part)
 	{
 		case PART_PROFILE:
-			save_profile(user_id, &portrait);
+			save_profile(caller, user_id, &portrait);
+			/* what failed may have been the removal */
+			if (identity.deleted)
+				clear_profile(user_id);
 			break;
 		case PART_ACCOUNT:
 			open_account(user_id, &identity);
@@ -339,19 +362,16 @@ ensure_profile(PG_FUNCTION_ARGS)
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
 	pg_uuid_t	user_id;
-	bool		had_profile;
 	Datum		profile;
 
 	caller_enter_user(&caller);
 	user_id = check_uuid(fcinfo, 0, "p_user_id");
 	caller_require_self(&caller, &user_id);
-	argument_uuid(&args, &user_id);
-	had_profile = statement_execute(&select_profile, &args) > 0;
-	if (!complete_part(&user_id, PART_PROFILE) || !complete_part(&user_id, PART_ACCOUNT))
+	if (!complete_part(&caller, &user_id, WAIT_FOR_LOCK, PART_PROFILE) ||
+		!complete_part(&caller, &user_id, WAIT_FOR_LOCK, PART_ACCOUNT))
 		refuse_unknown(&caller, "user", &user_id);
-	if (!had_profile)
-		policies_check(&caller, &policed_profiles, &args, ROW_INSERTED);
 
+	argument_uuid(&args, &user_id);
 	statement_execute(&select_profile, &args);
 	profile = result_row();
 	caller_leave(&caller);
@@ -364,6 +384,7 @@ typedef struct Repair
 {
 	const pg_uuid_t *user_id;
 	SignUpPart	part;
+	bool		done;			/* false if the user is locked, or gone */
 } Repair;
 
 static void
@@ -373,7 +394,7 @@ repair_part(void *arg)
 	Caller		caller;
 
 	caller_enter_trigger(&caller);
-	(void) complete_part(repair->user_id, repair->part);
+	repair->done = complete_part(&caller, repair->user_id, SKIP_LOCKED, repair->part);
 	caller_leave(&caller);
 }
 
@@ -385,7 +406,7 @@ try_repair(const pg_uuid_t *user_id, SignUpPart part)
 	ErrorData  *error = in_subtransaction(repair_part, &repair);
 
 	if (error == NULL)
-		return true;
+		return repair.done;
 	sign_up_failed(user_id, part, error);
 	FreeErrorData(error);
 	return false;
@@ -393,7 +414,8 @@ try_repair(const pg_uuid_t *user_id, SignUpPart part)
 
 /*
  * Repair users, each for himself, so that one who cannot be repaired does not
- * keep the others from it.  Returns how many were repaired.
+ * keep the others from it.  One who is locked is left to the next call.  Returns how
+ * many were repaired.
  */
 static int32
 repair_users(const List *users)
@@ -466,7 +488,6 @@ repair_sign_ups(PG_FUNCTION_ARGS)
 {
 	Arguments	args = NO_ARGUMENTS;
 	Caller		caller;
-	List	   *users;
 	int32		limit;
 	int32		count;
 
@@ -475,10 +496,10 @@ repair_sign_ups(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("repair_sign_ups()");
 	limit = check_int32(fcinfo, 0, "p_limit", 1, MAX_REPAIRS);
 	argument_int32(&args, limit);
-	users = statement_execute_uuids(&select_failed, &args);
-	count = repair_users(users);
-	if (list_length(users) < limit)
-		count += repair_users(find_incomplete_users(limit - list_length(users)));
+	count = repair_users(statement_execute_uuids(&select_failed, &args));
+	/* those who fail again and again do not use up the limit */
+	if (count < limit)
+		count += repair_users(find_incomplete_users(limit - count));
 	caller_leave(&caller);
 
 	PG_RETURN_INT32(count);

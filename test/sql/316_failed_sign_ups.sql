@@ -92,6 +92,36 @@ INSERT INTO auth.users (id) VALUES (t.id(1));
 SELECT octet_length(message), length(message) FROM studio_engine.failed_sign_ups;
 ROLLBACK;
 
+-- users who fail for good do not use up the limit
+BEGIN;
+ALTER TABLE public.profiles ADD CONSTRAINT nobody CHECK (id <> ALL ('{00000000-0000-4000-8000-000000000007,00000000-0000-4000-8000-000000000008}'::uuid[]));
+INSERT INTO auth.users (id) VALUES (t.id(7)), (t.id(8));
+ALTER TABLE auth.users DISABLE TRIGGER on_auth_user_created;
+INSERT INTO auth.users (id) VALUES (t.id(9)), (t.id(10));
+ALTER TABLE auth.users ENABLE TRIGGER on_auth_user_created;
+SELECT * FROM t.lacking;
+SELECT sum(repair_sign_ups(2)) AS repaired FROM generate_series(1, 4);
+SELECT * FROM t.lacking;
+ROLLBACK;
+
+-- name and picture that were not removed when the auth server marked the user as deleted
+BEGIN;
+UPDATE public.profiles SET display_name = 'Eve', avatar_url = 'https://example.com/eve.png' WHERE id = t.id(1);
+ALTER TABLE public.profiles ADD CONSTRAINT named CHECK (id <> '00000000-0000-4000-8000-000000000001' OR display_name IS NOT NULL);
+UPDATE auth.users SET raw_user_meta_data = '{"name": "Eve"}' WHERE id = t.id(1);
+UPDATE auth.users SET deleted_at = now() WHERE id = t.id(1);
+SELECT * FROM t.failed;
+SELECT repair_sign_ups() AS still_there;
+ALTER TABLE public.profiles DROP CONSTRAINT named;
+SAVEPOINT s;
+SELECT repair_sign_ups() AS repaired;
+SELECT display_name, avatar_url FROM public.profiles WHERE id = t.id(1);
+SELECT * FROM t.failed;
+ROLLBACK TO s;
+SELECT ensure_profile(t.id(1)) -> 'display_name' AS name;
+SELECT * FROM t.failed;
+ROLLBACK;
+
 -- a hook that is gone, and one that is disabled
 BEGIN;
 DROP TRIGGER on_auth_user_created ON auth.users;
@@ -100,6 +130,32 @@ SELECT * FROM t.setup WHERE NOT ok;
 SELECT remedy FROM t.setup WHERE name = 'hooks' \gset
 :remedy
 SELECT * FROM t.setup WHERE NOT ok;
+ROLLBACK;
+
+-- an owner of the data who cannot see all users, or may not read them; no users
+BEGIN;
+CREATE ROLE studio_owner;
+ALTER SCHEMA studio_engine OWNER TO studio_owner;
+GRANT ALL ON ALL TABLES IN SCHEMA studio_engine, public TO studio_owner;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA studio_engine TO studio_owner;
+GRANT USAGE ON SCHEMA t TO studio_owner;
+DELETE FROM public.profiles WHERE id = t.id(1);
+ALTER TABLE auth.users ENABLE ROW LEVEL SECURITY;
+SET ROLE studio_owner;
+SELECT * FROM studio_engine.verify_setup_as_owner() WHERE name = 'users';
+RESET ROLE;
+GRANT USAGE ON SCHEMA auth TO studio_owner;
+GRANT SELECT (id) ON auth.users TO studio_owner;
+SET ROLE studio_owner;
+SELECT * FROM studio_engine.verify_setup_as_owner() WHERE name = 'users';
+RESET ROLE;
+ALTER ROLE studio_owner BYPASSRLS;
+SET ROLE studio_owner;
+SELECT name, ok, t.masked(detail) AS detail, remedy FROM studio_engine.verify_setup_as_owner() WHERE name = 'users';
+ROLLBACK;
+BEGIN;
+ALTER TABLE auth.users RENAME TO gone;
+SELECT name, ok, detail, remedy FROM t.setup;
 ROLLBACK;
 
 -- bad rows of settings

@@ -131,6 +131,85 @@ SET LOCAL request.jwt.claims = '{"sub": "00000000-0000-4000-8000-000000000002", 
 SELECT t.try(format('SELECT cancel_studio_job(%L)', :'failed_studio')) AS foreign, t.try($$SELECT cancel_studio_job(t.id(99))$$) AS unknown;
 ROLLBACK;
 
+-- a profile that ensure_profile() fills in: as it was, and as it is
+BEGIN;
+UPDATE auth.users SET raw_user_meta_data = '{"name": "Ann", "picture": "https://example.com/ann.png"}' WHERE id = t.id(1);
+UPDATE profiles SET display_name = 'Ann', avatar_url = NULL WHERE id = t.id(1);
+CREATE FUNCTION t.ensure(p_policy text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  v_answer text;
+BEGIN
+  EXECUTE 'CREATE POLICY p ON public.profiles AS RESTRICTIVE ' || p_policy;
+  SET LOCAL ROLE authenticated;
+  v_answer := t.try('SELECT public.ensure_profile(auth.uid()) ->> ''avatar_url''');
+  RESET ROLE;
+  DROP POLICY p ON public.profiles;
+  RETURN v_answer || coalesce(' ' || (SELECT avatar_url FROM public.profiles WHERE id = t.id(1)), '');
+END
+$$;
+SET LOCAL request.jwt.claims = '{"sub": "00000000-0000-4000-8000-000000000001", "role": "authenticated"}';
+SELECT p, t.ensure(p) AS answer
+  FROM unnest(ARRAY['FOR UPDATE USING (avatar_url IS NOT NULL) WITH CHECK (true)', 'FOR UPDATE USING (true) WITH CHECK (avatar_url IS NULL)',
+                    'FOR INSERT WITH CHECK (false)', 'FOR UPDATE USING (false)']) p;
+ROLLBACK;
+
+-- drafts: as they were before, each draft of a token, and what a policy for SELECT demands, as of UPDATE .. WHERE
+BEGIN;
+CREATE POLICY before ON draft_prompts AS RESTRICTIVE FOR UPDATE USING (prompt_text <> 'A draft') WITH CHECK (true);
+SELECT * FROM t.calls() WHERE call ~ 'draft';
+ROLLBACK;
+BEGIN;
+INSERT INTO draft_prompts (session_token, prompt_text, created_at) VALUES ('a token of sixteen letters', 'Older', now() - interval '1 hour');
+SAVEPOINT s;
+CREATE POLICY before ON draft_prompts AS RESTRICTIVE FOR UPDATE USING (prompt_text <> 'Older') WITH CHECK (true);
+SELECT * FROM t.calls() WHERE call ~ 'claim';
+ROLLBACK TO s;
+CREATE POLICY after ON draft_prompts AS RESTRICTIVE FOR UPDATE USING (true) WITH CHECK (user_id IS NULL OR prompt_text <> 'Older');
+SELECT * FROM t.calls() WHERE call ~ 'claim';
+ROLLBACK TO s;
+CREATE POLICY other_row ON draft_prompts AS RESTRICTIVE FOR UPDATE USING (prompt_text IN ('A draft', 'Older'));
+SELECT * FROM t.calls() WHERE call ~ 'claim';
+SELECT claim_draft_prompt('a token of sixteen letters', t.id(1)) = (SELECT id FROM draft_prompts WHERE prompt_text = 'A draft') AS newest;
+SELECT prompt_text, t.n(user_id) AS user FROM draft_prompts ORDER BY 1;
+ROLLBACK;
+BEGIN;
+CREATE POLICY seen ON draft_prompts AS RESTRICTIVE FOR SELECT USING (prompt_text <> 'A draft');
+CREATE POLICY seen ON studio_jobs AS RESTRICTIVE FOR SELECT USING (status <> 'FAILED');
+SELECT * FROM t.calls() WHERE call ~ 'draft|studio';
+ROLLBACK;
+
+-- operators that the text of a policy does not show, and system columns: refused, and not taken for others
+BEGIN;
+CREATE FUNCTION t.same(text, text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT lower($1) OPERATOR(pg_catalog.=) lower($2) $$;
+CREATE OPERATOR t.= (LEFTARG = text, RIGHTARG = text, FUNCTION = t.same, COMMUTATOR = OPERATOR(t.=));
+GRANT USAGE ON SCHEMA t TO authenticated;
+CREATE FUNCTION t.policed(p_condition text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  v_answer text;
+BEGIN
+  SET LOCAL search_path = t, pg_catalog, public;
+  EXECUTE format('CREATE POLICY p ON public.studio_jobs AS RESTRICTIVE FOR INSERT WITH CHECK (%s)', p_condition);
+  RESET search_path;
+  SET LOCAL ROLE authenticated;
+  v_answer := t.try('SELECT public.create_studio_job(auth.uid(), ''BAD'') ->> ''status''');
+  RESET ROLE;
+  DROP POLICY p ON public.studio_jobs;
+  RETURN v_answer;
+END
+$$;
+SET LOCAL request.jwt.claims = '{"sub": "00000000-0000-4000-8000-000000000001", "role": "authenticated"}';
+SELECT c AS condition, t.policed(c) AS answer
+  FROM unnest(ARRAY['raw_audio_url IS DISTINCT FROM ''bad''', 'nullif(raw_audio_url, ''bad'') IS NOT NULL',
+    'CASE raw_audio_url WHEN ''bad'' THEN false ELSE true END', 'raw_audio_url NOT IN (SELECT ''bad''::text)',
+    'NOT EXISTS (SELECT FROM (SELECT raw_audio_url AS u) a JOIN (SELECT ''bad''::text AS u) b USING (u))',
+    'NOT EXISTS (SELECT FROM (SELECT 1) x WHERE studio_jobs.raw_audio_url IS NOT DISTINCT FROM ''bad'')',
+    'tableoid <> 0', 'EXISTS (SELECT FROM pg_class c WHERE c.oid = studio_jobs.tableoid)', 'studio_jobs.ctid IS NOT NULL',
+    -- these can be checked
+    'NOT raw_audio_url = ''bad''', 'CASE WHEN raw_audio_url = ''bad'' THEN false ELSE true END', 'raw_audio_url <> ALL (''{bad}'')',
+    'user_id IS DISTINCT FROM NULL', 'CASE priority WHEN 0 THEN true ELSE false END', 'priority IN (SELECT 0)',
+    '(priority, priority) <= (0, 1)', 'EXISTS (SELECT FROM pg_class c WHERE c.tableoid <> 0)']) c;
+ROLLBACK;
+
 DROP FUNCTION t.calls(jsonb);
 SELECT count(set_setting(name, NULL)) AS reset FROM get_settings() WHERE name IN ('max_active_jobs', 'max_active_runs');
 SELECT * FROM t.clean();
