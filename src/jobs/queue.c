@@ -649,10 +649,11 @@ handle_insert(const QueueSystem *system, const TriggerData *data)
 	HeapTuple	row = trigger_current_row(data);
 	QueueEntry	entry;
 
-	if (row == NULL || !queue_is_open(system, queue_state(system, desc, row)))
+	if (row == NULL)
 		return;
 	entry = read_queue_entry(system, desc, row);
-	if (row == data->tg_trigtuple || !has_open_attempt(system, &entry.job_id))
+	if (queue_is_open(system, queue_state(system, desc, row)) &&
+		(row == data->tg_trigtuple || !has_open_attempt(system, &entry.job_id)))
 		enqueue(system, &entry, false);
 }
 
