@@ -20,7 +20,7 @@ use Time::HiRes qw(sleep time);
 
 my $db = 'crash_claims';
 my $dir = PostgreSQL::Test::Utils::tempdir();
-my $jobs = 1500;
+my $rounds = 1000;
 my $clients = 4;
 my @clients;
 
@@ -159,7 +159,7 @@ COMMIT;
 \echo done :job_id :lease_token
 };
 
-	append_to_file("$dir/$name.sql", "\\set VERBOSITY sqlstate\n\\set ON_ERROR_STOP 1\n\\set worker '$name'\n" . $round x 2000);
+	append_to_file("$dir/$name.sql", "\\set VERBOSITY sqlstate\n\\set ON_ERROR_STOP 1\n\\set worker '$name'\n" . $round x $rounds);
 	local $ENV{PGOPTIONS} = '-c role=service_role';
 	$client{handle} = IPC::Run::start([ 'psql', '-XqAt', '-h', $node->host, '-p', $node->port, '-d', $db, '-f', "$dir/$name.sql" ],
 		'>', $client{out}, '2>', $client{err});
@@ -199,9 +199,10 @@ sub crash_of_workers
 	return;
 }
 
-make_jobs($jobs);
 foreach my $crash (1 .. 3)
 {
+	# more than they can do before the server is killed
+	make_jobs($clients * $rounds);
 	my @running = map { start_worker("crash $crash client $_") } 1 .. $clients;
 	my $wanted = said('done') + 50;
 	my $until = time() + $PostgreSQL::Test::Utils::timeout_default;
