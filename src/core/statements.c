@@ -306,6 +306,24 @@ statement_execute_with_latest_snapshot(Statement *statement, const Arguments *ar
 	return SPI_processed;
 }
 
+/* Execute SQL without saving a plan; returns what SPI says. */
+static int
+execute_once(const char *text, int nargs, Oid *types, Datum *values, bool read_only)
+{
+	GucProtection protection = guc_protect();
+	SPIPlanPtr	plan = SPI_prepare(text, nargs, types);
+	int			rc;
+
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	rc = SPI_execute_plan(plan, values, NULL, read_only, 0);
+	guc_unprotect(protection);
+	last_result = NULL;
+	if (rc < 0)
+		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(rc));
+	return rc;
+}
+
 /*
  * Execute SQL without saving a plan.  For the text of the install script only:
  * what comes from a caller is passed as a parameter, never as text.
@@ -313,17 +331,7 @@ statement_execute_with_latest_snapshot(Statement *statement, const Arguments *ar
 void
 statement_execute_script(const char *text)
 {
-	GucProtection protection = guc_protect();
-	SPIPlanPtr	plan = SPI_prepare(text, 0, NULL);
-	int			rc;
-
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	rc = SPI_execute_plan(plan, NULL, NULL, false, 0);
-	guc_unprotect(protection);
-	last_result = NULL;
-	if (rc < 0)
-		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(rc));
+	(void) execute_once(text, 0, NULL, NULL, false);
 }
 
 /*
@@ -337,17 +345,9 @@ statement_row_satisfies(Datum row, const char *condition, const char *table)
 	Oid			type = HeapTupleHeaderGetTypeId(DatumGetHeapTupleHeader(row));
 	char	   *text = psprintf("SELECT COALESCE(%s, false) FROM pg_catalog.unnest(ARRAY[$1]) AS %s",
 								condition, quote_identifier(table));
-	GucProtection protection = guc_protect();
-	SPIPlanPtr	plan = SPI_prepare(text, 1, &type);
-	int			rc;
 
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	rc = SPI_execute_plan(plan, &row, NULL, true, 0);
-	guc_unprotect(protection);
-	last_result = NULL;
-	if (rc != SPI_OK_SELECT)
-		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(rc));
+	if (execute_once(text, 1, &type, &row, true) != SPI_OK_SELECT)
+		elog(ERROR, "the condition of a policy was no query");
 	return result_bool(1);
 }
 

@@ -40,11 +40,14 @@ PG_FUNCTION_INFO_V1(cleanup_expired_drafts);
 #define MAX_TEMPLATE_LENGTH 255
 #define MAX_OPTIONS_SIZE (16 * 1024)
 
+/* drafts of token $1 that can be claimed; of several the one that is saved and shown */
+#define OPEN_DRAFTS " FROM @extschema@.draft_prompts d" \
+	" WHERE d.session_token = $1 AND d.user_id IS NULL AND d.expires_at > pg_catalog.now()"
+#define LATEST_OPEN_DRAFT OPEN_DRAFTS " ORDER BY d.updated_at DESC, d.id LIMIT 1"
+
 static Statement lock_draft = {
 	.force_index_plan = true,
-	.text = "SELECT d.id FROM @extschema@.draft_prompts d"
-	" WHERE d.session_token = $1 AND d.user_id IS NULL AND d.expires_at > pg_catalog.now()"
-	" ORDER BY d.updated_at DESC, d.id LIMIT 1 FOR UPDATE",
+	.text = "SELECT d.id" LATEST_OPEN_DRAFT " FOR UPDATE",
 	.nargs = 1,.argtypes = {TEXTOID}
 };
 static Statement update_draft = {
@@ -64,10 +67,7 @@ static Statement select_draft = {
 	.force_index_plan = true,
 	.text = "SELECT pg_catalog.jsonb_build_object('id', d.id, 'prompt_text', d.prompt_text,"
 	"         'template_id', d.template_id, 'options', d.options,"
-	"         'created_at', d.created_at, 'updated_at', d.updated_at, 'expires_at', d.expires_at)"
-	"  FROM @extschema@.draft_prompts d"
-	" WHERE d.session_token = $1 AND d.user_id IS NULL AND d.expires_at > pg_catalog.now()"
-	" ORDER BY d.updated_at DESC, d.id LIMIT 1",
+	"         'created_at', d.created_at, 'updated_at', d.updated_at, 'expires_at', d.expires_at)" LATEST_OPEN_DRAFT,
 	.nargs = 1,.argtypes = {TEXTOID}
 };
 
@@ -75,9 +75,7 @@ static Statement select_draft = {
 static Statement lock_drafts = {
 	.force_index_plan = true,
 	.text = "WITH locked AS ("
-	"  SELECT d.id, d.created_at FROM @extschema@.draft_prompts d"
-	"   WHERE d.session_token = $1 AND d.user_id IS NULL AND d.expires_at > pg_catalog.now()"
-	"   ORDER BY d.id FOR UPDATE"
+	"  SELECT d.id, d.created_at" OPEN_DRAFTS " ORDER BY d.id FOR UPDATE"
 	") SELECT l.id FROM locked l ORDER BY l.created_at DESC, l.id DESC",
 	.nargs = 1,.argtypes = {TEXTOID}
 };
